@@ -1,0 +1,39 @@
+"""Workflow ids and task queues: built here and nowhere else."""
+
+from typing import Final
+
+CORE_QUEUE: Final = "core"
+MONITOR_QUEUE: Final = "monitor"
+
+
+def challenge_workflow(challenge_id: str) -> str:
+    return f"challenge/{challenge_id}"
+
+
+def payout_workflow(payout_id: str) -> str:
+    return f"payout/{payout_id}"
+
+
+def dispute_workflow(dispute_id: str) -> str:
+    return f"dispute/{dispute_id}"
+
+
+def case_workflow(case_id: str) -> str:
+    return f"case/{case_id}"
+
+
+def shard_workflow(shard: int) -> str:
+    return f"shard/{shard}"
+
+
+def daily_close_workflow(clock_group: str) -> str:
+    return f"daily-close/{clock_group}"
+
+
+SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
+RECONCILIATION_WORKFLOW: Final = "reconciliation/main"
+
+
+def subject_of(workflow_id: str) -> str:
+    """The id behind a workflow id: the way back."""
+    return workflow_id.split("/", 1)[1]

@@ -1,0 +1,73 @@
+"""Who may decide what, and when enough distinct people have agreed."""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.errors import AlreadyDecided, NotAllowed, SelfApproval
+
+Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
+Subject = Literal["payout", "dispute", "case"]
+
+ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader")
+STAFF: Final = frozenset({"support", "risk", "finance", "admin", "auditor"})
+
+DECIDERS: Final[dict[str, frozenset[str]]] = {
+    "payout": frozenset({"finance", "admin"}),
+    "dispute": frozenset({"risk", "admin"}),
+    "case": frozenset({"risk", "admin"}),
+}
+
+
+class Actor(BaseModel):
+    """A signed-in person as decisions see them: the user, the human behind it, the role at this moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user_id: str
+    person_id: str
+    role: Role
+    trader_id: str | None = None
+
+
+class Vote(BaseModel):
+    """A decision row as approvals count it. `role_now` is None for a user who is no longer active."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: str
+    user_id: str
+    person_id: str
+    role_now: str | None
+    subject_digest: str
+
+
+def check_may_decide(
+    subject: Subject, actor: Actor, *, requester_person: str, decided_by: Iterable[str], subject_id: str
+) -> None:
+    """Refuse a decision by the wrong role, by who asked for it, or by one person twice.
+
+    Raises NotAllowed, SelfApproval or AlreadyDecided.
+    """
+    if actor.role not in DECIDERS[subject]:
+        names = " or ".join(sorted(DECIDERS[subject]))
+        raise NotAllowed(f"Deciding a {subject} needs the role {names}; yours is {actor.role}.")
+    if actor.person_id == requester_person:
+        raise SelfApproval(f"You asked for this {subject}; somebody else must decide it.")
+    if actor.person_id in set(decided_by):
+        raise AlreadyDecided(f"{subject} {subject_id}", "a decision of yours stands", "you")
+
+
+def approvals_that_count(subject: Subject, votes: Iterable[Vote], *, requester_person: str, digest: str) -> int:
+    """Distinct persons, not the requester, whose role still allows it and who approved exactly this subject."""
+    return len(
+        {
+            vote.person_id
+            for vote in votes
+            if vote.decision == "approve"
+            and vote.subject_digest == digest
+            and vote.person_id != requester_person
+            and vote.role_now in DECIDERS[subject]
+        }
+    )

@@ -1,0 +1,138 @@
+"""Every refusal PropOS can give, as a small tree.
+
+    PropOSError
+    |-- BadInput                 422  a field is wrong; names the field and the remedy
+    |   |-- ProductInvalid            a product file does not say a valid product
+    |   `-- PriceFileInvalid          a recorded price file cannot be replayed
+    |-- NotSignedIn              401
+    |-- NotAllowed               403  the person may not do this
+    |   `-- SelfApproval              the requester, or the same person twice
+    |-- NotFound                 404  unknown, or another person's: the same answer
+    |-- Conflict                 409  the state of the thing does not allow it
+    |   |-- AlreadyDecided            somebody else was first; says who
+    |   |-- IllegalTransition
+    |   |-- PayoutOpen                one payout at a time
+    |   |-- IdempotencyMismatch       same key, other input
+    |   `-- StaleEpoch                a newer owner judges this shard
+    |-- PayoutRefused            422  eligibility says no; carries the reasons
+    |-- TooLarge                 413
+    |-- BadSignature             400  a webhook that cannot be trusted
+    `-- Unavailable              503  a part is down; says which
+        `-- OutcomeUnknown            the effect may have happened: look it up by key first
+
+`type` is stable and for programs; the message is a sentence for a person.
+"""
+
+from typing import ClassVar
+
+
+class PropOSError(Exception):
+    """A refusal. `type` is stable; `status` is the HTTP status the API gives it."""
+
+    type: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, field: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.remedy = remedy
+
+
+class BadInput(PropOSError):
+    type, status = "bad-input", 422
+
+
+class ProductInvalid(BadInput):
+    type = "product-invalid"
+
+
+class PriceFileInvalid(BadInput):
+    type = "price-file-invalid"
+
+
+class NotSignedIn(PropOSError):
+    type, status = "not-signed-in", 401
+
+    def __init__(self, message: str = "Sign in first.") -> None:
+        super().__init__(message)
+
+
+class NotAllowed(PropOSError):
+    type, status = "not-allowed", 403
+
+
+class SelfApproval(NotAllowed):
+    type = "self-approval"
+
+
+class NotFound(PropOSError):
+    type, status = "not-found", 404
+
+    def __init__(self, message: str = "There is nothing here under that id.") -> None:
+        super().__init__(message)
+
+
+class Conflict(PropOSError):
+    type, status = "conflict", 409
+
+
+class AlreadyDecided(Conflict):
+    type = "already-decided"
+
+    def __init__(self, subject: str, decision: str, by: str) -> None:
+        super().__init__(f"{subject} was already decided: {decision} by {by}.")
+        self.by = by
+
+
+class IllegalTransition(Conflict):
+    type = "illegal-transition"
+
+    def __init__(self, noun: str, state: str, trigger: str) -> None:
+        super().__init__(f"A {noun} that is {state.replace('_', ' ')} cannot take '{trigger.replace('_', ' ')}'.")
+        self.state, self.trigger = state, trigger
+
+
+class PayoutOpen(Conflict):
+    type = "payout-open"
+
+    def __init__(self, payout_id: str) -> None:
+        super().__init__(f"Payout {payout_id} is still open; wait for it to end or cancel it first.")
+
+
+class IdempotencyMismatch(Conflict):
+    type = "idempotency-mismatch"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Idempotency key {key!r} was used before with other input; use a new key.")
+
+
+class StaleEpoch(Conflict):
+    type = "stale-epoch"
+
+    def __init__(self, shard: int, epoch: int, current: int) -> None:
+        super().__init__(f"Shard {shard} is owned by epoch {current}; epoch {epoch} may not write.")
+
+
+class PayoutRefused(PropOSError):
+    type, status = "payout-refused", 422
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("This payout cannot be made: " + "; ".join(reasons) + ".")
+        self.reasons = reasons
+
+
+class TooLarge(PropOSError):
+    type, status = "too-large", 413
+
+
+class BadSignature(PropOSError):
+    type, status = "bad-signature", 400
+
+
+class Unavailable(PropOSError):
+    type, status = "unavailable", 503
+
+
+class OutcomeUnknown(Unavailable):
+    type = "outcome-unknown"

@@ -1,0 +1,109 @@
+"""The firm's books: which business event makes which postings. Debit positive, credit negative, always zero in sum.
+
+Accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `trader-payable` (what the firm
+owes traders once a payout is reserved), `payout-expense` (profit shares), `chargebacks` (loss).
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.money import Currency, Money
+
+EntryKind = Literal[
+    "fee_paid",
+    "fee_refunded",
+    "fee_charged_back",
+    "payout_reserved",
+    "payout_released",
+    "payout_sent",
+    "payout_returned",
+]
+
+
+class Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: Annotated[str, Field(min_length=1, max_length=80)]
+    currency: Currency
+    amount_minor: int = Field(strict=True)
+
+
+class Entry(BaseModel):
+    """One ledger transaction to post. `key` is its business key; `reference` the challenge or payout it belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    kind: EntryKind
+    reference: str
+    lines: tuple[Line, ...]
+
+    @model_validator(mode="after")
+    def _sums_to_zero(self) -> Self:
+        totals: dict[str, int] = {}
+        for line in self.lines:
+            totals[line.currency] = totals.get(line.currency, 0) + line.amount_minor
+        if not self.lines or any(totals.values()):
+            raise ValueError(f"ledger entry {self.key} does not sum to zero: {totals}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        body = json.dumps({"v": 1, **self.model_dump(mode="json")}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _entry(kind: EntryKind, reference: str, amount: Money, debit: str, credit: str, suffix: str = "") -> Entry:
+    return Entry(
+        key=f"{reference}/{kind}{suffix}",
+        kind=kind,
+        reference=reference,
+        lines=(
+            Line(account=debit, currency=amount.currency, amount_minor=amount.minor),
+            Line(account=credit, currency=amount.currency, amount_minor=-amount.minor),
+        ),
+    )
+
+
+def fee_paid(challenge_id: str, fee: Money, provider: str) -> Entry:
+    return _entry("fee_paid", challenge_id, fee, f"provider:{provider}", "fees")
+
+
+def fee_refunded(challenge_id: str, fee: Money, provider: str) -> Entry:
+    return _entry("fee_refunded", challenge_id, fee, "fees", f"provider:{provider}")
+
+
+def fee_charged_back(challenge_id: str, fee: Money, provider: str) -> Entry:
+    return _entry("fee_charged_back", challenge_id, fee, "chargebacks", f"provider:{provider}")
+
+
+def payout_reserved(payout_id: str, share: Money) -> Entry:
+    """The trader's share becomes a debt of the firm while the payout is reviewed."""
+    return _entry("payout_reserved", payout_id, share, "payout-expense", "trader-payable")
+
+
+def payout_released(payout_id: str, share: Money) -> Entry:
+    """The reserve of a payout that will not be made."""
+    return _entry("payout_released", payout_id, share, "trader-payable", "payout-expense")
+
+
+def payout_sent(payout_id: str, share: Money, provider: str) -> Entry:
+    return _entry("payout_sent", payout_id, share, "trader-payable", f"provider:{provider}")
+
+
+def payout_returned(payout_id: str, share: Money, provider: str) -> Entry:
+    """The provider gave the money back: the debt stands again until it is released."""
+    return _entry("payout_returned", payout_id, share, f"provider:{provider}", "trader-payable")
+
+
+def reversal(entry: Entry) -> Entry:
+    """The opposite postings, under a key of their own: how a mistake is corrected, never by an update."""
+    return entry.model_copy(
+        update={
+            "key": f"{entry.key}/reversal",
+            "lines": tuple(line.model_copy(update={"amount_minor": -line.amount_minor}) for line in entry.lines),
+        }
+    )

@@ -1,0 +1,103 @@
+"""Money: integer minor units with a currency. Nothing here accepts a float."""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from domain.errors import BadInput
+
+# ISO 4217 minor units that differ from 2, for the currencies a firm may settle in.
+_EXPONENTS: Final = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+def _no_float(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError(  # noqa: TRY004 (pydantic turns ValueErrors into field errors)
+            "write this number as a string or an integer; a float cannot hold money exactly"
+        )
+    return value
+
+
+ExactDecimal = Annotated[Decimal, BeforeValidator(_no_float), Field(allow_inf_nan=False)]
+
+
+def exponent(currency: str) -> int:
+    """Digits after the point of `currency` (USD 2, JPY 0, KWD 3)."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """`amount` in whole minor units, rounded half up."""
+    return int(amount.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def from_minor(minor: int, currency: str) -> Decimal:
+    """Minor units as an exact Decimal in major units."""
+    return Decimal(minor).scaleb(-exponent(currency))
+
+
+def half_up(value: Decimal) -> int:
+    """The nearest whole number, ties away from zero, as firms' rule texts round."""
+    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+class Money(BaseModel):
+    """An immutable amount. Adding two currencies raises; multiplying is `share` and rounds half up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minor: int = Field(strict=True)
+    currency: Currency
+
+    @classmethod
+    def parse(cls, text: str, currency: str, *, field: str = "amount") -> "Money":
+        """Read "1240.50"; refuses more digits than the currency has, exponents and non-numbers."""
+        try:
+            value = Decimal(text)
+        except (InvalidOperation, TypeError) as exc:
+            raise BadInput(f"{field} {text!r} is not a number.", field=field, remedy="Write it like 1240.50.") from exc
+        scaled = value.scaleb(exponent(currency)) if value.is_finite() else value
+        if not value.is_finite() or scaled != scaled.to_integral_value() or abs(scaled) > 10**15:
+            raise BadInput(
+                f"{field} {text!r} is not an amount in {currency}.",
+                field=field,
+                remedy=f"Use at most {exponent(currency)} digits after the point.",
+            )
+        return cls(minor=int(scaled), currency=currency)
+
+    @property
+    def amount(self) -> Decimal:
+        return from_minor(self.minor, self.currency)
+
+    def _same(self, other: "Money") -> None:
+        if self.currency != other.currency:
+            raise ValueError(f"cannot combine {self.currency} with {other.currency}")
+
+    def __add__(self, other: "Money") -> "Money":
+        self._same(other)
+        return Money(minor=self.minor + other.minor, currency=self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        self._same(other)
+        return Money(minor=self.minor - other.minor, currency=self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(minor=-self.minor, currency=self.currency)
+
+    def __lt__(self, other: "Money") -> bool:
+        self._same(other)
+        return self.minor < other.minor
+
+    def __le__(self, other: "Money") -> bool:
+        self._same(other)
+        return self.minor <= other.minor
+
+    def share(self, percent: Decimal) -> "Money":
+        """`percent` of this amount, rounded half up to the minor unit."""
+        return Money(minor=half_up(Decimal(self.minor) * percent / 100), currency=self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.amount:,.{exponent(self.currency)}f} {self.currency}"

@@ -1,0 +1,58 @@
+"""Profit of a position and conversion between currencies, in exact arithmetic.
+
+The venue and the monitor both use these functions, so that they can never disagree by a rounding.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, Literal
+
+from domain.errors import Unavailable
+from domain.money import to_minor
+
+_ONE: Final = Decimal(1)
+
+
+class RateMissing(Unavailable):
+    """No live quote converts one currency into the other."""
+
+    type = "rate-missing"
+
+
+def conversion_rate(
+    quote_currency: str, account_currency: str, quotes: Mapping[str, tuple[Decimal, Decimal]]
+) -> Decimal:
+    """Units of `account_currency` for one unit of `quote_currency`, from live `quotes` (symbol -> bid, ask).
+
+    A direct symbol (GBPUSD for GBP into USD) converts at its bid; an inverse one (USDJPY for JPY into USD)
+    by division through its ask. Raises RateMissing when neither is quoted.
+    """
+    if quote_currency == account_currency:
+        return _ONE
+    direct = quotes.get(quote_currency + account_currency)
+    if direct is not None:
+        return direct[0]
+    inverse = quotes.get(account_currency + quote_currency)
+    if inverse is not None:
+        return _ONE / inverse[1]
+    raise RateMissing(
+        f"No live rate converts {quote_currency} into {account_currency}.",
+        remedy=f"Feed {quote_currency}{account_currency} or {account_currency}{quote_currency}.",
+    )
+
+
+def position_profit_minor(
+    side: Literal["buy", "sell"],
+    lots: Decimal,
+    contract_size: Decimal,
+    open_price: Decimal,
+    close_price: Decimal,
+    rate: Decimal,
+    currency: str,
+) -> int:
+    """Profit of one position in minor units of `currency`, rounded half up (ties away from zero).
+
+    `close_price` is the bid for a long and the ask for a short; `rate` converts the quote currency.
+    """
+    move = close_price - open_price if side == "buy" else open_price - close_price
+    return to_minor(move * lots * contract_size * rate, currency)

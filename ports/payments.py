@@ -1,0 +1,104 @@
+"""Payments: fees in through a hosted checkout, profit shares out through transfers.
+
+Every call that moves money carries an idempotency `key` of ours; `find_transfer` looks an unknown outcome up by it.
+Webhooks are hints: `parse_webhook` verifies the signature and names the object, `fetch_*` gives the truth.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Checkout(_Data):
+    checkout_id: str
+    url: str
+    reference: str  # our challenge id
+    status: Literal["open", "paid", "expired", "refunded", "charged_back"]
+    amount_minor: int
+    currency: str
+
+
+class Transfer(_Data):
+    transfer_id: str
+    key: str
+    reference: str  # our payout id
+    status: Literal["pending", "paid", "returned"]
+    amount_minor: int
+    currency: str
+    failure: str | None = None
+
+
+EventKind = Literal[
+    "checkout.paid", "checkout.expired", "charge.refunded", "charge.disputed", "transfer.paid", "transfer.returned"
+]
+
+
+class WebhookEvent(_Data):
+    """A verified hint: event id, what happened, which object."""
+
+    event_id: str
+    kind: EventKind
+    object_id: str
+    created_at: datetime
+
+
+class ProviderEntry(_Data):
+    """One movement of money at the provider, signed from the firm's point of view (in +, out -)."""
+
+    entry_id: str
+    object_id: str
+    reference: str
+    kind: Literal["charge", "refund", "dispute", "transfer", "transfer_return"]
+    amount_minor: int
+    currency: str
+    at: datetime
+
+
+class PaymentProvider(Protocol):
+    name: str
+
+    async def create_checkout(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
+    ) -> Checkout: ...
+
+    async def fetch_checkout(self, checkout_id: str) -> Checkout: ...
+
+    async def refund(self, checkout_id: str, *, key: str) -> Checkout: ...
+
+    async def create_transfer(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
+    ) -> Transfer:
+        """Send money to a beneficiary. The same key returns the first transfer; the same key with another
+        amount or beneficiary raises IdempotencyMismatch."""
+        ...
+
+    async def fetch_transfer(self, transfer_id: str) -> Transfer: ...
+
+    async def find_transfer(self, key: str) -> Transfer | None: ...
+
+    async def entries(self, after: str | None) -> list[ProviderEntry]:
+        """All money movements after the entry id `after`, oldest first."""
+        ...
+
+    async def events(self, after: str | None) -> list[WebhookEvent]:
+        """All events after the event id `after`, oldest first: the sweep for webhooks that never came."""
+        ...
+
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
+        """Verify and read; raises BadSignature for a wrong, missing or stale (300 s) signature, BadInput for a
+        body that is not an event."""
+        ...
+
+    async def healthy(self) -> str: ...
+
+    async def aclose(self) -> None: ...
+
+
+class PaymentsFactory(Protocol):
+    def __call__(self, *, url: str, token: str, webhook_secret: str) -> PaymentProvider: ...

@@ -1,0 +1,214 @@
+"""A trading platform: where the accounts live, fills happen and locks take effect.
+
+Prices and lots are Decimal; money is minor units of the account's currency; times are UTC market
+time. Every state-changing call carries a `key`: repeating it has no further effect. A call whose
+outcome is unknown raises `OutcomeUnknown`; repeat it with the same key.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Side = Literal["buy", "sell"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SymbolSpec(_Data):
+    """P&L of a position = lots x contract_size x price difference, in `quote_currency`."""
+
+    symbol: str
+    contract_size: Decimal
+    quote_currency: str
+    digits: int
+    commission_minor_per_lot: int = 0
+
+
+class PositionState(_Data):
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    open_price: Decimal
+    opened_at: datetime
+
+
+class AccountSnapshot(_Data):
+    """What the venue itself says of one account, as of stream sequence `seq`."""
+
+    login: int
+    currency: str
+    balance_minor: int
+    equity_minor: int
+    trading_enabled: bool
+    positions: tuple[PositionState, ...]
+    seq: int
+
+
+class Tick(_Data):
+    kind: Literal["tick"] = "tick"
+    seq: int
+    at: datetime
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+
+
+class Deal(_Data):
+    """A fill. `entry` in opens (or adds) a position, out closes it; `profit_minor` is realised P&L before
+    commission; the balance changes by profit + commission + swap (both <= 0 when they cost)."""
+
+    kind: Literal["deal"] = "deal"
+    seq: int
+    at: datetime
+    deal_id: str
+    login: int
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    price: Decimal
+    entry: Literal["in", "out"]
+    profit_minor: int
+    commission_minor: int
+    swap_minor: int
+    balance_minor: int
+    reason: Literal["client", "stop_loss", "take_profit", "dealer"]
+
+
+BalanceKind = Literal["deposit", "payout_hold", "payout_release", "payout_settled", "adjustment"]
+
+
+class BalanceOperation(_Data):
+    """Money in or out of an account that is no trade. `payout_settled` carries amount 0 and the payout's key."""
+
+    kind: Literal["balance"] = "balance"
+    seq: int
+    at: datetime
+    login: int
+    operation: BalanceKind
+    key: str
+    amount_minor: int
+    balance_minor: int
+
+
+class AccountChanged(_Data):
+    """An account appeared, or its trading permission changed."""
+
+    kind: Literal["account"] = "account"
+    seq: int
+    at: datetime
+    login: int
+    change: Literal["opened", "enabled", "disabled"]
+
+
+class AccountState(_Data):
+    """The venue's own view of an account's money, for continuous comparison."""
+
+    kind: Literal["state"] = "state"
+    seq: int
+    at: datetime
+    login: int
+    balance_minor: int
+    equity_minor: int
+
+
+class ClockMark(_Data):
+    """Market time has reached `at`: nothing earlier will follow. `flush` asks the reader to store all it holds
+    before it acknowledges."""
+
+    kind: Literal["clock"] = "clock"
+    seq: int
+    at: datetime
+    flush: bool = False
+
+
+Event = Annotated[
+    Tick | Deal | BalanceOperation | AccountChanged | AccountState | ClockMark, Field(discriminator="kind")
+]
+
+
+class Batch(_Data):
+    """Events in sequence order; the last is always a ClockMark. `number` grows by one per batch."""
+
+    number: int
+    events: tuple[Event, ...]
+
+
+class GapInStream(Exception):
+    """The venue no longer holds the batches asked for; `first` is the oldest it can send."""
+
+    def __init__(self, asked: int, first: int) -> None:
+        super().__init__(f"batches {asked}..{first - 1} are gone at the venue")
+        self.asked, self.first = asked, first
+
+
+class PlatformStream(Protocol):
+    """The synchronous live feed, read by one shard's thread."""
+
+    def batches(self, after: int) -> Iterator[Batch | None]:
+        """Batches with number > `after`, then live ones; None when idle for about a second. Raises GapInStream."""
+        ...
+
+    def acknowledge(self, number: int, keep_after: int) -> None:
+        """Everything up to `number` is judged, its locks placed; batches up to `keep_after` are never asked for again."""
+        ...
+
+    def lock(self, login: int, key: str) -> None:
+        """Disable trading, close every position at market and cancel pending orders, in one call. Idempotent."""
+        ...
+
+    def lock_many(self, locks: list[tuple[int, str]]) -> None:
+        """`lock` for many (login, key) pairs."""
+        ...
+
+    def snapshot(self, login: int) -> AccountSnapshot: ...
+
+    def symbols(self) -> list[SymbolSpec]: ...
+
+    def close(self) -> None: ...
+
+
+class TradingPlatform(Protocol):
+    """The asynchronous administration of accounts, used by activities."""
+
+    name: str
+
+    async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        """Open a disabled account without money and give its login. The same key gives the same login."""
+        ...
+
+    async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None: ...
+
+    async def set_trading(self, login: int, *, key: str, enabled: bool) -> None: ...
+
+    async def lock(self, login: int, *, key: str) -> None:
+        """Disable trading and flatten."""
+        ...
+
+    async def snapshot(self, login: int) -> AccountSnapshot: ...
+
+    async def symbols(self) -> list[SymbolSpec]: ...
+
+    async def deals(self, login: int) -> list[Deal]:
+        """The account's whole deal history, oldest first."""
+        ...
+
+    def open_stream(self) -> PlatformStream: ...
+
+    async def healthy(self) -> str:
+        """A short word on the venue's health; raises Unavailable when it cannot be reached."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class PlatformFactory(Protocol):
+    """What the entry point group `propos.platforms` names: a callable that builds an adapter."""
+
+    def __call__(self, *, url: str, token: str) -> TradingPlatform: ...

@@ -1,0 +1,189 @@
+"""What the environment says: the only module that reads it. docs/settings.md lists every variable.
+
+A value is looked for in this order: what the caller passes, the environment, `DATA/secrets.json` (the secrets that
+`propos up` makes once, mode 600), `DATA/run/addresses.json` (where the running embedded parts answer), the default.
+"""
+
+import base64
+import binascii
+import json
+import os
+import secrets as random_secrets
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from domain.errors import BadInput
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+DEFAULT_DATA = Path(".propos")
+_KEY_BYTES = 32
+_SECRETS = ("sandbox_token", "webhook_secret", "payload_keys")
+
+
+class _DataFolderSource(PydanticBaseSettingsSource):
+    """Reads one JSON object of field values from a file under the data folder; a missing file says nothing."""
+
+    def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
+        super().__init__(settings_cls)
+        self._name = name
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        known = self.current_state
+        data_dir = Path(known.get("data_dir") or known.get("PROPOS_DATA") or DEFAULT_DATA)
+        path = data_dir / self._name
+        if not path.is_file():
+            return {}
+        values = json.loads(path.read_text())
+        return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
+
+
+class Settings(BaseSettings):
+    """Every setting. The variable is `PROPOS_` + the field's name in capitals unless an alias names it."""
+
+    model_config = SettingsConfigDict(env_prefix="PROPOS_", populate_by_name=True, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(DEFAULT_DATA, validation_alias=AliasChoices("data_dir", "PROPOS_DATA"))
+    database_url: str | None = Field(None, validation_alias=AliasChoices("database_url", "DATABASE_URL"))
+    temporal_address: str | None = Field(None, validation_alias=AliasChoices("temporal_address", "TEMPORAL_ADDRESS"))
+    temporal_namespace: str = Field("propos", validation_alias=AliasChoices("temporal_namespace", "PROPOS_NAMESPACE"))
+    temporal_port: int = Field(7233, ge=0, le=65535)
+    temporal_ui_port: int = Field(8233, ge=0, le=65535)
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65535)
+    public_url: str | None = None
+    sandbox_url: str = "http://127.0.0.1:8100"
+    platform: str = "sandbox"
+    payments: str = "sandbox"
+    sandbox_token: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    payload_keys: SecretStr | None = None
+    products_dir: Path | None = None
+    log_level: LogLevel = "info"
+    metrics_host: str = "127.0.0.1"
+    worker_metrics_port: int = Field(9101, ge=0, le=65535)
+    monitor_metrics_port: int = Field(9102, ge=0, le=65535)
+    relay_metrics_port: int = Field(9103, ge=0, le=65535)
+    open_parents: bool = False
+
+    @field_validator("database_url")
+    @classmethod
+    def _plain_postgres(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must have the plain form postgresql://user:password@host/database, without a driver")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            _DataFolderSource(settings_cls, "secrets.json"),
+            _DataFolderSource(settings_cls, "run/addresses.json"),
+        )
+
+    @property
+    def products_path(self) -> Path:
+        """The folder of product files: `products_dir`, or the installed `products` package."""
+        if self.products_dir is not None:
+            return self.products_dir
+        spec = find_spec("products")
+        if spec is None or spec.origin is None:
+            raise BadInput("The installed application has no products folder.", remedy="Set PROPOS_PRODUCTS_DIR.")
+        return Path(spec.origin).parent
+
+    @property
+    def api_url(self) -> str:
+        """Where browsers, the sandbox's webhooks and `doctor` reach the API: `public_url`, or its own address."""
+        host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
+        return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
+
+    def environment(self) -> dict[str, str | None]:
+        """These settings as variables for a child process. Secrets stay out: a child reads them where we did."""
+        plain = {name: getattr(self, name) for name in type(self).model_fields if name not in _SECRETS}
+        return {environment_name(name): None if value is None else str(value) for name, value in plain.items()}
+
+    def required(self, field: str) -> str:
+        """The plain value of a setting that this process cannot do without; BadInput names the variable."""
+        value = getattr(self, field)
+        if value is None:
+            name = environment_name(field)
+            raise BadInput(f"{name} is not set.", field=name, remedy=f"Set {name} or run `propos up` first.")
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    def payload_key_ring(self) -> tuple[tuple[str, bytes], ...]:
+        """(key id, 32 bytes) of every payload key; the first encrypts, all decrypt. BadInput names what is wrong."""
+        ring = []
+        for part in self.required("payload_keys").split(","):
+            key_id, _, encoded = part.strip().partition(":")
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                key = b""
+            if not key_id or len(key) != _KEY_BYTES:
+                raise BadInput(
+                    "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
+                    field="PROPOS_PAYLOAD_KEYS",
+                    remedy="Make one with: python -c 'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
+                )
+            ring.append((key_id, key))
+        return tuple(ring)
+
+
+def load(**values: Any) -> Settings:
+    """Settings with `values` on top; a wrong variable becomes BadInput that names it."""
+    try:
+        return Settings(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else "settings"
+        name = environment_name(field) if field in Settings.model_fields else field
+        raise BadInput(f"{name}: {first['msg']}.", field=name, remedy="See docs/settings.md.") from None
+
+
+def environment_name(field: str) -> str:
+    """The variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[-1])
+    return f"PROPOS_{field.upper()}"
+
+
+def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
+    """This process's environment for a child, with `overrides` set and those that are None taken out."""
+    merged = dict(os.environ) | {name: value for name, value in overrides.items() if value is not None}
+    return {name: value for name, value in merged.items() if overrides.get(name, "") is not None}
+
+
+def ensure_secrets(data_dir: Path) -> None:
+    """Make `DATA/secrets.json` (mode 600) with fresh secrets if it is not there; never changes an existing one."""
+    path = data_dir / "secrets.json"
+    if path.exists():
+        return
+    values = {
+        "sandbox_token": random_secrets.token_urlsafe(32),
+        "webhook_secret": random_secrets.token_urlsafe(32),
+        "payload_keys": "k1:" + base64.b64encode(random_secrets.token_bytes(_KEY_BYTES)).decode(),
+    }
+    temporary = path.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

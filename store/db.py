@@ -1,0 +1,39 @@
+"""Engines and transactions. One request or task is one transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """`postgresql://…` as the psycopg 3 dialect wants it."""
+    scheme, rest = database_url.split("://", 1)
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError(f"DATABASE_URL must start with postgresql://, not {scheme}://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def sync_engine(database_url: str) -> Engine:
+    return create_engine(sqlalchemy_url(database_url), pool_size=1)
+
+
+class Database:
+    """The process's pool of connections."""
+
+    def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
+        self.url = database_url
+        self.engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(database_url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session whose work commits at the end of the block, or not at all."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()

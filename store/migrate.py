@@ -1,0 +1,39 @@
+"""Bring a database to the newest schema, and say where it stands."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from store.db import sync_engine
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    return config
+
+
+def upgrade(database_url: str) -> None:
+    """Apply every missing migration in one transaction; a second caller waits for the first."""
+    engine = sync_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def current(database_url: str) -> tuple[str | None, str]:
+    """(revision of the database, newest revision)."""
+    engine = sync_engine(database_url)
+    with engine.connect() as connection:
+        have = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return have, head or ""

@@ -1,0 +1,116 @@
+"""Surveillance, disputes, tickets, and the decisions people take on them."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.crypto import Encrypted
+from store.models.base import Base, Id, Json, Market, Recorded
+
+
+class Alert(Base):
+    """What a detector found: score 0..1, a sentence, the deals as evidence. `key` makes finding it twice harmless."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[Id]
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    detector: Mapped[str] = mapped_column(String(40))
+    score: Mapped[Decimal] = mapped_column(Numeric(6, 4))
+    sentence: Mapped[str]
+    evidence: Mapped[Json]
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+
+
+class Case(Base):
+    """Work for a person that came of an alert. While open it holds the payouts of every account named."""
+
+    __tablename__ = "cases"
+
+    id: Mapped[Id]
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.id"), unique=True)
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    opened_at: Mapped[Market]
+    closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class CaseAccount(Base):
+    __tablename__ = "case_accounts"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
+
+
+class SurveillanceCursor(Base):
+    """How far a detector has read the deals; moved in the same transaction as its alerts."""
+
+    __tablename__ = "surveillance_cursors"
+
+    detector: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_deal: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Dispute(Base):
+    __tablename__ = "disputes"
+
+    id: Mapped[Id]
+    breach_id: Mapped[str] = mapped_column(ForeignKey("breaches.id"), unique=True)
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    statement: Mapped[str] = mapped_column(Encrypted("disputes.statement"))
+    evidence: Mapped[Json]
+    opened_at: Mapped[Market]
+    closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class Decision(Base):
+    """Who decided what, when, why, on which evidence. One per person and subject."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (UniqueConstraint("subject_kind", "subject_id", "person_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(16))  # payout | dispute | case
+    subject_id: Mapped[str] = mapped_column(String(32), index=True)
+    decision: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    person_id: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str]
+    subject_digest: Mapped[str] = mapped_column(String(64))  # what exactly was decided on
+    evidence: Mapped[Json]
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+
+
+class Ticket(Base):
+    __tablename__ = "tickets"
+
+    id: Mapped[Id]
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    payout_id: Mapped[str | None] = mapped_column(ForeignKey("payouts.id"))
+    subject: Mapped[str] = mapped_column(Encrypted("tickets.subject"))
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    opened_at: Mapped[Market]
+    changed_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+
+
+class TicketMessage(Base):
+    __tablename__ = "ticket_messages"
+    __table_args__ = (Index("ix_ticket_messages_ticket", "ticket_id", "id"),)
+
+    id: Mapped[Id]
+    ticket_id: Mapped[str] = mapped_column(ForeignKey("tickets.id"))
+    author_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    body: Mapped[str] = mapped_column(Encrypted("ticket_messages.body"))
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]

@@ -1,0 +1,87 @@
+"""Products as sold, challenges, the accounts of their phases, and every transition."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.models.base import Base, Id, Json, Market, Minor, Recorded
+
+
+class ProductVersion(Base):
+    """Immutable once sold: a database trigger refuses to change or delete a row."""
+
+    __tablename__ = "products"
+
+    product: Mapped[str] = mapped_column(String(41), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    content_hash: Mapped[str] = mapped_column(String(64))
+    terms: Mapped[Json]
+    recorded_at: Mapped[Recorded]
+
+
+class Challenge(Base):
+    __tablename__ = "challenges"
+    __table_args__ = (ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),)
+
+    id: Mapped[Id]
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
+    product: Mapped[str] = mapped_column(String(41))
+    version: Mapped[int]
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    phase_index: Mapped[int] = mapped_column(default=0)  # 0 before the first account
+    account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
+    fee_minor: Mapped[Minor]
+    currency: Mapped[str] = mapped_column(String(3))
+    checkout_id: Mapped[str | None] = mapped_column(String(80), unique=True)
+    checkout_url: Mapped[str | None] = mapped_column(String(300))
+    bought_at: Mapped[Market]
+    changed_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+
+
+class Account(Base):
+    """One phase of one challenge on one platform. `number` is what people say: A-10001."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("challenge_id", "phase_index"), UniqueConstraint("platform", "login"))
+
+    id: Mapped[Id]
+    number: Mapped[int] = mapped_column(BigInteger, Identity(start=10001), unique=True)
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"))
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
+    phase_index: Mapped[int]
+    product: Mapped[str] = mapped_column(String(41))
+    version: Mapped[int]
+    platform: Mapped[str] = mapped_column(String(40))
+    login: Mapped[int | None] = mapped_column(BigInteger)
+    shard: Mapped[int] = mapped_column(default=0)
+    clock_group: Mapped[str] = mapped_column(String(60), index=True)
+    currency: Mapped[str] = mapped_column(String(3))
+    initial_minor: Mapped[Minor]
+    status: Mapped[str] = mapped_column(String(16), index=True)  # opening | active | locked | closed
+    opened_at: Mapped[datetime | None]  # market time of activation
+    ended_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class Transition(Base):
+    """Every state change of a challenge, payout, dispute, case or ticket. `key` makes repeating one harmless."""
+
+    __tablename__ = "transitions"
+    __table_args__ = (
+        UniqueConstraint("subject_kind", "subject_id", "key"),
+        Index("ix_transitions_subject", "subject_kind", "subject_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(16))
+    subject_id: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(120))
+    trigger: Mapped[str] = mapped_column(String(32))
+    from_state: Mapped[str] = mapped_column(String(24))
+    to_state: Mapped[str] = mapped_column(String(24))
+    detail: Mapped[Json]
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]

@@ -1,0 +1,214 @@
+"""What the monitor reads and writes: shard ownership, live account rows, deals, bars, verdicts."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.models.base import Base, Id, Json, Market, Minor, Recorded
+
+
+class Shard(Base):
+    """Who may judge: writes carry `epoch`, and an older one is refused. `batch` is the last checkpoint's."""
+
+    __tablename__ = "shards"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(BigInteger, default=0)
+    batch: Mapped[int] = mapped_column(BigInteger, default=0)
+    owner: Mapped[str] = mapped_column(String(120), default="")
+    claimed_at: Mapped[datetime | None]
+    checkpoint_at: Mapped[datetime | None]  # wall time
+
+
+class MarketClock(Base):
+    """Market time per feed: nothing earlier will follow."""
+
+    __tablename__ = "market_clock"
+
+    feed: Mapped[str] = mapped_column(String(40), primary_key=True)
+    watermark: Mapped[Market]
+    last_tick_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class AccountLive(Base):
+    """The checkpoint of one account, and what every page shows: money, floors, positions."""
+
+    __tablename__ = "account_live"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    batch: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[Market]
+    balance_minor: Mapped[Minor]
+    equity_minor: Mapped[Minor]
+    trading_days: Mapped[int] = mapped_column(default=0)
+    last_trading_day: Mapped[date | None] = mapped_column(Date)
+    positions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    floors: Mapped[Json]  # rule id -> {"floor_minor", "operator", "room_minor"}
+    rule_state: Mapped[Json]  # the exact engine's own state, opaque to readers
+
+
+class DealRow(Base):
+    """A fill as the venue reported it. `id` orders them as they were stored: surveillance reads on from it."""
+
+    __tablename__ = "deals"
+    __table_args__ = (UniqueConstraint("account_id", "deal_id"), Index("ix_deals_account_at", "account_id", "at"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    deal_id: Mapped[str] = mapped_column(String(40))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[Market]
+    position_id: Mapped[str] = mapped_column(String(40))
+    symbol: Mapped[str] = mapped_column(String(20))
+    side: Mapped[str] = mapped_column(String(4))
+    entry: Mapped[str] = mapped_column(String(3))
+    lots: Mapped[Decimal] = mapped_column(Numeric(18, 4))
+    price: Mapped[Decimal] = mapped_column(Numeric(20, 8))
+    profit_minor: Mapped[Minor]
+    commission_minor: Mapped[Minor]
+    swap_minor: Mapped[Minor]
+    balance_minor: Mapped[Minor]
+    reason: Mapped[str] = mapped_column(String(12))
+
+
+class BalanceOperationRow(Base):
+    __tablename__ = "balance_operations"
+    __table_args__ = (UniqueConstraint("account_id", "key"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    key: Mapped[str] = mapped_column(String(120))
+    operation: Mapped[str] = mapped_column(String(20))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[Market]
+    amount_minor: Mapped[Minor]
+    balance_minor: Mapped[Minor]
+
+
+class EquityBar(Base):
+    """One minute of one account: equity open, high, low, close; balance at the close."""
+
+    __tablename__ = "equity_bars"
+
+    account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    minute: Mapped[Market] = mapped_column(primary_key=True)
+    open_minor: Mapped[Minor]
+    high_minor: Mapped[Minor]
+    low_minor: Mapped[Minor]
+    close_minor: Mapped[Minor]
+    balance_minor: Mapped[Minor]
+
+
+class DailySnapshot(Base):
+    """An account at the reset that ended trading day `day`."""
+
+    __tablename__ = "daily_snapshots"
+
+    account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    reset_at: Mapped[Market]
+    balance_minor: Mapped[Minor]
+    equity_minor: Mapped[Minor]
+    floors: Mapped[Json]
+
+
+class Breach(Base):
+    """A confirmed breach. One per account, phase, rule and offence, however often it is judged."""
+
+    __tablename__ = "breaches"
+    __table_args__ = (UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),)
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    phase_index: Mapped[int]
+    rule_id: Mapped[str] = mapped_column(String(41))
+    offence: Mapped[int]
+    proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[Market]
+    floor_minor: Mapped[Minor]
+    equity_minor: Mapped[Minor]
+    status: Mapped[str] = mapped_column(String(12), default="confirmed")  # confirmed | overturned
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[Market]  # wall time at which the deciding event arrived
+    recorded_at: Mapped[Recorded]
+    locked_at: Mapped[datetime | None]  # wall time
+
+
+class PhasePass(Base):
+    __tablename__ = "phase_passes"
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    phase_index: Mapped[int]
+    proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[Market]
+    balance_minor: Mapped[Minor]
+    recorded_at: Mapped[Recorded]
+
+
+class Proof(Base):
+    """A proof sheet; `body` holds all that recomputing it needs."""
+
+    __tablename__ = "proofs"
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(12))  # breach | pass
+    digest: Mapped[str] = mapped_column(String(64))
+    body: Mapped[Json]
+    recorded_at: Mapped[Recorded]
+
+
+class Review(Base):
+    """Something doubtful about the feed or an account that a person should look at; never a verdict."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[Id]
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    kind: Mapped[str] = mapped_column(String(24))  # bad_tick | gap | stale | equity_drift | missed_reset
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    detail: Mapped[Json]
+    status: Mapped[str] = mapped_column(String(8), default="open", index=True)  # open | closed
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+    closed_by: Mapped[str | None] = mapped_column(String(32))
+    close_reason: Mapped[str | None]
+
+
+class Exposure(Base):
+    """The firm's live position per symbol, as of the shard's last checkpoint."""
+
+    __tablename__ = "exposures"
+
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    symbol: Mapped[str] = mapped_column(String(20), primary_key=True)
+    long_lots: Mapped[Decimal] = mapped_column(Numeric(18, 4))
+    short_lots: Mapped[Decimal] = mapped_column(Numeric(18, 4))
+    accounts: Mapped[int]
+    floating_minor: Mapped[Minor]
+    bid: Mapped[Decimal] = mapped_column(Numeric(20, 8))
+    ask: Mapped[Decimal] = mapped_column(Numeric(20, 8))
+    at: Mapped[Market]
+
+
+class DailyClose(Base):
+    """The check that every active account of a clock group has its snapshot for a day."""
+
+    __tablename__ = "daily_closes"
+
+    clock_group: Mapped[str] = mapped_column(String(60), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    accounts: Mapped[int]
+    missing: Mapped[int]
+    checked_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]

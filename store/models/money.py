@@ -1,0 +1,87 @@
+"""Payouts, the double-entry ledger, what the provider says, and how the two reconcile."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.crypto import Encrypted
+from store.models.base import Base, Id, Json, Market, Minor, Recorded
+
+
+class Payout(Base):
+    """One request. gross = trader share + firm share. One open payout per account (partial unique index)."""
+
+    __tablename__ = "payouts"
+    __table_args__ = (
+        Index("uq_payouts_open", "account_id", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_payouts_state", "state"),
+    )
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
+    requested_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(String(24))
+    gross_minor: Mapped[Minor]
+    trader_minor: Mapped[Minor]
+    firm_minor: Mapped[Minor]
+    currency: Mapped[str] = mapped_column(String(3))
+    beneficiary: Mapped[str] = mapped_column(Encrypted("payouts.beneficiary"))
+    terms_digest: Mapped[str] = mapped_column(String(64))  # over amount, currency, beneficiary and rule version
+    approvers_needed: Mapped[int]
+    checks: Mapped[Json]  # the validation as shown to people: name -> {"ok", "words"}
+    requested_at: Mapped[Market]
+    decide_by: Mapped[datetime | None]
+    transfer_id: Mapped[str | None] = mapped_column(String(80), unique=True)
+    reason: Mapped[str | None]
+    was_held: Mapped[bool] = mapped_column(default=False)  # a surveillance case stood in its way at some time
+    closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class LedgerTransaction(Base):
+    """Append-only. The same key with the same input gives the first result; with other input it is an error."""
+
+    __tablename__ = "ledger_transactions"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), unique=True)
+    input_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(32))
+    reference: Mapped[str] = mapped_column(String(32), index=True)
+    reverses: Mapped[int | None] = mapped_column(ForeignKey("ledger_transactions.id"), unique=True)
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Recorded]
+
+
+class Posting(Base):
+    """One line: amount signed, debit positive. A deferred constraint makes each transaction sum to zero per currency."""
+
+    __tablename__ = "postings"
+    __table_args__ = (Index("ix_postings_account", "account", "currency"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    transaction_id: Mapped[int] = mapped_column(ForeignKey("ledger_transactions.id"), index=True)
+    account: Mapped[str] = mapped_column(String(80))
+    currency: Mapped[str] = mapped_column(String(3))
+    amount_minor: Mapped[Minor]
+
+
+class ProviderEntryRow(Base):
+    """A movement of money at the provider; reconciled when it is tied to one ledger transaction."""
+
+    __tablename__ = "provider_entries"
+
+    provider: Mapped[str] = mapped_column(String(40), primary_key=True)
+    entry_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    object_id: Mapped[str] = mapped_column(String(80))
+    reference: Mapped[str] = mapped_column(String(40), index=True)
+    amount_minor: Mapped[Minor]
+    currency: Mapped[str] = mapped_column(String(3))
+    at: Mapped[Market]
+    transaction_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_transactions.id"), unique=True)
+    recorded_at: Mapped[Recorded]

@@ -1,0 +1,115 @@
+"""Delivery and memory: inbox, outbox, intents, wake-ups, idempotency keys, the audit log."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Identity, Index, String, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.models.base import Base, Json, Market, Recorded
+
+
+class InboxEvent(Base):
+    """A verified webhook, stored before it is acknowledged. Wall times."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("provider", "event_id"),
+        Index("ix_inbox_waiting", "next_at", postgresql_where=text("handled_at IS NULL AND parked_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(40))
+    event_id: Mapped[str] = mapped_column(String(120))
+    kind: Mapped[str] = mapped_column(String(40))
+    object_id: Mapped[str] = mapped_column(String(120))
+    received_at: Mapped[Recorded]
+    next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    attempts: Mapped[int] = mapped_column(default=0)
+    handled_at: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]  # nobody is waiting for it: a person must look
+    error: Mapped[str | None]
+
+
+class OutboxMessage(Base):
+    """Something that must reach Temporal or the venue, committed with the fact that caused it. Wall times.
+
+    Topics: `workflow.start`, `workflow.signal` (target = workflow id), `venue.lock` (target = login).
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_waiting", "next_at", postgresql_where=text("dispatched_at IS NULL AND parked_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    topic: Mapped[str] = mapped_column(String(20))
+    target: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(String(60))  # workflow type or signal name; empty for the venue
+    payload: Mapped[Json]
+    recorded_at: Mapped[Recorded]
+    next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    attempts: Mapped[int] = mapped_column(default=0)
+    dispatched_at: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+
+
+class Intent(Base):
+    """A side effect that was decided: committed before the call, `result` after it. The key goes to the outside."""
+
+    __tablename__ = "intents"
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[Json]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    recorded_at: Mapped[Recorded]
+    done_at: Mapped[datetime | None]
+
+
+class Wakeup(Base):
+    """A workflow that waits for market time."""
+
+    __tablename__ = "wakeups"
+    __table_args__ = (Index("ix_wakeups_due", "due_at", postgresql_where=text("fired_at IS NULL")),)
+
+    workflow_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    due_at: Mapped[Market]
+    fired_at: Mapped[datetime | None]  # wall time
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST, given again to whoever repeats it."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), primary_key=True)
+    route: Mapped[str] = mapped_column(String(120))
+    input_digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int | None]
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    recorded_at: Mapped[Recorded]
+
+
+class AuditEntry(Base):
+    """Append-only, each row hashed over the one before it: who, role, what, when, why, on which evidence."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_subject", "subject_kind", "subject_id"),)
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    actor: Mapped[str] = mapped_column(String(32))  # a user id, or `system`
+    role: Mapped[str] = mapped_column(String(16))
+    action: Mapped[str] = mapped_column(String(48))
+    subject_kind: Mapped[str] = mapped_column(String(16))
+    subject_id: Mapped[str] = mapped_column(String(80))
+    reason: Mapped[str]
+    evidence: Mapped[Json]
+    occurred_at: Mapped[Market]
+    recorded_at: Mapped[Market]
+    previous: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))
