@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535)
     public_url: str | None = None
     sandbox_url: str = "http://127.0.0.1:8100"
+    sandbox_host: str | None = None
+    sandbox_public_url: str | None = None
     platform: str = "sandbox"
     payments: str = "sandbox"
     sandbox_token: SecretStr | None = None

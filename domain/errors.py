@@ -17,6 +17,7 @@
     |-- PayoutRefused            422  eligibility says no; carries the reasons
     |-- TooLarge                 413
     |-- BadSignature             400  a webhook that cannot be trusted
+    |-- TooManyAttempts          429  failed sign-ins in a row
     `-- Unavailable              503  a part is down; says which
         `-- OutcomeUnknown            the effect may have happened: look it up by key first
 
@@ -128,6 +129,10 @@ class TooLarge(PropOSError):
 
 class BadSignature(PropOSError):
     type, status = "bad-signature", 400
+
+
+class TooManyAttempts(PropOSError):
+    type, status = "too-many-attempts", 429
 
 
 class Unavailable(PropOSError):

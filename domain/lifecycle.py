@@ -1,8 +1,13 @@
-"""The life of a purchased challenge."""
+"""The life of a purchased challenge: its states, and the dates and choices that move it."""
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
+from domain.errors import Conflict
 from domain.states import StateMachine
+
+PAYMENT_WINDOW: Final = timedelta(hours=24)
 
 _AFTER_PAYMENT: Final = ("provisioning", "active", "identity_check", "funded", "breached")
 
@@ -32,3 +37,43 @@ CHALLENGE: Final = StateMachine(
     },
     transient=frozenset({"provisioning"}),
 )
+
+
+def payment_due(bought_at: datetime) -> datetime:
+    """Until when (market time) the fee can be paid."""
+    return bought_at + PAYMENT_WINDOW
+
+
+def phase_deadline(
+    opened_at: datetime, limit_days: int | None, suspensions: Iterable[tuple[datetime, datetime]]
+) -> datetime | None:
+    """When a phase is over by time; None without a limit.
+
+    `suspensions` are the (breached, reinstated) spans of breaches that were overturned: time the trader could not use.
+    """
+    if limit_days is None:
+        return None
+    lost = sum((until - since for since, until in suspensions), timedelta())
+    return opened_at + timedelta(days=limit_days) + lost
+
+
+def trigger_of_start(phase_index: int, funded_index: int) -> str:
+    return "funding_started" if phase_index == funded_index else "phase_started"
+
+
+def trigger_of_pass(phase_index: int, funded_index: int) -> str:
+    """The last evaluation phase leads to the identity check, every other one to the next phase."""
+    return "evaluation_passed" if phase_index + 1 == funded_index else "phase_passed"
+
+
+def trigger_of_reinstatement(phase_index: int, funded_index: int) -> str:
+    return "funding_reinstated" if phase_index == funded_index else "evaluation_reinstated"
+
+
+def check_refundable(state: str, phase_index: int) -> None:
+    """The fee goes back only in the first phase; raises Conflict. That nothing was traded is for the record to say."""
+    if not CHALLENGE.allows(state, "refund_granted") or phase_index != 1:
+        raise Conflict(
+            f"The fee of a challenge that is {state.replace('_', ' ')} in phase {phase_index} cannot be refunded.",
+            remedy="A refund is possible in the first phase, before the first trade.",
+        )

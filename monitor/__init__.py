@@ -1,0 +1,1 @@
+"""The live path: events of the trading platform in, confirmed verdicts out."""

@@ -22,6 +22,7 @@ class Shard(Base):
     owner: Mapped[str] = mapped_column(String(120), default="")
     claimed_at: Mapped[datetime | None]
     checkpoint_at: Mapped[datetime | None]  # wall time
+    feed: Mapped[Json] = mapped_column(JSONB, server_default="{}")  # the monitor's own: quotes, doubts, market time
 
 
 class MarketClock(Base):

@@ -213,6 +213,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=120), nullable=False),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checkpoint_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("feed", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shards")),
     )
     op.create_table(

@@ -1,0 +1,72 @@
+"""Dispute activities: evidence in, a person's decision, the end."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from temporalio import activity
+
+from activities.deps import Deps
+from activities.refusals import refusals_are_final
+from contracts.disputes import DisputeStatus, DisputeStep
+from contracts.messages import DecisionResult, DisputeStart
+from domain.lifecycle import CHALLENGE
+from store import challenges, disputes, payouts, people, transitions
+from store.models import Dispute
+
+
+class DisputeActivities:
+    def __init__(self, deps: Deps) -> None:
+        self._db = deps.db
+
+    def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
+        return [self.assemble_evidence, self.record_decision, self.record_reinstatement]
+
+    @activity.defn(name="disputes.assemble_evidence")
+    async def assemble_evidence(self, start: DisputeStart) -> DisputeStatus:
+        async with self._db.transaction() as session:
+            dispute = await disputes.lock(session, start.dispute_id)
+            if dispute.state == "opened":
+                dispute.evidence = await disputes.evidence(session, dispute)
+                detail = {"proof_id": dispute.evidence["proof_id"]}
+                await disputes.move(session, dispute, "evidence_assembled", key="evidence", detail=detail)
+            return DisputeStatus(state=dispute.state)
+
+    @activity.defn(name="disputes.record_decision")
+    async def record_decision(self, step: DisputeStep) -> DecisionResult:
+        request = step.request
+        with refusals_are_final():
+            async with self._db.transaction() as session:
+                dispute = await disputes.lock(session, step.dispute_id)
+                actor = await people.current_actor(session, request.actor.user_id)
+                await disputes.decide(
+                    session,
+                    dispute,
+                    decision=step.decision,
+                    actor=actor,
+                    reason=request.reason,
+                    key=f"decision/{request.key}",
+                )
+                return DecisionResult(
+                    subject_id=dispute.id,
+                    state=dispute.state,
+                    decision=step.decision,
+                    approvals=1,
+                    approvals_needed=1,
+                )
+
+    @activity.defn(name="disputes.record_reinstatement")
+    async def record_reinstatement(self, start: DisputeStart) -> DisputeStatus:
+        async with self._db.transaction() as session:
+            challenge_id = (await session.get_one(Dispute, start.dispute_id)).challenge_id
+            challenge = await challenges.lock(session, challenge_id)
+            dispute = await disputes.lock(session, start.dispute_id)
+            done = await transitions.applied(session, "challenge", challenge_id, f"reinstate/{dispute.id}")
+            over = challenge.state in CHALLENGE.terminal
+            if dispute.state != "reinstating" or not (done or over):
+                return DisputeStatus(state=dispute.state)
+            if over and not done:  # nobody is left to reinstate; the verdict falls all the same
+                await challenges.overturn_breaches(session, dispute.account_id)
+            cause = f"dispute/{dispute.id}/reinstated"
+            await payouts.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
+            detail = {"challenge_state": challenge.state}
+            await disputes.move(session, dispute, "account_reinstated", key="reinstated", detail=detail)
+            return DisputeStatus(state=dispute.state)

@@ -1,0 +1,358 @@
+"""Payout activities: the record decides, the platform and the provider are told, the record says how it went.
+
+Each one starts from the locked row and does nothing when its turn is over, so repeating it is harmless.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.deps import Deps
+from activities.refusals import refusals_are_final
+from contracts.messages import DecisionResult
+from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
+from domain import payouts as policy
+from domain.approvals import Actor, check_may_decide
+from domain.errors import AlreadyDecided, Conflict, NotFound, OutcomeUnknown
+from domain.ledger import payout_released, payout_reserved, payout_returned, payout_sent
+from domain.money import Money
+from domain.payout_checks import RiskFacts, risk_verdict, shown
+from ports.payments import Transfer
+from ports.platform import AccountSnapshot, BalanceKind
+from store import audit, decisions, ledger, outbox, payouts, people
+from store.clock import market_now
+from store.models import Account, Decision, Intent, Payout, User
+
+_TRIGGER: Final = {
+    "approve": "approvals_complete",
+    "reject": "payout_rejected",
+    "return_to_trader": "payout_cancelled",
+    "cancel": "payout_cancelled",
+}
+_RELEASED: Final = {
+    "payout_rejected": "rejection_released",
+    "payout_cancelled": "cancellation_released",
+    "decision_timed_out": "timeout_released",
+    "transfer_returned": "return_released",
+}
+
+
+class PayoutActivities:
+    def __init__(self, deps: Deps) -> None:
+        self._db, self._platform, self._payments = deps.db, deps.platform, deps.payments
+
+    def all(self) -> list[Callable[..., Any]]:
+        return [
+            self.place_hold,
+            self.check_risk,
+            self.record_decision,
+            self.send_money,
+            self.follow_transfer,
+            self.settle,
+            self.release_hold,
+        ]
+
+    @activity.defn(name="payouts.place_hold")
+    async def place_hold(self, ref: PayoutRef) -> PayoutStands:
+        """Once the hold is declared the request is no longer judged: the balance may already be without the money."""
+        key = f"{ref.payout_id}/hold"
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "requested":
+                return PayoutStands(state=payout.state)
+            declared = await session.get(Intent, key) is not None
+            login, gross = await _login(session, payout), payout.gross_minor
+        snapshot = None if declared else await self._platform.snapshot(login)
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "requested":
+                return PayoutStands(state=payout.state)
+            reasons = await _refusals(session, payout, snapshot) if snapshot else []
+            if reasons:
+                await payouts.advance(session, payout, "request_refused", reason="; ".join(reasons))
+                return PayoutStands(state=payout.state)
+            await outbox.declare_intent(session, key=key, kind="payout_hold", payload={"amount_minor": -gross})
+        refused = ""
+        try:
+            await self._platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-gross)
+        except Conflict as conflict:
+            refused = conflict.message
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state == "requested" and refused:
+                await payouts.advance(session, payout, "request_refused", reason=refused)
+            elif payout.state == "requested":
+                await outbox.fulfil_intent(session, key=key, result={"held_minor": gross})
+                now = await market_now(session)
+                await ledger.post(session, payout_reserved(payout.id, payouts.share_of(payout)), occurred_at=now)
+                await payouts.advance(session, payout, "hold_placed")
+            return PayoutStands(state=payout.state)
+
+    @activity.defn(name="payouts.check_risk")
+    async def check_risk(self, ref: PayoutRef) -> PayoutStands:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
+                await _judge(session, payout, await payouts.risk_facts(session, payout))
+            await payouts.rest(session, payout)
+            return PayoutStands(state=payout.state)
+
+    @activity.defn(name="payouts.record_decision")
+    async def record_decision(self, decision: PayoutDecision) -> DecisionResult:
+        request = decision.request
+        with refusals_are_final():
+            async with self._db.transaction() as session:
+                payout = await payouts.locked(session, decision.payout_id)
+                made = await decisions.of(session, "payout", payout.id)
+                if decisions.repeated(made, request.key) is None:
+                    actor = await people.current_actor(session, request.actor.user_id)
+                    await _check_decision(session, payout, decision.choice, actor, made)
+                    await _decide(session, payout, decision, actor)
+                    await payouts.rest(session, payout)
+                counted, needed = await payouts.approvals(session, payout)
+                return DecisionResult(
+                    subject_id=payout.id,
+                    state=payout.state,
+                    decision=decision.choice,
+                    approvals=counted,
+                    approvals_needed=needed,
+                )
+
+    @activity.defn(name="payouts.send_money")
+    async def send_money(self, ref: PayoutRef) -> PayoutStands:
+        """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
+        again, so that no transfer can be under way for a payout that the record holds back."""
+        key = f"{ref.payout_id}/transfer"
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return PayoutStands(state=payout.state)
+            risk = await payouts.risk_facts(session, payout)
+            order = _order(payout, payouts.digest(payout, await payouts.product_of(session, payout)))
+            declared = await session.get(Intent, key)
+            if declared is None:
+                if not await _may_be_sent(session, payout, risk):
+                    return PayoutStands(state=payout.state)
+                await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
+            unchanged = declared is None or declared.payload == order
+            share, beneficiary = payouts.share_of(payout), payout.beneficiary
+        transfer = await self._payments.find_transfer(key) if declared else None
+        if transfer is None and unchanged:
+            transfer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return PayoutStands(state=payout.state)
+            if transfer is None:
+                await payouts.advance(session, payout, "risk_found", reason="the payout was changed after its approval")
+            else:
+                await self._record_sent(session, payout, key, transfer)
+            await payouts.rest(session, payout)
+            return PayoutStands(state=payout.state)
+
+    async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer:
+        async def send() -> Transfer:
+            return await self._payments.create_transfer(
+                key=key,
+                reference=payout_id,
+                amount_minor=share.minor,
+                currency=share.currency,
+                beneficiary=beneficiary,
+            )
+
+        try:
+            return await send()
+        except OutcomeUnknown:
+            return await self._payments.find_transfer(key) or await send()
+
+    async def _record_sent(self, session: AsyncSession, payout: Payout, key: str, transfer: Transfer) -> None:
+        """The books follow what the provider says it took."""
+        now = await market_now(session)
+        await outbox.fulfil_intent(session, key=key, result={"transfer_id": transfer.transfer_id})
+        moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
+        await ledger.post(session, payout_sent(payout.id, moved, self._payments.name), occurred_at=now)
+        payout.transfer_id = transfer.transfer_id
+        await payouts.advance(session, payout, "transfer_accepted", detail={"transfer_id": transfer.transfer_id})
+
+    @activity.defn(name="payouts.follow_transfer")
+    async def follow_transfer(self, ref: PayoutRef) -> PayoutStands:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "sent" or payout.transfer_id is None:
+                return PayoutStands(state=payout.state)
+            transfer_id = payout.transfer_id
+        transfer = await self._payments.fetch_transfer(transfer_id)
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state == "sent" and transfer.status == "paid":
+                await payouts.advance(session, payout, "transfer_paid")
+            elif payout.state == "sent" and transfer.status == "returned":
+                moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
+                entry = payout_returned(payout.id, moved, self._payments.name)
+                await ledger.post(session, entry, occurred_at=await market_now(session))
+                reason = f"the provider returned the money: {transfer.failure or 'no reason given'}"
+                await payouts.advance(session, payout, "transfer_returned", reason=reason)
+            await payouts.rest(session, payout)
+            return PayoutStands(state=payout.state)
+
+    @activity.defn(name="payouts.settle")
+    async def settle(self, ref: PayoutRef) -> PayoutStands:
+        if await self._tell_platform(ref, "settling", "payout_settled", "settled"):
+            async with self._db.transaction() as session:
+                payout = await payouts.locked(session, ref.payout_id)
+                if payout.state == "settling":
+                    await outbox.fulfil_intent(session, key=f"{payout.id}/settled", result={})
+                    await payouts.advance(session, payout, "payout_settled")
+                    await payouts.rest(session, payout)
+        return await self._stands(ref)
+
+    @activity.defn(name="payouts.release_hold")
+    async def release_hold(self, ref: PayoutRef) -> PayoutStands:
+        if await self._tell_platform(ref, "releasing", "payout_release", "release"):
+            async with self._db.transaction() as session:
+                payout = await payouts.locked(session, ref.payout_id)
+                if payout.state == "releasing":
+                    now, because = await market_now(session), await payouts.why_releasing(session, payout)
+                    result = {"released_minor": payout.gross_minor}
+                    await outbox.fulfil_intent(session, key=f"{payout.id}/release", result=result)
+                    await ledger.post(session, payout_released(payout.id, payouts.share_of(payout)), occurred_at=now)
+                    await payouts.advance(session, payout, _RELEASED[because])
+                    await payouts.rest(session, payout)
+        return await self._stands(ref)
+
+    async def _tell_platform(self, ref: PayoutRef, state: str, operation: BalanceKind, suffix: str) -> bool:
+        """Declare and make a balance operation while the payout is in `state`; False when it no longer is."""
+        key = f"{ref.payout_id}/{suffix}"
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != state:
+                return False
+            amount = payout.gross_minor if operation == "payout_release" else 0
+            await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
+            login = await _login(session, payout)
+        await self._platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
+        return True
+
+    async def _stands(self, ref: PayoutRef) -> PayoutStands:
+        async with self._db.transaction() as session:
+            return PayoutStands(state=(await payouts.locked(session, ref.payout_id)).state)
+
+
+async def _login(session: AsyncSession, payout: Payout) -> int:
+    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
+    if login is None:
+        raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
+    return login
+
+
+async def _refusals(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> list[str]:
+    """The request judged again, on the venue's own word for money and positions."""
+    current = await payouts.situation(session, payout.account_id)
+    now = {"balance_minor": snapshot.balance_minor, "open_positions": len(snapshot.positions)}
+    current = current._replace(facts=current.facts.model_copy(update=now))
+    return payouts.refusals(current, payouts.gross_of(payout))
+
+
+async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
+    """Move a reserved payout to where risk, approvals and the deadline put it."""
+    verdict = risk_verdict(risk)
+    payout.checks = {**payout.checks, **shown(risk)}
+    if verdict.outcome == "clear":
+        if payout.state != "awaiting_approval":
+            await payouts.advance(session, payout, "risk_clear")
+            payout.reason = None
+        counted, needed = await payouts.approvals(session, payout)
+        if counted >= needed:
+            await payouts.advance(session, payout, "approvals_complete")
+            return
+    else:
+        payout.was_held = payout.was_held or verdict.held_by_case
+        if payout.state != "in_review":
+            await payouts.advance(session, payout, "risk_found", reason=verdict.reason)
+        if verdict.outcome != "hold":
+            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
+            await payouts.advance(session, payout, trigger, reason=verdict.reason)
+            return
+        payout.reason = verdict.reason
+    if payout.decide_by is not None and await market_now(session) >= payout.decide_by:
+        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
+
+
+async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
+    """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
+    verdict = risk_verdict(risk)
+    counted, needed = await payouts.approvals(session, payout)
+    if verdict.outcome == "clear" and counted >= needed:
+        return True
+    reason = verdict.reason or f"only {counted} of {needed} approvals still stand"
+    payout.was_held = payout.was_held or verdict.held_by_case
+    await payouts.advance(session, payout, "risk_found", reason=reason)
+    await payouts.rest(session, payout)
+    return False
+
+
+def _order(payout: Payout, digest: str) -> dict[str, Any]:
+    """What is to be sent, without personal data: the digest stands for the beneficiary."""
+    return {"amount_minor": payout.trader_minor, "currency": payout.currency, "digest": digest}
+
+
+async def _check_decision(
+    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
+) -> None:
+    """Refuse the wrong person, an approval of what is held, and a decision that comes too late."""
+    if choice == "cancel":
+        if actor.trader_id != payout.trader_id:
+            raise NotFound()
+    else:
+        requester = await session.get_one(User, payout.requested_by)
+        check_may_decide(
+            "payout",
+            actor,
+            requester_person=requester.person_id,
+            decided_by=[d.person_id for d in made],
+            subject_id=payout.id,
+        )
+    if payout.state in payouts.OPEN_TO_PEOPLE:
+        if choice == "approve" and payout.state == "in_review":
+            raise Conflict(f"Payout {payout.id} is held: {payout.reason}.")
+        return
+    if made:
+        raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
+    policy.PAYOUT.next(payout.state, _TRIGGER[choice])
+
+
+async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:
+    request, now = decision.request, await market_now(session)
+    digest = payouts.digest(payout, await payouts.product_of(session, payout))
+    await decisions.record(
+        session,
+        "payout",
+        payout.id,
+        decision=decision.choice,
+        actor=actor,
+        reason=request.reason,
+        key=request.key,
+        digest=digest,
+        occurred_at=now,
+        evidence={"checks": payout.checks},
+    )
+    counted, needed = await payouts.approvals(session, payout)
+    if decision.choice != "approve" or counted >= needed:
+        await payouts.advance(
+            session, payout, _TRIGGER[decision.choice], reason=request.reason, actor=actor.user_id, role=actor.role
+        )
+        return
+    await audit.record(
+        session,
+        action="payout.approve",
+        subject_kind="payout",
+        subject_id=payout.id,
+        occurred_at=now,
+        actor=actor.user_id,
+        role=actor.role,
+        reason=request.reason,
+        evidence={"terms_digest": digest, "approvals": counted, "needed": needed},
+    )

@@ -1,0 +1,97 @@
+"""Accounts on the platform: opened, given back, frozen. The record first, then the platform, every call with a key."""
+
+from activities.deps import Deps
+from contracts.challenges import ChallengeFact, PhaseStep
+from domain.disputes import goodwill_minor
+from domain.errors import Conflict
+from store import challenges, disputes, outbox
+from store.clock import market_now
+from store.models import Account, AccountLive
+
+
+async def open_account(deps: Deps, step: PhaseStep) -> None:
+    """Create the account of a phase, fund it, mark it active, and only then let it trade: the monitor finds the
+    account on the record when the platform says `enabled`."""
+    async with deps.db.transaction() as session:
+        challenge = await challenges.lock(session, step.challenge_id)
+        product = await challenges.terms(session, challenge)
+        account = await challenges.open_account(session, challenge, product, step.phase_index, deps.platform.name)
+        key = f"{challenge.id}/{step.phase_index}"
+        wanted = {
+            "group": f"{product.product}/{step.phase_index}",
+            "currency": product.currency,
+            "leverage": product.leverage,
+        }
+        await outbox.declare_intent(session, key=key, kind="platform.account", payload=wanted)
+    login = account.login
+    if login is None:
+        login = await deps.platform.create_account(
+            key=key,
+            group=f"{product.product}/{step.phase_index}",
+            currency=product.currency,
+            leverage=product.leverage,
+        )
+        async with deps.db.transaction() as session:
+            (await session.get_one(Account, account.id)).login = login
+            await outbox.fulfil_intent(session, key=key, result={"login": login})
+    await deps.platform.balance_operation(
+        login, key=f"{account.id}/initial", operation="deposit", amount_minor=account.initial_minor
+    )
+    async with deps.db.transaction() as session:
+        opened = await session.get_one(Account, account.id, with_for_update={"key_share": True})
+        if opened.status == "opening":
+            opened.status, opened.opened_at = "active", await market_now(session)
+    await deps.platform.set_trading(login, key=f"{account.id}/enable", enabled=True)
+
+
+async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
+    """Overturn the standing breaches of a disputed account and let it trade again with room above its floors.
+
+    None when the challenge ended otherwise in the meantime: the breach is overturned, the account stays shut.
+    """
+    async with deps.db.transaction() as session:
+        challenge = await challenges.lock(session, fact.challenge_id)
+        dispute = await disputes.lock(session, fact.subject_id)
+        if dispute.state != "reinstating":
+            return None
+        await challenges.overturn_breaches(session, dispute.account_id)
+        account = await challenges.account(session, challenge, locked=True)
+        if challenge.state != "breached" or account is None or account.id != dispute.account_id:
+            return None
+        account.status, account.ended_at = "active", None
+        live = await session.get(AccountLive, account.id)
+        floors = [int(floor["floor_minor"]) for floor in live.floors.values()] if live else []
+    if account.login is None:
+        raise Conflict(f"Account {account.id} has no login.")
+    snapshot = await deps.platform.snapshot(account.login)
+    credit = goodwill_minor(snapshot.equity_minor, floors, account.initial_minor) if floors else 0
+    key = f"dispute/{dispute.id}"
+    if credit and not snapshot.trading_enabled:
+        async with deps.db.transaction() as session:
+            payload = {"account_id": account.id, "amount_minor": credit}
+            await outbox.declare_intent(session, key=key, kind="platform.adjustment", payload=payload)
+        await deps.platform.balance_operation(account.login, key=key, operation="adjustment", amount_minor=credit)
+        async with deps.db.transaction() as session:
+            await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
+    await deps.platform.set_trading(account.login, key=f"{key}/enable", enabled=True)
+    return account
+
+
+async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:
+    """Disable an account that never traded; raises Conflict when it did, and leaves it trading."""
+    if not await _traded(deps, challenge_id, login):
+        await deps.platform.set_trading(login, key=f"{key}/freeze", enabled=False)
+        if not await _traded(deps, challenge_id, login):
+            return
+    async with deps.db.transaction() as session:
+        judged = await challenges.verdict_waits(session, account.id)
+    if not judged:  # a breached account stays shut
+        await deps.platform.set_trading(login, key=f"{key}/thaw", enabled=True)
+    raise Conflict("There was a trade; the fee can no longer be refunded.")
+
+
+async def _traded(deps: Deps, challenge_id: str, login: int) -> bool:
+    async with deps.db.transaction() as session:
+        if await challenges.ever_traded(session, challenge_id):
+            return True
+    return bool(await deps.platform.deals(login))

@@ -1,0 +1,149 @@
+"""The simulated trading platform behind the platform port, over HTTP."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+from pydantic import TypeAdapter
+
+from adapters.sandbox_http import options, refusal, transport_error
+from ports.platform import AccountSnapshot, BalanceKind, Batch, Deal, GapInStream, PlatformStream, SymbolSpec
+
+_WHO: Final = "The simulated trading platform"
+_SILENCE: Final = 5.0  # seconds; the venue sends an empty line each second
+_SYMBOLS: Final = TypeAdapter(list[SymbolSpec])
+_DEALS: Final = TypeAdapter(list[Deal])
+
+
+class SandboxPlatform:
+    """A TradingPlatform on the sandbox at `url`. A call without an answer within `timeout` seconds raises
+    OutcomeUnknown when it may have changed something, else Unavailable."""
+
+    name = "sandbox"
+
+    def __init__(self, *, url: str, token: str, timeout: float = 10.0) -> None:
+        self._options = options(url, token, timeout)
+        self._client = httpx.AsyncClient(**self._options)
+
+    async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        body = {"key": key, "group": group, "currency": currency, "leverage": leverage}
+        answer = await self._post("/venue/accounts", body)
+        return int(answer.json()["login"])
+
+    async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
+        body = {"key": key, "operation": operation, "amount_minor": amount_minor}
+        await self._post(f"/venue/accounts/{login}/balance", body)
+
+    async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        await self._post(f"/venue/accounts/{login}/trading", {"key": key, "enabled": enabled})
+
+    async def lock(self, login: int, *, key: str) -> None:
+        await self._post(f"/venue/accounts/{login}/lock", {"key": key})
+
+    async def snapshot(self, login: int) -> AccountSnapshot:
+        return AccountSnapshot.model_validate_json(await self._get(f"/venue/accounts/{login}"))
+
+    async def symbols(self) -> list[SymbolSpec]:
+        return _SYMBOLS.validate_json(await self._get("/venue/symbols"))
+
+    async def deals(self, login: int) -> list[Deal]:
+        return _DEALS.validate_json(await self._get(f"/venue/accounts/{login}/deals"))
+
+    def open_stream(self) -> PlatformStream:
+        return SandboxStream(self._options)
+
+    async def healthy(self) -> str:
+        market = json.loads(await self._get("/market"))
+        return f"{market['mode']}, market time {market['market_time']}"
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _get(self, path: str) -> bytes:
+        try:
+            answer = await self._client.get(path)
+        except httpx.TransportError as exc:
+            raise transport_error(_WHO, exc, changing=False) from exc
+        if not answer.is_success:
+            raise refusal(_WHO, answer, None)
+        return answer.content
+
+    async def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        try:
+            answer = await self._client.post(path, json=body)
+        except httpx.TransportError as exc:
+            raise transport_error(_WHO, exc, changing=True) from exc
+        if not answer.is_success:
+            raise refusal(_WHO, answer, str(body["key"]))
+        return answer
+
+
+class SandboxStream:
+    """A PlatformStream: one connection for the batches, another for what the reader answers."""
+
+    def __init__(self, client_options: dict[str, Any]) -> None:
+        self._client = httpx.Client(**client_options)
+
+    def batches(self, after: int) -> Iterator[Batch | None]:
+        """Ends with Unavailable when the connection breaks or is silent for five seconds: open it again."""
+        timeout = httpx.Timeout(_SILENCE, read=_SILENCE)
+        try:
+            with self._client.stream("GET", "/venue/stream", params={"after": after}, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    if answer.status_code == 410:
+                        raise GapInStream(after, int(answer.json()["first"]))
+                    raise refusal(_WHO, answer, None)
+                for line in _lines(answer.iter_raw()):
+                    yield Batch.model_validate_json(line) if line else None
+        except httpx.TransportError as exc:
+            raise transport_error(_WHO, exc, changing=False) from exc
+
+    def acknowledge(self, number: int, keep_after: int) -> None:
+        self._post("/venue/ack", {"number": number, "keep_after": keep_after}, key=f"ack {number}")
+
+    def lock(self, login: int, key: str) -> None:
+        self._post(f"/venue/accounts/{login}/lock", {"key": key}, key=key)
+
+    def lock_many(self, locks: list[tuple[int, str]]) -> None:
+        body = {"locks": [{"login": login, "key": key} for login, key in locks]}
+        self._post("/venue/locks", body, key=", ".join(key for _, key in locks))
+
+    def snapshot(self, login: int) -> AccountSnapshot:
+        return AccountSnapshot.model_validate_json(self._get(f"/venue/accounts/{login}"))
+
+    def symbols(self) -> list[SymbolSpec]:
+        return _SYMBOLS.validate_json(self._get("/venue/symbols"))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _get(self, path: str) -> bytes:
+        try:
+            answer = self._client.get(path)
+        except httpx.TransportError as exc:
+            raise transport_error(_WHO, exc, changing=False) from exc
+        if not answer.is_success:
+            raise refusal(_WHO, answer, None)
+        return answer.content
+
+    def _post(self, path: str, body: dict[str, Any], *, key: str) -> None:
+        try:
+            answer = self._client.post(path, json=body)
+        except httpx.TransportError as exc:
+            raise transport_error(_WHO, exc, changing=True) from exc
+        if not answer.is_success:
+            raise refusal(_WHO, answer, key)
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines; a line cut off by the end of the stream is not one."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join([*parts, line])
+            parts.clear()
+        if rest:
+            parts.append(rest)

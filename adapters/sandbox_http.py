@@ -1,0 +1,55 @@
+"""How both sandbox adapters read the sandbox's answers."""
+
+from typing import Any, Final
+
+import httpx
+
+from domain.errors import (
+    BadInput,
+    Conflict,
+    IdempotencyMismatch,
+    NotFound,
+    OutcomeUnknown,
+    PropOSError,
+    TooLarge,
+    Unavailable,
+)
+
+_BY_STATUS: Final[dict[int, type[PropOSError]]] = {404: NotFound, 409: Conflict, 413: TooLarge, 422: BadInput}
+_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_KEEP: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30)
+
+
+def options(url: str, token: str, timeout: float) -> dict[str, Any]:
+    """Arguments for an httpx client of the sandbox; its connections end before the server drops them."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return {"base_url": url, "headers": headers, "timeout": timeout, "limits": _KEEP, "trust_env": False}
+
+
+def transport_error(who: str, exc: httpx.TransportError, changing: bool) -> Unavailable:
+    """A call that never left is Unavailable; one that may have arrived and changes something, OutcomeUnknown."""
+    if isinstance(exc, _NOT_SENT) or not changing:
+        return Unavailable(f"{who} cannot be reached.", remedy="Start it (propos sandbox), or check its address.")
+    return OutcomeUnknown(f"{who} did not answer; the call may have taken effect.", remedy="Repeat it with its key.")
+
+
+def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
+    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    detail = str(problem.get("detail") or f"{who} answered {answer.status_code}.")
+    field, remedy = problem.get("field"), problem.get("remedy")
+    status = answer.status_code
+    if problem.get("type") == IdempotencyMismatch.type and key is not None:
+        return IdempotencyMismatch(key)
+    if status in (401, 403):
+        return Unavailable(f"{who} refuses our token.", remedy="Give both the same token.")
+    if status in _BY_STATUS:
+        error = _BY_STATUS[status](detail)
+        error.field, error.remedy = field, remedy
+        return error
+    if status >= 500 and status != 503 and key is not None:
+        return OutcomeUnknown(detail, remedy="Repeat it with its key.")
+    return Unavailable(detail, remedy=remedy)

@@ -1,0 +1,42 @@
+"""What the API and the console are given: the composition root builds it once per process."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from ports.payments import PaymentProvider
+from store.db import Database
+from store.identity import Throttle
+
+
+class WorkflowHandle(Protocol):
+    async def execute_update(
+        self, update: str, arg: Any, *, id: str | None, result_type: type | None, rpc_timeout: timedelta | None
+    ) -> Any: ...
+
+
+class ServiceHealth(Protocol):
+    async def check_health(self, *, timeout: timedelta | None) -> bool: ...
+
+
+class TemporalClient(Protocol):
+    """As much of `temporalio.client.Client` as the API uses, so that tests put a plain object in its place."""
+
+    @property
+    def service_client(self) -> ServiceHealth: ...
+
+    def get_workflow_handle(self, workflow_id: str) -> WorkflowHandle: ...
+
+
+@dataclass(frozen=True)
+class ApiDeps:
+    """`temporal` connects on first use and again after a failure; it may raise RuntimeError or RPCError when down."""
+
+    db: Database
+    temporal: Callable[[], Awaitable[TemporalClient]]
+    payments: PaymentProvider
+    platform: str  # name of the trading platform that new accounts live on
+    public_url: str  # where browsers reach us, without a trailing slash
+    cookie_secure: bool = True
+    throttle: Throttle = field(default_factory=Throttle)

@@ -1,0 +1,72 @@
+"""The same key and input: the same answer, however often and however concurrently it is asked."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Deps, SignedInCaller
+from api.decisions import StateOf, decide, update_key
+from api.deps import ApiDeps
+from api.fields import idempotency_key
+from contracts.messages import DecisionRequest, DecisionResult, RefundRequest
+from domain.states import StateMachine
+from store.idempotency import Ask, ask, claim, remember
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class Once:
+    """One keyed request of a signed-in person."""
+
+    def __init__(self, deps: ApiDeps, request: Request, caller: Caller, key: str) -> None:
+        self._deps = deps
+        self._route = f"{request.method} {request.url.path}"
+        self.caller = caller
+        self.key = key
+        self.message_key = update_key(caller.actor.user_id, key)
+
+    def _ask(self, body: BaseModel | None) -> Ask:
+        sent = body.model_dump(mode="json") if body else None
+        return ask(self.caller.actor.user_id, self.key, self._route, sent)
+
+    async def write(self, kind: type[R], body: BaseModel | None, work: Callable[[AsyncSession], Awaitable[R]]) -> R:
+        """Do `work` and keep its answer in one transaction; a copy waits for it and gets the same."""
+        asked = self._ask(body)
+        async with self._deps.db.transaction() as session:
+            kept = await claim(session, asked)
+            if kept is None:
+                kept = await remember(session, asked, (await work(session)).model_dump(mode="json"))
+        return kind.model_validate(kept)
+
+    async def decide(
+        self,
+        workflow_id: str,
+        update: str,
+        reason: str,
+        *,
+        body: BaseModel,
+        machine: StateMachine,
+        state_of: StateOf,
+        message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
+    ) -> DecisionResult:
+        """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else."""
+        asked = self._ask(body)
+        async with self._deps.db.transaction() as session:
+            await state_of(session)
+            kept = await claim(session, asked)
+        if kept is None:
+            request = message(key=self.message_key, actor=self.caller.actor, reason=reason)
+            result = await decide(self._deps, workflow_id, update, request, machine=machine, state_of=state_of)
+            async with self._deps.db.transaction() as session:
+                kept = await remember(session, asked, result.model_dump(mode="json"))
+        return DecisionResult.model_validate(kept)
+
+
+def keyed(request: Request, deps: Deps, caller: SignedInCaller, key: Annotated[str, Depends(idempotency_key)]) -> Once:
+    return Once(deps, request, caller, key)
+
+
+Keyed = Annotated[Once, Depends(keyed)]

@@ -1,0 +1,133 @@
+"""Refusals as `application/problem+json` (RFC 9457): one shape for every error."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from domain.errors import BadInput, NotFound, PayoutRefused, PropOSError, Unavailable
+
+MEDIA_TYPE: Final = "application/problem+json"
+_TITLES: Final = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Too slow",
+    409: "Conflict",
+    413: "Too large",
+    422: "Invalid input",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Unavailable",
+}
+
+
+class Problem(BaseModel):
+    """`type` is stable and for programs, `detail` a sentence for a person, `remedy` what to do about it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    remedy: str | None = None
+    reasons: list[str] | None = None
+    request_id: str
+    instance: str
+
+
+# How another face of the application (the console) says the same to a person; None: it is not its request.
+ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
+
+
+def request_id(scope_state: Any) -> str:
+    return str(getattr(scope_state, "request_id", "-"))
+
+
+def problem_body(error: PropOSError, *, instance: str, request: str) -> dict[str, Any]:
+    problem = Problem(
+        type=error.type,
+        title=_TITLES.get(error.status, "Refused"),
+        status=error.status,
+        detail=error.message,
+        field=error.field,
+        remedy=error.remedy,
+        reasons=error.reasons if isinstance(error, PayoutRefused) and hasattr(error, "reasons") else None,
+        request_id=request,
+        instance=instance,
+    )
+    return problem.model_dump(exclude_none=True)
+
+
+def problem_response(error: PropOSError, *, instance: str, request: str) -> JSONResponse:
+    body = problem_body(error, instance=instance, request=request)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse(body, status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def from_validation(error: RequestValidationError) -> BadInput:
+    """The first wrong field; what was sent is not repeated, since it may be a password."""
+    first = error.errors()[0]
+    where, *path = (str(part) for part in first["loc"])
+    field = ".".join(path) or where
+    words = "is not valid JSON" if first["type"] == "json_invalid" else _sentence(str(first["msg"]))
+    return BadInput(f"{field}: {words}.", field=field, remedy="See /docs for what this request takes.")
+
+
+def _sentence(message: str) -> str:
+    return (message[:1].lower() + message[1:]).removeprefix("value error, ").rstrip(".")
+
+
+class _BadRequest(PropOSError):
+    type, status = "bad-request", 400
+
+
+class _WrongMethod(PropOSError):
+    type, status = "method-not-allowed", 405
+
+
+def from_http(error: HTTPException) -> PropOSError:
+    """The framework's own refusals: no such route, a wrong method, a body that cannot be read."""
+    if error.status_code == 404:
+        return NotFound()
+    if error.status_code == 405:
+        return _WrongMethod("This address does not take that method.", remedy="See /docs.")
+    return _BadRequest(f"{error.detail}.", remedy="See /docs for what this request takes.")
+
+
+def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:
+    """Give every refusal its one shape; `error_page` may answer requests that a person made in a browser."""
+
+    async def answer(request: Request, error: PropOSError) -> Response:
+        request_name = request_id(request.state)
+        if error_page is not None and (page := await error_page(request, error, request_name)) is not None:
+            return page
+        return problem_response(error, instance=request.url.path, request=request_name)
+
+    @app.exception_handler(PropOSError)
+    async def _refused(request: Request, error: PropOSError) -> Response:
+        return await answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return await answer(request, from_validation(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        return await answer(request, from_http(error))
+
+    async def _database_down(request: Request, error: Exception) -> Response:
+        return await answer(request, Unavailable("The database cannot be reached.", remedy="Try again in a moment."))
+
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, _database_down)

@@ -1,0 +1,125 @@
+"""What a demo run came to, read from the record when it is over."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store import ledger, operations
+from store.db import Database
+from store.models import Account, Breach, Case, Challenge, Dispute, Payout, PhasePass, Proof, Transition
+
+
+async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
+    rows = await session.execute(select(column, func.count()).group_by(column).order_by(column))
+    return {str(name): int(count) for name, count in rows}
+
+
+async def _breach_rows(session: AsyncSession, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each breach as a second run must repeat it: who, which phase and rule, at which event, on which floor."""
+    rows = await session.execute(
+        select(Breach, Account.challenge_id).join(Account, Account.id == Breach.account_id).order_by(Breach.seq)
+    )
+    found = [
+        {
+            "account": names[challenge_id],
+            "phase": breach.phase_index,
+            "rule": breach.rule_id,
+            "offence": breach.offence,
+            "seq": breach.seq,
+            "at": breach.occurred_at.isoformat(),
+            "floor_minor": breach.floor_minor,
+            "equity_minor": breach.equity_minor,
+        }
+        for breach, challenge_id in rows
+    ]
+    return sorted(found, key=lambda row: (row["seq"], row["account"], row["rule"]))
+
+
+async def _payout_rows(session: AsyncSession, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = await session.scalars(select(Payout))
+    found = [
+        {
+            "account": names[payout.challenge_id],
+            "state": payout.state,
+            "gross_minor": payout.gross_minor,
+            "trader_minor": payout.trader_minor,
+            "requested_at": payout.requested_at.isoformat(),
+        }
+        for payout in rows
+    ]
+    return sorted(found, key=lambda row: (row["requested_at"], row["account"]))
+
+
+async def _latencies(session: AsyncSession) -> dict[str, float]:
+    """Wall milliseconds from the deciding event's arrival to the venue's confirmation of the lock."""
+    rows = await session.execute(select(Breach.received_at, Breach.locked_at).where(Breach.locked_at.is_not(None)))
+    millis = [(locked - received).total_seconds() * 1000 for received, locked in rows]
+    if not millis:
+        return {}
+    return {f"p{q}": round(float(np.percentile(millis, q)), 2) for q in (50, 99)}
+
+
+async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, seconds: float) -> dict[str, Any]:
+    """The run as one JSON object. `names` maps challenge ids to the personas' stable names."""
+    async with db.transaction() as session:
+        states = await _counted(session, Challenge.state)
+        payouts = await _counted(session, Payout.state)
+        disputes = await _counted(session, Dispute.state)
+        breaches = await _breach_rows(session, names)
+        paid = await _payout_rows(session, names)
+        held = await session.scalar(select(func.count()).select_from(Payout).where(Payout.was_held))
+        outcomes = {
+            "states": states,
+            "breaches": breaches,
+            "payouts": paid,
+            "passes": await session.scalar(select(func.count()).select_from(PhasePass)),
+        }
+        canonical = json.dumps(outcomes, sort_keys=True)
+        return {
+            "accounts": len(names),
+            "ticks": ticks,
+            "states": states,
+            "breaches": await _counted(session, Breach.rule_id),
+            "passes": outcomes["passes"],
+            "payouts_paid": payouts.get("paid", 0),
+            "payouts_rejected": payouts.get("rejected", 0),
+            "payouts_returned": payouts.get("returned", 0),
+            "payouts_held": held or 0,
+            "payouts": payouts,
+            "cases": await session.scalar(select(func.count()).select_from(Case)),
+            "disputes_upheld": disputes.get("upheld", 0),
+            "disputes_reinstated": disputes.get("reinstated", 0),
+            "ledger_imbalance": await ledger.imbalance(session),
+            "unreconciled": await operations.unreconciled(session),
+            "open_holds": await operations.open_holds(session),
+            "proofs": await session.scalar(select(func.count()).select_from(Proof)),
+            "transitions": await session.scalar(select(func.count()).select_from(Transition)),
+            "breach_to_lock_ms": await _latencies(session),
+            "outcome_digest": hashlib.sha256(canonical.encode()).hexdigest()[:16],
+            "breach_list": breaches,
+            "payout_list": paid,
+            "seconds": round(seconds, 1),
+        }
+
+
+def show(summary: Mapping[str, Any], console: Console) -> None:
+    """The run as a table for people."""
+    table = Table(title="One firm, start to finish", title_justify="left")
+    table.add_column("What")
+    table.add_column("Count", justify="right")
+    for name, value in summary.items():
+        if name.endswith("_list"):
+            continue
+        if isinstance(value, dict):
+            for part, count in value.items():
+                table.add_row(f"{name.replace('_', ' ')}: {str(part).replace('_', ' ')}", f"{count:,}")
+        else:
+            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    console.print(table)

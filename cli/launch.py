@@ -1,0 +1,36 @@
+"""Runs first in every child, then becomes the child's program: `python -I -S launch.py PARENT SIGNAL USER PROGRAM ARG...`.
+
+It drops root (USER is `-` or `uid:gid`), keeps new files private, and asks the kernel to send SIGNAL when the parent dies, so that nothing
+outlives a supervisor that was killed. It is a program and not a `preexec_fn`, because Python code between fork and
+exec can deadlock in a process that has threads; and it loads the standard library only, to be gone in milliseconds.
+"""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(parent: int, signal_number: int, user: str, program: list[str]) -> None:
+    """Never returns: the process becomes `program`, or exits 127 with a sentence when it cannot."""
+    os.umask(0o077)
+    if user != "-":
+        uid, gid = (int(part) for part in user.split(":"))
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    if sys.platform == "linux":
+        # After setuid: the kernel forgets the wish when a process changes its user.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
+    if parent and os.getppid() != parent:
+        sys.exit(0)
+    try:
+        os.execv(program[0], program)
+    except OSError as error:
+        sys.stderr.write(f"cannot run {program[0]}: {error.strerror}\n")
+        sys.exit(127)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -1,0 +1,224 @@
+"""The `propos` command. Each sub-command loads what it needs when it runs, so that `--help` answers at once."""
+
+import asyncio
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exits import leave
+from domain.errors import PropOSError
+
+app = typer.Typer(
+    help="PropOS: run a prop trading firm on one core of live data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+proof_app = typer.Typer(
+    help="Proof sheets of breaches: show one, or recompute one from its file.", no_args_is_help=True
+)
+app.add_typer(proof_app, name="proof")
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
+MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]
+Symbols = Annotated[str, typer.Option("--symbols", help="Symbols, separated by commas.")]
+Day = Annotated[str | None, typer.Option("--date", help="The recorded day, such as 2014-05-02.")]
+Speed = Annotated[float | None, typer.Option("--speed", help="Market seconds per second of a replay.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random in the sandbox.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+DEFAULT_SYMBOLS = "EURUSD,XAUUSD"
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Accepted here for the help; `run` reads it wherever it stands."""
+
+
+@app.command()
+def up(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option("--port", help="API and console [PROPOS_API_PORT, 8000].")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Seed a firm and print its logins.")] = False,
+    market: MarketDir = None,
+    symbols: Symbols = DEFAULT_SYMBOLS,
+    date: Day = None,
+    speed: Speed = None,
+    seed: Seed = 7,
+) -> None:
+    """Start the whole firm and keep it running until Ctrl-C."""
+    from cli.stack import Market, StackOptions
+    from cli.up import up as run_up
+
+    pace = (speed or 1.0) if market else None
+    quotes = Market(directory=market, symbols=_names(symbols), date=date, speed=pace)
+    run_up(StackOptions(data_dir=data, api_port=port, market=quotes, seed=seed), demo=demo)
+
+
+@app.command()
+def stop(data: Data = None) -> None:
+    """Stop what `propos up` runs on a data folder."""
+    from cli.up import stop as stop_up
+
+    stop_up(data)
+
+
+@app.command()
+def doctor(data: Data = None, as_json: AsJson = False) -> None:
+    """Check every part and say what is wrong and what to do."""
+    from cli.doctor import examine
+
+    if not examine(data, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from settings import load
+    from store.migrate import current, upgrade
+
+    url = load().required("database_url")
+    upgrade(url)
+    typer.echo(f"The database is at revision {current(url)[0]}.")
+
+
+@app.command()
+def api() -> None:
+    """Run the API and console."""
+    from cli.compose import build_api
+    from cli.service import run_service, serve_http
+    from settings import load
+
+    settings = load()
+    run_service("api", settings, lambda stop: serve_http(build_api(settings), settings, stop))
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker: the workflows and activities of the task queue `core`."""
+    from cli.service import run_service
+    from settings import load
+    from worker import run_worker
+
+    settings = load()
+    run_service("worker", settings, lambda stop: run_worker(settings, stop), settings.worker_metrics_port)
+
+
+@app.command()
+def monitor() -> None:
+    """Run a monitor: judges accounts live, on the task queue `monitor`."""
+    from cli.service import run_service
+    from settings import load
+    from worker import run_monitor
+
+    settings = load()
+    run_service("monitor", settings, lambda stop: run_monitor(settings, stop), settings.monitor_metrics_port)
+
+
+@app.command()
+def relay() -> None:
+    """Run the relay: carries inbox and outbox to where they belong."""
+    from cli.compose import run_relay
+    from cli.service import run_service
+    from settings import load
+
+    settings = load()
+    run_service("relay", settings, lambda stop: run_relay(settings, stop), settings.relay_metrics_port)
+
+
+@app.command()
+def sandbox(
+    market: MarketDir = None,
+    symbols: Symbols = DEFAULT_SYMBOLS,
+    date: Day = None,
+    speed: Speed = None,
+    seed: Seed = 7,
+) -> None:
+    """Run the simulated trading platform and payment provider."""
+    from cli.sandbox import serve
+
+    serve(market, _names(symbols), date, speed, seed)
+
+
+@app.command()
+def demo(
+    market: Annotated[Path, typer.Option("--market", help="Folder of recorded quotes.")],
+    date: Annotated[str, typer.Option("--date", help="The recorded day, such as 2014-05-02.")],
+    symbols: Symbols = DEFAULT_SYMBOLS,
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many challenges are bought.")] = 300,
+    seed: Seed = 7,
+    data: Annotated[Path | None, typer.Option("--data", help="A fresh data folder [a temporary one].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a firm through a recorded day and on until every limit and payout of it has passed."""
+    from cli.run_demo import run_demo
+
+    run_demo(
+        market=market, symbols=_names(symbols), date=date, accounts=accounts, seed=seed, data=data, as_json=as_json
+    )
+
+
+@proof_app.command("show")
+def proof_show(proof_id: str, data: Data = None) -> None:
+    """Show the proof sheet of a breach: the rule, its inputs and each step to the floor."""
+    from cli.proof import show
+    from settings import load
+
+    show(proof_id, load(data_dir=data))
+
+
+@proof_app.command("check")
+def proof_check(file: Path) -> None:
+    """Recompute a proof sheet from its file alone."""
+    from cli.proof import check
+
+    check(file)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"propos {installed_version('propos')}")
+
+
+def run() -> None:
+    """The entry point: runs the command and leaves with its code. Errors are one line and a remedy."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    code = 1
+    try:
+        app(arguments)
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except PropOSError as error:
+        _explain(error.message, error.remedy, debug)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = 130
+    except Exception as error:  # noqa: BLE001 -- the outermost frame: a person gets a sentence, --debug the rest
+        _explain(f"{type(error).__name__}: {error}", "Run it again with --debug for the traceback.", debug)
+    leave(code)
+
+
+def _names(symbols: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in symbols.split(",") if name.strip())
+
+
+def _explain(message: str, remedy: str | None, debug: bool) -> None:
+    import traceback
+
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"propos: {message}", err=True)
+    if remedy:
+        typer.echo(f"  {remedy}", err=True)
+
+
+if __name__ == "__main__":
+    run()

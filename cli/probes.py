@@ -1,0 +1,134 @@
+"""Questions to running parts, each with a short time-out: what readiness and `propos doctor` are made of."""
+
+import asyncio
+import socket
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.errors import Unavailable
+
+TIMEOUT = timedelta(seconds=3)
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports that are free now, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((host, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+async def port_answers(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), TIMEOUT.total_seconds())
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def fetch_json(url: str, token: str | None = None) -> Any:
+    """The JSON of a 200 answer; Unavailable says what came instead."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), trust_env=False) as client:
+            answer = await client.get(url, headers=headers)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from None
+    if answer.status_code != 200:
+        raise Unavailable(f"{url} answers {answer.status_code}: {answer.text[:200]}")
+    return answer.json()
+
+
+async def serves(url: str, token: str | None = None) -> bool:
+    """Whether `url` answers 200 with JSON."""
+    try:
+        await fetch_json(url, token)
+    except Unavailable:
+        return False
+    return True
+
+
+class TemporalProbe:
+    """Asks one Temporal server about one namespace; connects at the first question. Errors are Unavailable."""
+
+    def __init__(self, address: str, namespace: str) -> None:
+        self._address, self._namespace = address, namespace
+        self._client: Client | None = None
+
+    async def retention(self) -> timedelta:
+        """How long the namespace keeps closed histories."""
+        request = DescribeNamespaceRequest(namespace=self._namespace)
+        try:
+            answer = await (await self._connected()).workflow_service.describe_namespace(request, timeout=TIMEOUT)
+        except RPCError as error:
+            raise Unavailable(f"Temporal at {self._address}: namespace {self._namespace!r}: {error.message}.") from None
+        return answer.config.workflow_execution_retention_ttl.ToTimedelta()
+
+    async def set_retention(self, retention: timedelta) -> None:
+        ttl = Duration()
+        ttl.FromTimedelta(retention)
+        config = NamespaceConfig(workflow_execution_retention_ttl=ttl)
+        request = UpdateNamespaceRequest(namespace=self._namespace, config=config)
+        try:
+            await (await self._connected()).workflow_service.update_namespace(request, timeout=TIMEOUT)
+        except RPCError as error:
+            raise Unavailable(f"Temporal at {self._address}: {error.message}.") from None
+
+    async def answers(self) -> bool:
+        try:
+            await self.retention()
+        except Unavailable:
+            return False
+        return True
+
+    async def pollers(self, task_queue: str, kind: TaskQueueType.ValueType) -> int:
+        """How many workers poll the queue."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+        )
+        try:
+            answer = await (await self._connected()).workflow_service.describe_task_queue(request, timeout=TIMEOUT)
+        except RPCError as error:
+            raise Unavailable(f"Temporal at {self._address}: {error.message}.") from None
+        return len(answer.pollers)
+
+    async def _connected(self) -> Client:
+        if self._client is None:
+            host, _, port = self._address.rpartition(":")
+            if not await port_answers(host, int(port)):
+                raise Unavailable(f"Temporal does not answer at {self._address}.")
+            try:
+                self._client = await Client.connect(self._address, namespace=self._namespace)
+            except RuntimeError as error:
+                raise Unavailable(f"Temporal at {self._address}: {error}.") from None
+        return self._client

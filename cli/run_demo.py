@@ -1,0 +1,51 @@
+"""`propos demo`: the rehearsal in front of a person, or as one JSON object."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli import logs
+from cli.demo import DemoOptions, demo
+from cli.demo_report import show
+from domain.errors import BadInput
+
+
+def run_demo(
+    *, market: Path, symbols: tuple[str, ...], date: str, accounts: int, seed: int, data: Path | None, as_json: bool
+) -> None:
+    """Run it on a fresh folder; progress goes to standard error, the result to standard output."""
+    folder = data or _temporary_folder()
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is not empty.", field="--data", remedy="The demo needs a fresh folder: name another.")
+    logs.configure("demo", "warning")
+    options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
+    columns = (
+        TextColumn("{task.description:<40}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=1.0)
+
+        def report(what: str, done: float) -> None:
+            progress.update(task, description=what, completed=done)
+
+        summary = asyncio.run(demo(options, report))
+    if as_json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+        return
+    console = Console()
+    show(summary, console)
+    console.print(f"Everything of this run is in {folder}", highlight=False)
+
+
+def _temporary_folder() -> Path:
+    parent = Path(tempfile.mkdtemp(prefix="propos-demo-"))
+    parent.chmod(0o711)  # the user that PostgreSQL runs as must be able to pass through
+    return parent / "data"

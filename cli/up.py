@@ -1,0 +1,100 @@
+"""`propos up` and `propos stop`: the stack in front of a person."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from cli import logs
+from cli.lock import holder
+from cli.processes import end_leftovers
+from cli.stack import Part, Stack, StackOptions
+from domain.errors import Unavailable
+from settings import load
+
+_STOP_SECONDS = 90
+
+
+def up(options: StackOptions, *, demo: bool) -> None:
+    """Run the firm until Ctrl-C or SIGTERM; Unavailable when a part fails for good."""
+    asyncio.run(_up(options, demo))
+
+
+def stop(data_dir: Path | None) -> None:
+    """Stop the stack on a data folder and wait until all of it has ended."""
+    console = Console()
+    folder = load(data_dir=data_dir).data_dir.absolute()
+    running = holder(folder)
+    if running is None:
+        ended = end_leftovers(folder / "run")
+        console.print(f"nothing runs on {folder}" if not ended else f"stopped leftovers: {', '.join(ended)}")
+        return
+    running.signal(signal.SIGTERM)
+    if not running.wait(_STOP_SECONDS):
+        raise Unavailable(
+            f"Process {running.pid} did not stop within {_STOP_SECONDS} seconds.",
+            remedy=f"See {folder / 'logs' / 'up.log'}; as a last resort: kill -9 {running.pid}, then `propos stop` again.",
+        )
+    console.print("stopped")
+
+
+async def _up(options: StackOptions, demo: bool) -> None:
+    console = Console()
+    work = asyncio.create_task(_serve(options, demo, console))
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop() -> None:
+        if not work.cancelling():  # once: a second Ctrl-C must not interrupt the orderly end
+            console.print("stopping ...")
+            work.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask_to_stop)
+    try:
+        await work
+    except asyncio.CancelledError:
+        console.print("stopped")
+
+
+async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
+    def report(part: Part) -> None:
+        console.print(f"[green]healthy[/] {part.name:<9} {part.seconds:5.1f} s  {part.address}", highlight=False)
+
+    stack = Stack(options, report)
+    stack.claim()
+    logs.configure("up", load().log_level, _open_log(stack.data_dir))
+    async with stack:
+        console.print(_addresses(stack))
+        if demo:
+            console.print(await _seeded(stack))
+        console.print(f"Ready: [bold]{stack.api_url}[/]  Ctrl-C stops everything and loses nothing.", highlight=False)
+        await stack.failure()
+
+
+def _open_log(data_dir: Path) -> TextIO:
+    folder = data_dir / "logs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return (folder / "up.log").open("a", buffering=1)
+
+
+def _addresses(stack: Stack) -> Table:
+    table = Table(title="The firm runs")
+    for column in ("part", "health", "address", "process"):
+        table.add_column(column)
+    for part in stack.parts:
+        table.add_row(part.name, "[green]healthy[/]", part.address, str(stack.pid(part.name) or ""))
+    return table
+
+
+async def _seeded(stack: Stack) -> Table:
+    from cli.seed import seed
+
+    table = Table(title="Sign in as")
+    for column in ("role", "login", "password"):
+        table.add_column(column)
+    for role, login, password in await seed(stack.api_url, stack.sandbox_url, stack.settings):
+        table.add_row(role, login, password)
+    return table

@@ -1,0 +1,186 @@
+"""What every page needs: who looks, in whose scope, the frame around the page, forms that prove where they came from."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import FormData
+
+from api.deps import ApiDeps
+from console import templating
+from console.queries import frame
+from console.views import Crumb, Flash, Live, RailItem, Viewer
+from domain.approvals import STAFF, Actor
+from domain.errors import BadInput, NotAllowed, NotSignedIn
+from store.identity import actor_of
+from store.models import User
+from store.read.pages import Scope, scope_of
+
+COOKIE: Final = "propos_session"
+THEME: Final = "propos_theme"
+FLASH: Final = "propos_flash"
+THEMES: Final = ("light", "dark", "auto")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of a signed-in person: their scope and one transaction."""
+
+    request: Request
+    session: AsyncSession
+    viewer: Viewer
+    actor: Actor
+
+    @property
+    def scope(self) -> Scope:
+        return scope_of(self.actor)
+
+    async def render(self, template: str, crumbs: Sequence[Crumb], status: int = 200, **context: Any) -> HTMLResponse:
+        """The whole page in its frame."""
+        live = await frame.live(self.session)
+        waiting = {} if self.viewer.is_trader else await frame.waiting(self.session)
+        flash = read_flash(self.request)
+        values = {
+            "viewer": self.viewer,
+            "live": live,
+            "rail": rail(self.viewer, self.request.url.path, waiting),
+            "crumbs": crumbs,
+            "flash": flash,
+            **shell(self.request),
+            **context,
+        }
+        response = HTMLResponse(templating.page(template, values), status, headers=templating.HEADERS)
+        if flash is not None:
+            response.delete_cookie(FLASH)
+        return response
+
+    async def fragment(self, template: str, block: str, **context: Any) -> HTMLResponse:
+        """One block, for a part that replaces itself."""
+        values = {"viewer": self.viewer, "live": await frame.live(self.session), **context}
+        return HTMLResponse(templating.fragment(template, block, values), headers=templating.HEADERS)
+
+
+def shell(request: Request) -> dict[str, Any]:
+    """What the frame shows on every page, a problem's included."""
+    theme = request.cookies.get(THEME, "auto")
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return {"theme": theme if theme in THEMES else "auto", "path": back, "query": request.query_params.get("q")}
+
+
+def wants_fragment(request: Request, target: str) -> bool:
+    """Whether htmx asks for one part only; a restored page of the history wants it whole."""
+    asked = request.headers.get("HX-Target") == target
+    return asked and request.headers.get("HX-History-Restore-Request") != "true"
+
+
+class Desk:
+    """The console's hold on the process: its dependencies, and who may come in."""
+
+    def __init__(self, deps: ApiDeps) -> None:
+        self.deps = deps
+
+    @asynccontextmanager
+    async def visit(self, request: Request, roles: frozenset[str] = STAFF) -> AsyncIterator[Visit]:
+        """Raises NotSignedIn, or NotAllowed for a role that this page is not for."""
+        async with self.deps.db.transaction() as session:
+            actor, csrf = await self._actor(session, request)
+            if actor.role not in roles:
+                raise NotAllowed("This page is not for your role.", remedy="Ask a colleague whose role it is.")
+            name = await session.scalar(select(User.name).where(User.id == actor.user_id))
+            viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, csrf)
+            yield Visit(request, session, viewer, actor)
+
+    async def _actor(self, session: AsyncSession, request: Request) -> tuple[Actor, str]:
+        token = request.cookies.get(COOKIE)
+        current = await actor_of(session, token) if token else None
+        if current is None:
+            raise NotSignedIn()
+        return current.actor, current.csrf
+
+    async def posted(self, request: Request, roles: frozenset[str] = STAFF) -> tuple[Actor, "Form"]:
+        """Who sends this form, and the form. Raises NotSignedIn, NotAllowed (role, or a form that we did not make)."""
+        form = Form(await request.form())
+        async with self.deps.db.transaction() as session:
+            actor, csrf = await self._actor(session, request)
+        if not secrets.compare_digest(form.text("csrf").encode(), csrf.encode()):
+            raise NotAllowed("This form is not one of this session.", remedy="Go back, reload the page, send it again.")
+        if actor.role not in roles:
+            raise NotAllowed("Your role may not do this.", remedy="Ask a colleague whose role it is.")
+        return actor, form
+
+
+class Form:
+    """A posted form: text fields alone, checked as they are read."""
+
+    def __init__(self, data: FormData) -> None:
+        self._data = data
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self._data.get(name, default)
+        return value.strip() if isinstance(value, str) else default
+
+    def needed(self, name: str, *, longest: int, shortest: int = 1) -> str:
+        """A field that must be there; raises BadInput."""
+        value = self.text(name)
+        if not shortest <= len(value) <= longest:
+            raise BadInput(
+                f"{name.capitalize()} needs {shortest} to {longest} characters.",
+                field=name,
+                remedy="Go back and complete the form.",
+            )
+        return value
+
+    @property
+    def key(self) -> str:
+        """The idempotency key that was made when the form was shown."""
+        return self.needed("key", shortest=16, longest=80)
+
+
+def redirect(to: str, tone: str = "", text: str = "") -> RedirectResponse:
+    """See other (303): the answer to every form, so that reloading sends nothing twice. `text` is shown once."""
+    target = to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/"
+    response = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+    if text:
+        response.set_cookie(FLASH, quote(f"{tone}|{text}"), max_age=60, httponly=True, samesite="lax")
+    return response
+
+
+def read_flash(request: Request) -> Flash | None:
+    raw = request.cookies.get(FLASH)
+    if raw is None:
+        return None
+    tone, _, text = unquote(raw).partition("|")
+    return Flash(tone if tone in ("ok", "warn", "bad") else "", text[:300])
+
+
+_STAFF_RAIL: Final = (
+    ("Firm", "/", ""),
+    ("Queue", "/queue", "queue"),
+    ("Accounts", "/accounts", ""),
+    ("Traders", "/traders", ""),
+    ("Payouts", "/payouts", "payouts"),
+    ("Risk", "/risk", "risk"),
+    ("Tickets", "/tickets", "tickets"),
+    ("Audit", "/audit", ""),
+)
+_TRADER_RAIL: Final = (("Overview", "/", ""), ("Payouts", "/payouts", ""), ("Tickets", "/tickets", ""))
+_OPENS_UNDER: Final = {
+    "/disputes": "/risk", "/cases": "/risk", "/proofs": "/accounts", "/identity": "/queue",
+}  # fmt: skip
+
+
+def rail(viewer: Viewer, path: str, waiting: dict[str, int]) -> list[RailItem]:
+    items = _TRADER_RAIL if viewer.is_trader else _STAFF_RAIL
+    first = "/" + path.split("/")[1]
+    here = _OPENS_UNDER.get(first, first)
+    return [RailItem(label, href, waiting.get(counted, 0), href == here) for label, href, counted in items]
+
+
+__all__ = ["COOKIE", "FLASH", "THEME", "THEMES", "Desk", "Form", "Live", "Visit", "redirect", "shell", "wants_fragment"]

@@ -1,0 +1,164 @@
+"""How amounts, times and ids look: the filters of every template."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from domain.money import Money, exponent, from_minor
+
+_MINUS = "\u2212"
+
+
+def digits(amount: Money | None, *, sign: bool = False) -> str:
+    """The number alone, with thousands separators and a true minus sign; `sign` also marks gains."""
+    if amount is None:
+        return "–"
+    value = from_minor(abs(amount.minor), amount.currency)
+    text = f"{value:,.{exponent(amount.currency)}f}"
+    if amount.minor < 0:
+        return _MINUS + text
+    return f"+{text}" if sign and amount.minor > 0 else text
+
+
+def money(amount: Money | None, *, sign: bool = False, tone: bool = False) -> Markup:
+    """An amount with its currency; `tone` adds colour to what the sign already says."""
+    if amount is None:
+        return Markup("<span class='muted'>–</span>")
+    colour = "" if not tone or amount.minor == 0 else (" neg" if amount.minor < 0 else " pos")
+    return Markup('<span class="money{}">{} <span class="cur">{}</span></span>').format(
+        colour, digits(amount, sign=sign), amount.currency
+    )
+
+
+def plain_money(amount: Money) -> str:
+    """For sentences: "1,240.00 USD"."""
+    return f"{digits(amount)} {amount.currency}"
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def clock(at: datetime | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
+    """A moment in UTC, whole in the title and for machines."""
+    if at is None:
+        return Markup("<span class='muted'>–</span>")
+    utc = _utc(at)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        utc.isoformat(timespec="milliseconds"), f"{utc:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC", f"{utc:{form}}"
+    )
+
+
+def seconds(at: datetime | None) -> Markup:
+    """A moment to the second, for deals and verdicts."""
+    return clock(at, "%m-%d %H:%M:%S")
+
+
+def span(length: timedelta) -> str:
+    """"in 3 h 20 min", "2 d 4 h late"."""
+    total = int(abs(length.total_seconds()) // 60)
+    days, hours, minutes = total // 1440, total % 1440 // 60, total % 60
+    size = f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return f"{size} late" if length < timedelta(0) else f"in {size}"
+
+
+def countdown(length: timedelta) -> str:
+    """Hours, minutes and seconds to go: "7:29:53"."""
+    total = max(0, int(length.total_seconds()))
+    return f"{total // 3600}:{total % 3600 // 60:02}:{total % 60:02}"
+
+
+def deadline_tone(due: datetime, now: datetime) -> str:
+    if due < now:
+        return "bad"
+    return "warn" if due - now < timedelta(hours=2) else "mute"
+
+
+def deadline(due: datetime | None, now: datetime) -> Markup:
+    """A pill that says how long is left in market time; the browser keeps it up to date."""
+    if due is None:
+        return Markup("<span class='muted'>–</span>")
+    return Markup('<span class="pill" data-tone="{}"><time data-deadline datetime="{}" title="{}">{}</time></span>').format(
+        deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now)
+    )
+
+
+def short_id(value: str | None) -> Markup:
+    """An id shortened in the middle; a click copies the whole."""
+    if not value:
+        return Markup("<span class='muted'>–</span>")
+    shown = value if len(value) <= 14 else f"{value[:6]}…{value[-4:]}"
+    return Markup('<button type="button" class="id" data-copy="{0}" title="{0}" aria-label="Copy id {0}">{1}</button>').format(
+        value, shown
+    )
+
+
+def words(value: str) -> str:
+    """A state, rule or trigger as a person says it."""
+    return value.replace("_", " ")
+
+
+def capital(value: str) -> str:
+    text = words(value)
+    return text[:1].upper() + text[1:]
+
+
+def percent(value: Decimal | float, places: int = 0) -> str:
+    return f"{value:.{places}f} %"
+
+
+def number(value: Decimal | int) -> str:
+    """A count or quantity without trailing zeros."""
+    text = f"{value:,}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+_TONES = {
+    "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved"},
+    "warn": {
+        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "opening",
+        "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open",
+    },
+    "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},
+    "info": {"provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened"},
+}  # fmt: skip
+
+
+def tone(state: str) -> str:
+    """The colour family of a state; the word itself always stands beside it."""
+    return next((name for name, states in _TONES.items() if state in states), "mute")
+
+
+def pill(state: str, text: str | None = None) -> Markup:
+    return Markup('<span class="pill" data-tone="{}">{}</span>').format(tone(state), text or words(state))
+
+
+def bar(fraction: float, tone_name: str = "ok") -> Markup:
+    """A bar filled to `fraction` (0..1), drawn with attributes alone: the page's policy allows no style."""
+    width = f"{min(1.0, max(0.0, fraction)) * 100:.1f}"
+    return Markup(
+        '<svg class="bar" data-tone="{}" aria-hidden="true" preserveAspectRatio="none" viewBox="0 0 100 6">'
+        '<rect width="{}" height="6"></rect></svg>'
+    ).format(tone_name, width)
+
+
+FILTERS: dict[str, Any] = {
+    "digits": digits,
+    "money": money,
+    "plain_money": plain_money,
+    "clock": clock,
+    "seconds": seconds,
+    "countdown": countdown,
+    "deadline": deadline,
+    "short_id": short_id,
+    "words": words,
+    "capital": capital,
+    "percent": percent,
+    "number": number,
+    "pill": pill,
+    "tone": tone,
+    "bar": bar,
+    "e": escape,
+}

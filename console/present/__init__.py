@@ -1,0 +1,1 @@
+"""From read models to views: the words, tones and arithmetic that a person reads."""

@@ -1,0 +1,182 @@
+"""The account page: gauges, timeline and the things linked to an account."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.formats import countdown, digits, plain_money, words
+from console.views import AccountPage, DayRow, Entry, Gauge, Link, href
+from domain.money import Money
+from store.models import Trader
+from store.read import accounts, breaches, challenges, disputes, history, market, payouts, tickets, timeline
+from store.read.accounts import AccountView, RuleGauge
+from store.read.breaches import BreachView
+from store.read.market import DayView
+from store.read.pages import Scope, Window
+from store.read.timeline import TimelineEntry
+
+LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
+_TIMELINE: Final = 80
+
+
+async def page(session: AsyncSession, scope: Scope, account_id: str, shown: str | None) -> AccountPage:
+    """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all."""
+    account = await accounts.one(session, scope, account_id)
+    challenge = await challenges.one(session, scope, account.challenge_id)
+    broken = (await breaches.page(session, scope, Window(limit=1), account_id=account_id)).items
+    happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE), kind=shown)
+    paid = (await payouts.page(session, scope, Window(limit=20), account_id=account_id)).items
+    asked = (await tickets.page(session, scope, Window(limit=20), account_id=account_id)).items
+    disputed = (await disputes.page(session, scope, Window(limit=20), account_id=account_id)).items
+    subjects = [("payout", row.id) for row in paid] + [("dispute", row.id) for row in disputed]
+    breach = broken[0] if broken else None
+    return AccountPage(
+        account=account,
+        identity=await session.scalar(select(Trader.identity).where(Trader.id == account.trader_id)) or "unverified",
+        reset_words=reset_words(account),
+        gauges=gauges(account, breach),
+        days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
+        timeline=[entry(row) for row in happened.items],
+        siblings=[
+            Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
+            for row in challenge.accounts
+            if row.account_id != account_id
+        ],
+        payouts=[
+            Link(plain_money(Money(minor=row.gross_minor, currency=row.currency)), href("payout", row.id), row.state)
+            for row in paid
+        ],
+        tickets=[Link(row.subject, href("ticket", row.id), row.state) for row in asked],
+        decisions=[
+            Link(
+                f"{words(row.decision).capitalize()} ({kind})",
+                href(kind, subject),
+                "",
+                f"{row.role}: {row.reason}",
+            )
+            for kind, subject in subjects
+            for row in await history.decisions(session, scope, kind, subject)
+        ],
+        breach=breach,
+    )
+
+
+def reset_words(account: AccountView) -> str:
+    """How long until the daily reset, and on which clock."""
+    city = account.clock_zone.rsplit("/", 1)[-1].replace("_", " ")
+    return f"in {countdown(account.next_reset - account.market_time)} ({city})"
+
+
+def _tone(share: float) -> str:
+    return "bad" if share < 0.1 else "warn" if share < 0.3 else "ok"
+
+
+def gauges(account: AccountView, breach: BreachView | None = None) -> list[Gauge]:
+    """Rooms first, then what passing needs."""
+    found = [_rule(account, rule, breach) for rule in account.rules if rule.room_minor is not None]
+    if account.target is not None:
+        found.append(_target(account))
+    if account.min_trading_days:
+        done = min(account.trading_days, account.min_trading_days)
+        share = done / account.min_trading_days
+        big = f"{account.trading_days} of {account.min_trading_days}"
+        left = "reached" if share >= 1 else f"{account.min_trading_days - done} to go"
+        found.append(Gauge("Trading days", big, "days", left, "", share, "info"))
+    if account.time_limit_days and account.opened_at:
+        found.append(_limit(account, account.opened_at, account.time_limit_days))
+    return found
+
+
+def _rule(account: AccountView, rule: RuleGauge, breach: BreachView | None) -> Gauge:
+    room = Money(minor=rule.room_minor or 0, currency=account.currency)
+    floor = Money(minor=rule.floor_minor or 0, currency=account.currency)
+    allowance = Money(minor=rule.allowance_minor, currency=account.currency)
+    share = max(0.0, room.minor / allowance.minor)
+    proven = breach is not None and breach.rule_id == rule.rule_id
+    return Gauge(
+        label=LABELS.get(rule.kind, words(rule.rule_id)),
+        big=digits(room),
+        unit=f"{account.currency} room",
+        left=f"floor {digits(floor)} · limit {digits(allowance)}",
+        right="breach: " if proven else rule.operator.replace("floor", "").strip() + " floor breaches",
+        share=share,
+        tone=_tone(share),
+        href=f"/proofs/{breach.proof_id}" if proven and breach else None,
+        link="proof",
+    )
+
+
+def _target(account: AccountView) -> Gauge:
+    assert account.target is not None
+    gained = Money(minor=account.target.gained_minor, currency=account.currency)
+    needed = Money(minor=account.target.needed_minor, currency=account.currency)
+    required = Money(minor=account.target.balance_minor, currency=account.currency)
+    return Gauge(
+        label="Profit target",
+        big=digits(gained),
+        unit=f"of {digits(needed)} {account.currency}",
+        left=f"passes at balance {digits(required)}",
+        right="flat" if not account.open_positions else f"{account.open_positions} open",
+        share=gained.minor / needed.minor,
+        tone="info",
+    )
+
+
+def _limit(account: AccountView, opened_at: datetime, days: int) -> Gauge:
+    ends = opened_at + timedelta(days=days)
+    left = max(timedelta(0), ends - account.market_time)
+    return Gauge(
+        label="Time limit",
+        big=f"{left.days} d {left.seconds // 3600} h",
+        unit="left",
+        left=f"of {days} days",
+        right=f"ends {ends.astimezone(ZoneInfo('UTC')):%Y-%m-%d %H:%M} UTC",
+        share=left / timedelta(days=days),
+        tone="info",
+    )
+
+
+def floor_minor(value: object) -> int:
+    """A floor of a daily snapshot, which is a plain number or carries more beside it."""
+    return int(value["floor_minor"]) if isinstance(value, dict) else int(str(value))
+
+
+def _day(account: AccountView, day: DayView) -> DayRow:
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=account.currency)
+
+    return DayRow(
+        day=day.day.isoformat(),
+        reset_at=day.reset_at,
+        balance=money(day.balance_minor),
+        equity=money(day.equity_minor),
+        floors=[(words(rule), money(floor_minor(value))) for rule, value in day.floors.items()],
+    )
+
+
+_TONES: Final = {"breach": "bad", "pass": "ok", "review": "warn", "decision": "info", "case_opened": "warn"}
+_SUBJECTS: Final = {"payout", "dispute", "ticket"}
+
+
+def entry(row: TimelineEntry) -> Entry:
+    """One line of the timeline with the page it leads to."""
+    subject = row.what.removesuffix("_opened")
+    if row.proof_id:
+        where, link = f"/proofs/{row.proof_id}", "proof"
+    elif subject in _SUBJECTS or subject == "case":
+        where, link = href(subject, row.ref), "open"
+    else:
+        where, link = None, ""
+    moves = row.amount_minor is not None and row.amount_minor != 0
+    return Entry(
+        at=row.at,
+        kind=words(subject),
+        text=row.words,
+        amount=Money(minor=row.amount_minor or 0, currency=row.currency) if moves else None,
+        href=where,
+        link=link,
+        tone=_TONES.get(row.what, "mute"),
+    )

@@ -1,0 +1,340 @@
+"""What a person sees before deciding: the effect of each choice in words, the arithmetic, the checks, the evidence."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import permissions
+from console.formats import plain_money, words
+from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
+from domain.approvals import Actor
+from domain.errors import NotFound
+from domain.money import Money
+from domain.payouts import PAYOUT
+from store import products
+from store.models import Account, DealRow, Payout, User
+from store.read import accounts, cases, disputes, payouts, people
+from store.read.history import DecisionView as Decided
+from store.read.history import TransitionView
+from store.read.pages import FIRM, Scope, shown
+from store.read.payouts import PayoutView
+
+_SOON: Final = timedelta(hours=2)
+_DECIDABLE: Final = ("awaiting_approval", "in_review")
+
+
+def may(actor: Actor, permission: str) -> str:
+    """Empty when allowed, else the sentence that stands where the form would be."""
+    if permissions.may(actor, permission):
+        return ""
+    names = " or ".join(sorted(permissions.CAN[permission]))
+    return f"Only {names} may decide this; your role is {actor.role}."
+
+
+def _decided(rows: tuple[Decided, ...]) -> list[DecisionRow]:
+    return [DecisionRow(row.decision, row.name or row.role, row.role, row.reason, row.occurred_at) for row in rows]
+
+
+def _steps(rows: tuple[TransitionView, ...]) -> list[Entry]:
+    return [
+        Entry(at=row.occurred_at, kind=words(row.to_state), text=words(row.trigger).capitalize()) for row in reversed(rows)
+    ]
+
+
+async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: str, now: datetime) -> DecisionView:
+    """Raises NotFound."""
+    row = await payouts.one(session, scope, payout_id)
+    account = await accounts.one(session, scope, row.account_id)
+    terms = (await products.load(session, account.product, account.version)).payout
+    requester = await session.scalar(
+        select(User.person_id).join(Payout, Payout.requested_by == User.id).where(Payout.id == payout_id)
+    )
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=row.currency)
+
+    refusal = _payout_refusal(row, actor, requester)
+    open_to_people = row.state in _DECIDABLE and not refusal
+    room = None if account.tightest_room_minor is None else money(account.tightest_room_minor)
+    return DecisionView(
+        kind="payout",
+        subject_id=row.id,
+        title=f"Payout {plain_money(money(row.gross_minor))}, {row.trader_name}",
+        state=row.state,
+        effect=_payout_effect(row, room, now),
+        due=row.decide_by if row.state in _DECIDABLE else None,
+        account_number=row.account_number,
+        trader_id=row.trader_id,
+        trader=row.trader_name,
+        lines=(
+            SumLine("Requested", money(row.gross_minor), "held out of the account"),
+            SumLine("Stays with the firm", money(-row.firm_minor), f"{100 - terms.split_pct:f} %"),
+            SumLine("To the trader", money(row.trader_minor), f"{terms.split_pct:f} %", total=True),
+        ),
+        checks=_payout_checks(row, now),
+        facts=(
+            ("Beneficiary", row.beneficiary or "none"),
+            ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
+            ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
+            *((("Outcome", row.reason),) if row.reason else ()),
+            *((("Transfer", row.transfer_id),) if row.transfer_id else ()),
+        ),
+        evidence=(
+            Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", account.challenge_state),
+            *_books(row),
+        ),
+        decisions=_decided(row.decisions),
+        choices=(
+            Choice("approve", f"Approve {plain_money(money(row.trader_minor))}", "primary"),
+            Choice("return_to_trader", "Return to trader"),
+            Choice("reject", "Reject", "danger"),
+        )
+        if open_to_people
+        else (),
+        refusal=refusal if row.state in _DECIDABLE else "",
+        timeline=_steps(row.transitions),
+    )
+
+
+def _payout_refusal(row: PayoutView, actor: Actor, requester: str | None) -> str:
+    refusal = may(actor, "payouts.decide")
+    if not refusal and actor.person_id == requester:
+        return "You asked for this payout; somebody else must decide it."
+    if not refusal and any(decided.user_id == actor.user_id for decided in row.decisions):
+        return "Your decision stands; the next approval must come from somebody else."
+    return refusal
+
+
+def _payout_effect(row: PayoutView, room: Money | None, now: datetime) -> str:
+    trader = plain_money(Money(minor=row.trader_minor, currency=row.currency))
+    firm = plain_money(Money(minor=row.firm_minor, currency=row.currency))
+    if row.state in PAYOUT.terminal:
+        ended = f" It ended on {row.closed_at:%Y-%m-%d %H:%M} UTC." if row.closed_at else ""
+        return f"This payout is {words(row.state)}.{ended}"
+    if row.state not in _DECIDABLE:
+        return f"This payout is {words(row.state)}; {trader} is on its way to {row.beneficiary}."
+    missing = row.approvers_needed - row.approvals
+    sends = f"sends {trader} to {row.beneficiary}; {firm} stays with the firm"
+    left = f"; room afterwards {plain_money(room)}" if room is not None else ""
+    if row.state == "in_review":
+        return f"On hold: something stands in its way. Once clear and approved it {sends}{left}."
+    if missing > 1:
+        return f"Approving is the first of {missing} approvals that are missing: nothing leaves yet. The last one {sends}{left}."
+    return f"Approving {sends}{left}."
+
+
+def _payout_checks(row: PayoutView, now: datetime) -> list[Check]:
+    found = []
+    if row.state in _DECIDABLE and row.decide_by is not None:
+        left = row.decide_by - now
+        tone = "bad" if left < timedelta(0) else "warn" if left < _SOON else "ok"
+        found.append(Check("deadline", tone, f"Decide by {row.decide_by:%Y-%m-%d %H:%M} UTC, or it is released."))
+    if row.approvers_needed:
+        tone = "ok" if row.approvals >= row.approvers_needed else "warn"
+        people_words = "person" if row.approvers_needed == 1 else "different people"
+        found.append(Check("approvals", tone, f"{row.approvals} of {row.approvers_needed} {people_words} approved."))
+    else:
+        found.append(Check("approvals", "ok", "This amount needs no person by policy."))
+    for name, check in row.checks.items():
+        found.append(Check(name.replace("room:", "room under "), "ok" if check["ok"] else "bad", str(check["words"])))
+    if row.was_held:
+        found.append(Check("surveillance", "warn", "A case held this payout at some time."))
+    return found
+
+
+def _books(row: PayoutView) -> list[Link]:
+    return [
+        Link(
+            f"{words(line.kind).capitalize()}: {line.account}",
+            f"/audit?subject={row.id}",
+            "",
+            plain_money(Money(minor=line.amount_minor, currency=line.currency)),
+        )
+        for line in row.ledger
+    ]
+
+
+async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id: str) -> DecisionView:
+    """Raises NotFound."""
+    row = await disputes.one(session, scope, dispute_id)
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=row.currency)
+
+    waits = row.state == "awaiting_decision"
+    refusal = may(actor, "disputes.decide")
+    decided = {
+        "upheld": "The breach was upheld: the account stays locked.",
+        "reinstated": f"The account was reinstated: {row.account_number} trades again.",
+        "reinstating": f"{row.account_number} is being unlocked and its floors restored.",
+        "opened": "The evidence is being assembled.",
+    }
+    effect = decided.get(
+        row.state,
+        f"Upholding leaves {row.account_number} locked and ends the challenge when its dispute window is over. "
+        "Reinstating restores the floors, takes today's anchor anew and unlocks trading.",
+    )
+    return DecisionView(
+        kind="dispute",
+        subject_id=row.id,
+        title=f"Dispute: {words(row.rule_id)}, {row.trader_name}",
+        state=row.state,
+        effect=effect,
+        account_number=row.account_number,
+        trader_id=row.trader_id,
+        trader=row.trader_name,
+        lines=(
+            SumLine("Equity at the verdict", money(row.equity_minor)),
+            SumLine("Floor", money(row.floor_minor)),
+            SumLine("Below the floor by", money(row.floor_minor - row.equity_minor), total=True),
+        ),
+        facts=_dispute_facts(row.evidence, money),
+        evidence=(
+            Link("Proof sheet", f"/proofs/{row.proof_id}", "", "recomputed whenever it is opened"),
+            Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),
+        ),
+        decisions=_decided(row.decisions),
+        choices=(Choice("uphold", "Uphold the breach"), Choice("reinstate", "Reinstate the account", "primary"))
+        if waits and not refusal
+        else (),
+        refusal=refusal if waits and scope.staff else "",
+        statement=row.statement,
+        timeline=_steps(row.transitions),
+    )
+
+
+def _dispute_facts(evidence: dict[str, Any], money: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if deals := evidence.get("deals_24h"):
+        found.append(("Deals in 24 h before", f"{deals['count']}, together {plain_money(money(deals['profit_minor']))}"))
+    around = evidence.get("equity_around") or {}
+    if around.get("low_minor") is not None:
+        low, high = money(around["low_minor"]), money(around["high_minor"])
+        found.append(("Equity within 30 min", f"{plain_money(low)} to {plain_money(high)}, {around['bars']} minutes"))
+    if evidence.get("spread") is not None:
+        usual = evidence.get("spread_median")
+        compared = f", usually {usual} (times {evidence.get('spread_ratio')})" if usual else ""
+        found.append((f"Spread of {evidence['spread_symbol']}", f"{evidence['spread']}{compared}"))
+    return found
+
+
+async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionView:
+    """Raises NotFound."""
+    row = await cases.one(session, case_id)
+    numbers = ", ".join(named.number for named in row.accounts)
+    held = [named for named in row.accounts if named.held_payout_id]
+    refusal = may(actor, "cases.decide")
+    is_open = row.state == "open"
+    frees = f"frees {len(held)} held payout{'s' if len(held) != 1 else ''}" if held else "holds nothing any longer"
+    return DecisionView(
+        kind="case",
+        subject_id=row.id,
+        title=f"Case: {words(row.detector)}",
+        state=row.state,
+        effect=f"{row.sentence} "
+        + (
+            f"Clearing {frees}. Confirming closes the challenges of {numbers} and rejects their payouts."
+            if is_open
+            else f"This case is {row.state}."
+        ),
+        facts=(
+            ("Score", f"{row.score:.2f} of 1"),
+            ("Opened", f"{row.opened_at:%Y-%m-%d %H:%M} UTC"),
+            *((("Closed", f"{row.closed_at:%Y-%m-%d %H:%M} UTC"),) if row.closed_at else ()),
+        ),
+        checks=[
+            Check(
+                named.number,
+                "warn" if named.held_payout_id else "ok",
+                f"{named.trader_name}: " + ("its open payout is held" if named.held_payout_id else "no open payout"),
+            )
+            for named in row.accounts
+        ],
+        evidence=[
+            *(Link(f"Account {named.number}", f"/accounts/{named.number}", "", named.trader_name) for named in row.accounts),
+            *(Link("Held payout", href("payout", str(named.held_payout_id)), "", named.number) for named in held),
+        ],
+        decisions=_decided(row.decisions),
+        choices=(Choice("clear", "Clear suspicion"), Choice("confirm", "Confirm abuse", "danger"))
+        if is_open and not refusal
+        else (),
+        refusal=refusal if is_open else "",
+        timeline=_steps(row.transitions),
+        pairs=await _pairs(session, row.evidence),
+    )
+
+
+async def _pairs(session: AsyncSession, evidence: dict[str, Any]) -> list[DealPair]:
+    """The deals that an alert names, two by two."""
+    named = [(int(pair["leader_deal"]), int(pair["follower_deal"])) for pair in evidence.get("pairs", ())]
+    wanted = {deal for pair in named for deal in pair}
+    rows = await session.execute(
+        select(DealRow, Account.number).join(Account, Account.id == DealRow.account_id).where(DealRow.id.in_(wanted))
+    )
+    deals = {deal.id: (deal, shown(number)) for deal, number in rows}
+    return [_pair(deals[first], deals[second]) for first, second in named if first in deals and second in deals]
+
+
+def _pair(first: tuple[DealRow, str], second: tuple[DealRow, str]) -> DealPair:
+    (leader, leader_number), (follower, follower_number) = first, second
+    return DealPair(
+        symbol=leader.symbol,
+        side=leader.side,
+        first_account=leader_number,
+        first_at=leader.at,
+        first_lots=leader.lots,
+        first_price=leader.price,
+        second_account=follower_number,
+        second_at=follower.at,
+        second_lots=follower.lots,
+        second_price=follower.price,
+        lag_seconds=(follower.at - leader.at).total_seconds(),
+        ratio=follower.lots / leader.lots if leader.lots else Decimal(0),
+    )
+
+
+async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> DecisionView:
+    """The identity check of a trader; raises NotFound."""
+    trader = await people.one(session, FIRM, trader_id)
+    refusal = may(actor, "traders.decide_identity")
+    undecided = trader.identity == "unverified"
+    return DecisionView(
+        kind="identity",
+        subject_id=trader.id,
+        title=f"Identity check, {trader.name}",
+        state=trader.identity if not undecided else "identity_check",
+        effect="Verifying opens the funded account of every challenge that waits for it and frees held payouts. "
+        "Refusing closes those challenges."
+        if undecided
+        else f"The identity of this trader is {trader.identity}.",
+        trader_id=trader.id,
+        trader=trader.name,
+        facts=(
+            ("Name", trader.name),
+            ("E-mail", trader.email),
+            ("Country", trader.country),
+            ("Bank account", trader.beneficiary or "none yet"),
+            ("Since", f"{trader.created_at:%Y-%m-%d}"),
+        ),
+        evidence=(Link("Trader", href("trader", trader.id), trader.identity),),
+        choices=(Choice("verify", "Verify identity", "primary"), Choice("refuse", "Refuse", "danger"))
+        if undecided and not refusal
+        else (),
+        refusal=refusal if undecided else "",
+    )
+
+
+async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
+    """Any of the four kinds, for staff; raises NotFound."""
+    if kind == "payout":
+        return await payout(session, FIRM, actor, subject_id, now)
+    if kind == "dispute":
+        return await dispute(session, FIRM, actor, subject_id)
+    if kind == "case":
+        return await case(session, actor, subject_id)
+    if kind == "identity":
+        return await identity(session, actor, subject_id)
+    raise NotFound()

@@ -1,0 +1,175 @@
+"""The accounts list: live money and rooms, sorted and filtered by any of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.views import AccountRow, Room
+from domain.errors import BadInput, NotFound
+from domain.money import Money
+from domain.products import Product
+from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
+from store.read.pages import Scope, Window, keyset, shown
+
+_NOWHERE: Final = 2**62
+SORTS: Final = ("number", "equity", "daily", "total", "closest")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Empty means all."""
+
+    state: str = ""
+    product: str = ""
+    status: str = ""
+
+    @property
+    def params(self) -> dict[str, str]:
+        return {"state": self.state, "product": self.product, "status": self.status}
+
+    @property
+    def any(self) -> bool:
+        return any(self.params.values())
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Every version ever sold, and which rule ids are daily limits and which bind over the whole phase."""
+
+    products: Mapping[tuple[str, int], Product]
+
+    def rule_ids(self, *, daily: bool) -> list[str]:
+        phases = [phase for product in self.products.values() for phase in (*product.phases, product.funded)]
+        return sorted({rule.id for phase in phases for rule in phase.rules if (rule.type == "daily_loss") is daily})
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({product for product, _ in self.products})
+
+
+async def shelf(session: AsyncSession) -> Shelf:
+    rows = await session.scalars(select(ProductVersion))
+    return Shelf({(row.product, row.version): Product.model_validate(row.terms) for row in rows})
+
+
+def _room(rule_ids: Sequence[str] | None) -> ColumnElement[int]:
+    """The smallest room among these rules (all: None); accounts without one sort as if far from every floor."""
+    floor = func.jsonb_each(AccountLive.floors).table_valued("key", "value").render_derived()
+    smallest = select(func.min(cast(floor.c.value.op("->>")("room_minor"), BigInteger)))
+    if rule_ids is not None:
+        smallest = smallest.where(floor.c.key.in_(rule_ids))
+    return func.coalesce(smallest.scalar_subquery(), literal(_NOWHERE, BigInteger), type_=BigInteger)
+
+
+def _keys(sort: str, sold: Shelf) -> list[Any]:
+    number = Account.number
+    if sort == "number":
+        return [number]
+    if sort == "equity":
+        return [func.coalesce(AccountLive.equity_minor, literal(-1, BigInteger), type_=BigInteger), number]
+    if sort in SORTS:
+        rules = None if sort == "closest" else sold.rule_ids(daily=sort == "daily")
+        return [_room(rules), number]
+    raise BadInput(f"Accounts cannot be sorted by {sort!r}.", field="sort", remedy=f"Use one of {', '.join(SORTS)}.")
+
+
+def _statement(scope: Scope) -> Select[Any]:
+    return (
+        select(Account, AccountLive, Challenge.state.label("challenge_state"), Trader.name.label("trader"))
+        .join(Challenge, Challenge.id == Account.challenge_id)
+        .join(Trader, Trader.id == Account.trader_id)
+        .outerjoin(AccountLive, AccountLive.account_id == Account.id)
+        .where(scope.own(Account.trader_id))
+    )
+
+
+async def page(
+    session: AsyncSession, scope: Scope, window: Window, filters: Filters, order: str, sold: Shelf
+) -> tuple[list[AccountRow], str | None]:
+    """One page in `order` (a name of SORTS, with a leading minus for descending) and the next cursor."""
+    statement = _statement(scope)
+    wanted = ((Challenge.state, filters.state), (Account.product, filters.product), (Account.status, filters.status))
+    for column, value in wanted:
+        if value:
+            statement = statement.where(column == value)
+    keys = _keys(order.removeprefix("-"), sold)
+    rows, cursor = await keyset(session, statement, keys, window, descending=order.startswith("-"))
+    return [_row(row, sold) for row in rows], cursor
+
+
+async def these(session: AsyncSession, scope: Scope, numbers: Sequence[int], sold: Shelf) -> list[AccountRow]:
+    """The same accounts again, in the same order: a live refresh moves no row."""
+    rows = await session.execute(_statement(scope).where(Account.number.in_(numbers)))
+    found = {row.Account.number: _row(row, sold) for row in rows}
+    return [found[number] for number in numbers if number in found]
+
+
+async def of_trader(session: AsyncSession, scope: Scope, trader_id: str, sold: Shelf) -> list[AccountRow]:
+    """All accounts of one trader, newest first."""
+    rows = await session.execute(
+        _statement(scope).where(Account.trader_id == trader_id).order_by(Account.number.desc()).limit(100)
+    )
+    return [_row(row, sold) for row in rows]
+
+
+def _row(row: Any, sold: Shelf) -> AccountRow:
+    account: Account = row.Account
+    live: AccountLive | None = row.AccountLive
+    terms = sold.products[account.product, account.version]
+    rooms = _rooms(account, live, terms)
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=account.currency)
+
+    return AccountRow(
+        account_id=account.id,
+        number=shown(account.number),
+        trader_id=account.trader_id,
+        trader=row.trader,
+        product=terms.name,
+        phase=terms.phase(account.phase_index).name,
+        status=account.status,
+        challenge_state=row.challenge_state,
+        balance=money(live.balance_minor) if live else None,
+        equity=money(live.equity_minor) if live else None,
+        daily=_closest([room for room in rooms if room.daily]),
+        total=_closest([room for room in rooms if not room.daily]),
+        closest=_closest(rooms),
+        at=live.at if live else None,
+    )
+
+
+def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[Room]:
+    found = []
+    for rule in terms.phase(account.phase_index).rules:
+        floor = (live.floors if live else {}).get(rule.id)
+        if floor is None:
+            continue
+        whole = rule.allowance.minor(initial=account.initial_minor, basis=account.initial_minor, currency=account.currency)
+        found.append(
+            Room(
+                rule_id=rule.id,
+                daily=rule.type == "daily_loss",
+                room=Money(minor=int(floor["room_minor"]), currency=account.currency),
+                floor=Money(minor=int(floor["floor_minor"]), currency=account.currency),
+                share=max(0.0, int(floor["room_minor"]) / whole),
+            )
+        )
+    return found
+
+
+def _closest(rooms: Sequence[Room]) -> Room | None:
+    return min(rooms, key=lambda room: room.room.minor, default=None)
+
+
+async def id_of(session: AsyncSession, scope: Scope, ref: str) -> str:
+    """The account behind "A-10001" or an account id; raises NotFound."""
+    digits = ref.upper().removeprefix("A-")
+    named = Account.number == int(digits) if digits.isdecimal() and len(digits) <= 12 else Account.id == ref
+    found = await session.scalar(select(Account.id).where(named, scope.own(Account.trader_id)))
+    if found is None:
+        raise NotFound()
+    return found

@@ -1,0 +1,98 @@
+"""The firm's day: what happened since midnight UTC of market time, and the latest verdicts."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.views import Entry
+from domain.money import Money
+from store.models import Account, Breach, Decision, Payout, PhasePass
+from store.read import breaches
+from store.read.pages import FIRM, Window
+
+
+class Today(NamedTuple):
+    breaches: int
+    passes: int
+    payouts: int
+    paid: list[Money]
+    held: list[Money]
+    locks: int
+    currency: str
+
+
+async def today(session: AsyncSession, now: datetime) -> Today:
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    paid = await session.execute(
+        select(Payout.currency, func.count(), func.sum(Payout.trader_minor))
+        .where(Payout.state == "paid", Payout.closed_at >= since)
+        .group_by(Payout.currency)
+    )
+    paid_rows = [(str(currency), int(count), int(total)) for currency, count, total in paid]
+    held = await session.execute(
+        select(Payout.currency, func.sum(Payout.trader_minor))
+        .where(Payout.closed_at.is_(None), Payout.state != "requested")
+        .group_by(Payout.currency)
+    )
+    return Today(
+        breaches=await _since(session, Breach.occurred_at, since),
+        passes=await _since(session, PhasePass.occurred_at, since),
+        payouts=sum(count for _, count, _ in paid_rows),
+        paid=[Money(minor=total, currency=currency) for currency, _, total in paid_rows],
+        held=[Money(minor=int(total), currency=currency) for currency, total in held],
+        locks=await session.scalar(select(func.count()).where(Breach.locked_at.is_not(None))) or 0,
+        currency=await session.scalar(select(Account.currency).limit(1)) or "USD",
+    )
+
+
+async def _since(session: AsyncSession, column: object, since: datetime) -> int:
+    return await session.scalar(select(func.count()).where(column >= since)) or 0  # type: ignore[operator]
+
+
+async def recent(session: AsyncSession, limit: int = 8) -> list[Entry]:
+    """The latest breaches and decisions, newest first."""
+    found = await breaches.page(session, FIRM, Window(limit=limit))
+    entries = [
+        Entry(
+            at=row.occurred_at,
+            kind="breach",
+            text=f"{row.account_number} broke {row.rule_id.replace('_', ' ')}",
+            href=f"/proofs/{row.proof_id}",
+            link="proof",
+            tone="bad",
+        )
+        for row in found.items
+    ]
+    passes = await session.execute(
+        select(PhasePass, Account.number)
+        .join(Account, Account.id == PhasePass.account_id)
+        .order_by(PhasePass.occurred_at.desc())
+        .limit(limit)
+    )
+    entries += [
+        Entry(
+            at=row.occurred_at,
+            kind="pass",
+            text=f"A-{number} passed phase {row.phase_index}",
+            href=f"/proofs/{row.proof_id}",
+            link="proof",
+            tone="ok",
+        )
+        for row, number in passes
+    ]
+    decided = await session.scalars(select(Decision).order_by(Decision.id.desc()).limit(limit))
+    places = {"payout": "payouts", "dispute": "disputes", "case": "cases"}
+    entries += [
+        Entry(
+            at=row.occurred_at,
+            kind=row.subject_kind,
+            text=f"{row.decision.replace('_', ' ').capitalize()} by {row.role}",
+            href=f"/{places[row.subject_kind]}/{row.subject_id}",
+            link="open",
+            tone="info",
+        )
+        for row in decided
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]

@@ -1,0 +1,60 @@
+"""What stands around every page: market time and the work that waits."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.views import FeedRow, Live
+from store.clock import market_now
+from store.models import MarketClock
+from store.read import queue
+
+SILENT: Final = timedelta(seconds=15)
+QUOTELESS: Final = timedelta(minutes=5)
+
+
+async def feeds(session: AsyncSession) -> list[FeedRow]:
+    """Every feed: stale when it has been silent in wall time, or brings market time without quotes."""
+    rows = await session.scalars(select(MarketClock).order_by(MarketClock.feed))
+    return [_feed(row, datetime.now(UTC)) for row in rows]
+
+
+def _feed(row: MarketClock, now: datetime) -> FeedRow:
+    silent = now - row.recorded_at
+    age = row.watermark - row.last_tick_at if row.last_tick_at else None
+    if silent > SILENT:
+        words = f"no word for {_rough(silent)}"
+    elif age is not None and age > QUOTELESS:
+        words = f"the last quote is {_rough(age)} old"
+    else:
+        words = "quotes are current" if age is not None else "no quote yet"
+    stale = silent > SILENT or (age is not None and age > QUOTELESS)
+    return FeedRow(row.feed, row.watermark, row.last_tick_at, stale, words)
+
+
+def _rough(length: timedelta) -> str:
+    total = int(length.total_seconds())
+    if total < 120:
+        return f"{total} s"
+    return f"{total // 60} min" if total < 7200 else f"{total // 3600} h"
+
+
+async def live(session: AsyncSession) -> Live:
+    rows = await feeds(session)
+    if not rows:
+        return Live(await market_now(session), True, "No feed has started.")
+    stale = [f"{row.name}: {row.words}" for row in rows if row.stale]
+    return Live(min(row.watermark for row in rows), bool(stale), "; ".join(stale) or "All feeds are current.")
+
+
+async def waiting(session: AsyncSession) -> dict[str, int]:
+    """Counts for the rail."""
+    counts = await queue.counts(session)
+    return {
+        "queue": sum(counts.values()) - counts["ticket"],
+        "payouts": counts["payout"],
+        "risk": counts["case"] + counts["dispute"] + counts["review"],
+        "tickets": counts["ticket"],
+    }

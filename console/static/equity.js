@@ -1,0 +1,176 @@
+import uPlot from "./vendor/uPlot.esm.js";
+
+/** The equity curve of one account: money in major units, times in seconds (UTC), floors as stepped lines. */
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const plain = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const axis = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+
+function tint(colour, alpha) {
+  return `color-mix(in srgb, ${colour} ${alpha}%, transparent)`;
+}
+
+function resets(curve) {
+  return (u) => {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.fillStyle = css("--muted");
+    for (const at of curve.resets) {
+      const x = u.valToPos(at, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.fillRect(Math.round(x), bbox.top + bbox.height - 7 * devicePixelRatio, devicePixelRatio, 7 * devicePixelRatio);
+    }
+    ctx.restore();
+  };
+}
+
+function marks(curve) {
+  return (u) => {
+    const { ctx } = u;
+    const size = 3.5 * devicePixelRatio;
+    ctx.save();
+    for (const deal of curve.deals) {
+      if (deal.at < u.scales.x.min || deal.at > u.scales.x.max) continue;
+      const x = u.valToPos(deal.at, "x", true);
+      const y = u.valToPos(deal.equity, "y", true);
+      ctx.beginPath();
+      ctx.arc(x, y, size, 0, 2 * Math.PI);
+      ctx.fillStyle = deal.entry === "in" ? css("--raised") : css("--accent");
+      ctx.strokeStyle = css("--accent");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.fill();
+      ctx.stroke();
+    }
+    for (const breach of curve.breaches) {
+      const x = u.valToPos(breach.at, "x", true);
+      const y = u.valToPos(breach.equity, "y", true);
+      ctx.strokeStyle = css("--bad");
+      ctx.lineWidth = 2 * devicePixelRatio;
+      ctx.beginPath();
+      ctx.moveTo(x - 1.6 * size, y - 1.6 * size);
+      ctx.lineTo(x + 1.6 * size, y + 1.6 * size);
+      ctx.moveTo(x + 1.6 * size, y - 1.6 * size);
+      ctx.lineTo(x - 1.6 * size, y + 1.6 * size);
+      ctx.stroke();
+      label(u, `breach: ${breach.rule}`, x, y + 5 * size, css("--bad"), "right");
+    }
+    ctx.restore();
+  };
+}
+
+function label(u, text, x, y, colour, align) {
+  const { ctx } = u;
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = align;
+  ctx.textBaseline = "bottom";
+  ctx.fillStyle = colour;
+  ctx.fillText(text, x, y);
+}
+
+function floorLabels(curve, offset) {
+  return (u) => {
+    const { bbox } = u;
+    const used = [];
+    curve.floors.forEach((floor, index) => {
+      const column = u.data[offset + index];
+      let last = column.length - 1;
+      while (last >= 0 && column[last] === null) last -= 1;
+      if (last < 0) return;
+      let y = u.valToPos(column[last], "y", true) - 3 * devicePixelRatio;
+      if (used.some((other) => Math.abs(other - y) < 13 * devicePixelRatio)) y -= 14 * devicePixelRatio;
+      if (y < bbox.top || y > bbox.top + bbox.height) return;
+      used.push(y);
+      label(u, `${floor.label} ${plain.format(column[last])}`, bbox.left + bbox.width - 4, y, css("--bad"), "right");
+    });
+  };
+}
+
+function span(curve) {
+  const seen = [...curve.low, ...curve.high, ...curve.floors.flatMap((f) => f.values)].filter((v) => v !== null);
+  const low = Math.min(...seen);
+  const high = Math.max(...seen);
+  const pad = Math.max((high - low) * 0.06, 1);
+  return [low - pad, high + pad];
+}
+
+function options(curve, holder, note) {
+  const grid = { stroke: css("--line"), width: 1 };
+  const floorSeries = curve.floors.map((floor) => ({
+    label: floor.label,
+    stroke: css("--bad"),
+    width: 1,
+    dash: [4, 3],
+    fill: (u) => tint(css("--bad"), 5),
+    fillTo: () => span(curve)[0],
+    paths: uPlot.paths.stepped({ align: 1 }),
+    points: { show: false },
+  }));
+  return {
+    width: holder.clientWidth,
+    height: 320,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    cursor: { y: false, points: { size: 6 } },
+    scales: { y: { range: () => span(curve) } },
+    axes: [
+      { stroke: css("--muted"), grid: { show: false }, ticks: { show: false }, font: "11px system-ui, sans-serif" },
+      {
+        stroke: css("--muted"), grid, ticks: { show: false }, size: 74, font: "11px system-ui, sans-serif",
+        label: `equity, ${curve.currency}`, labelFont: "11px system-ui, sans-serif", labelSize: 18,
+        values: (u, values) => values.map((value) => axis.format(value)),
+      },
+    ],
+    series: [
+      {},
+      { label: "high", stroke: "transparent", points: { show: false } },
+      { label: "low", stroke: "transparent", points: { show: false } },
+      { label: "equity", stroke: css("--accent"), width: 1.5, points: { show: false } },
+      { label: "balance", stroke: css("--muted"), width: 1, dash: [1, 3], paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
+      ...floorSeries,
+    ],
+    bands: [{ series: [1, 2], fill: tint(css("--accent"), 16) }],
+    hooks: {
+      draw: [resets(curve), marks(curve), floorLabels(curve, 5)],
+      setCursor: [
+        (u) => {
+          const at = u.cursor.idx;
+          note.textContent = at === null || at === undefined ? note.dataset.idle : describe(curve, u.data, at);
+        },
+      ],
+    },
+  };
+}
+
+function describe(curve, data, at) {
+  const floors = curve.floors
+    .map((floor, index) => [floor.label, data[5 + index][at]])
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `${name} ${plain.format(value)}`);
+  const equity = data[3][at];
+  const parts = [`${clock(data[0][at])} UTC`, `equity ${plain.format(equity)}`, `balance ${plain.format(data[4][at])}`, ...floors];
+  return parts.join("  ·  ");
+}
+
+export async function drawEquity(holder) {
+  const note = holder.parentElement.querySelector(".note");
+  note.dataset.idle = note.textContent;
+  const answer = await fetch(holder.dataset.curve, { headers: { Accept: "application/json" } });
+  if (!answer.ok) {
+    note.textContent = "The curve could not be loaded. Reload the page; the table below reads the same data.";
+    return;
+  }
+  const curve = await answer.json();
+  let plot = null;
+  const draw = () => {
+    plot?.destroy();
+    const data = [curve.at, curve.high, curve.low, curve.equity, curve.balance, ...curve.floors.map((f) => f.values)];
+    plot = new uPlot(options(curve, holder, note), data, holder);
+    holder.dataset.drawn = String(curve.at.length);
+  };
+  if (curve.at.length === 0) {
+    note.textContent = "No minute of this account has been recorded in this range yet.";
+    return;
+  }
+  draw();
+  document.addEventListener("propos:theme", draw);
+  new ResizeObserver(() => plot.setSize({ width: holder.clientWidth, height: 320 })).observe(holder);
+}

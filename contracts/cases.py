@@ -1,0 +1,39 @@
+"""Surveillance and its cases as workflows call them."""
+
+from typing import Literal
+
+from temporalio import activity
+
+from contracts.messages import DecisionRequest, DecisionResult, Message, SurveillanceStart
+
+
+class CaseRef(Message):
+    case_id: str
+
+
+class CaseStands(Message):
+    state: str
+
+
+class CaseDecision(Message):
+    case_id: str
+    choice: Literal["clear", "confirm"]
+    request: DecisionRequest
+
+
+@activity.defn(name="cases.stand")
+async def stand(ref: CaseRef) -> CaseStands:
+    """How the case stands on the record."""
+    raise NotImplementedError
+
+
+@activity.defn(name="cases.record_decision")
+async def record_decision(decision: CaseDecision) -> DecisionResult:
+    """Write down what a person decided, free or end what the case held."""
+    raise NotImplementedError
+
+
+@activity.defn(name="surveillance.follow_deals")
+async def follow_deals(start: SurveillanceStart) -> None:
+    """Read deals as they come and open a case for each finding; runs until its worker stops or its hour is over."""
+    raise NotImplementedError

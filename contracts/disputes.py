@@ -1,0 +1,43 @@
+"""Activities of workflow `Dispute`."""
+
+from typing import Literal
+
+from temporalio import activity
+
+from contracts.messages import DecisionRequest, DecisionResult, DisputeStart, Message
+
+DisputeDecision = Literal["uphold", "reinstate"]
+
+
+class DisputeStatus(Message):
+    state: str
+
+
+class DisputeStep(Message):
+    dispute_id: str
+    decision: DisputeDecision
+    request: DecisionRequest
+
+
+class AccountReinstated(Message):
+    """Signal `account_reinstated` of workflow `Dispute`: the challenge has done its part."""
+
+    key: str
+
+
+@activity.defn(name="disputes.assemble_evidence")
+async def assemble_evidence(start: DisputeStart) -> DisputeStatus:
+    """Gather proof, deals, equity and spread around the breach for whoever decides."""
+    raise NotImplementedError
+
+
+@activity.defn(name="disputes.record_decision")
+async def record_decision(step: DisputeStep) -> DecisionResult:
+    """Check that this person may decide, and record the decision. A refusal is not retried."""
+    raise NotImplementedError
+
+
+@activity.defn(name="disputes.record_reinstatement")
+async def record_reinstatement(start: DisputeStart) -> DisputeStatus:
+    """Close the dispute when its breach is overturned on the record."""
+    raise NotImplementedError

@@ -1,0 +1,111 @@
+"""What is looked at again before money leaves: risk around the trader, and the room the payout leaves above each floor."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.money import Money, to_minor
+from domain.products import EquityRule, MaxLossTrailing
+
+Outcome = Literal["clear", "hold", "cancel", "reject"]
+
+
+class RiskFacts(BaseModel):
+    """Open cases name any account of the trader; confirmed ones name an account of this payout's challenge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    challenge_state: str
+    identity: str
+    open_cases: tuple[str, ...] = ()
+    confirmed_cases: tuple[str, ...] = ()
+    open_disputes: tuple[str, ...] = ()
+    terms_intact: bool = True
+
+
+class Verdict(BaseModel):
+    """`held_by_case`: surveillance, and not only a missing paper, stands in the way."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: Outcome
+    reason: str = ""
+    held_by_case: bool = False
+
+
+def risk_verdict(facts: RiskFacts) -> Verdict:
+    """What the risk around a reserved payout means for it: the gravest finding decides."""
+    if facts.challenge_state != "funded":
+        return Verdict(outcome="cancel", reason=f"the account is no longer funded but {_said(facts.challenge_state)}")
+    if facts.confirmed_cases:
+        return Verdict(outcome="reject", reason=f"case {facts.confirmed_cases[0]} confirmed abuse", held_by_case=True)
+    if facts.identity == "refused":
+        return Verdict(outcome="reject", reason="the trader's identity was refused")
+    holds = [f"case {case} is open" for case in facts.open_cases]
+    holds += [f"dispute {dispute} is open" for dispute in facts.open_disputes]
+    if facts.identity != "verified":
+        holds.append("the trader's identity is not verified")
+    if not facts.terms_intact:
+        holds.append("the amount, beneficiary or rules differ from what was requested")
+    if holds:
+        return Verdict(outcome="hold", reason="; ".join(holds), held_by_case=bool(facts.open_cases))
+    return Verdict(outcome="clear")
+
+
+def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
+    """The same facts as people see them: name -> {"ok", "words"}."""
+    return {
+        "funded": _check(facts.challenge_state == "funded", f"The challenge is {_said(facts.challenge_state)}."),
+        "identity": _check(facts.identity == "verified", f"The trader's identity is {_said(facts.identity)}."),
+        "cases": _check(
+            not facts.open_cases and not facts.confirmed_cases,
+            " ".join(
+                [f"Case {case} is open." for case in facts.open_cases]
+                + [f"Case {case} confirmed abuse." for case in facts.confirmed_cases]
+            )
+            or "No surveillance case names the trader.",
+        ),
+        "disputes": _check(
+            not facts.open_disputes,
+            " ".join(f"Dispute {dispute} is open." for dispute in facts.open_disputes) or "No dispute is open.",
+        ),
+        "terms": _check(
+            facts.terms_intact,
+            "Amount, beneficiary and rules are those of the request."
+            if facts.terms_intact
+            else "The amount, beneficiary or rules differ from what was requested.",
+        ),
+    }
+
+
+def spare_minor(rule: EquityRule, *, floor_minor: int, balance_minor: int, initial_minor: int, currency: str) -> int:
+    """The most that can leave a flat account without the payout itself breaking `rule`, in minor units.
+
+    A peak that falls by the payout takes an unlocked floor down with it; a locked floor is taken to stay, which can
+    understate the room but never overstates it.
+    """
+    floor = floor_minor
+    if isinstance(rule, MaxLossTrailing):
+        locked_at = None if rule.lock is None else initial_minor + to_minor(rule.lock.offset, currency)
+        if rule.payout_effect == "peak_falls_by_payout" and (locked_at is None or floor < locked_at):
+            return balance_minor
+        if rule.payout_effect == "locks_at_initial":
+            floor = max(floor, initial_minor)
+    return balance_minor - floor - (1 if rule.breach_when == "equity <= floor" else 0)
+
+
+def room_check(rule_id: str, spare: int, gross: Money) -> dict[str, object]:
+    """One rule's line among the checks."""
+    most = Money(minor=max(spare, 0), currency=gross.currency)
+    if gross.minor <= spare:
+        left = Money(minor=spare - gross.minor, currency=gross.currency)
+        return _check(True, f"{left} of room would be left under {_said(rule_id)}.")
+    return _check(False, f"{gross} would break {_said(rule_id)} by itself; at most {most} can leave the account now.")
+
+
+def _said(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _check(ok: bool, words: str) -> dict[str, object]:
+    return {"ok": ok, "words": words}

@@ -1,0 +1,44 @@
+"""The exact judge of one account at one event."""
+
+from dataclasses import dataclass
+
+from domain.rules.floors import FloorSpec, Mark, RuleState, breached
+from domain.rules.state import AccountRules, PhaseTerms, on_mark
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A rule that is broken: the equity at the event and the floor it fell through."""
+
+    spec: FloorSpec
+    state: RuleState
+    equity_minor: int
+
+    @property
+    def floor_minor(self) -> int:
+        return self.state.floor_minor
+
+
+def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[Verdict]]:
+    """Let the peaks follow `mark`, then compare. Verdicts come in the order of the product's rules; the first is
+    the cause of the end of the phase."""
+    rules = on_mark(rules, mark)
+    return rules, verdicts(rules, mark.equity_minor)
+
+
+def verdicts(rules: AccountRules, equity_minor: int) -> list[Verdict]:
+    return [
+        Verdict(spec, state, equity_minor)
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+        if breached(spec, state.floor_minor, equity_minor)
+    ]
+
+
+def target_reached(terms: PhaseTerms, balance_minor: int, open_positions: int, trading_days: int) -> bool:
+    """Closed balance at the target, nothing open, enough trading days (days with a new position opened)."""
+    return (
+        terms.target_minor is not None
+        and open_positions == 0
+        and balance_minor >= terms.product.initial_minor + terms.target_minor
+        and trading_days >= terms.phase.min_trading_days
+    )

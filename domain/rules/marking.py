@@ -1,0 +1,86 @@
+"""What an account is worth at the live quotes: longs at the bid, shorts at the ask, each position rounded by itself."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+
+Side = Literal["buy", "sell"]
+
+
+class QuoteMissing(RateMissing):
+    """A symbol that is held has no usable quote yet, so that the equity is not known."""
+
+    type = "quote-missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    symbol: str
+    contract_size: Decimal
+    quote_currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    open_price: Decimal
+    opened_at: datetime
+
+
+@dataclass(slots=True)
+class QuoteBoard:
+    """The last accepted quote of every symbol: (bid, ask), and the sequence number and time it came with."""
+
+    prices: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    stamps: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+
+    def put(self, symbol: str, bid: Decimal, ask: Decimal, seq: int, at: datetime) -> None:
+        self.prices[symbol] = (bid, ask)
+        self.stamps[symbol] = (seq, at)
+
+    def closing_price(self, symbol: str, side: Side) -> Decimal:
+        """The price at which a position of `side` would close now. Raises QuoteMissing."""
+        quote = self.prices.get(symbol)
+        if quote is None:
+            raise QuoteMissing(f"{symbol} has no quote yet.", remedy=f"Feed {symbol}.")
+        return quote[0] if side == "buy" else quote[1]
+
+
+def profit_minor(position: Position, board: QuoteBoard, instruments: Mapping[str, Instrument], currency: str) -> int:
+    """Floating profit in minor units. Raises RateMissing when a quote or a conversion is not there."""
+    instrument = instruments[position.symbol]
+    return position_profit_minor(
+        position.side,
+        position.lots,
+        instrument.contract_size,
+        position.open_price,
+        board.closing_price(position.symbol, position.side),
+        conversion_rate(instrument.quote_currency, currency, board.prices),
+        currency,
+    )
+
+
+def equity_minor(
+    balance_minor: int,
+    positions: Iterable[Position],
+    board: QuoteBoard,
+    instruments: Mapping[str, Instrument],
+    currency: str,
+) -> int:
+    """Balance plus the floating profit of every open position."""
+    return balance_minor + sum(profit_minor(p, board, instruments, currency) for p in positions)
+
+
+def conversion_symbol(quote_currency: str, currency: str, prices: Mapping[str, object]) -> str | None:
+    """The symbol whose quote converts, None when no conversion is needed. The direct one is preferred."""
+    if quote_currency == currency:
+        return None
+    direct, inverse = quote_currency + currency, currency + quote_currency
+    return direct if direct in prices or inverse not in prices else inverse

@@ -1,0 +1,132 @@
+"""The rules of one account and where each of them stands: pure moves, one per kind of event.
+
+Every move follows one order: money, then anchor, peak and lock, and only then is the new floor compared.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.products import Phase, Product
+from domain.rules import floors
+from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.registry import compile_rule
+
+breached = floors.breached
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """`states[i]` is where `specs[i]` stands; both in the order of the product's rules."""
+
+    specs: tuple[FloorSpec, ...]
+    states: tuple[RuleState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTerms:
+    """What binds the accounts of one phase of one product version: shared by all of them."""
+
+    product: Product
+    phase_index: int
+    specs: tuple[FloorSpec, ...]
+    target_minor: int | None
+
+    @property
+    def phase(self) -> Phase:
+        return self.product.phase(self.phase_index)
+
+
+def phase_terms(product: Product, phase_index: int) -> PhaseTerms:
+    phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
+    target = phase.target.minor(initial=initial, currency=currency) if phase.target else None
+    return PhaseTerms(product, phase_index, compile_phase(phase, initial, currency), target)
+
+
+def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
+    return tuple(compile_rule(rule, initial_minor, currency) for rule in phase.rules)
+
+
+def open_state(phase: Phase, initial_minor: int, currency: str) -> AccountRules:
+    """The rules of a fresh account: every anchor and peak is the initial balance."""
+    return fresh(compile_phase(phase, initial_minor, currency))
+
+
+def fresh(specs: tuple[FloorSpec, ...]) -> AccountRules:
+    return AccountRules(specs, tuple(floors.opened(spec) for spec in specs))
+
+
+def on_mark(rules: AccountRules, mark: Mark) -> AccountRules:
+    """Balance or equity changed: intraday peaks may rise. Gives `rules` itself when nothing moved."""
+    states = tuple(floors.marked(spec, state, mark) for spec, state in zip(rules.specs, rules.states, strict=True))
+    return rules if states == rules.states else AccountRules(rules.specs, states)
+
+
+def on_rollover(rules: AccountRules, mark: Mark) -> AccountRules:
+    """The daily reset, with the balance and equity at that instant."""
+    return AccountRules(
+        rules.specs, tuple(floors.rolled(spec, s, mark) for spec, s in zip(rules.specs, rules.states, strict=True))
+    )
+
+
+def on_payout_hold(rules: AccountRules, amount_minor: int) -> AccountRules:
+    """`amount_minor` > 0 left the account for a payout."""
+    return AccountRules(
+        rules.specs,
+        tuple(floors.paid_out(spec, s, amount_minor) for spec, s in zip(rules.specs, rules.states, strict=True)),
+    )
+
+
+def on_payout_release(rules: AccountRules, amount_minor: int) -> AccountRules:
+    """A held payout came back."""
+    return on_payout_hold(rules, -amount_minor)
+
+
+def on_payout_settled(rules: AccountRules) -> AccountRules:
+    return AccountRules(
+        rules.specs, tuple(floors.settled(spec, s) for spec, s in zip(rules.specs, rules.states, strict=True))
+    )
+
+
+def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
+    """A breach was overturned: daily anchors start anew from now, peaks and locks stand as before the breach."""
+    return AccountRules(
+        rules.specs,
+        tuple(
+            floors.rolled(spec, s, mark) if spec.moves == "rollover" else s
+            for spec, s in zip(rules.specs, rules.states, strict=True)
+        ),
+    )
+
+
+def room_after_payout(rules: AccountRules, equity_minor: int, amount_minor: int) -> int:
+    """Equity minus the highest floor once `amount_minor` is held: not positive means the payout itself breaches,
+    zero that the next spread may."""
+    after = on_payout_settled(on_payout_hold(rules, amount_minor))
+    return equity_minor - amount_minor - max(state.floor_minor for state in after.states)
+
+
+def to_json(rules: AccountRules) -> dict[str, Any]:
+    """Each rule's state by rule id, as the checkpoint keeps it."""
+    return {
+        spec.rule_id: {
+            "basis": s.basis_minor,
+            "floor": s.floor_minor,
+            "locked": s.locked,
+            "balance": s.balance_minor,
+            "equity": s.equity_minor,
+            "payouts": s.payouts_minor,
+            "seq": s.seq,
+            "at": s.at.isoformat() if s.at else None,
+        }
+        for spec, s in zip(rules.specs, rules.states, strict=True)
+    }
+
+
+def from_json(specs: tuple[FloorSpec, ...], data: dict[str, Any]) -> AccountRules:
+    return AccountRules(specs, tuple(_state(data[spec.rule_id]) for spec in specs))
+
+
+def _state(d: dict[str, Any]) -> RuleState:
+    at = datetime.fromisoformat(d["at"]) if d["at"] else None
+    return RuleState(d["basis"], d["floor"], d["locked"], d["balance"], d["equity"], d["payouts"], d["seq"], at)

@@ -1,0 +1,76 @@
+"""What a shard has found and not yet stored, in the order of the stream."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from domain.ids import derived_id
+from monitor.bars import Bars
+from monitor.feed_quality import ReviewNote
+from ports.platform import BalanceOperation, Deal
+
+
+@dataclass(frozen=True, slots=True)
+class BreachFact:
+    """A confirmed breach with its proof sheet. `cause`: the first in rule order at its event, which ends the phase."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    phase_index: int
+    rule_id: str
+    offence: int
+    proof_id: str
+    proof: dict[str, Any]
+    seq: int
+    at: datetime
+    floor_minor: int
+    equity_minor: int
+    cause: bool
+
+    @property
+    def breach_id(self) -> str:
+        return derived_id("brc", self.account_id, self.phase_index, self.rule_id, self.offence)
+
+
+@dataclass(frozen=True, slots=True)
+class PassFact:
+    account_id: str
+    challenge_id: str
+    login: int
+    phase_index: int
+    proof_id: str
+    proof: dict[str, Any]
+    seq: int
+    at: datetime
+    balance_minor: int
+
+    @property
+    def pass_id(self) -> str:
+        return derived_id("psg", self.account_id, self.phase_index)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFact:
+    account_id: str
+    day: date
+    reset_at: datetime
+    balance_minor: int
+    equity_minor: int
+    floors: dict[str, int]
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Verdicts leave with the batch; the rest with the next checkpoint."""
+
+    verdicts: list[BreachFact | PassFact] = field(default_factory=list)
+    deals: list[tuple[str, Deal]] = field(default_factory=list)
+    operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
+    snapshots: list[SnapshotFact] = field(default_factory=list)
+    bars: list[Bars] = field(default_factory=list)
+    reviews: list[ReviewNote] = field(default_factory=list)
+
+    def take_verdicts(self) -> list[BreachFact | PassFact]:
+        taken, self.verdicts = self.verdicts, []
+        return taken

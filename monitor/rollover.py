@@ -1,0 +1,98 @@
+"""The daily reset: one vector operation per clock group, phase and rule; then every row is held to its new floor."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from domain.pnl import RateMissing
+from domain.rules.floors import FloorSpec
+from monitor.clocks import Reset
+from monitor.columns import Ints
+from monitor.facts import SnapshotFact
+from monitor.judge import Happening
+from monitor.rule_columns import microseconds
+
+if TYPE_CHECKING:
+    from monitor.shard import Shard
+
+
+class Rollover:
+    def __init__(self, shard: "Shard") -> None:
+        self._shard = shard
+
+    def run(self, at: datetime, seq: int) -> None:
+        """Every reset up to and at market time `at`, before event `seq` is applied."""
+        for reset in self._shard.clock.due(at):
+            self._reset(reset, seq)
+
+    def _reset(self, reset: Reset, seq: int) -> None:
+        columns, judge = self._shard.columns, self._shard.judge
+        size = columns.size
+        rows = np.flatnonzero(columns.judged[:size] & (columns.group[:size] == reset.group.index))
+        rows, equity = self._exact_equity(rows, reset)
+        balance = columns.balance[rows]
+        for representative in np.unique(columns.terms[rows]).tolist():
+            mine = columns.terms[rows] == representative
+            self._roll(
+                self._shard.accounts[representative].terms.specs, rows[mine], balance[mine], equity[mine], reset.at, seq
+            )
+        self._open_day(rows, balance, reset.at, seq)
+        self._snapshots(rows, balance, equity, reset)
+        happening = Happening("rollover", seq, reset.at)
+        for row in self._broken(rows, equity):
+            judge.account(self._shard.accounts[row], happening)
+
+    def _exact_equity(self, rows: Ints, reset: Reset) -> tuple[Ints, Ints]:
+        """Exact equity, and the rows it is known for: one that rests on a missing quote is left as it was."""
+        shard, known = self._shard, np.ones(rows.shape, np.bool_)
+        equity = shard.columns.balance[rows]
+        for index in np.flatnonzero(shard.columns.positions[rows]).tolist():
+            account = shard.accounts[int(rows[index])]
+            try:
+                equity[index] = shard.marks.exact(account)
+            except RateMissing as exc:
+                known[index] = False
+                key = f"{account.account_id}/{reset.ended_day}"
+                shard.note("missed_reset", key, reset.at, {"why": exc.message}, account.account_id)
+        return rows[known], equity[known]
+
+    def _roll(
+        self, specs: tuple[FloorSpec, ...], rows: Ints, balance: Ints, equity: Ints, at: datetime, seq: int
+    ) -> None:
+        for index, spec in enumerate(specs):
+            self._shard.rules.roll(spec, index, rows, balance, equity, seq, at)
+        self._shard.judge.set_alarms_of(rows, specs)
+
+    def _open_day(self, rows: Ints, balance: Ints, at: datetime, seq: int) -> None:
+        columns = self._shard.columns
+        columns.opening[rows], columns.opening_seq[rows] = balance, seq
+        columns.opening_at[rows] = microseconds(at)
+        columns.dirty[rows] = True
+        for row in rows.tolist():
+            self._shard.accounts[row].movements.clear()
+
+    def _snapshots(self, rows: Ints, balance: Ints, equity: Ints, reset: Reset) -> None:
+        floors = self._shard.rules.floor[:, rows].T.tolist()
+        for row, cash, worth, levels in zip(rows.tolist(), balance.tolist(), equity.tolist(), floors, strict=True):
+            account = self._shard.accounts[row]
+            self._shard.harvest.snapshots.append(
+                SnapshotFact(
+                    account_id=account.account_id,
+                    day=reset.ended_day,
+                    reset_at=reset.at,
+                    balance_minor=cash,
+                    equity_minor=worth,
+                    floors={spec.rule_id: level for spec, level in zip(account.terms.specs, levels, strict=False)},
+                )
+            )
+
+    def _broken(self, rows: Ints, equity: Ints) -> list[int]:
+        """Rows that the new floors break, by login so that the order does not hang on who was loaded first."""
+        columns, broken = self._shard.columns, []
+        for representative in np.unique(columns.terms[rows]).tolist():
+            mine = columns.terms[rows] == representative
+            specs = self._shard.accounts[representative].terms.specs
+            hit = self._shard.rules.breached(specs, rows[mine], equity[mine])
+            broken += rows[mine][hit].tolist()
+        return sorted(broken, key=lambda row: self._shard.accounts[row].login)

@@ -1,0 +1,209 @@
+"""A shard: applies the venue's events one by one, in sequence, and judges what each of them touches."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from domain.pnl import RateMissing
+from domain.rules.marking import Instrument, QuoteBoard
+from monitor.accounts import Account, AccountSource, Checkpoint, Loaded
+from monitor.bars import MinuteBars
+from monitor.clocks import ResetClock
+from monitor.columns import Columns
+from monitor.facts import Harvest
+from monitor.feed_quality import FeedQuality, ReviewNote
+from monitor.judge import Happening, Judge
+from monitor.marks import Marks
+from monitor.money_events import MoneyEvents
+from monitor.rollover import Rollover
+from monitor.rule_columns import RuleColumns, microseconds
+from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Deal, Tick
+
+_START: Final = datetime.min.replace(tzinfo=UTC)
+# A price far off for a moment makes the venue's own equity doubtful too; a stable one must agree to the minor unit.
+DRIFT_PER_POSITION: Final = 1
+
+Instruments = Callable[[], Mapping[str, Instrument]]
+
+
+class Shard:
+    """`instruments` asks the venue for its symbols; it is asked again when an unknown one turns up.
+
+    Not thread-safe; one thread applies batches and takes what `harvest` holds.
+    """
+
+    def __init__(
+        self,
+        source: AccountSource,
+        instruments: Instruments,
+        *,
+        quality: FeedQuality | None = None,
+        board: QuoteBoard | None = None,
+        now: datetime = _START,
+    ) -> None:
+        self._source, self._fetch_instruments = source, instruments
+        self.instruments = dict(instruments())
+        self.quality = quality or FeedQuality()
+        self.board = board or QuoteBoard()
+        self.columns, self.rules, self.harvest = Columns(), RuleColumns(), Harvest()
+        self.bars = MinuteBars(self.columns)
+        self.marks = Marks(self.columns, self.board, self.instruments)
+        self.marks.restore()
+        self.judge = Judge(self.columns, self.rules, self.marks, self.harvest)
+        self.clock = ResetClock()
+        self.accounts: list[Account] = []
+        self.by_login: dict[int, Account] = {}
+        self.now, self.last_tick_at = now, None if now == _START else now
+        self.ticks = 0
+        self._money = MoneyEvents(self)
+        self._rollover = Rollover(self)
+        self._terms: dict[tuple[str, int], int] = {}
+        self._unknown_symbols: set[str] = set()
+        self._drift_days: set[str] = set()
+
+    def apply(self, batch: Batch) -> None:
+        """Apply every event of a batch in sequence. Verdicts and rows to store wait in `harvest`."""
+        for event in batch.events:
+            at = event.at
+            if at >= self.bars.ends:
+                self._next_minute(at)
+            if at >= self.clock.next_at:
+                self._rollover.run(at, event.seq)
+            self.now = max(self.now, at)
+            if isinstance(event, Tick):
+                self._tick(event)
+            elif isinstance(event, Deal):
+                self._money.deal(event)
+            elif isinstance(event, BalanceOperation):
+                self._money.operation(event)
+            elif isinstance(event, AccountChanged):
+                self._changed(event)
+            elif isinstance(event, AccountState):
+                self._compare(event)
+            else:
+                assert isinstance(event, ClockMark)
+        self.harvest.reviews += self.quality.notes
+        self.quality.notes.clear()
+
+    def _next_minute(self, at: datetime) -> None:
+        bars = self.bars.advance(at)
+        if bars is not None:
+            self.harvest.bars.append(bars)
+        if self.last_tick_at is not None:
+            self.quality.check_stale(self.last_tick_at, self.marks.held_symbols())
+
+    def _tick(self, tick: Tick) -> None:
+        if tick.symbol not in self.instruments and not self.knows(tick.symbol, tick.at):
+            return
+        bid, ask = float(tick.bid), float(tick.ask)
+        self.last_tick_at = tick.at
+        if not self.quality.accepts(tick, bid, ask):
+            return
+        self.ticks += 1
+        self.board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
+        rows = self.marks.tick(tick.symbol, bid, ask)
+        if rows is None:
+            return
+        columns = self.columns
+        equity = columns.equity[rows]
+        self.bars.touch(rows, equity)
+        candidates = (equity <= columns.low_alarm[rows]) | (equity > columns.high_alarm[rows])
+        if candidates.any():
+            event = Happening("tick", tick.seq, tick.at, tick.symbol)
+            found = [self.accounts[row] for row in set(rows[candidates].tolist())]
+            for account in sorted(found, key=lambda a: a.login):
+                self.judge.account(account, event)
+
+    def knows(self, symbol: str, at: datetime) -> bool:
+        """Whether the venue has told us about `symbol`; if not, ask once more, then note it."""
+        if symbol not in self.instruments and symbol not in self._unknown_symbols:
+            self.instruments.update(self._fetch_instruments())
+            if symbol not in self.instruments:
+                self._unknown_symbols.add(symbol)
+                self.note("unknown_symbol", symbol, at, {"symbol": symbol})
+        return symbol in self.instruments
+
+    def note(
+        self, kind: str, key: str, at: datetime, detail: Mapping[str, object], account_id: str | None = None
+    ) -> None:
+        self.harvest.reviews.append(ReviewNote(f"{kind}/{key}", kind, at, dict(detail), account_id))
+
+    def account(self, login: int, at: datetime) -> Account | None:
+        """The account of a login, loaded when the stream names it for the first time; None: not one of ours."""
+        account = self.by_login.get(login)
+        if account is None:
+            loaded = self._source.load(login)
+            account = self.admit(loaded, at) if loaded else None
+        return account
+
+    def admit(self, loaded: Loaded, at: datetime) -> Account:
+        """Give an account its row, as its checkpoint has it or at its very start. `at`: market time now."""
+        row = self.columns.add()
+        self.bars.fit()
+        account = Account(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms, row)
+        self.accounts.append(account)
+        self.by_login[loaded.login] = account
+        product = loaded.terms.product
+        self.columns.group[row] = self.clock.group(product.clock, at).index
+        self.columns.terms[row] = self._terms.setdefault((product.content_hash, loaded.terms.phase_index), row)
+        self._restore(account, loaded.checkpoint or loaded.at_the_start())
+        return account
+
+    def _restore(self, account: Account, checkpoint: Checkpoint) -> None:
+        columns, row = self.columns, account.row
+        columns.balance[row] = checkpoint.balance_minor
+        columns.opening[row] = checkpoint.opening_minor
+        columns.opening_at[row] = microseconds(checkpoint.opening_at)
+        columns.opening_seq[row] = checkpoint.opening_seq
+        columns.synced[row] = checkpoint.synced
+        columns.judged[row] = checkpoint.judged
+        account.movements = list(checkpoint.movements)
+        account.trading_days = list(checkpoint.trading_days)
+        account.offences = dict(checkpoint.offences)
+        account.ended = checkpoint.ended
+        self.rules.put(row, checkpoint.rules)
+        for position in checkpoint.positions:
+            if self.knows(position.symbol, position.opened_at):
+                self.marks.put(account, position)
+        self.marks.resync(account)
+        self.bars.restart(row)
+        self.judge.set_alarms(account, checkpoint.rules)
+
+    def _changed(self, event: AccountChanged) -> None:
+        known = self.by_login.get(event.login)
+        quiet = known is not None and not self.columns.judged[known.row]
+        if event.change == "opened" or (event.change == "disabled" and quiet):
+            return  # nothing to judge before money is on it, nothing more after it has ended
+        loaded = self._source.load(event.login)
+        if loaded is None:
+            return
+        account = known or self.admit(loaded, event.at)
+        if event.seq <= self.columns.synced[account.row]:
+            return
+        # The record decides, the venue's flag only says that it is time to look: rows change before the venue does.
+        if loaded.status != "active":
+            self.columns.judged[account.row] = False
+            self.judge.set_alarms(account, self.rules.get(account.row, account.terms.specs))
+        elif event.change == "enabled" and not self.columns.judged[account.row]:
+            self._money.begin(account, event, loaded.offences_before(event.seq))
+        self.columns.dirty[account.row] = True
+
+    def _compare(self, state: AccountState) -> None:
+        """The venue's own figures against ours: a difference is a review, never a verdict."""
+        account = self.by_login.get(state.login)
+        if account is None or state.seq <= self.columns.synced[account.row]:
+            return
+        if any(self.quality.doubtful(h.position.symbol) for h in account.holdings.values()):
+            return
+        try:
+            equity = self.marks.exact(account)
+        except RateMissing:
+            return
+        if abs(equity - state.equity_minor) <= DRIFT_PER_POSITION * len(account.holdings):
+            return
+        day = self.clock.groups[int(self.columns.group[account.row])].day
+        key = f"{account.account_id}/{day}"
+        if key not in self._drift_days:
+            self._drift_days.add(key)
+            detail = {"seq": state.seq, "ours_minor": equity, "venue_minor": state.equity_minor}
+            self.note("equity_drift", key, state.at, detail, account.account_id)

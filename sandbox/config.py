@@ -1,0 +1,45 @@
+"""How a sandbox is set up."""
+
+from datetime import date as Date
+from pathlib import Path
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+
+class SandboxConfig(BaseModel):
+    """With `market_dir` the recorded quotes of `date` (or of every date that all symbols have) are replayed: in
+    lockstep when `speed` is None, else `speed` times as fast as they were recorded. Without it a seeded model
+    makes prices for ever at wall time. `start` is the market time at which a replay begins (default: midnight
+    UTC of its first date)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = Field(default=8100, ge=1, le=65535)
+    token: str = Field(min_length=1)
+    webhook_url: str | None = None
+    webhook_secret: str = Field(min_length=1)
+    public_url: str | None = None
+    seed: int = 7
+    market_dir: Path | None = None
+    symbols: tuple[str, ...] = Field(default=("EURUSD", "XAUUSD"), min_length=1)
+    date: Date | None = None
+    speed: float | None = Field(default=None, gt=0, le=100_000)
+    start: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _replay_only(self) -> Self:
+        if self.market_dir is None and (self.date or self.speed or self.start):
+            raise ValueError("date, speed and start belong to a replay: give market_dir too")
+        return self
+
+    @property
+    def lockstep(self) -> bool:
+        return self.market_dir is not None and self.speed is None
+
+    @property
+    def base_url(self) -> str:
+        """Where a person's browser reaches the hosted checkout page."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")

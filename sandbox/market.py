@@ -1,0 +1,294 @@
+"""The beat of the sandbox: slices of ticks in, numbered batches of events out, traders in between.
+
+Lockstep: a batch is released only while an advance runs and only after the batch before it was acknowledged.
+Live: a batch every quarter second with whatever is due. Everything between two awaits here is one step:
+traders act, ticks apply, the batch is written to the journal, and only then can anyone read it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+from domain.errors import BadInput, Conflict, Unavailable
+from ports.platform import AccountSnapshot, GapInStream
+from sandbox.feed import Feed, Quote
+from sandbox.instants import HOUR, MINUTE, SECOND, Stamper, iso
+from sandbox.journal import Journal, Row
+from sandbox.provider import Provider
+from sandbox.sequence import Sequence
+from sandbox.tape import Tape
+from sandbox.traders import Desk
+from sandbox.venue import Venue
+
+SLICE_US: Final = 5 * SECOND
+MAX_TICKS: Final = 400
+_LIVE_BEAT: Final = 0.25
+_LIVE_FLUSH: Final = 2.0
+_LIVE_KEEP: Final = 50_000
+_MISSED_US: Final = 10 * SECOND
+_IN_MEMORY: Final = 256
+_DROP_STEP: Final = 64
+
+
+class Market:
+    def __init__(
+        self, feed: Feed, journal: Journal, venue: Venue, tape: Tape, desk: Desk, provider: Provider, start_us: int
+    ) -> None:
+        self.venue, self.desk, self.provider, self.journal = venue, desk, provider, journal
+        self._feed, self._tape, self._sequence = feed, tape, Sequence(venue)
+        self.market_us = start_us
+        self.number = self.acked = self.keep_after = self.ticks = 0
+        self.running = self.closing = False
+        self._minute, self._dropped = start_us // MINUTE, 0
+        self._tape_changed = False
+        self._recent: dict[int, str] = {}
+        self._stamp = Stamper()
+        self._turn = asyncio.Lock()
+        self._released, self._acknowledged = asyncio.Event(), asyncio.Event()
+        self._restore()
+        venue.now_us = provider.now_us = self.market_us
+
+    # lockstep
+
+    async def advance(self, until_us: int) -> int:
+        """Release batches up to market time `until_us`, each after the acknowledgement of the last; the last
+        one asks to be flushed and is acknowledged too. Returns the number of ticks released."""
+        async with self._turn:
+            if until_us < self.market_us:
+                raise BadInput(
+                    f"Market time is already {iso(self.market_us)}.", field="until", remedy="Give a later time."
+                )
+            self.running, before = True, self.ticks
+            try:
+                done = False
+                while not done:
+                    await self._all_acknowledged()
+                    done = self._release(self._slice_end(until_us), flush_at=until_us)
+                await self._all_acknowledged()
+            finally:
+                self.running = False
+            return self.ticks - before
+
+    def _slice_end(self, until_us: int) -> int:
+        """The next five-second mark, or up to an hour further while no quote is near."""
+        next_at = self._feed.next_at()
+        if next_at is None or next_at - self.market_us > HOUR:
+            return min(until_us, self.market_us + HOUR)
+        return min(until_us, (self.market_us // SLICE_US + 1) * SLICE_US)
+
+    async def _all_acknowledged(self) -> None:
+        while self.acked < self.number:
+            await self._acknowledged.wait()
+
+    # live
+
+    async def run_live(self, speed: float | None) -> None:
+        """Release what is due every quarter second, for ever: at wall time, or `speed` times as fast as it was
+        recorded. After a stop the model does not make up what it missed."""
+        self.running = True
+        began, begin_us, flushed = time.monotonic(), self.market_us, 0.0
+        while not self.closing:
+            now = time.monotonic()
+            due = time.time_ns() // 1000 if speed is None else begin_us + int((now - began) * speed * SECOND)
+            if speed is None and due - self.market_us > _MISSED_US:
+                self._feed.skip_to(due)
+                self._release(due)
+            while self.market_us < due and not self.closing:
+                end = self._slice_end(due)
+                flush = end == due and now - flushed >= _LIVE_FLUSH
+                flushed = now if flush else flushed
+                self._release(end, flush_at=due if flush else None)
+                await asyncio.sleep(0)
+            await asyncio.sleep(_LIVE_BEAT)
+
+    # the batch
+
+    def _release(self, end_us: int, flush_at: int | None = None) -> bool:
+        """One batch: what the API and the traders did at the last clock mark, then the ticks up to `end_us`.
+        True when market time has reached `flush_at`, which the clock mark then asks to flush."""
+        start_us = self.market_us
+        self.desk.act(start_us)
+        events = self._sequence.take()
+        quotes = self._feed.take(end_us, MAX_TICKS)
+        for quote in quotes:
+            events.append(self._tick_text(quote))
+            self.venue.tick(quote)
+            if self.venue.pending:
+                events += self._sequence.take()
+        clock = quotes[-1].at_us if len(quotes) == MAX_TICKS else end_us
+        self.market_us = self.venue.now_us = clock
+        self.ticks += len(quotes)
+        self._tape_changed = self._tape.record(quotes, self.venue.quotes, start_us, clock)
+        self.provider.advance(clock)
+        if clock // MINUTE != self._minute:
+            self._minute = clock // MINUTE
+            events += self._account_states()
+        done = clock == flush_at and len(quotes) < MAX_TICKS
+        flush = "true" if done else "false"
+        events.append(f'{{"kind":"clock","seq":{self._sequence.next()},"at":"{self._stamp(clock)}","flush":{flush}}}')
+        self._publish(f'{{"number":{self.number + 1},"events":[{",".join(events)}]}}')
+        return done
+
+    def _tick_text(self, quote: Quote) -> str:
+        at, symbol, bid, ask = quote
+        return (
+            f'{{"kind":"tick","seq":{self._sequence.next()},"at":"{self._stamp(at)}",'
+            f'"symbol":"{symbol}","bid":"{bid:f}","ask":"{ask:f}"}}'
+        )
+
+    def _account_states(self) -> list[str]:
+        at = self._stamp(self.market_us)
+        return [
+            f'{{"kind":"state","seq":{self._sequence.next()},"at":"{at}","login":{account.login},'
+            f'"balance_minor":{account.balance_minor},"equity_minor":{self.venue.equity_minor(account)}}}'
+            for account in self.venue.accounts.values()
+            if account.positions
+        ]
+
+    def _publish(self, body: str) -> None:
+        self.number += 1
+        drop_to = max(self.keep_after, self.number - _LIVE_KEEP)
+        drop = drop_to if drop_to - self._dropped >= _DROP_STEP else 0
+        self._dropped = drop or self._dropped
+        self.commit((self.number, body), drop)
+        self._recent[self.number] = body
+        self._recent.pop(self.number - _IN_MEMORY, None)
+        self._released.set()
+        self._released = asyncio.Event()
+
+    def deals(self, login: int) -> str:
+        """The account's deals as a JSON list, those that still wait for the next batch included."""
+        self.venue.account(login)
+        waiting = self._sequence.waiting_deals(login)
+        self.commit()
+        return f"[{','.join([*self.journal.texts('deal', f'{login}/'), *waiting])}]"
+
+    def snapshot(self, login: int) -> AccountSnapshot:
+        """The account as of the last sequence number given; events that wait are numbered first."""
+        self.venue.account(login)
+        self._sequence.seal()
+        self.commit()
+        return self.venue.snapshot(login, self._sequence.last)
+
+    # readers
+
+    def check_after(self, after: int) -> None:
+        """Raises GapInStream when batches after `after` are gone, Conflict when they were never made."""
+        if after > self.number:
+            raise Conflict(
+                f"The venue has made only {self.number} batches, not {after}.",
+                remedy="The sandbox was started anew: start the reader anew as well.",
+            )
+        gone = max(self.keep_after, self._dropped)
+        if after < gone:
+            raise GapInStream(after, gone + 1)
+
+    async def stream(self, after: int) -> AsyncIterator[str]:
+        """Batches after `after` as lines, then new ones as they come; an empty line each idle second."""
+        number = after + 1
+        while not self.closing:
+            released = self._released
+            while number <= self.number:
+                body = self._recent.get(number) or self.journal.batch(number)
+                if body is None:
+                    return
+                yield body + "\n"
+                number += 1
+            if released is self._released:
+                try:
+                    await asyncio.wait_for(released.wait(), 1.0)
+                except TimeoutError:
+                    yield "\n"
+
+    def acknowledge(self, number: int, keep_after: int) -> None:
+        if number > self.number or keep_after > number:
+            raise BadInput(
+                f"Batch {number} cannot be acknowledged: the last is {self.number}.",
+                field="number" if number > self.number else "keep_after",
+            )
+        self.acked, self.keep_after = max(self.acked, number), max(self.keep_after, keep_after)
+        self.commit()
+        self._acknowledged.set()
+        self._acknowledged = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let streams and the live loop end."""
+        self.closing = True
+        self._released.set()
+
+    def last_quotes(self) -> dict[str, dict[str, str]]:
+        return {
+            symbol: {"bid": f"{bid:f}", "ask": f"{ask:f}", "at": iso(self.venue.quoted_at[symbol])}
+            for symbol, (bid, ask) in self.venue.quotes.items()
+        }
+
+    @property
+    def feed_ends_at(self) -> str | None:
+        return None if self._feed.ends_at is None else iso(self._feed.ends_at)
+
+    @property
+    def market_time(self) -> str:
+        return iso(self.market_us)
+
+    # journal
+
+    def commit(self, batch: tuple[int, str] | None = None, drop_to: int = 0) -> None:
+        """Write all that changed in one transaction. A journal that cannot be written stops the sandbox: a
+        restart goes on from the last commit, which is all that anyone was told."""
+        try:
+            self.journal.write(self._rows(), batch, drop_to)
+        except sqlite3.Error as exc:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise Unavailable(f"The sandbox cannot write its journal and stops: {exc}.") from exc
+
+    def _rows(self) -> Iterable[Row]:
+        yield from self.venue.drain()
+        yield from self.desk.drain()
+        yield from self.provider.drain()
+        yield from self._sequence.drain()
+        if self._tape_changed:
+            self._tape_changed = False
+            yield Row("state", "tape", json.dumps(self._tape.state()))
+        yield Row("state", "market", json.dumps(self._state()))
+
+    def _state(self) -> dict[str, Any]:
+        quotes = {s: [str(bid), str(ask), self.venue.quoted_at[s]] for s, (bid, ask) in self.venue.quotes.items()}
+        return {
+            "market_us": self.market_us,
+            "number": self.number,
+            "acked": self.acked,
+            "keep_after": self.keep_after,
+            "dropped": self._dropped,
+            "seq": self._sequence.last,
+            "ticks": self.ticks,
+            "minute": self._minute,
+            "acted_us": self.desk.acted_us,
+            "feed": self._feed.state(),
+            "pulse": self._tape.pulse(),
+            "quotes": quotes,
+        }
+
+    def _restore(self) -> None:
+        state = self.journal.get("state", "market")
+        if state is None:
+            return
+        for name in ("market_us", "number", "acked", "keep_after", "ticks"):
+            setattr(self, name, state[name])
+        self._dropped, self._minute = state["dropped"], state["minute"]
+        self._feed.restore(state["feed"])
+        self.venue.restore((data for _, data in self.journal.all("account")), self.journal.all("key"))
+        for symbol, (bid, ask, at) in state["quotes"].items():
+            self.venue.quotes[symbol], self.venue.quoted_at[symbol] = (Decimal(bid), Decimal(ask)), at
+        self._sequence.restore((data for _, data in self.journal.all("pending")), state["seq"])
+        tape = self.journal.get("state", "tape")
+        if tape is not None:
+            self._tape.restore(tape, state["pulse"])
+        self.desk.restore(self.journal.all("binding"), dict(self.journal.all("trader")), state["acted_us"])
+        kinds = ("checkout", "transfer", "idempotency", "entry", "event", "webhook", "faults")
+        self.provider.restore({kind: list(self.journal.all(kind)) for kind in kinds}, state["market_us"])

@@ -1,0 +1,294 @@
+"""A stateful fake payment provider: checkouts, transfers, an account of every cent, events, webhooks.
+
+Transfers settle in market time, 1 to 3 hours after they were made; which beneficiaries are returned, and when
+each settles, follows from the beneficiary's text alone. One in sixteen is returned, and any whose text
+contains `closed-account`.
+"""
+
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
+from ports.payments import Checkout, EventKind, ProviderEntry, Transfer, WebhookEvent
+from sandbox.instants import MINUTE, from_us
+from sandbox.journal import Row
+
+_RETURNED_MARK: Final = "closed-account"
+EntryKind = Literal["charge", "refund", "dispute", "transfer", "transfer_return"]
+
+
+class Faults(BaseModel):
+    """What goes wrong next. Numbers count down as they are used up.
+
+    duplicate_webhooks: deliver so many twice; drop_webhooks: never deliver so many; reorder: deliver the newest
+    first; timeout_after_effect: so many changing calls take effect but are answered only after `hold_seconds`,
+    with 504; unavailable: refuse so many changing calls with 503 before any effect.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    duplicate_webhooks: int = Field(default=0, ge=0)
+    drop_webhooks: int = Field(default=0, ge=0)
+    reorder: bool = False
+    timeout_after_effect: int = Field(default=0, ge=0)
+    unavailable: int = Field(default=0, ge=0)
+    hold_seconds: float = Field(default=0, ge=0, le=60)
+
+    def use(self, name: str) -> bool:
+        """Whether fault `name` strikes now; uses one up."""
+        left = int(getattr(self, name))
+        if left:
+            setattr(self, name, left - 1)
+        return left > 0
+
+
+class Provider:
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self.now_us = 0
+        self.faults = Faults()
+        self._checkouts: dict[str, dict[str, Any]] = {}
+        self._transfers: dict[str, dict[str, Any]] = {}
+        self._unsettled: dict[str, int] = {}
+        self._keys: dict[str, list[str]] = {}
+        self.entries: list[ProviderEntry] = []
+        self.events: list[WebhookEvent] = []
+        self.undelivered: list[str] = []
+        self._rows: list[Row] = []
+
+    # checkouts
+
+    def create_checkout(
+        self, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
+    ) -> Checkout:
+        given = [reference, amount_minor, currency, description, return_url]
+        known = self._repeated("checkout", key, given)
+        if known is not None:
+            return self.checkout(known)
+        if not return_url.startswith(("http://", "https://")):
+            raise BadInput(
+                "The return address is no web address.", field="return_url", remedy="Give an http or https URL."
+            )
+        checkout_id = f"co_{len(self._checkouts) + 1:08d}"
+        checkout = Checkout(
+            checkout_id=checkout_id,
+            url=f"{self._base_url}/pay/{checkout_id}",
+            reference=reference,
+            status="open",
+            amount_minor=amount_minor,
+            currency=currency,
+        )
+        page = {"description": description, "return_url": return_url}
+        self._checkouts[checkout_id] = {**checkout.model_dump(), **page}
+        self._remember("checkout", key, given, checkout_id)
+        self._save_checkout(checkout_id)
+        return checkout
+
+    def checkout(self, checkout_id: str) -> Checkout:
+        data = self._checkout(checkout_id)
+        return Checkout(**{name: data[name] for name in Checkout.model_fields})
+
+    def page(self, checkout_id: str) -> tuple[Checkout, str, str]:
+        """(checkout, description, return address) for the hosted page."""
+        data = self._checkout(checkout_id)
+        return self.checkout(checkout_id), data["description"], data["return_url"]
+
+    def complete(self, checkout_id: str, paid: bool) -> None:
+        """The customer pays or cancels on the hosted page; once it is decided nothing changes any more."""
+        if self._checkout(checkout_id)["status"] == "open":
+            self._set_status(
+                checkout_id, "paid" if paid else "expired", "checkout.paid" if paid else "checkout.expired"
+            )
+            if paid:
+                self._book(checkout_id, self._checkouts[checkout_id], "charge", 1)
+
+    def refund(self, checkout_id: str, key: str) -> Checkout:
+        """Give the whole fee back."""
+        if self._repeated("refund", key, [checkout_id]) is None:
+            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
+            self._remember("refund", key, [checkout_id], checkout_id)
+        return self.checkout(checkout_id)
+
+    def dispute(self, checkout_id: str) -> Checkout:
+        """The cardholder charges the fee back; a second time changes nothing."""
+        if self._checkout(checkout_id)["status"] != "charged_back":
+            self._reverse(checkout_id, "charged_back", "dispute", "charge.disputed")
+        return self.checkout(checkout_id)
+
+    # transfers
+
+    def create_transfer(self, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str) -> Transfer:
+        given = [reference, amount_minor, currency, beneficiary]
+        known = self._repeated("transfer", key, given)
+        if known is not None:
+            return self.transfer(known)
+        transfer_id = f"tr_{len(self._transfers) + 1:08d}"
+        transfer = Transfer(
+            transfer_id=transfer_id,
+            key=key,
+            reference=reference,
+            status="pending",
+            amount_minor=amount_minor,
+            currency=currency,
+        )
+        digest = sha256(beneficiary.encode()).digest()
+        settles_us = self.now_us + (60 + int.from_bytes(digest[:4]) % 121) * MINUTE
+        returned = digest[4] % 16 == 0 or _RETURNED_MARK in beneficiary
+        self._transfers[transfer_id] = {**transfer.model_dump(), "settles_us": settles_us, "returned": returned}
+        self._unsettled[transfer_id] = settles_us
+        self._remember("transfer", key, given, transfer_id)
+        self._save_transfer(transfer_id)
+        self._book(transfer_id, self._transfers[transfer_id], "transfer", -1)
+        return transfer
+
+    def transfer(self, transfer_id: str) -> Transfer:
+        data = self._transfers.get(transfer_id)
+        if data is None:
+            raise NotFound(f"The provider knows no transfer {transfer_id}.")
+        return Transfer(**{name: data[name] for name in Transfer.model_fields})
+
+    def find_transfer(self, key: str) -> Transfer | None:
+        known = self._keys.get(f"transfer:{key}")
+        return None if known is None else self.transfer(known[1])
+
+    def advance(self, now_us: int) -> None:
+        """Market time has moved on: settle what is due, in the order in which it falls due."""
+        due = sorted((at, transfer_id) for transfer_id, at in self._unsettled.items() if at <= now_us)
+        for at, transfer_id in due:
+            self.now_us = at
+            self._settle(transfer_id)
+        self.now_us = now_us
+
+    def _settle(self, transfer_id: str) -> None:
+        transfer = self._transfers[transfer_id]
+        del self._unsettled[transfer_id]
+        if transfer["returned"]:
+            transfer["status"], transfer["failure"] = "returned", "The beneficiary's bank returned it: account closed."
+            self._book(transfer_id, transfer, "transfer_return", 1)
+            self._announce("transfer.returned", transfer_id)
+        else:
+            transfer["status"] = "paid"
+            self._announce("transfer.paid", transfer_id)
+        self._save_transfer(transfer_id)
+
+    # lists
+
+    def entries_after(self, after: str | None) -> list[ProviderEntry]:
+        return self.entries[_index(after, "en_", len(self.entries)) :]
+
+    def events_after(self, after: str | None) -> list[WebhookEvent]:
+        return self.events[_index(after, "ev_", len(self.events)) :]
+
+    def event(self, event_id: str) -> WebhookEvent:
+        return self.events[_index(event_id, "ev_", len(self.events)) - 1]
+
+    def delivered(self, event_id: str) -> None:
+        """This event's webhook needs no more delivery."""
+        if event_id in self.undelivered:
+            self.undelivered.remove(event_id)
+            self._rows.append(Row("webhook", event_id, None))
+
+    # for the journal
+
+    def drain(self) -> Iterable[Row]:
+        """Rows changed since the last call."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def save_faults(self) -> None:
+        self._rows.append(Row("faults", "now", self.faults.model_dump_json()))
+
+    def restore(self, rows: dict[str, list[tuple[str, Any]]], now_us: int) -> None:
+        """Take up the state from the journal's rows by kind."""
+        self.now_us = now_us
+        self._checkouts, self._transfers = dict(rows["checkout"]), dict(rows["transfer"])
+        self._unsettled = {id: t["settles_us"] for id, t in self._transfers.items() if t["status"] == "pending"}
+        self._keys = dict(rows["idempotency"])
+        self.entries = [ProviderEntry.model_validate(data) for _, data in rows["entry"]]
+        self.events = [WebhookEvent.model_validate(data) for _, data in rows["event"]]
+        self.undelivered = [event_id for event_id, _ in rows["webhook"]]
+        self.faults = Faults.model_validate(dict(rows["faults"]).get("now", {}))
+
+    # inside
+
+    def _checkout(self, checkout_id: str) -> dict[str, Any]:
+        data = self._checkouts.get(checkout_id)
+        if data is None:
+            raise NotFound(f"The provider knows no checkout {checkout_id}.")
+        return data
+
+    def _reverse(
+        self,
+        checkout_id: str,
+        status: Literal["refunded", "charged_back"],
+        entry: EntryKind,
+        kind: EventKind,
+    ) -> None:
+        data = self._checkout(checkout_id)
+        if data["status"] != "paid":
+            raise Conflict(
+                f"Checkout {checkout_id} is {data['status'].replace('_', ' ')}; only a paid one can go back."
+            )
+        self._set_status(checkout_id, status, kind)
+        self._book(checkout_id, data, entry, -1)
+
+    def _set_status(self, checkout_id: str, status: str, kind: EventKind) -> None:
+        self._checkouts[checkout_id]["status"] = status
+        self._save_checkout(checkout_id)
+        self._announce(kind, checkout_id)
+
+    def _book(self, object_id: str, source: dict[str, Any], kind: EntryKind, sign: int) -> None:
+        entry = ProviderEntry(
+            entry_id=f"en_{len(self.entries) + 1:08d}",
+            object_id=object_id,
+            reference=source["reference"],
+            kind=kind,
+            amount_minor=sign * source["amount_minor"],
+            currency=source["currency"],
+            at=from_us(self.now_us),
+        )
+        self.entries.append(entry)
+        self._rows.append(Row("entry", entry.entry_id, entry.model_dump_json()))
+
+    def _announce(self, kind: EventKind, object_id: str) -> None:
+        event_id = f"ev_{len(self.events) + 1:08d}"
+        event = WebhookEvent(event_id=event_id, kind=kind, object_id=object_id, created_at=from_us(self.now_us))
+        self.events.append(event)
+        self.undelivered.append(event_id)
+        self._rows += [Row("event", event_id, event.model_dump_json()), Row("webhook", event_id, "true")]
+
+    def _repeated(self, scope: str, key: str, given: list[Any]) -> str | None:
+        known = self._keys.get(f"{scope}:{key}")
+        if known is None:
+            return None
+        if known[0] != _digest(given):
+            raise IdempotencyMismatch(key)
+        return known[1]
+
+    def _remember(self, scope: str, key: str, given: list[Any], object_id: str) -> None:
+        self._keys[f"{scope}:{key}"] = [_digest(given), object_id]
+        self._rows.append(Row("idempotency", f"{scope}:{key}", json.dumps([_digest(given), object_id])))
+
+    def _save_checkout(self, checkout_id: str) -> None:
+        self._rows.append(Row("checkout", checkout_id, json.dumps(self._checkouts[checkout_id])))
+
+    def _save_transfer(self, transfer_id: str) -> None:
+        self._rows.append(Row("transfer", transfer_id, json.dumps(self._transfers[transfer_id])))
+
+
+def _digest(given: list[Any]) -> str:
+    return sha256(json.dumps(given).encode()).hexdigest()
+
+
+def _index(after: str | None, prefix: str, count: int) -> int:
+    """How many items lie up to and including the id `after`; ids count from 1."""
+    if after is None:
+        return 0
+    number = after.removeprefix(prefix)
+    if not after.startswith(prefix) or not number.isascii() or not number.isdigit() or int(number) > count:
+        raise NotFound(f"The provider has issued no {after!r}.")
+    return int(number)

@@ -1,0 +1,147 @@
+"""Routes of the fake payment provider and its hosted checkout page."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Header, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.errors import OutcomeUnknown, Unavailable
+from domain.money import Currency
+from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
+from sandbox.checkout_page import checkout_page
+from sandbox.market import Market
+from sandbox.provider import Faults
+
+Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+Amount = Annotated[int, Field(strict=True, gt=0, le=10**13)]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NewCheckout(_Body):
+    reference: Text
+    amount_minor: Amount
+    currency: Currency
+    description: Text
+    return_url: Annotated[str, Field(max_length=2000)]
+
+
+class NewTransfer(_Body):
+    reference: Text
+    amount_minor: Amount
+    currency: Currency
+    beneficiary: Text
+
+
+def provider_router(market: Market) -> APIRouter:
+    """All routes of one provider. An effect is in the journal before it is answered."""
+    router = APIRouter()
+    _add_checkouts(router, market)
+    _add_transfers(router, market)
+    _add_page(router, market)
+    return router
+
+
+def _refuse_by_fault(market: Market) -> None:
+    if market.provider.faults.use("unavailable"):
+        market.provider.save_faults()
+        market.commit()
+        raise Unavailable("The payment provider is down for a moment.", remedy="Try again later with the same key.")
+
+
+async def _settle_call(market: Market) -> None:
+    """Journal the effect; under the fault, lose the answer to it."""
+    lost = market.provider.faults.use("timeout_after_effect")
+    if lost:
+        market.provider.save_faults()
+    market.commit()
+    if lost:
+        await asyncio.sleep(market.provider.faults.hold_seconds)
+        raise _AnswerLost("The payment provider did not answer in time.")
+
+
+class _AnswerLost(OutcomeUnknown):
+    status = 504
+
+
+def _add_checkouts(router: APIRouter, market: Market) -> None:
+    provider = market.provider
+
+    @router.post("/provider/checkouts")
+    async def create_checkout(body: NewCheckout, key: Key) -> Checkout:
+        _refuse_by_fault(market)
+        checkout = provider.create_checkout(key, **body.model_dump())
+        await _settle_call(market)
+        return checkout
+
+    @router.get("/provider/checkouts/{checkout_id}")
+    async def fetch_checkout(checkout_id: str) -> Checkout:
+        return provider.checkout(checkout_id)
+
+    @router.post("/provider/checkouts/{checkout_id}/refund")
+    async def refund(checkout_id: str, key: Key) -> Checkout:
+        _refuse_by_fault(market)
+        checkout = provider.refund(checkout_id, key)
+        await _settle_call(market)
+        return checkout
+
+    @router.post("/provider/checkouts/{checkout_id}/dispute")
+    async def dispute(checkout_id: str) -> Checkout:
+        checkout = provider.dispute(checkout_id)
+        market.commit()
+        return checkout
+
+
+def _add_transfers(router: APIRouter, market: Market) -> None:
+    provider = market.provider
+
+    @router.post("/provider/transfers")
+    async def create_transfer(body: NewTransfer, key: Key) -> Transfer:
+        _refuse_by_fault(market)
+        transfer = provider.create_transfer(key, **body.model_dump())
+        await _settle_call(market)
+        return transfer
+
+    @router.get("/provider/transfers")
+    async def find_transfer(key: str) -> list[Transfer]:
+        transfer = provider.find_transfer(key)
+        return [] if transfer is None else [transfer]
+
+    @router.get("/provider/transfers/{transfer_id}")
+    async def fetch_transfer(transfer_id: str) -> Transfer:
+        return provider.transfer(transfer_id)
+
+    @router.get("/provider/entries")
+    async def entries(after: str | None = None) -> list[ProviderEntry]:
+        return provider.entries_after(after)
+
+    @router.get("/provider/events")
+    async def events(after: str | None = None) -> list[WebhookEvent]:
+        return provider.events_after(after)
+
+    @router.put("/provider/faults")
+    async def set_faults(body: Faults) -> Faults:
+        provider.faults = body
+        provider.save_faults()
+        market.commit()
+        return body
+
+
+def _add_page(router: APIRouter, market: Market) -> None:
+    provider = market.provider
+
+    @router.get("/pay/{checkout_id}")
+    async def page(checkout_id: str) -> HTMLResponse:
+        return HTMLResponse(checkout_page(*provider.page(checkout_id)))
+
+    @router.post("/pay/{checkout_id}")
+    async def pay(checkout_id: str, outcome: Annotated[Literal["paid", "cancelled"], Form()]) -> Response:
+        _, _, return_url = provider.page(checkout_id)
+        provider.complete(checkout_id, outcome == "paid")
+        market.commit()
+        return RedirectResponse(return_url, status_code=303)

@@ -1,0 +1,190 @@
+"""The sandbox's HTTP face: platform, market control, payment provider; and what runs behind it."""
+
+import asyncio
+import hmac
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from domain.errors import BadInput, PropOSError
+from ports.platform import GapInStream
+from sandbox.config import SandboxConfig
+from sandbox.feed import Feed, Recording, recorded_dates
+from sandbox.instants import to_us
+from sandbox.journal import Journal, Row
+from sandbox.market import Market
+from sandbox.model import PriceModel
+from sandbox.provider import Provider
+from sandbox.provider_routes import provider_router
+from sandbox.symbols import specs_of
+from sandbox.tape import Tape
+from sandbox.traders import Desk
+from sandbox.venue import Venue
+from sandbox.venue_routes import venue_router
+from sandbox.webhooks import WebhookSender
+
+__all__ = ["SandboxConfig", "create_app", "run"]
+
+_log: Final = logging.getLogger(__name__)
+_OPEN_PATHS: Final = ("/pay/", "/health")
+
+
+def create_app(config: SandboxConfig) -> FastAPI:
+    """The sandbox on `config`. Price files are checked here, whole: PriceFileInvalid says what is wrong before
+    anything runs. A journal in the data folder is taken up where it was left."""
+    specs = specs_of(config.symbols)
+    feed, start_us = _feed(config)
+    journal = Journal(config.data_dir)
+    _same_market(journal, config)
+    venue, tape, provider = Venue(specs), Tape(config.symbols), Provider(config.base_url)
+    market = Market(feed, journal, venue, tape, Desk(venue, tape, feed), provider, start_us)
+    sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(sender.run())]
+        if not config.lockstep:
+            tasks.append(asyncio.create_task(market.run_live(config.speed)))
+        for task in tasks:
+            task.add_done_callback(_stop_if_failed)
+        yield
+        market.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        journal.close()
+
+    app = FastAPI(title="PropOS sandbox", lifespan=lifespan, openapi_url=None)
+    app.state.market = market
+    app.include_router(venue_router(market, config.lockstep))
+    app.include_router(provider_router(market))
+    app.add_exception_handler(PropOSError, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(GapInStream, _gap)
+    app.add_middleware(_Bearer, token=config.token)
+    return app
+
+
+def run(config: SandboxConfig) -> None:
+    """Serve until stopped by a signal."""
+    app = create_app(config)
+    market: Market = app.state.market
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=config.host,
+            port=config.port,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        ),
+        market,
+    )
+    server.run()
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams before it waits for connections to close."""
+
+    def __init__(self, config: uvicorn.Config, market: Market) -> None:
+        super().__init__(config)
+        self._market = market
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._market.stop()
+        await super().shutdown()
+
+
+def _stop_if_failed(task: asyncio.Task[None]) -> None:
+    """A sandbox whose market or webhooks stand still must not look alive."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("the sandbox stops: %s", task.exception(), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _feed(config: SandboxConfig) -> tuple[Feed, int]:
+    """The source of quotes, and the market time at which a new sandbox begins."""
+    if config.market_dir is None:
+        start_us = time.time_ns() // 1000
+        return PriceModel(config.seed, config.symbols, start_us), start_us
+    dates = [config.date] if config.date else recorded_dates(config.market_dir, config.symbols)
+    recording = Recording.load(config.market_dir, config.symbols, dates)
+    start = config.start or _midnight(dates[0])
+    if to_us(start) > recording.starts_at:
+        raise BadInput(
+            f"The start {start.isoformat()} lies after the first quote.",
+            field="start",
+            remedy="Start at or before the first quote of the recording.",
+        )
+    return recording, to_us(start)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _same_market(journal: Journal, config: SandboxConfig) -> None:
+    """A data folder goes on with the market that it began with."""
+    value = config.model_dump_json(include={"seed", "symbols", "date", "start"})
+    value = value[:-1] + f',"recorded":{"true" if config.market_dir else "false"}}}'
+    known = journal.texts("state", "identity")
+    if known and known != [value]:
+        journal.close()
+        raise BadInput(
+            f"The folder {config.data_dir} holds a sandbox with other settings ({known[0]}).",
+            field="data_dir",
+            remedy="Use the same seed, symbols, date and start, or an empty folder.",
+        )
+    journal.write([Row("state", "identity", value)])
+
+
+class _Bearer:
+    """Refuses requests without the token, except for the checkout page and the health word."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._expected = app, f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith(_OPEN_PATHS):
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._expected):
+                await problem("not-signed-in", "This needs the sandbox's token.", 401)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def problem(type: str, detail: str, status: int, field: str | None = None, remedy: str | None = None) -> JSONResponse:
+    """An answer in the form of problem+json."""
+    title = type.replace("-", " ").capitalize()
+    body = {"type": type, "title": title, "detail": detail, "field": field, "remedy": remedy}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+async def _problem(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, PropOSError)
+    return problem(exc.type, exc.message, exc.status, exc.field, exc.remedy)
+
+
+async def _invalid(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, RequestValidationError)
+    first = exc.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return problem("bad-input", f"{field}: {first['msg']}.", 422, field, "Correct this field and send it again.")
+
+
+async def _gap(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, GapInStream)
+    return JSONResponse({"type": "gap-in-stream", "detail": str(exc), "first": exc.first}, 410)

@@ -1,0 +1,286 @@
+"""Strategies of different temper. Each looks at the market through a `Turn` and may trade.
+
+Money and prices stay Decimal; the drawn numbers (0..1) only choose between courses of action.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+from domain.errors import Conflict
+from domain.pnl import RateMissing
+from ports.platform import Side
+from sandbox.books import Account, Position
+from sandbox.instants import DAY, HOUR, MINUTE, SECOND
+from sandbox.tape import Tape
+from sandbox.venue import Venue
+
+_MASK: Final = (1 << 64) - 1
+_STANDARD_SIZE_MINOR: Final = 10_000_000  # lots below are meant for an account of 100,000.00
+_NAMES_OF_GOLD: Final = "XAUUSD"
+
+
+def _mix(value: int) -> int:
+    """splitmix64: one well-stirred 64-bit number from another."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One look of one trader: its account, the market, the moment, and the dice."""
+
+    venue: Venue
+    tape: Tape
+    account: Account
+    memo: dict[str, Any]
+    base: int
+    slot: int
+    now_us: int
+    period_seconds: int
+    recorded: bool
+    closing: bool
+    led_by: list[Account]
+
+    # dice
+
+    def draw(self, what: str) -> float:
+        """0..1, fresh for each look."""
+        return _mix(self.base ^ _mix(self.slot ^ crc32(what.encode()))) / (_MASK + 1)
+
+    def trait(self, what: str) -> float:
+        """0..1, the same for the whole life of this trader's account."""
+        return _mix(self.base ^ crc32(what.encode())) / (_MASK + 1)
+
+    def ready(self, entries_per_hour: float) -> bool:
+        """Whether to enter now, at this mean pace; recorded days are busiest when Europe and the US overlap."""
+        hour = self.now_us % DAY // HOUR
+        weight = (1.6 if 12 <= hour < 16 else 1.0 if 7 <= hour < 20 else 0.2) if self.recorded else 1.0
+        return self.draw("enter") < entries_per_hour * weight * self.period_seconds / 3600
+
+    # reading
+
+    @property
+    def positions(self) -> list[Position]:
+        return list(self.account.positions.values())
+
+    def symbol(self, gold_share: float) -> str:
+        """Gold with this probability (where it is quoted), else another quoted symbol."""
+        quoted = sorted(self.venue.quotes)
+        others = [symbol for symbol in quoted if symbol != _NAMES_OF_GOLD]
+        if not others or (_NAMES_OF_GOLD in quoted and self.draw("symbol") < gold_share):
+            return quoted[-1] if _NAMES_OF_GOLD not in quoted else _NAMES_OF_GOLD
+        return others[int(self.draw("other") * len(others))]
+
+    def side(self) -> Side:
+        return "buy" if self.draw("side") < 0.5 else "sell"
+
+    def move(self, symbol: str, minutes: int) -> Decimal:
+        return self.tape.move(symbol, minutes, self.venue.quotes[symbol][0])
+
+    def gain_percent(self) -> Decimal:
+        """Equity against all that was paid in."""
+        gained = self.venue.equity_minor(self.account) - self.account.deposited_minor
+        return Decimal(gained * 100) / max(self.account.deposited_minor, 1)
+
+    def age_us(self, position: Position) -> int:
+        return self.now_us - position.opened_us
+
+    def lots(self, what: str, symbol: str, low: int, high: int) -> Decimal:
+        """Between `low` and `high` hundredths of a lot of gold per 100,000 of account; five times as much of
+        anything else, whose lot moves about a fifth of the money in a day."""
+        hundredths = low + int((high - low) * self.draw(what))
+        scaled = hundredths * self.account.deposited_minor // _STANDARD_SIZE_MINOR
+        return Decimal(max(scaled, 1) * (1 if symbol == _NAMES_OF_GOLD else 5)).scaleb(-2)
+
+    # trading
+
+    def open(
+        self, symbol: str, side: Side, lots: Decimal, stop: Decimal | None = None, target: Decimal | None = None
+    ) -> str | None:
+        """Enter with stop and target as distances from the price; None when the venue refuses."""
+        bid, ask = self.venue.quotes[symbol]
+        price, sign = (ask, 1) if side == "buy" else (bid, -1)
+        unit = Decimal(1).scaleb(-self.venue.specs[symbol].digits)
+        levels = [
+            None if d is None else (price + sign * way * max(d, 2 * (ask - bid))).quantize(unit)
+            for d, way in ((stop, -1), (target, 1))
+        ]
+        try:
+            return self.venue.order(
+                self.account.login, symbol, side, min(lots, Decimal(200)), stop_loss=levels[0], take_profit=levels[1]
+            )
+        except (Conflict, RateMissing):
+            return None
+
+    def close(self, position: Position) -> None:
+        side: Side = "sell" if position.side == "buy" else "buy"
+        self.venue.order(self.account.login, position.symbol, side, position.lots, position_id=position.position_id)
+
+    def close_all(self) -> None:
+        for position in self.positions:
+            self.close(position)
+
+    def part_of_price(self, symbol: str, hundredths_of_percent: int) -> Decimal:
+        return self.venue.quotes[symbol][0] * hundredths_of_percent / 10_000
+
+
+def careful(turn: Turn) -> None:
+    """Small size, always a stop and a target, a few trades a day."""
+    if turn.closing:
+        turn.close_all()
+    elif turn.positions:
+        if turn.age_us(turn.positions[0]) > 2 * HOUR:
+            turn.close_all()
+    elif turn.ready(0.5):
+        symbol = turn.symbol(0.5)
+        stop, target = turn.part_of_price(symbol, 15), turn.part_of_price(symbol, 22)
+        turn.open(symbol, turn.side(), turn.lots("lots", symbol, 20, 50), stop, target)
+
+
+def gambler(turn: Turn) -> None:
+    """Large size without a stop, lets it run to a big gain or to ruin. About one in five keeps its losers."""
+    if turn.trait("keeps losers") < 0.2:
+        return _keep_losers(turn)
+    target = Decimal(83 + int(25 * turn.trait("target"))) / 10
+    if turn.closing:
+        turn.close_all()
+    elif turn.positions:
+        if turn.gain_percent() >= target:
+            turn.close_all()
+    elif turn.gain_percent() < target and turn.ready(0.5):
+        symbol = turn.symbol(0.75)
+        turn.open(symbol, turn.side(), turn.lots("lots", symbol, 300, 600))
+
+
+def _keep_losers(turn: Turn) -> None:
+    """Bets on both sides, takes the winner and holds the loser overnight: the balance looks fine, the equity
+    does not, and the rollover finds out."""
+    if turn.memo.get("bet"):
+        winners = [p for p in turn.positions if turn.venue.profit_minor(turn.account, p) > 0]
+        wanted = turn.account.deposited_minor * 45 // 1000
+        for position in winners if len(turn.positions) == 2 else []:
+            if turn.venue.profit_minor(turn.account, position) >= wanted:
+                turn.close(position)
+        kept = turn.positions
+        recovered = len(kept) == 1 and turn.venue.profit_minor(turn.account, kept[0]) >= 0
+        if recovered or not kept or (len(kept) == 2 and turn.closing):
+            turn.close_all()
+            turn.memo.clear()
+    elif not turn.closing and turn.ready(0.5) and (not turn.recorded or turn.now_us % DAY > 13 * HOUR):
+        symbol = turn.symbol(1.0)
+        lots = turn.lots("lots", symbol, 380, 420)
+        if turn.open(symbol, "buy", lots) and turn.open(symbol, "sell", lots):
+            turn.memo["bet"] = True
+
+
+def martingale(turn: Turn) -> None:
+    """Doubles after each loss until it wins or has nothing left to double with."""
+    if turn.closing:
+        turn.close_all()
+        return
+    if turn.positions:
+        return
+    before = turn.memo.pop("balance", None)
+    if before is not None:
+        lost = turn.account.balance_minor < before
+        turn.memo["losses"] = turn.memo.get("losses", 0) + 1 if lost else 0
+    if turn.memo.get("losses", 0) > 6:
+        turn.memo["losses"] = 0
+    if turn.draw("enter") < 0.2:
+        symbol = turn.symbol(0.8)
+        distance = turn.part_of_price(symbol, 12)
+        lots = turn.lots("lots", symbol, 50, 80) * 2 ** turn.memo.get("losses", 0)
+        turn.memo["balance"] = turn.account.balance_minor
+        turn.open(symbol, turn.side(), lots, distance, distance)
+
+
+def news(turn: Turn) -> None:
+    """Waits for a burst of ticks, then bets large on the move or against it."""
+    if turn.closing:
+        turn.close_all()
+        return
+    if turn.positions:
+        gain = turn.gain_percent()
+        since = turn.age_us(turn.positions[0])
+        patience = (20 + int(100 * turn.trait("patience"))) * MINUTE
+        if gain >= Decimal(82 + int(20 * turn.trait("target"))) / 10 or since > patience:
+            turn.close_all()
+        return
+    bursting = [symbol for symbol, burst in turn.tape.bursts.items() if burst]
+    rested = turn.now_us - turn.memo.get("traded_us", 0) > 40 * MINUTE
+    if bursting and rested and turn.draw("enter") < 0.15 and turn.gain_percent() < 8:
+        symbol = bursting[int(turn.draw("which") * len(bursting))]
+        follows = turn.trait("follows") < 0.4
+        up = turn.move(symbol, 2) > 0
+        turn.memo["traded_us"] = turn.now_us
+        turn.open(symbol, "buy" if up == follows else "sell", turn.lots("lots", symbol, 500, 1000))
+
+
+def idle(turn: Turn) -> None:
+    """Never trades."""
+
+
+def copier(turn: Turn) -> None:
+    """Does what the leader did a few batches ago, at a fixed ratio."""
+    if turn.closing:
+        turn.close_all()
+        return
+    copies: dict[str, str] = turn.memo.setdefault("copies", {})
+    lag = (8 + int(12 * turn.trait("lag"))) * SECOND
+    ratio = Decimal(50 + int(50 * turn.trait("ratio"))) / 100
+    leading = {p.position_id: p for account in turn.led_by for p in account.positions.values()}
+    for theirs, ours in list(copies.items()):
+        if theirs not in leading:
+            del copies[theirs]
+            if ours in turn.account.positions:
+                turn.close(turn.account.positions[ours])
+    for theirs, position in leading.items():
+        if theirs not in copies and lag <= turn.age_us(position) < lag + MINUTE:
+            lots = max((position.lots * ratio).quantize(Decimal("0.01")), Decimal("0.01"))
+            copies[theirs] = turn.open(position.symbol, position.side, lots) or ""
+
+
+def steady(turn: Turn) -> None:
+    """Buys dips (a few sell rallies) for small profits, keeps out of the hours of US data, stops for the day
+    when ahead, ends flat."""
+    day, minute = turn.now_us // DAY, turn.now_us % DAY // MINUTE
+    busy = turn.recorded and 12 * 60 + 15 <= minute < 14 * 60 + 15
+    if turn.memo.get("day") != day and not turn.positions:
+        turn.memo.update(day=day, start=turn.account.balance_minor)
+    if turn.closing or busy:
+        turn.close_all()
+    elif turn.positions:
+        if turn.age_us(turn.positions[0]) > 4 * HOUR:
+            turn.close_all()
+    elif turn.ready(4.0):
+        made = turn.account.balance_minor - turn.memo.get("start", turn.account.balance_minor)
+        enough = turn.account.deposited_minor * (8 + int(12 * turn.trait("enough"))) // 1000
+        symbol = turn.symbol(0.7)
+        side: Side = "sell" if turn.trait("sells rallies") < 0.08 else "buy"
+        against = turn.move(symbol, 10) * (1 if side == "sell" else -1)
+        if against > 0 and -enough < made < enough:
+            stop, target = turn.part_of_price(symbol, 40), turn.part_of_price(symbol, 6)
+            turn.open(symbol, side, turn.lots("lots", symbol, 150, 250), stop, target)
+
+
+class Temper(NamedTuple):
+    """How often a trader looks at the market, and what it then does."""
+
+    period_seconds: int
+    look: Callable[[Turn], None]
+
+
+TEMPERS: Final[Mapping[str, Temper]] = {
+    "careful": Temper(60, careful),
+    "gambler": Temper(30, gambler),
+    "martingale": Temper(60, martingale),
+    "news": Temper(5, news),
+    "idle": Temper(3600, idle),
+    "copier": Temper(5, copier),
+    "steady": Temper(30, steady),
+}

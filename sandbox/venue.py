@@ -1,0 +1,354 @@
+"""The simulated platform's engine: hedging accounts, market orders, stops, locks, balance operations.
+
+Nothing here waits or stores. A change leaves events in `pending` (their sequence numbers are given later,
+by the market) and rows for the journal in `drain`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
+from domain.money import half_up, to_minor
+from domain.pnl import conversion_rate, position_profit_minor
+from ports.platform import (
+    AccountChanged,
+    AccountSnapshot,
+    BalanceKind,
+    BalanceOperation,
+    Deal,
+    Side,
+    SymbolSpec,
+)
+from sandbox.books import Account, Position, StopBook
+from sandbox.feed import Quote
+from sandbox.instants import from_us
+from sandbox.journal import Row
+
+Reason = Literal["client", "stop_loss", "take_profit", "dealer"]
+Pendable = Deal | BalanceOperation | AccountChanged
+
+_FIRST_LOGIN: Final = 10_001
+_MAX_LOTS: Final = Decimal(500)
+_LOT_STEP: Final = Decimal("0.01")
+_SIGNS: Final[Mapping[BalanceKind, tuple[int, ...]]] = {
+    "deposit": (1,),
+    "payout_hold": (-1,),
+    "payout_release": (1,),
+    "payout_settled": (0,),
+    "adjustment": (-1, 1),
+}
+
+
+@dataclass(slots=True)
+class Pending:
+    """An event that waits for the next batch. `by_lock` holds the login when a lock caused it."""
+
+    event: Pendable
+    by_lock: int | None = None
+
+
+class Venue:
+    def __init__(self, specs: Mapping[str, SymbolSpec]) -> None:
+        self.specs = specs
+        self.accounts: dict[int, Account] = {}
+        self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
+        self.quoted_at: dict[str, int] = {}
+        self.now_us = 0
+        self.pending: list[Pending] = []
+        self._stops = {symbol: StopBook() for symbol in specs}
+        self._keys: dict[str, list[Any]] = {}
+        self._changed: dict[int, Account] = {}
+        self._new_keys: list[str] = []
+        self._locking: int | None = None
+
+    # accounts and money
+
+    def create_account(self, key: str, group: str, currency: str, leverage: int) -> int:
+        """Open a disabled, empty account; the same key gives the same login."""
+        scope, given = f"account:{key}", [group, currency, leverage]
+        known = self._repeated(scope, key, given)
+        if known is not None:
+            return int(known)
+        login = _FIRST_LOGIN + len(self.accounts)
+        self.accounts[login] = self._changed[login] = Account(login, key, group, currency, leverage)
+        self._changed_account(login, "opened")
+        self._remember(scope, given, login)
+        return login
+
+    def balance_operation(self, login: int, key: str, operation: BalanceKind, amount_minor: int) -> None:
+        """Pay in or take out once per (operation, key); refuses to take what is not there."""
+        account = self.account(login)
+        scope = f"balance:{login}:{operation}:{key}"
+        if self._repeated(scope, key, [amount_minor]) is not None:
+            return
+        if (amount_minor > 0) - (amount_minor < 0) not in _SIGNS[operation]:
+            raise BadInput(
+                f"A {operation} of {amount_minor} makes no sense.",
+                field="amount_minor",
+                remedy="Deposits and releases are positive, holds negative, settlements 0, adjustments not 0.",
+            )
+        free = min(account.balance_minor, self.equity_minor(account)) if amount_minor < 0 else 0
+        if amount_minor < 0 and free + amount_minor < 0:
+            raise Conflict(f"Account {login} holds only {free} minor units free; {-amount_minor} cannot be taken out.")
+        account.balance_minor += amount_minor
+        if operation == "deposit":
+            account.deposited_minor += amount_minor
+        self._changed[login] = account
+        self._emit(
+            BalanceOperation(
+                seq=0,
+                at=from_us(self.now_us),
+                login=login,
+                operation=operation,
+                key=key,
+                amount_minor=amount_minor,
+                balance_minor=account.balance_minor,
+            )
+        )
+        self._remember(scope, [amount_minor], True)
+
+    def set_trading(self, login: int, key: str, enabled: bool) -> None:
+        account = self.account(login)
+        scope = f"trading:{login}:{key}"
+        if self._repeated(scope, key, [enabled]) is None:
+            self._enable(account, enabled)
+            self._remember(scope, [enabled], True)
+
+    def lock(self, login: int, key: str) -> None:
+        """Disable trading and close every position at market, once per key."""
+        account = self.account(login)
+        scope = f"lock:{login}:{key}"
+        if self._repeated(scope, key, []) is not None:
+            return
+        self._locking = login
+        try:
+            self._enable(account, False)
+            for position in list(account.positions.values()):
+                self._close(account, position, position.lots, "dealer")
+        finally:
+            self._locking = None
+        self._remember(scope, [], True)
+
+    def account(self, login: int) -> Account:
+        account = self.accounts.get(login)
+        if account is None:
+            raise NotFound(f"There is no account with login {login}.")
+        return account
+
+    def snapshot(self, login: int, seq: int) -> AccountSnapshot:
+        account = self.account(login)
+        return AccountSnapshot(
+            login=login,
+            currency=account.currency,
+            balance_minor=account.balance_minor,
+            equity_minor=self.equity_minor(account),
+            trading_enabled=account.enabled,
+            positions=tuple(position.state() for position in account.positions.values()),
+            seq=seq,
+        )
+
+    # orders and marks
+
+    def order(
+        self,
+        login: int,
+        symbol: str,
+        side: Side,
+        lots: Decimal,
+        *,
+        position_id: str | None = None,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
+        key: str | None = None,
+    ) -> str:
+        """Fill a market order at once and give the position's id; with `position_id`, close that position
+        (or a part of it) by the opposite side."""
+        account = self.account(login)
+        given = [symbol, side, *(None if v is None else str(v) for v in (lots, position_id, stop_loss, take_profit))]
+        scope = f"order:{login}:{key}"
+        known = None if key is None else self._repeated(scope, key, given)
+        if known is not None:
+            return str(known)
+        self._check_order(account, symbol, lots)
+        if position_id is None:
+            position_id = self._open(account, symbol, side, lots, stop_loss, take_profit)
+        else:
+            position = account.positions.get(position_id)
+            if position is None or position.symbol != symbol:
+                raise NotFound(f"Account {login} has no open position {position_id} in {symbol}.")
+            if position.side == side or lots > position.lots:
+                raise BadInput(
+                    f"Position {position_id} is {position.side} {position.lots}: this order does not close it.",
+                    field="side" if position.side == side else "lots",
+                    remedy="Give the opposite side and at most the position's lots.",
+                )
+            self._close(account, position, lots, "client")
+        if key is not None:
+            self._remember(scope, given, position_id)
+        return position_id
+
+    def tick(self, quote: Quote) -> None:
+        """Take a quote and fill the stops and targets it reaches."""
+        _, symbol, bid, ask = quote
+        self.now_us = quote.at_us
+        self.quotes[symbol] = (bid, ask)
+        self.quoted_at[symbol] = quote.at_us
+        for account, position, is_stop in self._stops[symbol].hits(bid, ask):
+            self._close(account, position, position.lots, "stop_loss" if is_stop else "take_profit")
+
+    def equity_minor(self, account: Account) -> int:
+        """Balance and the rounded floating profit of each position at the last quotes."""
+        return account.balance_minor + sum(self.profit_minor(account, p) for p in account.positions.values())
+
+    def profit_minor(self, account: Account, position: Position, lots: Decimal | None = None) -> int:
+        spec = self.specs[position.symbol]
+        bid, ask = self.quotes[position.symbol]
+        return position_profit_minor(
+            position.side,
+            position.lots if lots is None else lots,
+            spec.contract_size,
+            position.open_price,
+            bid if position.side == "buy" else ask,
+            conversion_rate(spec.quote_currency, account.currency, self.quotes),
+            account.currency,
+        )
+
+    # for the journal
+
+    def drain(self) -> Iterable[Row]:
+        """Rows changed since the last call."""
+        for account in self._changed.values():
+            yield Row("account", str(account.login), account.to_json())
+        for scope in self._new_keys:
+            yield Row("key", scope, json.dumps(self._keys[scope]))
+        self._changed.clear()
+        self._new_keys.clear()
+
+    def restore(self, accounts: Iterable[Any], keys: Iterable[tuple[str, Any]]) -> None:
+        for data in accounts:
+            account = Account.from_data(data)
+            self.accounts[account.login] = account
+            for position in account.positions.values():
+                self._stops[position.symbol].add(account, position)
+        self._keys = dict(keys)
+
+    # inside
+
+    def _repeated(self, scope: str, key: str, given: list[Any]) -> Any:
+        known = self._keys.get(scope)
+        if known is None:
+            return None
+        if known[0] != given:
+            raise IdempotencyMismatch(key)
+        return known[1]
+
+    def _remember(self, scope: str, given: list[Any], answer: Any) -> None:
+        self._keys[scope] = [given, answer]
+        self._new_keys.append(scope)
+
+    def _emit(self, event: Pendable) -> None:
+        self.pending.append(Pending(event, self._locking))
+
+    def _changed_account(self, login: int, change: Literal["opened", "enabled", "disabled"]) -> None:
+        self._emit(AccountChanged(seq=0, at=from_us(self.now_us), login=login, change=change))
+
+    def _enable(self, account: Account, enabled: bool) -> None:
+        if account.enabled != enabled:
+            account.enabled = enabled
+            self._changed[account.login] = account
+            self._changed_account(account.login, "enabled" if enabled else "disabled")
+
+    def _check_order(self, account: Account, symbol: str, lots: Decimal) -> None:
+        if symbol not in self.specs:
+            raise BadInput(
+                f"{symbol!r} is not traded here.", field="symbol", remedy=f"Choose among {', '.join(self.specs)}."
+            )
+        if not lots.is_finite() or not 0 < lots <= _MAX_LOTS or lots % _LOT_STEP:
+            raise BadInput(
+                f"{lots} lots cannot be traded.",
+                field="lots",
+                remedy=f"Trade between {_LOT_STEP} and {_MAX_LOTS} lots in steps of {_LOT_STEP}.",
+            )
+        if not account.enabled:
+            raise Conflict(f"Trading is disabled on account {account.login}.")
+        if symbol not in self.quotes:
+            raise Conflict(f"There is no price for {symbol} yet.")
+
+    def _margin_minor(self, account: Account, symbol: str, lots: Decimal, price: Decimal) -> int:
+        spec = self.specs[symbol]
+        rate = conversion_rate(spec.quote_currency, account.currency, self.quotes)
+        return to_minor(lots * spec.contract_size * price * rate / account.leverage, account.currency)
+
+    def _open(
+        self, account: Account, symbol: str, side: Side, lots: Decimal, stop: Decimal | None, target: Decimal | None
+    ) -> str:
+        bid, ask = self.quotes[symbol]
+        price = ask if side == "buy" else bid
+        low, high = (stop, target) if side == "buy" else (target, stop)
+        if (low is not None and low >= bid) or (high is not None and high <= ask):
+            raise BadInput(
+                f"The stop or target is on the wrong side of the price {price}.",
+                field="stop_loss",
+                remedy="Set the stop loss on the losing side and the take profit on the winning side.",
+            )
+        used = sum(self._margin_minor(account, p.symbol, p.lots, p.open_price) for p in account.positions.values())
+        needed = self._margin_minor(account, symbol, lots, price)
+        if used + needed > self.equity_minor(account):
+            raise Conflict(f"Account {account.login} has not enough free margin for {lots} lots of {symbol}.")
+        account.positions_made += 1
+        position_id = f"{account.login}-{account.positions_made}"
+        position = Position(position_id, symbol, side, lots, price, self.now_us, stop, target)
+        account.positions[position_id] = position
+        self._stops[symbol].add(account, position)
+        commission = -half_up(lots * self.specs[symbol].commission_minor_per_lot)
+        self._fill(account, position, side, lots, price, "in", 0, commission, "client")
+        return position_id
+
+    def _close(self, account: Account, position: Position, lots: Decimal, reason: Reason) -> None:
+        bid, ask = self.quotes[position.symbol]
+        profit = self.profit_minor(account, position, lots)
+        position.lots -= lots
+        if not position.lots:
+            del account.positions[position.position_id]
+            self._stops[position.symbol].remove(position)
+        side: Side = "sell" if position.side == "buy" else "buy"
+        price = bid if side == "sell" else ask
+        self._fill(account, position, side, lots, price, "out", profit, 0, reason)
+
+    def _fill(
+        self,
+        account: Account,
+        position: Position,
+        side: Side,
+        lots: Decimal,
+        price: Decimal,
+        entry: Literal["in", "out"],
+        profit_minor: int,
+        commission_minor: int,
+        reason: Reason,
+    ) -> None:
+        account.deals_made += 1
+        account.balance_minor += profit_minor + commission_minor
+        self._changed[account.login] = account
+        self._emit(
+            Deal(
+                seq=0,
+                at=from_us(self.now_us),
+                deal_id=f"{account.login}-{account.deals_made}",
+                login=account.login,
+                position_id=position.position_id,
+                symbol=position.symbol,
+                side=side,
+                lots=lots,
+                price=price,
+                entry=entry,
+                profit_minor=profit_minor,
+                commission_minor=commission_minor,
+                swap_minor=0,
+                balance_minor=account.balance_minor,
+                reason=reason,
+            )
+        )

@@ -1,0 +1,190 @@
+"""Routes of the simulated platform, of the market's control and of the hosted traders."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from domain.errors import Conflict
+from domain.money import Currency, ExactDecimal
+from ports.platform import BalanceKind, Side, SymbolSpec
+from sandbox.instants import to_us
+from sandbox.market import Market
+
+Key = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NewAccount(_Body):
+    key: Key
+    group: Key
+    currency: Currency
+    leverage: int = Field(ge=1, le=1000)
+
+
+class BalanceChange(_Body):
+    key: Key
+    operation: BalanceKind
+    amount_minor: int = Field(strict=True, ge=-(10**15), le=10**15)
+
+
+class TradingSwitch(_Body):
+    key: Key
+    enabled: bool
+
+
+class Lock(_Body):
+    key: Key
+
+
+class LockOf(_Body):
+    login: int
+    key: Key
+
+
+class Locks(_Body):
+    locks: list[LockOf]
+
+
+class Order(_Body):
+    """A market order; `position_id` makes it close that position."""
+
+    key: Key
+    symbol: str
+    side: Side
+    lots: ExactDecimal
+    position_id: str | None = None
+    stop_loss: ExactDecimal | None = None
+    take_profit: ExactDecimal | None = None
+
+
+class Ack(_Body):
+    number: int = Field(ge=0)
+    keep_after: int = Field(ge=0)
+
+
+class Advance(_Body):
+    until: AwareDatetime
+
+
+class HostedTrader(_Body):
+    """Accounts whose key begins with `reference` are traded with this temper; a copier names its leader's."""
+
+    reference: Key
+    temper: str
+    seed: int
+    leader: str | None = None
+
+
+def venue_router(market: Market, lockstep: bool) -> APIRouter:
+    """All routes of one market. An effect is in the journal before it is answered."""
+    router = APIRouter()
+    _add_accounts(router, market)
+    _add_stream(router, market)
+    _add_control(router, market, lockstep)
+    return router
+
+
+def _add_accounts(router: APIRouter, market: Market) -> None:
+    venue = market.venue
+
+    @router.post("/venue/accounts")
+    async def create_account(body: NewAccount) -> dict[str, int]:
+        login = venue.create_account(body.key, body.group, body.currency, body.leverage)
+        market.desk.adopt(venue.account(login))
+        market.commit()
+        return {"login": login}
+
+    @router.post("/venue/accounts/{login}/balance", status_code=204)
+    async def change_balance(login: int, body: BalanceChange) -> None:
+        venue.balance_operation(login, body.key, body.operation, body.amount_minor)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/trading", status_code=204)
+    async def switch_trading(login: int, body: TradingSwitch) -> None:
+        venue.set_trading(login, body.key, body.enabled)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/lock", status_code=204)
+    async def lock(login: int, body: Lock) -> None:
+        venue.lock(login, body.key)
+        market.commit()
+
+    @router.post("/venue/locks", status_code=204)
+    async def lock_many(body: Locks) -> None:
+        for item in body.locks:
+            venue.account(item.login)  # all or none
+        for item in body.locks:
+            venue.lock(item.login, item.key)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/orders")
+    async def order(login: int, body: Order) -> dict[str, str]:
+        position_id = venue.order(login, **body.model_dump())
+        market.commit()
+        return {"position_id": position_id}
+
+    @router.get("/venue/accounts/{login}")
+    async def snapshot(login: int) -> Response:
+        return _json(market.snapshot(login).model_dump_json())
+
+    @router.get("/venue/accounts/{login}/deals")
+    async def deals(login: int) -> Response:
+        return _json(market.deals(login))
+
+    @router.get("/venue/symbols")
+    async def symbols() -> list[SymbolSpec]:
+        return list(venue.specs.values())
+
+
+def _add_stream(router: APIRouter, market: Market) -> None:
+    @router.get("/venue/stream")
+    async def stream(after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        market.check_after(after)
+        lines: AsyncIterator[str] = market.stream(after)
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    @router.post("/venue/ack", status_code=204)
+    async def acknowledge(body: Ack) -> None:
+        market.acknowledge(body.number, body.keep_after)
+
+
+def _add_control(router: APIRouter, market: Market, lockstep: bool) -> None:
+    @router.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/market")
+    async def state() -> dict[str, Any]:
+        return {
+            "market_time": market.market_time,
+            "mode": "lockstep" if lockstep else "live",
+            "running": market.running,
+            "batch": market.number,
+            "acked": market.acked,
+            "pending_webhooks": len(market.provider.undelivered),
+            "last_quotes": market.last_quotes(),
+            "feed_ends_at": market.feed_ends_at,
+            "ticks": market.ticks,
+        }
+
+    @router.post("/market/advance")
+    async def advance(body: Advance) -> dict[str, Any]:
+        if not lockstep:
+            raise Conflict("This market runs by itself; only a replay in lockstep is advanced.")
+        ticks = await market.advance(to_us(body.until))
+        return {"market_time": market.market_time, "batch": market.number, "ticks": ticks}
+
+    @router.post("/traders", status_code=204)
+    async def bind(body: HostedTrader) -> None:
+        market.desk.bind(body.reference, body.temper, body.seed, body.leader)
+        market.commit()
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")

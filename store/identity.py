@@ -1,0 +1,224 @@
+"""Who is asking: users, passwords and sessions. A session's token is known to its bearer alone; we keep a digest."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, cast
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, Role
+from domain.errors import BadInput, NotSignedIn, TooManyAttempts
+from domain.ids import new_id
+from store import audit, crypto
+from store.clock import market_now
+from store.db import Database
+from store.models import Session, Trader, User
+
+SESSION_HOURS: Final = 12
+MIN_PASSWORD: Final = 10
+_WRONG: Final = "Login or password is wrong."
+# OWASP's second recommended setting for argon2id: 19 MiB, two passes, one lane
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+@dataclass
+class Throttle:
+    """Failed sign-ins per login in this process: `limit` within `seconds`, then a pause until the oldest is that old."""
+
+    limit: int = 10
+    seconds: float = 300
+    logins_kept: int = 10_000
+    _failures: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
+
+    def attempt(self, login_index: str) -> None:
+        """Count this attempt as failed until `succeeded` says otherwise, so that copies in flight count as well.
+
+        Raises TooManyAttempts.
+        """
+        recent = self._failures.setdefault(login_index, deque())
+        while recent and time.monotonic() - recent[0] > self.seconds:
+            recent.popleft()
+        if len(recent) >= self.limit:
+            minutes = int(self.seconds // 60)
+            raise TooManyAttempts(
+                "Too many failed sign-ins for this login.", remedy=f"Wait {minutes} minutes, then try again."
+            )
+        recent.append(time.monotonic())
+        self._failures.move_to_end(login_index)
+        while len(self._failures) > self.logins_kept:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, login_index: str) -> None:
+        self._failures.pop(login_index, None)
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A new session. `token` exists nowhere else; `csrf` goes into every form of a browser; `expires_at` is wall time."""
+
+    token: str
+    csrf: str
+    actor: Actor
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Current:
+    """A live session and the person's role at this moment."""
+
+    actor: Actor
+    csrf: str
+
+
+def token_digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def hash_password(password: str) -> str:
+    """argon2id in a thread; raises BadInput for a password that is too short."""
+    if len(password) < MIN_PASSWORD:
+        raise BadInput(f"A password has at least {MIN_PASSWORD} characters.", field="password")
+    return await asyncio.to_thread(_HASHER.hash, password)
+
+
+@lru_cache(maxsize=1)
+def _nobody_hash() -> str:
+    """Checked for unknown logins, so that they take as long as known ones."""
+    return _HASHER.hash(secrets.token_urlsafe(16))
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
+    try:
+        _HASHER.verify(password_hash or _nobody_hash(), password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return password_hash is not None
+
+
+def _actor(user: User) -> Actor:
+    return Actor(user_id=user.id, person_id=user.person_id, role=cast("Role", user.role), trader_id=user.trader_id)
+
+
+async def add_user(
+    session: AsyncSession,
+    *,
+    login: str,
+    name: str,
+    password_hash: str,
+    role: Role,
+    person_id: str,
+    trader_id: str | None = None,
+) -> Actor:
+    """Create a user; raises BadInput when the login is taken. `person_id` names the human behind it."""
+    index = crypto.keys().index(login)
+    row = insert(User).values(
+        id=new_id("usr"),
+        login=login.strip(),
+        login_index=index,
+        name=name,
+        password_hash=password_hash,
+        role=role,
+        person_id=person_id,
+        trader_id=trader_id,
+        active=True,
+    )
+    user = await session.scalar(row.on_conflict_do_nothing(index_elements=["login_index"]).returning(User))
+    if user is None:
+        raise BadInput("This login is taken.", field="login", remedy="Sign in, or choose another one.")
+    await audit.record(
+        session,
+        action="user.created",
+        subject_kind="user",
+        subject_id=user.id,
+        occurred_at=await market_now(session),
+        evidence={"role": role},
+    )
+    return _actor(user)
+
+
+async def sign_up_trader(session: AsyncSession, *, name: str, email: str, password_hash: str, country: str) -> Actor:
+    """A trader and the user that signs in as them; the e-mail address is the login. BadInput when it is taken."""
+    index = crypto.keys().index(email)
+    row = insert(Trader).values(
+        id=new_id("trd"),
+        name=name,
+        email=email.strip(),
+        email_index=index,
+        country=country,
+        identity="unverified",
+        created_at=await market_now(session),
+    )
+    trader_id = await session.scalar(row.on_conflict_do_nothing(index_elements=["email_index"]).returning(Trader.id))
+    if trader_id is None:
+        raise BadInput("This e-mail address is registered.", field="email", remedy="Sign in instead.")
+    return await add_user(
+        session,
+        login=email,
+        name=name,
+        password_hash=password_hash,
+        role="trader",
+        person_id=trader_id,
+        trader_id=trader_id,
+    )
+
+
+async def open_session(session: AsyncSession, actor: Actor) -> SignedIn:
+    """A fresh token for somebody who has just proven who they are; never one that was offered to us."""
+    token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
+    expires_at = datetime.now(UTC) + timedelta(hours=SESSION_HOURS)
+    session.add(Session(token_digest=token_digest(token), user_id=actor.user_id, csrf=csrf, expires_at=expires_at))
+    await session.flush()
+    return SignedIn(token=token, csrf=csrf, actor=actor, expires_at=expires_at)
+
+
+async def sign_in(db: Database, throttle: Throttle, *, login: str, password: str) -> SignedIn:
+    """Check the password and open a session. Raises NotSignedIn (one sentence for every cause) or TooManyAttempts.
+
+    Takes the database and not a session: the password is checked in a thread between two transactions.
+    """
+    index = crypto.keys().index(login)
+    throttle.attempt(index)
+    async with db.transaction() as session:
+        user = await session.scalar(select(User).where(User.login_index == index, User.active))
+    right = await asyncio.to_thread(_verify, user.password_hash if user else None, password)
+    if user is None or not right:
+        raise NotSignedIn(_WRONG)
+    throttle.succeeded(index)
+    async with db.transaction() as session:
+        return await open_session(session, _actor(user))
+
+
+async def actor_of(session: AsyncSession, token: str) -> Current | None:
+    """Who holds this token now; None when it is unknown, over, revoked, or the user is no longer active."""
+    row = (
+        await session.execute(
+            select(Session.csrf, User)
+            .join(User, User.id == Session.user_id)
+            .where(
+                Session.token_digest == token_digest(token),
+                Session.revoked_at.is_(None),
+                Session.expires_at > datetime.now(UTC),
+                User.active,
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Current(actor=_actor(row.User), csrf=row.csrf)
+
+
+async def sign_out(session: AsyncSession, token: str) -> None:
+    """Revoke the session; an unknown token changes nothing."""
+    await session.execute(
+        update(Session)
+        .where(Session.token_digest == token_digest(token), Session.revoked_at.is_(None))
+        .values(revoked_at=datetime.now(UTC))
+    )

@@ -1,0 +1,361 @@
+"""Payouts on the record: who may ask for what, what stands in the way, and each step of the way out."""
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain import payouts as policy
+from domain.approvals import Actor, Vote, approvals_that_count
+from domain.errors import BadInput, NotFound, PayoutOpen, PayoutRefused
+from domain.ids import new_id
+from domain.money import Money
+from domain.payout_checks import RiskFacts, room_check, shown, spare_minor
+from domain.payouts import PAYOUT, PayoutFacts
+from domain.products import Product
+from store import audit, outbox, products, transitions
+from store.clock import market_now
+from store.models import (
+    Account,
+    AccountLive,
+    Case,
+    CaseAccount,
+    Challenge,
+    Decision,
+    Dispute,
+    Payout,
+    Trader,
+    Transition,
+    User,
+)
+
+OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
+_OPEN_DISPUTES: Final = ("opened", "awaiting_decision", "reinstating")
+_TRANSFER_CHECK: Final = timedelta(days=1)
+
+
+class Situation(NamedTuple):
+    """An account as a payout request meets it. `spare`: rule id -> the most that can leave without breaking it."""
+
+    facts: PayoutFacts
+    product: Product
+    account: Account
+    challenge: Challenge
+    trader: Trader
+    spare: dict[str, int]
+
+    @property
+    def most(self) -> Money:
+        """The most that can be requested now, if nothing else stands in the way."""
+        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
+        return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
+
+
+def workflow(payout_id: str) -> str:
+    return f"payout/{payout_id}"
+
+
+async def facts(session: AsyncSession, account_id: str) -> tuple[PayoutFacts, Product]:
+    """What eligibility depends on, as of market time now, and the product's terms; raises NotFound."""
+    current = await situation(session, account_id)
+    return current.facts, current.product
+
+
+async def situation(session: AsyncSession, account_id: str) -> Situation:
+    """`facts` with the rows behind them and the room above each floor; raises NotFound."""
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound()
+    challenge = await session.get_one(Challenge, account.challenge_id)
+    trader = await session.get_one(Trader, account.trader_id)
+    product = await products.load(session, account.product, account.version)
+    live = await session.get(AccountLive, account_id)
+    is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
+    open_payout = await session.scalar(
+        select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
+    )
+    last = await session.scalar(
+        select(func.max(Payout.closed_at)).where(Payout.challenge_id == challenge.id, Payout.state == "paid")
+    )
+    balance = live.balance_minor if live else account.initial_minor
+    known = PayoutFacts(
+        now=await market_now(session),
+        challenge_state=challenge.state if is_funded_phase else "in_evaluation",
+        funded_at=account.opened_at,
+        last_payout_at=last,
+        balance_minor=balance,
+        initial_minor=account.initial_minor,
+        open_positions=len(live.positions) if live else 0,
+        open_payout_id=open_payout,
+        beneficiary_known=trader.beneficiary is not None,
+    )
+    floors = live.floors if live else {}
+    spare = {
+        rule.id: spare_minor(
+            rule,
+            floor_minor=floors[rule.id]["floor_minor"],
+            balance_minor=balance,
+            initial_minor=account.initial_minor,
+            currency=account.currency,
+        )
+        for rule in product.phase(account.phase_index).rules
+        if rule.id in floors
+    }
+    return Situation(known, product, account, challenge, trader, spare)
+
+
+def refusals(current: Situation, gross: Money) -> list[str]:
+    """Why this request cannot be made, each a clause for people; empty when it can."""
+    reasons = policy.refusals(current.facts, current.product.payout, gross)
+    broken = [rule.replace("_", " ") for rule, spare in current.spare.items() if gross.minor > spare]
+    if broken and not reasons:
+        reasons.append(f"it would break {broken[0]} by itself; at most {current.most} can leave the account now")
+    return reasons
+
+
+def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
+    """The whole validation as shown to people: name -> {"ok", "words"}."""
+    rooms = {f"room:{rule}": room_check(rule, spare, gross) for rule, spare in current.spare.items()}
+    return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **shown(risk), **rooms}
+
+
+async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor, gross: Money) -> Payout:
+    """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit.
+
+    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused.
+    """
+    account = await session.scalar(select(Account).where(Account.id == account_id).with_for_update(key_share=True))
+    if account is None or account.trader_id != actor.trader_id:
+        raise NotFound()
+    if gross.currency != account.currency or gross.minor <= 0:
+        raise BadInput(
+            f"A payout of this account is a positive amount in {account.currency}.",
+            field="amount",
+            remedy="Ask for more than zero, in the account's currency.",
+        )
+    current = await situation(session, account_id)
+    if current.facts.open_payout_id is not None:
+        raise PayoutOpen(current.facts.open_payout_id)
+    reasons = refusals(current, gross)
+    if reasons:
+        raise PayoutRefused(reasons)
+    payout = _draft(current, actor, gross)
+    payout.checks = checks(current, await risk_facts(session, payout), gross)
+    session.add(payout)
+    await session.flush()
+    await outbox.start_workflow(
+        session, workflow_id=workflow(payout.id), name="Payout", payload={"payout_id": payout.id}
+    )
+    await audit.record(
+        session,
+        action="payout.requested",
+        subject_kind="payout",
+        subject_id=payout.id,
+        occurred_at=payout.requested_at,
+        actor=actor.user_id,
+        role=actor.role,
+        evidence={"gross_minor": gross.minor, "currency": gross.currency, "terms_digest": payout.terms_digest},
+    )
+    return payout
+
+
+def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
+    terms, now = current.product.payout, current.facts.now
+    share, firm = policy.split(gross, terms)
+    payout = Payout(
+        id=new_id("pay"),
+        account_id=current.account.id,
+        challenge_id=current.challenge.id,
+        trader_id=current.trader.id,
+        requested_by=actor.user_id,
+        state=PAYOUT.initial,
+        gross_minor=gross.minor,
+        trader_minor=share.minor,
+        firm_minor=firm.minor,
+        currency=gross.currency,
+        beneficiary=current.trader.beneficiary or "",
+        approvers_needed=policy.approvers_needed(share, terms),
+        requested_at=now,
+        decide_by=now + timedelta(days=terms.decision_days),
+        was_held=False,
+    )
+    payout.terms_digest = digest(payout, current.product)
+    return payout
+
+
+def share_of(payout: Payout) -> Money:
+    return Money(minor=payout.trader_minor, currency=payout.currency)
+
+
+def gross_of(payout: Payout) -> Money:
+    return Money(minor=payout.gross_minor, currency=payout.currency)
+
+
+def digest(payout: Payout, product: Product) -> str:
+    """What an approval of the row as it stands now would be for."""
+    return policy.terms_digest(
+        payout_id=payout.id,
+        trader_share=share_of(payout),
+        beneficiary=payout.beneficiary,
+        product_hash=product.content_hash,
+    )
+
+
+async def locked(session: AsyncSession, payout_id: str) -> Payout:
+    """The row, locked until the transaction ends; raises NotFound."""
+    row: Payout | None = await session.scalar(
+        select(Payout)
+        .where(Payout.id == payout_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise NotFound()
+    return row
+
+
+async def product_of(session: AsyncSession, payout: Payout) -> Product:
+    account = await session.get_one(Account, payout.account_id)
+    return await products.load(session, account.product, account.version)
+
+
+async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
+    """What stands in this payout's way now. Challenge and identity hold still until the transaction ends."""
+    challenge_state = await session.scalar(
+        select(Challenge.state).where(Challenge.id == payout.challenge_id).with_for_update(read=True)
+    )
+    identity = await session.scalar(
+        select(Trader.identity).where(Trader.id == payout.trader_id).with_for_update(read=True)
+    )
+    cases = select(Case.id).join(CaseAccount).join(Account, Account.id == CaseAccount.account_id).distinct()
+    cases = cases.order_by(Case.id)
+    is_open = await session.scalars(cases.where(Account.trader_id == payout.trader_id, Case.state == "open"))
+    confirmed = await session.scalars(
+        cases.where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
+    )
+    disputes = await session.scalars(
+        select(Dispute.id).where(Dispute.challenge_id == payout.challenge_id, Dispute.state.in_(_OPEN_DISPUTES))
+    )
+    return RiskFacts(
+        challenge_state=challenge_state or "gone",
+        identity=identity or "gone",
+        open_cases=tuple(is_open),
+        confirmed_cases=tuple(confirmed),
+        open_disputes=tuple(disputes),
+        terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
+    )
+
+
+async def approvals(session: AsyncSession, payout: Payout) -> tuple[int, int]:
+    """(approvals that count now, approvals needed): people, roles and terms as they are at this moment."""
+    product = await product_of(session, payout)
+    requester = await session.get_one(User, payout.requested_by)
+    rows = await session.execute(
+        select(Decision, User)
+        .join(User, User.id == Decision.user_id)
+        .where(Decision.subject_kind == "payout", Decision.subject_id == payout.id)
+    )
+    votes = [
+        Vote(
+            decision=decision.decision,
+            user_id=decision.user_id,
+            person_id=decision.person_id,
+            role_now=user.role if user.active else None,
+            subject_digest=decision.subject_digest,
+        )
+        for decision, user in rows
+    ]
+    counted = approvals_that_count(
+        "payout", votes, requester_person=requester.person_id, digest=digest(payout, product)
+    )
+    return counted, policy.approvers_needed(share_of(payout), product.payout)
+
+
+async def advance(
+    session: AsyncSession,
+    payout: Payout,
+    trigger: str,
+    *,
+    reason: str = "",
+    actor: str = "system",
+    role: str = "system",
+    detail: dict[str, object] | None = None,
+) -> None:
+    """One step of the locked row's machine; raises IllegalTransition. A payout can be held and freed many times, so
+    the step's key counts: the row lock and the state it starts from make repeating a step harmless."""
+    now = await market_now(session)
+    taken = await session.scalar(
+        select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
+    )
+    payout.state = await transitions.apply(
+        session,
+        PAYOUT,
+        subject_kind="payout",
+        subject_id=payout.id,
+        state_now=payout.state,
+        trigger=trigger,
+        key=f"{taken}/{trigger}",
+        occurred_at=now,
+        detail=detail,
+        actor=actor,
+        role=role,
+        reason=reason,
+    )
+    if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
+        payout.reason = reason
+    if payout.state in PAYOUT.terminal:
+        payout.closed_at = now
+
+
+async def rest(session: AsyncSession, payout: Payout) -> None:
+    """Register what the payout waits for in market time, with the state it rests in."""
+    due = payout.decide_by if payout.state in OPEN_TO_PEOPLE else None
+    if payout.state == "sent":
+        due = await market_now(session) + _TRANSFER_CHECK
+    await outbox.wake_at(session, workflow_id=workflow(payout.id), due_at=due)
+
+
+async def why_releasing(session: AsyncSession, payout: Payout) -> str:
+    """The trigger that led into `releasing`."""
+    trigger = await session.scalar(
+        select(Transition.trigger)
+        .where(
+            Transition.subject_kind == "payout",
+            Transition.subject_id == payout.id,
+            Transition.to_state == "releasing",
+        )
+        .order_by(Transition.id.desc())
+        .limit(1)
+    )
+    return trigger or ""
+
+
+async def risk_changed(session: AsyncSession, *, cause: str, trader_ids: list[str]) -> None:
+    """Have every open payout of these traders looked at again, once this transaction commits.
+
+    `cause` is a business key such as `case/cas_…/confirmed`: the same cause wakes a payout once.
+    """
+    open_payouts = await session.scalars(
+        select(Payout.id).where(Payout.trader_id.in_(trader_ids), Payout.closed_at.is_(None)).order_by(Payout.id)
+    )
+    for payout_id in open_payouts:
+        key = f"risk/{payout_id}/{cause}"
+        await outbox.signal_workflow(
+            session, key=key, workflow_id=workflow(payout_id), name="risk_changed", payload={"key": key}
+        )
+
+
+async def transfer_changed(session: AsyncSession, *, key: str, transfer_id: str) -> bool:
+    """Tell the payout behind a transfer to look at it; False when no payout of ours has it."""
+    payout_id = await session.scalar(select(Payout.id).where(Payout.transfer_id == transfer_id))
+    if payout_id is None:
+        return False
+    await outbox.signal_workflow(
+        session,
+        key=f"transfer/{key}",
+        workflow_id=workflow(payout_id),
+        name="transfer_changed",
+        payload={"key": key, "transfer_id": transfer_id},
+    )
+    return True

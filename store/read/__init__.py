@@ -1,0 +1,1 @@
+"""Read models: SELECTs that give frozen views, the same for the API and the console. Nothing here writes."""

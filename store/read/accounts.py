@@ -1,0 +1,226 @@
+"""Accounts with live money, the floors that bind them, and how far each is."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from domain.products import EquityRule, Product
+from store import products
+from store.clock import market_now
+from store.models import Account, AccountLive, Challenge, Payout, Trader
+from store.read.pages import Page, Scope, View, Window, keyset, shown
+
+
+class AccountRow(View):
+    """`at` is the market time of balance, equity and floors; None before the first checkpoint."""
+
+    id: str
+    number: str
+    challenge_id: str
+    challenge_state: str
+    trader_id: str
+    trader_name: str
+    product: str
+    version: int
+    phase_index: int
+    status: str
+    platform: str
+    login: int | None
+    currency: str
+    initial_minor: int
+    balance_minor: int | None
+    equity_minor: int | None
+    tightest_rule: str | None
+    tightest_room_minor: int | None
+    open_positions: int
+    at: datetime | None
+    opened_at: datetime | None
+    ended_at: datetime | None
+
+
+class RuleGauge(View):
+    """One limit: its whole allowance, the floor now, and the room left before `operator` holds."""
+
+    rule_id: str
+    kind: str
+    operator: str
+    allowance_minor: int
+    floor_minor: int | None
+    room_minor: int | None
+
+
+class TargetGauge(View):
+    """Passing needs `balance_minor` with no open position, and the trading days."""
+
+    balance_minor: int
+    gained_minor: int
+    needed_minor: int
+
+
+class PositionView(View):
+    position_id: str
+    symbol: str
+    side: str
+    lots: str
+    open_price: str
+    opened_at: datetime | None
+
+
+class AccountView(AccountRow):
+    phase_name: str
+    product_name: str
+    content_hash: str
+    funded: bool
+    rules: tuple[RuleGauge, ...]
+    target: TargetGauge | None
+    trading_days: int
+    min_trading_days: int
+    time_limit_days: int | None
+    clock_zone: str
+    clock_reset: str
+    next_reset: datetime
+    market_time: datetime
+    open_payout_id: str | None
+    positions: tuple[PositionView, ...]
+
+
+def _statement(scope: Scope) -> Select[Any]:
+    return (
+        select(Account, AccountLive, Challenge.state.label("challenge_state"), Trader.name.label("trader_name"))
+        .join(Challenge, Challenge.id == Account.challenge_id)
+        .join(Trader, Trader.id == Account.trader_id)
+        .outerjoin(AccountLive, AccountLive.account_id == Account.id)
+        .where(scope.own(Account.trader_id))
+    )
+
+
+def _tightest(live: AccountLive | None) -> tuple[str, int] | None:
+    rooms = [(int(floor["room_minor"]), rule_id) for rule_id, floor in (live.floors if live else {}).items()]
+    return None if not rooms else (min(rooms)[1], min(rooms)[0])
+
+
+def _fields(account: Account, live: AccountLive | None, challenge_state: str, trader_name: str) -> dict[str, Any]:
+    tightest = _tightest(live)
+    return {
+        "id": account.id,
+        "number": shown(account.number),
+        "challenge_id": account.challenge_id,
+        "challenge_state": challenge_state,
+        "trader_id": account.trader_id,
+        "trader_name": trader_name,
+        "product": account.product,
+        "version": account.version,
+        "phase_index": account.phase_index,
+        "status": account.status,
+        "platform": account.platform,
+        "login": account.login,
+        "currency": account.currency,
+        "initial_minor": account.initial_minor,
+        "balance_minor": live.balance_minor if live else None,
+        "equity_minor": live.equity_minor if live else None,
+        "tightest_rule": tightest[0] if tightest else None,
+        "tightest_room_minor": tightest[1] if tightest else None,
+        "open_positions": len(live.positions) if live else 0,
+        "at": live.at if live else None,
+        "opened_at": account.opened_at,
+        "ended_at": account.ended_at,
+    }
+
+
+async def page(
+    session: AsyncSession,
+    scope: Scope,
+    window: Window,
+    *,
+    status: str | None = None,
+    product: str | None = None,
+    trader_id: str | None = None,
+) -> Page[AccountRow]:
+    """Highest account number first."""
+    statement = _statement(scope)
+    for column, wanted in ((Account.status, status), (Account.product, product), (Account.trader_id, trader_id)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    rows, cursor = await keyset(session, statement, [Account.number], window)
+    items = tuple(
+        AccountRow(**_fields(row.Account, row.AccountLive, row.challenge_state, row.trader_name)) for row in rows
+    )
+    return Page[AccountRow](items=items, next_cursor=cursor)
+
+
+async def exists(session: AsyncSession, scope: Scope, account_id: str) -> Account:
+    """The account when `scope` may see it; raises NotFound."""
+    found = await session.scalar(select(Account).where(Account.id == account_id, scope.own(Account.trader_id)))
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountView:
+    """Raises NotFound."""
+    row = (await session.execute(_statement(scope).where(Account.id == account_id))).one_or_none()
+    if row is None:
+        raise NotFound
+    account: Account = row.Account
+    live: AccountLive | None = row.AccountLive
+    terms = await products.load(session, account.product, account.version)
+    phase = terms.phase(account.phase_index)
+    now = await market_now(session)
+    return AccountView(
+        **_fields(account, live, row.challenge_state, row.trader_name),
+        phase_name=phase.name,
+        product_name=terms.name,
+        content_hash=terms.content_hash,
+        funded=account.phase_index == terms.funded_index,
+        rules=tuple(_gauge(rule, terms, live) for rule in phase.rules),
+        target=_target(terms, account, live),
+        trading_days=live.trading_days if live else 0,
+        min_trading_days=phase.min_trading_days,
+        time_limit_days=phase.time_limit_days,
+        clock_zone=terms.clock.zone,
+        clock_reset=terms.clock.reset,
+        next_reset=terms.clock.next_reset(now),
+        market_time=now,
+        open_payout_id=await session.scalar(
+            select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
+        ),
+        positions=tuple(_position(position) for position in live.positions) if live else (),
+    )
+
+
+def _gauge(rule: EquityRule, terms: Product, live: AccountLive | None) -> RuleGauge:
+    floor: dict[str, Any] = (live.floors if live else {}).get(rule.id, {})
+    return RuleGauge(
+        rule_id=rule.id,
+        kind=rule.type,
+        operator=rule.breach_when,
+        allowance_minor=rule.allowance.minor(
+            initial=terms.initial_minor, basis=terms.initial_minor, currency=terms.currency
+        ),
+        floor_minor=floor.get("floor_minor"),
+        room_minor=floor.get("room_minor"),
+    )
+
+
+def _target(terms: Product, account: Account, live: AccountLive | None) -> TargetGauge | None:
+    target = terms.phase(account.phase_index).target
+    if target is None:
+        return None
+    needed = target.minor(initial=account.initial_minor, currency=account.currency)
+    gained = live.balance_minor - account.initial_minor if live else 0
+    return TargetGauge(balance_minor=account.initial_minor + needed, gained_minor=gained, needed_minor=needed)
+
+
+def _position(position: dict[str, Any]) -> PositionView:
+    opened_at = position.get("opened_at")
+    return PositionView(
+        position_id=str(position["position_id"]),
+        symbol=str(position["symbol"]),
+        side=str(position["side"]),
+        lots=str(position["lots"]),
+        open_price=str(position["open_price"]),
+        opened_at=datetime.fromisoformat(opened_at) if opened_at else None,
+    )

@@ -1,0 +1,111 @@
+"""Breaches and the proof sheets behind them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from store.models import Account, Breach, Dispute, Proof, Trader
+from store.read.pages import Page, Scope, View, Window, keyset, shown
+
+
+class BreachView(View):
+    """`locked_at` and `recorded_at` are wall time."""
+
+    id: str
+    account_id: str
+    account_number: str
+    challenge_id: str
+    trader_id: str
+    trader_name: str
+    phase_index: int
+    rule_id: str
+    offence: int
+    proof_id: str
+    seq: int
+    occurred_at: datetime
+    floor_minor: int
+    equity_minor: int
+    currency: str
+    status: str
+    recorded_at: datetime
+    locked_at: datetime | None
+    dispute_id: str | None
+    dispute_state: str | None
+
+
+def _statement(scope: Scope) -> Select[Any]:
+    return (
+        select(
+            Breach,
+            Account.number,
+            Account.currency,
+            Account.trader_id,
+            Trader.name.label("trader_name"),
+            Dispute.id.label("dispute_id"),
+            Dispute.state.label("dispute_state"),
+        )
+        .join(Account, Account.id == Breach.account_id)
+        .join(Trader, Trader.id == Account.trader_id)
+        .outerjoin(Dispute, Dispute.breach_id == Breach.id)
+        .where(scope.own(Account.trader_id))
+    )
+
+
+def _view(row: Any) -> BreachView:
+    breach: Breach = row.Breach
+    return BreachView(
+        id=breach.id,
+        account_id=breach.account_id,
+        account_number=shown(row.number),
+        challenge_id=breach.challenge_id,
+        trader_id=row.trader_id,
+        trader_name=row.trader_name,
+        phase_index=breach.phase_index,
+        rule_id=breach.rule_id,
+        offence=breach.offence,
+        proof_id=breach.proof_id,
+        seq=breach.seq,
+        occurred_at=breach.occurred_at,
+        floor_minor=breach.floor_minor,
+        equity_minor=breach.equity_minor,
+        currency=row.currency,
+        status=breach.status,
+        recorded_at=breach.recorded_at,
+        locked_at=breach.locked_at,
+        dispute_id=row.dispute_id,
+        dispute_state=row.dispute_state,
+    )
+
+
+async def page(
+    session: AsyncSession, scope: Scope, window: Window, *, account_id: str | None = None
+) -> Page[BreachView]:
+    """Newest first, of one account or of all."""
+    statement = _statement(scope)
+    if account_id is not None:
+        statement = statement.where(Breach.account_id == account_id)
+    rows, cursor = await keyset(session, statement, [Breach.occurred_at, Breach.id], window)
+    return Page[BreachView](items=tuple(_view(row) for row in rows), next_cursor=cursor)
+
+
+async def one(session: AsyncSession, scope: Scope, breach_id: str) -> BreachView:
+    """Raises NotFound."""
+    row = (await session.execute(_statement(scope).where(Breach.id == breach_id))).one_or_none()
+    if row is None:
+        raise NotFound
+    return _view(row)
+
+
+async def proof(session: AsyncSession, scope: Scope, proof_id: str) -> dict[str, Any]:
+    """The proof sheet itself, as `propos proof check` reads it; raises NotFound."""
+    body: dict[str, Any] | None = await session.scalar(
+        select(Proof.body)
+        .join(Account, Account.id == Proof.account_id)
+        .where(Proof.id == proof_id, scope.own(Account.trader_id))
+    )
+    if body is None:
+        raise NotFound
+    return body

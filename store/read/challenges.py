@@ -1,0 +1,128 @@
+"""Challenges as traders and staff see them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from store import products
+from store.models import Account, Challenge, ProductVersion, Trader
+from store.read import history
+from store.read.history import TransitionView
+from store.read.pages import Page, Scope, View, Window, keyset, shown
+
+
+class ChallengeRow(View):
+    id: str
+    trader_id: str
+    trader_name: str
+    product: str
+    version: int
+    product_name: str
+    state: str
+    phase_index: int
+    account_id: str | None
+    fee_minor: int
+    currency: str
+    checkout_id: str | None
+    checkout_url: str | None
+    bought_at: datetime
+    changed_at: datetime
+
+
+class PhaseAccount(View):
+    """The account of one phase."""
+
+    account_id: str
+    number: str
+    phase_index: int
+    phase_name: str
+    status: str
+    opened_at: datetime | None
+    ended_at: datetime | None
+
+
+class ChallengeView(ChallengeRow):
+    accounts: tuple[PhaseAccount, ...]
+    transitions: tuple[TransitionView, ...]
+
+
+def _statement(scope: Scope) -> Select[Any]:
+    return (
+        select(Challenge, Trader.name.label("trader_name"), ProductVersion.name.label("product_name"))
+        .join(Trader, Trader.id == Challenge.trader_id)
+        .join(
+            ProductVersion,
+            (ProductVersion.product == Challenge.product) & (ProductVersion.version == Challenge.version),
+        )
+        .where(scope.own(Challenge.trader_id))
+    )
+
+
+def _fields(challenge: Challenge, trader_name: str, product_name: str) -> dict[str, Any]:
+    return {
+        "id": challenge.id,
+        "trader_id": challenge.trader_id,
+        "trader_name": trader_name,
+        "product": challenge.product,
+        "version": challenge.version,
+        "product_name": product_name,
+        "state": challenge.state,
+        "phase_index": challenge.phase_index,
+        "account_id": challenge.account_id,
+        "fee_minor": challenge.fee_minor,
+        "currency": challenge.currency,
+        "checkout_id": challenge.checkout_id,
+        "checkout_url": challenge.checkout_url,
+        "bought_at": challenge.bought_at,
+        "changed_at": challenge.changed_at,
+    }
+
+
+async def page(
+    session: AsyncSession,
+    scope: Scope,
+    window: Window,
+    *,
+    state: str | None = None,
+    product: str | None = None,
+    trader_id: str | None = None,
+) -> Page[ChallengeRow]:
+    """Newest first."""
+    statement = _statement(scope)
+    for column, wanted in ((Challenge.state, state), (Challenge.product, product), (Challenge.trader_id, trader_id)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    rows, cursor = await keyset(session, statement, [Challenge.recorded_at, Challenge.id], window)
+    items = tuple(ChallengeRow(**_fields(row.Challenge, row.trader_name, row.product_name)) for row in rows)
+    return Page[ChallengeRow](items=items, next_cursor=cursor)
+
+
+async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> ChallengeView:
+    """Raises NotFound."""
+    row = (await session.execute(_statement(scope).where(Challenge.id == challenge_id))).one_or_none()
+    if row is None:
+        raise NotFound
+    challenge: Challenge = row.Challenge
+    terms = await products.load(session, challenge.product, challenge.version)
+    accounts = await session.scalars(
+        select(Account).where(Account.challenge_id == challenge_id).order_by(Account.phase_index)
+    )
+    return ChallengeView(
+        **_fields(challenge, row.trader_name, row.product_name),
+        accounts=tuple(
+            PhaseAccount(
+                account_id=account.id,
+                number=shown(account.number),
+                phase_index=account.phase_index,
+                phase_name=terms.phase(account.phase_index).name,
+                status=account.status,
+                opened_at=account.opened_at,
+                ended_at=account.ended_at,
+            )
+            for account in accounts
+        ),
+        transitions=await history.transitions(session, scope, "challenge", challenge_id),
+    )

@@ -1,0 +1,45 @@
+"""How much waits in the inbox and the outbox, and for how long: the health of the relay."""
+
+from sqlalchemy import func, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.models import InboxEvent, OutboxMessage
+from store.read.pages import View
+
+
+class Delivery(View):
+    """`lag_seconds`: how long the oldest message that is due has been due, in wall time."""
+
+    inbox_waiting: int
+    inbox_parked: int
+    outbox_waiting: int
+    outbox_parked: int
+    lag_seconds: float
+
+
+async def delivery(session: AsyncSession) -> Delivery:
+    boxes = union_all(
+        select(
+            literal("inbox").label("box"), InboxEvent.parked_at.is_not(None).label("parked"), InboxEvent.next_at
+        ).where(InboxEvent.handled_at.is_(None)),
+        select(
+            literal("outbox").label("box"), OutboxMessage.parked_at.is_not(None).label("parked"), OutboxMessage.next_at
+        ).where(OutboxMessage.dispatched_at.is_(None)),
+    ).subquery("boxes")
+    overdue = func.extract("epoch", func.clock_timestamp() - func.min(boxes.c.next_at))
+    rows = await session.execute(
+        select(boxes.c.box, boxes.c.parked, func.count(), overdue).group_by(boxes.c.box, boxes.c.parked)
+    )
+    counts: dict[tuple[str, bool], int] = {}
+    lag = 0.0
+    for box, parked, count, seconds in rows:
+        counts[box, parked] = count
+        if not parked:
+            lag = max(lag, float(seconds))
+    return Delivery(
+        inbox_waiting=counts.get(("inbox", False), 0),
+        inbox_parked=counts.get(("inbox", True), 0),
+        outbox_waiting=counts.get(("outbox", False), 0),
+        outbox_parked=counts.get(("outbox", True), 0),
+        lag_seconds=round(lag, 3),
+    )

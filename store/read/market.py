@@ -1,0 +1,134 @@
+"""An account's deals, equity bars and day ends: what its curve and tables are drawn from."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.models import DailySnapshot, DealRow, EquityBar
+from store.read.pages import Page, View, Window, keyset
+
+
+class DealView(View):
+    """A fill; prices and lots are exact decimals as strings."""
+
+    deal_id: str
+    seq: int
+    at: datetime
+    position_id: str
+    symbol: str
+    side: str
+    entry: str
+    lots: str
+    price: str
+    profit_minor: int
+    commission_minor: int
+    swap_minor: int
+    balance_minor: int
+    reason: str
+
+
+class BarView(View):
+    """One minute of equity; `balance_minor` at its close."""
+
+    minute: datetime
+    open_minor: int
+    high_minor: int
+    low_minor: int
+    close_minor: int
+    balance_minor: int
+
+
+class DayView(View):
+    """An account at the reset that ended trading day `day`; `floors` are those of the next day."""
+
+    day: date
+    reset_at: datetime
+    balance_minor: int
+    equity_minor: int
+    floors: dict[str, Any]
+
+
+async def deals(session: AsyncSession, account_id: str, window: Window) -> Page[DealView]:
+    """Newest first. The caller has checked that the account may be seen; so everywhere in this module."""
+    statement = select(DealRow).where(DealRow.account_id == account_id)
+    rows, cursor = await keyset(session, statement, [DealRow.id], window)
+    items = tuple(
+        DealView(
+            deal_id=deal.deal_id,
+            seq=deal.seq,
+            at=deal.at,
+            position_id=deal.position_id,
+            symbol=deal.symbol,
+            side=deal.side,
+            entry=deal.entry,
+            lots=f"{deal.lots.normalize():f}",
+            price=f"{deal.price.normalize():f}",
+            profit_minor=deal.profit_minor,
+            commission_minor=deal.commission_minor,
+            swap_minor=deal.swap_minor,
+            balance_minor=deal.balance_minor,
+            reason=deal.reason,
+        )
+        for deal in (row.DealRow for row in rows)
+    )
+    return Page[DealView](items=items, next_cursor=cursor)
+
+
+async def bars(
+    session: AsyncSession,
+    account_id: str,
+    window: Window,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Page[BarView]:
+    """Oldest first; `since` inclusive, `until` exclusive."""
+    statement = select(EquityBar).where(EquityBar.account_id == account_id)
+    if since is not None:
+        statement = statement.where(EquityBar.minute >= since)
+    if until is not None:
+        statement = statement.where(EquityBar.minute < until)
+    rows, cursor = await keyset(session, statement, [EquityBar.minute], window, descending=False)
+    return Page[BarView](items=tuple(_bar(row.EquityBar) for row in rows), next_cursor=cursor)
+
+
+async def curve(
+    session: AsyncSession, account_id: str, *, since: datetime | None = None, until: datetime | None = None
+) -> tuple[BarView, ...]:
+    """Every bar of a span, oldest first, for a chart."""
+    statement = select(EquityBar).where(EquityBar.account_id == account_id).order_by(EquityBar.minute)
+    if since is not None:
+        statement = statement.where(EquityBar.minute >= since)
+    if until is not None:
+        statement = statement.where(EquityBar.minute < until)
+    return tuple(_bar(bar) for bar in await session.scalars(statement))
+
+
+def _bar(bar: EquityBar) -> BarView:
+    return BarView(
+        minute=bar.minute,
+        open_minor=bar.open_minor,
+        high_minor=bar.high_minor,
+        low_minor=bar.low_minor,
+        close_minor=bar.close_minor,
+        balance_minor=bar.balance_minor,
+    )
+
+
+async def days(session: AsyncSession, account_id: str) -> tuple[DayView, ...]:
+    """Oldest first."""
+    rows = await session.scalars(
+        select(DailySnapshot).where(DailySnapshot.account_id == account_id).order_by(DailySnapshot.day)
+    )
+    return tuple(
+        DayView(
+            day=row.day,
+            reset_at=row.reset_at,
+            balance_minor=row.balance_minor,
+            equity_minor=row.equity_minor,
+            floors=row.floors,
+        )
+        for row in rows
+    )

@@ -1,0 +1,158 @@
+"""Payouts: the request, its checks, who decided, and the money's way through the books."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ScalarSelect, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from store.models import Account, Decision, LedgerTransaction, Payout, Posting, Trader
+from store.read import history
+from store.read.history import DecisionView, TransitionView
+from store.read.pages import Page, Scope, View, Window, keyset, mask_iban, shown
+
+
+class PayoutRow(View):
+    id: str
+    account_id: str
+    account_number: str
+    challenge_id: str
+    trader_id: str
+    trader_name: str
+    state: str
+    gross_minor: int
+    trader_minor: int
+    firm_minor: int
+    currency: str
+    approvals: int
+    approvers_needed: int
+    was_held: bool
+    reason: str | None
+    requested_at: datetime
+    decide_by: datetime | None
+    closed_at: datetime | None
+
+
+class LedgerLine(View):
+    """Debit positive."""
+
+    transaction_id: int
+    kind: str
+    account: str
+    currency: str
+    amount_minor: int
+    occurred_at: datetime
+
+
+class PayoutView(PayoutRow):
+    """`checks`: name -> {"ok", "words"}. Checks, `transfer_id` and the books are for staff: who is watched is not told."""
+
+    beneficiary: str | None
+    checks: dict[str, Any]
+    transfer_id: str | None
+    decisions: tuple[DecisionView, ...]
+    transitions: tuple[TransitionView, ...]
+    ledger: tuple[LedgerLine, ...]
+
+
+def _approvals() -> ScalarSelect[int]:
+    return (
+        select(func.count(func.distinct(Decision.person_id)))
+        .where(
+            Decision.subject_kind == "payout",
+            Decision.subject_id == Payout.id,
+            Decision.decision == "approve",
+            Decision.subject_digest == Payout.terms_digest,
+        )
+        .correlate(Payout)
+        .scalar_subquery()
+    )
+
+
+def _statement(scope: Scope) -> Select[Any]:
+    return (
+        select(Payout, Account.number, Trader.name.label("trader_name"), _approvals().label("approvals"))
+        .join(Account, Account.id == Payout.account_id)
+        .join(Trader, Trader.id == Payout.trader_id)
+        .where(scope.own(Payout.trader_id))
+    )
+
+
+def _fields(scope: Scope, row: Any) -> dict[str, Any]:
+    payout: Payout = row.Payout
+    return {
+        "id": payout.id,
+        "account_id": payout.account_id,
+        "account_number": shown(row.number),
+        "challenge_id": payout.challenge_id,
+        "trader_id": payout.trader_id,
+        "trader_name": row.trader_name,
+        "state": payout.state,
+        "gross_minor": payout.gross_minor,
+        "trader_minor": payout.trader_minor,
+        "firm_minor": payout.firm_minor,
+        "currency": payout.currency,
+        "approvals": row.approvals,
+        "approvers_needed": payout.approvers_needed,
+        "was_held": scope.staff and payout.was_held,
+        "reason": payout.reason,
+        "requested_at": payout.requested_at,
+        "decide_by": payout.decide_by,
+        "closed_at": payout.closed_at,
+    }
+
+
+async def page(
+    session: AsyncSession,
+    scope: Scope,
+    window: Window,
+    *,
+    state: str | None = None,
+    account_id: str | None = None,
+    trader_id: str | None = None,
+) -> Page[PayoutRow]:
+    """Newest first."""
+    statement = _statement(scope)
+    for column, wanted in ((Payout.state, state), (Payout.account_id, account_id), (Payout.trader_id, trader_id)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    rows, cursor = await keyset(session, statement, [Payout.recorded_at, Payout.id], window)
+    return Page[PayoutRow](items=tuple(PayoutRow(**_fields(scope, row)) for row in rows), next_cursor=cursor)
+
+
+async def one(session: AsyncSession, scope: Scope, payout_id: str) -> PayoutView:
+    """Raises NotFound."""
+    row = (await session.execute(_statement(scope).where(Payout.id == payout_id))).one_or_none()
+    if row is None:
+        raise NotFound
+    payout: Payout = row.Payout
+    return PayoutView(
+        **_fields(scope, row),
+        beneficiary=mask_iban(payout.beneficiary),
+        checks=payout.checks if scope.staff else {},
+        transfer_id=payout.transfer_id if scope.staff else None,
+        decisions=await history.decisions(session, scope, "payout", payout_id),
+        transitions=await history.transitions(session, scope, "payout", payout_id),
+        ledger=await _ledger(session, payout_id) if scope.staff else (),
+    )
+
+
+async def _ledger(session: AsyncSession, payout_id: str) -> tuple[LedgerLine, ...]:
+    rows = await session.execute(
+        select(Posting, LedgerTransaction)
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(LedgerTransaction.reference == payout_id)
+        .order_by(Posting.id)
+    )
+    return tuple(
+        LedgerLine(
+            transaction_id=transaction.id,
+            kind=transaction.kind,
+            account=posting.account,
+            currency=posting.currency,
+            amount_minor=posting.amount_minor,
+            occurred_at=transaction.occurred_at,
+        )
+        for posting, transaction in rows
+    )

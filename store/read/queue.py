@@ -1,0 +1,206 @@
+"""All work that waits for a person, most urgent first. For staff."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import DateTime, Select, String, Text, cast, func, literal, null, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import BigInteger
+
+from domain.money import Money
+from store.models import (
+    Account,
+    Alert,
+    Case,
+    CaseAccount,
+    Challenge,
+    Dispute,
+    InboxEvent,
+    OutboxMessage,
+    Payout,
+    Review,
+    Ticket,
+    Trader,
+)
+from store.read.pages import Page, View, Window, keyset, shown
+
+KINDS: Final = ("payout", "dispute", "case", "identity", "review", "ticket", "inbox", "outbox")
+
+
+class QueueItem(View):
+    """`subject_id` is what a decision names (the trader for kind identity); `deadline` is market time."""
+
+    kind: str
+    subject_id: str
+    words: str
+    state: str
+    account_id: str | None
+    account_number: str | None
+    trader_id: str | None
+    trader_name: str | None
+    amount_minor: int | None
+    currency: str | None
+    since: datetime
+    deadline: datetime | None
+
+
+_NO_TIME: Final = cast(null(), DateTime(timezone=True))
+_NO_TEXT: Final = cast(null(), String)
+
+
+def _row(
+    kind: str,
+    *,
+    subject_id: Any,
+    state: Any,
+    since: Any,
+    deadline: Any = _NO_TIME,
+    account_id: Any = _NO_TEXT,
+    trader_id: Any = _NO_TEXT,
+    amount_minor: Any = None,
+    currency: Any = _NO_TEXT,
+    note: Any = _NO_TEXT,
+) -> Select[Any]:
+    return select(
+        literal(kind).label("kind"),
+        cast(subject_id, String).label("subject_id"),
+        state.label("state"),
+        since.label("since"),
+        deadline.label("deadline"),
+        func.coalesce(deadline, since, type_=DateTime(timezone=True)).label("due"),
+        account_id.label("account_id"),
+        trader_id.label("trader_id"),
+        (cast(null(), BigInteger) if amount_minor is None else amount_minor).label("amount_minor"),
+        currency.label("currency"),
+        cast(note, Text).label("note"),
+    )
+
+
+def _sources() -> Mapping[str, Select[Any]]:
+    """One SELECT per kind, all of the same columns."""
+    first_account = (
+        select(func.min(CaseAccount.account_id)).where(CaseAccount.case_id == Case.id).correlate(Case).scalar_subquery()
+    )
+    return {
+        "payout": _row(
+            "payout",
+            subject_id=Payout.id,
+            state=Payout.state,
+            since=Payout.requested_at,
+            deadline=Payout.decide_by,
+            account_id=Payout.account_id,
+            trader_id=Payout.trader_id,
+            amount_minor=Payout.trader_minor,
+            currency=Payout.currency,
+        ).where(Payout.state.in_(("awaiting_approval", "in_review"))),
+        "dispute": _row(
+            "dispute",
+            subject_id=Dispute.id,
+            state=Dispute.state,
+            since=Dispute.opened_at,
+            account_id=Dispute.account_id,
+            trader_id=Dispute.trader_id,
+        ).where(Dispute.state == "awaiting_decision"),
+        "case": _row(
+            "case",
+            subject_id=Case.id,
+            state=Case.state,
+            since=Case.opened_at,
+            account_id=first_account,
+            note=Alert.sentence,
+        )
+        .join(Alert, Alert.id == Case.alert_id)
+        .where(Case.state == "open"),
+        "identity": _row(
+            "identity",
+            subject_id=Challenge.trader_id,
+            state=literal("identity_check"),
+            since=func.min(Challenge.changed_at),
+            account_id=func.min(Challenge.account_id),
+            trader_id=Challenge.trader_id,
+        )
+        .where(Challenge.state == "identity_check")
+        .group_by(Challenge.trader_id),
+        "review": _row(
+            "review",
+            subject_id=Review.id,
+            state=Review.status,
+            since=Review.occurred_at,
+            account_id=Review.account_id,
+            note=Review.kind,
+        ).where(Review.status == "open"),
+        "ticket": _row(
+            "ticket",
+            subject_id=Ticket.id,
+            state=Ticket.state,
+            since=Ticket.changed_at,
+            account_id=Ticket.account_id,
+            trader_id=Ticket.trader_id,
+        ).where(Ticket.state == "open"),
+        "inbox": _row(
+            "inbox",
+            subject_id=InboxEvent.id,
+            state=literal("parked"),
+            since=InboxEvent.parked_at,
+            note=InboxEvent.kind,
+        ).where(InboxEvent.parked_at.is_not(None), InboxEvent.handled_at.is_(None)),
+        "outbox": _row(
+            "outbox",
+            subject_id=OutboxMessage.id,
+            state=literal("parked"),
+            since=OutboxMessage.parked_at,
+            note=OutboxMessage.target,
+        ).where(OutboxMessage.parked_at.is_not(None), OutboxMessage.dispatched_at.is_(None)),
+    }
+
+
+def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
+    kind, whose = row["kind"], ", ".join(part for part in (name, number) if part)
+    heads: dict[str, Callable[[], str]] = {
+        "payout": lambda: f"Payout {Money(minor=row['amount_minor'], currency=row['currency'])}",
+        "dispute": lambda: "Disputed breach",
+        "case": lambda: str(row["note"]),
+        "identity": lambda: "Identity check",
+        "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
+        "ticket": lambda: "Question",
+        "inbox": lambda: f"Webhook {row['note']} that nothing waits for",
+        "outbox": lambda: f"Message to {row['note']} that cannot be delivered",
+    }
+    head = heads[kind]()
+    return head if kind == "case" or not whose else f"{head}, {whose}"
+
+
+async def page(session: AsyncSession, window: Window, *, kind: str | None = None) -> Page[QueueItem]:
+    """By deadline, or by age where there is none; of one kind or of all."""
+    sources = _sources()
+    wanted = [sources[kind]] if kind else list(sources.values())
+    work = union_all(*wanted).subquery("work")
+    statement = (
+        select(work, Account.number, Trader.name)
+        .outerjoin(Account, Account.id == work.c.account_id)
+        .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
+    )
+    rows, cursor = await keyset(
+        session, statement, [work.c.due, work.c.kind, work.c.subject_id], window, descending=False
+    )
+    items = tuple(_item(row._asdict()) for row in rows)
+    return Page[QueueItem](items=items, next_cursor=cursor)
+
+
+def _item(row: Mapping[str, Any]) -> QueueItem:
+    number = None if row["number"] is None else shown(row["number"])
+    plain = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency", "since", "deadline")
+    return QueueItem(
+        **{name: row[name] for name in plain},
+        words=_words(row, number, row["name"]),
+        account_number=number,
+        trader_name=row["name"],
+    )
+
+
+async def counts(session: AsyncSession) -> dict[str, int]:
+    """How much of each kind waits; every kind is there."""
+    work = union_all(*_sources().values()).subquery("work")
+    rows = await session.execute(select(work.c.kind, func.count()).group_by(work.c.kind))
+    return dict.fromkeys(KINDS, 0) | {str(kind): int(count) for kind, count in rows}

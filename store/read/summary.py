@@ -1,0 +1,116 @@
+"""The firm on one page: what it has sold, what waits, what the books say, what it is exposed to. For staff."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store import ledger, operations
+from store.clock import market_now, watermark
+from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass
+from store.read import queue
+from store.read.pages import View
+
+
+class Latency(View):
+    """Wall milliseconds; None before the first measurement."""
+
+    p50: float | None
+    p99: float | None
+
+
+class SummaryView(View):
+    """Counts by state; `ledger_imbalance` in minor units, 0 unless the database broke its promise."""
+
+    market_time: datetime
+    watermark: datetime | None
+    last_tick_at: datetime | None
+    challenges: dict[str, int]
+    accounts: dict[str, int]
+    breaches: dict[str, int]
+    passes: int
+    payouts: dict[str, int]
+    open_work: dict[str, int]
+    ledger_imbalance: int
+    unreconciled: int
+    open_holds: int
+    breach_to_lock_ms: Latency
+
+
+class ExposureRow(View):
+    """The firm's traders' net position in one symbol; `floating_minor` is their profit, the firm's cost."""
+
+    symbol: str
+    long_lots: Decimal
+    short_lots: Decimal
+    net_lots: Decimal
+    accounts: int
+    floating_minor: int
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+
+async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
+    rows = await session.execute(select(column, func.count()).group_by(column).order_by(column))
+    return {str(name): int(count) for name, count in rows}
+
+
+async def summary(session: AsyncSession) -> SummaryView:
+    return SummaryView(
+        market_time=await market_now(session),
+        watermark=await watermark(session),
+        last_tick_at=await session.scalar(select(func.max(MarketClock.last_tick_at))),
+        challenges=await _counted(session, Challenge.state),
+        accounts=await _counted(session, Account.status),
+        breaches=await _counted(session, Breach.rule_id),
+        passes=await session.scalar(select(func.count()).select_from(PhasePass)) or 0,
+        payouts=await _counted(session, Payout.state),
+        open_work=await queue.counts(session),
+        ledger_imbalance=await ledger.imbalance(session),
+        unreconciled=await operations.unreconciled(session),
+        open_holds=await operations.open_holds(session),
+        breach_to_lock_ms=await breach_to_lock(session),
+    )
+
+
+async def breach_to_lock(session: AsyncSession) -> Latency:
+    """From the deciding event's arrival to the venue's confirmation of the lock."""
+    took = func.extract("epoch", Breach.locked_at - Breach.received_at) * 1000
+    row = (
+        await session.execute(
+            select(
+                func.percentile_cont(0.5).within_group(took).label("p50"),
+                func.percentile_cont(0.99).within_group(took).label("p99"),
+            ).where(Breach.locked_at.is_not(None))
+        )
+    ).one()
+    p50, p99 = (None if value is None else round(float(value), 2) for value in row)
+    return Latency(p50=p50, p99=p99)
+
+
+async def exposure(session: AsyncSession) -> tuple[ExposureRow, ...]:
+    """Per symbol over all shards, largest net position first; the quote is the newest one."""
+    shards: dict[str, list[Exposure]] = {}
+    for row in await session.scalars(select(Exposure).order_by(Exposure.at.desc())):
+        shards.setdefault(row.symbol, []).append(row)
+    found = [_over_shards(symbol, rows) for symbol, rows in shards.items()]
+    return tuple(sorted(found, key=lambda row: abs(row.net_lots), reverse=True))
+
+
+def _over_shards(symbol: str, rows: list[Exposure]) -> ExposureRow:
+    long_lots = sum((row.long_lots for row in rows), Decimal(0))
+    short_lots = sum((row.short_lots for row in rows), Decimal(0))
+    return ExposureRow(
+        symbol=symbol,
+        long_lots=long_lots,
+        short_lots=short_lots,
+        net_lots=long_lots - short_lots,
+        accounts=sum(row.accounts for row in rows),
+        floating_minor=sum(row.floating_minor for row in rows),
+        bid=rows[0].bid,
+        ask=rows[0].ask,
+        at=rows[0].at,
+    )

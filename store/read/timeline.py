@@ -1,0 +1,169 @@
+"""What happened on an account, from every table, newest first."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Select, String, cast, func, literal, null, select, union_all
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import Money
+from store.models import (
+    Account,
+    BalanceOperationRow,
+    Breach,
+    Case,
+    CaseAccount,
+    DealRow,
+    Decision,
+    Dispute,
+    Payout,
+    PhasePass,
+    Review,
+    Ticket,
+    Transition,
+)
+from store.read.accounts import exists
+from store.read.pages import Page, Scope, View, Window, keyset
+
+Kind = Literal["rules", "money", "people", "venue"]
+KINDS: Final[tuple[Kind, ...]] = ("rules", "money", "people", "venue")
+
+
+class TimelineEntry(View):
+    """`what` names the table of origin, `ref` the object to open (a deal id, a breach id, a payout id…)."""
+
+    at: datetime
+    kind: str
+    what: str
+    ref: str
+    words: str
+    amount_minor: int | None
+    currency: str
+    proof_id: str | None
+
+
+def _source(kind: Kind, what: str, *, at: Any, serial: Any, ref: Any, **data: Any) -> Select[Any]:
+    pairs = [part for name, column in data.items() for part in (literal(name), column)]
+    body = func.jsonb_build_object(*pairs, type_=JSONB) if pairs else cast(null(), JSONB)
+    return select(
+        at.label("at"),
+        literal(kind).label("kind"),
+        literal(what).label("what"),
+        cast(serial, String).label("serial"),
+        cast(ref, String).label("ref"),
+        body.label("data"),
+    )
+
+
+def _facts(account: Account) -> list[Select[Any]]:
+    return [
+        _source(
+            "venue", "deal", at=DealRow.at, serial=DealRow.id, ref=DealRow.deal_id, symbol=DealRow.symbol,
+            side=DealRow.side, entry=DealRow.entry, lots=cast(DealRow.lots, String),
+            price=cast(DealRow.price, String), amount=DealRow.profit_minor, reason=DealRow.reason,
+        ).where(DealRow.account_id == account.id),
+        _source(
+            "money", "balance", at=BalanceOperationRow.at, serial=BalanceOperationRow.id, ref=BalanceOperationRow.key,
+            operation=BalanceOperationRow.operation, amount=BalanceOperationRow.amount_minor,
+        ).where(BalanceOperationRow.account_id == account.id),
+        _source(
+            "rules", "breach", at=Breach.occurred_at, serial=Breach.id, ref=Breach.id, rule=Breach.rule_id,
+            floor=Breach.floor_minor, equity=Breach.equity_minor, proof=Breach.proof_id,
+        ).where(Breach.account_id == account.id),
+        _source(
+            "rules", "pass", at=PhasePass.occurred_at, serial=PhasePass.id, ref=PhasePass.id,
+            phase=PhasePass.phase_index, balance=PhasePass.balance_minor, proof=PhasePass.proof_id,
+        ).where(PhasePass.account_id == account.id),
+    ]  # fmt: skip
+
+
+def _transitions(kind: Kind, subject: str, ids: Any) -> Select[Any]:
+    return _source(
+        kind, subject, at=Transition.occurred_at, serial=Transition.id, ref=Transition.subject_id,
+        trigger=Transition.trigger, state=Transition.to_state,
+    ).where(Transition.subject_kind == subject, Transition.subject_id.in_(ids))  # fmt: skip
+
+
+def _people(account: Account, scope: Scope) -> list[Select[Any]]:
+    payouts = select(Payout.id).where(Payout.account_id == account.id)
+    disputes = select(Dispute.id).where(Dispute.account_id == account.id)
+    tickets = select(Ticket.id).where(Ticket.account_id == account.id)
+    found = [
+        _transitions("rules", "challenge", [account.challenge_id]),
+        _transitions("money", "payout", payouts),
+        _transitions("people", "dispute", disputes),
+        _transitions("people", "ticket", tickets),
+        _source("people", "ticket_opened", at=Ticket.opened_at, serial=Ticket.id, ref=Ticket.id).where(
+            Ticket.account_id == account.id
+        ),
+    ]
+    if not scope.staff:
+        return found
+    cases = select(CaseAccount.case_id).where(CaseAccount.account_id == account.id)
+    decided = Decision.subject_id.in_(payouts) | Decision.subject_id.in_(disputes) | Decision.subject_id.in_(cases)
+    return [
+        *found,
+        _source("people", "case_opened", at=Case.opened_at, serial=Case.id, ref=Case.id).where(Case.id.in_(cases)),
+        _source(
+            "people", "decision", at=Decision.occurred_at, serial=Decision.id, ref=Decision.subject_id,
+            subject=Decision.subject_kind, decision=Decision.decision, role=Decision.role, reason=Decision.reason,
+        ).where(decided),
+        _source(
+            "rules", "review", at=Review.occurred_at, serial=Review.id, ref=Review.id, review=Review.kind,
+            status=Review.status,
+        ).where(Review.account_id == account.id),
+    ]  # fmt: skip
+
+
+def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
+    def money(name: str) -> Money:
+        return Money(minor=int(data[name]), currency=currency)
+
+    def plain(name: str) -> str:
+        return str(data[name]).replace("_", " ")
+
+    if what == "deal":
+        lots, price = (data[name].rstrip("0").rstrip(".") for name in ("lots", "price"))
+        closing = f", {money('amount')}" if data["entry"] == "out" else ""
+        return f"{data['symbol']} {data['side']} {lots} {data['entry']} @ {price}{closing}"
+    if what == "balance":
+        return f"{plain('operation').capitalize()} {money('amount')}"
+    if what == "breach":
+        return f"{plain('rule').capitalize()} breached: equity {money('equity')}, floor {money('floor')}"
+    if what == "pass":
+        return f"Phase {data['phase']} passed with {money('balance')}"
+    if what == "decision":
+        return f"{plain('subject').capitalize()}: {plain('decision')} by {data['role']}: {data['reason']}"
+    if what == "review":
+        return f"Review ({data['status']}): {plain('review')}"
+    if what in ("ticket_opened", "case_opened"):
+        return what.replace("_", " ").capitalize()
+    return f"{what.capitalize()}: {plain('trigger')}, now {plain('state')}"
+
+
+async def page(
+    session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
+) -> Page[TimelineEntry]:
+    """Newest first, of one kind or all; raises NotFound. Cases, reviews and decisions are for staff."""
+    account = await exists(session, scope, account_id)
+    happened = union_all(*_facts(account), *_people(account, scope)).subquery("happened")
+    statement = select(happened)
+    if kind is not None:
+        statement = statement.where(happened.c.kind == kind)
+    rows, cursor = await keyset(session, statement, [happened.c.at, happened.c.what, happened.c.serial], window)
+    items = tuple(
+        TimelineEntry(
+            at=row.at,
+            kind=row.kind,
+            what=row.what,
+            ref=row.ref,
+            words=_words(row.what, row.data or {}, account.currency),
+            amount_minor=(row.data or {}).get("amount"),
+            currency=account.currency,
+            proof_id=(row.data or {}).get("proof"),
+        )
+        for row in rows
+    )
+    return Page[TimelineEntry](items=items, next_cursor=cursor)

@@ -1,0 +1,169 @@
+"""What import-linter cannot say: submodules of other distributions, single files, and shapes of code."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import MODULES, PACKAGES, ROOT, files, imports, tree, where
+
+# package -> distributions it may import, beside the standard library and the siblings import-linter allows it.
+THIRD_PARTY = {
+    "domain": {"pydantic"},
+    "ports": {"pydantic"},
+    "contracts": {"pydantic", "temporalio"},
+    "workflows": {"pydantic", "temporalio"},
+    "monitor": {"pydantic", "numpy", "structlog", "prometheus_client", "sqlalchemy", "psycopg"},
+    "store": {"pydantic", "sqlalchemy", "psycopg", "alembic", "argon2", "cryptography", "yaml", "structlog"},
+    "relay": {"pydantic", "temporalio", "sqlalchemy", "psycopg", "structlog", "prometheus_client", "cryptography"},
+    "activities": {"pydantic", "temporalio", "sqlalchemy", "structlog", "prometheus_client", "cryptography"},
+    "sandbox": {"pydantic", "fastapi", "starlette", "uvicorn", "httpx", "numpy", "structlog", "jinja2"},
+    "adapters": {"pydantic", "httpx", "stripe", "structlog"},
+    "products": set(),
+}
+# package -> the parts of temporalio it may import.
+TEMPORAL = {
+    "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions"),
+    "contracts": ("temporalio.activity",),
+    "api": ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions"),
+    "console": ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions"),
+}
+RELAY_EXTRA = ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions")
+RELAY_CODEC = ("temporalio.converter", "temporalio.api.common.v1", "temporalio.api.enums.v1", "temporalio.contrib")
+MONEY_FILES = ("domain/money.py", "domain/ledger.py", "domain/payouts.py")
+
+
+def test_every_package_and_module_exists() -> None:
+    missing = [name for name in PACKAGES if not (ROOT / name / "__init__.py").exists()]
+    missing += [name for name in MODULES if not (ROOT / f"{name}.py").exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", sorted(THIRD_PARTY))
+def test_a_package_imports_only_the_distributions_it_may(package: str) -> None:
+    ours = {*PACKAGES, *MODULES}
+    allowed = THIRD_PARTY[package] | ours | set(sys.stdlib_module_names)
+    wrong = []
+    for path in files(package):
+        extra = {"numpy"} if path.is_relative_to(ROOT / "domain" / "surveillance") else set()
+        wrong += [
+            f"{where(path, line)} imports {name}"
+            for name, line in imports(path)
+            if name.split(".")[0] not in allowed | extra
+        ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["workflows", "contracts", "api", "console", "relay"])
+def test_a_package_imports_only_the_parts_of_temporal_it_may(package: str) -> None:
+    allowed = TEMPORAL.get(package, RELAY_EXTRA + RELAY_CODEC)
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for path in files(package)
+        for name, line in _temporal_modules(path)
+        if not any(name == part or name.startswith(f"{part}.") for part in allowed)
+    ]
+    assert wrong == []
+
+
+def test_nobody_imports_the_composition_roots() -> None:
+    roots = {"worker", "cli"}
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for package in PACKAGES
+        if package != "cli"
+        for path in files(package)
+        for name, line in imports(path)
+        if name.split(".")[0] in roots
+    ]
+    assert wrong == []
+
+
+def test_only_composition_roots_import_settings() -> None:
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for package in PACKAGES
+        if package != "cli"
+        for path in files(package)
+        for name, line in imports(path)
+        if name.split(".")[0] == "settings"
+    ]
+    assert wrong == []
+
+
+def test_only_settings_reads_the_environment() -> None:
+    wrong = [
+        where(path, node.lineno)
+        for path in files(*PACKAGES, "worker")
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"))
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and {a.name for a in node.names} & {"environ", "getenv"}
+        )
+    ]
+    assert wrong == []
+
+
+def test_every_workflow_sets_its_state_in_workflow_init() -> None:
+    classes = [
+        (path, node) for path in files("workflows") for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)
+    ]
+    flows = [(path, node) for path, node in classes if any(_name(d) == "workflow.defn" for d in node.decorator_list)]
+    wrong = [where(path, node.lineno) for path, node in flows if not _has_workflow_init(node)]
+    assert flows, "no workflow found: the test looks in the wrong place"
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", MONEY_FILES)
+def test_money_is_never_a_float(name: str) -> None:
+    path = ROOT / name
+    wrong = [where(path, found.lineno) for found in _annotations(tree(path)) if "float" in ast.unparse(found)]
+    wrong += [
+        where(path, node.lineno)
+        for node in ast.walk(tree(path))
+        if (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        or (isinstance(node, ast.Call) and _name(node) == "float")
+    ]
+    assert wrong == []
+
+
+def test_no_test_folder_shadows_a_package() -> None:
+    shadows = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} & set(PACKAGES)
+    assert shadows == set()
+
+
+def _annotations(module: ast.Module) -> Iterator[ast.expr]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.AnnAssign) or isinstance(node, ast.arg) and node.annotation:
+            yield node.annotation
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
+            yield node.returns
+
+
+def _temporal_modules(path: Path) -> Iterator[tuple[str, int]]:
+    """Modules of temporalio as they are imported; a bare `from temporalio import x` names `temporalio.x`."""
+    for name, line in imports(path):
+        if name.startswith("temporalio.") or name == "temporalio" and _plain_import(path, line):
+            yield name, line
+
+
+def _plain_import(path: Path, line: int) -> bool:
+    return any(isinstance(node, ast.Import) and node.lineno == line for node in ast.walk(tree(path)))
+
+
+def _name(decorator: ast.expr) -> str:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(target)
+
+
+def _has_workflow_init(node: ast.ClassDef) -> bool:
+    return any(
+        isinstance(item, ast.FunctionDef)
+        and item.name == "__init__"
+        and any(_name(d) == "workflow.init" for d in item.decorator_list)
+        for item in node.body
+    )

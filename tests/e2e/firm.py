@@ -1,0 +1,114 @@
+"""A whole firm on real processes for one test: a small recorded market, staff, and traders who do as they are told."""
+
+import zipfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from cli.actors import ApiClient, SandboxClient, Trader
+from cli.firm import Staff, open_firm
+from cli.personas import Persona, german_iban
+from cli.quiescence import Quiescence
+from cli.stack import Market, Stack, StackOptions
+from relay.temporal import connect
+from store.crypto import FieldKeys, install
+from store.db import Database
+
+DAY = datetime(2026, 3, 6, tzinfo=UTC)
+
+
+def write_gold(folder: Path, quotes: Iterable[tuple[timedelta, str]], spread: str = "0.20") -> None:
+    """A recorded day of XAUUSD from (time since midnight, bid)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{int(at.total_seconds() * 1000)},{Decimal(bid)},{Decimal(bid) + Decimal(spread)}" for at, bid in quotes]
+    with zipfile.ZipFile(folder / f"test__tick__xauusd__{DAY:%Y%m%d}_quote.zip", "w") as archive:
+        archive.writestr("quotes.csv", "\n".join(lines))
+
+
+def minutes(prices: Iterable[tuple[int, str]]) -> list[tuple[timedelta, str]]:
+    return [(timedelta(minutes=minute), bid) for minute, bid in prices]
+
+
+@dataclass
+class Firm:
+    stack: Stack
+    db: Database
+    sandbox: SandboxClient
+    staff: Staff
+    rest: Quiescence
+    clients: list[ApiClient] = field(default_factory=list)
+
+    async def operator(self, login: str) -> ApiClient:
+        client = ApiClient(self.stack.api_url)
+        self.clients.append(client)
+        await client.sign_in(login, self.staff.password)
+        return client
+
+    async def trader(self, number: int, product: str, temper: str = "idle", *, pays: bool = True) -> Trader:
+        """Signed up and bought; its account is open when this returns, if it paid."""
+        persona = Persona(
+            number=number, seed=number, name=f"Canary Lindqvist{number}", email=f"canary.{number}@example.org",
+            country="SE", iban=german_iban(Random(number)), product=product, temper=temper, leader=None,
+            abandons_checkout=not pays, wants_refund=False, charges_back=False, disputes=False, identity_holds=True,
+        )  # fmt: skip
+        client = ApiClient(self.stack.api_url)
+        self.clients.append(client)
+        trader = Trader(persona, client)
+        await trader.sign_up(f"canary-password-{number}")
+        url = await trader.buy()
+        if pays:
+            await self.sandbox.pay(url)
+        await self.settle()
+        return trader
+
+    async def account(self, trader: Trader) -> dict[str, Any]:
+        """The trader's newest account as the API shows it."""
+        accounts = await trader.api.items("/v1/accounts")
+        return max(accounts, key=lambda account: account["phase_index"])
+
+    async def order(self, login: int, key: str, side: str, lots: str, position_id: str | None = None) -> None:
+        body = {"key": key, "symbol": "XAUUSD", "side": side, "lots": lots, "position_id": position_id}
+        await self.sandbox.order(login, body)
+
+    async def advance(self, to: datetime) -> None:
+        await self.sandbox.advance(to.isoformat())
+        await self.settle()
+
+    async def settle(self, *called: str) -> None:
+        """The core at rest and every webhook delivered."""
+        while True:
+            await self.rest.reached(also=called)
+            if not (await self.sandbox.market())["pending_webhooks"]:
+                await self.rest.reached()
+                return
+
+
+@asynccontextmanager
+async def open_for_business(data_dir: Path, quotes: Iterable[tuple[timedelta, str]]) -> AsyncIterator[Firm]:
+    """Start everything on the given market, at midnight of the recorded day, with the staff seeded."""
+    market_dir = data_dir.parent / "market"
+    write_gold(market_dir, quotes)
+    market = Market(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
+    options = StackOptions(data_dir=data_dir, market=market, any_ports=True, web_ui=False)
+    async with Stack(options) as stack:
+        settings = stack.settings
+        keys = settings.required("payload_keys")
+        install(FieldKeys.parse(keys))
+        db = Database(stack.database_url)
+        sandbox = SandboxClient(stack.sandbox_url, settings.required("sandbox_token"))
+        temporal = await connect(stack.temporal_address, settings.temporal_namespace, keys)
+        staff = await open_firm(db, settings.data_dir, settings.products_path)
+        firm = Firm(stack, db, sandbox, staff, Quiescence(db, temporal))
+        try:
+            await firm.advance(DAY)
+            yield firm
+        finally:
+            for client in firm.clients:
+                await client.__aexit__(None, None, None)
+            await sandbox.aclose()
+            await db.close()

@@ -1,0 +1,39 @@
+"""The main job: a firm's whole life on a made-up day, twice, with the same end."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.demo import DemoOptions, demo
+from sandbox.synthetic import write_day
+from tests import servers
+
+
+async def _run(folder: Path, seed: int) -> dict[str, Any]:
+    market = folder / "market"
+    write_day(market, ("EURUSD", "XAUUSD"), date(2026, 3, 6), seed, end_ms=15 * 3600 * 1000)
+    options = DemoOptions(
+        market=market,
+        symbols=("EURUSD", "XAUUSD"),
+        date="2026-03-06",
+        accounts=40,
+        seed=seed,
+        data_dir=folder / "data",
+    )
+    return await demo(options, lambda what, done: None)
+
+
+@pytest.mark.timeout(600)
+async def test_the_same_seed_lives_the_same_life() -> None:
+    with servers.scratch_dir("demo") as one, servers.scratch_dir("demo") as two:
+        first, second = await _run(one, 7), await _run(two, 7)
+    assert first["states"] == second["states"]
+    assert first["breach_list"] == second["breach_list"]
+    assert first["payout_list"] == second["payout_list"]
+    assert sum(first["states"].values()) == first["accounts"] == 40
+    assert first["ledger_imbalance"] == first["unreconciled"] == first["open_holds"] == 0
+    assert sum(first["breaches"].values()) == len(first["breach_list"]) > 0
+    assert first["passes"] > 0
+    assert "provisioning" not in first["states"]

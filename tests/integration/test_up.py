@@ -1,0 +1,260 @@
+"""`propos up` as its user meets it: refusals in one line, restarts after `kill -9`, nothing left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cli.embedded import postgres
+from cli.lock import DataLock, holder
+from cli.probes import free_ports
+from cli.processes import Recorded, end_leftovers, read_record, record, start_mark
+from cli.supervisor import Child, Program, Supervisor
+from domain.errors import Unavailable
+
+PROPOS = [sys.executable, "-P", "-m", "cli.main"]
+PARTS = ("postgres", "temporal", "sandbox", "worker", "monitor", "relay", "api")
+OPEN_PARENTS = os.environ.get("PROPOS_OPEN_PARENTS") == "1"
+
+
+def free_port_environment() -> dict[str, str]:
+    names = ("API", "TEMPORAL", "TEMPORAL_UI", "WORKER_METRICS", "MONITOR_METRICS", "RELAY_METRICS")
+    *ports, sandbox = free_ports(len(names) + 1)
+    chosen = {f"PROPOS_{name}_PORT": str(port) for name, port in zip(names, ports, strict=True)}
+    return dict(os.environ) | chosen | {"PROPOS_SANDBOX_URL": f"http://127.0.0.1:{sandbox}"}
+
+
+def propos(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROPOS, *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def processes_on(folder: Path) -> list[str]:
+    """The command lines of all live processes that name the folder, were given it, or work inside it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            given = (entry / "environ").read_bytes()
+            inside = os.readlink(entry / "cwd").startswith(str(folder))
+        except OSError:
+            continue
+        if inside or str(folder).encode() in command or f"PROPOS_DATA={folder}".encode() in given:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def eventually(question: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@contextmanager
+def running_up(data_dir: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*PROPOS, "up", "--data", str(data_dir)],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        seen = ""
+        for line in process.stdout:
+            seen += line
+            if line.startswith("Ready:"):
+                break
+        else:
+            raise AssertionError(f"`propos up` ended early:\n{seen}")
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(90)
+        process.stdout.close()
+
+
+def healthy(data_dir: Path, env: dict[str, str]) -> bool:
+    answer = propos("doctor", "--data", str(data_dir), "--json", env=env)
+    return bool(json.loads(answer.stdout)["healthy"]) and answer.returncode == 0
+
+
+def test_a_second_up_on_a_locked_folder_names_the_process_that_has_it(data_dir: Path) -> None:
+    with DataLock(data_dir):
+        answer = propos("up", "--data", str(data_dir), env=free_port_environment())
+    assert answer.returncode == 1
+    assert f"process {os.getpid()}" in answer.stderr
+    assert "propos stop" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert holder(data_dir) is None
+
+
+def test_a_busy_port_is_one_clear_line_and_nothing_is_started(data_dir: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        answer = propos("up", "--data", str(data_dir), "--port", str(port), env=free_port_environment())
+    assert answer.returncode == 1
+    first, second = answer.stderr.splitlines()
+    assert first == f"propos: Port {port} on 127.0.0.1, for the API and console, is in use."
+    assert "--port" in second
+    assert not (data_dir / "postgres").exists()
+    assert processes_on(data_dir) == []
+
+
+def test_a_wrong_variable_is_named(data_dir: Path) -> None:
+    answer = propos("up", "--data", str(data_dir), env=dict(os.environ) | {"DATABASE_URL": "mysql://somewhere"})
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("propos: DATABASE_URL: ")
+
+
+def test_stop_on_a_folder_where_nothing_runs_says_so(data_dir: Path) -> None:
+    answer = propos("stop", "--data", str(data_dir))
+    assert answer.returncode == 0
+    assert "nothing runs on" in answer.stdout
+
+
+async def test_postgres_comes_back_after_a_kill_with_what_was_committed(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    cluster = await asyncio.to_thread(postgres.prepare, data_dir / "postgres", open_parents=OPEN_PARENTS)
+
+    def program() -> Program:
+        again = postgres.prepare(data_dir / "postgres", open_parents=OPEN_PARENTS)
+        return Program(again.argv, again.user)
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(postgres.answers, cluster.url("postgres"))
+
+    supervisor = Supervisor(data_dir)
+    try:
+        await supervisor.start(Child("postgres", program, ready, stop_signal=signal.SIGINT))
+        await asyncio.to_thread(postgres.ensure_database, cluster)
+        killed = supervisor.pid("postgres")
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        for _ in range(200):
+            if supervisor.restarts("postgres") and await ready():
+                break
+            await asyncio.sleep(0.1)
+        assert supervisor.pid("postgres") not in (None, killed)
+        assert await asyncio.to_thread(postgres.answers, cluster.url())
+    finally:
+        await supervisor.stop()
+    assert processes_on(data_dir) == []
+
+
+async def test_a_child_that_fails_five_times_within_a_minute_ends_with_its_last_words(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    supervisor = Supervisor(data_dir)
+    words = "import sys; sys.exit('no such platform')"
+
+    async def never() -> bool:
+        return False
+
+    try:
+        with pytest.raises(Unavailable, match=r"broken failed 5 times .* no such platform") as caught:
+            await supervisor.start(Child("broken", lambda: Program([sys.executable, "-c", words]), never))
+    finally:
+        await supervisor.stop()
+    assert str(data_dir / "logs" / "broken.log") in str(caught.value.remedy)
+
+
+def test_children_die_with_a_supervisor_that_was_killed(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from cli import logs
+from cli.supervisor import Child, Program, Supervisor
+
+logs.configure("owner")
+
+async def main():
+    supervisor = Supervisor(Path({str(data_dir)!r}))
+    async def ready(): return True
+    await supervisor.start(Child("sleeper", lambda: Program([sys.executable, "-c", "import time; time.sleep(600)"]), ready))
+    while supervisor.pid("sleeper") is None:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    print("up", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "up\n"
+        child = read_record(data_dir / "run" / "sleeper.pid")
+        assert child is not None
+        assert child.alive()
+        owner.kill()
+    assert child.wait(10)
+
+
+def test_leftovers_are_ended_but_a_stranger_with_their_pid_is_not(data_dir: Path) -> None:
+    (data_dir / "run").mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as left:
+        record(data_dir / "run" / "relay.pid", left.pid)
+        (data_dir / "run" / "worker.pid").write_text(f"{os.getpid()} 1\n")
+        assert end_leftovers(data_dir / "run", patience=0.2) == ["relay"]
+        assert left.wait(5) == -signal.SIGTERM
+    assert list((data_dir / "run").iterdir()) == []
+    assert Recorded(os.getpid(), start_mark(os.getpid()) or "").alive()
+
+
+def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: Path) -> None:
+    env = free_port_environment()
+    with running_up(data_dir, env) as process:
+        assert eventually(lambda: healthy(data_dir, env))
+        for name in PARTS:
+            before = read_record(data_dir / "run" / f"{name}.pid")
+            assert before is not None
+            before.signal(signal.SIGKILL)
+            assert before.wait(5)
+            assert eventually(lambda: _is_another(data_dir, name, before)), f"{name} was not restarted"  # noqa: B023
+        assert eventually(lambda: healthy(data_dir, env), seconds=90)
+        answer = propos("stop", "--data", str(data_dir), env=env)
+        assert answer.returncode == 0
+        assert process.wait(60) == 0
+    assert processes_on(data_dir) == []
+
+
+def test_up_goes_on_where_it_was_after_it_was_killed_itself(data_dir: Path) -> None:
+    env = free_port_environment()
+    with running_up(data_dir, env) as process:
+        process.kill()
+        process.wait()
+    with running_up(data_dir, env) as process:
+        assert eventually(lambda: healthy(data_dir, env), seconds=60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(90) == 0
+    assert processes_on(data_dir) == []
+
+
+def _is_another(data_dir: Path, name: str, before: Recorded) -> bool:
+    now = read_record(data_dir / "run" / f"{name}.pid")
+    return now is not None and now != before and now.alive()

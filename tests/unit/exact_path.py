@@ -1,0 +1,91 @@
+"""One account judged by the exact evaluator at every event, without columns, guard bands or batches."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.rules.floors import Mark
+from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
+from domain.rules.state import (
+    PhaseTerms,
+    fresh,
+    on_payout_hold,
+    on_payout_release,
+    on_payout_settled,
+    on_rollover,
+)
+from ports.platform import BalanceOperation, Deal, Event, Tick
+
+
+class ExactPath:
+    """`finding` becomes (kind, seq, floors of the broken rules) at the first verdict."""
+
+    def __init__(self, terms: PhaseTerms, login: int, instruments: dict[str, Instrument]) -> None:
+        self.terms, self.login, self.instruments = terms, login, instruments
+        self.rules = fresh(terms.specs)
+        self.board = QuoteBoard()
+        self.balance = 0
+        self.positions: dict[str, Position] = {}
+        self.days: list[date] = []
+        self.live = False
+        self.reset: datetime | None = None
+        self.finding: tuple[str, int, dict[str, int]] | None = None
+
+    def event(self, event: Event) -> None:
+        clock = self.terms.product.clock
+        while self.live and self.reset is not None and self.reset <= event.at and self.finding is None:
+            mark = self.mark(event.seq, self.reset)
+            self.rules = on_rollover(self.rules, mark)
+            self.conclude(event.seq, mark.equity_minor)
+            self.reset = clock.next_reset(self.reset)
+        if self.finding is not None:
+            return
+        if isinstance(event, Tick):
+            self.board.put(event.symbol, event.bid, event.ask, event.seq, event.at)
+        elif event.kind == "account" and event.login == self.login:
+            self.live, self.reset = True, clock.next_reset(event.at)
+        elif isinstance(event, Deal) and event.login == self.login:
+            self.deal(event)
+        elif isinstance(event, BalanceOperation) and event.login == self.login:
+            self.operation(event)
+        if self.live:
+            mark = self.mark(event.seq, event.at)
+            self.rules, found = judge(self.rules, mark)
+            closed = isinstance(event, Deal | BalanceOperation) and event.login == self.login
+            if found:
+                self.conclude(event.seq, mark.equity_minor)
+            elif closed and target_reached(self.terms, self.balance, len(self.positions), len(self.days)):
+                self.finding = ("pass", event.seq, {})
+
+    def mark(self, seq: int, at: datetime) -> Mark:
+        equity = equity_minor(self.balance, self.positions.values(), self.board, self.instruments, "USD")
+        return Mark(self.balance, equity, seq, at)
+
+    def conclude(self, seq: int, equity: int) -> None:
+        found = verdicts(self.rules, equity)
+        if found:
+            self.finding = ("breach", seq, {v.spec.rule_id: v.floor_minor for v in found})
+
+    def deal(self, deal: Deal) -> None:
+        self.balance = deal.balance_minor
+        if deal.entry == "in":
+            self.positions[deal.position_id] = Position(
+                deal.position_id, deal.symbol, deal.side, deal.lots, deal.price, deal.at
+            )
+            day = self.terms.product.clock.trading_day(deal.at)
+            if day not in self.days:
+                self.days.append(day)
+            return
+        held = self.positions.pop(deal.position_id)
+        if held.lots > deal.lots:
+            self.positions[deal.position_id] = replace(held, lots=held.lots - deal.lots)
+
+    def operation(self, operation: BalanceOperation) -> None:
+        self.balance = operation.balance_minor
+        amount = abs(operation.amount_minor)
+        if operation.operation == "payout_hold":
+            self.rules = on_payout_hold(self.rules, amount)
+        elif operation.operation == "payout_release":
+            self.rules = on_payout_release(self.rules, amount)
+        elif operation.operation == "payout_settled":
+            self.rules = on_payout_settled(self.rules)

@@ -1,0 +1,79 @@
+"""A trader disputes a breach: evidence is assembled, a person decides, and the challenge acts on it."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts import disputes as steps
+    from contracts.disputes import AccountReinstated, DisputeDecision, DisputeStep
+    from contracts.messages import DecisionRequest, DecisionResult, DisputeStart
+    from domain.disputes import DISPUTE
+    from domain.errors import Conflict
+    from workflows.calls import ask, call
+
+# The challenge says when it has reinstated the account; a challenge that ended otherwise says nothing.
+_LOOK_AGAIN: Final = timedelta(hours=1)
+
+
+@workflow.defn(name="Dispute")
+class Dispute:
+    @workflow.init
+    def __init__(self, start: DisputeStart) -> None:
+        self._id = start.dispute_id
+        self._state = DISPUTE.initial
+        self._challenge_done = False
+
+    @workflow.run
+    async def run(self, start: DisputeStart) -> str:
+        self._state = (await call(steps.assemble_evidence, start)).state
+        await workflow.wait_condition(lambda: self._state != "awaiting_decision")
+        while self._state == "reinstating":
+            await self._challenge_acts()
+            self._challenge_done = False
+            self._state = (await call(steps.record_reinstatement, start)).state
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._state
+
+    async def _challenge_acts(self) -> None:
+        try:
+            await workflow.wait_condition(lambda: self._challenge_done, timeout=_LOOK_AGAIN)
+        except TimeoutError:
+            return
+
+    @workflow.signal
+    def account_reinstated(self, _fact: AccountReinstated) -> None:
+        self._challenge_done = True
+
+    @workflow.update
+    async def uphold(self, request: DecisionRequest) -> DecisionResult:
+        return await self._decide("uphold", request)
+
+    @workflow.update
+    async def reinstate(self, request: DecisionRequest) -> DecisionResult:
+        return await self._decide("reinstate", request)
+
+    @uphold.validator
+    def _check_uphold(self, request: DecisionRequest) -> None:
+        self._check_open()
+
+    @reinstate.validator
+    def _check_reinstate(self, request: DecisionRequest) -> None:
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._state == "opened":
+            raise Conflict("The evidence is still being assembled.", remedy="Try again in a moment.")
+        DISPUTE.next(self._state, "breach_upheld")
+
+    async def _decide(self, decision: DisputeDecision, request: DecisionRequest) -> DecisionResult:
+        """The record decides who was first; the state here only follows it."""
+        step = DisputeStep(dispute_id=self._id, decision=decision, request=request)
+        result = await ask(steps.record_decision, step)
+        self._state = result.state
+        return result
+
+    @workflow.query
+    def status(self) -> str:
+        return self._state

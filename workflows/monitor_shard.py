@@ -1,0 +1,39 @@
+"""A shard of the live monitor, placed and restarted by Temporal: one long-running activity that heartbeats."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.ids import MONITOR_QUEUE
+    from contracts.messages import ShardStart
+    from contracts.monitoring import run_shard
+
+_SILENCE: Final = timedelta(seconds=5)  # without a heartbeat for so long, another worker takes the shard
+_ATTEMPT: Final = timedelta(days=365)
+_RETRY: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=3)
+)
+
+
+@workflow.defn(name="MonitorShard")
+class MonitorShard:
+    @workflow.init
+    def __init__(self, start: ShardStart) -> None:
+        self._start = start
+
+    @workflow.run
+    async def run(self, start: ShardStart) -> None:
+        """Keep the shard judged: whenever the activity ends, however it ends, it begins again."""
+        while not workflow.info().is_continue_as_new_suggested():
+            await workflow.execute_activity(
+                run_shard,
+                self._start,
+                task_queue=MONITOR_QUEUE,
+                start_to_close_timeout=_ATTEMPT,
+                heartbeat_timeout=_SILENCE,
+                retry_policy=_RETRY,
+            )
+        workflow.continue_as_new(self._start)
