@@ -1,0 +1,128 @@
+"""The worker processes: settings -> adapters -> activities -> Worker. They wait for what is not up yet, and drain on stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.cases import CaseActivities
+from activities.challenges import ChallengeActivities
+from activities.clock import ClockActivities
+from activities.deps import Deps
+from activities.disputes import DisputeActivities
+from activities.monitoring import MonitorActivities
+from activities.operations import OperationsActivities
+from activities.payouts import PayoutActivities
+from activities.surveillance import SurveillanceActivities
+from cli.compose import dependencies, temporal
+from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
+from domain.errors import Unavailable
+from settings import Settings
+from store.db import Database
+from workflows import WORKFLOWS
+
+_ACTIVITIES_AT_ONCE: Final = 24
+_WORKFLOW_TASKS_AT_ONCE: Final = 24
+_DRAIN: Final = timedelta(seconds=10)
+_PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
+
+_log = structlog.get_logger("worker")
+T = TypeVar("T")
+
+
+def core_activities(deps: Deps) -> list[Callable[..., Awaitable[object]]]:
+    """Every activity of the queue `core`."""
+    groups = (
+        CaseActivities,
+        ChallengeActivities,
+        ClockActivities,
+        DisputeActivities,
+        OperationsActivities,
+        PayoutActivities,
+        SurveillanceActivities,
+    )
+    return [activity for group in groups for activity in group(deps).all()]
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox, with the pure modules that every workflow shares loaded once."""
+    shared = SandboxRestrictions.default.with_passthrough_modules("domain", "contracts", "pydantic", "pydantic_core")
+    return SandboxedWorkflowRunner(restrictions=shared)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Work the queue `core` until `stop`; what is under way then gets ten seconds."""
+    async with dependencies(settings, pool_size=_ACTIVITIES_AT_ONCE) as deps:
+        client = await _ready(settings, deps.db, lambda: temporal(settings), stop)
+        if client is None:
+            return
+        worker = Worker(
+            client,
+            task_queue=CORE_QUEUE,
+            workflows=list(WORKFLOWS),
+            activities=core_activities(deps),
+            workflow_runner=workflow_runner(),
+            max_concurrent_activities=_ACTIVITIES_AT_ONCE,
+            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
+            graceful_shutdown_timeout=_DRAIN,
+        )
+        async with worker:
+            _log.info("working", task_queue=CORE_QUEUE)
+            await stop.wait()
+
+
+async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
+    """Judge the shards that Temporal places here, until `stop`; each writes a last checkpoint."""
+    async with dependencies(settings, pool_size=2) as deps:
+        client = await _ready(settings, deps.db, lambda: temporal(settings), stop)
+        if client is None:
+            return
+        worker = Worker(
+            client,
+            task_queue=MONITOR_QUEUE,
+            activities=MonitorActivities(deps).all(),
+            max_concurrent_activities=4,
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            graceful_shutdown_timeout=_DRAIN,
+        )
+        async with worker:
+            _log.info("working", task_queue=MONITOR_QUEUE)
+            await stop.wait()
+
+
+async def _ready(
+    settings: Settings, db: Database, connected: Callable[[], Awaitable[T]], stop: asyncio.Event
+) -> T | None:
+    """Postgres answers and Temporal is connected; None when `stop` came first. Says once per cause what it waits for."""
+
+    async def postgres() -> None:
+        async with db.transaction() as session:
+            await session.execute(text("SELECT 1"))
+
+    await _patiently("PostgreSQL", postgres, stop)
+    return await _patiently(f"Temporal at {settings.temporal_address}", connected, stop)
+
+
+async def _patiently(what: str, attempt: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    said = False
+    pauses: Sequence[float] = _PAUSES
+    while not stop.is_set():
+        try:
+            return await attempt()
+        except (Unavailable, OperationalError, OSError) as error:
+            if not said:
+                _log.warning(f"waiting for {what}", error=str(error).splitlines()[0])
+                said = True
+        pause, pauses = pauses[0], pauses[1:] or pauses
+        try:
+            async with asyncio.timeout(pause):
+                await stop.wait()
+        except TimeoutError:
+            continue
+    return None

@@ -56,9 +56,9 @@ class ChallengeActivities:
             self.record_pass,
             self.record_identity,
             self.check_deadline,
-            self.reinstate,
+            self.reinstate_account,
             self.record_chargeback,
-            self.close,
+            self.close_account,
             self.refund_fee,
         ]
 
@@ -204,8 +204,8 @@ class ChallengeActivities:
             )
             return _status(challenge)
 
-    @activity.defn(name="challenges.reinstate")
-    async def reinstate(self, fact: ChallengeFact) -> ChallengeStatus:
+    @activity.defn(name="challenges.reinstate_account")
+    async def reinstate_account(self, fact: ChallengeFact) -> ChallengeStatus:
         account = await provisioning.reinstate_account(self._deps, fact)
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
@@ -309,8 +309,8 @@ class ChallengeActivities:
             await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
             return _status(challenge)
 
-    @activity.defn(name="challenges.close")
-    async def close(self, fact: ChallengeFact) -> ChallengeStatus:
+    @activity.defn(name="challenges.close_account")
+    async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
         if not CHALLENGE.allows(challenge.state, "closed_by_firm"):

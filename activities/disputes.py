@@ -35,6 +35,8 @@ class DisputeActivities:
         request = step.request
         with refusals_are_final():
             async with self._db.transaction() as session:
+                challenge_id = (await session.get_one(Dispute, step.dispute_id)).challenge_id
+                await challenges.lock(session, challenge_id)  # first, as everywhere: the decision looks at it
                 dispute = await disputes.lock(session, step.dispute_id)
                 actor = await people.current_actor(session, request.actor.user_id)
                 await disputes.decide(
@@ -43,7 +45,7 @@ class DisputeActivities:
                     decision=step.decision,
                     actor=actor,
                     reason=request.reason,
-                    key=f"decision/{request.key}",
+                    key=request.key,
                 )
                 return DecisionResult(
                     subject_id=dispute.id,

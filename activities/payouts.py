@@ -16,7 +16,7 @@ from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
 from domain import payouts as policy
 from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, Conflict, NotFound, OutcomeUnknown
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
 from domain.ledger import payout_released, payout_reserved, payout_returned, payout_sent
 from domain.money import Money
 from domain.payout_checks import RiskFacts, risk_verdict, shown
@@ -109,7 +109,7 @@ class PayoutActivities:
                 made = await decisions.of(session, "payout", payout.id)
                 if decisions.repeated(made, request.key) is None:
                     actor = await people.current_actor(session, request.actor.user_id)
-                    await _check_decision(session, payout, decision.choice, actor, made)
+                    await _check_decision(session, payout, decision.choice, actor, reason=request.reason, made=made)
                     await _decide(session, payout, decision, actor)
                     await payouts.rest(session, payout)
                 counted, needed = await payouts.approvals(session, payout)
@@ -147,7 +147,13 @@ class PayoutActivities:
             if payout.state != "approved":
                 return PayoutStands(state=payout.state)
             if transfer is None:
-                await payouts.advance(session, payout, "risk_found", reason="the payout was changed after its approval")
+                await payouts.advance(
+                    session,
+                    payout,
+                    "risk_found",
+                    reason="the payout was changed after its approval",
+                    told="the payout is under review",
+                )
             else:
                 await self._record_sent(session, payout, key, transfer)
             await payouts.rest(session, payout)
@@ -271,12 +277,11 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
     else:
         payout.was_held = payout.was_held or verdict.held_by_case
         if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason)
+            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
         if verdict.outcome != "hold":
             trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            await payouts.advance(session, payout, trigger, reason=verdict.reason)
+            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=verdict.told)
             return
-        payout.reason = verdict.reason
     if payout.decide_by is not None and await market_now(session) >= payout.decide_by:
         await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
 
@@ -289,7 +294,7 @@ async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -
         return True
     reason = verdict.reason or f"only {counted} of {needed} approvals still stand"
     payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason)
+    await payouts.advance(session, payout, "risk_found", reason=reason, told="the payout is under review")
     await payouts.rest(session, payout)
     return False
 
@@ -300,12 +305,20 @@ def _order(payout: Payout, digest: str) -> dict[str, Any]:
 
 
 async def _check_decision(
-    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
+    session: AsyncSession,
+    payout: Payout,
+    choice: PayoutChoice,
+    actor: Actor,
+    *,
+    reason: str,
+    made: Sequence[Decision],
 ) -> None:
-    """Refuse the wrong person, an approval of what is held, and a decision that comes too late."""
-    if choice == "cancel":
+    """Refuse the wrong person, a decision without a reason, an approval of what is held, and what comes too late."""
+    if not reason.strip() and choice != "cancel":
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    if choice == "cancel" and actor.role == "trader":
         if actor.trader_id != payout.trader_id:
-            raise NotFound()
+            raise NotFound
     else:
         requester = await session.get_one(User, payout.requested_by)
         check_may_decide(
@@ -317,7 +330,8 @@ async def _check_decision(
         )
     if payout.state in payouts.OPEN_TO_PEOPLE:
         if choice == "approve" and payout.state == "in_review":
-            raise Conflict(f"Payout {payout.id} is held: {payout.reason}.")
+            wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
+            raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
         return
     if made:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
@@ -14,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.deps import ApiDeps, TemporalClient
 from contracts.failures import error_of
-from contracts.messages import DecisionRequest, DecisionResult, RefundRequest
+from contracts.messages import DecisionRequest, RefundRequest
 from domain.errors import Conflict, OutcomeUnknown, PropOSError, Unavailable
 from domain.states import StateMachine
 
@@ -23,6 +24,7 @@ _PATIENCE_SECONDS: Final = 45
 _AGAIN: Final = "Repeat it with the same Idempotency-Key."
 _log = structlog.get_logger("api.decisions")
 
+M = TypeVar("M", bound=BaseModel)
 StateOf = Callable[[AsyncSession], Awaitable[str]]
 
 
@@ -38,7 +40,7 @@ async def connected(deps: ApiDeps) -> TemporalClient:
     """Raises Unavailable."""
     try:
         return await deps.temporal()
-    except (RuntimeError, RPCError, OSError) as error:
+    except (RuntimeError, RPCError, OSError, Unavailable) as error:
         raise Unavailable("The workflow engine cannot be reached; nothing was decided.", remedy=_AGAIN) from error
 
 
@@ -50,7 +52,8 @@ async def decide(
     *,
     machine: StateMachine,
     state_of: StateOf,
-) -> DecisionResult:
+    result: type[M],
+) -> M:
     """Send the update and wait until it is carried out. `state_of` reads the subject's state from the record.
 
     Raises what the workflow refused with, Conflict when the subject is at its end, Unavailable while its workflow is
@@ -59,11 +62,11 @@ async def decide(
     handle = (await connected(deps)).get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            result = await handle.execute_update(
+            taken = await handle.execute_update(
                 update,
                 request,
                 id=request.key,
-                result_type=DecisionResult,
+                result_type=result,
                 rpc_timeout=timedelta(seconds=_RPC_SECONDS),
             )
     except WorkflowUpdateFailedError as error:
@@ -74,7 +77,7 @@ async def decide(
         if error.status != RPCStatusCode.NOT_FOUND:
             raise Unavailable("The workflow engine did not take the decision.", remedy=_AGAIN) from error
         raise await _absent(deps, machine, state_of) from error
-    return DecisionResult.model_validate(result)
+    return result.model_validate(taken)
 
 
 async def _absent(deps: ApiDeps, machine: StateMachine, state_of: StateOf) -> PropOSError:

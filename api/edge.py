@@ -17,12 +17,13 @@ from domain.errors import BadInput, PropOSError, TooLarge
 API_LIMIT: Final = 256 * 1024
 WEBHOOK_LIMIT: Final = 64 * 1024
 _PATIENCE_SECONDS: Final = 15
-_GIVEN_ID: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger("api")
 
 
@@ -46,7 +47,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request = given if _GIVEN_ID.match(given) else uuid.uuid4().hex
+        request = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request
         started, status = time.perf_counter(), 0
 
@@ -77,11 +78,12 @@ class Observed:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         # the route's template and not the path: a query or an unknown path may hold an e-mail address
         route = getattr(scope.get("route"), "path", "(none)")
-        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-        self._metrics.seconds.labels(scope["method"], route).observe(seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
         _log.info(
             "request",
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 1),

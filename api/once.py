@@ -7,32 +7,33 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, SignedInCaller
+from api.auth import Deps, SignedInCaller
 from api.decisions import StateOf, decide, update_key
 from api.deps import ApiDeps
 from api.fields import idempotency_key
-from contracts.messages import DecisionRequest, DecisionResult, RefundRequest
+from contracts.messages import DecisionRequest, RefundRequest
+from domain.approvals import Actor
 from domain.states import StateMachine
 from store.idempotency import Ask, ask, claim, remember
 
-R = TypeVar("R", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 
 
 class Once:
-    """One keyed request of a signed-in person."""
+    """One keyed request of a person. `route` is what is asked of what, such as "POST /v1/payouts/pay_…/approve"."""
 
-    def __init__(self, deps: ApiDeps, request: Request, caller: Caller, key: str) -> None:
+    def __init__(self, deps: ApiDeps, actor: Actor, route: str, key: str) -> None:
         self._deps = deps
-        self._route = f"{request.method} {request.url.path}"
-        self.caller = caller
+        self._route = route
+        self.actor = actor
         self.key = key
-        self.message_key = update_key(caller.actor.user_id, key)
+        self.message_key = update_key(actor.user_id, key)
 
     def _ask(self, body: BaseModel | None) -> Ask:
         sent = body.model_dump(mode="json") if body else None
-        return ask(self.caller.actor.user_id, self.key, self._route, sent)
+        return ask(self.actor.user_id, self.key, self._route, sent)
 
-    async def write(self, kind: type[R], body: BaseModel | None, work: Callable[[AsyncSession], Awaitable[R]]) -> R:
+    async def write(self, kind: type[M], body: BaseModel | None, work: Callable[[AsyncSession], Awaitable[M]]) -> M:
         """Do `work` and keep its answer in one transaction; a copy waits for it and gets the same."""
         asked = self._ask(body)
         async with self._deps.db.transaction() as session:
@@ -51,22 +52,25 @@ class Once:
         machine: StateMachine,
         state_of: StateOf,
         message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
-    ) -> DecisionResult:
+        result: type[M],
+    ) -> M:
         """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else."""
         asked = self._ask(body)
         async with self._deps.db.transaction() as session:
             await state_of(session)
             kept = await claim(session, asked)
         if kept is None:
-            request = message(key=self.message_key, actor=self.caller.actor, reason=reason)
-            result = await decide(self._deps, workflow_id, update, request, machine=machine, state_of=state_of)
+            request = message(key=self.message_key, actor=self.actor, reason=reason)
+            taken = await decide(
+                self._deps, workflow_id, update, request, machine=machine, state_of=state_of, result=result
+            )
             async with self._deps.db.transaction() as session:
-                kept = await remember(session, asked, result.model_dump(mode="json"))
-        return DecisionResult.model_validate(kept)
+                kept = await remember(session, asked, taken.model_dump(mode="json"))
+        return result.model_validate(kept)
 
 
 def keyed(request: Request, deps: Deps, caller: SignedInCaller, key: Annotated[str, Depends(idempotency_key)]) -> Once:
-    return Once(deps, request, caller, key)
+    return Once(deps, caller.actor, f"{request.method} {request.url.path}", key)
 
 
 Keyed = Annotated[Once, Depends(keyed)]

@@ -81,7 +81,7 @@ def from_validation(error: RequestValidationError) -> BadInput:
     where, *path = (str(part) for part in first["loc"])
     field = ".".join(path) or where
     words = "is not valid JSON" if first["type"] == "json_invalid" else _sentence(str(first["msg"]))
-    return BadInput(f"{field}: {words}.", field=field, remedy="See /docs for what this request takes.")
+    return BadInput(f"{field}: {words}.", field=field, remedy="See /v1/openapi.json for what this request takes.")
 
 
 def _sentence(message: str) -> str:
@@ -101,8 +101,8 @@ def from_http(error: HTTPException) -> PropOSError:
     if error.status_code == 404:
         return NotFound()
     if error.status_code == 405:
-        return _WrongMethod("This address does not take that method.", remedy="See /docs.")
-    return _BadRequest(f"{error.detail}.", remedy="See /docs for what this request takes.")
+        return _WrongMethod("This address does not take that method.", remedy="See /v1/openapi.json.")
+    return _BadRequest(f"{error.detail}.", remedy="See /v1/openapi.json for what this request takes.")
 
 
 def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:

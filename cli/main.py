@@ -148,15 +148,15 @@ def sandbox(
 
 @app.command()
 def demo(
-    market: Annotated[Path, typer.Option("--market", help="Folder of recorded quotes.")],
-    date: Annotated[str, typer.Option("--date", help="The recorded day, such as 2014-05-02.")],
+    market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes [made-up ones].")] = None,
+    date: Annotated[str, typer.Option("--date", help="The day to replay.")] = "2026-03-06",
     symbols: Symbols = DEFAULT_SYMBOLS,
     accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many challenges are bought.")] = 300,
     seed: Seed = 7,
     data: Annotated[Path | None, typer.Option("--data", help="A fresh data folder [a temporary one].")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a firm through a recorded day and on until every limit and payout of it has passed."""
+    """Run a firm through a day of quotes and on until every limit and payout of it has passed."""
     from cli.run_demo import run_demo
 
     run_demo(
@@ -165,12 +165,12 @@ def demo(
 
 
 @proof_app.command("show")
-def proof_show(proof_id: str, data: Data = None) -> None:
+def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> None:
     """Show the proof sheet of a breach: the rule, its inputs and each step to the floor."""
     from cli.proof import show
     from settings import load
 
-    show(proof_id, load(data_dir=data))
+    show(proof_id, load(data_dir=data), as_json=as_json)
 
 
 @proof_app.command("check")
@@ -178,7 +178,8 @@ def proof_check(file: Path) -> None:
     """Recompute a proof sheet from its file alone."""
     from cli.proof import check
 
-    check(file)
+    if not check(file):
+        raise typer.Exit(1)
 
 
 @app.command()

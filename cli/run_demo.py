@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from datetime import date as Date
 from pathlib import Path
 
 from rich.console import Console
@@ -13,16 +14,27 @@ from cli import logs
 from cli.demo import DemoOptions, demo
 from cli.demo_report import show
 from domain.errors import BadInput
+from sandbox.synthetic import write_day
 
 
 def run_demo(
-    *, market: Path, symbols: tuple[str, ...], date: str, accounts: int, seed: int, data: Path | None, as_json: bool
+    *,
+    market: Path | None,
+    symbols: tuple[str, ...],
+    date: str,
+    accounts: int,
+    seed: int,
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Run it on a fresh folder; progress goes to standard error, the result to standard output."""
     folder = data or _temporary_folder()
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty.", field="--data", remedy="The demo needs a fresh folder: name another.")
     logs.configure("demo", "warning")
+    if market is None:
+        market = folder / "market"
+        write_day(market, symbols, _day(date), seed)
     options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
     columns = (
         TextColumn("{task.description:<40}"),
@@ -49,3 +61,10 @@ def _temporary_folder() -> Path:
     parent = Path(tempfile.mkdtemp(prefix="propos-demo-"))
     parent.chmod(0o711)  # the user that PostgreSQL runs as must be able to pass through
     return parent / "data"
+
+
+def _day(text: str) -> Date:
+    try:
+        return Date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no date.", field="--date", remedy="Write it like 2026-03-06.") from error

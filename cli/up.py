@@ -51,7 +51,7 @@ async def _up(options: StackOptions, demo: bool) -> None:
             console.print("stopping ...")
             work.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ask_to_stop)
     try:
         await work

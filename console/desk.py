@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -13,17 +14,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
+from api import permissions
+from api.auth import COOKIE
 from api.deps import ApiDeps
+from api.once import Once
 from console import templating
 from console.queries import frame
-from console.views import Crumb, Flash, Live, RailItem, Viewer
+from console.views import Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
+from store.clock import market_now
 from store.identity import actor_of
 from store.models import User
 from store.read.pages import Scope, scope_of
 
-COOKIE: Final = "propos_session"
 THEME: Final = "propos_theme"
 FLASH: Final = "propos_flash"
 THEMES: Final = ("light", "dark", "auto")
@@ -42,7 +46,13 @@ class Visit:
     def scope(self) -> Scope:
         return scope_of(self.actor)
 
-    async def render(self, template: str, crumbs: Sequence[Crumb], status: int = 200, **context: Any) -> HTMLResponse:
+    async def now(self) -> datetime:
+        """Market time."""
+        return await market_now(self.session)
+
+    async def render(
+        self, template: str, crumbs: Sequence[Crumb], status: int = 200, /, **context: Any
+    ) -> HTMLResponse:
         """The whole page in its frame."""
         live = await frame.live(self.session)
         waiting = {} if self.viewer.is_trader else await frame.waiting(self.session)
@@ -104,16 +114,23 @@ class Desk:
             raise NotSignedIn()
         return current.actor, current.csrf
 
-    async def posted(self, request: Request, roles: frozenset[str] = STAFF) -> tuple[Actor, "Form"]:
+    async def posted(self, request: Request, permission: str | None = None) -> "Posted":
         """Who sends this form, and the form. Raises NotSignedIn, NotAllowed (role, or a form that we did not make)."""
-        form = Form(await request.form())
+        form = await read_form(request)
         async with self.deps.db.transaction() as session:
             actor, csrf = await self._actor(session, request)
         if not secrets.compare_digest(form.text("csrf").encode(), csrf.encode()):
             raise NotAllowed("This form is not one of this session.", remedy="Go back, reload the page, send it again.")
-        if actor.role not in roles:
-            raise NotAllowed("Your role may not do this.", remedy="Ask a colleague whose role it is.")
-        return actor, form
+        if permission is not None:
+            permissions.check(actor, permission)
+        return Posted(actor, form, Once(self.deps, actor, f"{request.method} {request.url.path}", form.key))
+
+
+async def read_form(request: Request) -> "Form":
+    """The form of a page of ours; raises NotAllowed for one that another site sends."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise NotAllowed("This form comes from another site.", remedy="Open the page here and send it again.")
+    return Form(await request.form())
 
 
 class Form:
@@ -141,6 +158,19 @@ class Form:
     def key(self) -> str:
         """The idempotency key that was made when the form was shown."""
         return self.needed("key", shortest=16, longest=80)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A form that may be acted on; `once` makes sending it twice the same as once."""
+
+    actor: Actor
+    form: Form
+    once: Once
+
+    @property
+    def scope(self) -> Scope:
+        return scope_of(self.actor)
 
 
 def redirect(to: str, tone: str = "", text: str = "") -> RedirectResponse:
@@ -181,6 +211,3 @@ def rail(viewer: Viewer, path: str, waiting: dict[str, int]) -> list[RailItem]:
     first = "/" + path.split("/")[1]
     here = _OPENS_UNDER.get(first, first)
     return [RailItem(label, href, waiting.get(counted, 0), href == here) for label, href, counted in items]
-
-
-__all__ = ["COOKIE", "FLASH", "THEME", "THEMES", "Desk", "Form", "Live", "Visit", "redirect", "shell", "wants_fragment"]

@@ -57,7 +57,7 @@ def seconds(at: datetime | None) -> Markup:
 
 
 def span(length: timedelta) -> str:
-    """"in 3 h 20 min", "2 d 4 h late"."""
+    """ "in 3 h 20 min", "2 d 4 h late"."""
     total = int(abs(length.total_seconds()) // 60)
     days, hours, minutes = total // 1440, total % 1440 // 60, total % 60
     size = f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
@@ -80,9 +80,9 @@ def deadline(due: datetime | None, now: datetime) -> Markup:
     """A pill that says how long is left in market time; the browser keeps it up to date."""
     if due is None:
         return Markup("<span class='muted'>–</span>")
-    return Markup('<span class="pill" data-tone="{}"><time data-deadline datetime="{}" title="{}">{}</time></span>').format(
-        deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now)
-    )
+    return Markup(
+        '<span class="pill" data-tone="{}"><time data-deadline datetime="{}" title="{}">{}</time></span>'
+    ).format(deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now))
 
 
 def short_id(value: str | None) -> Markup:
@@ -90,9 +90,9 @@ def short_id(value: str | None) -> Markup:
     if not value:
         return Markup("<span class='muted'>–</span>")
     shown = value if len(value) <= 14 else f"{value[:6]}…{value[-4:]}"
-    return Markup('<button type="button" class="id" data-copy="{0}" title="{0}" aria-label="Copy id {0}">{1}</button>').format(
-        value, shown
-    )
+    return Markup(
+        '<button type="button" class="id" data-copy="{0}" title="{0}">{1}</button>'
+    ).format(value, shown)
 
 
 def words(value: str) -> str:
@@ -144,7 +144,20 @@ def bar(fraction: float, tone_name: str = "ok") -> Markup:
     ).format(tone_name, width)
 
 
+def lots(value: Decimal) -> str:
+    """A net position: long with a plus, short with a minus."""
+    sign = "+" if value > 0 else _MINUS if value < 0 else ""
+    return sign + number(abs(value))
+
+
+def minor(value: int | None, currency: str) -> Money | None:
+    """Minor units of a read model as an amount."""
+    return None if value is None else Money(minor=value, currency=currency)
+
+
 FILTERS: dict[str, Any] = {
+    "minor": minor,
+    "lots": lots,
     "digits": digits,
     "money": money,
     "plain_money": plain_money,

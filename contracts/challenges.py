@@ -79,8 +79,8 @@ async def check_deadline(fact: ChallengeFact) -> ChallengeStatus:
     raise NotImplementedError
 
 
-@activity.defn(name="challenges.reinstate")
-async def reinstate(fact: ChallengeFact) -> ChallengeStatus:
+@activity.defn(name="challenges.reinstate_account")
+async def reinstate_account(fact: ChallengeFact) -> ChallengeStatus:
     """Overturn the breach, give the account room, enable it, and tell the dispute."""
     raise NotImplementedError
 
@@ -91,8 +91,8 @@ async def record_chargeback(fact: ChallengeFact) -> ChallengeStatus:
     raise NotImplementedError
 
 
-@activity.defn(name="challenges.close")
-async def close(fact: ChallengeFact) -> ChallengeStatus:
+@activity.defn(name="challenges.close_account")
+async def close_account(fact: ChallengeFact) -> ChallengeStatus:
     """Lock the account and end the challenge on the firm's decision."""
     raise NotImplementedError
 

@@ -24,31 +24,39 @@ class RiskFacts(BaseModel):
 
 
 class Verdict(BaseModel):
-    """`held_by_case`: surveillance, and not only a missing paper, stands in the way."""
+    """`reason` is for the firm, `told` for the trader: who is watched is not told. `held_by_case`: surveillance, and
+    not only a missing paper, stands in the way."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcome: Outcome
     reason: str = ""
+    told: str = ""
     held_by_case: bool = False
 
 
 def risk_verdict(facts: RiskFacts) -> Verdict:
     """What the risk around a reserved payout means for it: the gravest finding decides."""
     if facts.challenge_state != "funded":
-        return Verdict(outcome="cancel", reason=f"the account is no longer funded but {_said(facts.challenge_state)}")
+        reason = f"the account is no longer funded but {_said(facts.challenge_state)}"
+        return Verdict(outcome="cancel", reason=reason, told=reason)
     if facts.confirmed_cases:
-        return Verdict(outcome="reject", reason=f"case {facts.confirmed_cases[0]} confirmed abuse", held_by_case=True)
+        reason = f"case {facts.confirmed_cases[0]} confirmed abuse"
+        return Verdict(
+            outcome="reject", reason=reason, told="the rules on trading conduct were broken", held_by_case=True
+        )
     if facts.identity == "refused":
-        return Verdict(outcome="reject", reason="the trader's identity was refused")
+        reason = "the identity check was refused"
+        return Verdict(outcome="reject", reason=reason, told=reason)
     holds = [f"case {case} is open" for case in facts.open_cases]
     holds += [f"dispute {dispute} is open" for dispute in facts.open_disputes]
     if facts.identity != "verified":
-        holds.append("the trader's identity is not verified")
+        holds.append("the identity is not verified")
     if not facts.terms_intact:
         holds.append("the amount, beneficiary or rules differ from what was requested")
     if holds:
-        return Verdict(outcome="hold", reason="; ".join(holds), held_by_case=bool(facts.open_cases))
+        told = "the payout is under review"
+        return Verdict(outcome="hold", reason="; ".join(holds), told=told, held_by_case=bool(facts.open_cases))
     return Verdict(outcome="clear")
 
 
@@ -56,7 +64,7 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     """The same facts as people see them: name -> {"ok", "words"}."""
     return {
         "funded": _check(facts.challenge_state == "funded", f"The challenge is {_said(facts.challenge_state)}."),
-        "identity": _check(facts.identity == "verified", f"The trader's identity is {_said(facts.identity)}."),
+        "identity": _check(facts.identity == "verified", f"The identity is {_said(facts.identity)}."),
         "cases": _check(
             not facts.open_cases and not facts.confirmed_cases,
             " ".join(

@@ -40,6 +40,8 @@ class Judge:
     ) -> None:
         """Judge one account exactly. `moved`: its rules after what the event itself did to them; `target`: closed
         money changed, so that the target may have been reached."""
+        if event.seq <= self._columns.synced[account.row]:
+            return  # its money and positions are already those of a later moment
         rules = moved or self._rules.get(account.row, account.terms.specs)
         try:
             equity = self._marks.exact(account)

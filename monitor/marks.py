@@ -95,8 +95,15 @@ class Marks:
             return balance
         return equity_minor(balance, account.positions(), self.board, self.instruments, account.terms.product.currency)
 
-    def profit(self, account: Account, position: Position) -> int:
-        return profit_minor(position, self.board, self.instruments, account.terms.product.currency)
+    def valued(self, account: Account) -> Iterator[tuple[Position, Decimal | None, int | None]]:
+        """Each position with its closing price and profit; None for both while they are not known."""
+        for position in account.positions():
+            try:
+                profit = profit_minor(position, self.board, self.instruments, account.terms.product.currency)
+            except RateMissing:
+                yield position, None, None
+            else:
+                yield position, self.board.closing_price(position.symbol, position.side), profit
 
     def held_symbols(self) -> list[str]:
         return sorted({symbol for (symbol, _), book in self._books.items() if book.holdings})

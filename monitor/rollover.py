@@ -7,6 +7,7 @@ import numpy as np
 
 from domain.pnl import RateMissing
 from domain.rules.floors import FloorSpec
+from monitor.accounts import Account
 from monitor.clocks import Reset
 from monitor.columns import Ints
 from monitor.facts import SnapshotFact
@@ -32,6 +33,10 @@ class Rollover:
         rows = np.flatnonzero(columns.judged[:size] & (columns.group[:size] == reset.group.index))
         rows, equity = self._exact_equity(rows, reset)
         balance = columns.balance[rows]
+        for row in rows[columns.synced[rows] >= seq].tolist():
+            self._doubt(
+                self._shard.accounts[row], reset, "after a gap in the stream: the platform's later snapshot was used"
+            )
         for representative in np.unique(columns.terms[rows]).tolist():
             mine = columns.terms[rows] == representative
             self._roll(
@@ -53,9 +58,12 @@ class Rollover:
                 equity[index] = shard.marks.exact(account)
             except RateMissing as exc:
                 known[index] = False
-                key = f"{account.account_id}/{reset.ended_day}"
-                shard.note("missed_reset", key, reset.at, {"why": exc.message}, account.account_id)
+                self._doubt(account, reset, exc.message)
         return rows[known], equity[known]
+
+    def _doubt(self, account: Account, reset: Reset, why: str) -> None:
+        key = f"{account.account_id}/{reset.ended_day}"
+        self._shard.note("missed_reset", key, reset.at, {"why": why}, account.account_id)
 
     def _roll(
         self, specs: tuple[FloorSpec, ...], rows: Ints, balance: Ints, equity: Ints, at: datetime, seq: int

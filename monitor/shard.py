@@ -40,6 +40,7 @@ class Shard:
         quality: FeedQuality | None = None,
         board: QuoteBoard | None = None,
         now: datetime = _START,
+        last_tick_at: datetime | None = None,
     ) -> None:
         self._source, self._fetch_instruments = source, instruments
         self.instruments = dict(instruments())
@@ -47,13 +48,14 @@ class Shard:
         self.board = board or QuoteBoard()
         self.columns, self.rules, self.harvest = Columns(), RuleColumns(), Harvest()
         self.bars = MinuteBars(self.columns)
+        self.bars.advance(now)
         self.marks = Marks(self.columns, self.board, self.instruments)
         self.marks.restore()
         self.judge = Judge(self.columns, self.rules, self.marks, self.harvest)
         self.clock = ResetClock()
         self.accounts: list[Account] = []
         self.by_login: dict[int, Account] = {}
-        self.now, self.last_tick_at = now, None if now == _START else now
+        self.now, self.last_tick_at = now, last_tick_at
         self.ticks = 0
         self._money = MoneyEvents(self)
         self._rollover = Rollover(self)

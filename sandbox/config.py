@@ -11,7 +11,8 @@ class SandboxConfig(BaseModel):
     """With `market_dir` the recorded quotes of `date` (or of every date that all symbols have) are replayed: in
     lockstep when `speed` is None, else `speed` times as fast as they were recorded. Without it a seeded model
     makes prices for ever at wall time. `start` is the market time at which a replay begins (default: midnight
-    UTC of its first date)."""
+    UTC of its first date). A replay in lockstep that was told to go live goes on as such a model, and no longer
+    reads `market_dir`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,8 @@
 """The beat of the sandbox: slices of ticks in, numbered batches of events out, traders in between.
 
 Lockstep: a batch is released only while an advance runs and only after the batch before it was acknowledged.
-Live: a batch every quarter second with whatever is due. Everything between two awaits here is one step:
+Live: a batch every quarter second with whatever is due. A market in lockstep can go live, once and for good:
+then the price model goes on from the last recorded prices at wall time. Everything between two awaits here is one step:
 traders act, ticks apply, the batch is written to the journal, and only then can anyone read it.
 """
 
@@ -13,13 +14,14 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from domain.errors import BadInput, Conflict, Unavailable
 from ports.platform import AccountSnapshot, GapInStream
 from sandbox.feed import Feed, Quote
 from sandbox.instants import HOUR, MINUTE, SECOND, Stamper, iso
 from sandbox.journal import Journal, Row
+from sandbox.model import PriceModel
 from sandbox.provider import Provider
 from sandbox.sequence import Sequence
 from sandbox.tape import Tape
@@ -38,11 +40,20 @@ _DROP_STEP: Final = 64
 
 class Market:
     def __init__(
-        self, feed: Feed, journal: Journal, venue: Venue, tape: Tape, desk: Desk, provider: Provider, start_us: int
+        self,
+        feed: Feed,
+        journal: Journal,
+        venue: Venue,
+        tape: Tape,
+        desk: Desk,
+        provider: Provider,
+        start_us: int,
+        mode: Literal["lockstep", "live"],
     ) -> None:
         self.venue, self.desk, self.provider, self.journal = venue, desk, provider, journal
         self._feed, self._tape, self._sequence = feed, tape, Sequence(venue)
-        self.market_us = start_us
+        self.market_us, self.mode = start_us, mode
+        self.went_live = False  # by `go_live`, in this process or in one before it
         self.number = self.acked = self.keep_after = self.ticks = 0
         self.running = self.closing = False
         self._minute, self._dropped = start_us // MINUTE, 0
@@ -50,7 +61,9 @@ class Market:
         self._recent: dict[int, str] = {}
         self._stamp = Stamper()
         self._turn = asyncio.Lock()
-        self._released, self._acknowledged = asyncio.Event(), asyncio.Event()
+        self._released, self._acknowledged, self._live = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        if mode == "live":
+            self._live.set()
         self._restore()
         venue.now_us = provider.now_us = self.market_us
 
@@ -60,6 +73,8 @@ class Market:
         """Release batches up to market time `until_us`, each after the acknowledgement of the last; the last
         one asks to be flushed and is acknowledged too. Returns the number of ticks released."""
         async with self._turn:
+            if self.mode == "live":
+                raise Conflict("This market runs by itself; only a replay in lockstep is advanced.")
             if until_us < self.market_us:
                 raise BadInput(
                     f"Market time is already {iso(self.market_us)}.", field="until", remedy="Give a later time."
@@ -88,9 +103,33 @@ class Market:
 
     # live
 
+    async def go_live(self, seed: int) -> None:
+        """End the replay and let the price model go on from the last prices, from now on at wall time; repeating
+        it changes nothing. Conflict when wall time lies behind market time, or when a replay runs by itself."""
+        async with self._turn:
+            if self._feed.ends_at is None:
+                return
+            if self.mode == "live":
+                raise Conflict(
+                    "This market replays a recording at its own speed and cannot change over.",
+                    remedy="Start the sandbox without a speed: a replay in lockstep can go live.",
+                )
+            now_us = time.time_ns() // 1000
+            if now_us < self.market_us:
+                raise Conflict(
+                    f"Market time is {iso(self.market_us)}, but it is only {iso(now_us)} now: time cannot go back.",
+                    remedy="Replay an earlier date, or go live once that time has come.",
+                )
+            bids = {symbol: bid for symbol, (bid, _) in self.venue.quotes.items()}
+            self._feed = PriceModel(seed, list(self.venue.specs), now_us, bids)
+            self.mode, self.went_live = "live", True
+            self._leap(now_us)
+            self._live.set()
+
     async def run_live(self, speed: float | None) -> None:
-        """Release what is due every quarter second, for ever: at wall time, or `speed` times as fast as it was
-        recorded. After a stop the model does not make up what it missed."""
+        """Once the market is live, release what is due every quarter second, for ever: at wall time, or `speed`
+        times as fast as it was recorded. After a stop the model does not make up what it missed."""
+        await self._live.wait()
         self.running = True
         began, begin_us, flushed = time.monotonic(), self.market_us, 0.0
         while not self.closing:
@@ -98,7 +137,7 @@ class Market:
             due = time.time_ns() // 1000 if speed is None else begin_us + int((now - began) * speed * SECOND)
             if speed is None and due - self.market_us > _MISSED_US:
                 self._feed.skip_to(due)
-                self._release(due)
+                self._leap(due)
             while self.market_us < due and not self.closing:
                 end = self._slice_end(due)
                 flush = end == due and now - flushed >= _LIVE_FLUSH
@@ -113,7 +152,7 @@ class Market:
         """One batch: what the API and the traders did at the last clock mark, then the ticks up to `end_us`.
         True when market time has reached `flush_at`, which the clock mark then asks to flush."""
         start_us = self.market_us
-        self.desk.act(start_us)
+        self.desk.act(start_us, self._feed.ends_at)
         events = self._sequence.take()
         quotes = self._feed.take(end_us, MAX_TICKS)
         for quote in quotes:
@@ -122,18 +161,27 @@ class Market:
             if self.venue.pending:
                 events += self._sequence.take()
         clock = quotes[-1].at_us if len(quotes) == MAX_TICKS else end_us
-        self.market_us = self.venue.now_us = clock
         self.ticks += len(quotes)
         self._tape_changed = self._tape.record(quotes, self.venue.quotes, start_us, clock)
+        done = clock == flush_at and len(quotes) < MAX_TICKS
+        self._close_batch(events, clock, flush=done)
+        return done
+
+    def _leap(self, to_us: int) -> None:
+        """One batch that only carries market time on: nobody trades at prices of a time that was left out."""
+        self._close_batch(self._sequence.take(), to_us, flush=True)
+
+    def _close_batch(self, events: list[str], clock: int, *, flush: bool) -> None:
+        self.market_us = self.venue.now_us = clock
         self.provider.advance(clock)
         if clock // MINUTE != self._minute:
             self._minute = clock // MINUTE
             events += self._account_states()
-        done = clock == flush_at and len(quotes) < MAX_TICKS
-        flush = "true" if done else "false"
-        events.append(f'{{"kind":"clock","seq":{self._sequence.next()},"at":"{self._stamp(clock)}","flush":{flush}}}')
+        events.append(
+            f'{{"kind":"clock","seq":{self._sequence.next()},"at":"{self._stamp(clock)}",'
+            f'"flush":{"true" if flush else "false"}}}'
+        )
         self._publish(f'{{"number":{self.number + 1},"events":[{",".join(events)}]}}')
-        return done
 
     def _tick_text(self, quote: Quote) -> str:
         at, symbol, bid, ask = quote
@@ -261,6 +309,7 @@ class Market:
         quotes = {s: [str(bid), str(ask), self.venue.quoted_at[s]] for s, (bid, ask) in self.venue.quotes.items()}
         return {
             "market_us": self.market_us,
+            "went_live": self.went_live,
             "number": self.number,
             "acked": self.acked,
             "keep_after": self.keep_after,
@@ -278,7 +327,7 @@ class Market:
         state = self.journal.get("state", "market")
         if state is None:
             return
-        for name in ("market_us", "number", "acked", "keep_after", "ticks"):
+        for name in ("market_us", "went_live", "number", "acked", "keep_after", "ticks"):
             setattr(self, name, state[name])
         self._dropped, self._minute = state["dropped"], state["minute"]
         self._feed.restore(state["feed"])

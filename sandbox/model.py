@@ -1,6 +1,6 @@
 """A seeded price model for when nothing is recorded: it never ends and is resumed from a few numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -19,13 +19,18 @@ class PriceModel:
     """A geometric walk per symbol, in whole points, about two ticks a second and now and then a minute's storm.
 
     Every second draws from its own generator (seed, symbol, second), so the walk goes on exactly from the
-    prices at the start of a second and the number of its quotes already taken.
+    prices at the start of a second and the number of its quotes already taken. `bids` are prices to begin with
+    instead of the usual ones.
     """
 
-    def __init__(self, seed: int, symbols: Sequence[str], start_us: int) -> None:
+    def __init__(
+        self, seed: int, symbols: Sequence[str], start_us: int, bids: Mapping[str, Decimal] | None = None
+    ) -> None:
         self._seed, self._symbols = seed, tuple(symbols)
         self._second = start_us // SECOND
         self._points = {symbol: INSTRUMENTS[symbol].model_price for symbol in self._symbols}
+        for symbol, bid in (bids or {}).items():
+            self._points[symbol] = round(bid.scaleb(INSTRUMENTS[symbol].spec.digits))
         self._taken = 0
         self._generate()
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -43,20 +43,26 @@ _OPEN_PATHS: Final = ("/pay/", "/health")
 
 def create_app(config: SandboxConfig) -> FastAPI:
     """The sandbox on `config`. Price files are checked here, whole: PriceFileInvalid says what is wrong before
-    anything runs. A journal in the data folder is taken up where it was left."""
+    anything runs. A journal in the data folder is taken up where it was left; when it says that the market went
+    live, the recording is no longer needed."""
     specs = specs_of(config.symbols)
-    feed, start_us = _feed(config)
     journal = Journal(config.data_dir)
-    _same_market(journal, config)
+    try:
+        went_live = bool((journal.get("state", "market") or {}).get("went_live"))
+        feed, start_us = _model(config) if went_live or config.market_dir is None else _recording(config)
+        _same_market(journal, config)
+    except PropOSError:
+        journal.close()
+        raise
+    mode: Literal["lockstep", "live"] = "lockstep" if config.lockstep and not went_live else "live"
     venue, tape, provider = Venue(specs), Tape(config.symbols), Provider(config.base_url)
-    market = Market(feed, journal, venue, tape, Desk(venue, tape, feed), provider, start_us)
+    market = Market(feed, journal, venue, tape, Desk(venue, tape), provider, start_us, mode)
     sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(sender.run())]
-        if not config.lockstep:
-            tasks.append(asyncio.create_task(market.run_live(config.speed)))
+        speed = None if market.went_live else config.speed
+        tasks = [asyncio.create_task(sender.run()), asyncio.create_task(market.run_live(speed))]
         for task in tasks:
             task.add_done_callback(_stop_if_failed)
         yield
@@ -68,7 +74,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
 
     app = FastAPI(title="PropOS sandbox", lifespan=lifespan, openapi_url=None)
     app.state.market = market
-    app.include_router(venue_router(market, config.lockstep))
+    app.include_router(venue_router(market, config.seed))
     app.include_router(provider_router(market))
     app.add_exception_handler(PropOSError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -115,11 +121,15 @@ def _stop_if_failed(task: asyncio.Task[None]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _feed(config: SandboxConfig) -> tuple[Feed, int]:
+def _model(config: SandboxConfig) -> tuple[Feed, int]:
+    """The source of quotes, and the market time at which a new sandbox begins: now."""
+    start_us = time.time_ns() // 1000
+    return PriceModel(config.seed, config.symbols, start_us), start_us
+
+
+def _recording(config: SandboxConfig) -> tuple[Feed, int]:
     """The source of quotes, and the market time at which a new sandbox begins."""
-    if config.market_dir is None:
-        start_us = time.time_ns() // 1000
-        return PriceModel(config.seed, config.symbols, start_us), start_us
+    assert config.market_dir is not None
     dates = [config.date] if config.date else recorded_dates(config.market_dir, config.symbols)
     recording = Recording.load(config.market_dir, config.symbols, dates)
     start = config.start or _midnight(dates[0])
@@ -142,7 +152,6 @@ def _same_market(journal: Journal, config: SandboxConfig) -> None:
     value = value[:-1] + f',"recorded":{"true" if config.market_dir else "false"}}}'
     known = journal.texts("state", "identity")
     if known and known != [value]:
-        journal.close()
         raise BadInput(
             f"The folder {config.data_dir} holds a sandbox with other settings ({known[0]}).",
             field="data_dir",

@@ -36,11 +36,11 @@ def _instrument(
 INSTRUMENTS: Final = {
     i.spec.symbol: i
     for i in (
-        _instrument("EURUSD", "100000", "USD", 5, 500, 108_500, 8, 14),
-        _instrument("GBPUSD", "100000", "USD", 5, 500, 127_000, 12, 16),
-        _instrument("USDJPY", "100000", "JPY", 3, 500, 155_000, 10, 16),
-        _instrument("XAUUSD", "100", "USD", 3, 500, 2_650_000, 250, 26),
-        _instrument("NAS100", "1", "USD", 2, 0, 2_010_000, 120, 30),
+        _instrument("EURUSD", "100000", "USD", 5, 500, 108_500, 8, 8),
+        _instrument("GBPUSD", "100000", "USD", 5, 500, 127_000, 12, 9),
+        _instrument("USDJPY", "100000", "JPY", 3, 500, 155_000, 10, 10),
+        _instrument("XAUUSD", "100", "USD", 3, 500, 2_650_000, 250, 12),
+        _instrument("NAS100", "1", "USD", 2, 0, 2_010_000, 120, 14),
     )
 }
 

@@ -1,7 +1,8 @@
 """Write a made-up day in the format of recorded quotes, for machines that have no recording.
 
-A day has hours that are quiet and hours that are not, a burst of news at 12:30 UTC with a lasting move behind it,
-and ends at 21:00 UTC. It is made for rehearsing a firm, not for studying markets.
+A day has hours that are quiet and hours that are not, bursts of ticks as for US data with a lasting move behind
+the first, and ends at 21:00 UTC. It is made for rehearsing a firm, not for studying markets: prices move by as much
+money a lot as they did on a lively recorded day.
 """
 
 import zipfile
@@ -16,12 +17,15 @@ from domain.errors import BadInput
 from sandbox.symbols import INSTRUMENTS
 
 _END_MS: Final = 21 * 3600 * 1000
-_NEWS_MS: Final = 45_000_000
-_NEWS_LASTS_MS: Final = 240_000
+_BURSTS: Final = ((45_000_000, 240_000), (50_400_000, 180_000), (54_600_000, 120_000))  # begin and length, ms
+_NEWS_MS: Final = _BURSTS[0][0]
+_TREND_ENDS_MS: Final = 16 * 3_600_000
+_STEP: Final = 2.1e-6  # of the price in a square-root second, for each unit of the instrument's volatility
+_TREND: Final = 3.0e-8  # of the price in a second, for each unit of the instrument's volatility
 
 
 def _activity(ms: int) -> float:
-    """How much prices move at this time of day, 1 at its busiest outside news."""
+    """How much prices move at this time of day, 1 at its busiest outside bursts."""
     hour = ms // 3_600_000
     return 1.0 if 12 <= hour < 17 else 0.7 if 7 <= hour < 20 else 0.3
 
@@ -32,19 +36,17 @@ def _lines(symbol: str, seed: int, end_ms: int) -> list[str]:
     digits, spread = instrument.spec.digits, instrument.model_spread
     price, ms = float(instrument.model_price), 0
     lines: list[str] = []
-    # the share of the price it moves in a square-root second: about 1.2 % over a whole day
-    step = 0.000055
-    drift = rng.choice((-1, 1)) * 0.000018
+    step, drift = instrument.volatility * _STEP, rng.choice((-1, 1)) * instrument.volatility * _TREND
     while True:
-        news = _NEWS_MS <= ms < _NEWS_MS + _NEWS_LASTS_MS
-        wait = rng.randint(40, 160) if news else rng.randint(600, 3400)
+        bursting = any(begin <= ms < begin + length for begin, length in _BURSTS)
+        wait = rng.randint(20, 80) if bursting else rng.randint(600, 3400)
         ms += wait
         if ms >= end_ms:
             return lines
-        size = step * (6.0 if news else _activity(ms))
-        trend = drift * (3.0 if news else 0.02 if ms > _NEWS_MS else 0.0)
+        size = step * (4.0 if bursting else _activity(ms))
+        trend = drift * (8.0 if bursting else 1.0) if _NEWS_MS <= ms < _TREND_ENDS_MS else 0.0
         price *= 1 + rng.gauss(0, 1) * size * sqrt(wait / 1000) + trend * wait / 1000
-        width = spread * (rng.randint(2, 5) if news else 1)
+        width = spread * (rng.randint(2, 5) if bursting else 1)
         bid = round(price)
         lines.append(f"{ms},{_written(bid, digits)},{_written(bid + width, digits)}")
 

@@ -19,7 +19,7 @@ from sandbox.venue import Venue
 
 _MASK: Final = (1 << 64) - 1
 _STANDARD_SIZE_MINOR: Final = 10_000_000  # lots below are meant for an account of 100,000.00
-_NAMES_OF_GOLD: Final = "XAUUSD"
+_GOLD: Final = "XAUUSD"
 
 
 def _mix(value: int) -> int:
@@ -71,9 +71,9 @@ class Turn:
     def symbol(self, gold_share: float) -> str:
         """Gold with this probability (where it is quoted), else another quoted symbol."""
         quoted = sorted(self.venue.quotes)
-        others = [symbol for symbol in quoted if symbol != _NAMES_OF_GOLD]
-        if not others or (_NAMES_OF_GOLD in quoted and self.draw("symbol") < gold_share):
-            return quoted[-1] if _NAMES_OF_GOLD not in quoted else _NAMES_OF_GOLD
+        others = [symbol for symbol in quoted if symbol != _GOLD]
+        if not others or (_GOLD in quoted and self.draw("symbol") < gold_share):
+            return quoted[-1] if _GOLD not in quoted else _GOLD
         return others[int(self.draw("other") * len(others))]
 
     def side(self) -> Side:
@@ -95,7 +95,7 @@ class Turn:
         anything else, whose lot moves about a fifth of the money in a day."""
         hundredths = low + int((high - low) * self.draw(what))
         scaled = hundredths * self.account.deposited_minor // _STANDARD_SIZE_MINOR
-        return Decimal(max(scaled, 1) * (1 if symbol == _NAMES_OF_GOLD else 5)).scaleb(-2)
+        return Decimal(max(scaled, 1) * (1 if symbol == _GOLD else 5)).scaleb(-2)
 
     # trading
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from domain.errors import BadInput, Conflict
 from sandbox.books import Account
-from sandbox.feed import Feed
 from sandbox.instants import MINUTE, SECOND
 from sandbox.journal import Row
 from sandbox.tape import Tape
@@ -60,8 +59,8 @@ class Trader:
 
 
 class Desk:
-    def __init__(self, venue: Venue, tape: Tape, feed: Feed) -> None:
-        self._venue, self._tape, self._feed = venue, tape, feed
+    def __init__(self, venue: Venue, tape: Tape) -> None:
+        self._venue, self._tape = venue, tape
         self._bindings: dict[str, Binding] = {}
         self._traders: dict[int, Trader] = {}
         self._by_reference: dict[str, list[Trader]] = {}
@@ -97,14 +96,14 @@ class Desk:
         self._by_reference.setdefault(reference, []).append(trader)
         heapq.heappush(self._wakes, (trader.wakes_after(self.acted_us), account.login))
 
-    def act(self, now_us: int) -> None:
-        """Let every trader whose moment has come since the last call look at the market and trade."""
+    def act(self, now_us: int, ends_at: int | None) -> None:
+        """Let every trader whose moment has come since the last call look at the market and trade. `ends_at` is
+        the end of the recording that is replayed, None when prices never end."""
         self.acted_us, due = now_us, list[Trader]()
         while self._wakes and self._wakes[0][0] <= now_us:
             due.append(self._traders[heapq.heappop(self._wakes)[1]])
         for trader in due:
             heapq.heappush(self._wakes, (trader.wakes_after(now_us), trader.account.login))
-        ends_at = self._feed.ends_at
         if ends_at is not None and now_us >= ends_at:
             return  # after the recording prices stand still: whoever holds a position keeps it
         closing = ends_at is not None and now_us >= ends_at - _FLAT_BEFORE_END_US

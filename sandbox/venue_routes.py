@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.errors import Conflict
 from domain.money import Currency, ExactDecimal
 from ports.platform import BalanceKind, Side, SymbolSpec
 from sandbox.instants import to_us
@@ -81,12 +80,14 @@ class HostedTrader(_Body):
     leader: str | None = None
 
 
-def venue_router(market: Market, lockstep: bool) -> APIRouter:
-    """All routes of one market. An effect is in the journal before it is answered."""
+def venue_router(market: Market, seed: int) -> APIRouter:
+    """All routes of one market; `seed` is that of the model it can go live on. An effect is in the journal before
+    it is answered."""
     router = APIRouter()
     _add_accounts(router, market)
     _add_stream(router, market)
-    _add_control(router, market, lockstep)
+    _add_control(router, market, seed)
+    _add_traders(router, market)
     return router
 
 
@@ -154,7 +155,7 @@ def _add_stream(router: APIRouter, market: Market) -> None:
         market.acknowledge(body.number, body.keep_after)
 
 
-def _add_control(router: APIRouter, market: Market, lockstep: bool) -> None:
+def _add_control(router: APIRouter, market: Market, seed: int) -> None:
     @router.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -163,7 +164,7 @@ def _add_control(router: APIRouter, market: Market, lockstep: bool) -> None:
     async def state() -> dict[str, Any]:
         return {
             "market_time": market.market_time,
-            "mode": "lockstep" if lockstep else "live",
+            "mode": market.mode,
             "running": market.running,
             "batch": market.number,
             "acked": market.acked,
@@ -175,11 +176,16 @@ def _add_control(router: APIRouter, market: Market, lockstep: bool) -> None:
 
     @router.post("/market/advance")
     async def advance(body: Advance) -> dict[str, Any]:
-        if not lockstep:
-            raise Conflict("This market runs by itself; only a replay in lockstep is advanced.")
         ticks = await market.advance(to_us(body.until))
         return {"market_time": market.market_time, "batch": market.number, "ticks": ticks}
 
+    @router.post("/market/live")
+    async def go_live() -> dict[str, Any]:
+        await market.go_live(seed)
+        return {"market_time": market.market_time, "mode": market.mode, "batch": market.number}
+
+
+def _add_traders(router: APIRouter, market: Market) -> None:
     @router.post("/traders", status_code=204)
     async def bind(body: HostedTrader) -> None:
         market.desk.bind(body.reference, body.temper, body.seed, body.leader)

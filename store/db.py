@@ -16,7 +16,7 @@ def sqlalchemy_url(database_url: str) -> str:
 
 
 def sync_engine(database_url: str) -> Engine:
-    return create_engine(sqlalchemy_url(database_url), pool_size=1)
+    return create_engine(sqlalchemy_url(database_url), pool_size=1, hide_parameters=True)
 
 
 class Database:
@@ -25,7 +25,7 @@ class Database:
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         self.url = database_url
         self.engine: AsyncEngine = create_async_engine(
-            sqlalchemy_url(database_url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True
+            sqlalchemy_url(database_url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 

@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
 from domain.disputes import DISPUTE
-from domain.errors import BadInput, Conflict, NotFound
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.ids import new_id
 from domain.lifecycle import CHALLENGE
-from store import audit, challenges, outbox, payouts, people, transitions
+from store import audit, challenges, decisions, outbox, payouts, people, transitions
 from store.clock import market_now
-from store.models import Account, Breach, Challenge, DealRow, Decision, Dispute, EquityBar, Proof
+from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
 
 _DEALS_BEFORE: Final = timedelta(hours=24)
 _EQUITY_AROUND: Final = timedelta(minutes=30)
@@ -148,53 +148,51 @@ async def decide(
 
     `actor` is as the record has them now. Raises NotAllowed, SelfApproval, AlreadyDecided, BadInput, IllegalTransition.
     """
-    if await transitions.applied(session, "dispute", dispute.id, key):
+    made = await decisions.of(session, "dispute", dispute.id)
+    if decisions.repeated(made, key) is not None:
         return
     if not reason.strip():
         raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    decided_by = await session.scalars(
-        select(Decision.person_id).where(Decision.subject_kind == "dispute", Decision.subject_id == dispute.id)
-    )
     check_may_decide(
         "dispute",
         actor,
         requester_person=await people.person_of(session, dispute.trader_id),
-        decided_by=decided_by,
+        decided_by=[one.person_id for one in made],
         subject_id=dispute.id,
     )
+    if made:
+        raise AlreadyDecided(f"dispute {dispute.id}", made[-1].decision, made[-1].user_id)
     DISPUTE.next(dispute.state, _WORDS[decision])  # refuse before anything is written
-    session.add(
-        Decision(
-            subject_kind="dispute",
-            subject_id=dispute.id,
-            decision=decision,
-            user_id=actor.user_id,
-            person_id=actor.person_id,
-            role=actor.role,
-            reason=reason,
-            subject_digest=digest(dispute),
-            evidence={"breach_id": dispute.breach_id, **_proof_of(dispute)},
-            occurred_at=await market_now(session),
-        )
+    await decisions.record(
+        session,
+        "dispute",
+        dispute.id,
+        decision=decision,
+        actor=actor,
+        reason=reason,
+        key=key,
+        digest=digest(dispute),
+        occurred_at=await market_now(session),
+        evidence={"breach_id": dispute.breach_id, **_proof_of(dispute)},
     )
     await _tell(session, dispute, decision)
-    await move(session, dispute, _WORDS[decision], key=key, actor=actor, reason=reason)
+    await move(session, dispute, _WORDS[decision], key=f"decision/{key}", actor=actor, reason=reason)
 
 
 async def _tell(session: AsyncSession, dispute: Dispute, decision: str) -> None:
-    """The challenge acts on it: it reinstates, or looks whether its breach is now final."""
+    """The challenge acts on it: it reinstates, or looks whether its breach is now final. One that ended otherwise in
+    the meantime listens no more, so the dispute goes on by itself."""
     key = f"dispute/{dispute.id}/{decision}"
-    if decision == "reinstate":
-        name, payload = "breach_overturned", {"dispute_id": dispute.id, "breach_id": dispute.breach_id}
+    target, payload = challenges.workflow(dispute.challenge_id), {"key": key}
+    over = (await challenges.lock(session, dispute.challenge_id)).state in CHALLENGE.terminal
+    if decision == "uphold":
+        name = "market_time_reached"
+    elif over:
+        name, target = "account_reinstated", workflow(dispute.id)
     else:
-        name, payload = "market_time_reached", {}
-    await outbox.signal_workflow(
-        session,
-        key=key,
-        workflow_id=challenges.workflow(dispute.challenge_id),
-        name=name,
-        payload={"key": key, **payload},
-    )
+        name, payload = "breach_overturned", {**payload, "dispute_id": dispute.id, "breach_id": dispute.breach_id}
+    if decision == "reinstate" or not over:
+        await outbox.signal_workflow(session, key=key, workflow_id=target, name=name, payload=payload)
     await payouts.risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
 
 

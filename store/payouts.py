@@ -278,12 +278,14 @@ async def advance(
     trigger: str,
     *,
     reason: str = "",
+    told: str = "",
     actor: str = "system",
     role: str = "system",
     detail: dict[str, object] | None = None,
 ) -> None:
     """One step of the locked row's machine; raises IllegalTransition. A payout can be held and freed many times, so
-    the step's key counts: the row lock and the state it starts from make repeating a step harmless."""
+    the step's key counts: the row lock and the state it starts from make repeating a step harmless. `told` is what
+    the trader reads, where that is not the reason."""
     now = await market_now(session)
     taken = await session.scalar(
         select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
@@ -303,7 +305,7 @@ async def advance(
         reason=reason,
     )
     if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
-        payout.reason = reason
+        payout.reason = told or reason
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
 

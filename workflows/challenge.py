@@ -143,11 +143,11 @@ class Challenge:
 
     @workflow.signal
     def breach_overturned(self, fact: BreachOverturned) -> None:
-        self._heard(steps.reinstate, fact.key, fact.dispute_id)
+        self._heard(steps.reinstate_account, fact.key, fact.dispute_id)
 
     @workflow.signal
     def closed_by_firm(self, fact: ClosedByFirm) -> None:
-        self._heard(steps.close, fact.key, fact.case_id)
+        self._heard(steps.close_account, fact.key, fact.case_id)
 
     @workflow.signal
     def market_time_reached(self, _fact: MarketTimeReached) -> None:

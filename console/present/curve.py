@@ -59,7 +59,7 @@ def columns(
     deals: Sequence[DealView],
     broken: Sequence[BreachView],
 ) -> dict[str, Any]:
-    scale = 10 ** exponent(account.currency)
+    scale: int = 10 ** exponent(account.currency)
     times = [bar.minute for bar in steps]
     first, last = (times[0], times[-1]) if times else (account.market_time, account.market_time)
 

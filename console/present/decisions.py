@@ -40,7 +40,8 @@ def _decided(rows: tuple[Decided, ...]) -> list[DecisionRow]:
 
 def _steps(rows: tuple[TransitionView, ...]) -> list[Entry]:
     return [
-        Entry(at=row.occurred_at, kind=words(row.to_state), text=words(row.trigger).capitalize()) for row in reversed(rows)
+        Entry(at=row.occurred_at, kind=words(row.to_state), text=words(row.trigger).capitalize())
+        for row in reversed(rows)
     ]
 
 
@@ -209,7 +210,9 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
 def _dispute_facts(evidence: dict[str, Any], money: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if deals := evidence.get("deals_24h"):
-        found.append(("Deals in 24 h before", f"{deals['count']}, together {plain_money(money(deals['profit_minor']))}"))
+        found.append(
+            ("Deals in 24 h before", f"{deals['count']}, together {plain_money(money(deals['profit_minor']))}")
+        )
     around = evidence.get("equity_around") or {}
     if around.get("low_minor") is not None:
         low, high = money(around["low_minor"]), money(around["high_minor"])
@@ -225,6 +228,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     """Raises NotFound."""
     row = await cases.one(session, case_id)
     numbers = ", ".join(named.number for named in row.accounts)
+    copier = next((named.number for named in row.accounts if named.account_id == row.evidence.get("follower")), None)
     held = [named for named in row.accounts if named.held_payout_id]
     refusal = may(actor, "cases.decide")
     is_open = row.state == "open"
@@ -236,7 +240,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
         state=row.state,
         effect=f"{row.sentence} "
         + (
-            f"Clearing {frees}. Confirming closes the challenges of {numbers} and rejects their payouts."
+            f"Clearing {frees}. Confirming closes the challenge of {copier or numbers} and rejects its payouts."
             if is_open
             else f"This case is {row.state}."
         ),
@@ -254,7 +258,10 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
             for named in row.accounts
         ],
         evidence=[
-            *(Link(f"Account {named.number}", f"/accounts/{named.number}", "", named.trader_name) for named in row.accounts),
+            *(
+                Link(f"Account {named.number}", f"/accounts/{named.number}", "", named.trader_name)
+                for named in row.accounts
+            ),
             *(Link("Held payout", href("payout", str(named.held_payout_id)), "", named.number) for named in held),
         ],
         decisions=_decided(row.decisions),

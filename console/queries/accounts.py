@@ -148,7 +148,9 @@ def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[R
         floor = (live.floors if live else {}).get(rule.id)
         if floor is None:
             continue
-        whole = rule.allowance.minor(initial=account.initial_minor, basis=account.initial_minor, currency=account.currency)
+        whole = rule.allowance.minor(
+            initial=account.initial_minor, basis=account.initial_minor, currency=account.currency
+        )
         found.append(
             Room(
                 rule_id=rule.id,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from console.views import Entry
 from domain.money import Money
@@ -47,8 +48,8 @@ async def today(session: AsyncSession, now: datetime) -> Today:
     )
 
 
-async def _since(session: AsyncSession, column: object, since: datetime) -> int:
-    return await session.scalar(select(func.count()).where(column >= since)) or 0  # type: ignore[operator]
+async def _since(session: AsyncSession, column: InstrumentedAttribute[datetime], since: datetime) -> int:
+    return await session.scalar(select(func.count()).where(column >= since)) or 0
 
 
 async def recent(session: AsyncSession, limit: int = 8) -> list[Entry]:

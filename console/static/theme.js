@@ -1,6 +1,6 @@
 /** The form works alone; with script the page does not reload. */
 export function watchTheme() {
-  const form = document.querySelector("form.theme");
+  const form = document.querySelector("[data-theme-form]");
   if (!form) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

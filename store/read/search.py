@@ -10,8 +10,8 @@ from store import crypto
 from store.models import Account, Breach, Case, Challenge, Dispute, Payout, Proof, Review, Ticket, Trader
 from store.read.pages import Scope, View, shown
 
-_ID: Final = re.compile(r"^([a-z]{3})_[0-9a-z]{26}$")
-_NUMBER: Final = re.compile(r"^(?:a-)?(\d{5,12})$", re.IGNORECASE)
+_ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
+_NUMBER: Final = re.compile(r"(?:a-)?([0-9]{5,12})", re.IGNORECASE)
 
 
 class Hit(View):
@@ -25,9 +25,9 @@ class Hit(View):
 async def search(session: AsyncSession, scope: Scope, text: str) -> tuple[Hit, ...]:
     """Exact matches within `scope`; other people's things are simply not found."""
     wanted = text.strip()
-    if match := _ID.match(wanted.lower()):
+    if match := _ID.fullmatch(wanted.lower()):
         return await _by_id(session, scope, match.group(1), wanted.lower())
-    if match := _NUMBER.match(wanted):
+    if match := _NUMBER.fullmatch(wanted):
         found = await session.execute(
             select(Account.id, Account.number).where(
                 Account.number == int(match.group(1)), scope.own(Account.trader_id)

@@ -138,6 +138,20 @@ def test_stop_on_a_folder_where_nothing_runs_says_so(data_dir: Path) -> None:
     assert "nothing runs on" in answer.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands PostgreSQL to another user")
+def test_root_does_not_open_a_private_folder_unless_told_to(data_dir: Path) -> None:
+    private = data_dir / "private"
+    private.mkdir(parents=True)
+    private.chmod(0o700)
+    with pytest.raises(Unavailable, match="may not pass through") as refused:
+        postgres.prepare(private / "postgres", open_parents=False)
+    assert "PROPOS_OPEN_PARENTS=1" in str(refused.value.remedy)
+    assert private.stat().st_mode & 0o777 == 0o700
+    data_dir.chmod(0o711)
+    assert postgres.prepare(private / "postgres", open_parents=True).user is not None
+    assert private.stat().st_mode & 0o777 == 0o701
+
+
 async def test_postgres_comes_back_after_a_kill_with_what_was_committed(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o711)
     cluster = await asyncio.to_thread(postgres.prepare, data_dir / "postgres", open_parents=OPEN_PARENTS)

@@ -1,0 +1,38 @@
+"""Case activities: what a person decides on a finding."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from temporalio import activity
+
+from activities.deps import Deps
+from activities.refusals import refusals_are_final
+from contracts.cases import CaseDecision, CaseRef, CaseStands
+from contracts.messages import DecisionResult
+from store import cases, people
+
+
+class CaseActivities:
+    def __init__(self, deps: Deps) -> None:
+        self._db = deps.db
+
+    def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
+        return [self.stand, self.record_decision]
+
+    @activity.defn(name="cases.stand")
+    async def stand(self, ref: CaseRef) -> CaseStands:
+        async with self._db.transaction() as session:
+            return CaseStands(state=(await cases.locked(session, ref.case_id)).state)
+
+    @activity.defn(name="cases.record_decision")
+    async def record_decision(self, decision: CaseDecision) -> DecisionResult:
+        request = decision.request
+        with refusals_are_final():
+            async with self._db.transaction() as session:
+                case = await cases.locked(session, decision.case_id)
+                actor = await people.current_actor(session, request.actor.user_id)
+                await cases.decide(
+                    session, case, decision=decision.choice, actor=actor, reason=request.reason, key=request.key
+                )
+                return DecisionResult(
+                    subject_id=case.id, state=case.state, decision=decision.choice, approvals=1, approvals_needed=1
+                )

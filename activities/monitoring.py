@@ -1,0 +1,71 @@
+"""Runs a shard of the live monitor in a thread of its own, and tells Temporal that it lives."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from temporalio import activity
+
+from activities.deps import Deps
+from contracts.messages import ShardStart
+from domain.errors import Unavailable
+from monitor.service import MonitorService
+from store.live import claim_epoch
+
+_HEARTBEAT_SECONDS: Final = 1.0
+_SILENCE_SECONDS: Final = 30.0  # a thread that reads nothing for so long hangs: let another attempt take over
+_LAST_CHECKPOINT_SECONDS: Final = 10.0
+
+
+class _Pulse:
+    """What the judging thread last said, read by the event loop."""
+
+    def __init__(self) -> None:
+        self.batch = 0
+        self._at = time.monotonic()
+
+    def beat(self, batch: int) -> None:
+        self.batch, self._at = batch, time.monotonic()
+
+    @property
+    def silent(self) -> bool:
+        return time.monotonic() - self._at > _SILENCE_SECONDS
+
+
+class MonitorActivities:
+    def __init__(self, deps: Deps) -> None:
+        self._db = deps.db
+        self._platform = deps.platform
+
+    def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
+        return [self.run_shard]
+
+    @activity.defn(name="monitor.run_shard")
+    async def run_shard(self, start: ShardStart) -> None:
+        """Never ends by itself: raises when the shard must be taken up anew, here or elsewhere."""
+        epoch = await asyncio.to_thread(claim_epoch, self._db.url, start.shard)
+        stop, pulse = threading.Event(), _Pulse()
+        service = MonitorService(
+            self._db.url,
+            self._platform.open_stream,
+            start.shard,
+            epoch,
+            stop,
+            pulse.beat,
+            feed=self._platform.name,
+        )
+        judging = asyncio.ensure_future(asyncio.to_thread(service.run))
+        leaving = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+        try:
+            while not judging.done() and not leaving.done() and not pulse.silent:
+                activity.heartbeat(pulse.batch)
+                await asyncio.wait((judging, leaving), timeout=_HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.set()
+            leaving.cancel()
+            await asyncio.wait((judging,), timeout=_LAST_CHECKPOINT_SECONDS)
+        if judging.done():
+            judging.result()
+        raise Unavailable(f"Shard {start.shard} is given up after batch {pulse.batch}; another attempt goes on.")

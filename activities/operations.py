@@ -1,0 +1,77 @@
+"""Housekeeping activities: is every day complete, does every cent reconcile."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.deps import Deps
+from contracts.ids import RECONCILIATION_WORKFLOW, daily_close_workflow
+from contracts.messages import DailyCloseStart, ReconciliationStart
+from contracts.operations import DailyCloseReport, ReconciliationReport
+from domain.clocks import Clock
+from store import operations, outbox
+from store.clock import market_now, watermark
+
+_GRACE: Final = timedelta(minutes=1)  # the monitor stores its snapshots of a reset in this time
+_DAYS_AT_ONCE: Final = 14
+
+
+class OperationsActivities:
+    def __init__(self, deps: Deps) -> None:
+        self._db, self._payments = deps.db, deps.payments
+
+    def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
+        return [self.check_daily_close, self.reconcile]
+
+    @activity.defn(name="operations.check_daily_close")
+    async def check_daily_close(self, start: DailyCloseStart) -> DailyCloseReport:
+        clock, closed, missing = Clock(zone=start.zone, reset=start.reset), 0, 0
+        async with self._db.transaction() as session:
+            now, feed_running = await market_now(session), await watermark(session) is not None
+            after = await _checked_until(session, clock, start.after) or now
+            while (due := clock.next_reset(after)) + _GRACE <= now and closed < _DAYS_AT_ONCE:
+                day = clock.trading_day(after)
+                missing += await operations.close_day(
+                    session, clock.group, day, starts_at=clock.day_start(day), ends_at=due, now=now
+                )
+                after, closed = due, closed + 1
+            await outbox.wake_at(session, workflow_id=daily_close_workflow(clock.group), due_at=due + _GRACE)
+        return DailyCloseReport(
+            after=after if feed_running else None,
+            closed=closed,
+            missing=missing,
+            caught_up=due + _GRACE > now,
+            feed_running=feed_running,
+        )
+
+    @activity.defn(name="operations.reconcile")
+    async def reconcile(self, start: ReconciliationStart) -> ReconciliationReport:
+        async with self._db.transaction() as session:
+            last = await operations.last_entry(session, self._payments.name)
+        entries = await self._payments.entries(last)
+        async with self._db.transaction() as session:
+            now = await market_now(session)
+            rows = [entry.model_dump() for entry in entries]
+            new = await operations.store_entries(session, self._payments.name, rows)
+            tied = await operations.tie_entries(session, self._payments.name)
+            await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(now))
+            open_ends = await operations.unreconciled(session)
+        return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
+
+
+async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime | None) -> datetime | None:
+    """The last reset whose day is checked, or when the group's first account began; None before there was one."""
+    day = await operations.last_close(session, clock.group)
+    if day is not None:
+        ended = clock.day_end(day)
+        return max(ended, carried) if carried else ended
+    first = await operations.first_activity(session, clock.group)
+    return first or carried
+
+
+def _next_midnight(now: datetime) -> datetime:
+    day = now.astimezone(UTC).date() + timedelta(days=1)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

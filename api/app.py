@@ -1,0 +1,14 @@
+"""The web application: the JSON API and the console on one address."""
+
+from fastapi import FastAPI
+
+import console
+from api.deps import ApiDeps
+from api.json_api import create_json_api
+
+
+def create_app(deps: ApiDeps) -> FastAPI:
+    """Composed by the command line; serve it on one process."""
+    app = create_json_api(deps, console.error_page(deps))
+    app.include_router(console.router(deps))
+    return app

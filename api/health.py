@@ -1,0 +1,98 @@
+"""Is the process there, can it work, and the numbers for Prometheus."""
+
+import asyncio
+from datetime import timedelta
+from ipaddress import ip_address
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from api.auth import Deps
+from api.decisions import connected
+from api.deps import ApiDeps
+from api.metrics import Metrics
+from domain.errors import NotFound, Unavailable
+from store.read import queue
+from store.read.delivery import Delivery, delivery
+from store.read.pages import View
+
+router = APIRouter(tags=["health"])
+_SECONDS = 3
+_LAG_SECONDS = 60
+
+
+class Health(View):
+    status: str
+
+
+class Readiness(View):
+    """Part -> "ok", or what is wrong with it."""
+
+    ready: bool
+    parts: dict[str, str]
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    return Health(status="ok")
+
+
+@router.get("/readyz")
+async def readyz(deps: Deps, response: Response) -> Readiness:
+    """503 while the database or the workflow engine cannot be reached, or the relay has fallen behind."""
+    database, temporal = await asyncio.gather(_database(deps), _temporal(deps))
+    relay = "unknown"
+    if database == "ok":
+        async with deps.db.transaction() as session:
+            relay = _relay(await delivery(session))
+    parts = {"database": database, "temporal": temporal, "relay": relay}
+    ready = all(state == "ok" for state in parts.values())
+    if not ready:
+        response.status_code = 503
+    return Readiness(ready=ready, parts=parts)
+
+
+async def _database(deps: ApiDeps) -> str:
+    try:
+        async with asyncio.timeout(_SECONDS), deps.db.transaction() as session:
+            await session.execute(text("SELECT 1"))
+    except (SQLAlchemyError, TimeoutError, OSError) as error:
+        return f"cannot be reached ({type(error).__name__})"
+    return "ok"
+
+
+async def _temporal(deps: ApiDeps) -> str:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            client = await connected(deps)
+            serving = await client.service_client.check_health(timeout=timedelta(seconds=_SECONDS))
+    except (Unavailable, RPCError, TimeoutError) as error:
+        return f"cannot be reached ({type(error).__name__})"
+    return "ok" if serving else "does not serve"
+
+
+def _relay(found: Delivery) -> str:
+    if found.lag_seconds > _LAG_SECONDS:
+        return f"{found.lag_seconds:.0f} s behind with {found.inbox_waiting + found.outbox_waiting} messages"
+    return "ok"
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request, deps: Deps) -> Response:
+    """Without sign-in, so for this machine alone."""
+    if request.client is None or not ip_address(request.client.host).is_loopback:
+        raise NotFound
+    numbers: Metrics = request.app.state.metrics
+    async with deps.db.transaction() as session:
+        found = await delivery(session)
+        work = await queue.counts(session)
+    waiting = {
+        ("inbox", False): found.inbox_waiting,
+        ("inbox", True): found.inbox_parked,
+        ("outbox", False): found.outbox_waiting,
+        ("outbox", True): found.outbox_parked,
+    }
+    return Response(numbers.scrape(waiting, work, found.lag_seconds), media_type=CONTENT_TYPE_LATEST)

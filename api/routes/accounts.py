@@ -1,0 +1,100 @@
+"""Accounts with live money, their deals, bars, breaches and history; proof sheets."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime
+
+from api.auth import Caller, Deps, allowed
+from api.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
+from store.read import accounts, breaches, market, timeline
+from store.read.pages import Page, Window
+
+router = APIRouter(prefix="/v1", tags=["accounts"])
+
+Reader = Annotated[Caller, Depends(allowed("accounts.read"))]
+BreachReader = Annotated[Caller, Depends(allowed("breaches.read"))]
+Paged = Annotated[Window, Depends(window)]
+
+
+@router.get("/accounts")
+async def list_accounts(
+    caller: Reader,
+    deps: Deps,
+    page: Paged,
+    status: State | None = None,
+    product: Slug | None = None,
+    trader: TraderId | None = None,
+) -> Page[accounts.AccountRow]:
+    async with deps.db.transaction() as session:
+        return await accounts.page(session, caller.scope, page, status=status, product=product, trader_id=trader)
+
+
+@router.get("/accounts/{account_id}")
+async def get_account(account_id: AccountId, caller: Reader, deps: Deps) -> accounts.AccountView:
+    """Live equity, every floor with the room to it, what is missing to the target, the next reset."""
+    async with deps.db.transaction() as session:
+        return await accounts.one(session, caller.scope, account_id)
+
+
+@router.get("/accounts/{account_id}/deals")
+async def list_deals(account_id: AccountId, caller: Reader, deps: Deps, page: Paged) -> Page[market.DealView]:
+    async with deps.db.transaction() as session:
+        await accounts.exists(session, caller.scope, account_id)
+        return await market.deals(session, account_id, page)
+
+
+@router.get("/accounts/{account_id}/bars")
+async def list_bars(
+    account_id: AccountId,
+    caller: Reader,
+    deps: Deps,
+    page: Paged,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> Page[market.BarView]:
+    """One-minute equity bars, oldest first; `since` inclusive, `until` exclusive."""
+    span: dict[str, datetime | None] = {"since": since, "until": until}
+    async with deps.db.transaction() as session:
+        await accounts.exists(session, caller.scope, account_id)
+        return await market.bars(session, account_id, page, **span)
+
+
+@router.get("/accounts/{account_id}/breaches")
+async def list_account_breaches(
+    account_id: AccountId, caller: Reader, deps: Deps, page: Paged
+) -> Page[breaches.BreachView]:
+    async with deps.db.transaction() as session:
+        await accounts.exists(session, caller.scope, account_id)
+        return await breaches.page(session, caller.scope, page, account_id=account_id)
+
+
+@router.get("/accounts/{account_id}/timeline")
+async def list_timeline(
+    account_id: AccountId, caller: Reader, deps: Deps, page: Paged, kind: timeline.Kind | None = None
+) -> Page[timeline.TimelineEntry]:
+    """Everything that happened on the account, newest first."""
+    async with deps.db.transaction() as session:
+        return await timeline.page(session, caller.scope, account_id, page, kind=kind)
+
+
+@router.get("/breaches")
+async def list_breaches(caller: BreachReader, deps: Deps, page: Paged) -> Page[breaches.BreachView]:
+    async with deps.db.transaction() as session:
+        return await breaches.page(session, caller.scope, page)
+
+
+@router.get("/breaches/{breach_id}")
+async def get_breach(breach_id: BreachId, caller: BreachReader, deps: Deps) -> breaches.BreachView:
+    async with deps.db.transaction() as session:
+        return await breaches.one(session, caller.scope, breach_id)
+
+
+@router.get("/proofs/{proof_id}", response_model=dict[str, Any])
+async def get_proof(proof_id: ProofId, caller: BreachReader, deps: Deps) -> JSONResponse:
+    """The proof sheet as a file that `propos proof check FILE` recomputes without us."""
+    async with deps.db.transaction() as session:
+        body = await breaches.proof(session, caller.scope, proof_id)
+    return JSONResponse(body, headers={"Content-Disposition": f'attachment; filename="{proof_id}.json"'})

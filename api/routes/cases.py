@@ -1,0 +1,86 @@
+"""Surveillance cases and reviews: staff only, so that nobody learns that they are watched."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Deps, allowed
+from api.fields import AccountId, CaseId, Input, Reason, ReviewId, State, window
+from api.once import Keyed, Once
+from contracts.ids import case_workflow
+from contracts.messages import DecisionResult
+from domain.disputes import CASE
+from store import reviews as review_records
+from store.read import cases, reviews
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["surveillance"])
+Paged = Annotated[Window, Depends(window)]
+
+
+class DecisionBody(Input):
+    reason: Reason
+
+
+class ReviewClosed(View):
+    id: str
+    status: str
+
+
+@router.get("/cases", dependencies=[Depends(allowed("cases.read"))])
+async def list_cases(
+    deps: Deps, page: Paged, state: State | None = None, account: AccountId | None = None
+) -> Page[cases.CaseRow]:
+    async with deps.db.transaction() as session:
+        return await cases.page(session, page, state=state, account_id=account)
+
+
+@router.get("/cases/{case_id}", dependencies=[Depends(allowed("cases.read"))])
+async def get_case(case_id: CaseId, deps: Deps) -> cases.CaseView:
+    async with deps.db.transaction() as session:
+        return await cases.one(session, case_id)
+
+
+async def _decide(update: str, case_id: str, body: DecisionBody, once: Once) -> DecisionResult:
+    async def state_of(session: AsyncSession) -> str:
+        return (await cases.one(session, case_id)).state
+
+    return await once.decide(
+        case_workflow(case_id), update, body.reason, body=body, machine=CASE, state_of=state_of, result=DecisionResult
+    )
+
+
+@router.post("/cases/{case_id}/clear", dependencies=[Depends(allowed("cases.decide"))])
+async def clear_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
+    """Nothing to act on: payouts that it held go on."""
+    return await _decide("clear", case_id, body, once)
+
+
+@router.post("/cases/{case_id}/confirm", dependencies=[Depends(allowed("cases.decide"))])
+async def confirm_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
+    """It is abuse: the firm closes the challenges of the accounts named."""
+    return await _decide("confirm", case_id, body, once)
+
+
+@router.get("/reviews", dependencies=[Depends(allowed("reviews.read"))])
+async def list_reviews(deps: Deps, page: Paged, status: State | None = None) -> Page[reviews.ReviewView]:
+    async with deps.db.transaction() as session:
+        return await reviews.page(session, page, status=status)
+
+
+@router.get("/reviews/{review_id}", dependencies=[Depends(allowed("reviews.read"))])
+async def get_review(review_id: ReviewId, deps: Deps) -> reviews.ReviewView:
+    async with deps.db.transaction() as session:
+        return await reviews.one(session, review_id)
+
+
+@router.post("/reviews/{review_id}/close", dependencies=[Depends(allowed("reviews.close"))])
+async def close_review(review_id: ReviewId, body: DecisionBody, once: Keyed) -> ReviewClosed:
+    """A person has looked at it."""
+
+    async def work(session: AsyncSession) -> ReviewClosed:
+        await review_records.close(session, review_id=review_id, actor=once.actor, reason=body.reason)
+        return ReviewClosed(id=review_id, status="closed")
+
+    return await once.write(ReviewClosed, body, work)

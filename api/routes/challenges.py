@@ -1,0 +1,186 @@
+"""The shelf, buying a challenge, and getting the fee back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Deps, SignedInCaller, allowed
+from api.deps import ApiDeps
+from api.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
+from api.once import Keyed, Once
+from contracts.challenges import ChallengeStatus
+from contracts.ids import challenge_workflow
+from contracts.messages import RefundRequest
+from domain.errors import BadInput, NotFound
+from domain.lifecycle import CHALLENGE
+from domain.products import Product
+from store import challenges, products
+from store.models import Challenge
+from store.read import challenges as read
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["challenges"])
+
+
+class ProductView(View):
+    """A version as it is sold, with all of its terms; `content_hash` is what accounts and proof sheets name."""
+
+    product: str
+    version: int
+    name: str
+    content_hash: str
+    terms: Product
+
+
+class ProductList(View):
+    items: tuple[ProductView, ...]
+    next_cursor: None = None
+
+
+class BuyBody(Input):
+    product: Slug
+
+
+class Bought(View):
+    """Pay at `checkout_url`; the challenge starts when the payment has arrived."""
+
+    id: str
+    state: str
+    product: str
+    version: int
+    fee_minor: int
+    currency: str
+    checkout_id: str
+    checkout_url: str
+
+
+class RefundBody(Input):
+    reason: Reason
+
+
+class RefundAnswer(View):
+    id: str
+    state: str
+
+
+class _Ordered(View):
+    """The part of a purchase that is remembered under its key: the checkout follows from it."""
+
+    id: str
+
+
+def _product_view(product: Product) -> ProductView:
+    return ProductView(
+        product=product.product,
+        version=product.version,
+        name=product.name,
+        content_hash=product.content_hash,
+        terms=product,
+    )
+
+
+@router.get("/products", dependencies=[Depends(allowed("products.read"))])
+async def list_products(deps: Deps) -> ProductList:
+    """The newest version of everything the firm sells."""
+    async with deps.db.transaction() as session:
+        return ProductList(items=tuple(_product_view(product) for product in await products.shelf(session)))
+
+
+@router.get("/products/{product}", dependencies=[Depends(allowed("products.read"))])
+async def get_product(product: str, deps: Deps) -> ProductView:
+    async with deps.db.transaction() as session:
+        found = {p.product: p for p in await products.shelf(session)}.get(product)
+    if found is None:
+        raise NotFound
+    return _product_view(found)
+
+
+@router.post("/challenges", status_code=201, dependencies=[Depends(allowed("challenges.buy"))])
+async def buy_challenge(body: BuyBody, once: Keyed, deps: Deps) -> Bought:
+    """Order a challenge: nothing is charged before the buyer pays at the checkout."""
+    ordered = await once.write(_Ordered, body, lambda session: _order(session, deps, once, body.product))
+    await _ensure_checkout(deps, ordered.id)
+    async with deps.db.transaction() as session:
+        row = await session.get_one(Challenge, ordered.id)
+        return Bought(
+            id=row.id,
+            state=CHALLENGE.initial,  # as it was bought: a repetition gets the first answer
+            product=row.product,
+            version=row.version,
+            fee_minor=row.fee_minor,
+            currency=row.currency,
+            checkout_id=row.checkout_id or "",
+            checkout_url=row.checkout_url or "",
+        )
+
+
+async def _order(session: AsyncSession, deps: ApiDeps, once: Once, slug: str) -> _Ordered:
+    """The challenge, its checkout's intent and its workflow's start, in one transaction."""
+    try:
+        product = await products.newest(session, slug)
+    except NotFound as error:
+        raise BadInput(error.message, field="product", remedy="See GET /v1/products.") from error
+    row = await challenges.buy(
+        session,
+        trader_id=once.actor.trader_id or "",
+        product=product,
+        return_url=f"{deps.public_url}/",
+        actor=once.actor,
+    )
+    return _Ordered(id=row.id)
+
+
+async def _ensure_checkout(deps: ApiDeps, challenge_id: str) -> None:
+    """Create the checkout outside of any transaction; the intent's key makes doing it twice harmless."""
+    async with deps.db.transaction() as session:
+        row = await session.get_one(Challenge, challenge_id)
+        if row.checkout_id is not None:
+            return
+        terms = await challenges.checkout_terms(session, challenge_id)
+    checkout = await deps.payments.create_checkout(**terms)
+    async with deps.db.transaction() as session:
+        await challenges.record_checkout(session, challenge_id, checkout_id=checkout.checkout_id, url=checkout.url)
+
+
+@router.get("/challenges")
+async def list_challenges(
+    caller: Annotated[Caller, Depends(allowed("challenges.read"))],
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    state: State | None = None,
+    product: Slug | None = None,
+    trader: TraderId | None = None,
+) -> Page[read.ChallengeRow]:
+    async with deps.db.transaction() as session:
+        return await read.page(session, caller.scope, page, state=state, product=product, trader_id=trader)
+
+
+@router.get("/challenges/{challenge_id}")
+async def get_challenge(
+    challenge_id: ChallengeId, caller: Annotated[Caller, Depends(allowed("challenges.read"))], deps: Deps
+) -> read.ChallengeView:
+    async with deps.db.transaction() as session:
+        return await read.one(session, caller.scope, challenge_id)
+
+
+@router.post("/challenges/{challenge_id}/refund", dependencies=[Depends(allowed("challenges.refund"))])
+async def refund_challenge(
+    challenge_id: ChallengeId, body: RefundBody, once: Keyed, caller: SignedInCaller
+) -> RefundAnswer:
+    """Give the fee back; possible before the first trade."""
+
+    async def state_of(session: AsyncSession) -> str:
+        return (await read.one(session, caller.scope, challenge_id)).state
+
+    status = await once.decide(
+        challenge_workflow(challenge_id),
+        "refund",
+        body.reason,
+        body=body,
+        machine=CHALLENGE,
+        state_of=state_of,
+        message=RefundRequest,
+        result=ChallengeStatus,
+    )
+    return RefundAnswer(id=challenge_id, state=status.state)

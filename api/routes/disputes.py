@@ -1,0 +1,91 @@
+"""Disputes about breaches."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Deps, SignedInCaller, allowed
+from api.fields import AccountId, BreachId, DisputeId, Input, Reason, State, Words, window
+from api.once import Keyed, Once
+from contracts.ids import dispute_workflow
+from contracts.messages import DecisionResult
+from domain.disputes import DISPUTE
+from store import disputes
+from store.read import breaches
+from store.read import disputes as read
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["disputes"])
+Reader = Annotated[Caller, Depends(allowed("disputes.read"))]
+
+
+class DisputeBody(Input):
+    statement: Words
+
+
+class DisputeOpened(View):
+    id: str
+    breach_id: str
+    state: str
+
+
+class DecisionBody(Input):
+    reason: Reason
+
+
+@router.post("/breaches/{breach_id}/disputes", status_code=201, dependencies=[Depends(allowed("disputes.open"))])
+async def open_dispute(breach_id: BreachId, body: DisputeBody, once: Keyed, caller: SignedInCaller) -> DisputeOpened:
+    """Say what is wrong about a breach; a person decides on the evidence."""
+
+    async def work(session: AsyncSession) -> DisputeOpened:
+        await breaches.one(session, caller.scope, breach_id)
+        dispute = await disputes.open_dispute(session, breach_id=breach_id, actor=once.actor, statement=body.statement)
+        return DisputeOpened(id=dispute.id, breach_id=breach_id, state=dispute.state)
+
+    return await once.write(DisputeOpened, body, work)
+
+
+@router.get("/disputes")
+async def list_disputes(
+    caller: Reader,
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    state: State | None = None,
+    account: AccountId | None = None,
+) -> Page[read.DisputeRow]:
+    async with deps.db.transaction() as session:
+        return await read.page(session, caller.scope, page, state=state, account_id=account)
+
+
+@router.get("/disputes/{dispute_id}")
+async def get_dispute(dispute_id: DisputeId, caller: Reader, deps: Deps) -> read.DisputeView:
+    async with deps.db.transaction() as session:
+        return await read.one(session, caller.scope, dispute_id)
+
+
+async def _decide(update: str, dispute_id: str, body: DecisionBody, once: Once, caller: Caller) -> DecisionResult:
+    async def state_of(session: AsyncSession) -> str:
+        return (await read.one(session, caller.scope, dispute_id)).state
+
+    return await once.decide(
+        dispute_workflow(dispute_id),
+        update,
+        body.reason,
+        body=body,
+        machine=DISPUTE,
+        state_of=state_of,
+        result=DecisionResult,
+    )
+
+
+@router.post("/disputes/{dispute_id}/uphold", dependencies=[Depends(allowed("disputes.decide"))])
+async def uphold(dispute_id: DisputeId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+    """The breach stands."""
+    return await _decide("uphold", dispute_id, body, once, caller)
+
+
+@router.post("/disputes/{dispute_id}/reinstate", dependencies=[Depends(allowed("disputes.decide"))])
+async def reinstate(dispute_id: DisputeId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+    """The breach is overturned: floors are restored and the account trades again."""
+    return await _decide("reinstate", dispute_id, body, once, caller)

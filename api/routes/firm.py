@@ -1,0 +1,70 @@
+"""The firm as a whole: queue, summary, exposure, audit trail, search."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+
+from api.auth import Caller, Deps, allowed
+from api.fields import AnyId, window
+from store.read import audit, queue, search, summary
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["firm"])
+Paged = Annotated[Window, Depends(window)]
+QueueKind = Literal["payout", "dispute", "case", "identity", "review", "ticket", "inbox", "outbox"]
+
+
+class ExposureList(View):
+    items: tuple[summary.ExposureRow, ...]
+    next_cursor: None = None
+
+
+class Hits(View):
+    items: tuple[search.Hit, ...]
+    next_cursor: None = None
+
+
+@router.get("/queue", dependencies=[Depends(allowed("queue.read"))])
+async def list_queue(deps: Deps, page: Paged, kind: QueueKind | None = None) -> Page[queue.QueueItem]:
+    """All work that waits for a person, most urgent first."""
+    async with deps.db.transaction() as session:
+        return await queue.page(session, page, kind=kind)
+
+
+@router.get("/summary", dependencies=[Depends(allowed("summary.read"))])
+async def get_summary(deps: Deps) -> summary.SummaryView:
+    async with deps.db.transaction() as session:
+        return await summary.summary(session)
+
+
+@router.get("/exposure", dependencies=[Depends(allowed("exposure.read"))])
+async def get_exposure(deps: Deps) -> ExposureList:
+    """Net position per symbol, from the monitor's own columns."""
+    async with deps.db.transaction() as session:
+        return ExposureList(items=await summary.exposure(session))
+
+
+@router.get("/audit", dependencies=[Depends(allowed("audit.read"))])
+async def list_audit(
+    deps: Deps, page: Paged, subject: AnyId | None = None, actor: AnyId | None = None, action: AnyId | None = None
+) -> Page[audit.AuditRow]:
+    async with deps.db.transaction() as session:
+        return await audit.page(session, page, subject_id=subject, actor=actor, action=action)
+
+
+@router.get("/audit/verify", dependencies=[Depends(allowed("audit.read"))])
+async def verify_audit(deps: Deps) -> audit.AuditCheck:
+    """Recompute the chain of hashes from the first entry."""
+    async with deps.db.transaction() as session:
+        return await audit.check(session)
+
+
+@router.get("/search")
+async def find(
+    q: Annotated[str, Query(min_length=1, max_length=200)],
+    caller: Annotated[Caller, Depends(allowed("search"))],
+    deps: Deps,
+) -> Hits:
+    """By any id, account number (A-10001) or exact e-mail address."""
+    async with deps.db.transaction() as session:
+        return Hits(items=await search.search(session, caller.scope, q))

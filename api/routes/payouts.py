@@ -1,0 +1,118 @@
+"""Payouts: asked for by traders, decided by finance."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Deps, SignedInCaller, allowed
+from api.fields import AccountId, AmountText, Input, PayoutId, Reason, State, TraderId, positive_money, window
+from api.once import Keyed, Once
+from contracts.ids import payout_workflow
+from contracts.messages import DecisionResult
+from domain.payouts import PAYOUT
+from store import payouts
+from store.read import accounts
+from store.read import payouts as read
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["payouts"])
+Reader = Annotated[Caller, Depends(allowed("payouts.read"))]
+
+
+class PayoutBody(Input):
+    """`amount` leaves the account, in its currency: the trader's share and the firm's together."""
+
+    amount: AmountText
+
+
+class PayoutAsked(View):
+    id: str
+    state: str
+    gross_minor: int
+    trader_minor: int
+    firm_minor: int
+    currency: str
+    approvers_needed: int
+
+
+class DecisionBody(Input):
+    reason: Reason
+
+
+@router.post("/accounts/{account_id}/payouts", status_code=201, dependencies=[Depends(allowed("payouts.request"))])
+async def request_payout(account_id: AccountId, body: PayoutBody, once: Keyed, caller: SignedInCaller) -> PayoutAsked:
+    async def work(session: AsyncSession) -> PayoutAsked:
+        account = await accounts.exists(session, caller.scope, account_id)
+        gross = positive_money(body.amount, account.currency)
+        payout = await payouts.request_payout(session, account_id=account_id, actor=once.actor, gross=gross)
+        return PayoutAsked(
+            id=payout.id,
+            state=payout.state,
+            gross_minor=payout.gross_minor,
+            trader_minor=payout.trader_minor,
+            firm_minor=payout.firm_minor,
+            currency=payout.currency,
+            approvers_needed=payout.approvers_needed,
+        )
+
+    return await once.write(PayoutAsked, body, work)
+
+
+@router.get("/payouts")
+async def list_payouts(
+    caller: Reader,
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    state: State | None = None,
+    account: AccountId | None = None,
+    trader: TraderId | None = None,
+) -> Page[read.PayoutRow]:
+    async with deps.db.transaction() as session:
+        return await read.page(session, caller.scope, page, state=state, account_id=account, trader_id=trader)
+
+
+@router.get("/payouts/{payout_id}")
+async def get_payout(payout_id: PayoutId, caller: Reader, deps: Deps) -> read.PayoutView:
+    async with deps.db.transaction() as session:
+        return await read.one(session, caller.scope, payout_id)
+
+
+async def _decide(update: str, payout_id: str, body: DecisionBody, once: Once, caller: Caller) -> DecisionResult:
+    async def state_of(session: AsyncSession) -> str:
+        return (await read.one(session, caller.scope, payout_id)).state
+
+    return await once.decide(
+        payout_workflow(payout_id),
+        update,
+        body.reason,
+        body=body,
+        machine=PAYOUT,
+        state_of=state_of,
+        result=DecisionResult,
+    )
+
+
+@router.post("/payouts/{payout_id}/approve", dependencies=[Depends(allowed("payouts.decide"))])
+async def approve_payout(
+    payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller
+) -> DecisionResult:
+    """Agree to exactly this amount and beneficiary; sent when as many people as the policy asks for have."""
+    return await _decide("approve", payout_id, body, once, caller)
+
+
+@router.post("/payouts/{payout_id}/return", dependencies=[Depends(allowed("payouts.decide"))])
+async def return_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+    """Give it back to the trader to change and ask again."""
+    return await _decide("return_to_trader", payout_id, body, once, caller)
+
+
+@router.post("/payouts/{payout_id}/reject", dependencies=[Depends(allowed("payouts.decide"))])
+async def reject_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+    return await _decide("reject", payout_id, body, once, caller)
+
+
+@router.post("/payouts/{payout_id}/cancel", dependencies=[Depends(allowed("payouts.cancel"))])
+async def cancel_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+    """Take it back before it is sent: the trader's own wish, or finance on their behalf."""
+    return await _decide("cancel", payout_id, body, once, caller)

@@ -1,0 +1,91 @@
+"""Traders' questions and the answers to them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, Deps, allowed
+from api.fields import AccountId, Input, Line, PayoutId, State, TicketId, Words, window
+from api.once import Keyed
+from store import tickets
+from store.models import Ticket
+from store.read import tickets as read
+from store.read.pages import Page, View, Window
+
+router = APIRouter(prefix="/v1", tags=["support"])
+Reader = Annotated[Caller, Depends(allowed("tickets.read"))]
+
+
+class TicketBody(Input):
+    """`account_id` and `payout_id` say what it is about, if anything."""
+
+    subject: Line
+    body: Words
+    account_id: AccountId | None = None
+    payout_id: PayoutId | None = None
+
+
+class MessageBody(Input):
+    body: Words
+
+
+class TicketAnswer(View):
+    id: str
+    state: str
+
+
+def _answer(ticket: Ticket) -> TicketAnswer:
+    return TicketAnswer(id=ticket.id, state=ticket.state)
+
+
+@router.post("/tickets", status_code=201, dependencies=[Depends(allowed("tickets.open"))])
+async def open_ticket(body: TicketBody, once: Keyed) -> TicketAnswer:
+    async def work(session: AsyncSession) -> TicketAnswer:
+        ticket = await tickets.open_ticket(
+            session,
+            actor=once.actor,
+            subject=body.subject,
+            body=body.body,
+            account_id=body.account_id,
+            payout_id=body.payout_id,
+        )
+        return _answer(ticket)
+
+    return await once.write(TicketAnswer, body, work)
+
+
+@router.get("/tickets")
+async def list_tickets(
+    caller: Reader,
+    deps: Deps,
+    page: Annotated[Window, Depends(window)],
+    state: State | None = None,
+    account: AccountId | None = None,
+) -> Page[read.TicketRow]:
+    async with deps.db.transaction() as session:
+        return await read.page(session, caller.scope, page, state=state, account_id=account)
+
+
+@router.get("/tickets/{ticket_id}")
+async def get_ticket(ticket_id: TicketId, caller: Reader, deps: Deps) -> read.TicketView:
+    async with deps.db.transaction() as session:
+        return await read.one(session, caller.scope, ticket_id)
+
+
+@router.post("/tickets/{ticket_id}/messages", status_code=201, dependencies=[Depends(allowed("tickets.write"))])
+async def write_message(ticket_id: TicketId, body: MessageBody, once: Keyed) -> TicketAnswer:
+    """Either side writes; the other has to act next."""
+
+    async def work(session: AsyncSession) -> TicketAnswer:
+        return _answer(await tickets.reply(session, ticket_id=ticket_id, actor=once.actor, body=body.body))
+
+    return await once.write(TicketAnswer, body, work)
+
+
+@router.post("/tickets/{ticket_id}/solve", dependencies=[Depends(allowed("tickets.solve"))])
+async def solve_ticket(ticket_id: TicketId, once: Keyed) -> TicketAnswer:
+    async def work(session: AsyncSession) -> TicketAnswer:
+        return _answer(await tickets.solve(session, ticket_id=ticket_id, actor=once.actor))
+
+    return await once.write(TicketAnswer, None, work)

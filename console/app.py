@@ -1,0 +1,91 @@
+"""The console as a router, and its way to tell a person what went wrong."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.deps import ApiDeps
+from console import templating
+from console.desk import Desk, shell
+from console.pages.accounts import AccountPages
+from console.pages.door import Door, to_sign_in
+from console.pages.firm import FirmPages
+from console.pages.mine import TraderActions
+from console.pages.people import PeoplePages
+from console.pages.proofs import ProofPages
+from console.pages.records import RecordPages
+from console.pages.support import SupportPages
+from console.pages.work import WorkPages
+from console.views import Crumb
+from domain.errors import NotSignedIn, PropOSError
+
+ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
+
+_TITLES = {
+    403: "Not allowed",
+    404: "Nothing here",
+    409: "Already decided or changed",
+    422: "Please check",
+    429: "Too many attempts",
+    503: "A part is down",
+}
+_OTHERS = ("/v1", "/webhooks", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/static")
+
+
+def router(deps: ApiDeps) -> APIRouter:
+    """Every page of the console, and its static files under /static."""
+    found, desk = APIRouter(include_in_schema=False), Desk(deps)
+    pages = (
+        Door(desk),
+        FirmPages(desk),
+        AccountPages(desk),
+        ProofPages(desk),
+        WorkPages(desk),
+        SupportPages(desk),
+        PeoplePages(desk),
+        RecordPages(desk),
+        TraderActions(desk),
+    )
+    for page in pages:
+        page.routes(found)
+    return found
+
+
+def error_page(deps: ApiDeps) -> ErrorPage:
+    """Answers a browser's refused request with a page: the sentence, the remedy, the request id; None for programs."""
+    desk = Desk(deps)
+
+    async def page(request: Request, error: PropOSError, request_id: str) -> Response | None:
+        if request.url.path.startswith(_OTHERS):
+            return None
+        if isinstance(error, NotSignedIn):
+            return _left(request) if "HX-Request" in request.headers else to_sign_in(request)
+        context = {
+            "title": _TITLES.get(error.status, "This did not work"),
+            "message": error.message,
+            "remedy": error.remedy,
+            "request_id": request_id,
+            "back": _back(request),
+        }
+        try:
+            async with desk.visit(
+                request, frozenset({"support", "risk", "finance", "admin", "auditor", "trader"})
+            ) as visit:
+                return await visit.render("problem.html", [Crumb(context["title"] or "")], error.status, **context)
+        except PropOSError:
+            values = {"viewer": None, **shell(request), **context}
+            return HTMLResponse(templating.page("problem.html", values), error.status, headers=templating.HEADERS)
+
+    return page
+
+
+def _left(request: Request) -> Response:
+    """A live part of a page whose session has ended: the browser goes to the door."""
+    return Response(status_code=401, headers={"HX-Redirect": "/sign-in", "Cache-Control": "no-store"})
+
+
+def _back(request: Request) -> str:
+    referer = request.headers.get("referer", "")
+    here = f"{request.url.scheme}://{request.url.netloc}"
+    return referer.removeprefix(here) if referer.startswith(here + "/") else "/"

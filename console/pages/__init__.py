@@ -1,0 +1,1 @@
+"""One module per part of the console: routes that read, ask for a view, and render it."""

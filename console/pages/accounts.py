@@ -1,0 +1,130 @@
+"""Accounts: the list with live rooms, and the account page."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from console import templating
+from console.desk import Desk, Visit
+from console.lists import Table
+from console.present import account as present
+from console.present.curve import RANGES, curve
+from console.queries import accounts
+from console.queries.accounts import Filters
+from console.views import Crumb
+from domain.approvals import ROLES
+from domain.errors import BadInput, NotFound
+from domain.lifecycle import CHALLENGE
+from domain.money import Money
+from store import payouts
+from store.read import challenges
+from store.read.pages import Window
+from store.read.timeline import KINDS
+
+_EVERYBODY = frozenset(ROLES)
+_PAGE = 50
+_STATUSES = ("opening", "active", "locked", "closed")
+
+
+class AccountPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/accounts", self.listed, methods=["GET"], response_model=None)
+        router.add_api_route("/accounts/rows", self.rows, methods=["GET"], response_model=None)
+        router.add_api_route("/accounts/{ref}", self.show, methods=["GET"], response_model=None)
+        router.add_api_route("/accounts/{ref}/live", self.live, methods=["GET"], response_model=None)
+        router.add_api_route("/accounts/{ref}/gauges", self.gauges, methods=["GET"], response_model=None)
+        router.add_api_route("/accounts/{ref}/curve.json", self.curve, methods=["GET"], response_model=None)
+        router.add_api_route("/challenges/{ref}", self.challenge, methods=["GET"], response_model=None)
+
+    async def listed(self, request: Request) -> HTMLResponse:
+        asked = request.query_params
+        filters = Filters(asked.get("state", ""), asked.get("product", ""), asked.get("status", ""))
+        order = asked.get("sort") or "-number"
+        async with self._desk.visit(request) as visit:
+            sold = await accounts.shelf(visit.session)
+            window = Window(limit=_PAGE, cursor=asked.get("cursor"))
+            rows, cursor = await accounts.page(visit.session, visit.scope, window, filters, order, sold)
+            return await visit.render(
+                "accounts.html",
+                [Crumb("Accounts")],
+                rows=rows,
+                filters=filters,
+                table=Table("/accounts", filters.params, order, asked.get("cursor"), cursor),
+                states=sorted(CHALLENGE.states),
+                statuses=_STATUSES,
+                products=sold.names,
+            )
+
+    async def rows(self, request: Request) -> HTMLResponse:
+        numbers = [int(part) for part in request.query_params.get("numbers", "").split(",") if _is_number(part)]
+        async with self._desk.visit(request) as visit:
+            sold = await accounts.shelf(visit.session)
+            rows = await accounts.these(visit.session, visit.scope, numbers[:_PAGE], sold)
+            return await visit.fragment("accounts.html", "rows", rows=rows)
+
+    async def show(self, request: Request) -> HTMLResponse:
+        name, shown = _range(request), request.query_params.get("show")
+        tag = shown if shown in KINDS else None
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            page = await present.page(visit.session, visit.scope, account_id, tag)
+            home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
+            crumbs = [home, Crumb(page.account.number)]
+            extra = await _for_trader(visit, account_id) if visit.viewer.is_trader else {}
+            return await visit.render(
+                "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
+            )
+
+    async def live(self, request: Request) -> HTMLResponse:
+        return await self._part(request, "header")
+
+    async def gauges(self, request: Request) -> HTMLResponse:
+        return await self._part(request, "gauges")
+
+    async def _part(self, request: Request, block: str) -> HTMLResponse:
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            page = await present.page(visit.session, visit.scope, account_id, None)
+            return await visit.fragment("account.html", block, page=page)
+
+    async def curve(self, request: Request) -> JSONResponse:
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            data = await curve(visit.session, visit.scope, account_id, _range(request))
+            return JSONResponse(data, headers=templating.HEADERS)
+
+    async def challenge(self, request: Request) -> HTMLResponse:
+        """A challenge is shown as its newest account; before there is one, as what it waits for."""
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            row = await challenges.one(visit.session, visit.scope, request.path_params["ref"])
+            home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
+            return await visit.render("challenge.html", [home, Crumb("Challenge")], challenge=row)
+
+
+def _is_number(part: str) -> bool:
+    return part.isdecimal() and len(part) <= 12
+
+
+def _range(request: Request) -> str:
+    name = request.query_params.get("range", "phase")
+    if name not in dict(RANGES):
+        raise BadInput("There is no such range.", field="range", remedy="Use 1d, 1w, phase or all.")
+    return name
+
+
+async def _for_trader(visit: Visit, account_id: str) -> dict[str, Any]:
+    """What a trader can do here: ask for a payout, with the most that can leave now."""
+    try:
+        situation = await payouts.situation(visit.session, account_id)
+    except NotFound:
+        return {}
+    smallest = Money(minor=1, currency=situation.account.currency)
+    funded = situation.facts.challenge_state == "funded"
+    return {
+        "most": situation.most if funded else None,
+        "payout_refusals": payouts.refusals(situation, max(smallest, situation.most)) if funded else [],
+    }

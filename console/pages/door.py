@@ -1,0 +1,87 @@
+"""Signing in and out, the colours, static files, and the live indicator."""
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.auth import COOKIE, clear_cookie, set_cookie
+from console import templating
+from console.assets import assets
+from console.desk import THEME, THEMES, Desk, read_form, redirect, shell
+from domain.approvals import ROLES
+from domain.errors import BadInput, NotSignedIn, TooManyAttempts
+from store import identity
+
+_EVERYBODY = frozenset(ROLES)
+_YEAR = 365 * 24 * 3600
+
+
+class Door:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/static/{version}/{name:path}", self.static, methods=["GET"], response_model=None)
+        router.add_api_route("/sign-in", self.show, methods=["GET"], response_model=None)
+        router.add_api_route("/sign-in", self.enter, methods=["POST"], response_model=None)
+        router.add_api_route("/sign-out", self.leave, methods=["POST"], response_model=None)
+        router.add_api_route("/theme", self.theme, methods=["POST"], response_model=None)
+        router.add_api_route("/live", self.live, methods=["GET"], response_model=None)
+
+    async def static(self, request: Request) -> Response:
+        return assets.response(request.path_params["version"], request.path_params["name"])
+
+    async def show(self, request: Request) -> HTMLResponse:
+        return _form(request, next_page=request.query_params.get("next", "/"))
+
+    async def enter(self, request: Request) -> Response:
+        form = await read_form(request)
+        deps = self._desk.deps
+        try:
+            signed_in = await identity.sign_in(
+                deps.db,
+                deps.throttle,
+                login=form.needed("login", longest=200),
+                password=form.needed("password", longest=200),
+            )
+        except (BadInput, NotSignedIn, TooManyAttempts) as problem:
+            words = f"{problem.message} {problem.remedy or ''}".strip()
+            return _form(
+                request, form.text("next", "/"), problem=words, login=form.text("login"), status=problem.status
+            )
+        response = redirect(form.text("next", "/"))
+        set_cookie(response, deps, signed_in)
+        return response
+
+    async def leave(self, request: Request) -> Response:
+        await self._desk.posted(request)
+        async with self._desk.deps.db.transaction() as session:
+            await identity.sign_out(session, request.cookies[COOKIE])
+        response = redirect("/sign-in")
+        clear_cookie(response, self._desk.deps)
+        return response
+
+    async def theme(self, request: Request) -> Response:
+        posted = await self._desk.posted(request)
+        chosen = posted.form.text("theme")
+        response = redirect(posted.form.text("back", "/"))
+        if chosen in THEMES:
+            response.set_cookie(THEME, chosen, max_age=_YEAR, samesite="lax", secure=self._desk.deps.cookie_secure)
+        return response
+
+    async def live(self, request: Request) -> HTMLResponse:
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            return await visit.fragment("desk.html", "live")
+
+
+def _form(request: Request, next_page: str, *, problem: str = "", login: str = "", status: int = 200) -> HTMLResponse:
+    context = {"next": next_page, "problem": problem, "login": login, **shell(request)}
+    return HTMLResponse(templating.page("sign_in.html", context), status, headers=templating.HEADERS)
+
+
+def to_sign_in(request: Request) -> Response:
+    """Where a browser without a session is sent, and where it comes back to afterwards."""
+    back = shell(request)["path"] if request.method == "GET" else "/"
+    query = "" if back == "/" else f"?{urlencode({'next': back})}"
+    return redirect(f"/sign-in{query}")

@@ -1,0 +1,74 @@
+"""A trader's own start page, and what a trader may do: ask for a payout, dispute a breach."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.fields import positive_money
+from console.desk import Desk, Visit, redirect
+from console.queries import accounts
+from console.views import Crumb, href
+from store import disputes, payouts
+from store.read import accounts as read_accounts
+from store.read import breaches, tickets
+from store.read import payouts as read_payouts
+from store.read.pages import Window
+
+
+class Made(BaseModel):
+    """The text that was sent, for the idempotency key; the id of what it made."""
+
+    text: str = ""
+    id: str = ""
+
+
+async def trader_home(visit: Visit) -> HTMLResponse:
+    """Own accounts with their rooms, own payouts, breaches and tickets."""
+    sold = await accounts.shelf(visit.session)
+    trader_id = visit.viewer.trader_id or ""
+    window = Window(limit=20)
+    return await visit.render(
+        "mine.html",
+        [Crumb("Overview")],
+        accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
+        payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
+        breaches=(await breaches.page(visit.session, visit.scope, window)).items,
+        tickets=(await tickets.page(visit.session, visit.scope, window)).items,
+    )
+
+
+class TraderActions:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/accounts/{ref}/payout", self.request_payout, methods=["POST"], response_model=None)
+        router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
+
+    async def request_payout(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "payouts.request")
+        text = posted.form.needed("amount", longest=40).replace(",", "")
+
+        async def work(session: AsyncSession) -> Made:
+            account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
+            account = await read_accounts.one(session, posted.scope, account_id)
+            gross = positive_money(text, account.currency)
+            row = await payouts.request_payout(session, account_id=account_id, actor=posted.actor, gross=gross)
+            return Made(id=row.id)
+
+        made = await posted.once.write(Made, Made(text=text), work)
+        return redirect(href("payout", made.id), "ok", "Your request is recorded; its checks follow in a moment.")
+
+    async def dispute(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "disputes.open")
+        statement = posted.form.needed("statement", longest=4000)
+
+        async def work(session: AsyncSession) -> Made:
+            row = await disputes.open_dispute(
+                session, breach_id=request.path_params["id"], actor=posted.actor, statement=statement
+            )
+            return Made(id=row.id)
+
+        made = await posted.once.write(Made, Made(text=statement), work)
+        return redirect(href("dispute", made.id), "ok", "Your dispute is recorded; a person will decide it.")

@@ -1,0 +1,49 @@
+"""Traders, as the staff sees them."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from console.desk import Desk
+from console.formats import plain_money
+from console.lists import Table
+from console.present import decisions
+from console.queries import accounts
+from console.views import Crumb, Link, href
+from domain.money import Money
+from store.read import payouts, people
+from store.read.pages import Window
+
+
+class PeoplePages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/traders", self.listed, methods=["GET"], response_model=None)
+        router.add_api_route("/traders/{id}", self.show, methods=["GET"], response_model=None)
+
+    async def listed(self, request: Request) -> HTMLResponse:
+        cursor = request.query_params.get("cursor")
+        async with self._desk.visit(request) as visit:
+            found = await people.page(visit.session, visit.scope, Window(cursor=cursor))
+            table = Table("/traders", cursor=cursor, next_cursor=found.next_cursor)
+            return await visit.render("traders.html", [Crumb("Traders")], rows=found.items, table=table)
+
+    async def show(self, request: Request) -> HTMLResponse:
+        trader_id = request.path_params["id"]
+        async with self._desk.visit(request) as visit:
+            trader = await people.one(visit.session, visit.scope, trader_id)
+            sold = await accounts.shelf(visit.session)
+            paid = await payouts.page(visit.session, visit.scope, Window(limit=20), trader_id=trader_id)
+            identity = await decisions.identity(visit.session, visit.actor, trader_id)
+            return await visit.render(
+                "trader.html",
+                [Crumb("Traders", "/traders"), Crumb(trader.name)],
+                trader=trader,
+                item=identity,
+                accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
+                payouts=[
+                    Link(plain_money(Money(minor=p.gross_minor, currency=p.currency)), href("payout", p.id), p.state)
+                    for p in paid.items
+                ],
+            )

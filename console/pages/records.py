@@ -1,0 +1,115 @@
+"""Risk, the audit trail, and search."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import permissions
+from console.desk import Desk, redirect
+from console.formats import words
+from console.lists import Table
+from console.pages.mine import Made
+from console.views import Crumb, Link, href
+from domain.approvals import ROLES
+from store import operations
+from store.read import audit, cases, disputes, reviews, search
+from store.read.pages import Window
+
+_EVERYBODY = frozenset(ROLES)
+_SHOWN = 30
+
+
+class RecordPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/risk", self.risk, methods=["GET"], response_model=None)
+        router.add_api_route("/reviews/{id}/close", self.close_review, methods=["POST"], response_model=None)
+        router.add_api_route("/audit", self.audit, methods=["GET"], response_model=None)
+        router.add_api_route("/search", self.search, methods=["GET"], response_model=None)
+
+    async def risk(self, request: Request) -> HTMLResponse:
+        window = Window(limit=_SHOWN)
+        async with self._desk.visit(request) as visit:
+            named = (await cases.page(visit.session, window)).items
+            disputed = (await disputes.page(visit.session, visit.scope, window)).items
+            doubts = (await reviews.page(visit.session, window)).items
+            return await visit.render(
+                "risk.html",
+                [Crumb("Risk")],
+                cases=[
+                    Link(row.sentence, href("case", row.id), row.state, f"{row.opened_at:%m-%d %H:%M}") for row in named
+                ],
+                disputes=[
+                    Link(
+                        f"{row.account_number} {row.trader_name}, {words(row.rule_id)}",
+                        href("dispute", row.id),
+                        row.state,
+                        f"{row.opened_at:%m-%d %H:%M}",
+                    )
+                    for row in disputed
+                ],
+                reviews=[(row, _said(row.detail)) for row in doubts],
+                may_close=permissions.may(visit.actor, "reviews.close"),
+            )
+
+    async def close_review(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "reviews.close")
+        review_id, reason = request.path_params["id"], posted.form.needed("reason", shortest=3, longest=1000)
+
+        async def work(session: AsyncSession) -> Made:
+            await operations.close_review(session, review_id=review_id, actor=posted.actor, reason=reason)
+            return Made(id=review_id)
+
+        await posted.once.write(Made, Made(text=reason), work)
+        return redirect("/risk", "ok", "The review is closed.")
+
+    async def audit(self, request: Request) -> HTMLResponse:
+        asked = request.query_params
+        filters = {name: asked.get(name, "").strip() for name in ("subject", "actor", "action")}
+        async with self._desk.visit(request) as visit:
+            found = await audit.page(
+                visit.session,
+                Window(limit=100, cursor=asked.get("cursor")),
+                subject_id=filters["subject"] or None,
+                actor=filters["actor"] or None,
+                action=filters["action"] or None,
+            )
+            return await visit.render(
+                "audit.html",
+                [Crumb("Audit")],
+                rows=[(row, _said(row.evidence), _page_of(row.subject_kind, row.subject_id)) for row in found.items],
+                check=await audit.check(visit.session),
+                filters=filters,
+                table=Table("/audit", filters, "", asked.get("cursor"), found.next_cursor),
+            )
+
+    async def search(self, request: Request) -> Response:
+        """A single hit opens at once."""
+        text = request.query_params.get("q", "")[:120]
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            hits = await search.search(visit.session, visit.scope, text)
+            places = [(hit, _place(hit.kind, hit.id, hit.label)) for hit in hits]
+            if len(places) == 1:
+                return redirect(places[0][1])
+            return await visit.render("search.html", [Crumb("Search")], hits=places)
+
+
+def _place(kind: str, subject_id: str, label: str) -> str:
+    return href(kind, label if kind == "account" else subject_id)
+
+
+def _page_of(kind: str, subject_id: str) -> str | None:
+    shown = ("payout", "dispute", "case", "ticket", "trader", "challenge", "breach", "account", "proof")
+    return href(kind, subject_id) if kind in shown else None
+
+
+def _said(detail: dict[str, Any]) -> str:
+    """Evidence as one line: names and values, no braces."""
+    return ", ".join(
+        f"{words(name)} {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()
+    )

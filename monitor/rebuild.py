@@ -1,0 +1,135 @@
+"""A shard from the record: the last checkpoint, and after a gap in the stream the platform's own snapshots."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from psycopg import Connection
+
+from domain.products import Product
+from domain.rules.marking import Instrument, Position, QuoteBoard
+from domain.rules.state import PhaseTerms, phase_terms
+from monitor.accounts import Account, Loaded, checkpoint_from
+from monitor.feed_quality import FeedQuality
+from monitor.record import FEED_VERSION
+from monitor.rule_columns import microseconds
+from monitor.shard import Shard
+from ports.platform import AccountSnapshot, GapInStream, PlatformStream
+from store import live
+
+_NEWEST: Final = 2**63 - 1
+
+
+class RecordedAccounts:
+    """The record as the shard's source of accounts; product terms are read once each."""
+
+    def __init__(self, connection: Connection[Any], platform: str, shard: int) -> None:
+        self._connection, self._platform, self._shard = connection, platform, shard
+        self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
+
+    def load(self, login: int) -> Loaded | None:
+        record = live.account_by_login(self._connection, self._platform, self._shard, login)
+        return self.loaded(record) if record else None
+
+    def checkpointed(self) -> list[Loaded]:
+        records = live.checkpointed_accounts(self._connection, self._platform, self._shard)
+        return [self.loaded(record) for record in records]
+
+    def active(self) -> list[Loaded]:
+        records = live.active_accounts(self._connection, self._platform, self._shard)
+        return [self.loaded(record) for record in records]
+
+    def loaded(self, record: live.AccountRecord) -> Loaded:
+        terms = self._phase(record.product, record.version, record.phase_index)
+        checkpoint = None
+        if record.rule_state is not None and record.balance_minor is not None and record.positions is not None:
+            checkpoint = checkpoint_from(terms, record.balance_minor, record.positions, record.rule_state)
+        return Loaded(
+            account_id=record.account_id,
+            challenge_id=record.challenge_id,
+            login=record.login,
+            terms=terms,
+            status=record.status,
+            breaches=tuple(record.breaches),
+            checkpoint=checkpoint,
+        )
+
+    def _phase(self, product: str, version: int, phase_index: int) -> PhaseTerms:
+        key = (product, version, phase_index)
+        if key not in self._terms:
+            terms = Product.model_validate(live.product_terms(self._connection, product, version))
+            self._terms[key] = phase_terms(terms, phase_index)
+        return self._terms[key]
+
+
+def instruments_of(stream: PlatformStream) -> Mapping[str, Instrument]:
+    return {s.symbol: Instrument(s.symbol, s.contract_size, s.quote_currency) for s in stream.symbols()}
+
+
+def rebuild(accounts: RecordedAccounts, feed: dict[str, Any], stream: PlatformStream) -> Shard:
+    """The shard as it was at its last checkpoint; a fresh one before the first."""
+
+    def instruments() -> Mapping[str, Instrument]:
+        return instruments_of(stream)
+
+    if not feed:
+        return Shard(accounts, instruments)
+    if feed["v"] != FEED_VERSION:
+        raise ValueError(f"feed state version {feed['v']} is not known")
+    board = QuoteBoard()
+    for symbol, (bid, ask, seq, at) in feed["quotes"].items():
+        board.put(symbol, Decimal(bid), Decimal(ask), int(seq), datetime.fromisoformat(at))
+    now = datetime.fromisoformat(feed["now"])
+    last_tick = feed["last_tick_at"]
+    shard = Shard(
+        accounts,
+        instruments,
+        quality=FeedQuality.from_json(feed["quality"]),
+        board=board,
+        now=now,
+        last_tick_at=datetime.fromisoformat(last_tick) if last_tick else None,
+    )
+    for loaded in accounts.checkpointed():
+        shard.admit(loaded, now)
+    return shard
+
+
+def resync(
+    shard: Shard, accounts: RecordedAccounts, gap: GapInStream, stream: PlatformStream, number: int, at: datetime
+) -> None:
+    """The venue no longer has what we missed: take its word for money and positions, and put the gap on record.
+
+    `at`: the market time at which the stream goes on. What happened in between cannot be judged, and events up to an
+    account's snapshot are not judged on it either.
+    """
+    for loaded in accounts.active():
+        account = shard.by_login.get(loaded.login) or shard.admit(loaded, at)
+        if not shard.columns.judged[account.row]:  # the event that enabled it may be among those that are gone
+            shard.columns.judged[account.row] = True
+            account.ended, account.offences = False, loaded.offences_before(_NEWEST)
+    detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(shard.accounts)}
+    shard.note("gap", f"{number}/{gap.asked}-{gap.first}", at, detail)
+    for account in shard.accounts:
+        _take_over(shard, account, stream.snapshot(account.login), at)
+
+
+def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: datetime) -> None:
+    columns, row = shard.columns, account.row
+    before = int(columns.balance[row])
+    if snapshot.balance_minor != before:
+        moved = {"seq": snapshot.seq, "ours_minor": before, "venue_minor": snapshot.balance_minor}
+        shard.note("gap", f"{account.account_id}/{snapshot.seq}", at, moved, account.account_id)
+    columns.balance[row] = columns.opening[row] = snapshot.balance_minor
+    columns.opening_seq[row] = columns.synced[row] = snapshot.seq
+    columns.opening_at[row] = microseconds(at)
+    columns.dirty[row] = True
+    account.movements.clear()
+    for position_id in list(account.holdings):
+        shard.marks.drop(account, position_id)
+    for p in snapshot.positions:
+        if shard.knows(p.symbol, at):
+            shard.marks.put(account, Position(p.position_id, p.symbol, p.side, p.lots, p.open_price, p.opened_at))
+    shard.marks.resync(account)
+    shard.bars.restart(row)
+    shard.judge.set_alarms(account, shard.rules.get(row, account.terms.specs))

@@ -1,0 +1,235 @@
+"""From what a shard found to rows of the record."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from contracts.ids import challenge_workflow
+from contracts.messages import BreachDetected, PhasePassed
+from domain.ids import new_id
+from domain.pnl import RateMissing, conversion_rate
+from domain.rules.state import AccountRules
+from monitor.accounts import Account, positions_json, rule_state
+from monitor.bars import Bars
+from monitor.facts import BreachFact, PassFact
+from monitor.rule_columns import instant
+from monitor.shard import Shard
+from store.live_write import CheckpointRows, Row, VerdictRows
+
+# What a position floats is summed per symbol over accounts of any currency, so it needs one to be said in.
+REPORTING_CURRENCY: Final = "USD"
+FEED_VERSION: Final = 1
+
+
+def verdict_rows(facts: list[BreachFact | PassFact], epoch: int, received_at: datetime) -> VerdictRows:
+    """`received_at`: the wall time at which the batch with the deciding events arrived."""
+    rows = VerdictRows([], [], [], [], [])
+    for fact in facts:
+        rows.proofs.append(
+            {
+                "id": fact.proof_id,
+                "account_id": fact.account_id,
+                "kind": fact.proof["kind"],
+                "digest": fact.proof["hash"],
+                "body": fact.proof,
+            }
+        )
+        if isinstance(fact, BreachFact):
+            _breach(rows, fact, epoch, received_at)
+        else:
+            _pass(rows, fact, epoch)
+    return rows
+
+
+def _lock(rows: VerdictRows, fact: BreachFact | PassFact, subject: str, epoch: int) -> None:
+    key = f"lock/{subject}"
+    rows.locks.append(
+        {
+            "key": key,
+            "login": fact.login,
+            "account_id": fact.account_id,
+            "at": fact.at.isoformat(),
+            "breach_ids": [],
+            "payload": {"key": key, "login": fact.login, "account_id": fact.account_id, "epoch": epoch},
+        }
+    )
+
+
+def _breach(rows: VerdictRows, fact: BreachFact, epoch: int, received_at: datetime) -> None:
+    rows.breaches.append(
+        {
+            "id": fact.breach_id,
+            "account_id": fact.account_id,
+            "challenge_id": fact.challenge_id,
+            "phase_index": fact.phase_index,
+            "rule_id": fact.rule_id,
+            "offence": fact.offence,
+            "proof_id": fact.proof_id,
+            "seq": fact.seq,
+            "occurred_at": fact.at.isoformat(),
+            "floor_minor": fact.floor_minor,
+            "equity_minor": fact.equity_minor,
+            "status": "confirmed",
+            "epoch": epoch,
+            "received_at": received_at.isoformat(),
+        }
+    )
+    if fact.cause:
+        _lock(rows, fact, fact.breach_id, epoch)
+        key = f"breach/{fact.breach_id}"
+        message = BreachDetected(key=key, breach_id=fact.breach_id, account_id=fact.account_id, occurred_at=fact.at)
+        _signal(rows, fact, "breach_detected", key, message.model_dump(mode="json"))
+    rows.locks[-1]["breach_ids"].append(fact.breach_id)
+
+
+def _pass(rows: VerdictRows, fact: PassFact, epoch: int) -> None:
+    rows.passes.append(
+        {
+            "id": fact.pass_id,
+            "account_id": fact.account_id,
+            "challenge_id": fact.challenge_id,
+            "phase_index": fact.phase_index,
+            "proof_id": fact.proof_id,
+            "seq": fact.seq,
+            "occurred_at": fact.at.isoformat(),
+            "balance_minor": fact.balance_minor,
+        }
+    )
+    _lock(rows, fact, fact.pass_id, epoch)
+    key = f"pass/{fact.pass_id}"
+    message = PhasePassed(key=key, pass_id=fact.pass_id, account_id=fact.account_id, occurred_at=fact.at)
+    _signal(rows, fact, "phase_passed", key, message.model_dump(mode="json"))
+
+
+def _signal(rows: VerdictRows, fact: BreachFact | PassFact, name: str, key: str, payload: dict[str, Any]) -> None:
+    target = challenge_workflow(fact.challenge_id)
+    rows.signals.append({"key": key, "target": target, "name": name, "payload": payload})
+
+
+def checkpoint_rows(shard: Shard, number: int, batch: int, feed_name: str) -> CheckpointRows:
+    """Everything shard `number` holds as of `batch`, taken out of its buffers."""
+    harvest = shard.harvest
+    bars, harvest.bars = harvest.bars, []
+    running = shard.bars.so_far()
+    rows = CheckpointRows(
+        batch=batch,
+        feed_name=feed_name,
+        feed=feed_state(shard),
+        watermark=shard.now,
+        last_tick_at=shard.last_tick_at,
+        live=[_live(shard, account, batch) for account in _dirty(shard)],
+        deals=[
+            (
+                *(account_id, d.deal_id, d.seq, d.at, d.position_id, d.symbol, d.side, d.entry, d.lots, d.price),
+                *(d.profit_minor, d.commission_minor, d.swap_minor, d.balance_minor, d.reason),
+            )
+            for account_id, d in harvest.deals
+        ],
+        operations=[
+            (account_id, o.key, o.operation, o.seq, o.at, o.amount_minor, o.balance_minor)
+            for account_id, o in harvest.operations
+        ],
+        snapshots=[
+            (s.account_id, s.day, s.reset_at, s.balance_minor, s.equity_minor, json.dumps(s.floors))
+            for s in harvest.snapshots
+        ],
+        bars=_bars(shard.accounts, [*bars, running] if running else bars),
+        exposures=list(_exposures(shard, number)),
+        reviews=[
+            (new_id("rev"), key, note.kind, note.account_id, json.dumps(note.detail), "open", note.at)
+            for key, note in {note.key: note for note in harvest.reviews}.items()
+        ],
+    )
+    harvest.deals, harvest.operations, harvest.snapshots, harvest.reviews = [], [], [], []
+    return rows
+
+
+def feed_state(shard: Shard) -> dict[str, Any]:
+    """Market time, last quotes and doubts: what a rebuild needs beside the accounts."""
+    return {
+        "v": FEED_VERSION,
+        "now": shard.now.isoformat(),
+        "last_tick_at": shard.last_tick_at.isoformat() if shard.last_tick_at else None,
+        "quotes": {
+            symbol: [str(bid), str(ask), shard.board.stamps[symbol][0], shard.board.stamps[symbol][1].isoformat()]
+            for symbol, (bid, ask) in shard.board.prices.items()
+        },
+        "quality": shard.quality.to_json(),
+    }
+
+
+def _dirty(shard: Shard) -> list[Account]:
+    """Accounts changed or marked since the last checkpoint; they count as clean from here on."""
+    columns, size = shard.columns, shard.columns.size
+    changed = np.flatnonzero(columns.dirty[:size] | shard.bars.touched[:size])
+    columns.dirty[:size] = False
+    return [shard.accounts[row] for row in changed.tolist()]
+
+
+def _live(shard: Shard, account: Account, batch: int) -> Row:
+    columns, row = shard.columns, account.row
+    rules = shard.rules.get(row, account.terms.specs)
+    try:
+        equity = shard.marks.exact(account)
+    except RateMissing:
+        equity = round(float(columns.equity[row]))
+    opening = (int(columns.opening[row]), instant(int(columns.opening_at[row])), int(columns.opening_seq[row]))
+    state = rule_state(account, rules, opening, bool(columns.judged[row]), int(columns.synced[row]))
+    return (
+        account.account_id,
+        batch,
+        shard.now,
+        int(columns.balance[row]),
+        equity,
+        len(account.trading_days),
+        account.trading_days[-1] if account.trading_days else None,
+        json.dumps(positions_json(shard.marks.valued(account))),
+        json.dumps(_floors(rules, equity)),
+        json.dumps(state),
+    )
+
+
+def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
+    return {
+        spec.rule_id: {
+            "floor_minor": state.floor_minor,
+            "operator": spec.operator,
+            "room_minor": equity - state.floor_minor,
+        }
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+    }
+
+
+def _bars(accounts: list[Account], minutes: list[Bars]) -> Iterator[Row]:
+    for bars in minutes:
+        minute = bars.minute.isoformat()
+        columns = (bars.rows, bars.open, bars.high, bars.low, bars.close, bars.balance)
+        for row, *figures in zip(*(column.tolist() for column in columns), strict=True):
+            yield (accounts[row].account_id, minute, *figures)
+
+
+def _exposures(shard: Shard, number: int) -> Iterator[Row]:
+    """Long and short lots, holders and floating profit of every quoted symbol, from the books."""
+    lots: dict[str, list[Decimal]] = {}
+    for symbol in shard.board.prices:
+        lots[symbol] = [Decimal(0), Decimal(0), Decimal(0)]
+    holders: dict[str, set[int]] = {}
+    for book in shard.marks.books():
+        figures = lots.get(book.instrument.symbol)
+        if figures is None:
+            continue
+        figures[0] += book.lots("buy")
+        figures[1] += book.lots("sell")
+        holders.setdefault(book.instrument.symbol, set()).update(book.rows.tolist())
+        try:
+            rate = conversion_rate(book.currency, REPORTING_CURRENCY, shard.board.prices)
+        except RateMissing:
+            continue
+        figures[2] += Decimal(round(float(book.profit.sum()))) * rate
+    for symbol, (long, short, floating) in lots.items():
+        (bid, ask), (_, at) = shard.board.prices[symbol], shard.board.stamps[symbol]
+        yield (number, symbol, long, short, len(holders.get(symbol, ())), int(floating), bid, ask, at)

@@ -1,0 +1,150 @@
+"""The loop of one shard: stream, judge, commit, lock, acknowledge."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from domain.errors import PropOSError, Unavailable
+from monitor.facts import BreachFact, PassFact
+from monitor.rebuild import RecordedAccounts, rebuild, resync
+from monitor.record import checkpoint_rows, verdict_rows
+from monitor.shard import Shard
+from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
+from store.live import shard_record
+from store.live_write import LiveWriter
+
+CHECKPOINT_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class MonitorService:
+    """Judges one shard until `stop` is set.
+
+    `open_stream` gives the platform's feed; `heartbeat` is called with the number of the last batch at least once a
+    second while the feed is alive; `feed` names the platform. Everything runs in the thread that calls `run`.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        open_stream: Callable[[], PlatformStream],
+        shard: int,
+        epoch: int,
+        stop: threading.Event,
+        heartbeat: Callable[[int], None],
+        *,
+        feed: str = "sandbox",
+    ) -> None:
+        self._database_url, self._open_stream = database_url, open_stream
+        self._number, self._epoch, self._feed = shard, epoch, feed
+        self._stop, self._heartbeat = stop, heartbeat
+
+    def run(self) -> None:
+        """Returns after a last checkpoint when stopped. Raises StaleEpoch when a newer owner judges this shard, and
+        Unavailable or OutcomeUnknown when the platform fails: a new attempt goes on from the last checkpoint."""
+        with (
+            psycopg.connect(self._database_url, autocommit=True) as connection,
+            closing(self._open_stream()) as stream,
+        ):
+            run = _Run(connection, stream, self._number, self._epoch, self._feed)
+            while not self._stop.is_set():
+                try:
+                    self._read(run, stream)
+                except GapInStream as gap:
+                    run.gap(gap)
+            run.settle(force=True)
+
+    def _read(self, run: "_Run", stream: PlatformStream) -> None:
+        for batch in stream.batches(run.done):
+            if batch is None:
+                run.settle()
+            else:
+                run.take(batch)
+            self._heartbeat(run.done)
+            if self._stop.is_set():
+                return
+
+
+class _Run:
+    """One life of the service: a shard, what of it is stored, and where the stream stands."""
+
+    def __init__(self, connection: Connection[Any], stream: PlatformStream, number: int, epoch: int, feed: str) -> None:
+        self._stream, self._number, self._epoch, self._feed = stream, number, epoch, feed
+        self._writer = LiveWriter(connection, number, epoch)
+        record = shard_record(connection, number)
+        self._accounts = RecordedAccounts(connection, feed, number)
+        self._shard: Shard = rebuild(self._accounts, record.feed, stream)
+        self._gap: GapInStream | None = None
+        self.done = self._stored = record.batch
+        self._stored_at = time.monotonic()
+        _log.info("shard rebuilt", shard=number, epoch=epoch, batch=record.batch, accounts=len(self._shard.accounts))
+
+    def take(self, batch: Batch) -> None:
+        """Judge a batch, commit and lock what it broke, store what is due, then acknowledge it."""
+        received_at = datetime.now(UTC)
+        if self._gap is not None:
+            resync(self._shard, self._accounts, self._gap, self._stream, self._number, batch.events[0].at)
+            self._gap = None
+        self._shard.apply(batch)
+        self.done = batch.number
+        verdicts = self._shard.harvest.take_verdicts()
+        if verdicts:
+            self._conclude(verdicts, received_at)
+        flush = any(isinstance(event, ClockMark) and event.flush for event in batch.events)
+        if flush or time.monotonic() - self._stored_at >= CHECKPOINT_SECONDS:
+            self._checkpoint()
+        self._stream.acknowledge(batch.number, self._stored)
+
+    def _conclude(self, verdicts: list[BreachFact | PassFact], received_at: datetime) -> None:
+        rows = verdict_rows(verdicts, self._epoch, received_at)
+        waiting = set(self._writer.verdicts(rows))
+        placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
+        if placed:
+            breaches = [breach_id for lock in placed for breach_id in lock["breach_ids"]]
+            self._writer.locked([lock["key"] for lock in placed], breaches)
+        for fact in verdicts:
+            _log.info(
+                "verdict", kind=fact.proof["kind"], account_id=fact.account_id, seq=fact.seq, proof_id=fact.proof_id
+            )
+
+    def _place(self, locks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Lock at the venue; the locks that took effect. One that the venue refuses stays in the outbox, where the
+        relay parks it for a person: it must not keep the others from being judged."""
+        try:
+            if len(locks) == 1:
+                self._stream.lock(locks[0]["login"], locks[0]["key"])
+            elif locks:
+                self._stream.lock_many([(lock["login"], lock["key"]) for lock in locks])
+        except Unavailable:
+            raise
+        except PropOSError as refusal:
+            if len(locks) > 1:
+                return [placed for lock in locks for placed in self._place([lock])]
+            _log.error("lock refused", account_id=locks[0]["account_id"], error=refusal.message)
+            return []
+        return locks
+
+    def settle(self, *, force: bool = False) -> None:
+        """While the stream is quiet: store what is not stored yet, so that the venue may forget it."""
+        due = force or time.monotonic() - self._stored_at >= CHECKPOINT_SECONDS
+        if due and self.done > self._stored and self._gap is None:
+            self._checkpoint()
+            self._stream.acknowledge(self.done, self._stored)
+
+    def gap(self, gap: GapInStream) -> None:
+        """Go on where the venue's memory begins; its first batch says what time it is there."""
+        _log.warning("gap in the stream", shard=self._number, asked=gap.asked, first=gap.first)
+        self._gap = gap
+        self.done = gap.first - 1
+
+    def _checkpoint(self) -> None:
+        self._writer.checkpoint(checkpoint_rows(self._shard, self._number, self.done, self._feed))
+        self._stored, self._stored_at = self.done, time.monotonic()

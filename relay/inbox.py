@@ -1,0 +1,165 @@
+"""Routes stored webhooks to the lifecycle that waits for them, and asks the provider for those that never came."""
+
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts.ids import challenge_workflow, payout_workflow
+from contracts.messages import PaymentSettled, TransferChanged
+from domain.errors import NotFound, Unavailable
+from ports.payments import PaymentProvider
+from store import inbox, outbox
+from store.db import Database
+from store.inbox import Received
+from store.payouts import transfer_changed
+
+_BATCH: Final = 100
+_LEASE_SECONDS: Final = 60.0
+_PATIENCE: Final = 12  # attempts, some six minutes, for an object that is not on the record yet
+
+_SIGNALS: Final = {
+    "checkout.paid": "payment_settled",
+    "checkout.expired": "payment_expired",
+    "charge.disputed": "chargeback_received",
+}
+_TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
+_NO_NEWS: Final = frozenset({"charge.refunded"})  # a refund is ours: it was recorded when it was made
+
+_events = Counter("propos_relay_events_total", "Webhook events by what became of them", ["kind", "outcome"])
+_log = structlog.get_logger("relay.inbox")
+
+
+class InboxDispatcher:
+    def __init__(self, db: Database, payments: PaymentProvider) -> None:
+        self._db, self._payments = db, payments
+
+    async def release(self) -> None:
+        async with self._db.transaction() as session:
+            await inbox.release(session)
+
+    async def step(self) -> int:
+        """Route one batch; gives how many events were tried."""
+        async with self._db.transaction() as session:
+            events = await inbox.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
+        for event in events:
+            await self._route(event)
+        return len(events)
+
+    async def _route(self, event: Received) -> None:
+        """By our own rows if we can; else the provider says which of our objects the event is about."""
+        if event.kind not in _SIGNALS and event.kind not in _TRANSFERS and event.kind not in _NO_NEWS:
+            await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
+            return
+        async with self._db.transaction() as session:
+            routed = event.kind in _NO_NEWS or await self._by_row(session, event)
+            if routed:
+                await inbox.handled(session, event)
+        if routed:
+            _events.labels(event.kind, "handled").inc()
+        else:
+            await self._by_reference(event)
+
+    async def _by_row(self, session: AsyncSession, event: Received) -> bool:
+        if event.kind in _TRANSFERS:
+            return await transfer_changed(session, key=_key(event), transfer_id=event.object_id)
+        challenge_id = await inbox.challenge_of_checkout(session, event.object_id)
+        if challenge_id is not None:
+            await self._signal_challenge(session, event, challenge_id)
+        return challenge_id is not None
+
+    async def _by_reference(self, event: Received) -> None:
+        """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
+        try:
+            if event.kind in _TRANSFERS:
+                reference = (await self._payments.fetch_transfer(event.object_id)).reference
+            else:
+                reference = (await self._payments.fetch_checkout(event.object_id)).reference
+        except NotFound:
+            await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
+            return
+        except Unavailable as error:
+            await self._postpone(event, error.message)
+            return
+        async with self._db.transaction() as session:
+            if event.kind in _TRANSFERS and await inbox.is_payout(session, reference):
+                await self._signal_payout(session, event, reference)
+            elif event.kind in _SIGNALS and await inbox.is_challenge(session, reference):
+                await self._signal_challenge(session, event, reference)
+            else:
+                reference = ""
+            if reference:
+                await inbox.handled(session, event)
+        if reference:
+            _events.labels(event.kind, "handled").inc()
+        else:
+            await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
+
+    async def _signal_challenge(self, session: AsyncSession, event: Received, challenge_id: str) -> None:
+        fact = PaymentSettled(key=_key(event), checkout_id=event.object_id)
+        await outbox.signal_workflow(
+            session,
+            key=f"inbox/{fact.key}",
+            workflow_id=challenge_workflow(challenge_id),
+            name=_SIGNALS[event.kind],
+            payload=fact.model_dump(mode="json"),
+        )
+
+    async def _signal_payout(self, session: AsyncSession, event: Received, payout_id: str) -> None:
+        fact = TransferChanged(key=_key(event), transfer_id=event.object_id)
+        await outbox.signal_workflow(
+            session,
+            key=f"transfer/{fact.key}",
+            workflow_id=payout_workflow(payout_id),
+            name="transfer_changed",
+            payload=fact.model_dump(mode="json"),
+        )
+
+    async def _wait_or_give_up(self, event: Received, why: str) -> None:
+        if event.attempts >= _PATIENCE:
+            await self._give_up(event, why)
+        else:
+            await self._postpone(event, why)
+
+    async def _postpone(self, event: Received, why: str) -> None:
+        async with self._db.transaction() as session:
+            await inbox.postpone(session, event, error=why, seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9)))
+        _events.labels(event.kind, "postponed").inc()
+
+    async def _give_up(self, event: Received, why: str) -> None:
+        async with self._db.transaction() as session:
+            await inbox.park(session, event, error=why)
+        _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
+        _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
+
+
+def _key(event: Received) -> str:
+    return f"{event.provider}/{event.event_id}"
+
+
+class EventSweep:
+    """Asks the provider for all its events: those whose webhook was lost go into the inbox like the others."""
+
+    def __init__(self, db: Database, payments: PaymentProvider) -> None:
+        self._db, self._payments = db, payments
+        self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
+
+    async def step(self) -> int:
+        """Store what is missing; gives how many events were."""
+        events = await self._payments.events(self._last)
+        missing = 0
+        async with self._db.transaction() as session:
+            for event in events:
+                missing += await inbox.receive(
+                    session,
+                    provider=self._payments.name,
+                    event_id=event.event_id,
+                    kind=event.kind,
+                    object_id=event.object_id,
+                )
+        if events:
+            self._last = events[-1].event_id
+        if missing:
+            _log.info("events without a webhook found", count=missing)
+        return missing

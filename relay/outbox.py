@@ -1,0 +1,142 @@
+"""Carries committed messages to Temporal and the venue: in order per target, several targets at once, none lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+import structlog
+from prometheus_client import Counter
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.ids import CORE_QUEUE
+from domain.errors import NotFound, PropOSError, Unavailable
+from ports.platform import TradingPlatform
+from store import deliveries
+from store.db import Database
+from store.deliveries import Outgoing
+
+_AT_ONCE: Final = 16
+_BATCH: Final = 128
+_LEASE_SECONDS: Final = 30.0
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_DELIVERY_SECONDS: Final = 20.0
+_NEVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+
+_delivered = Counter("propos_relay_messages_total", "Outbox messages by what became of them", ["topic", "outcome"])
+_log = structlog.get_logger("relay.outbox")
+
+Connect = Callable[[], Awaitable[Client]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    verdict: Literal["dispatched", "postponed", "parked"]
+    error: str = ""
+
+
+_DONE: Final = Outcome("dispatched")
+
+
+def pause_seconds(attempts: int) -> float:
+    """Back-off after so many attempts: doubles from a quarter of a second to 15."""
+    return float(min(15.0, 0.25 * 2 ** min(attempts, 8)))
+
+
+class OutboxDispatcher:
+    def __init__(self, db: Database, connect: Connect, platform: TradingPlatform) -> None:
+        self._db, self._connect, self._platform = db, connect, platform
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def release(self) -> None:
+        async with self._db.transaction() as session:
+            await deliveries.release(session)
+
+    async def step(self) -> int:
+        """Deliver one round: at most one message per target; gives how many were tried."""
+        async with self._db.transaction() as session:
+            messages = await deliveries.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
+        if not messages:
+            return 0
+        outcomes = await asyncio.gather(*(self._tried(message) for message in messages))
+        async with self._db.transaction() as session:
+            done = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome.verdict == "dispatched"]
+            await deliveries.dispatched(session, done)
+            for message, outcome in zip(messages, outcomes, strict=True):
+                if outcome.verdict == "postponed":
+                    pause = pause_seconds(message.attempts)
+                    await deliveries.postpone(session, message, error=outcome.error, seconds=pause)
+                elif outcome.verdict == "parked":
+                    await deliveries.park(session, message, error=outcome.error)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            self._report(message, outcome)
+        return len(messages)
+
+    def _report(self, message: Outgoing, outcome: Outcome) -> None:
+        _delivered.labels(message.topic, outcome.verdict).inc()
+        if outcome.verdict != "dispatched":
+            _log.warning(
+                f"message {outcome.verdict}",
+                key=message.key,
+                target=message.target,
+                attempts=message.attempts,
+                error=outcome.error,
+            )
+
+    async def _tried(self, message: Outgoing) -> Outcome:
+        async with self._gate:
+            try:
+                async with asyncio.timeout(_DELIVERY_SECONDS):
+                    return await self._deliver(message)
+            except TimeoutError:
+                return Outcome("postponed", "no answer in time")
+            except Unavailable as error:
+                return Outcome("postponed", error.message)
+            except RPCError as error:
+                return _rpc_outcome(error)
+            except PropOSError as error:
+                return Outcome("parked" if isinstance(error, NotFound) else "postponed", error.message)
+
+    async def _deliver(self, message: Outgoing) -> Outcome:
+        if message.topic == "workflow.start":
+            return await self._start(message)
+        if message.topic == "workflow.signal":
+            handle = (await self._connect()).get_workflow_handle(message.target)
+            await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
+            return _DONE
+        if message.topic == "venue.lock":
+            return await self._lock(message)
+        return Outcome("parked", f"nobody delivers the topic {message.topic!r}")
+
+    async def _start(self, message: Outgoing) -> Outcome:
+        client = await self._connect()
+        try:
+            await client.start_workflow(
+                message.name,
+                message.payload,
+                id=message.target,
+                task_queue=CORE_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return _DONE  # it ran to its end before we heard of the first start
+        return _DONE
+
+    async def _lock(self, message: Outgoing) -> Outcome:
+        await self._platform.lock(int(message.target), key=str(message.payload["key"]))
+        async with self._db.transaction() as session:
+            await deliveries.locked_at_venue(session, str(message.payload["account_id"]))
+        return _DONE
+
+
+def _rpc_outcome(error: RPCError) -> Outcome:
+    """A workflow that is closed or unknown stays so; a namespace that is not there yet may come."""
+    if error.status in _NEVER and not error.message.lower().startswith("namespace"):
+        return Outcome("parked", f"{error.status.name}: {error.message}")
+    return Outcome("postponed", f"{error.status.name}: {error.message}")

@@ -1,0 +1,155 @@
+"""The relay process: plain loops that keep what is committed moving, whatever is down at the moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import psycopg
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.errors import Unavailable
+from ports.payments import PaymentProvider
+from ports.platform import TradingPlatform
+from relay.inbox import EventSweep, InboxDispatcher
+from relay.outbox import Connect, OutboxDispatcher
+from relay.singletons import Singletons
+from store import deliveries
+from store.db import Database
+
+_POLL_SECONDS: Final = 0.5  # when no notification came
+_WAKEUP_SECONDS: Final = 0.2
+_SWEEP_SECONDS: Final = 60.0
+_SINGLETON_SECONDS: Final = 5.0
+_OUTAGE_SECONDS: Final = 1.0
+_WAKEUP_BATCH: Final = 500
+# What happens when a neighbour is away; anything else is a defect and ends the process.
+_OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
+
+_log = structlog.get_logger("relay")
+
+
+class _SharedClient:
+    """One Temporal client for all loops, connected when it is first needed."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._lock = asyncio.Lock()
+        self._client: Client | None = None
+
+    async def __call__(self) -> Client:
+        async with self._lock:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client
+
+
+class Relay:
+    def __init__(self, db: Database, connect: Connect, platform: TradingPlatform, payments: PaymentProvider) -> None:
+        client = _SharedClient(connect)
+        self._db = db
+        self._news = asyncio.Event()
+        self._mail = asyncio.Event()
+        self._outbox = OutboxDispatcher(db, client, platform)
+        self._inbox = InboxDispatcher(db, payments)
+        self._sweep = EventSweep(db, payments)
+        self._singletons = Singletons(db, client)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop`; what is under way is finished, the rest waits on the record."""
+        await _persist(self._release, stop)
+        async with asyncio.TaskGroup() as loops:
+            tasks = [
+                loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._news)),
+                loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._mail)),
+                loops.create_task(_loop("wakeups", self._fire, _WAKEUP_SECONDS, stop)),
+                loops.create_task(_loop("sweep", self._sweep_once, _SWEEP_SECONDS, stop)),
+                loops.create_task(_loop("singletons", self._ensure, _SINGLETON_SECONDS, stop)),
+            ]
+            listening = loops.create_task(self._listen(stop))
+            await asyncio.wait(tasks)
+            listening.cancel()
+
+    async def _release(self) -> None:
+        await self._outbox.release()
+        await self._inbox.release()
+
+    async def _fire(self) -> int:
+        async with self._db.transaction() as session:
+            fired = await deliveries.fire_wakeups(session, limit=_WAKEUP_BATCH)
+        return fired
+
+    async def _sweep_once(self) -> int:
+        await self._sweep.step()
+        return 0
+
+    async def _ensure(self) -> int:
+        await self._singletons.step()
+        return 0
+
+    async def _listen(self, stop: asyncio.Event) -> None:
+        """Turn database notifications into immediate rounds; without them the loops still poll."""
+
+        async def attend() -> int:
+            async with await psycopg.AsyncConnection.connect(self._db.url, autocommit=True) as connection:
+                await connection.execute("LISTEN relay")
+                self._announce()
+                async for _ in connection.notifies():
+                    self._announce()
+            return 0
+
+        await _loop("listen", attend, _OUTAGE_SECONDS, stop)
+
+    def _announce(self) -> None:
+        self._news.set()
+        self._mail.set()
+
+
+async def _loop(
+    name: str,
+    step: Callable[[], Awaitable[int]],
+    idle_seconds: float,
+    stop: asyncio.Event,
+    news: asyncio.Event | None = None,
+) -> None:
+    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`."""
+    outage = ""
+    while not stop.is_set():
+        if news is not None:
+            news.clear()
+        try:
+            found = await step()
+        except _OUTAGES as error:
+            if str(error) != outage:
+                outage = str(error)
+                _log.warning("interrupted", loop=name, error=outage.splitlines()[0] if outage else repr(error))
+            await _pause(max(idle_seconds, _OUTAGE_SECONDS), stop, None)
+            continue
+        if outage:
+            outage = ""
+            _log.info("goes on", loop=name)
+        if not found:
+            await _pause(idle_seconds, stop, news)
+
+
+async def _pause(seconds: float, stop: asyncio.Event, news: asyncio.Event | None) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in (stop, news) if event is not None]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _persist(step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Do `step` once, however long it takes until that succeeds."""
+    while not stop.is_set():
+        try:
+            await step()
+        except _OUTAGES as error:
+            _log.warning("waiting", error=str(error).splitlines()[0])
+            await _pause(_OUTAGE_SECONDS, stop, None)
+        else:
+            return

@@ -1,0 +1,60 @@
+"""The workflows that always run: started when they are not there."""
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from contracts.ids import (
+    CORE_QUEUE,
+    RECONCILIATION_WORKFLOW,
+    SURVEILLANCE_WORKFLOW,
+    daily_close_workflow,
+    shard_workflow,
+)
+from contracts.messages import DailyCloseStart, Message, ReconciliationStart, ShardStart, SurveillanceStart
+from relay.outbox import Connect
+from store import deliveries
+from store.db import Database
+
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_ALWAYS: Final[tuple[tuple[str, str, Message], ...]] = (
+    ("MonitorShard", shard_workflow(0), ShardStart(shard=0)),
+    ("Surveillance", SURVEILLANCE_WORKFLOW, SurveillanceStart()),
+    ("Reconciliation", RECONCILIATION_WORKFLOW, ReconciliationStart()),
+)
+_log = structlog.get_logger("relay.singletons")
+
+
+class Singletons:
+    def __init__(self, db: Database, connect: Connect) -> None:
+        self._db, self._connect = db, connect
+        self._known: set[str] = set()
+
+    async def step(self) -> int:
+        """Start what does not run; gives how many were new to this process."""
+        async with self._db.transaction() as session:
+            groups = await deliveries.clock_groups(session)
+        client = await self._connect()
+        before = len(self._known)
+        for name, workflow_id, start in (*_ALWAYS, *(_daily_close(group) for group in groups)):
+            await client.start_workflow(
+                name,
+                start,
+                id=workflow_id,
+                task_queue=CORE_QUEUE,
+                # one that failed or was terminated by hand is started anew; one that runs is left alone
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+            if workflow_id not in self._known:
+                self._known.add(workflow_id)
+                _log.info("singleton runs", workflow_id=workflow_id)
+        return len(self._known) - before
+
+
+def _daily_close(group: str) -> tuple[str, str, Message]:
+    zone, _, reset = group.partition("@")
+    return "DailyClose", daily_close_workflow(group), DailyCloseStart(clock_group=group, zone=zone, reset=reset)

@@ -1,0 +1,28 @@
+"""The one way to Temporal: pydantic messages, encrypted payloads, encrypted failures."""
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.service import RPCError
+
+from domain.errors import Unavailable
+from relay.codec import EncryptionCodec, parse_keys
+
+
+def data_converter(payload_keys: str) -> DataConverter:
+    """What every client, worker and replayer uses. `payload_keys` is the setting's text: id:base64[,id:base64…]."""
+    return DataConverter(
+        payload_converter_class=PydanticPayloadConverter,
+        payload_codec=EncryptionCodec(parse_keys(payload_keys)),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+async def connect(address: str, namespace: str, payload_keys: str) -> Client:
+    """A connected client, which reconnects by itself from then on; raises Unavailable."""
+    try:
+        return await Client.connect(address, namespace=namespace, data_converter=data_converter(payload_keys))
+    except (RuntimeError, RPCError) as error:
+        raise Unavailable(
+            f"Temporal does not answer at {address}: {error}", remedy="Start it (propos up), or set TEMPORAL_ADDRESS."
+        ) from None

@@ -1,0 +1,140 @@
+"""What the monitor reads, and the ownership of its shard: synchronous SQL on the monitor's own connection.
+
+Rows come and go as plain data; the monitor gives them meaning. Writes are in `store.live_write`.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from domain.errors import NotFound, StaleEpoch
+
+_ACCOUNT: Final = """
+    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status,
+           l.balance_minor, l.positions, l.rule_state,
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]') FROM breaches b
+             WHERE b.account_id = a.id AND b.phase_index = a.phase_index) AS breaches
+      FROM accounts a LEFT JOIN account_live l ON l.account_id = a.id
+     WHERE a.platform = %(platform)s AND a.shard = %(shard)s
+"""
+_ACTIVE: Final = " AND a.login IS NOT NULL AND a.status = 'active' ORDER BY a.login"
+_CHECKPOINTED: Final = """
+       AND a.login IS NOT NULL AND l.account_id IS NOT NULL
+       AND (a.status = 'active' OR (l.rule_state->>'judged')::boolean OR jsonb_array_length(l.positions) > 0)
+     ORDER BY a.login
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account and its last checkpoint; the latter's fields are None when there is none."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    phase_index: int
+    product: str
+    version: int
+    status: str
+    balance_minor: int | None
+    positions: list[dict[str, Any]] | None
+    rule_state: dict[str, Any] | None
+    breaches: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """The batch of the last checkpoint and the feed's state as of it (empty before the first)."""
+
+    batch: int
+    feed: dict[str, Any]
+
+
+def claim_epoch(database_url: str, shard: int) -> int:
+    """Become the owner of a shard: the epoch that every write must carry. Older owners' writes are refused from now on."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            """
+            INSERT INTO shards (id, epoch, batch, owner, claimed_at) VALUES (%s, 1, 0, %s, clock_timestamp())
+            ON CONFLICT (id) DO UPDATE
+               SET epoch = shards.epoch + 1, owner = excluded.owner, claimed_at = excluded.claimed_at
+            RETURNING epoch
+            """,
+            (shard, f"{socket.gethostname()}/{os.getpid()}"[:120]),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def hold_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
+    """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when a newer owner judges."""
+    row = connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,)).fetchone()
+    current = int(row[0]) if row else 0
+    if current != epoch:
+        raise StaleEpoch(shard, epoch, current)
+
+
+def shard_record(connection: Connection[Any], shard: int) -> ShardRecord:
+    row = connection.execute("SELECT batch, feed FROM shards WHERE id = %s", (shard,)).fetchone()
+    return ShardRecord(int(row[0]), row[1]) if row else ShardRecord(0, {})
+
+
+def account_by_login(connection: Connection[Any], platform: str, shard: int, login: int) -> AccountRecord | None:
+    """The account of a platform login, if it is one of this shard's."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            _ACCOUNT + " AND a.login = %(login)s", {"platform": platform, "shard": shard, "login": login}
+        ).fetchone()
+    return _account(row) if row else None
+
+
+def checkpointed_accounts(connection: Connection[Any], platform: str, shard: int) -> list[AccountRecord]:
+    """Every account that had something to judge or to mark at the last checkpoint, by login."""
+    return _accounts(connection, _CHECKPOINTED, platform, shard)
+
+
+def active_accounts(connection: Connection[Any], platform: str, shard: int) -> list[AccountRecord]:
+    """Every account that the record lets trade, by login."""
+    return _accounts(connection, _ACTIVE, platform, shard)
+
+
+def _accounts(connection: Connection[Any], which: LiteralString, platform: str, shard: int) -> list[AccountRecord]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_ACCOUNT + which, {"platform": platform, "shard": shard}).fetchall()
+    return [_account(row) for row in rows]
+
+
+def _account(row: dict[str, Any]) -> AccountRecord:
+    return AccountRecord(**{**row, "breaches": [(rule_id, int(seq)) for rule_id, seq in row["breaches"]]})
+
+
+def product_terms(connection: Connection[Any], product: str, version: int) -> dict[str, Any]:
+    """The terms as sold; raises NotFound."""
+    row = connection.execute(
+        "SELECT terms FROM products WHERE product = %s AND version = %s", (product, version)
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no product {product} version {version}.")
+    terms: dict[str, Any] = row[0]
+    return terms
+
+
+def watermark(connection: Connection[Any], feed: str) -> datetime | None:
+    row = connection.execute("SELECT watermark FROM market_clock WHERE feed = %s", (feed,)).fetchone()
+    return row[0] if row else None
+
+
+def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
+    """A stored proof sheet; raises NotFound."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT body FROM proofs WHERE id = %s", (proof_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no proof sheet {proof_id}.")
+    body: dict[str, Any] = row[0]
+    return body

@@ -1,0 +1,257 @@
+"""What the monitor writes: verdicts at once, everything else with a checkpoint. Repeating any of it is harmless."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from store.live import hold_epoch
+
+REPAIR_AFTER_SECONDS: Final = 5  # by then the monitor has placed the lock itself, or it is the relay's to place
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRows:
+    """Rows of one batch's verdicts, as dictionaries by column, in event order."""
+
+    proofs: list[dict[str, Any]]
+    breaches: list[dict[str, Any]]
+    passes: list[dict[str, Any]]
+    locks: list[dict[str, Any]]  # key, login, account_id, at, breach_ids, payload
+    signals: list[dict[str, Any]]  # key, target, name, payload
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRows:
+    """Everything a shard holds as of batch `batch`; each row in the order of the columns named in `_TABLES`."""
+
+    batch: int
+    feed_name: str
+    feed: dict[str, Any]
+    watermark: datetime
+    last_tick_at: datetime | None
+    live: list[Row] = field(default_factory=list)
+    deals: list[Row] = field(default_factory=list)
+    operations: list[Row] = field(default_factory=list)
+    snapshots: list[Row] = field(default_factory=list)
+    bars: Iterable[Row] = ()
+    exposures: list[Row] = field(default_factory=list)
+    reviews: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str
+    columns: tuple[str, ...]
+    conflict: str
+    order: str = ""
+
+
+_LIVE: Final = _Table(
+    "account_live",
+    (
+        *("account_id", "batch", "at", "balance_minor", "equity_minor", "trading_days", "last_trading_day"),
+        *("positions", "floors", "rule_state"),
+    ),
+    "(account_id) DO UPDATE SET (batch, at, balance_minor, equity_minor, trading_days, last_trading_day, positions,"
+    " floors, rule_state) = ROW (excluded.batch, excluded.at, excluded.balance_minor, excluded.equity_minor,"
+    " excluded.trading_days, excluded.last_trading_day, excluded.positions, excluded.floors, excluded.rule_state)",
+)
+_DEALS: Final = _Table(
+    "deals",
+    (
+        *("account_id", "deal_id", "seq", "at", "position_id", "symbol", "side", "entry", "lots", "price"),
+        *("profit_minor", "commission_minor", "swap_minor", "balance_minor", "reason"),
+    ),
+    "(account_id, deal_id) DO NOTHING",
+    "seq",
+)
+_OPERATIONS: Final = _Table(
+    "balance_operations",
+    ("account_id", "key", "operation", "seq", "at", "amount_minor", "balance_minor"),
+    "(account_id, key) DO NOTHING",
+    "seq",
+)
+_SNAPSHOTS: Final = _Table(
+    "daily_snapshots",
+    ("account_id", "day", "reset_at", "balance_minor", "equity_minor", "floors"),
+    "(account_id, day) DO NOTHING",
+)
+_BARS: Final = _Table(
+    "equity_bars",
+    ("account_id", "minute", "open_minor", "high_minor", "low_minor", "close_minor", "balance_minor"),
+    # A checkpoint within a minute stores what there is of it; the rest of the minute extends it.
+    "(account_id, minute) DO UPDATE SET (high_minor, low_minor, close_minor, balance_minor) ="
+    " ROW (greatest(equity_bars.high_minor, excluded.high_minor), least(equity_bars.low_minor, excluded.low_minor),"
+    " excluded.close_minor, excluded.balance_minor)",
+)
+_EXPOSURES: Final = _Table(
+    "exposures",
+    ("shard", "symbol", "long_lots", "short_lots", "accounts", "floating_minor", "bid", "ask", "at"),
+    "(shard, symbol) DO UPDATE SET (long_lots, short_lots, accounts, floating_minor, bid, ask, at) ="
+    " ROW (excluded.long_lots, excluded.short_lots, excluded.accounts, excluded.floating_minor, excluded.bid,"
+    " excluded.ask, excluded.at)",
+)
+_REVIEWS: Final = _Table(
+    "reviews",
+    ("id", "key", "kind", "account_id", "detail", "status", "occurred_at"),
+    "(key) DO UPDATE SET detail = excluded.detail WHERE reviews.status = 'open'",
+)
+
+
+class LiveWriter:
+    """Writes for one owner of one shard; every transaction first makes sure that it still is the owner."""
+
+    def __init__(self, connection: Connection[Any], shard: int, epoch: int) -> None:
+        self._connection, self._shard, self._epoch = connection, shard, epoch
+        self._staged: set[str] = set()
+
+    def verdicts(self, rows: VerdictRows) -> list[str]:
+        """Commit verdicts with proofs, account states and messages in one transaction. Gives the keys of the locks
+        that still have to be placed. Raises StaleEpoch."""
+        with self._connection.transaction():
+            hold_epoch(self._connection, self._shard, self._epoch)
+            self._insert("proofs", "id text, account_id text, kind text, digest text, body jsonb", rows.proofs)
+            new = self._insert(
+                "breaches",
+                "id text, account_id text, challenge_id text, phase_index int, rule_id text, offence int, proof_id text,"
+                " seq bigint, occurred_at timestamptz, floor_minor bigint, equity_minor bigint, status text,"
+                " epoch bigint, received_at timestamptz",
+                rows.breaches,
+                returning="account_id",
+            ) | self._insert(
+                "phase_passes",
+                "id text, account_id text, challenge_id text, phase_index int, proof_id text, seq bigint,"
+                " occurred_at timestamptz, balance_minor bigint",
+                rows.passes,
+                returning="account_id",
+            )
+            # Only a verdict that is new ends an account: one found again after a restart may have been overturned since.
+            ended = [{"id": lock["account_id"], "at": lock["at"]} for lock in rows.locks if lock["account_id"] in new]
+            self._connection.execute(
+                """
+                UPDATE accounts SET status = 'locked', ended_at = r.at
+                  FROM jsonb_to_recordset(%s::jsonb) AS r (id text, at timestamptz)
+                 WHERE accounts.id = r.id AND accounts.status = 'active'
+                """,
+                (json.dumps(ended),),
+            )
+            return self._messages(rows)
+
+    def _messages(self, rows: VerdictRows) -> list[str]:
+        locks = [
+            {
+                "key": lock["key"],
+                "topic": "venue.lock",
+                "target": str(lock["login"]),
+                "name": "",
+                "after": REPAIR_AFTER_SECONDS,
+            }
+            | {"payload": lock["payload"]}
+            for lock in rows.locks
+        ]
+        signals = [{"topic": "workflow.signal", "after": 0} | signal for signal in rows.signals]
+        self._connection.execute(
+            """
+            INSERT INTO outbox (key, topic, target, name, payload, attempts, next_at)
+            SELECT key, topic, target, name, payload, 0, clock_timestamp() + make_interval(secs => after)
+              FROM jsonb_to_recordset(%s::jsonb)
+                AS r (key text, topic text, target text, name text, payload jsonb, after int)
+            ON CONFLICT (key) DO NOTHING
+            """,
+            (json.dumps(locks + signals),),
+        )
+        keys = [lock["key"] for lock in rows.locks]
+        found = self._connection.execute(
+            "SELECT key FROM outbox WHERE key = ANY(%s) AND dispatched_at IS NULL", (keys,)
+        ).fetchall()
+        waiting = {key for (key,) in found}
+        return [key for key in keys if key in waiting]
+
+    def locked(self, keys: list[str], breach_ids: list[str]) -> None:
+        """The venue has placed these locks."""
+        with self._connection.transaction():
+            self._connection.execute(
+                "UPDATE breaches SET locked_at = clock_timestamp() WHERE id = ANY(%s) AND locked_at IS NULL",
+                (breach_ids,),
+            )
+            self._connection.execute(
+                "UPDATE outbox SET dispatched_at = clock_timestamp() WHERE key = ANY(%s) AND dispatched_at IS NULL",
+                (keys,),
+            )
+
+    def checkpoint(self, rows: CheckpointRows) -> None:
+        """Store everything up to a batch in one transaction. Raises StaleEpoch."""
+        with self._connection.transaction():
+            hold_epoch(self._connection, self._shard, self._epoch)
+            for table, data in (
+                (_DEALS, rows.deals),
+                (_OPERATIONS, rows.operations),
+                (_SNAPSHOTS, rows.snapshots),
+                (_BARS, rows.bars),
+                (_LIVE, rows.live),
+                (_EXPOSURES, rows.exposures),
+                (_REVIEWS, rows.reviews),
+            ):
+                self._copy(table, data)
+            self._connection.execute(
+                """
+                INSERT INTO market_clock (feed, watermark, last_tick_at) VALUES (%s, %s, %s)
+                ON CONFLICT (feed) DO UPDATE SET watermark = greatest(market_clock.watermark, excluded.watermark),
+                       last_tick_at = excluded.last_tick_at, recorded_at = clock_timestamp()
+                """,
+                (rows.feed_name, rows.watermark, rows.last_tick_at),
+            )
+            self._connection.execute(
+                "UPDATE shards SET batch = %s, feed = %s::jsonb, checkpoint_at = clock_timestamp() WHERE id = %s",
+                (rows.batch, json.dumps(rows.feed), self._shard),
+            )
+
+    def _insert(self, table: str, shape: str, rows: list[dict[str, Any]], returning: str = "") -> set[str]:
+        """Insert rows in bulk, skipping those that exist; the values of `returning` of the new ones."""
+        if not rows:
+            return set()
+        names = sql.SQL(", ").join(sql.Identifier(part.split()[0]) for part in shape.split(", "))
+        query = sql.SQL(
+            "INSERT INTO {} ({}) SELECT {} FROM jsonb_to_recordset(%s::jsonb) AS r ({}) ON CONFLICT DO NOTHING"
+        ).format(
+            sql.Identifier(table),
+            names,
+            names,
+            sql.SQL(shape),
+        )
+        if returning:
+            query += sql.SQL(" RETURNING {}").format(sql.Identifier(returning))
+        cursor = self._connection.execute(query, (json.dumps(rows),))
+        return {value for (value,) in cursor.fetchall()} if returning else set()
+
+    def _copy(self, table: _Table, rows: Iterable[Row]) -> None:
+        """COPY into a temporary twin of the table, then merge: a row that was stored before is no conflict."""
+        rows = iter(rows)
+        first = next(rows, None)
+        if first is None:
+            return
+        twin = sql.Identifier(f"staged_{table.name}")
+        columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+        with self._connection.cursor() as cursor:
+            if table.name not in self._staged:
+                cursor.execute(
+                    sql.SQL("CREATE TEMP TABLE {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
+                        twin, columns, sql.Identifier(table.name)
+                    )
+                )
+                self._staged.add(table.name)
+            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(twin, columns)) as copy:
+                copy.write_row(first)
+                for row in rows:
+                    copy.write_row(row)
+            order = sql.SQL(" ORDER BY {}").format(sql.Identifier(table.order)) if table.order else sql.SQL("")
+            merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT {}")
+            cursor.execute(
+                merge.format(sql.Identifier(table.name), columns, columns, twin, order, sql.SQL(table.conflict))
+            )

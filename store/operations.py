@@ -1,0 +1,195 @@
+"""The firm's housekeeping on the record: daily closes, reconciliation with the provider, holds that were forgotten."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from domain.ids import derived_id
+from domain.payouts import PAYOUT
+from store.models import (
+    Account,
+    Breach,
+    DailyClose,
+    DailySnapshot,
+    Intent,
+    LedgerTransaction,
+    Payout,
+    PhasePass,
+    Posting,
+    ProviderEntryRow,
+    Review,
+)
+
+# Which ledger transaction a movement at the provider belongs to.
+LEDGER_KINDS: Final = {
+    "charge": "fee_paid",
+    "refund": "fee_refunded",
+    "dispute": "fee_charged_back",
+    "transfer": "payout_sent",
+    "transfer_return": "payout_returned",
+}
+
+
+# daily close
+
+
+async def first_activity(session: AsyncSession, clock_group: str) -> datetime | None:
+    """Market time at which the group's first account became active."""
+    statement = select(func.min(Account.opened_at)).where(Account.clock_group == clock_group)
+    first: datetime | None = await session.scalar(statement)
+    return first
+
+
+async def last_close(session: AsyncSession, clock_group: str) -> date | None:
+    """The newest day of the group that was checked."""
+    newest: date | None = await session.scalar(
+        select(func.max(DailyClose.day)).where(DailyClose.clock_group == clock_group)
+    )
+    return newest
+
+
+async def close_day(
+    session: AsyncSession, clock_group: str, day: date, *, starts_at: datetime, ends_at: datetime, now: datetime
+) -> int:
+    """Check that every account active throughout `day` has its snapshot; gives the number of missing ones.
+
+    Each missing one becomes a review. Checking a day again changes nothing.
+    """
+    ended = or_(
+        exists().where(Breach.account_id == Account.id, Breach.status == "confirmed", Breach.occurred_at <= ends_at),
+        exists().where(PhasePass.account_id == Account.id, PhasePass.occurred_at <= ends_at),
+    )
+    active = (
+        Account.clock_group == clock_group,
+        Account.opened_at < starts_at,
+        or_(Account.ended_at.is_(None), Account.ended_at > ends_at),
+        ~ended,
+    )
+    has_snapshot = exists().where(DailySnapshot.account_id == Account.id, DailySnapshot.day == day)
+    accounts = await session.scalar(select(func.count()).select_from(Account).where(*active)) or 0
+    missing = (await session.scalars(select(Account.id).where(*active, ~has_snapshot).order_by(Account.id))).all()
+    await session.execute(
+        insert(DailyClose)
+        .values(clock_group=clock_group, day=day, accounts=accounts, missing=len(missing), checked_at=now)
+        .on_conflict_do_nothing()
+    )
+    for account_id in missing:
+        key = f"missed_reset/{account_id}/{day}"
+        await session.execute(
+            insert(Review)
+            .values(
+                id=derived_id("rev", key),
+                key=key,
+                kind="missed_reset",
+                account_id=account_id,
+                detail={"day": day.isoformat(), "clock_group": clock_group},
+                status="open",
+                occurred_at=ends_at,
+            )
+            .on_conflict_do_nothing(index_elements=["key"])
+        )
+    return len(missing)
+
+
+# reconciliation
+
+
+async def last_entry(session: AsyncSession, provider: str) -> str | None:
+    """The id of the provider's newest movement that is on the record."""
+    newest: str | None = await session.scalar(
+        select(ProviderEntryRow.entry_id)
+        .where(ProviderEntryRow.provider == provider)
+        .order_by(ProviderEntryRow.position.desc())
+        .limit(1)
+    )
+    return newest
+
+
+async def store_entries(session: AsyncSession, provider: str, rows: Sequence[dict[str, Any]]) -> int:
+    """Add movements in the provider's order; known ones change nothing. Gives how many were new."""
+    new = 0
+    for row in rows:
+        made = await session.execute(
+            insert(ProviderEntryRow)
+            .values(provider=provider, **row)
+            .on_conflict_do_nothing(index_elements=["provider", "entry_id"])
+            .returning(ProviderEntryRow.entry_id)
+        )
+        new += made.scalar_one_or_none() is not None
+    return new
+
+
+async def tie_entries(session: AsyncSession, provider: str) -> int:
+    """Tie every movement without a ledger transaction to the free one of its kind, reference, amount and currency."""
+    waiting = await session.scalars(
+        select(ProviderEntryRow)
+        .where(ProviderEntryRow.provider == provider, ProviderEntryRow.transaction_id.is_(None))
+        .order_by(ProviderEntryRow.position)
+        .with_for_update()
+    )
+    tied = 0
+    for entry in waiting.all():
+        found = await session.scalar(
+            _unmatched_lines(select(LedgerTransaction.id))
+            .where(
+                LedgerTransaction.kind == LEDGER_KINDS.get(entry.kind, ""),
+                LedgerTransaction.reference == entry.reference,
+                Posting.account == f"provider:{provider}",
+                Posting.amount_minor == entry.amount_minor,
+                Posting.currency == entry.currency,
+            )
+            .order_by(LedgerTransaction.id)
+            .limit(1)
+        )
+        if found is not None:
+            await session.execute(
+                update(ProviderEntryRow)
+                .where(ProviderEntryRow.provider == provider, ProviderEntryRow.entry_id == entry.entry_id)
+                .values(transaction_id=found)
+            )
+            tied += 1
+    return tied
+
+
+def _unmatched_lines(statement: Select[Any]) -> Select[Any]:
+    """Provider lines of the ledger that no movement is tied to, without mistakes and their reversals."""
+    reversal = aliased(LedgerTransaction)
+    standing: tuple[ColumnElement[bool], ...] = (
+        Posting.account.startswith("provider:"),
+        LedgerTransaction.reverses.is_(None),
+        ~exists().where(reversal.reverses == LedgerTransaction.id),
+        ~exists().where(ProviderEntryRow.transaction_id == LedgerTransaction.id),
+    )
+    return statement.join_from(LedgerTransaction, Posting, Posting.transaction_id == LedgerTransaction.id).where(
+        *standing
+    )
+
+
+async def unreconciled(session: AsyncSession) -> int:
+    """Movements at the provider without a ledger transaction, plus ledger lines at the provider without a movement."""
+    entries = await session.scalar(
+        select(func.count()).select_from(ProviderEntryRow).where(ProviderEntryRow.transaction_id.is_(None))
+    )
+    lines = await session.scalar(_unmatched_lines(select(func.count(Posting.id))))
+    return int(entries or 0) + int(lines or 0)
+
+
+async def open_holds(session: AsyncSession) -> int:
+    """Closed payouts that still bind money: in the firm's books, or on the platform without having been paid."""
+    reserve = (
+        select(func.coalesce(func.sum(Posting.amount_minor), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(LedgerTransaction.reference == Payout.id, Posting.account == "trader-payable")
+        .correlate(Payout)
+        .scalar_subquery()
+    )
+    held = exists().where(Intent.key == func.concat(Payout.id, "/hold"), Intent.done_at.is_not(None))
+    released = exists().where(Intent.key == func.concat(Payout.id, "/release"), Intent.done_at.is_not(None))
+    forgotten = or_(reserve != 0, (Payout.state != "paid") & held & ~released)
+    statement = select(func.count()).select_from(Payout).where(Payout.state.in_(PAYOUT.terminal), forgotten)
+    return int(await session.scalar(statement) or 0)

@@ -1,0 +1,486 @@
+"""A firm with real Postgres, Temporal, worker and relay, and an outside world at port level, for tests of lifecycles."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from activities.challenges import ChallengeActivities
+from activities.deps import Deps
+from activities.disputes import DisputeActivities
+from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
+from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
+from domain.approvals import Actor, Role
+from domain.errors import Conflict, IdempotencyMismatch, NotFound
+from domain.ids import derived_id
+from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.platform import AccountSnapshot, BalanceKind, Deal, PlatformStream, SymbolSpec, TradingPlatform
+from relay.outbox import OutboxDispatcher
+from relay.temporal import connect
+from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store.db import Database
+from store.models import (
+    Account,
+    AccountLive,
+    Breach,
+    Challenge,
+    Dispute,
+    MarketClock,
+    PhasePass,
+    Proof,
+    Trader,
+    Transition,
+    User,
+)
+from store.shelf import load_products
+from tests import servers
+from worker import workflow_runner
+from workflows.challenge import Challenge as ChallengeWorkflow
+from workflows.dispute import Dispute as DisputeWorkflow
+
+KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
+START = datetime(2014, 5, 2, 9, tzinfo=UTC)
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass
+class Seat:
+    """One account at the venue."""
+
+    login: int
+    balance_minor: int = 0
+    enabled: bool = False
+    locks: list[str] = field(default_factory=list)
+    deals: list[Deal] = field(default_factory=list)
+
+
+@dataclass
+class Venue:
+    """A trading platform that remembers every key."""
+
+    name: str = "fake"
+    seats: dict[int, Seat] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
+
+    def _first(self, scope: str, given: Any) -> bool:
+        if scope in self.keys:
+            if self.keys[scope] != given:
+                raise IdempotencyMismatch(scope)
+            return False
+        self.keys[scope] = given
+        return True
+
+    async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        if self._first(f"account:{key}", (group, currency, leverage)):
+            login = 1000 + len(self.seats)
+            self.seats[login] = Seat(login)
+            self.keys[f"login:{key}"] = login
+        return int(self.keys[f"login:{key}"])
+
+    async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
+        if self._first(f"{operation}:{login}:{key}", amount_minor):
+            self.seats[login].balance_minor += amount_minor
+
+    async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        if self._first(f"trading:{login}:{key}", enabled):
+            self.seats[login].enabled = enabled
+
+    async def lock(self, login: int, *, key: str) -> None:
+        if login not in self.seats:
+            raise NotFound(f"no login {login}")
+        if self._first(f"lock:{login}:{key}", True):
+            self.seats[login].enabled = False
+            self.seats[login].locks.append(key)
+
+    async def snapshot(self, login: int) -> AccountSnapshot:
+        seat = self.seats[login]
+        return AccountSnapshot(
+            login=login,
+            currency="USD",
+            balance_minor=seat.balance_minor,
+            equity_minor=seat.balance_minor,
+            trading_enabled=seat.enabled,
+            positions=(),
+            seq=1,
+        )
+
+    async def deals(self, login: int) -> list[Deal]:
+        return self.seats[login].deals
+
+    async def symbols(self) -> list[SymbolSpec]:
+        return []
+
+    def open_stream(self) -> PlatformStream:
+        raise NotFound("this venue has no feed")
+
+    async def healthy(self) -> str:
+        return "fake"
+
+    async def aclose(self) -> None:
+        return None
+
+
+@dataclass
+class Provider:
+    """A payment provider with checkouts only."""
+
+    name: str = "fakepay"
+    checkouts: dict[str, Checkout] = field(default_factory=dict)
+    refunds: list[str] = field(default_factory=list)
+    past: list[WebhookEvent] = field(default_factory=list)
+
+    async def create_checkout(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
+    ) -> Checkout:
+        checkout_id = f"co_{key}"
+        if checkout_id not in self.checkouts:
+            self.checkouts[checkout_id] = Checkout(
+                checkout_id=checkout_id,
+                url=f"https://pay.example/{checkout_id}",
+                reference=reference,
+                status="open",
+                amount_minor=amount_minor,
+                currency=currency,
+            )
+        return self.checkouts[checkout_id]
+
+    def becomes(self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"]) -> None:
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status})
+
+    async def fetch_checkout(self, checkout_id: str) -> Checkout:
+        if checkout_id not in self.checkouts:
+            raise NotFound(f"no checkout {checkout_id}")
+        return self.checkouts[checkout_id]
+
+    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        if key not in self.refunds:
+            if self.checkouts[checkout_id].status != "paid":
+                raise Conflict("only a paid checkout can go back")
+            self.refunds.append(key)
+            self.becomes(checkout_id, "refunded")
+        return self.checkouts[checkout_id]
+
+    async def create_transfer(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
+    ) -> Transfer:
+        raise NotFound("no transfers here")
+
+    async def fetch_transfer(self, transfer_id: str) -> Transfer:
+        raise NotFound(f"no transfer {transfer_id}")
+
+    async def find_transfer(self, key: str) -> Transfer | None:
+        return None
+
+    async def entries(self, after: str | None) -> list[ProviderEntry]:
+        return []
+
+    async def events(self, after: str | None) -> list[WebhookEvent]:
+        ids = [event.event_id for event in self.past]
+        return self.past[ids.index(after) + 1 :] if after else list(self.past)
+
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
+        return WebhookEvent.model_validate_json(body)
+
+    async def healthy(self) -> str:
+        return "fake"
+
+    async def aclose(self) -> None:
+        return None
+
+
+@dataclass
+class Firm:
+    db: Database
+    client: Client
+    venue: Venue
+    provider: Provider
+    relay: OutboxDispatcher
+
+    async def add_user(self, name: str, role: Role, trader_id: str | None = None) -> Actor:
+        actor = Actor(user_id=f"usr_{name}", person_id=f"person-{name}", role=role, trader_id=trader_id)
+        async with self.db.transaction() as session:
+            session.add(
+                User(
+                    id=actor.user_id,
+                    login=name,
+                    login_index=name,
+                    name=name.title(),
+                    password_hash="-",
+                    role=role,
+                    person_id=actor.person_id,
+                    trader_id=trader_id,
+                )
+            )
+        return actor
+
+    async def add_trader(self, name: str, identity: str = "unverified") -> Actor:
+        async with self.db.transaction() as session:
+            session.add(
+                Trader(
+                    id=f"trd_{name}",
+                    name=name,
+                    email=f"{name}@example.com",
+                    email_index=name,
+                    country="DE",
+                    identity=identity,
+                    created_at=START,
+                )
+            )
+        return await self.add_user(name, "trader", f"trd_{name}")
+
+    async def market_time(self, at: datetime) -> None:
+        async with self.db.transaction() as session:
+            row = insert(MarketClock).values(feed="fake", watermark=at)
+            await session.execute(row.on_conflict_do_update(index_elements=["feed"], set_={"watermark": at}))
+
+    async def buy(self, actor: Actor, product: str = "two-step") -> str:
+        async with self.db.transaction() as session:
+            row = await challenges.buy(
+                session,
+                trader_id=actor.trader_id or "",
+                product=await products.newest(session, product),
+                return_url="https://firm.example/",
+                actor=actor,
+            )
+        await self.until(lambda: self._has_checkout(row.id))
+        return row.id
+
+    async def _has_checkout(self, challenge_id: str) -> bool:
+        return (await self.challenge(challenge_id)).checkout_id is not None
+
+    async def pay(self, challenge_id: str) -> None:
+        checkout_id = str((await self.challenge(challenge_id)).checkout_id)
+        self.provider.becomes(checkout_id, "paid")
+        await self.signal(challenge_id, "payment_settled", {"key": f"paid/{challenge_id}", "checkout_id": checkout_id})
+
+    async def bought(self, actor: Actor, product: str = "two-step") -> str:
+        """A paid challenge whose first account trades."""
+        challenge_id = await self.buy(actor, product)
+        await self.pay(challenge_id)
+        await self.becomes(challenge_id, "funded" if product == "instant" else "active")
+        return challenge_id
+
+    async def signal(self, challenge_id: str, name: str, payload: dict[str, Any]) -> None:
+        async with self.db.transaction() as session:
+            await outbox.signal_workflow(
+                session,
+                key=f"{name}/{payload['key']}",
+                workflow_id=challenge_workflow(challenge_id),
+                name=name,
+                payload=payload,
+            )
+
+    async def breach(self, challenge_id: str, *, equity_minor: int = 8_990_000, offence: int = 1) -> str:
+        """What the monitor commits and sends when an account breaks its maximum loss."""
+        row = await self.challenge(challenge_id)
+        account = await self.account(challenge_id)
+        breach_id = derived_id("brc", account.id, row.phase_index, "max_loss", offence)
+        now = await self.now()
+        quote = {"symbol": "XAUUSD", "bid": "1290.10", "ask": "1290.50"}
+        body = {"event": {"symbol": "XAUUSD"}, "positions": [{"quote": quote}], "hash": "0" * 64}
+        async with self.db.transaction() as session:
+            proof = Proof(id=f"prf_{breach_id[4:]}", account_id=account.id, kind="breach", digest="0" * 64, body=body)
+            session.add(proof)
+            await session.flush()
+            session.add(
+                Breach(
+                    id=breach_id,
+                    account_id=account.id,
+                    challenge_id=challenge_id,
+                    phase_index=row.phase_index,
+                    rule_id="max_loss",
+                    offence=offence,
+                    proof_id=proof.id,
+                    seq=10,
+                    occurred_at=now,
+                    floor_minor=9_000_000,
+                    equity_minor=equity_minor,
+                    epoch=1,
+                    received_at=now,
+                )
+            )
+            floors = {"max_loss": {"floor_minor": 9_000_000, "operator": "equity < floor", "room_minor": -1}}
+            live = {"account_id": account.id, "batch": 1, "at": now, "balance_minor": equity_minor}
+            live |= {"equity_minor": equity_minor, "positions": [], "floors": floors, "rule_state": {}}
+            await session.execute(insert(AccountLive).values(live).on_conflict_do_nothing())
+        assert account.login is not None
+        self.venue.seats[account.login].balance_minor = equity_minor
+        await self.venue.lock(account.login, key=f"lock/{breach_id}")
+        fact = BreachDetected(key=f"breach/{breach_id}", breach_id=breach_id, account_id=account.id, occurred_at=now)
+        await self.signal(challenge_id, "breach_detected", fact.model_dump(mode="json"))
+        return breach_id
+
+    async def passes(self, challenge_id: str) -> None:
+        """What the monitor commits and sends when an account reaches its target."""
+        row, account, now = await self.challenge(challenge_id), await self.account(challenge_id), await self.now()
+        pass_id = derived_id("psg", account.id, row.phase_index)
+        async with self.db.transaction() as session:
+            session.add(Proof(id=f"prf_{pass_id[4:]}", account_id=account.id, kind="pass", digest="1" * 64, body={}))
+            await session.flush()
+            session.add(
+                PhasePass(
+                    id=pass_id,
+                    account_id=account.id,
+                    challenge_id=challenge_id,
+                    phase_index=row.phase_index,
+                    proof_id=f"prf_{pass_id[4:]}",
+                    seq=9,
+                    occurred_at=now,
+                    balance_minor=10_800_000,
+                )
+            )
+        fact = PhasePassed(key=f"pass/{pass_id}", pass_id=pass_id, account_id=account.id, occurred_at=now)
+        await self.signal(challenge_id, "phase_passed", fact.model_dump(mode="json"))
+
+    async def dispute(self, breach_id: str, actor: Actor) -> str:
+        async with self.db.transaction() as session:
+            row = await disputes.open_dispute(session, breach_id=breach_id, actor=actor, statement="The price was odd.")
+        await self.until(lambda: self._dispute_is(row.id, "awaiting_decision"))
+        return row.id
+
+    async def decide(self, dispute_id: str, decision: str, actor: Actor, *, key: str = "d1") -> dict[str, Any]:
+        request = DecisionRequest(key=f"{actor.user_id}-{key}", actor=actor, reason="Looked at the evidence.")
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(dispute_workflow(dispute_id))
+        result: dict[str, Any] = await handle.execute_update(decision, request, id=request.key)
+        return result
+
+    async def dispute_becomes(self, dispute_id: str, state: str) -> None:
+        await self.until(lambda: self._dispute_is(dispute_id, state))
+
+    async def _dispute_is(self, dispute_id: str, state: str) -> bool:
+        async with self.db.transaction() as session:
+            return (await session.get_one(Dispute, dispute_id)).state == state
+
+    async def becomes(self, challenge_id: str, state: str, phase_index: int | None = None) -> None:
+        async def there() -> bool:
+            row = await self.challenge(challenge_id)
+            return row.state == state and phase_index in (None, row.phase_index)
+
+        await self.until(there)
+
+    async def ends(self, challenge_id: str, state: str) -> None:
+        """The record and the workflow both say so."""
+        await self.becomes(challenge_id, state)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await self.handle(challenge_id).result() == state
+
+    def handle(self, challenge_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(challenge_workflow(challenge_id))
+
+    async def until(self, condition: Any) -> None:
+        """Run relay and wake-ups until `condition` holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await condition():
+            assert time.monotonic() < deadline, "it did not come to that in time"
+            await self.pump()
+
+    async def pump(self) -> None:
+        async with self.db.transaction() as session:
+            fired = await deliveries.fire_wakeups(session, limit=100)
+        if not await self.relay.step() and not fired:
+            await asyncio.sleep(0.02)
+
+    async def quiet(self) -> None:
+        """Everything on its way has arrived and been acted on: the outbox is empty and no activity or task waits."""
+        for _ in range(3):
+            while await self.relay.step():
+                pass
+            await asyncio.sleep(0.15)
+
+    async def now(self) -> datetime:
+        async with self.db.transaction() as session:
+            return (await session.scalars(select(MarketClock.watermark))).one()
+
+    async def challenge(self, challenge_id: str) -> Challenge:
+        async with self.db.transaction() as session:
+            return await session.get_one(Challenge, challenge_id)
+
+    async def account(self, challenge_id: str) -> Account:
+        row = await self.challenge(challenge_id)
+        async with self.db.transaction() as session:
+            return await session.get_one(Account, str(row.account_id))
+
+    async def steps(self, kind: str, subject_id: str) -> list[str]:
+        """The triggers that were taken, in order."""
+        async with self.db.transaction() as session:
+            rows = await session.scalars(
+                select(Transition.trigger)
+                .where(Transition.subject_kind == kind, Transition.subject_id == subject_id)
+                .order_by(Transition.id)
+            )
+            return list(rows)
+
+    async def books(self) -> dict[str, int]:
+        async with self.db.transaction() as session:
+            names = (f"provider:{self.provider.name}", "fees", "chargebacks")
+            return {name.split(":")[0]: await ledger.balance(session, name, "USD") for name in names}
+
+    async def webhook(self, event_id: str, kind: str, object_id: str) -> bool:
+        async with self.db.transaction() as session:
+            return await inbox.receive(
+                session, provider=self.provider.name, event_id=event_id, kind=kind, object_id=object_id
+            )
+
+
+def deal(login: int) -> Deal:
+    return Deal(
+        seq=1,
+        at=START,
+        deal_id="d1",
+        login=login,
+        position_id="p1",
+        symbol="XAUUSD",
+        side="buy",
+        lots=Decimal("0.1"),
+        price=Decimal(1290),
+        entry="in",
+        profit_minor=0,
+        commission_minor=0,
+        swap_minor=0,
+        balance_minor=10_000_000,
+        reason="client",
+    )
+
+
+@asynccontextmanager
+async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
+    """Open for business at START, with a worker for challenges and disputes."""
+    crypto.install(crypto.FieldKeys.parse(KEYS))
+    db = Database(database_url, pool_size=5)
+    venue, provider = Venue(), Provider()
+    platform: TradingPlatform = venue
+    payments: PaymentProvider = provider
+    deps = Deps(db=db, platform=platform, payments=payments)
+    client = await connect(temporal_address, servers.NAMESPACE, KEYS)
+
+    async def connected() -> Client:
+        return client
+
+    firm = Firm(db, client, venue, provider, OutboxDispatcher(db, connected, platform))
+    async with db.transaction() as session:
+        for product in load_products():
+            await products.publish(session, product)
+    await firm.market_time(START)
+    async with Worker(
+        client,
+        task_queue=CORE_QUEUE,
+        workflows=[ChallengeWorkflow, DisputeWorkflow],
+        activities=[*ChallengeActivities(deps).all(), *DisputeActivities(deps).all()],
+        workflow_runner=workflow_runner(),
+        max_cached_workflows=0,  # every task replays from the beginning: what is not deterministic shows
+    ):
+        yield firm
+    await db.close()
+
+
+def after(days: float = 0, hours: float = 0) -> datetime:
+    return START + timedelta(days=days, hours=hours)

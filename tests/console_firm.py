@@ -1,0 +1,545 @@
+"""A small firm on the record for the console's tests: every page has something to show, every proof holds."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, Role
+from domain.ids import new_id
+from domain.ledger import fee_paid, payout_reserved
+from domain.money import Money
+from domain.payouts import split, terms_digest
+from domain.products import Product
+from domain.rules import floors, proof
+from domain.rules.floors import RuleState
+from domain.rules.marking import Instrument, Position, QuoteBoard
+from domain.rules.proof import BalancePart, EventPart, Movement, Scene
+from domain.rules.state import phase_terms
+from store import audit, crypto, identity, ledger, products, shelf
+from store.db import Database
+from store.models import (
+    Account,
+    AccountLive,
+    Alert,
+    BalanceOperationRow,
+    Breach,
+    Case,
+    CaseAccount,
+    Challenge,
+    DailySnapshot,
+    DealRow,
+    Dispute,
+    EquityBar,
+    Exposure,
+    MarketClock,
+    Payout,
+    Proof,
+    Review,
+    Ticket,
+    TicketMessage,
+    Transition,
+)
+
+PASSWORD: Final = "correct horse battery"
+NOW: Final = datetime(2014, 5, 2, 14, 30, 7, 200_000, tzinfo=UTC)
+KEYS: Final = crypto.FieldKeys({"k1": bytes(32)})
+INITIAL: Final = 10_000_000
+HOSTILE_NAME: Final = "<script>alert('name')</script>"
+HOSTILE_TEXT: Final = "\"><img src=x onerror=alert('ticket')>"
+_STAFF: Final[tuple[tuple[str, str, Role], ...]] = (
+    ("ana@firm.example", "Ana Ruiz", "admin"),
+    ("finn@firm.example", "Finn Okafor", "finance"),
+    ("rosa@firm.example", "Rosa Lindgren", "risk"),
+    ("sam@firm.example", "Sam Novak", "support"),
+    ("uma@firm.example", "Uma Petit", "auditor"),
+)
+
+
+@dataclass
+class Firm:
+    """Ids of what was made, and the account numbers as people write them."""
+
+    active: str = ""
+    breached: str = ""
+    funded: str = ""
+    payout: str = ""
+    big_payout: str = ""
+    dispute: str = ""
+    breach: str = ""
+    proof: str = ""
+    case: str = ""
+    ticket: str = ""
+    waiting_trader: str = ""
+    review: str = ""
+
+
+async def build(db: Database) -> Firm:
+    """Fill an empty database. Market time stands at NOW; people sign in with PASSWORD."""
+    crypto.install(KEYS)
+    firm = Firm()
+    password = await identity.hash_password(PASSWORD)
+    async with db.transaction() as session:
+        session.add(MarketClock(feed="sandbox", watermark=NOW, last_tick_at=NOW))
+        await session.flush()
+        sold = {product.family: product for product in shelf.load_products()}
+        for product in sold.values():
+            await products.publish(session, product)
+        for login, name, role in _STAFF:
+            await identity.add_user(
+                session, login=login, name=name, password_hash=password, role=role, person_id=f"person-{role}"
+            )
+        mara = await _trader(session, "Mara Lindqvist", "mara@example.org", password, "SE")
+        otto = await _trader(session, "Otto Brandt", "otto@example.org", password, "DE")
+        hostile = await _trader(session, HOSTILE_NAME, "eve@example.org", password, "FR")
+        await _active(session, firm, mara, sold["two-step"])
+        await _breached(session, firm, otto, sold["two-step"])
+        await _funded(session, firm, mara, sold["one-step"])
+        await _case(session, firm, mara, otto, sold["instant"])
+        await _tickets(session, firm, hostile, mara)
+        await _identity_check(session, firm, hostile, sold["two-step"])
+        await _crowd(session, otto, sold["instant"])
+        await _surroundings(session, firm)
+    return firm
+
+
+async def _trader(session: AsyncSession, name: str, email: str, password: str, country: str) -> Actor:
+    actor = await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
+    return actor
+
+
+async def _open(
+    session: AsyncSession, trader: Actor, product: Product, phase: int, state: str, *, days: int, status: str = "active"
+) -> tuple[Challenge, Account]:
+    bought = NOW - timedelta(days=days)
+    challenge = Challenge(
+        id=new_id("chl"),
+        trader_id=trader.trader_id or "",
+        product=product.product,
+        version=product.version,
+        state=state,
+        phase_index=phase,
+        fee_minor=product.fee_minor,
+        currency=product.currency,
+        checkout_id=new_id("ord"),
+        bought_at=bought,
+        changed_at=bought,
+    )
+    session.add(challenge)
+    await session.flush()
+    account = Account(
+        id=new_id("acc"),
+        challenge_id=challenge.id,
+        trader_id=challenge.trader_id,
+        phase_index=phase,
+        product=product.product,
+        version=product.version,
+        platform="sandbox",
+        login=random.Random(challenge.id).randrange(10**6, 10**7),
+        clock_group=product.clock.group,
+        currency=product.currency,
+        initial_minor=product.initial_minor,
+        status=status,
+        opened_at=bought + timedelta(hours=1),
+    )
+    session.add(account)
+    await session.flush()
+    challenge.account_id = account.id
+    steps = (("payment_settled", "awaiting_payment", "provisioning"), ("phase_started", "provisioning", "active"))
+    session.add_all(
+        Transition(
+            subject_kind="challenge",
+            subject_id=challenge.id,
+            key=trigger,
+            trigger=trigger,
+            from_state=before,
+            to_state=after,
+            detail={},
+            occurred_at=bought,
+        )
+        for trigger, before, after in steps
+    )
+    await ledger.post(
+        session, fee_paid(challenge.id, Money(minor=product.fee_minor, currency="USD"), "sandbox"), occurred_at=bought
+    )
+    session.add(
+        BalanceOperationRow(
+            account_id=account.id,
+            key=f"{account.id}/initial",
+            operation="deposit",
+            seq=1,
+            at=bought,
+            amount_minor=INITIAL,
+            balance_minor=INITIAL,
+        )
+    )
+    return challenge, account
+
+
+async def _trade(
+    session: AsyncSession, account: Account, product: Product, *, minutes: int, drift: int, seed: int, open_now: bool
+) -> int:
+    """A walk of equity, deals now and then, a snapshot at each reset; gives the last equity."""
+    draw = random.Random(seed)
+    start = NOW.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+    balance = equity = INITIAL
+    levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in phase_terms(product, account.phase_index).specs}
+    reset = product.clock.next_reset(start)
+    deal = 0
+    for index in range(minutes):
+        at = start + timedelta(minutes=index)
+        before = equity
+        equity += int(draw.gauss(drift, 2600))
+        if at >= reset:
+            levels = _rolled(product, account, levels, balance)
+            session.add(
+                DailySnapshot(
+                    account_id=account.id,
+                    day=product.clock.trading_day(reset - timedelta(minutes=1)),
+                    reset_at=reset,
+                    balance_minor=balance,
+                    equity_minor=equity,
+                    floors=dict(levels),
+                )
+            )
+            reset = product.clock.next_reset(at)
+        if index % 97 == 50:
+            deal += 1
+            entry, profit = ("in", 0) if deal % 2 else ("out", equity - balance)
+            balance += profit
+            session.add(_deal(account, at, deal, entry, profit, balance, draw))
+        high, low = max(before, equity) + draw.randrange(900), min(before, equity) - draw.randrange(900)
+        session.add(
+            EquityBar(
+                account_id=account.id,
+                minute=at,
+                open_minor=before,
+                high_minor=high,
+                low_minor=low,
+                close_minor=equity,
+                balance_minor=balance,
+            )
+        )
+    if not open_now:
+        equity = balance
+    _live(session, account, balance, equity, levels, open_now)
+    return equity
+
+
+def _rolled(product: Product, account: Account, levels: dict[str, int], balance: int) -> dict[str, int]:
+    found = {}
+    for spec in phase_terms(product, account.phase_index).specs:
+        fresh = floors.floor_of(spec, spec.figure(balance, balance), locked=False)
+        found[spec.rule_id] = fresh if spec.moves == "rollover" else max(levels[spec.rule_id], fresh)
+    return found
+
+
+def _deal(
+    account: Account, at: datetime, number: int, entry: str, profit: int, balance: int, draw: random.Random
+) -> DealRow:
+    return DealRow(
+        account_id=account.id,
+        deal_id=f"D{account.login}{number:04}",
+        seq=1000 + number,
+        at=at,
+        position_id=f"P{(number + 1) // 2:04}",
+        symbol=draw.choice(("EURUSD", "XAUUSD")),
+        side="buy" if entry == "in" else "sell",
+        entry=entry,
+        lots=Decimal("1.5"),
+        price=Decimal("1.38640"),
+        profit_minor=profit,
+        commission_minor=0,
+        swap_minor=0,
+        balance_minor=balance,
+        reason="client",
+    )
+
+
+def _live(
+    session: AsyncSession, account: Account, balance: int, equity: int, levels: dict[str, int], open_now: bool
+) -> None:
+    position = {
+        "position_id": "P0099",
+        "symbol": "XAUUSD",
+        "side": "buy",
+        "lots": "1.0",
+        "open_price": "1284.40",
+        "opened_at": (NOW - timedelta(minutes=40)).isoformat(),
+        "price": "1291.02",
+        "profit_minor": equity - balance,
+    }
+    session.add(
+        AccountLive(
+            account_id=account.id,
+            batch=1,
+            at=NOW,
+            balance_minor=balance,
+            equity_minor=equity,
+            trading_days=3,
+            positions=[position] if open_now else [],
+            floors={
+                rule: {"floor_minor": floor, "operator": "equity < floor", "room_minor": equity - floor}
+                for rule, floor in levels.items()
+            },
+            rule_state={},
+        )
+    )
+
+
+async def _active(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    _, account = await _open(session, trader, product, 2, "active", days=4)
+    await _trade(session, account, product, minutes=3 * 1440, drift=60, seed=11, open_now=True)
+    firm.active = f"A-{account.number}"
+
+
+async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    challenge, account = await _open(session, trader, product, 1, "breached", days=2, status="locked")
+    await _trade(session, account, product, minutes=1000, drift=-505, seed=5, open_now=False)
+    body, spec, state, equity = _sheet(account, challenge, product)
+    row = Proof(id=body["proof_id"], account_id=account.id, kind="breach", digest=body["hash"], body=body)
+    session.add(row)
+    await session.flush()
+    at = NOW - timedelta(minutes=6)
+    breach = Breach(
+        id=new_id("brc"),
+        account_id=account.id,
+        challenge_id=challenge.id,
+        phase_index=1,
+        rule_id=spec.rule_id,
+        offence=1,
+        proof_id=row.id,
+        seq=90_210,
+        occurred_at=at,
+        floor_minor=state.floor_minor,
+        equity_minor=equity,
+        status="confirmed",
+        epoch=1,
+        received_at=datetime.now(UTC) - timedelta(milliseconds=9),
+        locked_at=datetime.now(UTC),
+    )
+    session.add(breach)
+    account.ended_at = at
+    await session.flush()
+    firm.breached, firm.breach, firm.proof = f"A-{account.number}", breach.id, row.id
+    dispute = Dispute(
+        id=new_id("dsp"),
+        breach_id=breach.id,
+        challenge_id=challenge.id,
+        account_id=account.id,
+        trader_id=account.trader_id,
+        state="awaiting_decision",
+        opened_at=NOW - timedelta(minutes=4),
+        statement="The spread of gold was ten times the usual one for half a second; my stop was never reached.",
+        evidence={
+            "proof_id": row.id,
+            "deals_24h": {"count": 9, "profit_minor": -412_300, "ids": []},
+            "equity_around": {"bars": 36, "low_minor": equity, "high_minor": equity + 91_000},
+            "spread_symbol": "XAUUSD",
+            "spread": "3.40",
+            "spread_median": "0.34",
+            "spread_ratio": "10.00",
+        },
+    )
+    session.add(dispute)
+    firm.dispute = dispute.id
+
+
+def _sheet(
+    account: Account, challenge: Challenge, product: Product
+) -> tuple[dict[str, object], floors.FloorSpec, RuleState, int]:
+    """A true proof: one long position in gold falls through the daily floor."""
+    terms = phase_terms(product, 1)
+    spec = terms.specs[0]
+    state = floors.opened(spec)
+    at = NOW - timedelta(minutes=6)
+    board = QuoteBoard()
+    board.put("XAUUSD", Decimal("1281.10"), Decimal("1284.50"), 90_210, at)
+    instruments = {"XAUUSD": Instrument("XAUUSD", Decimal(100), "USD")}
+    position = Position("P0042", "XAUUSD", "buy", Decimal("3.0"), Decimal("1284.40"), at - timedelta(hours=1))
+    movement = Movement(seq=88_001, at=at - timedelta(hours=3), kind="deal", reference="D0007", amount_minor=-412_300)
+    balance = INITIAL - 412_300
+    equity = balance + sum(part.profit_minor for part in [proof.position_part(position, board, instruments, "USD")])
+    scene = Scene(
+        account_id=account.id,
+        challenge_id=challenge.id,
+        login=account.login or 0,
+        terms=terms,
+        event=EventPart(kind="tick", seq=90_210, at=at, symbol="XAUUSD"),
+        balance=BalancePart(
+            opening_minor=INITIAL, opening_at=None, opening_seq=0, movements=(movement,), balance_minor=balance
+        ),
+        positions=(position,),
+        equity_minor=equity,
+        trading_days=(),
+    )
+    body = proof.breach_sheet(new_id("prf"), scene, spec, state, board, instruments)
+    return body, spec, state, equity
+
+
+async def _funded(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    _, account = await _open(session, trader, product, 2, "funded", days=20)
+    await _trade(session, account, product, minutes=2 * 1440, drift=130, seed=23, open_now=False)
+    firm.funded = f"A-{account.number}"
+    firm.payout = await _payout(session, account, product, trader, 124_000, decide_in=timedelta(hours=1, minutes=20))
+    _, other = await _open(session, trader, product, 2, "funded", days=25)
+    await _trade(session, other, product, minutes=600, drift=300, seed=3, open_now=False)
+    firm.big_payout = await _payout(session, other, product, trader, 480_000, decide_in=timedelta(days=3))
+
+
+async def _payout(
+    session: AsyncSession, account: Account, product: Product, trader: Actor, gross: int, *, decide_in: timedelta
+) -> str:
+    share, rest = split(Money(minor=gross, currency="USD"), product.payout)
+    payout = Payout(
+        id=new_id("pay"),
+        account_id=account.id,
+        challenge_id=account.challenge_id,
+        trader_id=account.trader_id,
+        requested_by=trader.user_id,
+        state="awaiting_approval",
+        gross_minor=gross,
+        trader_minor=share.minor,
+        firm_minor=rest.minor,
+        currency="USD",
+        beneficiary="DE89370400440532014821",
+        approvers_needed=1 if gross < 300_000 else 2,
+        requested_at=NOW - timedelta(hours=4),
+        decide_by=NOW + decide_in,
+        was_held=False,
+        checks={
+            "eligibility": {"ok": True, "words": "Eligible at the time of the request."},
+            "identity": {"ok": True, "words": "The trader's identity is verified."},
+            "cases": {"ok": True, "words": "No surveillance case names the trader."},
+            "room:trailing_loss": {"ok": True, "words": "2,172.55 USD of room would be left under trailing loss."},
+        },
+    )
+    payout.terms_digest = terms_digest(
+        payout_id=payout.id,
+        trader_share=share,
+        beneficiary=payout.beneficiary,
+        product_hash=product.content_hash,
+    )
+    session.add(payout)
+    await session.flush()
+    await ledger.post(session, payout_reserved(payout.id, share), occurred_at=payout.requested_at)
+    await audit.record(
+        session,
+        action="payout.requested",
+        subject_kind="payout",
+        subject_id=payout.id,
+        occurred_at=payout.requested_at,
+        actor=trader.user_id,
+        role="trader",
+        evidence={"gross_minor": gross, "currency": "USD"},
+    )
+    return payout.id
+
+
+async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, product: Product) -> None:
+    _, leader = await _open(session, one, product, 1, "funded", days=3)
+    _, follower = await _open(session, other, product, 1, "funded", days=3)
+    pairs = []
+    for number in range(1, 9):
+        at = NOW - timedelta(hours=30 - 3 * number)
+        deals = [
+            _deal(account, moment, 500 + number, "in", 0, INITIAL, random.Random(number))
+            for account, moment in ((leader, at), (follower, at + timedelta(seconds=7, milliseconds=90 * number)))
+        ]
+        deals[1].lots = Decimal("0.75")
+        session.add_all(deals)
+        await session.flush()
+        pairs.append(
+            {"leader_deal": deals[0].id, "follower_deal": deals[1].id, "symbol": deals[0].symbol, "side": "buy"}
+        )
+    for account, profit in ((leader, 180_000), (follower, 91_000)):
+        specs = phase_terms(product, 1).specs
+        levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in specs}
+        _live(session, account, INITIAL + profit, INITIAL + profit, levels, open_now=False)
+    alert = Alert(
+        id=new_id("alr"),
+        key=f"copy_trading/{leader.id}/{follower.id}",
+        detector="copy_trading",
+        score=Decimal("0.91"),
+        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number}, about 7 seconds later and half the size.",
+        evidence={"leader": leader.id, "follower": follower.id, "openings": 9, "pairs": pairs},
+        occurred_at=NOW,
+    )
+    case = Case(id=new_id("cas"), alert_id=alert.id, state="open", opened_at=NOW - timedelta(minutes=20))
+    session.add(alert)
+    await session.flush()
+    session.add(case)
+    await session.flush()
+    session.add_all(CaseAccount(case_id=case.id, account_id=account.id) for account in (leader, follower))
+    firm.case = case.id
+
+
+async def _tickets(session: AsyncSession, firm: Firm, hostile: Actor, mara: Actor) -> None:
+    for number, (actor, subject, body) in enumerate(
+        ((hostile, HOSTILE_TEXT, HOSTILE_TEXT), (mara, "When is my next payout?", "I would like to know the date."))
+    ):
+        at = NOW - timedelta(hours=2 + number)
+        ticket = Ticket(
+            id=new_id("tkt"),
+            trader_id=actor.trader_id or "",
+            subject=subject,
+            state="open",
+            opened_at=at,
+            changed_at=at,
+        )
+        session.add(ticket)
+        await session.flush()
+        session.add(
+            TicketMessage(id=new_id("msg"), ticket_id=ticket.id, author_id=actor.user_id, body=body, occurred_at=at)
+        )
+        firm.ticket = firm.ticket or ticket.id
+
+
+async def _identity_check(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    _, account = await _open(session, trader, product, 2, "identity_check", days=9, status="closed")
+    await _trade(session, account, product, minutes=120, drift=0, seed=8, open_now=False)
+    firm.waiting_trader = trader.trader_id or ""
+
+
+async def _crowd(session: AsyncSession, trader: Actor, product: Product) -> None:
+    """Enough accounts that the list has something to sort."""
+    draw = random.Random(2)
+    specs = phase_terms(product, 1).specs
+    for _ in range(18):
+        _, account = await _open(session, trader, product, 1, "funded", days=2)
+        equity = INITIAL + draw.randrange(-280_000, 400_000)
+        levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in specs}
+        _live(session, account, INITIAL, equity, levels, open_now=True)
+
+
+async def _surroundings(session: AsyncSession, firm: Firm) -> None:
+    for symbol, long, short, bid, floating in (
+        ("EURUSD", "41.50", "63.20", "1.38641", -184_233),
+        ("XAUUSD", "18.00", "2.50", "1291.02", 912_050),
+    ):
+        session.add(
+            Exposure(
+                shard=0,
+                symbol=symbol,
+                long_lots=Decimal(long),
+                short_lots=Decimal(short),
+                accounts=21,
+                floating_minor=floating,
+                bid=Decimal(bid),
+                ask=Decimal(bid) + Decimal("0.00012"),
+                at=NOW,
+            )
+        )
+    review = Review(
+        id=new_id("rev"),
+        key="bad_tick/XAUUSD/77",
+        kind="bad_tick",
+        status="open",
+        occurred_at=NOW - timedelta(hours=1),
+        detail={"symbol": "XAUUSD", "bid": "1031.20", "last_bid": "1289.00"},
+    )
+    session.add(review)
+    firm.review = review.id

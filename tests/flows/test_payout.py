@@ -1,0 +1,144 @@
+"""Whole payouts on real Postgres and Temporal: every way in, through and out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from contracts.ids import payout_workflow
+from domain.approvals import Actor
+from store import operations, payouts
+from tests.payout_stage import Stage, a_stage
+from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
+
+
+@pytest.fixture
+async def stage(database_url: str, temporal_address: str) -> AsyncIterator[Stage]:
+    async with a_stage(database_url, temporal_address) as found:
+        yield found
+
+
+async def nothing_is_bound(stage: Stage, *, paid: int = 0, gross: int = 0) -> None:
+    assert await stage.world.books() == (0, -paid, 0)
+    assert set(stage.world.venue.balances.values()) == {INITIAL + 400_000 - gross}
+    async with stage.world.db.transaction() as session:
+        assert await operations.open_holds(session) == 0
+
+
+async def waiting(stage: Stage, gross: int = MEDIUM) -> tuple[str, Actor]:
+    trader = await stage.world.add_trader("tina")
+    payout_id = await stage.world.request(trader, gross)
+    await stage.becomes(payout_id, "awaiting_approval")
+    return payout_id, trader
+
+
+async def test_a_small_payout_is_paid_without_anybody(stage: Stage) -> None:
+    payout_id = await stage.world.request(await stage.world.add_trader("tina"), SMALL)
+    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "paid")
+    await nothing_is_bound(stage, paid=40_000, gross=SMALL)
+
+
+async def test_a_large_payout_is_paid_after_two_people_and_a_repeated_webhook(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage, LARGE)
+    fay, gil = await stage.world.add_user("fay", "finance"), await stage.world.add_user("gil", "admin")
+    first = await stage.decide(payout_workflow(payout_id), "approve", fay)
+    assert (first["state"], first["approvals"], first["approvals_needed"]) == ("awaiting_approval", 1, 2)
+    assert (await stage.refused(payout_workflow(payout_id), "approve", fay, "again")).type == "already-decided"
+    assert (await stage.decide(payout_workflow(payout_id), "approve", gil))["state"] == "approved"
+    await stage.becomes(payout_id, "sent")
+    for event in ("evt_1", "evt_2"):
+        await stage.transfer_changed(payout_id, event)
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_3")
+    await stage.ends(payout_id, "paid")
+    await nothing_is_bound(stage, paid=320_000, gross=LARGE)
+
+
+async def test_what_the_provider_returns_goes_back_to_the_account(stage: Stage) -> None:
+    payout_id = await stage.world.request(await stage.world.add_trader("tina"), SMALL)
+    await stage.becomes(payout_id, "sent")
+    stage.world.provider.becomes(payout_id, "returned")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "returned")
+    await nothing_is_bound(stage)
+
+
+@pytest.mark.parametrize(("update", "state"), [("reject", "rejected"), ("return_to_trader", "cancelled")])
+async def test_staff_sends_it_back(stage: Stage, update: str, state: str) -> None:
+    payout_id, _ = await waiting(stage)
+    fay = await stage.world.add_user("fay", "finance")
+    assert (await stage.decide(payout_workflow(payout_id), update, fay))["state"] == "releasing"
+    await stage.ends(payout_id, state)
+    await nothing_is_bound(stage)
+
+
+async def test_the_trader_cancels(stage: Stage) -> None:
+    payout_id, trader = await waiting(stage)
+    await stage.decide(payout_workflow(payout_id), "cancel", trader)
+    await stage.ends(payout_id, "cancelled")
+    await nothing_is_bound(stage)
+
+
+async def test_a_request_that_no_longer_holds_is_refused(stage: Stage) -> None:
+    trader = await stage.world.add_trader("tina")
+    payout_id = await stage.world.request(trader, MEDIUM)
+    for login in stage.world.venue.balances:
+        stage.world.venue.balances[login] = INITIAL
+    await stage.ends(payout_id, "refused")
+    assert stage.world.venue.done == {}
+
+
+async def test_nobody_decides_in_time(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage)
+    due = (await stage.world.payout(payout_id)).decide_by
+    assert due is not None
+    await stage.world.market_time(due + timedelta(seconds=1))
+    await stage.ends(payout_id, "timed_out")
+    await nothing_is_bound(stage)
+
+
+@pytest.mark.parametrize(("decision", "state"), [("cleared", "awaiting_approval"), ("confirmed", "rejected")])
+async def test_a_case_holds_until_it_is_decided(stage: Stage, decision: str, state: str) -> None:
+    payout_id, _ = await waiting(stage)
+    await stage.world.add_case("one", "acc_tina")
+    await changed(stage, "opened")
+    await stage.becomes(payout_id, "in_review")
+    fay = await stage.world.add_user("fay", "finance")
+    assert (await stage.refused(payout_workflow(payout_id), "approve", fay)).type == "conflict"
+    await stage.world.case_becomes("one", decision)
+    await changed(stage, decision)
+    await stage.becomes(payout_id, state)
+    assert (await stage.world.payout(payout_id)).was_held
+
+
+async def test_a_breach_cancels_what_waits(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage)
+    await stage.world.challenge_becomes("tina", "breached")
+    await changed(stage, "breach")
+    await stage.ends(payout_id, "cancelled")
+    await nothing_is_bound(stage)
+
+
+async def changed(stage: Stage, cause: str) -> None:
+    async with stage.world.db.transaction() as session:
+        await payouts.risk_changed(session, cause=cause, trader_ids=["trd_tina"])
+
+
+async def test_of_two_operators_at_once_one_wins_and_one_transfer_leaves(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage)
+    fay, gil = await stage.world.add_user("fay", "finance"), await stage.world.add_user("gil", "finance")
+    workflow_id = payout_workflow(payout_id)
+    results = await asyncio.gather(
+        stage.decide(workflow_id, "approve", fay), stage.decide(workflow_id, "approve", gil), return_exceptions=True
+    )
+    lost = [result for result in results if isinstance(result, WorkflowUpdateFailedError)]
+    assert len(lost) == 1
+    winner = "usr_gil" if results[0] is lost[0] else "usr_fay"
+    assert winner in str(lost[0].cause)
+    await stage.becomes(payout_id, "sent")
+    assert stage.world.provider.calls == 1

@@ -1,0 +1,99 @@
+"""The workflows that always run: they do one round after another, when woken, asked, or after a while."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from contracts.messages import DailyCloseStart, MarketTimeReached, ReconciliationStart, SurveillanceStart
+from contracts.operations import DailyCloseReport, ReconcileRequest, ReconciliationReport
+from relay.temporal import connect
+from tests import servers
+from tests.challenge_world import KEYS
+from tests.payout_world import START
+from worker import workflow_runner
+from workflows.daily_close import DailyClose
+from workflows.reconciliation import Reconciliation
+from workflows.surveillance import Surveillance
+
+
+@asynccontextmanager
+async def running(
+    address: str, workflow: type, start: object, activities: Sequence[Callable[..., Any]]
+) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+    client: Client = await connect(address, servers.NAMESPACE, KEYS)
+    queue = f"queue-{uuid.uuid4()}"
+    async with Worker(
+        client, task_queue=queue, workflows=[workflow], activities=activities, workflow_runner=workflow_runner()
+    ):
+        await client.start_workflow(workflow.__name__, start, id=queue, task_queue=queue)
+        handle = client.get_workflow_handle(queue)  # follows the run that is current, each continue-as-new included
+        yield handle
+        await handle.terminate()
+
+
+async def reaches(count: int, calls: Sequence[object]) -> None:
+    async with asyncio.timeout(20):
+        while len(calls) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_the_daily_close_goes_on_where_it_was_and_waits_for_the_next_reset(temporal_address: str) -> None:
+    calls: list[DailyCloseStart] = []
+
+    @activity.defn(name="operations.check_daily_close")
+    async def check(start: DailyCloseStart) -> DailyCloseReport:
+        calls.append(start)
+        day = START + timedelta(days=len(calls))
+        return DailyCloseReport(after=day, closed=1, missing=0, caught_up=len(calls) > 1, feed_running=True)
+
+    start = DailyCloseStart(clock_group="UTC@00:30", zone="UTC", reset="00:30")
+    async with running(temporal_address, DailyClose, start, [check]) as handle:
+        await reaches(2, calls)
+        assert [call.after for call in calls] == [None, START + timedelta(days=1)]
+        await asyncio.sleep(0.3)
+        assert len(calls) == 2, "nothing is due"
+        await handle.signal("market_time_reached", MarketTimeReached(key="due"))
+        await reaches(3, calls)
+
+
+async def test_reconciliation_runs_at_once_when_woken_and_when_asked(temporal_address: str) -> None:
+    calls: list[ReconciliationStart] = []
+
+    @activity.defn(name="operations.reconcile")
+    async def reconcile(start: ReconciliationStart) -> ReconciliationReport:
+        calls.append(start)
+        return ReconciliationReport(after=START, entries=0, tied=0, unreconciled=len(calls))
+
+    async with running(temporal_address, Reconciliation, ReconciliationStart(), [reconcile]) as handle:
+        await reaches(1, calls)
+        await handle.signal("market_time_reached", MarketTimeReached(key="due"))
+        await reaches(2, calls)
+        asked = await handle.execute_update("reconcile", ReconcileRequest(key="k"), result_type=ReconciliationReport)
+        assert asked.unreconciled == 3
+    assert [call.after for call in calls] == [None, START, START]
+
+
+async def test_surveillance_follows_again_when_it_fell_or_ended(temporal_address: str) -> None:
+    calls: list[SurveillanceStart] = []
+
+    @activity.defn(name="surveillance.follow_deals")
+    async def follow(start: SurveillanceStart) -> None:
+        calls.append(start)
+        if len(calls) == 1:
+            raise ApplicationError("the cursor moved")
+        if len(calls) > 2:
+            while True:
+                await asyncio.sleep(0.05)
+                activity.heartbeat()
+
+    async with running(temporal_address, Surveillance, SurveillanceStart(), [follow]):
+        await reaches(3, calls)
+    assert {call.detector for call in calls} == {"copy_trading"}

@@ -1,0 +1,197 @@
+"""Webhooks on real Postgres: stored once, routed once, whatever order, copies or gaps they come in."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from domain.approvals import Actor
+from ports.payments import PaymentProvider, Transfer, WebhookEvent
+from relay.inbox import EventSweep, InboxDispatcher
+from store import challenges, crypto, inbox, products
+from store.db import Database
+from store.models import InboxEvent, MarketClock, OutboxMessage, Trader, User
+from store.shelf import load_products
+from tests.challenge_world import KEYS, START, Provider
+
+ADA = Actor(user_id="usr_ada", person_id="ada", role="trader", trader_id="trd_ada")
+
+
+class Post:
+    """A firm that sold one challenge, and the dispatcher under test."""
+
+    def __init__(self, db: Database, provider: Provider) -> None:
+        self.db, self.provider = db, provider
+        self.payments: PaymentProvider = provider
+        self.dispatcher = InboxDispatcher(db, self.payments)
+
+    async def sell(self, *, recorded: bool = True) -> tuple[str, str]:
+        """(challenge id, checkout id). Not `recorded`: the provider has the checkout, our row does not know it yet."""
+        async with self.db.transaction() as session:
+            row = await challenges.buy(
+                session,
+                trader_id="trd_ada",
+                product=await products.newest(session, "two-step"),
+                return_url="https://firm.example/",
+                actor=ADA,
+            )
+            terms = await challenges.checkout_terms(session, row.id)
+        checkout = await self.provider.create_checkout(**terms)
+        if recorded:
+            async with self.db.transaction() as session:
+                await challenges.record_checkout(session, row.id, checkout_id=checkout.checkout_id, url=checkout.url)
+        return row.id, checkout.checkout_id
+
+    async def receive(self, event_id: str, kind: str, object_id: str) -> bool:
+        async with self.db.transaction() as session:
+            return await inbox.receive(
+                session, provider=self.provider.name, event_id=event_id, kind=kind, object_id=object_id
+            )
+
+    async def signals(self) -> list[tuple[str, str]]:
+        async with self.db.transaction() as session:
+            rows = await session.execute(
+                select(OutboxMessage.target, OutboxMessage.name)
+                .where(OutboxMessage.topic == "workflow.signal")
+                .order_by(OutboxMessage.id)
+            )
+            return [(row.target, row.name) for row in rows]
+
+    async def events(self) -> list[InboxEvent]:
+        async with self.db.transaction() as session:
+            return list(await session.scalars(select(InboxEvent).order_by(InboxEvent.id)))
+
+    async def due_now(self) -> None:
+        async with self.db.transaction() as session:
+            await session.execute(update(InboxEvent).values(next_at=func.clock_timestamp()))
+
+
+@pytest.fixture
+async def post(database_url: str) -> AsyncIterator[Post]:
+    crypto.install(crypto.FieldKeys.parse(KEYS))
+    db = Database(database_url, pool_size=10)
+    async with db.transaction() as session:
+        for product in load_products():
+            await products.publish(session, product)
+        session.add(MarketClock(feed="fake", watermark=START))
+        session.add(
+            Trader(id="trd_ada", name="Ada", email="a@e", email_index="a", country="DE", identity="x", created_at=START)
+        )
+        await session.flush()
+        session.add(
+            User(
+                id="usr_ada", login="ada", login_index="ada", name="Ada", password_hash="-", role="trader",
+                person_id="ada", trader_id="trd_ada",
+            )
+        )  # fmt: skip
+    yield Post(db, Provider())
+    await db.close()
+
+
+async def test_fifty_copies_of_an_event_are_one_row_and_one_signal(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    stored = await asyncio.gather(*(post.receive("ev_1", "checkout.paid", checkout_id) for _ in range(50)))
+    assert stored.count(True) == 1
+    others = [InboxDispatcher(post.db, post.payments) for _ in range(4)]
+    await asyncio.gather(*(one.step() for one in (post.dispatcher, *others)))
+    assert await post.signals() == [(f"challenge/{challenge_id}", "payment_settled")]
+    (event,) = await post.events()
+    assert event.handled_at is not None
+
+
+async def test_each_kind_finds_its_lifecycle(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    kinds = ("checkout.paid", "checkout.expired", "charge.disputed", "charge.refunded")
+    for number, kind in enumerate(kinds):
+        await post.receive(f"ev_{number}", kind, checkout_id)
+    assert await post.dispatcher.step() == 4
+    target = f"challenge/{challenge_id}"
+    assert await post.signals() == [
+        (target, "payment_settled"),
+        (target, "payment_expired"),
+        (target, "chargeback_received"),
+    ]
+    assert all(event.handled_at for event in await post.events())
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_any_order_of_events_sends_the_same_signals(post: Post, order: tuple[int, ...]) -> None:
+    _, checkout_id = await post.sell()
+    kinds = ("checkout.paid", "charge.disputed", "charge.refunded")
+    for number in order:
+        await post.receive(f"ev_{number}", kinds[number], checkout_id)
+        await post.dispatcher.step()
+    assert sorted(name for _, name in await post.signals()) == ["chargeback_received", "payment_settled"]
+
+
+async def test_a_webhook_that_is_faster_than_our_own_row_finds_its_way_by_reference(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell(recorded=False)
+    await post.receive("ev_1", "checkout.paid", checkout_id)
+    await post.dispatcher.step()
+    assert await post.signals() == [(f"challenge/{challenge_id}", "payment_settled")]
+
+
+async def test_an_unknown_object_is_waited_for_and_then_parked(post: Post) -> None:
+    await post.receive("ev_1", "checkout.paid", "co_nobody")
+    await post.receive("ev_2", "transfer.paid", "tr_nobody")
+    for _ in range(12):
+        await post.due_now()
+        await post.dispatcher.step()
+    events = await post.events()
+    assert [event.attempts for event in events] == [12, 12]
+    assert all(event.parked_at is not None and event.handled_at is None for event in events)
+    assert events[0].error == "the provider knows no co_nobody"
+    assert await post.signals() == []
+
+
+async def test_an_event_of_a_kind_nobody_knows_is_parked_at_once(post: Post) -> None:
+    await post.receive("ev_1", "balance.available", "x")
+    await post.dispatcher.step()
+    (event,) = await post.events()
+    assert (event.parked_at is not None, event.error) == (True, "nobody waits for events of kind 'balance.available'")
+
+
+async def test_a_killed_dispatcher_leaves_nothing_behind(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.receive("ev_1", "checkout.paid", checkout_id)
+    async with post.db.transaction() as session:
+        assert len(await inbox.claim(session, limit=10, lease_seconds=60)) == 1
+    assert await post.dispatcher.step() == 0
+    await post.dispatcher.release()
+    assert await post.dispatcher.step() == 1
+    assert await post.signals() == [(f"challenge/{challenge_id}", "payment_settled")]
+
+
+async def test_the_sweep_finds_what_never_came_and_nothing_twice(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.receive("ev_1", "checkout.paid", checkout_id)
+    for number, kind in ((1, "checkout.paid"), (2, "charge.disputed")):
+        post.provider.past.append(
+            WebhookEvent.model_validate(
+                {"event_id": f"ev_{number}", "kind": kind, "object_id": checkout_id, "created_at": START}
+            )
+        )
+    sweep = EventSweep(post.db, post.payments)
+    assert [await sweep.step(), await sweep.step()] == [1, 0]
+    assert await EventSweep(post.db, post.payments).step() == 0, "a new process begins at the beginning"
+    await post.dispatcher.step()
+    target = f"challenge/{challenge_id}"
+    assert await post.signals() == [(target, "payment_settled"), (target, "chargeback_received")]
+
+
+async def test_a_transfer_of_a_payout_we_do_not_have_waits(post: Post) -> None:
+    class WithTransfer(Provider):
+        async def fetch_transfer(self, transfer_id: str) -> Transfer:
+            return Transfer(
+                transfer_id=transfer_id, key="k", reference="pay_gone", status="paid", amount_minor=1, currency="USD"
+            )
+
+    stranger: PaymentProvider = WithTransfer()
+    await post.receive("ev_1", "transfer.paid", "tr_1")
+    await InboxDispatcher(post.db, stranger).step()
+    (event,) = await post.events()
+    assert (event.handled_at, event.error) == (None, "no object of ours has tr_1")
+    assert event.next_at - event.received_at < timedelta(seconds=5)

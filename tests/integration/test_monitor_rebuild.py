@@ -1,0 +1,81 @@
+"""A monitor that is killed again and again ends where one that never was ends."""
+
+from random import Random
+
+import pytest
+
+from domain.products import Product
+from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
+from tests.unit.test_monitor_three_ways import batches
+from tests.unit.venue_story import Story, product
+
+TABLES = {
+    "breaches": "SELECT id, rule_id, offence, seq, occurred_at, floor_minor, equity_minor, status, locked_at IS NULL"
+    " FROM breaches ORDER BY id",
+    "passes": "SELECT id, seq, occurred_at, balance_minor FROM phase_passes ORDER BY id",
+    "proofs": "SELECT id, digest FROM proofs ORDER BY id",
+    "deals": "SELECT account_id, deal_id, seq FROM deals ORDER BY id",
+    "operations": "SELECT account_id, key, seq FROM balance_operations ORDER BY id",
+    "snapshots": "SELECT * FROM daily_snapshots ORDER BY account_id, day",
+    "bars": "SELECT account_id, minute, open_minor, high_minor, low_minor, close_minor, balance_minor FROM equity_bars"
+    " ORDER BY account_id, minute",
+    "live": "SELECT account_id, at, balance_minor, equity_minor, trading_days, last_trading_day, floors, positions,"
+    " rule_state FROM account_live ORDER BY account_id",
+    "accounts": "SELECT id, status, ended_at FROM accounts ORDER BY id",
+    "exposures": "SELECT * FROM exposures ORDER BY symbol",
+    "reviews": "SELECT key, kind, detail FROM reviews ORDER BY key",
+    "outbox": "SELECT key, topic, target, name FROM outbox ORDER BY key",
+}
+
+
+def outcome(database_url: str) -> dict[str, list[tuple[object, ...]]]:
+    return {name: rows(database_url, query) for name, query in TABLES.items()}
+
+
+@pytest.fixture
+def other_database_url(postgres_url: str, _template: str) -> str:
+    from tests import servers
+
+    servers.create_database(postgres_url, "other", _template)
+    return servers.database_of(postgres_url, "other")
+
+
+def test_kills_at_random_places_change_nothing(database_url: str, other_database_url: str) -> None:
+    random = Random(11)
+    logins = list(range(1, 13))
+    accounts: dict[int, tuple[Product, int]] = {n: (product(random, n), random.choice([1, 2])) for n in logins}
+    story = Story(random, logins)
+    for _ in range(900):
+        story.step()
+    stream = batches(story.events, random)
+    last = stream[-1].events[-1].model_copy(update={"flush": True})
+    stream[-1] = stream[-1].model_copy(update={"events": (*stream[-1].events[:-1], last)})
+    for n in range(4, len(stream) - 1, 9):  # a checkpoint now and then, so that kills fall between two
+        end = stream[n].events[-1].model_copy(update={"flush": True})
+        stream[n] = stream[n].model_copy(update={"events": (*stream[n].events[:-1], end)})
+
+    on_record(database_url, accounts)
+    judge(database_url, ScriptedVenue(stream))
+    expected = outcome(database_url)
+    assert len(expected["breaches"]) >= 5
+
+    on_record(other_database_url, accounts)
+    venue, kills = ScriptedVenue(stream), 0
+
+    def perhaps_die(_: int = 0) -> None:
+        nonlocal kills
+        if random.random() < 0.12 and kills < 40:
+            kills += 1
+            raise Killed
+
+    venue.on_ack, venue.on_lock = perhaps_die, perhaps_die
+    while venue.acked < len(stream):
+        try:
+            judge(other_database_url, venue)
+        except Killed:
+            continue
+    assert kills >= 8
+    actual = outcome(other_database_url)
+    for name, table in expected.items():
+        assert actual[name] == table, name
+    assert len({key for _, key in venue.locks}) == len(venue.locks)

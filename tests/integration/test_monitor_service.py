@@ -1,0 +1,378 @@
+"""The live path on a real PostgreSQL: commit, lock, message, acknowledge; and a kill at each boundary between them."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from domain.errors import NotFound, StaleEpoch
+from domain.products import Product
+from domain.rules.check import check
+from ports.platform import (
+    AccountChanged,
+    AccountSnapshot,
+    AccountState,
+    BalanceKind,
+    BalanceOperation,
+    Batch,
+    ClockMark,
+    Deal,
+    Event,
+    PositionState,
+    Tick,
+)
+from store.live import claim_epoch
+from store.shelf import SHELF, load_product
+from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
+
+START = datetime(2014, 5, 2, 8, tzinfo=UTC)
+
+
+class Script:
+    """Writes a stream by hand. Every `batch` closes what was said since the last."""
+
+    def __init__(self) -> None:
+        self.at, self.seq = START, 0
+        self.events: list[Event] = []
+        self.batches: list[Batch] = []
+        self.balance = 0
+
+    def next(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def tick(self, bid: str, ask: str | None = None) -> None:
+        self.at += timedelta(seconds=1)
+        price = (Decimal(bid), Decimal(ask or bid))
+        self.events.append(Tick(seq=self.next(), at=self.at, symbol="EURUSD", bid=price[0], ask=price[1]))
+
+    def cash(self, login: int, operation: BalanceKind, amount: int) -> None:
+        self.balance += amount
+        self.events.append(
+            BalanceOperation(
+                seq=self.next(),
+                at=self.at,
+                login=login,
+                operation=operation,
+                key=f"{operation}/{self.seq}",
+                amount_minor=amount,
+                balance_minor=self.balance,
+            )
+        )
+
+    def enable(self, login: int) -> None:
+        self.events.append(AccountChanged(seq=self.next(), at=self.at, login=login, change="enabled"))
+
+    def deal(self, login: int, position: str, lots: str, price: str, entry: str, profit: int = 0) -> None:
+        self.balance += profit
+        self.events.append(
+            Deal.model_validate(
+                {
+                    "seq": self.next(),
+                    "at": self.at,
+                    "deal_id": f"d{self.seq}",
+                    "login": login,
+                    "position_id": position,
+                    "symbol": "EURUSD",
+                    "side": "buy" if entry == "in" else "sell",
+                    "lots": lots,
+                    "price": price,
+                    "entry": entry,
+                    "profit_minor": profit,
+                    "commission_minor": 0,
+                    "swap_minor": 0,
+                    "balance_minor": self.balance,
+                    "reason": "client",
+                }
+            )
+        )
+
+    def state(self, login: int, equity: int) -> None:
+        self.events.append(
+            AccountState(seq=self.next(), at=self.at, login=login, balance_minor=self.balance, equity_minor=equity)
+        )
+
+    def batch(self, *, flush: bool = False) -> None:
+        mark = ClockMark(seq=self.next(), at=self.at, flush=flush)
+        self.batches.append(Batch(number=len(self.batches) + 1, events=(*self.events, mark)))
+        self.events = []
+
+
+def two_step() -> Product:
+    return load_product(Path(SHELF) / "two-step.v1.yaml")
+
+
+def opened(lots: str = "10") -> Script:
+    """Account 1 on the two-step product, long 10 lots EURUSD at 1.38000: 0.00500 down is the daily limit."""
+    script = Script()
+    script.tick("1.38000")
+    script.cash(1, "deposit", 10_000_000)
+    script.enable(1)
+    script.deal(1, "p1", lots, "1.38000", "in")
+    script.batch(flush=True)
+    return script
+
+
+def falling() -> Script:
+    script = opened()
+    script.tick("1.37500")  # equity 95,000.00: not below the floor
+    script.batch()
+    script.tick("1.37499")
+    script.tick("1.37000")
+    script.batch(flush=True)
+    return script
+
+
+def record_one(database_url: str) -> None:
+    on_record(database_url, {1: (two_step(), 1)})
+
+
+BREACHES = (
+    "SELECT rule_id, offence, seq, floor_minor, equity_minor, locked_at IS NOT NULL FROM breaches ORDER BY seq, rule_id"
+)
+OUTBOX = "SELECT topic, target, name, dispatched_at IS NOT NULL, next_at > clock_timestamp() FROM outbox ORDER BY topic"
+
+
+def test_a_breach_is_committed_locked_and_signalled(database_url: str) -> None:
+    record_one(database_url)
+    venue = ScriptedVenue(falling().batches)
+    judge(database_url, venue)
+    # the second tick of the second batch breaks nothing; the first of the third does, and ends the account
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 8, 9_500_000, 9_499_000, True)]
+    assert [login for login, _ in venue.locks] == [1]
+    assert rows(database_url, OUTBOX) == [
+        ("venue.lock", "1", "", True, True),
+        ("workflow.signal", "challenge/chl_1", "breach_detected", False, False),
+    ]
+    assert rows(database_url, "SELECT status, ended_at FROM accounts") == [("locked", START + timedelta(seconds=3))]
+    [(proof,)] = rows(database_url, "SELECT body FROM proofs")
+    assert isinstance(proof, dict)
+    assert check(proof) == []
+    assert (venue.acked, venue.keep_after) == (3, 3)
+
+
+def test_killed_between_commit_and_lock_leaves_the_lock_to_be_repaired_and_judges_once(database_url: str) -> None:
+    record_one(database_url)
+    venue = ScriptedVenue(falling().batches)
+
+    def die() -> None:
+        raise Killed
+
+    venue.on_lock = die
+    with pytest.raises(Killed):
+        judge(database_url, venue)
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 8, 9_500_000, 9_499_000, False)]
+    lock, _ = rows(database_url, OUTBOX)
+    assert lock == ("venue.lock", "1", "", False, True)
+    assert venue.acked == 2
+
+    venue.on_lock = lambda: None
+    judge(database_url, venue)
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 8, 9_500_000, 9_499_000, True)]
+    assert len(venue.locks) == 1
+    assert rows(database_url, "SELECT count(*) FROM proofs") == [(1,)]
+    assert rows(database_url, "SELECT count(*) FROM outbox") == [(2,)]
+
+
+def test_a_batch_whose_acknowledgement_was_lost_changes_nothing_when_it_comes_again(database_url: str) -> None:
+    record_one(database_url)
+    venue = ScriptedVenue(falling().batches)
+
+    def die_at_three(number: int) -> None:
+        if number == 3:
+            raise Killed
+
+    venue.on_ack = die_at_three
+    with pytest.raises(Killed):
+        judge(database_url, venue)
+    tables = ("breaches", "proofs", "outbox", "deals", "equity_bars", "account_live", "balance_operations")
+    before = [rows(database_url, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+    assert len(venue.locks) == 1
+    # as if the last checkpoint had not been reached either
+    rows(database_url, "UPDATE shards SET batch = 2 RETURNING 1")
+    venue.on_ack = lambda number: None
+    judge(database_url, venue)
+    assert [rows(database_url, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables] == before
+    assert len(venue.locks) == 1
+
+
+def test_a_newer_owner_is_never_overwritten(database_url: str) -> None:
+    record_one(database_url)
+    venue = ScriptedVenue(falling().batches)
+    old = claim_epoch(database_url, 0)
+    assert claim_epoch(database_url, 0) == old + 1
+    with pytest.raises(StaleEpoch, match=f"epoch {old} may not write"):
+        judge(database_url, venue, epoch=old)
+    assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
+    assert venue.locks == []
+
+
+def test_a_bad_tick_opens_a_review_and_breaches_nobody(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    script.tick("1.10400")  # 20 % off
+    script.tick("1.37400", "1.37300")  # crossed
+    script.tick("0", "0")
+    script.tick("1.37900")
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
+    found = rows(database_url, "SELECT kind, detail->>'why', detail->>'bid', status FROM reviews ORDER BY occurred_at")
+    assert found == [
+        ("bad_tick", "jump", "1.10400", "open"),
+        ("bad_tick", "crossed", "1.37400", "open"),
+        ("bad_tick", "not positive", "0", "open"),
+    ]
+    assert rows(database_url, "SELECT equity_minor FROM account_live") == [(9_900_000,)]
+
+
+def test_the_venues_own_equity_disagreeing_opens_one_review_a_day(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    script.tick("1.37900")
+    script.state(1, 9_900_000)
+    script.state(1, 9_900_001)  # within a minor unit of one open position
+    script.state(1, 9_900_002)
+    script.state(1, 9_900_500)
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    found = rows(database_url, "SELECT kind, account_id, detail->>'venue_minor' FROM reviews")
+    assert found == [("equity_drift", "acc_1", "9900002")]
+    assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
+
+
+def test_a_gap_is_put_on_record_and_judging_goes_on_from_the_venues_snapshot(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    script.batches.clear()
+    script.seq = 100
+    script.tick("1.37000")  # would breach the position of before the gap
+    script.batch()
+    snapshot = AccountSnapshot(
+        login=1,
+        currency="USD",
+        balance_minor=9_990_000,
+        equity_minor=9_990_000,
+        trading_enabled=True,
+        positions=(),
+        seq=90,
+    )
+    script.balance = 9_990_000
+    script.deal(1, "p2", "10", "1.37000", "in")
+    script.tick("1.36510")
+    script.tick("1.36500")  # 94,900.00, below 95,000.00: this one was seen
+    script.batch(flush=True)
+    venue = ScriptedVenue([b.model_copy(update={"number": b.number + 8}) for b in script.batches], first=9)
+    venue.snapshots[1] = snapshot
+    judge(database_url, venue)
+    gap = rows(database_url, "SELECT detail->>'asked', detail->>'first' FROM reviews WHERE account_id IS NULL")
+    assert gap == [("2", "9")]
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 105, 9_500_000, 9_490_000, True)]
+
+
+def test_an_account_enabled_within_a_gap_is_judged_after_it(database_url: str) -> None:
+    record_one(database_url)
+    script = Script()
+    script.seq, script.balance = 100, 10_000_000
+    script.tick("1.38000")
+    script.batch()
+    script.tick("1.37499")
+    script.batch(flush=True)
+    venue = ScriptedVenue([b.model_copy(update={"number": b.number + 8}) for b in script.batches], first=9)
+    held = PositionState(
+        position_id="p", symbol="EURUSD", side="buy", lots=Decimal(10), open_price=Decimal("1.38"), opened_at=START
+    )
+    venue.snapshots[1] = AccountSnapshot(
+        login=1,
+        currency="USD",
+        balance_minor=10_000_000,
+        equity_minor=10_000_000,
+        trading_enabled=True,
+        positions=(held,),
+        seq=101,
+    )
+    judge(database_url, venue)
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 103, 9_500_000, 9_499_000, True)]
+
+
+class _Refusing(ScriptedVenue):
+    def lock(self, login: int, key: str) -> None:
+        raise NotFound(f"There is no account {login}.")
+
+
+def test_a_lock_that_the_venue_refuses_does_not_stop_the_shard(database_url: str) -> None:
+    record_one(database_url)
+    venue = _Refusing(falling().batches)
+    judge(database_url, venue)
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, 8, 9_500_000, 9_499_000, False)]
+    assert rows(database_url, OUTBOX)[0] == ("venue.lock", "1", "", False, True)
+    assert venue.acked == 3
+
+
+def test_a_reinstated_account_is_judged_again_from_a_fresh_day(database_url: str) -> None:
+    record_one(database_url)
+    script = falling()
+    script.deal(1, "p1", "10", "1.37000", "out", -1_000_000)
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    rows(database_url, "UPDATE breaches SET status = 'overturned' RETURNING 1")
+    rows(database_url, "UPDATE accounts SET status = 'active', ended_at = NULL RETURNING 1")
+    script.cash(1, "adjustment", 800_000)
+    script.enable(1)  # balance 98,000.00: the day's floor is 93,000.00 from here
+    script.deal(1, "p2", "10", "1.37000", "in")
+    script.tick("1.36500")
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert len(rows(database_url, BREACHES)) == 1
+    script.tick("1.36499")
+    script.batch(flush=True)
+    venue = ScriptedVenue(script.batches)
+    judge(database_url, venue)
+    assert rows(database_url, BREACHES)[1:] == [("daily_loss", 2, script.seq - 1, 9_300_000, 9_299_000, True)]
+    assert len(venue.locks) == 1
+    assert rows(database_url, "SELECT status FROM accounts") == [("locked",)]
+
+
+def test_reaching_the_target_is_a_pass_with_a_proof(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    script.tick("1.38900")
+    script.batch()
+    script.deal(1, "p1", "10", "1.38900", "out", 900_000)
+    script.batch(flush=True)
+    venue = ScriptedVenue(script.batches)
+    judge(database_url, venue)
+    assert rows(database_url, "SELECT account_id, phase_index, balance_minor FROM phase_passes") == [
+        ("acc_1", 1, 10_900_000)
+    ]
+    [(proof,)] = rows(database_url, "SELECT body FROM proofs WHERE kind = 'pass'")
+    assert isinstance(proof, dict)
+    assert check(proof) == []
+    assert len(venue.locks) == 1
+    [signal] = rows(database_url, "SELECT name, target FROM outbox WHERE topic = 'workflow.signal'")
+    assert signal == ("phase_passed", "challenge/chl_1")
+
+
+def test_a_flushed_batch_is_all_in_the_database(database_url: str) -> None:
+    record_one(database_url)
+    script = opened("1")
+    script.tick("1.37900")
+    script.at += timedelta(days=2)  # two Prague midnights pass
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, "SELECT count(*) FROM deals") == [(1,)]
+    assert rows(
+        database_url, "SELECT day::text, balance_minor, equity_minor, floors FROM daily_snapshots ORDER BY day"
+    ) == [
+        ("2014-05-02", 10_000_000, 9_990_000, {"daily_loss": 9_500_000, "max_loss": 9_000_000}),
+        ("2014-05-03", 10_000_000, 9_990_000, {"daily_loss": 9_500_000, "max_loss": 9_000_000}),
+    ]
+    assert rows(database_url, "SELECT low_minor, close_minor FROM equity_bars") == [(9_990_000, 9_990_000)]
+    assert rows(database_url, "SELECT symbol, long_lots, short_lots, accounts, floating_minor FROM exposures") == [
+        ("EURUSD", Decimal(1), Decimal(0), 1, -10_000)
+    ]
+    assert rows(database_url, "SELECT feed, watermark FROM market_clock") == [("sandbox", script.at)]
+    assert rows(database_url, "SELECT batch FROM shards") == [(2,)]

@@ -1,0 +1,208 @@
+"""Who may approve, and what stands in a payout's way while it waits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from temporalio.exceptions import ApplicationError
+
+from contracts.ids import payout_workflow
+from store import operations, payouts
+from store.models import Decision, OutboxMessage, Trader, Wakeup
+from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, World, a_firm, ref
+
+
+@pytest.fixture
+async def firm(database_url: str) -> AsyncIterator[World]:
+    async with a_firm(database_url) as world:
+        yield world
+
+
+async def refusal(call: Awaitable[object]) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        await call
+    assert caught.value.non_retryable
+    return caught.value
+
+
+async def test_a_small_payout_goes_on_by_itself(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    payout_id = await firm.awaiting(trader, SMALL)
+    assert (await firm.payout(payout_id)).state == "approved"
+
+
+async def test_a_large_payout_needs_two_people(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "admin")
+    payout_id = await firm.awaiting(trader, LARGE)
+    assert await firm.decide(payout_id, fay) == "awaiting_approval"
+    assert await firm.decide(payout_id, fay) == "awaiting_approval"  # the same request again
+    assert await firm.decide(payout_id, gil) == "approved"
+    async with firm.db.transaction() as session:
+        rows = (await session.execute(select(Decision.user_id, Decision.role, Decision.reason))).all()
+        woken = await session.scalar(select(Wakeup.fired_at).where(Wakeup.workflow_id == payout_workflow(payout_id)))
+    assert [tuple(row) for row in rows] == [
+        ("usr_fay", "finance", "looked at it"),
+        ("usr_gil", "admin", "looked at it"),
+    ]
+    assert woken is not None
+
+
+async def test_nobody_approves_twice_and_a_second_account_of_one_person_is_no_second_person(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    fay = await firm.add_user("fay", "finance")
+    twin = await firm.add_user("fay2", "admin", person=fay.person_id)
+    payout_id = await firm.awaiting(trader, LARGE)
+    await firm.decide(payout_id, fay)
+    assert (await refusal(firm.decide(payout_id, fay, key="again"))).type == "already-decided"
+    assert (await refusal(firm.decide(payout_id, twin))).type == "already-decided"
+    assert (await firm.payout(payout_id)).state == "awaiting_approval"
+
+
+async def test_the_requester_does_not_approve_whatever_hat_is_worn(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    hat = await firm.add_user("tina2", "finance", person=trader.person_id)
+    payout_id = await firm.awaiting(trader, LARGE)
+    assert (await refusal(firm.decide(payout_id, trader))).type == "not-allowed"
+    assert (await refusal(firm.decide(payout_id, hat))).type == "self-approval"
+
+
+@pytest.mark.parametrize("role", ["support", "risk", "auditor"])
+async def test_the_role_decides(firm: World, role: str) -> None:
+    trader = await firm.add_trader("tina")
+    other = await firm.add_user("olaf", "support" if role == "support" else "risk" if role == "risk" else "auditor")
+    payout_id = await firm.awaiting(trader, LARGE)
+    assert (await refusal(firm.decide(payout_id, other))).type == "not-allowed"
+
+
+async def test_a_decision_says_why(firm: World) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, LARGE)
+    assert (await refusal(firm.decide(payout_id, fay, "reject", reason=" "))).type == "bad-input"
+
+
+async def test_of_two_racing_operators_one_wins_and_the_other_hears_who(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    results = await asyncio.gather(
+        firm.decide(payout_id, fay), firm.decide(payout_id, gil, "reject"), return_exceptions=True
+    )
+    (lost,) = [result for result in results if isinstance(result, ApplicationError)]
+    winner = "usr_gil" if results[0] is lost else "usr_fay"
+    assert lost.type == "already-decided"
+    assert winner in lost.message
+    assert lost.details == ({"by": winner},)
+
+
+async def test_the_trader_cancels_and_gets_the_hold_back(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    stranger = await firm.add_trader("eve")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    assert (await refusal(firm.decide(payout_id, stranger, "cancel"))).type == "not-found"
+    assert await firm.decide(payout_id, trader, "cancel", reason="") == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "cancelled"
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+    assert await firm.request(trader, SMALL)
+
+
+@pytest.mark.parametrize(("choice", "state"), [("reject", "rejected"), ("return_to_trader", "cancelled")])
+async def test_staff_refuses_with_a_reason(firm: World, choice: str, state: str) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    await firm.decide(payout_id, fay, "reject" if choice == "reject" else "return_to_trader", reason="wrong bank")
+    assert (await firm.activities.release_hold(ref(payout_id))).state == state
+    assert (await firm.payout(payout_id)).reason == "wrong bank"
+    async with firm.db.transaction() as session:
+        assert await operations.open_holds(session) == 0
+
+
+async def test_who_is_never_asked_times_out(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    due = (await firm.payout(payout_id)).decide_by
+    assert due is not None
+    async with firm.db.transaction() as session:
+        wakeup = await session.get_one(Wakeup, payout_workflow(payout_id))
+    assert (wakeup.due_at, wakeup.fired_at) == (due, None)
+    await firm.market_time(due - timedelta(seconds=1))
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+    await firm.market_time(due)
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "timed_out"
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+
+
+async def test_a_case_on_any_account_of_the_trader_holds_until_it_is_decided(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    await firm.add_trader("leo")
+    fay = await firm.add_user("fay", "finance")
+    await firm.add_case("one", "acc_leo", "acc_tina")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    held = await firm.payout(payout_id)
+    assert (held.state, held.was_held, held.reason) == ("in_review", True, "the payout is under review")
+    assert held.checks["cases"] == {"ok": False, "words": "Case cas_one is open."}
+    refused = await refusal(firm.decide(payout_id, fay))
+    assert (refused.type, refused.message) == ("conflict", f"Payout {payout_id} is held. Case cas_one is open.")
+    await firm.case_becomes("one", "cleared")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+    assert (await firm.payout(payout_id)).was_held
+    assert await firm.decide(payout_id, fay) == "approved"
+
+
+async def test_a_confirmed_case_rejects(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    await firm.add_case("one", "acc_tina", state="confirmed")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
+    payout = await firm.payout(payout_id)
+    assert payout.reason == "the rules on trading conduct were broken"
+    assert payout.was_held
+
+
+async def test_an_unverified_identity_holds_and_a_refused_one_rejects(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    await set_identity(firm, "unverified")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    payout = await firm.payout(payout_id)
+    assert (payout.state, payout.was_held) == ("in_review", False)
+    await set_identity(firm, "refused")
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
+
+
+async def set_identity(firm: World, identity: str) -> None:
+    async with firm.db.transaction() as session:
+        await session.execute(update(Trader).values(identity=identity))
+
+
+@pytest.mark.parametrize("at", ["awaiting_approval", "approved"])
+async def test_a_breach_before_the_send_cancels(firm: World, at: str) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    if at == "approved":
+        await firm.decide(payout_id, fay)
+    await firm.challenge_becomes("tina", "breached")
+    if at == "approved":
+        assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "cancelled"
+    assert firm.provider.transfers == {}
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+
+
+async def test_what_changes_wakes_each_open_payout_once(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    payout_id = await firm.request(trader, SMALL)
+    for _ in range(2):
+        async with firm.db.transaction() as session:
+            await payouts.risk_changed(session, cause="case/x/opened", trader_ids=["trd_tina", "trd_none"])
+    async with firm.db.transaction() as session:
+        signals = select(OutboxMessage).where(OutboxMessage.topic == "workflow.signal")
+        (message,) = (await session.scalars(signals)).all()
+    assert (message.target, message.name) == (payout_workflow(payout_id), "risk_changed")
+    assert message.payload == {"key": f"risk/{payout_id}/case/x/opened"}

@@ -1,0 +1,146 @@
+"""Money moves once, whatever breaks while it is sent, and comes back whole when it is returned."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import func, select, update
+
+from contracts.ids import payout_workflow
+from store import operations, payouts
+from store.models import OutboxMessage, Payout, Transition, User
+from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
+
+
+@pytest.fixture
+async def firm(database_url: str) -> AsyncIterator[World]:
+    async with a_firm(database_url) as world:
+        yield world
+
+
+async def approved(firm: World, gross: int = MEDIUM) -> str:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, gross)
+    await firm.decide(payout_id, fay)
+    return payout_id
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "stored"])
+async def test_a_kill_around_the_send_leaves_exactly_one_transfer(firm: World, moment: str) -> None:
+    payout_id = await approved(firm)
+    if moment != "stored":
+        firm.provider.dies = "before" if moment == "before" else "after"
+        with pytest.raises(Killed):
+            await firm.activities.send_money(ref(payout_id))
+        firm.provider.dies = None
+        assert (await firm.payout(payout_id)).state == "approved"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    (transfer,) = firm.provider.transfers.values()
+    assert (transfer.key, transfer.amount_minor) == (f"{payout_id}/transfer", 240_000)
+    assert (await firm.payout(payout_id)).transfer_id == transfer.transfer_id
+    assert await firm.books() == (0, -240_000, 0)
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+async def test_an_unknown_outcome_is_looked_up_then_sent_again_under_the_same_key(firm: World, lost: str) -> None:
+    payout_id = await approved(firm)
+    firm.provider.loses = ["request" if lost == "request" else "answer"]
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert len(firm.provider.transfers) == 1
+    assert firm.provider.calls == (2 if lost == "request" else 1)
+
+
+async def test_once_declared_a_send_is_finished_even_if_a_case_opens(firm: World) -> None:
+    payout_id = await approved(firm)
+    firm.provider.dies = "after"
+    with pytest.raises(Killed):
+        await firm.activities.send_money(ref(payout_id))
+    firm.provider.dies = None
+    await firm.add_case("late", "acc_tina")
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert len(firm.provider.transfers) == 1
+
+
+async def test_a_role_revoked_after_the_approval_stops_the_send(firm: World) -> None:
+    payout_id = await approved(firm)
+    async with firm.db.transaction() as session:
+        await session.execute(update(User).where(User.id == "usr_fay").values(role="support"))
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+    assert firm.provider.transfers == {}
+    gil = await firm.add_user("gil", "finance")
+    assert await firm.decide(payout_id, gil) == "approved"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+
+
+@pytest.mark.parametrize("change", [{"trader_minor": 299_999}, {"beneficiary": "XX66"}])
+async def test_what_was_changed_after_the_approval_is_not_sent(firm: World, change: dict[str, object]) -> None:
+    payout_id = await approved(firm)
+    async with firm.db.transaction() as session:
+        await session.execute(update(Payout).values(**change))
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    assert not (await firm.payout(payout_id)).checks["terms"]["ok"]
+    assert firm.provider.transfers == {}
+
+
+async def test_what_was_changed_while_it_was_being_sent_is_not_sent_twice(firm: World) -> None:
+    payout_id = await approved(firm)
+    firm.provider.dies = "before"
+    with pytest.raises(Killed):
+        await firm.activities.send_money(ref(payout_id))
+    firm.provider.dies = None
+    async with firm.db.transaction() as session:
+        await session.execute(update(Payout).values(beneficiary="XX66"))
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert firm.provider.transfers == {}
+
+
+async def test_paid_is_settled_on_the_platform_and_closed(firm: World) -> None:
+    payout_id = await approved(firm)
+    await firm.activities.send_money(ref(payout_id))
+    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "sent"
+    firm.provider.becomes(payout_id, "paid")
+    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "settling"
+    assert (await firm.activities.settle(ref(payout_id))).state == "paid"
+    assert firm.venue.done[f"{payout_id}/settled"] == ("payout_settled", 0)
+    assert (await firm.payout(payout_id)).closed_at is not None
+    async with firm.db.transaction() as session:
+        steps = select(Transition.trigger).where(Transition.subject_kind == "payout").order_by(Transition.id)
+        assert (await session.scalars(steps)).all() == [
+            "hold_placed",
+            "risk_clear",
+            "approvals_complete",
+            "transfer_accepted",
+            "transfer_paid",
+            "payout_settled",
+        ]
+        assert await operations.open_holds(session) == 0
+    assert await firm.books() == (0, -240_000, 0)
+
+
+async def test_returned_gives_the_money_back_to_the_account_and_the_books(firm: World) -> None:
+    payout_id = await approved(firm)
+    await firm.activities.send_money(ref(payout_id))
+    firm.provider.becomes(payout_id, "returned")
+    for _ in range(2):
+        assert (await firm.activities.follow_transfer(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "returned"
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+    async with firm.db.transaction() as session:
+        assert await operations.open_holds(session) == 0
+
+
+async def test_a_transfers_webhook_reaches_its_payout(firm: World) -> None:
+    payout_id = await approved(firm)
+    await firm.activities.send_money(ref(payout_id))
+    async with firm.db.transaction() as session:
+        assert await payouts.transfer_changed(session, key="evt_1", transfer_id="tr_1")
+        assert not await payouts.transfer_changed(session, key="evt_2", transfer_id="tr_unknown")
+        count = await session.scalar(
+            select(func.count()).where(
+                OutboxMessage.name == "transfer_changed", OutboxMessage.target == payout_workflow(payout_id)
+            )
+        )
+    assert count == 1

@@ -1,0 +1,111 @@
+"""The firm of `payout_world` with workflows, worker and relay running, for tests of whole payouts and cases."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from activities.cases import CaseActivities
+from activities.payouts import PayoutActivities
+from contracts.ids import CORE_QUEUE, case_workflow, payout_workflow
+from contracts.messages import DecisionRequest
+from domain.approvals import Actor
+from relay.outbox import OutboxDispatcher
+from relay.temporal import connect
+from store import deliveries, outbox
+from store.models import Case
+from tests import servers
+from tests.challenge_world import KEYS
+from tests.payout_world import World, a_firm
+from worker import workflow_runner
+from workflows.case import Case as CaseWorkflow
+from workflows.payout import Payout as PayoutWorkflow
+
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass
+class Stage:
+    world: World
+    client: Client
+    relay: OutboxDispatcher
+
+    async def decide(self, workflow_id: str, update: str, actor: Actor, key: str = "") -> dict[str, Any]:
+        request = DecisionRequest(key=key or f"{actor.user_id}/{update}", actor=actor, reason="looked at it")
+        handle = self.client.get_workflow_handle(workflow_id)
+        result: dict[str, Any] = await handle.execute_update(update, request, id=request.key)
+        return result
+
+    async def refused(self, workflow_id: str, update: str, actor: Actor, key: str = "") -> ApplicationError:
+        try:
+            await self.decide(workflow_id, update, actor, key)
+        except WorkflowUpdateFailedError as failed:
+            assert isinstance(failed.cause, ApplicationError)
+            return failed.cause
+        raise AssertionError("the decision was not refused")
+
+    async def becomes(self, payout_id: str, state: str) -> None:
+        async def there() -> bool:
+            return (await self.world.payout(payout_id)).state == state
+
+        await self.until(there)
+
+    async def ends(self, payout_id: str, state: str) -> None:
+        """The record and the workflow both say so."""
+        await self.becomes(payout_id, state)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await self.client.get_workflow_handle(payout_workflow(payout_id)).result() == state
+
+    async def case_ends(self, case_id: str, state: str) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await self.client.get_workflow_handle(case_workflow(case_id)).result() == state
+        async with self.world.db.transaction() as session:
+            assert (await session.get_one(Case, case_id)).state == state
+
+    async def transfer_changed(self, payout_id: str, event: str) -> None:
+        await self.signal(payout_id, "transfer_changed", {"key": event, "transfer_id": "tr_1"})
+
+    async def signal(self, payout_id: str, name: str, payload: dict[str, Any]) -> None:
+        async with self.world.db.transaction() as session:
+            await outbox.signal_workflow(
+                session,
+                key=f"{name}/{payload['key']}",
+                workflow_id=payout_workflow(payout_id),
+                name=name,
+                payload=payload,
+            )
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Run relay and wake-ups until `condition` holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await condition():
+            assert time.monotonic() < deadline, "it did not come to that in time"
+            async with self.world.db.transaction() as session:
+                fired = await deliveries.fire_wakeups(session, limit=100)
+            if not await self.relay.step() and not fired:
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def a_stage(database_url: str, temporal_address: str) -> AsyncIterator[Stage]:
+    async with a_firm(database_url) as world:
+        client = await connect(temporal_address, servers.NAMESPACE, KEYS)
+
+        async def connected() -> Client:
+            return client
+
+        worker = Worker(
+            client,
+            task_queue=CORE_QUEUE,
+            workflows=[PayoutWorkflow, CaseWorkflow],
+            activities=[*PayoutActivities(world.deps).all(), *CaseActivities(world.deps).all()],
+            workflow_runner=workflow_runner(),
+        )
+        async with worker:
+            yield Stage(world, client, OutboxDispatcher(world.db, connected, world.deps.platform))

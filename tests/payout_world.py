@@ -1,0 +1,394 @@
+"""A small firm with one funded account, and the outside world at port level, for tests of money and surveillance."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, NoReturn
+
+from sqlalchemy.dialects.postgresql import insert
+
+from activities.deps import Deps
+from activities.payouts import PayoutActivities
+from contracts.messages import DecisionRequest
+from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
+from domain.approvals import Actor, Role
+from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown
+from domain.money import Money
+from domain.products import Product
+from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.platform import (
+    AccountSnapshot,
+    BalanceKind,
+    Deal,
+    PlatformStream,
+    PositionState,
+    SymbolSpec,
+    TradingPlatform,
+)
+from store import crypto, ledger, payouts, products
+from store.db import Database
+from store.models import Account, AccountLive, Alert, Case, CaseAccount, Challenge, MarketClock, Payout, Trader, User
+from store.shelf import load_products
+
+SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
+START = datetime(2014, 5, 2, 21, tzinfo=UTC)
+INITIAL = 10_000_000
+
+
+class Killed(BaseException):
+    """The process dies here: nothing may catch it."""
+
+
+@dataclass
+class Venue:
+    """A trading platform: balances, and what was done to them once per key."""
+
+    name: str = "fake"
+    balances: dict[int, int] = field(default_factory=dict)
+    positions: dict[int, tuple[PositionState, ...]] = field(default_factory=dict)
+    done: dict[str, tuple[BalanceKind, int]] = field(default_factory=dict)
+    dies: Literal["before", "after"] | None = None
+
+    async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
+        if self.dies == "before":
+            raise Killed
+        if key not in self.done:
+            if self.balances[login] + amount_minor < 0:
+                raise Conflict("there is not enough on the account")
+            self.done[key] = (operation, amount_minor)
+            self.balances[login] += amount_minor
+        if self.dies == "after":
+            raise Killed
+
+    async def snapshot(self, login: int) -> AccountSnapshot:
+        return AccountSnapshot(
+            login=login,
+            currency="USD",
+            balance_minor=self.balances[login],
+            equity_minor=self.balances[login],
+            trading_enabled=True,
+            positions=self.positions.get(login, ()),
+            seq=1,
+        )
+
+    async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
+        _unused()
+
+    async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        _unused()
+
+    async def lock(self, login: int, *, key: str) -> None:
+        _unused()
+
+    async def symbols(self) -> list[SymbolSpec]:
+        _unused()
+
+    async def deals(self, login: int) -> list[Deal]:
+        _unused()
+
+    def open_stream(self) -> PlatformStream:
+        _unused()
+
+    async def healthy(self) -> str:
+        return "fake"
+
+    async def aclose(self) -> None:
+        return None
+
+
+@dataclass
+class Provider:
+    """A payment provider that keeps one transfer per key. `dies` kills the caller, `loses` swallows answers."""
+
+    name: str = "fakepay"
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    beneficiaries: dict[str, str] = field(default_factory=dict)
+    ledger: list[ProviderEntry] = field(default_factory=list)
+    calls: int = 0
+    dies: Literal["before", "after"] | None = None
+    loses: list[Literal["request", "answer"]] = field(default_factory=list)
+
+    async def create_transfer(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
+    ) -> Transfer:
+        self.calls += 1
+        lost = self.loses.pop(0) if self.loses else None
+        if self.dies == "before":
+            raise Killed
+        if lost == "request":
+            raise OutcomeUnknown("no answer")
+        known = self.transfers.get(key)
+        if known is None:
+            known = Transfer(
+                transfer_id=f"tr_{len(self.transfers) + 1}",
+                key=key,
+                reference=reference,
+                status="pending",
+                amount_minor=amount_minor,
+                currency=currency,
+            )
+            self.transfers[key], self.beneficiaries[key] = known, beneficiary
+            self.enter("transfer", known.transfer_id, reference, -amount_minor)
+        elif (known.amount_minor, self.beneficiaries[key]) != (amount_minor, beneficiary):
+            raise IdempotencyMismatch(key)
+        if self.dies == "after":
+            raise Killed
+        if lost == "answer":
+            raise OutcomeUnknown("no answer")
+        return known
+
+    def enter(self, kind: str, object_id: str, reference: str, amount_minor: int) -> None:
+        entry = {"kind": kind, "object_id": object_id, "reference": reference, "amount_minor": amount_minor}
+        number = len(self.ledger) + 1
+        self.ledger.append(
+            ProviderEntry.model_validate({**entry, "entry_id": f"ent_{number}", "currency": "USD", "at": START})
+        )
+
+    def becomes(self, payout_id: str, status: Literal["paid", "returned"]) -> None:
+        key = f"{payout_id}/transfer"
+        transfer = self.transfers[key]
+        self.transfers[key] = transfer.model_copy(update={"status": status})
+        if status == "returned":
+            self.enter("transfer_return", transfer.transfer_id, payout_id, transfer.amount_minor)
+
+    async def find_transfer(self, key: str) -> Transfer | None:
+        return self.transfers.get(key)
+
+    async def fetch_transfer(self, transfer_id: str) -> Transfer:
+        return next(t for t in self.transfers.values() if t.transfer_id == transfer_id)
+
+    async def entries(self, after: str | None) -> list[ProviderEntry]:
+        ids = [entry.entry_id for entry in self.ledger]
+        return self.ledger[ids.index(after) + 1 :] if after else list(self.ledger)
+
+    async def create_checkout(
+        self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
+    ) -> Checkout:
+        _unused()
+
+    async def fetch_checkout(self, checkout_id: str) -> Checkout:
+        _unused()
+
+    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        _unused()
+
+    async def events(self, after: str | None) -> list[WebhookEvent]:
+        _unused()
+
+    def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
+        _unused()
+
+    async def healthy(self) -> str:
+        return "fake"
+
+    async def aclose(self) -> None:
+        return None
+
+
+def ref(payout_id: str) -> PayoutRef:
+    return PayoutRef(payout_id=payout_id)
+
+
+def _unused() -> NoReturn:
+    raise AssertionError("this test has no use for that call")
+
+
+@dataclass
+class World:
+    """The record, the outside, and the product `two-step` with an account of 100,000.00 USD in its funded phase."""
+
+    db: Database
+    venue: Venue = field(default_factory=Venue)
+    provider: Provider = field(default_factory=Provider)
+
+    def __post_init__(self) -> None:
+        self.activities = PayoutActivities(self.deps)
+
+    @property
+    def deps(self) -> Deps:
+        platform: TradingPlatform = self.venue
+        payments: PaymentProvider = self.provider
+        return Deps(db=self.db, platform=platform, payments=payments)
+
+    async def add_user(self, name: str, role: Role, *, person: str = "", trader_id: str | None = None) -> Actor:
+        actor = Actor(user_id=f"usr_{name}", person_id=person or f"person-{name}", role=role, trader_id=trader_id)
+        async with self.db.transaction() as session:
+            session.add(
+                User(
+                    id=actor.user_id,
+                    login=name,
+                    login_index=name,
+                    name=name.title(),
+                    password_hash="-",
+                    role=role,
+                    person_id=actor.person_id,
+                    trader_id=trader_id,
+                )
+            )
+        return actor
+
+    async def add_trader(self, name: str, *, profit_minor: int = 400_000, product: str = "two-step") -> Actor:
+        """A verified trader with a bank account and a funded account that made `profit_minor`."""
+        number = sum(map(ord, name))
+        async with self.db.transaction() as session:
+            terms = await products.newest(session, product)
+            session.add(
+                Trader(
+                    id=f"trd_{name}",
+                    name=name,
+                    email=f"{name}@example.com",
+                    email_index=name,
+                    country="DE",
+                    beneficiary=f"DE{number}",
+                    identity="verified",
+                    created_at=START,
+                )
+            )
+            await session.flush()
+            session.add(_challenge(name, terms))
+            await session.flush()
+            session.add(_account(name, terms, number))
+            await session.flush()
+            session.add(_live(name, INITIAL + profit_minor))
+        self.venue.balances[number] = INITIAL + profit_minor
+        return await self.add_user(name, "trader", trader_id=f"trd_{name}")
+
+    async def market_time(self, at: datetime) -> None:
+        async with self.db.transaction() as session:
+            row = insert(MarketClock).values(feed="fake", watermark=at)
+            await session.execute(row.on_conflict_do_update(index_elements=["feed"], set_={"watermark": at}))
+
+    async def request(self, actor: Actor, gross_minor: int) -> str:
+        async with self.db.transaction() as session:
+            payout = await payouts.request_payout(
+                session,
+                account_id=f"acc_{actor.user_id[4:]}",
+                actor=actor,
+                gross=Money(minor=gross_minor, currency="USD"),
+            )
+            return payout.id
+
+    async def awaiting(self, actor: Actor, gross_minor: int) -> str:
+        """A payout that is held, checked and waits for whoever must approve it."""
+        ref = PayoutRef(payout_id=await self.request(actor, gross_minor))
+        await self.activities.place_hold(ref)
+        await self.activities.check_risk(ref)
+        return ref.payout_id
+
+    async def decide(
+        self,
+        payout_id: str,
+        actor: Actor,
+        choice: PayoutChoice = "approve",
+        key: str = "",
+        reason: str = "looked at it",
+    ) -> str:
+        request = DecisionRequest(key=key or f"{actor.user_id}/{choice}", actor=actor, reason=reason)
+        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+        return (await self.activities.record_decision(decision)).state
+
+    async def payout(self, payout_id: str) -> Payout:
+        async with self.db.transaction() as session:
+            return await session.get_one(Payout, payout_id)
+
+    async def books(self) -> tuple[int, int, int]:
+        """(owed to traders, at the provider, imbalance) in minor units."""
+        async with self.db.transaction() as session:
+            return (
+                await ledger.balance(session, "trader-payable", "USD"),
+                await ledger.balance(session, f"provider:{self.provider.name}", "USD"),
+                await ledger.imbalance(session),
+            )
+
+    async def challenge_becomes(self, name: str, state: str) -> None:
+        async with self.db.transaction() as session:
+            (await session.get_one(Challenge, f"chl_{name}")).state = state
+
+    async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:
+        async with self.db.transaction() as session:
+            session.add(
+                Alert(
+                    id=f"alr_{name}",
+                    key=name,
+                    detector="copy_trading",
+                    score=Decimal("0.9"),
+                    sentence="It copies.",
+                    evidence={"leader": accounts[0], "follower": accounts[-1], "pairs": []},
+                    occurred_at=START,
+                )
+            )
+            await session.flush()
+            session.add(Case(id=f"cas_{name}", alert_id=f"alr_{name}", state=state, opened_at=START))
+            await session.flush()
+            session.add_all(CaseAccount(case_id=f"cas_{name}", account_id=account) for account in accounts)
+
+    async def case_becomes(self, name: str, state: str) -> None:
+        async with self.db.transaction() as session:
+            (await session.get_one(Case, f"cas_{name}")).state = state
+
+
+def _challenge(name: str, terms: Product) -> Challenge:
+    return Challenge(
+        id=f"chl_{name}",
+        trader_id=f"trd_{name}",
+        product=terms.product,
+        version=terms.version,
+        state="funded",
+        phase_index=terms.funded_index,
+        account_id=f"acc_{name}",
+        fee_minor=terms.fee_minor,
+        currency=terms.currency,
+        bought_at=START,
+        changed_at=START,
+    )
+
+
+def _account(name: str, terms: Product, login: int) -> Account:
+    return Account(
+        id=f"acc_{name}",
+        challenge_id=f"chl_{name}",
+        trader_id=f"trd_{name}",
+        phase_index=terms.funded_index,
+        product=terms.product,
+        version=terms.version,
+        platform="fake",
+        login=login,
+        clock_group=terms.clock.group,
+        currency=terms.currency,
+        initial_minor=terms.initial_minor,
+        status="active",
+        opened_at=START,
+    )
+
+
+def _live(name: str, balance: int) -> AccountLive:
+    floors = {
+        rule: {"floor_minor": floor, "operator": "equity < floor", "room_minor": balance - floor}
+        for rule, floor in (("daily_loss", INITIAL - 500_000), ("max_loss", INITIAL - 1_000_000))
+    }
+    return AccountLive(
+        account_id=f"acc_{name}",
+        batch=1,
+        at=START,
+        balance_minor=balance,
+        equity_minor=balance,
+        positions=[],
+        floors=floors,
+        rule_state={},
+    )
+
+
+@asynccontextmanager
+async def a_firm(database_url: str) -> AsyncIterator[World]:
+    """The shelf is published; market time is past the first payout date."""
+    crypto.install(crypto.FieldKeys({"k1": bytes(range(32))}))
+    db = Database(database_url, pool_size=5)
+    world = World(db)
+    async with db.transaction() as session:
+        for product in load_products():
+            await products.publish(session, product)
+    await world.market_time(START + timedelta(days=20))
+    yield world
+    await db.close()

@@ -1,0 +1,101 @@
+"""Every pair of state and trigger of every table: it moves where the table says, or it is refused."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, window_end
+from domain.errors import Conflict, IllegalTransition
+from domain.lifecycle import (
+    CHALLENGE,
+    check_refundable,
+    payment_due,
+    phase_deadline,
+    trigger_of_pass,
+    trigger_of_reinstatement,
+    trigger_of_start,
+)
+from domain.payouts import PAYOUT
+from domain.states import StateMachine
+from domain.tickets import TICKET
+
+MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET)
+PAIRS = [
+    pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
+    for machine in MACHINES
+    for state in sorted(machine.states)
+    for trigger in sorted(machine.triggers)
+]
+AT = datetime(2014, 5, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("machine", "state", "trigger"), PAIRS)
+def test_every_pair_moves_or_is_refused(machine: StateMachine, state: str, trigger: str) -> None:
+    if (state, trigger) in machine.table:
+        assert machine.allows(state, trigger)
+        assert machine.next(state, trigger) in machine.states
+    else:
+        assert not machine.allows(state, trigger)
+        with pytest.raises(IllegalTransition) as refused:
+            machine.next(state, trigger)
+        assert (refused.value.state, refused.value.trigger) == (state, trigger)
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.noun)
+def test_every_state_is_reached_and_every_rest_can_end(machine: StateMachine) -> None:
+    reached, frontier = {machine.initial}, [machine.initial]
+    while frontier:
+        state = frontier.pop()
+        for (source, _), target in machine.table.items():
+            if source == state and target not in reached:
+                reached.add(target)
+                frontier.append(target)
+    assert reached == machine.states
+    assert machine.transient <= machine.states - machine.terminal, "a transient state ends, so it has a way out"
+
+
+def test_the_words_of_tables_fit_their_columns() -> None:
+    for machine in MACHINES:
+        assert max(map(len, machine.states)) <= 24
+        assert max(map(len, machine.triggers)) <= 32
+
+
+def test_the_dates_and_choices_of_a_challenge() -> None:
+    assert payment_due(AT) == AT + timedelta(hours=24)
+    assert phase_deadline(AT, None, []) is None
+    lost = [(AT + timedelta(days=3), AT + timedelta(days=5))]
+    assert phase_deadline(AT, 30, lost) == AT + timedelta(days=32)
+    assert [trigger_of_pass(index, 3) for index in (1, 2)] == ["phase_passed", "evaluation_passed"]
+    assert [trigger_of_start(index, 3) for index in (1, 3)] == ["phase_started", "funding_started"]
+    assert [trigger_of_reinstatement(i, 3) for i in (2, 3)] == ["evaluation_reinstated", "funding_reinstated"]
+
+
+@pytest.mark.parametrize("state", sorted(CHALLENGE.states))
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_only_the_first_phase_can_be_refunded(state: str, phase: int) -> None:
+    if (state, phase) == ("active", 1):
+        check_refundable(state, phase)
+    else:
+        with pytest.raises(Conflict):
+            check_refundable(state, phase)
+
+
+def test_when_a_breach_is_final() -> None:
+    until = window_end(AT, 14)
+    assert until == AT + timedelta(days=14)
+    assert not breach_is_final(until - timedelta(seconds=1), until, None)
+    assert breach_is_final(until, until, None)
+    assert not breach_is_final(until, until, "awaiting_decision"), "a running dispute delays the end"
+    assert breach_is_final(AT, until, "upheld")
+
+
+@pytest.mark.parametrize(
+    ("equity", "floors", "credit"),
+    [
+        (8_990_000, [9_000_000, 9_400_000], 510_000),
+        (9_500_000, [9_000_000, 9_400_000], 0),
+        (9_000_000, [9_000_000], 100_000),
+    ],
+)
+def test_a_reinstated_account_has_room_above_its_highest_floor(equity: int, floors: list[int], credit: int) -> None:
+    assert goodwill_minor(equity, floors, 10_000_000) == credit

@@ -1,0 +1,92 @@
+"""The columns by themselves: whole-number percentages, growth, books, resets."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.clocks import Clock
+from domain.money import half_up
+from domain.rules.marking import Instrument, Position
+from domain.rules.state import phase_terms
+from monitor.accounts import Loaded
+from monitor.books import Book, Holding
+from monitor.clocks import ResetClock
+from monitor.rule_columns import percentage
+from monitor.shard import Shard
+from tests.unit.exact_path import ExactPath
+from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
+from tests.unit.venue_story import Story, product
+
+AT = datetime(2014, 5, 2, tzinfo=UTC)
+
+
+@given(
+    basis=st.lists(st.integers(-(10**13), 10**13), min_size=1, max_size=8),
+    percent=st.decimals("0.0001", "99.9999", places=4),
+)
+def test_percentages_round_as_the_exact_engine_does(basis: list[int], percent: Decimal) -> None:
+    found = percentage(np.array(basis, np.int64), Fraction(percent)).tolist()
+    assert found == [half_up(Decimal(b) * percent / 100) for b in basis]
+
+
+def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:
+    random = Random(5)
+    logins = list(range(1, 151))
+    terms = {n: phase_terms(product(random, n % 7 + 1), random.choice([1, 2])) for n in logins}
+    story = Story(random, logins)
+    for _ in range(2500):
+        story.step()
+    source = Shelf({n: Loaded(f"acc_{n}", f"chl_{n}", n, terms[n], "active", (), None) for n in logins})
+    shard = Shard(source, instruments)
+    for batch in batches(story.events, random):
+        shard.apply(batch)
+    ended = 0
+    for login in logins:
+        exact = ExactPath(terms[login], login, instruments())
+        for event in story.events:
+            exact.event(event)
+        facts = [fact for fact in shard.harvest.verdicts if fact.login == login]
+        assert (exact.finding[1] if exact.finding else None) == (facts[0].seq if facts else None)
+        if not facts:
+            account = shard.by_login[login]
+            assert shard.rules.get(account.row, account.terms.specs) == exact.rules
+        ended += bool(facts)
+    assert 20 < ended < 140
+
+
+def test_a_book_keeps_its_positions_together() -> None:
+    book = Book(Instrument("EURUSD", Decimal(100_000), "USD"), "USD")
+    equity = np.zeros(30)
+    held = []
+    for row in range(30):
+        side = "buy" if row % 2 else "sell"
+        position = Position(f"p{row}", "EURUSD", "buy" if side == "buy" else "sell", Decimal(1), Decimal("1.1"), AT)
+        held.append(Holding(position, row, book))
+        book.add(held[-1])
+    for row in range(0, 30, 3):
+        book.remove(held[row])
+    book.mark(1.2, 1.3, equity)
+    kept = [row for row in range(30) if row % 3]
+    assert sorted(book.rows.tolist()) == kept
+    expected = [(1_000_000 if row % 2 else -2_000_000) for row in kept]
+    assert equity[kept].tolist() == pytest.approx(expected)
+    book.mark(1.1, 1.1, equity)
+    assert equity[kept].tolist() == pytest.approx([0] * len(kept), abs=1e-6)
+    assert (book.lots("buy"), book.lots("sell")) == (Decimal(10), Decimal(10))
+
+
+def test_resets_come_in_order_over_groups_and_days() -> None:
+    clock = ResetClock()
+    prague = clock.group(Clock(zone="Europe/Prague", reset="00:00"), AT)
+    chicago = clock.group(Clock(zone="America/Chicago", reset="17:00"), AT)
+    assert clock.group(Clock(zone="Europe/Prague", reset="00:00"), AT) is prague
+    assert list(clock.due(datetime(2014, 5, 2, 21, 59, 59, tzinfo=UTC))) == []
+    resets = [(r.group.index, r.at.hour, r.ended_day.day) for r in clock.due(AT + timedelta(days=2))]
+    assert resets == [(0, 22, 2), (1, 22, 2), (0, 22, 3), (1, 22, 3)]
+    assert (prague.day.day, chicago.day.day) == (4, 4)

@@ -1,0 +1,188 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import ids
+from domain.money import Money
+from domain.payout_checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
+from domain.payouts import (
+    PAYOUT,
+    PayoutFacts,
+    approvers_needed,
+    available_minor,
+    eligible_from,
+    refusals,
+    split,
+    terms_digest,
+)
+from domain.products import DailyLoss, Lock, MaxLossStatic, MaxLossTrailing, PayoutTerms, Size
+from store import cases, challenges, disputes, payouts
+
+NOW = datetime(2014, 5, 20, tzinfo=UTC)
+CLEAR = RiskFacts(challenge_state="funded", identity="verified")
+
+
+def usd(minor: int) -> Money:
+    return Money(minor=minor, currency="USD")
+
+
+def terms(**changes: object) -> PayoutTerms:
+    bands = [{"up_to": "500", "approvers": 0}, {"up_to": "3000", "approvers": 1}, {"up_to": None, "approvers": 2}]
+    given = {"first_after_days": 14, "every_days": 7, "split_pct": "80", "min_request": "50", "bands": bands}
+    return PayoutTerms.model_validate({**given, **changes})
+
+
+def facts(**changes: object) -> PayoutFacts:
+    given = {
+        "now": NOW,
+        "challenge_state": "funded",
+        "funded_at": NOW - timedelta(days=14),
+        "last_payout_at": None,
+        "balance_minor": 10_400_000,
+        "initial_minor": 10_000_000,
+        "open_positions": 0,
+        "open_payout_id": None,
+        "beneficiary_known": True,
+    }
+    return PayoutFacts.model_validate({**given, **changes})
+
+
+@pytest.mark.parametrize("state", sorted(PAYOUT.states))
+@pytest.mark.parametrize("trigger", sorted(PAYOUT.triggers))
+def test_every_pair_of_state_and_trigger_is_in_the_table_or_refused(state: str, trigger: str) -> None:
+    if PAYOUT.allows(state, trigger):
+        assert PAYOUT.next(state, trigger) in PAYOUT.states
+        assert state not in PAYOUT.terminal
+    else:
+        with pytest.raises(Exception, match="cannot take"):
+            PAYOUT.next(state, trigger)
+
+
+def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() -> None:
+    ends = {"paid", "refused", "rejected", "cancelled", "timed_out", "returned"}
+    assert PAYOUT.terminal == ends
+    assert {state for (state, trigger) in PAYOUT.table if trigger == "transfer_accepted"} == {"approved"}
+    for start in PAYOUT.states - ends:
+        seen, todo = set[str](), [start]
+        while todo:
+            state = todo.pop()
+            seen.add(state)
+            todo += [to for (at, _), to in PAYOUT.table.items() if at == state and to not in seen]
+        assert seen & ends, start
+
+
+@pytest.mark.parametrize(
+    ("changes", "gross", "words"),
+    [
+        ({}, 400_000, None),
+        ({}, 400_001, "more than the 4,000.00 USD available"),
+        ({}, 4_999, "the smallest request is 50.00 USD"),
+        ({"challenge_state": "breached"}, 400_000, "not funded but breached"),
+        ({"funded_at": NOW - timedelta(days=13)}, 400_000, "from 2014-05-21 00:00 UTC"),
+        ({"last_payout_at": NOW - timedelta(days=6)}, 400_000, "from 2014-05-21 00:00 UTC"),
+        ({"open_positions": 2}, 400_000, "close all positions first (2 open)"),
+        ({"beneficiary_known": False}, 400_000, "add the bank account"),
+        ({"balance_minor": 9_900_000}, 5_000, "more than the 0.00 USD available"),
+    ],
+)
+def test_eligibility(changes: dict[str, object], gross: int, words: str | None) -> None:
+    found = refusals(facts(**changes), terms(), usd(gross))
+    assert found == [] if words is None else words in found[0]
+
+
+def test_the_cap_limits_what_is_available() -> None:
+    assert available_minor(facts(), terms(cap_per_request="1000"), "USD") == 100_000
+    assert eligible_from(facts(funded_at=None), terms()) is None
+
+
+@given(gross=st.integers(1, 10**12), percent=st.decimals("0.01", "100", places=2))
+def test_a_split_loses_no_cent(gross: int, percent: Decimal) -> None:
+    trader, firm = split(usd(gross), terms(split_pct=str(percent)))
+    assert trader + firm == usd(gross)
+    assert trader.minor >= 0
+    assert firm.minor >= 0
+
+
+@pytest.mark.parametrize(("minor", "needed"), [(50_000, 0), (50_001, 1), (300_000, 1), (300_001, 2), (10**9, 2)])
+def test_the_band_of_the_traders_share_decides(minor: int, needed: int) -> None:
+    assert approvers_needed(usd(minor), terms()) == needed
+
+
+def test_the_digest_changes_with_everything_that_is_approved() -> None:
+    def digest(minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h") -> str:
+        share = Money(minor=minor, currency=currency)
+        return terms_digest(payout_id=payout, trader_share=share, beneficiary=to, product_hash=rules)
+
+    others = [digest(6), digest(currency="EUR"), digest(payout="pay_2"), digest(to="DE2"), digest(rules="i")]
+    assert len({digest(), *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "by_case"),
+    [
+        ({}, "clear", False),
+        ({"challenge_state": "breached"}, "cancel", False),
+        ({"challenge_state": "charged_back", "confirmed_cases": ("cas_1",)}, "cancel", False),
+        ({"confirmed_cases": ("cas_1",)}, "reject", True),
+        ({"identity": "refused", "open_cases": ("cas_1",)}, "reject", False),
+        ({"open_cases": ("cas_1",)}, "hold", True),
+        ({"open_disputes": ("dsp_1",)}, "hold", False),
+        ({"identity": "unverified"}, "hold", False),
+        ({"terms_intact": False}, "hold", False),
+    ],
+)
+def test_the_gravest_finding_decides(changes: dict[str, object], outcome: str, by_case: bool) -> None:
+    found = risk_verdict(CLEAR.model_copy(update=changes))
+    assert (found.outcome, found.held_by_case) == (outcome, by_case)
+    assert "cas_1" not in found.told, "who is watched is not told"
+    assert (outcome == "clear") == all(check["ok"] for check in shown(CLEAR.model_copy(update=changes)).values())
+
+
+TEN = Size(type="pct_of_initial", value=Decimal(10))
+DAILY = DailyLoss(type="daily_loss", anchor="balance", allowance=TEN, breach_when="equity < floor")
+STATIC = MaxLossStatic(type="max_loss_static", allowance=TEN, breach_when="equity <= floor")
+
+
+def trailing(effect: str, lock: str | None = None) -> MaxLossTrailing:
+    return MaxLossTrailing.model_validate(
+        {
+            "type": "max_loss_trailing",
+            "peak_basis": "intraday_equity_peak",
+            "allowance": TEN,
+            "lock": None if lock is None else Lock(offset=Decimal(lock)),
+            "payout_effect": effect,
+            "breach_when": "equity < floor",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "floor", "spare"),
+    [
+        (DAILY, 9_900_000, 500_000),
+        (STATIC, 9_900_000, 499_999),  # at the floor is too far
+        (trailing("unchanged"), 9_900_000, 500_000),
+        (trailing("peak_falls_by_payout"), 9_900_000, 10_400_000),  # the floor goes with the payout
+        (trailing("peak_falls_by_payout", "0"), 10_000_000, 400_000),  # a locked floor is taken to stay
+        (trailing("locks_at_initial"), 9_900_000, 400_000),
+    ],
+)
+def test_the_most_that_can_leave_without_breaking_a_rule(
+    rule: DailyLoss | MaxLossStatic | MaxLossTrailing, floor: int, spare: int
+) -> None:
+    most = spare_minor(rule, floor_minor=floor, balance_minor=10_400_000, initial_minor=10_000_000, currency="USD")
+    assert most == spare
+    assert room_check("max_loss", most, usd(spare))["ok"]
+    refused = room_check("max_loss", most, usd(spare + 1))
+    assert not refused["ok"]
+    assert "would break max loss by itself" in str(refused["words"])
+
+
+def test_the_record_and_the_contracts_agree_on_workflow_ids() -> None:
+    assert payouts.workflow("pay_1") == ids.payout_workflow("pay_1")
+    assert cases.workflow("cas_1") == ids.case_workflow("cas_1")
+    assert challenges.workflow("chl_1") == ids.challenge_workflow("chl_1")
+    assert disputes.workflow("dsp_1") == ids.dispute_workflow("dsp_1")

@@ -1,0 +1,171 @@
+"""The meanings that systems get wrong, each as figures. Balances are dollars of a 100,000 account."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from domain.products import Phase
+from domain.rules import state as rules_of
+from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.rules.floors import Mark
+from domain.rules.state import AccountRules, PhaseTerms, open_state
+from store.shelf import load_products
+
+AT = datetime(2025, 6, 3, tzinfo=UTC)
+
+
+def rules(**rule: Any) -> AccountRules:
+    phase = Phase.model_validate({"name": "Test", "rules": [{"breach_when": "equity < floor", **rule}]})
+    return open_state(phase, 10_000_000, "USD")
+
+
+def dollars(balance: int | str, equity: int | str | None = None) -> Mark:
+    cash = int(Decimal(balance) * 100)
+    return Mark(cash, cash if equity is None else int(Decimal(equity) * 100), 1, AT)
+
+
+def floor(account: AccountRules) -> Decimal:
+    return Decimal(account.states[0].floor_minor) / 100
+
+
+def roll(account: AccountRules, balance: int | str, equity: int | str | None = None) -> AccountRules:
+    return rules_of.on_rollover(account, dollars(balance, equity))
+
+
+def breaks(account: AccountRules, balance: int | str, equity: int | str | None = None) -> bool:
+    return bool(judge(account, dollars(balance, equity))[1])
+
+
+DAILY = {"type": "daily_loss", "anchor": "balance", "allowance": {"type": "pct_of_initial", "value": "5"}}
+TRAILING = {
+    "type": "max_loss_trailing",
+    "peak_basis": "intraday_equity_peak",
+    "allowance": {"type": "pct_of_initial", "value": "6"},
+}
+
+
+def test_1_a_rollover_breaches_with_no_price_move() -> None:
+    account = rules(**DAILY)
+    assert not breaks(account, 104_000, 98_000)
+    after = roll(account, 104_000, 98_000)
+    assert floor(after) == 99_000
+    assert verdicts(after, 9_800_000)[0].floor_minor == 9_900_000
+
+
+@pytest.mark.parametrize(
+    ("anchor", "expected"), [("balance", 95_000), ("equity", 96_000), ("max(balance,equity)", 96_000)]
+)
+def test_2_equity_above_balance_raises_some_floors_and_not_others(anchor: str, expected: int) -> None:
+    assert floor(roll(rules(**{**DAILY, "anchor": anchor}), 100_000, 101_000)) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "floors"), [("pct_of_initial", (94_000, 114_000)), ("pct_of_peak", (94_000, 112_800))]
+)
+def test_3_percent_of_initial_and_of_peak_differ(kind: str, floors: tuple[int, int]) -> None:
+    account = rules(**{**TRAILING, "allowance": {"type": kind, "value": "6"}})
+    assert floor(account) == floors[0]
+    assert floor(rules_of.on_mark(account, dollars(100_000, 120_000))) == floors[1]
+
+
+@pytest.mark.parametrize(("operator", "broken"), [("equity < floor", False), ("equity <= floor", True)])
+def test_4_reaching_is_not_falling_below(operator: str, broken: bool) -> None:
+    assert breaks(rules(**{**DAILY, "breach_when": operator}), 100_000, 95_000) is broken
+
+
+@pytest.mark.parametrize(
+    ("lock", "expected"), [(None, 104_000), ({"offset": "0"}, 100_000), ({"offset": "100"}, 100_100)]
+)
+def test_5_the_lock(lock: dict[str, str] | None, expected: int) -> None:
+    account = rules(**{**TRAILING, "lock": lock})
+    assert floor(rules_of.on_mark(account, dollars(110_000))) == expected
+
+
+def test_5_the_lock_on_the_first_payout_comes_when_it_is_settled() -> None:
+    account = rules(**{**TRAILING, "payout_effect": "locks_at_initial"})
+    held = rules_of.on_payout_hold(account, 100_000)
+    assert floor(held) == 94_000
+    settled = rules_of.on_payout_settled(held)
+    assert floor(settled) == 100_000
+    assert floor(rules_of.on_mark(settled, dollars(150_000))) == 100_000
+
+
+def test_6_a_floor_taken_at_the_end_of_the_day_binds_all_day() -> None:
+    account = rules(**{**TRAILING, "peak_basis": "eod_balance_peak"})
+    account = roll(account, 103_000)
+    assert floor(account) == 97_000
+    assert not breaks(account, 103_000, 97_000)
+    assert breaks(account, 103_000, "96999.99")
+
+
+@pytest.mark.parametrize(
+    ("basis", "expected"),
+    [
+        ("eod_balance_peak", 95_000),
+        ("eod_max_balance_equity_peak", 96_000),
+        ("intraday_balance_peak", 98_000),
+        ("intraday_equity_peak", 99_000),
+    ],
+)
+def test_7_what_sets_the_peak(basis: str, expected: int) -> None:
+    account = rules(**{**TRAILING, "peak_basis": basis})
+    account = rules_of.on_mark(account, dollars(104_000, 105_000))
+    account = roll(account, 101_000, 102_000)
+    account = rules_of.on_mark(account, dollars(99_000))
+    assert floor(account) == expected
+
+
+def test_8_withdrawing_everything_leaves_no_room() -> None:
+    account = rules(**{**TRAILING, "peak_basis": "intraday_balance_peak", "lock": {"offset": "0"}})
+    account = rules_of.on_mark(account, dollars(110_000))
+    assert rules_of.room_after_payout(account, 11_000_000, 1_000_000) == 0
+    after = rules_of.on_payout_hold(account, 1_000_000)
+    assert not breaks(after, 100_000)
+    assert breaks(after, 100_000, "99999.99")
+
+
+def test_8_a_peak_that_falls_with_the_payout_keeps_the_room() -> None:
+    account = rules(**{**TRAILING, "payout_effect": "peak_falls_by_payout"})
+    account = rules_of.on_mark(account, dollars(104_000))
+    held = rules_of.on_payout_hold(account, 400_000)
+    assert floor(held) == 94_000
+    assert floor(rules_of.on_payout_release(held, 400_000)) == floor(account) == 98_000
+
+
+def test_10_the_trading_day_follows_the_clock_through_daylight_saving() -> None:
+    clock = next(p for p in load_products() if p.product == "two-step").clock
+    assert clock.reset_on(datetime(2014, 3, 30).date()) == datetime(2014, 3, 29, 23, tzinfo=UTC)
+    assert clock.reset_on(datetime(2014, 3, 31).date()) == datetime(2014, 3, 30, 22, tzinfo=UTC)
+
+
+def test_11_days_and_flatness_are_part_of_the_target() -> None:
+    product = next(p for p in load_products() if p.product == "two-step")
+    terms: PhaseTerms = rules_of.phase_terms(product, 1)
+    assert target_reached(terms, 10_800_000, 0, 1)
+    assert not target_reached(terms, 10_799_999, 0, 1)
+    assert not target_reached(terms, 10_800_000, 1, 1)
+    assert not target_reached(terms, 10_800_000, 0, 0)
+    assert not target_reached(rules_of.phase_terms(product, 3), 99_999_999, 0, 9)
+
+
+def test_several_rules_may_break_at_once_and_the_first_is_the_cause() -> None:
+    product = next(p for p in load_products() if p.product == "two-step")
+    account = rules_of.fresh(rules_of.phase_terms(product, 1).specs)
+    _, found = judge(account, dollars(100_000, 89_000))
+    assert [verdict.spec.rule_id for verdict in found] == ["daily_loss", "max_loss"]
+
+
+def test_state_survives_its_checkpoint() -> None:
+    for product in load_products():
+        account = rules_of.fresh(rules_of.phase_terms(product, 1).specs)
+        account = rules_of.on_payout_hold(roll(account, 103_000, 104_000), 12_345)
+        assert rules_of.from_json(account.specs, rules_of.to_json(account)) == account
+
+
+def test_reinstatement_starts_the_day_anew_and_keeps_the_peak() -> None:
+    daily = rules_of.on_reinstatement(rules(**DAILY), dollars(93_000))
+    assert floor(daily) == 88_000
+    trailing = rules_of.on_mark(rules(**TRAILING), dollars(103_000))
+    assert rules_of.on_reinstatement(trailing, dollars(96_000)) == trailing
