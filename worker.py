@@ -13,7 +13,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.cases import CaseActivities
 from activities.challenges import ChallengeActivities
-from activities.clock import ClockActivities
 from activities.deps import Deps
 from activities.disputes import DisputeActivities
 from activities.monitoring import MonitorActivities
@@ -41,7 +40,6 @@ def core_activities(deps: Deps) -> list[Callable[..., Awaitable[object]]]:
     groups = (
         CaseActivities,
         ChallengeActivities,
-        ClockActivities,
         DisputeActivities,
         OperationsActivities,
         PayoutActivities,

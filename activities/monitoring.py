@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.deps import Deps
 from contracts.messages import ShardStart
@@ -68,4 +69,10 @@ class MonitorActivities:
             await asyncio.wait((judging,), timeout=_LAST_CHECKPOINT_SECONDS)
         if judging.done():
             judging.result()
+        if activity.is_worker_shutdown():
+            raise ApplicationError(
+                f"Shard {start.shard} is handed over after batch {pulse.batch}: the worker shuts down.",
+                type="worker-shutdown",
+                category=ApplicationErrorCategory.BENIGN,
+            )
         raise Unavailable(f"Shard {start.shard} is given up after batch {pulse.batch}; another attempt goes on.")

@@ -53,11 +53,11 @@ class OperationsActivities:
             last = await operations.last_entry(session, self._payments.name)
         entries = await self._payments.entries(last)
         async with self._db.transaction() as session:
-            now = await market_now(session)
+            now, feed_time = await market_now(session), await watermark(session)
             rows = [entry.model_dump() for entry in entries]
             new = await operations.store_entries(session, self._payments.name, rows)
             tied = await operations.tie_entries(session, self._payments.name)
-            await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(now))
+            await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(feed_time))
             open_ends = await operations.unreconciled(session)
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
 
@@ -72,6 +72,9 @@ async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime 
     return first or carried
 
 
-def _next_midnight(now: datetime) -> datetime:
-    day = now.astimezone(UTC).date() + timedelta(days=1)
+def _next_midnight(feed_time: datetime | None) -> datetime:
+    """Before any feed runs: a date long past, so that the first watermark wakes us, be it of a replayed year."""
+    if feed_time is None:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    day = feed_time.astimezone(UTC).date() + timedelta(days=1)
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

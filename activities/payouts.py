@@ -16,7 +16,7 @@ from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
 from domain import payouts as policy
 from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
+from domain.errors import AlreadyDecided, BadInput, Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown
 from domain.ledger import payout_released, payout_reserved, payout_returned, payout_sent
 from domain.money import Money
 from domain.payout_checks import RiskFacts, risk_verdict, shown
@@ -78,6 +78,8 @@ class PayoutActivities:
         refused = ""
         try:
             await self._platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-gross)
+        except IdempotencyMismatch:
+            raise  # another amount is held under this key: no refusal, but something a person must see
         except Conflict as conflict:
             refused = conflict.message
         async with self._db.transaction() as session:

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import func, select
+from temporalio.client import Client
 
 from cli import demo_report
-from cli.actors import ApiClient, Operator, Refused, SandboxClient, Trader
+from cli.actors import ApiClient, Operator, SandboxClient, Trader
 from cli.firm import Staff, open_firm
 from cli.personas import personas
 from cli.quiescence import Quiescence
 from cli.stack import Market, Stack, StackOptions
+from contracts.ids import RECONCILIATION_WORKFLOW
+from contracts.operations import ReconcileRequest, ReconciliationReport
 from domain import payouts as payout_rules
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
-from domain.money import from_minor
 from relay.temporal import connect
 from store import payouts
 from store.crypto import FieldKeys, install
@@ -55,11 +57,12 @@ Progress = Callable[[str, float], None]
 class Rehearsal:
     """One run: the people, the market's clock, and the record to see who has something to do."""
 
-    def __init__(self, stack: Stack, options: DemoOptions, db: Database, rest: Quiescence, progress: Progress) -> None:
+    def __init__(self, stack: Stack, options: DemoOptions, db: Database, temporal: Client, progress: Progress) -> None:
         self._options = options
         self._stack = stack
         self._db = db
-        self._rest = rest
+        self._temporal = temporal
+        self._rest = Quiescence(db, temporal)
         self._progress = progress
         self._sandbox = SandboxClient(stack.sandbox_url, stack.settings.required("sandbox_token"))
         self._traders: list[Trader] = []
@@ -88,11 +91,18 @@ class Rehearsal:
             await self._step(due, operator)
             last = first_due + timedelta(days=75) if first_due else due
             self._progress("until the last date has passed", min(1.0, (self.now - feed_ends) / (last - feed_ends)))
-        for _ in range(2):  # one more reset and reconciliation of every clock after the last date
+        for _ in range(2):  # one more reset of every clock after the last date
             await self._step(self.now + _IDLE_STEP, operator)
+        await self._reconcile()
         ticks = int((await self._sandbox.market())["ticks"])
         await self.close()
         return ticks
+
+    async def _reconcile(self) -> None:
+        handle = self._temporal.get_workflow_handle(RECONCILIATION_WORKFLOW)
+        await handle.execute_update(
+            "reconcile", ReconcileRequest(key="end of the run"), result_type=ReconciliationReport
+        )
 
     async def close(self) -> None:
         await self._sandbox.aclose()
@@ -187,24 +197,17 @@ class Rehearsal:
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
         async with self._db.transaction() as session:
-            facts, product = await payouts.facts(session, account_id)
+            now = await payouts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
-        terms, currency = product.payout, product.currency
-        since = payout_rules.eligible_from(facts, terms)
-        available = payout_rules.available_minor(facts, terms, currency)
-        asked = (account_id, available)
-        if since is None or self.now < since or facts.open_payout_id or facts.open_positions:
-            return False
-        if from_minor(available, currency) < terms.min_request or asked in self._asked:
+        since = payout_rules.eligible_from(now.facts, now.product.payout)
+        if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # asked once for this much: a rejected request is not simply repeated
-        self._asked.add(asked)
-        try:
-            await trader.request_payout(account_id, from_minor(available, currency), attempt=int(count or 0))
-        except Refused as refusal:
-            if refusal.problem != "payout-refused":
-                raise
+        asked = (account_id, now.most.minor)
+        if now.most.amount < now.product.payout.min_request or asked in self._asked:
             return False
+        self._asked.add(asked)
+        await trader.request_payout(account_id, now.most.amount, attempt=int(count or 0))
         return True
 
     async def _next_date(self) -> datetime | None:
@@ -223,10 +226,9 @@ class Rehearsal:
             if sent:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
-                facts, product = await payouts.facts(session, str(challenge.account_id))
-                since = payout_rules.eligible_from(facts, product.payout)
-                rich = payout_rules.available_minor(facts, product.payout, product.currency)
-                if since and since > self.now and from_minor(rich, product.currency) >= product.payout.min_request:
+                now = await payouts.situation(session, str(challenge.account_id))
+                since = payout_rules.eligible_from(now.facts, now.product.payout)
+                if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)
             for challenge in challenges:
                 habit = self._by_challenge[challenge.id].persona
@@ -277,7 +279,7 @@ async def _play(stack: Stack, options: DemoOptions, progress: Progress, started:
         temporal = await connect(stack.temporal_address, settings.temporal_namespace, keys)
         staff = await open_firm(db, settings.data_dir, settings.products_path)
         clients, finance, risk = await _staff(stack, staff)
-        rehearsal = Rehearsal(stack, options, db, Quiescence(db, temporal), progress)
+        rehearsal = Rehearsal(stack, options, db, temporal, progress)
         ticks = await rehearsal.run(Operator(finance, risk, rehearsal.doubtful_identities))
         summary = await demo_report.summarise(db, rehearsal.names, ticks=ticks, seconds=time.monotonic() - started)
         for client in clients.values():

@@ -64,6 +64,11 @@ def span(length: timedelta) -> str:
     return f"{size} late" if length < timedelta(0) else f"in {size}"
 
 
+def waiting(since: datetime, now: datetime) -> str:
+    """How long something without a deadline has waited: "waits 20 min"."""
+    return "waits " + span(max(now - since, timedelta(0))).removeprefix("in ")
+
+
 def countdown(length: timedelta) -> str:
     """Hours, minutes and seconds to go: "7:29:53"."""
     total = max(0, int(length.total_seconds()))
@@ -90,14 +95,17 @@ def short_id(value: str | None) -> Markup:
     if not value:
         return Markup("<span class='muted'>–</span>")
     shown = value if len(value) <= 14 else f"{value[:6]}…{value[-4:]}"
-    return Markup(
-        '<button type="button" class="id" data-copy="{0}" title="{0}">{1}</button>'
-    ).format(value, shown)
+    return Markup('<button type="button" class="id" data-copy="{0}" title="{0}">{1}</button>').format(value, shown)
 
 
 def words(value: str) -> str:
     """A state, rule or trigger as a person says it."""
     return value.replace("_", " ")
+
+
+def counted(number_of: int, noun: str) -> str:
+    """ "1 position", "2 positions"."""
+    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
 
 
 def capital(value: str) -> str:
@@ -165,9 +173,11 @@ FILTERS: dict[str, Any] = {
     "seconds": seconds,
     "countdown": countdown,
     "deadline": deadline,
+    "waiting": waiting,
     "short_id": short_id,
     "words": words,
     "capital": capital,
+    "counted": counted,
     "percent": percent,
     "number": number,
     "pill": pill,

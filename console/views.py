@@ -190,6 +190,7 @@ class AccountPage:
     gauges: Sequence[Gauge]
     days: Sequence[DayRow]
     timeline: Sequence[Entry]
+    older: str | None
     siblings: Sequence[Link]
     payouts: Sequence[Link]
     tickets: Sequence[Link]

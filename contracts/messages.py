@@ -150,9 +150,3 @@ class ReconciliationStart(Message):
 
 class SurveillanceStart(Message):
     detector: str = "copy_trading"
-
-
-class MarketNow(Message):
-    """Market time as the core knows it: the lowest watermark of the feeds, or wall time before any feed started."""
-
-    at: datetime

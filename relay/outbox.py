@@ -25,6 +25,7 @@ _BATCH: Final = 128
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
+_HINTS: Final = frozenset({"risk_changed", "market_time_reached"})
 _NEVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 _delivered = Counter("propos_relay_messages_total", "Outbox messages by what became of them", ["topic", "outcome"])
@@ -105,12 +106,21 @@ class OutboxDispatcher:
         if message.topic == "workflow.start":
             return await self._start(message)
         if message.topic == "workflow.signal":
-            handle = (await self._connect()).get_workflow_handle(message.target)
-            await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
-            return _DONE
+            return await self._signal(message)
         if message.topic == "venue.lock":
             return await self._lock(message)
         return Outcome("parked", f"nobody delivers the topic {message.topic!r}")
+
+    async def _signal(self, message: Outgoing) -> Outcome:
+        handle = (await self._connect()).get_workflow_handle(message.target)
+        try:
+            await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            # only a hint to look again: who has ended needs none
+            if message.name in _HINTS and error.status == RPCStatusCode.NOT_FOUND and not _no_namespace(error):
+                return _DONE
+            raise
+        return _DONE
 
     async def _start(self, message: Outgoing) -> Outcome:
         client = await self._connect()
@@ -137,6 +147,10 @@ class OutboxDispatcher:
 
 def _rpc_outcome(error: RPCError) -> Outcome:
     """A workflow that is closed or unknown stays so; a namespace that is not there yet may come."""
-    if error.status in _NEVER and not error.message.lower().startswith("namespace"):
+    if error.status in _NEVER and not _no_namespace(error):
         return Outcome("parked", f"{error.status.name}: {error.message}")
     return Outcome("postponed", f"{error.status.name}: {error.message}")
+
+
+def _no_namespace(error: RPCError) -> bool:
+    return error.message.lower().startswith("namespace")

@@ -11,7 +11,7 @@ from sandbox.symbols import INSTRUMENTS
 
 _TICKS_PER_SECOND: Final = 2
 _TICKS_IN_STORM: Final = 16
-_STORM_EVERY: Final = 45  # minutes, on average; a storm lasts one
+_STORM_EVERY: Final = 20  # minutes, on average; a storm lasts one
 _WEATHER_SECONDS: Final = 600
 
 
@@ -33,6 +33,7 @@ class PriceModel:
             self._points[symbol] = round(bid.scaleb(INSTRUMENTS[symbol].spec.digits))
         self._taken = 0
         self._generate()
+        self._leave_out(start_us)
 
     @property
     def ends_at(self) -> int | None:
@@ -63,6 +64,7 @@ class PriceModel:
         if us // SECOND > self._second:
             self._points, self._second, self._taken = self._after, us // SECOND, 0
             self._generate()
+        self._leave_out(us)
 
     def state(self) -> dict[str, object]:
         return {"second": self._second, "taken": self._taken, "points": dict(self._points)}
@@ -73,6 +75,11 @@ class PriceModel:
         self._second, self._taken = int(str(state["second"])), int(str(state["taken"]))
         self._points = {symbol: int(points[symbol]) for symbol in self._symbols}
         self._generate()
+
+    def _leave_out(self, us: int) -> None:
+        """Time has come to `us`: what this second would have quoted before it comes too late."""
+        while self._taken < len(self._quotes) and self._quotes[self._taken].at_us < us:
+            self._taken += 1
 
     def _step(self) -> None:
         self._points, self._taken = self._after, 0

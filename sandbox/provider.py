@@ -1,7 +1,7 @@
 """A stateful fake payment provider: checkouts, transfers, an account of every cent, events, webhooks.
 
 Transfers settle in market time, 1 to 3 hours after they were made; which beneficiaries are returned, and when
-each settles, follows from the beneficiary's text alone. One in sixteen is returned, and any whose text
+each settles, follows from the beneficiary's text alone. One in eight is returned, and any whose text
 contains `closed-account`.
 """
 
@@ -137,7 +137,7 @@ class Provider:
         )
         digest = sha256(beneficiary.encode()).digest()
         settles_us = self.now_us + (60 + int.from_bytes(digest[:4]) % 121) * MINUTE
-        returned = digest[4] % 16 == 0 or _RETURNED_MARK in beneficiary
+        returned = digest[4] % 8 == 0 or _RETURNED_MARK in beneficiary
         self._transfers[transfer_id] = {**transfer.model_dump(), "settles_us": settles_us, "returned": returned}
         self._unsettled[transfer_id] = settles_us
         self._remember("transfer", key, given, transfer_id)

@@ -56,11 +56,16 @@ class Turn:
         """0..1, the same for the whole life of this trader's account."""
         return _mix(self.base ^ crc32(what.encode())) / (_MASK + 1)
 
-    def ready(self, entries_per_hour: float) -> bool:
+    def pace(self, recorded: int, live: int) -> int:
+        """On a live market people watch, so traders there take more and smaller trades than on a recorded day."""
+        return recorded if self.recorded else live
+
+    def ready(self, entries_per_hour: float, live: float) -> bool:
         """Whether to enter now, at this mean pace; recorded days are busiest when Europe and the US overlap."""
         hour = self.now_us % DAY // HOUR
-        weight = (1.6 if 12 <= hour < 16 else 1.0 if 7 <= hour < 20 else 0.2) if self.recorded else 1.0
-        return self.draw("enter") < entries_per_hour * weight * self.period_seconds / 3600
+        weight = 1.6 if 12 <= hour < 16 else 1.0 if 7 <= hour < 20 else 0.2
+        per_hour = entries_per_hour * weight if self.recorded else live
+        return self.draw("enter") < per_hour * self.period_seconds / 3600
 
     # reading
 
@@ -136,9 +141,10 @@ def careful(turn: Turn) -> None:
     elif turn.positions:
         if turn.age_us(turn.positions[0]) > 2 * HOUR:
             turn.close_all()
-    elif turn.ready(0.5):
+    elif turn.ready(0.5, live=5):
         symbol = turn.symbol(0.5)
-        stop, target = turn.part_of_price(symbol, 15), turn.part_of_price(symbol, 22)
+        stop = turn.part_of_price(symbol, turn.pace(15, 6))
+        target = turn.part_of_price(symbol, turn.pace(22, 9))
         turn.open(symbol, turn.side(), turn.lots("lots", symbol, 20, 50), stop, target)
 
 
@@ -150,9 +156,10 @@ def gambler(turn: Turn) -> None:
     if turn.closing:
         turn.close_all()
     elif turn.positions:
-        if turn.gain_percent() >= target:
+        bored = not turn.recorded and turn.age_us(turn.positions[0]) > int(3 + 12 * turn.trait("patience")) * MINUTE
+        if bored or turn.gain_percent() >= target:
             turn.close_all()
-    elif turn.gain_percent() < target and turn.ready(0.5):
+    elif turn.gain_percent() < target and turn.ready(0.5, live=12):
         symbol = turn.symbol(0.75)
         turn.open(symbol, turn.side(), turn.lots("lots", symbol, 300, 600))
 
@@ -171,7 +178,7 @@ def _keep_losers(turn: Turn) -> None:
         if recovered or not kept or (len(kept) == 2 and turn.closing):
             turn.close_all()
             turn.memo.clear()
-    elif not turn.closing and turn.ready(0.5) and (not turn.recorded or turn.now_us % DAY > 13 * HOUR):
+    elif not turn.closing and turn.ready(0.5, live=2) and (not turn.recorded or turn.now_us % DAY > 13 * HOUR):
         symbol = turn.symbol(1.0)
         lots = turn.lots("lots", symbol, 380, 420)
         if turn.open(symbol, "buy", lots) and turn.open(symbol, "sell", lots):
@@ -193,7 +200,7 @@ def martingale(turn: Turn) -> None:
         turn.memo["losses"] = 0
     if turn.draw("enter") < 0.2:
         symbol = turn.symbol(0.8)
-        distance = turn.part_of_price(symbol, 12)
+        distance = turn.part_of_price(symbol, turn.pace(12, 7))
         lots = turn.lots("lots", symbol, 50, 80) * 2 ** turn.memo.get("losses", 0)
         turn.memo["balance"] = turn.account.balance_minor
         turn.open(symbol, turn.side(), lots, distance, distance)
@@ -207,12 +214,12 @@ def news(turn: Turn) -> None:
     if turn.positions:
         gain = turn.gain_percent()
         since = turn.age_us(turn.positions[0])
-        patience = (20 + int(100 * turn.trait("patience"))) * MINUTE
+        patience = (turn.pace(20, 5) + int(turn.pace(100, 15) * turn.trait("patience"))) * MINUTE
         if gain >= Decimal(82 + int(20 * turn.trait("target"))) / 10 or since > patience:
             turn.close_all()
         return
     bursting = [symbol for symbol, burst in turn.tape.bursts.items() if burst]
-    rested = turn.now_us - turn.memo.get("traded_us", 0) > 40 * MINUTE
+    rested = turn.now_us - turn.memo.get("traded_us", 0) > turn.pace(40, 12) * MINUTE
     if bursting and rested and turn.draw("enter") < 0.15 and turn.gain_percent() < 8:
         symbol = bursting[int(turn.draw("which") * len(bursting))]
         follows = turn.trait("follows") < 0.4
@@ -246,26 +253,49 @@ def copier(turn: Turn) -> None:
 
 
 def steady(turn: Turn) -> None:
-    """Buys dips (a few sell rallies) for small profits, keeps out of the hours of US data, stops for the day
-    when ahead, ends flat."""
+    """Fades small moves in the European morning, keeps out of the hours of US data, then follows the last hour's
+    move on a pullback. Small targets, wide stops; stops for the day when ahead or beaten, ends flat."""
     day, minute = turn.now_us // DAY, turn.now_us % DAY // MINUTE
-    busy = turn.recorded and 12 * 60 + 15 <= minute < 14 * 60 + 15
+    busy = turn.recorded and 12 * 60 + 15 <= minute < 14 * 60 + 30
     if turn.memo.get("day") != day and not turn.positions:
         turn.memo.update(day=day, start=turn.account.balance_minor)
     if turn.closing or busy:
         turn.close_all()
     elif turn.positions:
-        if turn.age_us(turn.positions[0]) > 4 * HOUR:
+        if turn.age_us(turn.positions[0]) > turn.pace(240, 12) * MINUTE:
             turn.close_all()
-    elif turn.ready(4.0):
-        made = turn.account.balance_minor - turn.memo.get("start", turn.account.balance_minor)
-        enough = turn.account.deposited_minor * (8 + int(12 * turn.trait("enough"))) // 1000
-        symbol = turn.symbol(0.7)
-        side: Side = "sell" if turn.trait("sells rallies") < 0.08 else "buy"
-        against = turn.move(symbol, 10) * (1 if side == "sell" else -1)
-        if against > 0 and -enough < made < enough:
-            stop, target = turn.part_of_price(symbol, 40), turn.part_of_price(symbol, 6)
-            turn.open(symbol, side, turn.lots("lots", symbol, 150, 250), stop, target)
+    elif turn.ready(4, live=5) and not (turn.recorded and minute < 6 * 60) and not _had_enough(turn):
+        symbol = turn.symbol(0.4)
+        # gold moves about three times as much as a currency
+        part, stop, target = (Decimal(1), 60, 14) if symbol == _GOLD else (Decimal("0.4"), 18, 4)
+        follows = turn.recorded and minute >= 12 * 60
+        side = _side_of_trend(turn, symbol, part) if follows else _side_of_fade(turn, symbol, part)
+        if side is not None:
+            lots = turn.lots("lots", symbol, turn.pace(150, 50), turn.pace(250, 80))
+            turn.open(symbol, side, lots, turn.part_of_price(symbol, stop), turn.part_of_price(symbol, target))
+
+
+def _had_enough(turn: Turn) -> bool:
+    made = turn.account.balance_minor - turn.memo.get("start", turn.account.balance_minor)
+    enough = turn.account.deposited_minor * (3 + int(3 * turn.trait("enough"))) // 1000
+    beaten = turn.account.deposited_minor * 15 // 1000
+    return made <= -beaten or (turn.recorded and made >= enough)
+
+
+def _side_of_fade(turn: Turn, symbol: str, part: Decimal) -> Side | None:
+    """Against the last ten minutes when they moved by 0.03 % (gold)."""
+    move = turn.move(symbol, 10)
+    if abs(move) < turn.part_of_price(symbol, 3) * part:
+        return None
+    return "sell" if move > 0 else "buy"
+
+
+def _side_of_trend(turn: Turn, symbol: str, part: Decimal) -> Side | None:
+    """With the last hour when it moved by 0.15 % (gold) and the last ten minutes gave some of it back."""
+    move = turn.move(symbol, 60)
+    if abs(move) < turn.part_of_price(symbol, 15) * part or move * turn.move(symbol, 10) >= 0:
+        return None
+    return "buy" if move > 0 else "sell"
 
 
 class Temper(NamedTuple):

@@ -23,31 +23,25 @@ from store import audit, crypto, identity, ledger, products, shelf
 from store.db import Database
 from store.models import (
     Account,
-    AccountLive,
     Alert,
     BalanceOperationRow,
     Breach,
     Case,
     CaseAccount,
     Challenge,
-    DailySnapshot,
-    DealRow,
     Dispute,
-    EquityBar,
-    Exposure,
     MarketClock,
     Payout,
     Proof,
-    Review,
     Ticket,
     TicketMessage,
     Transition,
 )
+from tests.console_history import INITIAL, NOW, deal, live, trade
+from tests.console_surroundings import surroundings
 
 PASSWORD: Final = "correct horse battery"
-NOW: Final = datetime(2014, 5, 2, 14, 30, 7, 200_000, tzinfo=UTC)
 KEYS: Final = crypto.FieldKeys({"k1": bytes(32)})
-INITIAL: Final = 10_000_000
 HOSTILE_NAME: Final = "<script>alert('name')</script>"
 HOSTILE_TEXT: Final = "\"><img src=x onerror=alert('ticket')>"
 _STAFF: Final[tuple[tuple[str, str, Role], ...]] = (
@@ -102,7 +96,7 @@ async def build(db: Database) -> Firm:
         await _tickets(session, firm, hostile, mara)
         await _identity_check(session, firm, hostile, sold["two-step"])
         await _crowd(session, otto, sold["instant"])
-        await _surroundings(session, firm)
+        firm.review = await surroundings(session)
     return firm
 
 
@@ -179,126 +173,15 @@ async def _open(
     return challenge, account
 
 
-async def _trade(
-    session: AsyncSession, account: Account, product: Product, *, minutes: int, drift: int, seed: int, open_now: bool
-) -> int:
-    """A walk of equity, deals now and then, a snapshot at each reset; gives the last equity."""
-    draw = random.Random(seed)
-    start = NOW.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
-    balance = equity = INITIAL
-    levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in phase_terms(product, account.phase_index).specs}
-    reset = product.clock.next_reset(start)
-    deal = 0
-    for index in range(minutes):
-        at = start + timedelta(minutes=index)
-        before = equity
-        equity += int(draw.gauss(drift, 2600))
-        if at >= reset:
-            levels = _rolled(product, account, levels, balance)
-            session.add(
-                DailySnapshot(
-                    account_id=account.id,
-                    day=product.clock.trading_day(reset - timedelta(minutes=1)),
-                    reset_at=reset,
-                    balance_minor=balance,
-                    equity_minor=equity,
-                    floors=dict(levels),
-                )
-            )
-            reset = product.clock.next_reset(at)
-        if index % 97 == 50:
-            deal += 1
-            entry, profit = ("in", 0) if deal % 2 else ("out", equity - balance)
-            balance += profit
-            session.add(_deal(account, at, deal, entry, profit, balance, draw))
-        high, low = max(before, equity) + draw.randrange(900), min(before, equity) - draw.randrange(900)
-        session.add(
-            EquityBar(
-                account_id=account.id,
-                minute=at,
-                open_minor=before,
-                high_minor=high,
-                low_minor=low,
-                close_minor=equity,
-                balance_minor=balance,
-            )
-        )
-    if not open_now:
-        equity = balance
-    _live(session, account, balance, equity, levels, open_now)
-    return equity
-
-
-def _rolled(product: Product, account: Account, levels: dict[str, int], balance: int) -> dict[str, int]:
-    found = {}
-    for spec in phase_terms(product, account.phase_index).specs:
-        fresh = floors.floor_of(spec, spec.figure(balance, balance), locked=False)
-        found[spec.rule_id] = fresh if spec.moves == "rollover" else max(levels[spec.rule_id], fresh)
-    return found
-
-
-def _deal(
-    account: Account, at: datetime, number: int, entry: str, profit: int, balance: int, draw: random.Random
-) -> DealRow:
-    return DealRow(
-        account_id=account.id,
-        deal_id=f"D{account.login}{number:04}",
-        seq=1000 + number,
-        at=at,
-        position_id=f"P{(number + 1) // 2:04}",
-        symbol=draw.choice(("EURUSD", "XAUUSD")),
-        side="buy" if entry == "in" else "sell",
-        entry=entry,
-        lots=Decimal("1.5"),
-        price=Decimal("1.38640"),
-        profit_minor=profit,
-        commission_minor=0,
-        swap_minor=0,
-        balance_minor=balance,
-        reason="client",
-    )
-
-
-def _live(
-    session: AsyncSession, account: Account, balance: int, equity: int, levels: dict[str, int], open_now: bool
-) -> None:
-    position = {
-        "position_id": "P0099",
-        "symbol": "XAUUSD",
-        "side": "buy",
-        "lots": "1.0",
-        "open_price": "1284.40",
-        "opened_at": (NOW - timedelta(minutes=40)).isoformat(),
-        "price": "1291.02",
-        "profit_minor": equity - balance,
-    }
-    session.add(
-        AccountLive(
-            account_id=account.id,
-            batch=1,
-            at=NOW,
-            balance_minor=balance,
-            equity_minor=equity,
-            trading_days=3,
-            positions=[position] if open_now else [],
-            floors={
-                rule: {"floor_minor": floor, "operator": "equity < floor", "room_minor": equity - floor}
-                for rule, floor in levels.items()
-            },
-            rule_state={},
-        )
-    )
-
-
 async def _active(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
     _, account = await _open(session, trader, product, 2, "active", days=4)
-    await _trade(session, account, product, minutes=3 * 1440, drift=60, seed=11, open_now=True)
+    await trade(session, account, product, minutes=3 * 1440, drift=60, seed=11, open_now=True)
     firm.active = f"A-{account.number}"
 
 
 async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
     challenge, account = await _open(session, trader, product, 1, "breached", days=2, status="locked")
-    await _trade(session, account, product, minutes=1000, drift=-505, seed=5, open_now=False)
+    await trade(session, account, product, minutes=1000, drift=-505, seed=5, open_now=False)
     body, spec, state, equity = _sheet(account, challenge, product)
     row = Proof(id=body["proof_id"], account_id=account.id, kind="breach", digest=body["hash"], body=body)
     session.add(row)
@@ -382,11 +265,11 @@ def _sheet(
 
 async def _funded(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
     _, account = await _open(session, trader, product, 2, "funded", days=20)
-    await _trade(session, account, product, minutes=2 * 1440, drift=130, seed=23, open_now=False)
+    await trade(session, account, product, minutes=2 * 1440, drift=130, seed=23, open_now=False)
     firm.funded = f"A-{account.number}"
     firm.payout = await _payout(session, account, product, trader, 124_000, decide_in=timedelta(hours=1, minutes=20))
     _, other = await _open(session, trader, product, 2, "funded", days=25)
-    await _trade(session, other, product, minutes=600, drift=300, seed=3, open_now=False)
+    await trade(session, other, product, minutes=600, drift=300, seed=3, open_now=False)
     firm.big_payout = await _payout(session, other, product, trader, 480_000, decide_in=timedelta(days=3))
 
 
@@ -446,7 +329,7 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
     for number in range(1, 9):
         at = NOW - timedelta(hours=30 - 3 * number)
         deals = [
-            _deal(account, moment, 500 + number, "in", 0, INITIAL, random.Random(number))
+            deal(account, moment, 500 + number, "in", 0, INITIAL, random.Random(number))
             for account, moment in ((leader, at), (follower, at + timedelta(seconds=7, milliseconds=90 * number)))
         ]
         deals[1].lots = Decimal("0.75")
@@ -458,7 +341,7 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
     for account, profit in ((leader, 180_000), (follower, 91_000)):
         specs = phase_terms(product, 1).specs
         levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in specs}
-        _live(session, account, INITIAL + profit, INITIAL + profit, levels, open_now=False)
+        live(session, account, INITIAL + profit, INITIAL + profit, levels, open_now=False)
     alert = Alert(
         id=new_id("alr"),
         key=f"copy_trading/{leader.id}/{follower.id}",
@@ -500,7 +383,7 @@ async def _tickets(session: AsyncSession, firm: Firm, hostile: Actor, mara: Acto
 
 async def _identity_check(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
     _, account = await _open(session, trader, product, 2, "identity_check", days=9, status="closed")
-    await _trade(session, account, product, minutes=120, drift=0, seed=8, open_now=False)
+    await trade(session, account, product, minutes=120, drift=0, seed=8, open_now=False)
     firm.waiting_trader = trader.trader_id or ""
 
 
@@ -512,34 +395,4 @@ async def _crowd(session: AsyncSession, trader: Actor, product: Product) -> None
         _, account = await _open(session, trader, product, 1, "funded", days=2)
         equity = INITIAL + draw.randrange(-280_000, 400_000)
         levels = {spec.rule_id: floors.opened(spec).floor_minor for spec in specs}
-        _live(session, account, INITIAL, equity, levels, open_now=True)
-
-
-async def _surroundings(session: AsyncSession, firm: Firm) -> None:
-    for symbol, long, short, bid, floating in (
-        ("EURUSD", "41.50", "63.20", "1.38641", -184_233),
-        ("XAUUSD", "18.00", "2.50", "1291.02", 912_050),
-    ):
-        session.add(
-            Exposure(
-                shard=0,
-                symbol=symbol,
-                long_lots=Decimal(long),
-                short_lots=Decimal(short),
-                accounts=21,
-                floating_minor=floating,
-                bid=Decimal(bid),
-                ask=Decimal(bid) + Decimal("0.00012"),
-                at=NOW,
-            )
-        )
-    review = Review(
-        id=new_id("rev"),
-        key="bad_tick/XAUUSD/77",
-        kind="bad_tick",
-        status="open",
-        occurred_at=NOW - timedelta(hours=1),
-        detail={"symbol": "XAUUSD", "bid": "1031.20", "last_bid": "1289.00"},
-    )
-    session.add(review)
-    firm.review = review.id
+        live(session, account, INITIAL, equity, levels, open_now=True)

@@ -162,7 +162,10 @@ class Challenge:
 
     @refund.validator
     def _check_refund(self, request: RefundRequest) -> None:
-        check_refundable(self._status.state, self._status.phase_index)
+        status = self._status
+        # the record may say already that the first phase has begun: then it is for the activity to judge
+        if (status.state, status.phase_index) != ("provisioning", 0):
+            check_refundable(status.state, status.phase_index)
 
     @workflow.query
     def status(self) -> ChallengeStatus:

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.disputes import AccountReinstated, DisputeDecision, DisputeStep
     from contracts.messages import DecisionRequest, DecisionResult, DisputeStart
     from domain.disputes import DISPUTE
-    from domain.errors import Conflict
+    from domain.errors import BadInput
     from workflows.calls import ask, call
 
 # The challenge says when it has reinstated the account; a challenge that ended otherwise says nothing.
@@ -56,19 +56,15 @@ class Dispute:
 
     @uphold.validator
     def _check_uphold(self, request: DecisionRequest) -> None:
-        self._check_open()
+        _check_reason(request)
 
     @reinstate.validator
     def _check_reinstate(self, request: DecisionRequest) -> None:
-        self._check_open()
-
-    def _check_open(self) -> None:
-        if self._state == "opened":
-            raise Conflict("The evidence is still being assembled.", remedy="Try again in a moment.")
-        DISPUTE.next(self._state, "breach_upheld")
+        _check_reason(request)
 
     async def _decide(self, decision: DisputeDecision, request: DecisionRequest) -> DecisionResult:
-        """The record decides who was first; the state here only follows it."""
+        """The record decides who was first; the state here only follows it, so it may lag by one step."""
+        await workflow.wait_condition(lambda: self._state != DISPUTE.initial)
         step = DisputeStep(dispute_id=self._id, decision=decision, request=request)
         result = await ask(steps.record_decision, step)
         self._state = result.state
@@ -77,3 +73,8 @@ class Dispute:
     @workflow.query
     def status(self) -> str:
         return self._state
+
+
+def _check_reason(request: DecisionRequest) -> None:
+    if not request.reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

@@ -71,7 +71,7 @@ class AccountPages:
         tag = shown if shown in KINDS else None
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            page = await present.page(visit.session, visit.scope, account_id, tag)
+            page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
             extra = await _for_trader(visit, account_id) if visit.viewer.is_trader else {}

@@ -5,14 +5,15 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.fields import positive_money
+from api.fields import iban, positive_money
 from console.desk import Desk, Visit, redirect
 from console.queries import accounts
 from console.views import Crumb, href
-from store import disputes, payouts
+from store import disputes, payouts, people
 from store.read import accounts as read_accounts
 from store.read import breaches, tickets
 from store.read import payouts as read_payouts
+from store.read import people as read_people
 from store.read.pages import Window
 
 
@@ -31,6 +32,7 @@ async def trader_home(visit: Visit) -> HTMLResponse:
     return await visit.render(
         "mine.html",
         [Crumb("Overview")],
+        trader=await read_people.one(visit.session, visit.scope, trader_id),
         accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
         payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
         breaches=(await breaches.page(visit.session, visit.scope, window)).items,
@@ -44,6 +46,7 @@ class TraderActions:
 
     def routes(self, router: APIRouter) -> None:
         router.add_api_route("/accounts/{ref}/payout", self.request_payout, methods=["POST"], response_model=None)
+        router.add_api_route("/beneficiary", self.beneficiary, methods=["POST"], response_model=None)
         router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
 
     async def request_payout(self, request: Request) -> Response:
@@ -59,6 +62,18 @@ class TraderActions:
 
         made = await posted.once.write(Made, Made(text=text), work)
         return redirect(href("payout", made.id), "ok", "Your request is recorded; its checks follow in a moment.")
+
+    async def beneficiary(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "traders.set_beneficiary")
+        account = iban(posted.form.needed("iban", longest=42))
+
+        async def work(session: AsyncSession) -> Made:
+            owner = posted.actor.trader_id or ""
+            await people.set_beneficiary(session, trader_id=owner, beneficiary=account, actor=posted.actor)
+            return Made(id=owner)
+
+        await posted.once.write(Made, Made(text=account), work)
+        return redirect("/", "ok", "Your next payouts go to this account.")
 
     async def dispute(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "disputes.open")

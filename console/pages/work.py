@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import permissions
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.lists import Table
 from console.present import decisions
@@ -17,13 +17,12 @@ from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
 from domain.approvals import ROLES
 from domain.disputes import CASE, DISPUTE
-from domain.errors import BadInput, NotFound
+from domain.errors import BadInput
 from domain.payouts import PAYOUT
 from domain.states import StateMachine
 from store import people
-from store.models import Case, Dispute, Payout
-from store.read import payouts, queue
-from store.read.pages import Window
+from store.read import cases, disputes, payouts, queue
+from store.read.pages import Scope, Window
 from store.read.queue import QueueItem
 
 _EVERYBODY = frozenset(ROLES)
@@ -38,14 +37,28 @@ class Subject(NamedTuple):
     permission: str
     workflow: Callable[[str], str]
     machine: StateMachine
-    row: type[Payout] | type[Dispute] | type[Case]
     updates: tuple[str, ...]
+    state: Callable[[AsyncSession, Scope, str], Awaitable[str]]
+
+
+async def _payout_state(session: AsyncSession, scope: Scope, payout_id: str) -> str:
+    return (await payouts.one(session, scope, payout_id)).state
+
+
+async def _dispute_state(session: AsyncSession, scope: Scope, dispute_id: str) -> str:
+    return (await disputes.one(session, scope, dispute_id)).state
+
+
+async def _case_state(session: AsyncSession, scope: Scope, case_id: str) -> str:
+    return (await cases.one(session, case_id)).state
 
 
 SUBJECTS: Final[Mapping[str, Subject]] = {
-    "payout": Subject("payouts.decide", payout_workflow, PAYOUT, Payout, ("approve", "return_to_trader", "reject")),
-    "dispute": Subject("disputes.decide", dispute_workflow, DISPUTE, Dispute, ("uphold", "reinstate")),
-    "case": Subject("cases.decide", case_workflow, CASE, Case, ("clear", "confirm")),
+    "payout": Subject(
+        "payouts.decide", payout_workflow, PAYOUT, ("approve", "return_to_trader", "reject", "cancel"), _payout_state
+    ),
+    "dispute": Subject("disputes.decide", dispute_workflow, DISPUTE, ("uphold", "reinstate"), _dispute_state),
+    "case": Subject("cases.decide", case_workflow, CASE, ("clear", "confirm"), _case_state),
 }
 
 
@@ -127,15 +140,13 @@ class WorkPages:
         subject = SUBJECTS[kind]
 
         async def post(request: Request) -> Response:
-            posted = await self._desk.posted(request, subject.permission)
+            posted = await self._desk.posted(request)
             subject_id = request.path_params["id"]
             sent = _decision(posted, subject.updates)
+            permissions.check(posted.actor, "payouts.cancel" if sent.decision == "cancel" else subject.permission)
 
             async def state_of(session: AsyncSession) -> str:
-                state = await session.scalar(select(subject.row.state).where(subject.row.id == subject_id))
-                if state is None:
-                    raise NotFound()
-                return state
+                return await subject.state(session, posted.scope, subject_id)
 
             result = await posted.once.decide(
                 subject.workflow(subject_id),

@@ -19,15 +19,18 @@ from store.read.pages import Scope, Window
 from store.read.timeline import TimelineEntry
 
 LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
-_TIMELINE: Final = 80
+_TIMELINE: Final = 40
 
 
-async def page(session: AsyncSession, scope: Scope, account_id: str, shown: str | None) -> AccountPage:
-    """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all."""
+async def page(
+    session: AsyncSession, scope: Scope, account_id: str, shown: str | None, older: str | None = None
+) -> AccountPage:
+    """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all;
+    `older`: the cursor of an earlier page of them."""
     account = await accounts.one(session, scope, account_id)
     challenge = await challenges.one(session, scope, account.challenge_id)
     broken = (await breaches.page(session, scope, Window(limit=1), account_id=account_id)).items
-    happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE), kind=shown)
+    happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE, cursor=older), kind=shown)
     paid = (await payouts.page(session, scope, Window(limit=20), account_id=account_id)).items
     asked = (await tickets.page(session, scope, Window(limit=20), account_id=account_id)).items
     disputed = (await disputes.page(session, scope, Window(limit=20), account_id=account_id)).items
@@ -40,6 +43,7 @@ async def page(session: AsyncSession, scope: Scope, account_id: str, shown: str 
         gauges=gauges(account, breach),
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row) for row in happened.items],
+        older=happened.next_cursor,
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
             for row in challenge.accounts
@@ -100,8 +104,8 @@ def _rule(account: AccountView, rule: RuleGauge, breach: BreachView | None) -> G
         label=LABELS.get(rule.kind, words(rule.rule_id)),
         big=digits(room),
         unit=f"{account.currency} room",
-        left=f"floor {digits(floor)} · limit {digits(allowance)}",
-        right="breach: " if proven else rule.operator.replace("floor", "").strip() + " floor breaches",
+        left=f"breaches {'at' if rule.operator == 'equity <= floor' else 'below'} {digits(floor)}",
+        right="broken," if proven else f"limit {digits(allowance)}",
         share=share,
         tone=_tone(share),
         href=f"/proofs/{breach.proof_id}" if proven and breach else None,
@@ -117,8 +121,8 @@ def _target(account: AccountView) -> Gauge:
     return Gauge(
         label="Profit target",
         big=digits(gained),
-        unit=f"of {digits(needed)} {account.currency}",
-        left=f"passes at balance {digits(required)}",
+        unit=f"of {digits(needed)}",
+        left=f"passes at {digits(required)} {account.currency}",
         right="flat" if not account.open_positions else f"{account.open_positions} open",
         share=gained.minor / needed.minor,
         tone="info",
@@ -174,7 +178,7 @@ def entry(row: TimelineEntry) -> Entry:
     return Entry(
         at=row.at,
         kind=words(subject),
-        text=row.words,
+        text=row.words.partition(", ")[0] if row.what == "deal" and moves else row.words,
         amount=Money(minor=row.amount_minor or 0, currency=row.currency) if moves else None,
         href=where,
         link=link,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import permissions
-from console.formats import plain_money, words
+from console.formats import counted, plain_money, words
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
 from domain.errors import NotFound
@@ -94,6 +94,8 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             Choice("reject", "Reject", "danger"),
         )
         if open_to_people
+        else (Choice("cancel", "Withdraw this request"),)
+        if row.state in _DECIDABLE and not scope.staff
         else (),
         refusal=refusal if row.state in _DECIDABLE else "",
         timeline=_steps(row.transitions),
@@ -232,7 +234,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     held = [named for named in row.accounts if named.held_payout_id]
     refusal = may(actor, "cases.decide")
     is_open = row.state == "open"
-    frees = f"frees {len(held)} held payout{'s' if len(held) != 1 else ''}" if held else "holds nothing any longer"
+    frees = f"frees {counted(len(held), 'held payout')}" if held else "changes nothing else, since no payout is held"
     return DecisionView(
         kind="case",
         subject_id=row.id,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from console.formats import capital, plain_money, words
+from console.formats import capital, counted, plain_money, words
 from console.views import Entry, ProofView, ProvenPosition, SumLine
 from domain.money import Money
 from domain.rules.check import check
@@ -43,10 +43,10 @@ def view(body: Mapping[str, Any], number: str) -> ProofView:
             SumLine(
                 "Movements since",
                 money(sheet.balance.balance_minor - sheet.balance.opening_minor),
-                f"{len(sheet.balance.movements)} in number",
+                counted(len(sheet.balance.movements), "movement"),
             ),
             SumLine("Balance", money(sheet.balance.balance_minor), total=True),
-            SumLine("Open profit", money(floating), f"{len(sheet.positions)} positions"),
+            SumLine("Open profit", money(floating), counted(len(sheet.positions), "position")),
             SumLine("Equity", money(sheet.equity_minor), total=True),
         ),
         movements=[

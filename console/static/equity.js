@@ -52,7 +52,7 @@ function marks(curve) {
       ctx.moveTo(x + 1.6 * size, y - 1.6 * size);
       ctx.lineTo(x - 1.6 * size, y + 1.6 * size);
       ctx.stroke();
-      label(u, `breach: ${breach.rule}`, x, y + 5 * size, css("--bad"), "right");
+      label(u, `breach: ${breach.rule}`, x - 2.4 * size, y - 2 * size, css("--bad"), "right");
     }
     ctx.restore();
   };
@@ -67,30 +67,47 @@ function label(u, text, x, y, colour, align) {
   ctx.fillText(text, x, y);
 }
 
-function floorLabels(curve, offset) {
+/** Each floor is named at its right end, below its line; one that lies below the picture is named at the bottom. */
+function floorLabels(curve) {
   return (u) => {
     const { bbox } = u;
+    const line = 14 * devicePixelRatio;
+    const bottom = bbox.top + bbox.height - 2 * devicePixelRatio;
     const used = [];
-    curve.floors.forEach((floor, index) => {
-      const column = u.data[offset + index];
-      let last = column.length - 1;
-      while (last >= 0 && column[last] === null) last -= 1;
-      if (last < 0) return;
-      let y = u.valToPos(column[last], "y", true) - 3 * devicePixelRatio;
-      if (used.some((other) => Math.abs(other - y) < 13 * devicePixelRatio)) y -= 14 * devicePixelRatio;
-      if (y < bbox.top || y > bbox.top + bbox.height) return;
+    for (const floor of curve.floors) {
+      const value = floor.values.at(-1);
+      const at = u.valToPos(value, "y", true) + line;
+      let y = Math.min(at, bottom);
+      while (used.some((other) => Math.abs(other - y) < line)) y -= line;
       used.push(y);
-      label(u, `${floor.label} ${plain.format(column[last])}`, bbox.left + bbox.width - 4, y, css("--bad"), "right");
-    });
+      const text = `${floor.label} ${plain.format(value)}${at > bottom + line ? " ↓" : ""}`;
+      label(u, text, bbox.left + bbox.width - 4 * devicePixelRatio, y, css("--bad"), "right");
+    }
   };
 }
 
+/** Room for the curve: floors far below it would press it flat, so that only near ones widen the picture. */
 function span(curve) {
-  const seen = [...curve.low, ...curve.high, ...curve.floors.flatMap((f) => f.values)].filter((v) => v !== null);
-  const low = Math.min(...seen);
-  const high = Math.max(...seen);
-  const pad = Math.max((high - low) * 0.06, 1);
-  return [low - pad, high + pad];
+  const bottom = Math.min(...curve.low);
+  const top = Math.max(...curve.high);
+  const height = Math.max(top - bottom, 1);
+  const floors = curve.floors.flatMap((floor) => floor.values);
+  const nearest = Math.max(...curve.floors.map((floor) => Math.min(...floor.values)));
+  const near = floors.filter((value) => value >= Math.min(nearest, bottom - 1.2 * height) && value >= bottom - 4 * height);
+  const low = Math.min(bottom, ...near);
+  return [low - 0.1 * (top - low), Math.max(top, ...near) + 0.06 * (top - low)];
+}
+
+/** 24-hour clock; the date stands below the first mark of each day. */
+function times(u, splits) {
+  let day = "";
+  return splits.map((seconds) => {
+    const iso = new Date(seconds * 1000).toISOString();
+    const fresh = iso.slice(0, 10) !== day;
+    day = iso.slice(0, 10);
+    const hour = iso.slice(11, 16);
+    return fresh ? `${hour}\n${iso.slice(5, 10)}` : hour;
+  });
 }
 
 function options(curve, holder, note) {
@@ -112,7 +129,10 @@ function options(curve, holder, note) {
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: () => span(curve) } },
     axes: [
-      { stroke: css("--muted"), grid: { show: false }, ticks: { show: false }, font: "11px system-ui, sans-serif" },
+      {
+        stroke: css("--muted"), grid: { show: false }, ticks: { show: false }, font: "11px system-ui, sans-serif",
+        size: 44, values: times,
+      },
       {
         stroke: css("--muted"), grid, ticks: { show: false }, size: 74, font: "11px system-ui, sans-serif",
         label: `equity, ${curve.currency}`, labelFont: "11px system-ui, sans-serif", labelSize: 18,
@@ -129,7 +149,7 @@ function options(curve, holder, note) {
     ],
     bands: [{ series: [1, 2], fill: tint(css("--accent"), 16) }],
     hooks: {
-      draw: [resets(curve), marks(curve), floorLabels(curve, 5)],
+      draw: [resets(curve), marks(curve), floorLabels(curve)],
       setCursor: [
         (u) => {
           const at = u.cursor.idx;

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import DateTime, Select, String, Text, cast, func, literal, null, select, union_all
+from sqlalchemy import CompoundSelect, DateTime, Select, String, Text, cast, func, literal, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
@@ -77,11 +77,25 @@ def _row(
     )
 
 
+def _waiting_for_identity() -> CompoundSelect[Any]:
+    """Traders whose next step hangs on their identity: an evaluation passed, or a payout that cannot go out."""
+    passed = select(
+        Challenge.trader_id, Challenge.account_id.label("account_id"), Challenge.changed_at.label("since")
+    ).where(Challenge.state == "identity_check")
+    unpaid = (
+        select(Payout.trader_id, Payout.account_id, Payout.requested_at)
+        .join(Trader, Trader.id == Payout.trader_id)
+        .where(Payout.state == "in_review", Trader.identity == "unverified")
+    )
+    return union_all(passed, unpaid)
+
+
 def _sources() -> Mapping[str, Select[Any]]:
     """One SELECT per kind, all of the same columns."""
     first_account = (
         select(func.min(CaseAccount.account_id)).where(CaseAccount.case_id == Case.id).correlate(Case).scalar_subquery()
     )
+    waiting = _waiting_for_identity().subquery()
     return {
         "payout": _row(
             "payout",
@@ -114,14 +128,12 @@ def _sources() -> Mapping[str, Select[Any]]:
         .where(Case.state == "open"),
         "identity": _row(
             "identity",
-            subject_id=Challenge.trader_id,
+            subject_id=waiting.c.trader_id,
             state=literal("identity_check"),
-            since=func.min(Challenge.changed_at),
-            account_id=func.min(Challenge.account_id),
-            trader_id=Challenge.trader_id,
-        )
-        .where(Challenge.state == "identity_check")
-        .group_by(Challenge.trader_id),
+            since=func.min(waiting.c.since),
+            account_id=func.min(waiting.c.account_id),
+            trader_id=waiting.c.trader_id,
+        ).group_by(waiting.c.trader_id),
         "review": _row(
             "review",
             subject_id=Review.id,

@@ -1,11 +1,15 @@
 """Disputes on real Postgres and Temporal: who may decide, what each decision leads to, and that it happens once."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from contracts.ids import CORE_QUEUE
+from contracts.messages import DecisionRequest, DisputeStart
 from domain.approvals import Actor
 from domain.errors import BadInput, Conflict, NotFound
 from store import disputes
@@ -97,13 +101,16 @@ async def test_who_may_decide_and_who_was_first(firm: Firm) -> None:
     rosa, ana = await firm.add_user("rosa", "risk"), await firm.add_user("ana", "admin")
     _, breach_id = await _breached(firm, ada)
     dispute_id = await firm.dispute(breach_id, ada)
+    wordless = DecisionRequest(key="w", actor=rosa, reason=" ")
+    with pytest.raises(WorkflowUpdateFailedError):
+        await firm.client.get_workflow_handle(f"dispute/{dispute_id}").execute_update("uphold", wordless, id="w")
     assert (await _refused(firm, dispute_id, "reinstate", sam)).type == "not-allowed"
     impostor = sam.model_copy(update={"role": "admin"})
     assert (await _refused(firm, dispute_id, "reinstate", impostor, "d2")).type == "not-allowed"
     first = await firm.decide(dispute_id, "reinstate", rosa)
     assert await firm.decide(dispute_id, "reinstate", rosa) == first, "the same key again gives the first answer"
     late = await _refused(firm, dispute_id, "uphold", ana)
-    assert late.type in ("already-decided", "IllegalTransition")
+    assert (late.type, late.message.split(":")[1]) == ("already-decided", " reinstate by usr_rosa.")
     async with firm.db.transaction() as session:
         row = (await session.scalars(Decision.__table__.select())).all()
     assert len(row) == 1
@@ -152,3 +159,25 @@ async def test_a_chargeback_during_a_reinstatement_leaves_the_account_shut(firm:
     await firm.dispute_becomes(dispute_id, "reinstated")
     async with firm.db.transaction() as session:
         assert (await session.get_one(Breach, breach_id)).status == "overturned"
+
+
+async def test_a_decision_before_the_first_task_waits_for_the_evidence(firm: Firm) -> None:
+    """Delivered together with the start: it runs before `run`, and is not lost when `run` begins."""
+    ada, rosa = await firm.add_trader("ada"), await firm.add_user("rosa", "risk")
+    challenge_id, breach_id = await _breached(firm, ada)
+    async with firm.db.transaction() as session:
+        row = await disputes.open_dispute(session, breach_id=breach_id, actor=ada, statement="The price was odd.")
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        "Dispute",
+        DisputeStart(dispute_id=row.id),
+        id=f"dispute/{row.id}",
+        task_queue=CORE_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+    )
+    request = DecisionRequest(key="early", actor=rosa, reason="Looked at the evidence.")
+    result = await firm.client.execute_update_with_start_workflow(
+        "uphold", request, id="early", start_workflow_operation=start
+    )
+    assert result["state"] == "upheld"
+    await firm.dispute_becomes(row.id, "upheld")
+    await firm.ends(challenge_id, "failed")

@@ -247,3 +247,23 @@ def test_the_back_off_grows_and_ends() -> None:
     pauses = [pause_seconds(attempt) for attempt in range(1, 12)]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (0.5, 15.0)
+
+
+async def test_hints_to_who_has_ended_need_nobody_but_wait_for_a_missing_namespace(
+    desk: Desk, temporal_address: str
+) -> None:
+    await desk.write("start", "end")
+    await _drain(desk.dispatcher().step)
+    await desk.handle.result()
+    hint = {"workflow_id": desk.target, "name": "market_time_reached"}
+    async with desk.db.transaction() as session:
+        await outbox.signal_workflow(session, key="h1", payload={"key": "h1"}, **hint)
+    await _drain(desk.dispatcher().step)
+    desk.client = await connect(temporal_address, "not-there-yet", KEYS)
+    async with desk.db.transaction() as session:
+        await outbox.signal_workflow(session, key="h2", payload={"key": "h2"}, **hint)
+        await outbox.signal_workflow(session, key="fact", workflow_id="challenge/x", name="note", payload={"key": "f"})
+    await desk.dispatcher().step()
+    *_, first, second, fact = await desk.rows()
+    assert first.dispatched_at is not None
+    assert [(row.dispatched_at, row.parked_at, row.attempts) for row in (second, fact)] == [(None, None, 1)] * 2

@@ -1,0 +1,93 @@
+"""The console on a seeded firm: the real application in this process, Temporal and the provider as fakes at the edge."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import update
+
+from api.app import create_app
+from api.deps import ApiDeps
+from store.db import Database
+from store.models import MarketClock
+from tests.api_world import FakePayments, FakeTemporal
+from tests.console_firm import PASSWORD, Firm, build
+
+_CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+@dataclass
+class ConsoleWorld:
+    app: FastAPI
+    db: Database
+    temporal: FakeTemporal
+    firm: Firm
+
+    @asynccontextmanager
+    async def browser(self, login: str | None) -> AsyncIterator["Browser"]:
+        """A browser without script, signed in as `login` (None: nobody)."""
+        transport = httpx.ASGITransport(app=self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://firm.test") as http:
+            browser = Browser(http)
+            if login is not None:
+                answer = await http.post("/sign-in", data={"login": login, "password": PASSWORD, "next": "/"})
+                assert answer.status_code == 303, answer.text
+            yield browser
+
+    def answer(self, workflow_id: str, **result: Any) -> None:
+        """Have a workflow take its next decision."""
+
+        def taken(decision: str, request: Any) -> dict[str, Any]:
+            subject = workflow_id.split("/", 1)[1]
+            return {"subject_id": subject, "decision": decision, "approvals": 0, "approvals_needed": 0, **result}
+
+        self.temporal.answers[workflow_id] = taken
+
+
+@dataclass
+class Browser:
+    http: httpx.AsyncClient
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.http.get(path, headers=headers)
+
+    async def csrf(self) -> str:
+        found = _CSRF.search((await self.http.get("/")).text)
+        assert found is not None
+        return found.group(1)
+
+    async def post(self, path: str, *, key: str | None = None, **fields: str) -> httpx.Response:
+        """Send a form as the page would: with its csrf token and a key made when it was shown."""
+        sent = {"csrf": await self.csrf(), "key": key or uuid4().hex, **fields}
+        return await self.http.post(path, data=sent)
+
+
+@asynccontextmanager
+async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    db, temporal, payments = Database(database_url), FakeTemporal(), FakePayments()
+    try:
+        firm = await build(db)
+        deps = ApiDeps(
+            db=db,
+            temporal=temporal.connect,
+            payments=payments,
+            platform="sandbox",
+            public_url="http://firm.test",
+            cookie_secure=False,
+        )
+        yield ConsoleWorld(create_app(deps), db, temporal, firm)
+    finally:
+        await payments.aclose()
+        await db.close()
+
+
+async def feed_heard(world: ConsoleWorld, ago: timedelta) -> None:
+    """The feed's last word came so long ago, in wall time."""
+    async with world.db.transaction() as session:
+        await session.execute(update(MarketClock).values(recorded_at=datetime.now(UTC) - ago))

@@ -1,0 +1,161 @@
+"""The console in a real browser: with its scripts, its keyboard, its policy, and axe's rules in both themes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from cli.probes import free_ports
+from tests.console_firm import PASSWORD
+from tests.console_world import ConsoleWorld, console_world, feed_heard
+
+_AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+
+
+@dataclass
+class Stage:
+    """A served console and a browser; `problems` are scripts that failed and requests that the policy blocked."""
+
+    world: ConsoleWorld
+    browser: Browser
+    url: str
+    problems: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def page(self, login: str, **options: Any) -> AsyncIterator[Page]:
+        context = await self.browser.new_context(base_url=self.url, **options)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        await page.goto("/sign-in")
+        await page.get_by_label("Login").fill(login)
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+        yield page
+        await context.close()
+
+
+@pytest.fixture
+async def stage(database_url: str, chromium_path: str) -> AsyncIterator[Stage]:
+    (port,) = free_ports(1)
+    async with console_world(database_url) as world, async_playwright() as playwright:
+        server = uvicorn.Server(uvicorn.Config(world.app, port=port, log_level="warning", ws="none", lifespan="off"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.02)
+        browser = await playwright.chromium.launch(executable_path=chromium_path, args=["--headless", "--no-sandbox"])
+        made = Stage(world, browser, f"http://127.0.0.1:{port}")
+        await feed_heard(world, timedelta(0))
+        yield made
+        await browser.close()
+        server.should_exit = True
+        await serving
+        assert made.problems == []
+
+
+async def test_a_payout_is_approved_from_the_queue(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.answer(f"payout/{firm.payout}", state="approved", approvals=1, approvals_needed=1)
+    async with stage.page("finn@firm.example") as page:
+        await page.goto("/queue?kind=payout")
+        panel = page.get_by_role("region", name="Selected")
+        await expect(panel).to_contain_text("Approving sends 1,116.00 USD to DE…4821; 124.00 USD stays with the firm")
+        await panel.get_by_label("Reason").fill("Statement and identity checked.")
+        await panel.get_by_role("button", name="Approve 1,116.00 USD").click()
+        await expect(page.get_by_role("status")).to_have_text("Approve recorded; the payout is approved.")
+        await expect(page).to_have_url(f"{stage.url}/queue?kind=payout&item={firm.big_payout}")
+        await expect(page.get_by_role("region", name="Selected")).to_contain_text("the first of 2 approvals")
+    assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
+
+
+async def test_a_dispute_is_decided_after_reading_its_proof_sheet(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.answer(f"dispute/{firm.dispute}", state="reinstating")
+    async with stage.page("rosa@firm.example") as page:
+        await page.goto(f"/disputes/{firm.dispute}")
+        await page.get_by_role("link", name="Proof sheet").click()
+        await expect(page.get_by_role("heading", name="Proof sheet")).to_be_visible()
+        await expect(page.get_by_text("every figure and the hash agree")).to_be_visible()
+        floor = page.get_by_role("table", name="Derivation, line by line").get_by_role("row").last
+        await expect(floor).to_contain_text("95,000.00")
+        await page.go_back()
+        await page.get_by_label("Reason").fill("The spread was ten times the usual one.")
+        await page.get_by_role("button", name="Reinstate the account").click()
+        await expect(page.get_by_role("status")).to_contain_text("the dispute is reinstating")
+    assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"dispute/{firm.dispute}", "reinstate")]
+
+
+async def test_the_keyboard_walks_the_queue_and_finds_the_search(stage: Stage) -> None:
+    async with stage.page("ana@firm.example") as page:
+        await page.goto("/queue")
+        rows = page.get_by_role("region", name="Rows of the queue").locator("tr[data-row]")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        wanted = await rows.nth(2).get_by_role("link").inner_text()
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{stage.url}/queue?kind=&item={stage.world.firm.dispute}")
+        assert "Disputed breach" in wanted
+        await expect(page.get_by_role("region", name="Selected")).to_contain_text("Uphold the breach")
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type(stage.world.firm.active)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name=stage.world.firm.active)).to_be_visible()
+
+
+async def test_the_account_page_draws_its_curve_and_follows_the_market(stage: Stage) -> None:
+    async with stage.page("ana@firm.example") as page:
+        await page.goto(f"/accounts/{stage.world.firm.breached}")
+        await expect(page.locator("[data-drawn]")).to_be_visible()
+        await expect(page.locator(".live")).to_have_attribute("data-stale", "no")
+        await feed_heard(stage.world, timedelta(minutes=5))
+        await expect(page.locator(".live")).to_have_attribute("data-stale", "yes", timeout=8000)
+        await page.get_by_text("As a table").click()
+        await expect(page.get_by_role("table", name="Equity at each daily reset")).to_be_visible()
+
+
+async def test_the_colours_change_at_once_and_stay(stage: Stage) -> None:
+    async with stage.page("ana@firm.example", color_scheme="light") as page:
+        await page.get_by_role("button", name="Dark").click()
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        await page.goto("/accounts")
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+async def test_everything_that_changes_something_works_without_script(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.answer(f"case/{firm.case}", state="confirmed")
+    async with stage.page("rosa@firm.example", java_script_enabled=False) as page:
+        await page.goto("/queue?kind=case")
+        await page.get_by_label("Reason").fill("Eight of nine openings are copies.")
+        await page.get_by_role("button", name="Confirm abuse").click()
+        await expect(page.get_by_role("status")).to_contain_text("the case is confirmed")
+    assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"case/{firm.case}", "confirm")]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
+    firm = stage.world.firm
+    staff = [
+        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}", f"/proofs/{firm.proof}",
+        "/queue", f"/queue?item={firm.dispute}", "/payouts", f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}",
+        f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}",
+        "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+    ]  # fmt: skip
+    own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets"]
+    found: dict[str, list[str]] = {}
+    for login, paths in (("ana@firm.example", staff), ("mara@example.org", own)):
+        async with stage.page(login, color_scheme=theme) as page:
+            for path in paths:
+                await page.goto(path)
+                await page.evaluate(_AXE.read_text())
+                result = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+                found |= {f"{login} {path}": [v["id"] for v in result["violations"]]} if result["violations"] else {}
+    assert found == {}

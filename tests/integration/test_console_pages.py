@@ -1,0 +1,205 @@
+"""Every page of the console for the people who may see it, and what it never contains."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from console.templating import POLICY
+from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
+from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+def staff_pages(world: ConsoleWorld) -> list[str]:
+    firm = world.firm
+    return [
+        "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout",
+        "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
+        f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
+        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+    ]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Collects what the policy forbids, the forms, and every address the page names."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.forbidden: list[str] = []
+        self.actions: list[str] = []
+        self.addresses: list[str] = []
+        self._script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._script = tag == "script"
+        if tag == "style" or "style" in given or any(name.startswith("on") for name in given):
+            self.forbidden.append(f"<{tag} {given}>")
+        if tag == "script" and not given.get("src"):
+            self.forbidden.append("<script> without src")
+        if tag == "form" and (given.get("method") or "").lower() == "post":
+            self.actions.append(given.get("action") or "")
+        self.addresses += [value for name in ("src", "href", "action", "hx-get") if (value := given.get(name))]
+
+    def handle_data(self, data: str) -> None:
+        if self._script and data.strip():
+            self.forbidden.append(data)
+        self._script = False
+
+
+async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        for path in staff_pages(world):
+            answer = await browser.get(path)
+            assert answer.status_code == 200, (path, answer.text[:500])
+            assert answer.headers["Content-Security-Policy"] == POLICY
+            assert answer.headers["Cache-Control"] == "no-store"
+            page = Page(answer.text)
+            assert page.forbidden == [], path
+            assert [a for a in page.addresses if not a.startswith(("/", "?", "#"))] == [], path
+
+
+async def test_the_sign_in_and_problem_pages_keep_the_policy_too(world: ConsoleWorld) -> None:
+    async with world.browser(None) as browser:
+        door = await browser.get("/sign-in")
+        assert door.headers["Content-Security-Policy"] == POLICY and Page(door.text).forbidden == []
+    async with world.browser("ana@firm.example") as browser:
+        missing = await browser.get("/payouts/pay_unknown")
+        assert missing.status_code == 404
+        assert missing.headers["Content-Security-Policy"] == POLICY and Page(missing.text).forbidden == []
+
+
+async def test_names_and_texts_of_traders_are_only_ever_text(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        for path in (*staff_pages(world), f"/traders/{world.firm.waiting_trader}"):
+            html = (await browser.get(path)).text
+            assert HOSTILE_NAME not in html and HOSTILE_TEXT not in html, path
+        ticket = (await browser.get(f"/tickets/{world.firm.ticket}")).text
+        assert "&lt;script&gt;alert(&#39;name&#39;)&lt;/script&gt;" in ticket
+        assert "&lt;img src=x onerror=alert(&#39;ticket&#39;)&gt;" in ticket
+
+
+async def test_an_auditor_reads_everything_and_is_offered_nothing(world: ConsoleWorld) -> None:
+    async with world.browser("uma@firm.example") as browser:
+        for path in staff_pages(world):
+            answer = await browser.get(path)
+            assert answer.status_code == 200, path
+            assert set(Page(answer.text).actions) <= {"/theme", "/sign-out"}, path
+        payout = (await browser.get(f"/payouts/{world.firm.payout}")).text
+        assert "Only admin or finance may decide this; your role is auditor." in payout
+
+
+async def test_support_is_not_offered_payout_decisions_but_may_answer_tickets(world: ConsoleWorld) -> None:
+    async with world.browser("sam@firm.example") as browser:
+        assert f"/payouts/{world.firm.payout}/decision" not in (await browser.get(f"/payouts/{world.firm.payout}")).text
+        assert f"/tickets/{world.firm.ticket}/reply" in (await browser.get(f"/tickets/{world.firm.ticket}")).text
+
+
+async def test_a_trader_sees_their_own_things_and_nothing_else(world: ConsoleWorld) -> None:
+    firm = world.firm
+    async with world.browser("mara@example.org") as browser:
+        home = (await browser.get("/")).text
+        assert firm.active in home and firm.funded in home and firm.breached not in home
+        assert (await browser.get(f"/accounts/{firm.active}")).status_code == 200
+        assert (await browser.get(f"/payouts/{firm.payout}")).status_code == 200
+        for path in (f"/accounts/{firm.breached}", f"/proofs/{firm.proof}", f"/disputes/{firm.dispute}"):
+            theirs = await browser.get(path)
+            unknown = await browser.get(path[:-3] + "000")
+            assert theirs.status_code == unknown.status_code == 404
+        for path in ("/queue", "/accounts", "/traders", "/risk", "/audit", f"/cases/{firm.case}", "/overview"):
+            assert (await browser.get(path)).status_code == 403, path
+
+
+async def test_who_is_not_signed_in_comes_back_to_the_page_afterwards(world: ConsoleWorld) -> None:
+    async with world.browser(None) as browser:
+        answer = await browser.get("/payouts?state=paid")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/sign-in?next=%2Fpayouts%3Fstate%3Dpaid")
+        part = await browser.get("/live", **{"HX-Request": "true"})
+        assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/sign-in")
+
+
+async def test_the_indicator_tells_market_time_and_when_the_feed_is_silent(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        await feed_heard(world, timedelta(0))
+        fresh = (await browser.get("/live")).text
+        assert 'data-stale="no"' in fresh and "2014-05-02 14:30:07" in fresh
+        await feed_heard(world, timedelta(minutes=5))
+        assert 'data-stale="yes"' in (await browser.get("/live")).text
+
+
+async def test_live_parts_are_fragments_and_a_refresh_moves_no_row(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        rows = (await browser.get("/accounts/rows?numbers=10003,10001,10002")).text
+        places = [rows.index(f'id="A-{number}"') for number in (10003, 10001, 10002)]
+        assert places == sorted(places) and "<html" not in rows
+        panel = await _panel(browser, world.firm.dispute)
+        assert panel.startswith("<section") and "Uphold the breach" in panel and "<html" not in panel
+        for part in ("live", "gauges"):
+            assert "<html" not in (await browser.get(f"/accounts/{world.firm.active}/{part}")).text
+
+
+async def _panel(browser: Browser, item: str) -> str:
+    return (await browser.get(f"/queue?item={item}", **{"HX-Request": "true", "HX-Target": "panel"})).text
+
+
+async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        closest = (await browser.get("/accounts?sort=closest")).text
+        widest = (await browser.get("/accounts?sort=-closest")).text
+        first = [html[html.index("<tbody") :].split('id="A-')[1][:5] for html in (closest, widest)]
+        assert first[0] != first[1]
+        assert (await browser.get("/accounts?sort=name")).status_code == 422
+
+
+async def test_the_curve_is_columns_of_one_length(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        curve = (await browser.get(f"/accounts/{world.firm.active}/curve.json?range=phase")).json()
+        lengths = {len(curve[name]) for name in ("at", "equity", "low", "high", "balance")}
+        assert lengths == {len(curve["at"])} and 1000 < len(curve["at"]) <= 1500
+        assert {len(floor["values"]) for floor in curve["floors"]} == lengths
+        assert [floor["label"] for floor in curve["floors"]] == ["daily loss", "max loss"]
+        assert curve["at"] == sorted(set(curve["at"])) and len(curve["resets"]) == 3
+        broken = (await browser.get(f"/accounts/{world.firm.breached}/curve.json?range=1d")).json()
+        assert [mark["rule"] for mark in broken["breaches"]] == ["daily loss"]
+
+
+async def test_a_proof_sheet_is_recomputed_when_it_is_read(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        html = (await browser.get(f"/proofs/{world.firm.proof}")).text
+        assert "every figure and the hash agree" in html
+        assert "equity 94,887.00 USD fell below the floor of 95,000.00 USD" in html
+        sheet = await browser.get(f"/proofs/{world.firm.proof}.json")
+        assert sheet.headers["Content-Disposition"].endswith(f'{world.firm.proof}.json"')
+        assert sheet.json()["proof_id"] == world.firm.proof
+
+
+async def test_search_opens_a_single_hit(world: ConsoleWorld) -> None:
+    firm = world.firm
+    wanted = {
+        firm.active: f"/accounts/{firm.active}", "10002": f"/accounts/{firm.breached}",
+        firm.payout: f"/payouts/{firm.payout}", firm.case: f"/cases/{firm.case}", firm.proof: f"/proofs/{firm.proof}",
+        "eve@example.org": f"/traders/{firm.waiting_trader}", firm.ticket: f"/tickets/{firm.ticket}",
+    }  # fmt: skip
+    async with world.browser("ana@firm.example") as browser:
+        for text, place in wanted.items():
+            answer = await browser.http.get("/search", params={"q": text})
+            assert (answer.status_code, answer.headers["Location"]) == (303, place)
+    async with world.browser("mara@example.org") as browser:
+        assert (await browser.http.get("/search", params={"q": firm.case})).status_code == 200
+
+
+async def test_what_is_not_the_consoles_stays_problem_json(world: ConsoleWorld) -> None:
+    async with world.browser("ana@firm.example") as browser:
+        api = await browser.get("/v1/payouts/pay_unknown")
+        assert api.status_code == 404 and api.headers["Content-Type"] == "application/problem+json"
+        page = await browser.get("/nowhere")
+        assert page.status_code == 404 and page.headers["Content-Type"].startswith("text/html")
