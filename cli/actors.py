@@ -3,15 +3,14 @@
 import asyncio
 import hashlib
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final
 
 import httpx
 
 from cli.personas import Persona
 from domain.errors import BadInput, Conflict, NotFound, PropOSError, Unavailable
 
-_RETRIES = 6
+_RETRIES: Final = 6
 
 
 class Refused(PropOSError):
@@ -24,6 +23,13 @@ class Refused(PropOSError):
         self.problem = str(problem.get("type", "")).rsplit("/", 1)[-1]
 
 
+def _refusal(answer: httpx.Response) -> Refused:
+    try:
+        return Refused(answer.json())
+    except ValueError:  # a defect answers in plain text
+        return Refused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
+
+
 class ApiClient:
     """One signed-in person. Every POST carries a key derived from what it means, so a repeat is harmless."""
 
@@ -31,12 +37,7 @@ class ApiClient:
         self._http = httpx.AsyncClient(base_url=api_url, timeout=60)
         self.user: dict[str, Any] = {}
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
         await self._http.aclose()
 
     def use_token(self, token: str) -> None:
@@ -78,8 +79,8 @@ class ApiClient:
                 if answer.status_code < 400:
                     return answer.json() if answer.content else {}
                 if answer.status_code != 503:
-                    raise Refused(answer.json())
-                failure = Refused(answer.json())
+                    raise _refusal(answer)
+                failure = _refusal(answer)
             await asyncio.sleep(0.3 * 2**attempt)
         raise Unavailable(f"{method} {path} did not answer: {failure}") from failure
 
@@ -96,7 +97,7 @@ class SandboxClient:
     async def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = await self._http.request(method, path, **arguments)
         if answer.status_code >= 400:
-            raise Refused(answer.json())
+            raise _refusal(answer)
         return answer.json() if answer.content else {}
 
     async def market(self) -> dict[str, Any]:
@@ -106,6 +107,11 @@ class SandboxClient:
     async def advance(self, until: str) -> dict[str, Any]:
         found: dict[str, Any] = await self._call("POST", "/market/advance", json={"until": until})
         return found
+
+    async def go_live(self) -> None:
+        """Leave the recording for live prices; repeating it changes nothing."""
+        if (await self.market())["mode"] != "live":
+            await self._call("POST", "/market/live")
 
     async def bind_trader(self, reference: str, persona: Persona, leader: str | None) -> None:
         body = {"reference": reference, "temper": persona.temper, "seed": persona.seed, "leader": leader}
@@ -167,22 +173,26 @@ class Trader:
 
 
 class Operator:
-    """Scripted staff: each looks at the queue with their own login and decides by what they see."""
+    """Scripted staff: each looks at the queue with their own login and decides by what they see.
 
-    def __init__(self, finance: tuple[ApiClient, ApiClient], risk: ApiClient, refuse_identity: set[str]) -> None:
+    `doubtful` are traders whose documents will not hold; `leave` are kinds of work that nobody does.
+    """
+
+    def __init__(self, finance: tuple[ApiClient, ApiClient], risk: ApiClient) -> None:
         self._finance = finance
         self._risk = risk
-        self._refuse_identity = refuse_identity
+        self.doubtful: set[str] = set()
+        self.leave: set[str] = set()
 
     async def work(self) -> list[str]:
         """Decide what can be decided now; gives the workflow ids that were called."""
         called: list[str] = []
-        queue = await self._risk.items("/v1/queue")
+        queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.leave]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
         for item in queue:
             kind = item["kind"]
             if kind == "identity":
-                verified = item["subject_id"] not in self._refuse_identity
+                verified = item["subject_id"] not in self.doubtful
                 reason = "Documents match." if verified else "The document has expired."
                 await self._risk.post(
                     f"/v1/traders/{item['subject_id']}/identity", {"verified": verified, "reason": reason}

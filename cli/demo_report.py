@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import ledger, operations
 from store.db import Database
-from store.models import Account, Breach, Case, Challenge, Dispute, Payout, PhasePass, Proof, Transition
+from store.models import Account, Breach, Case, CaseAccount, Challenge, Dispute, Payout, PhasePass, Proof, Transition
 
 
 async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
@@ -55,6 +55,19 @@ async def _payout_rows(session: AsyncSession, names: Mapping[str, str]) -> list[
         for payout in rows
     ]
     return sorted(found, key=lambda row: (row["requested_at"], row["account"]))
+
+
+async def _case_rows(session: AsyncSession, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = await session.execute(
+        select(Case.id, Case.state, Case.opened_at, Account.challenge_id)
+        .join(CaseAccount, CaseAccount.case_id == Case.id)
+        .join(Account, Account.id == CaseAccount.account_id)
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for case_id, state, opened_at, challenge_id in rows:
+        case = found.setdefault(case_id, {"state": state, "opened_at": opened_at.isoformat(), "accounts": []})
+        case["accounts"] = sorted([*case["accounts"], names[challenge_id]])
+    return sorted(found.values(), key=lambda row: (row["opened_at"], row["accounts"]))
 
 
 async def _latencies(session: AsyncSession) -> dict[str, float]:
@@ -103,6 +116,7 @@ async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, secon
             "transitions": await session.scalar(select(func.count()).select_from(Transition)),
             "breach_to_lock_ms": await _latencies(session),
             "outcome_digest": hashlib.sha256(canonical.encode()).hexdigest()[:16],
+            "case_list": await _case_rows(session, names),
             "breach_list": breaches,
             "payout_list": paid,
             "seconds": round(seconds, 1),

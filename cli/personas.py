@@ -18,7 +18,7 @@ _LAST: Final = (
 _COUNTRIES: Final = ("SE", "CZ", "DE", "PT", "GH", "JP", "ES", "EE", "IN", "IT", "NG", "DK", "PL", "IE", "NO")
 _PRODUCTS: Final = (("two-step", 4), ("one-step-futures", 3), ("instant", 3))
 _TEMPERS: Final = (
-    ("careful", 15), ("gambler", 25), ("martingale", 10), ("news", 15), ("idle", 7), ("steady", 18), ("copier", 10),
+    ("careful", 15), ("gambler", 25), ("martingale", 10), ("news", 15), ("reckless", 5), ("idle", 7), ("steady", 18), ("copier", 10),
 )  # fmt: skip
 
 
@@ -54,13 +54,13 @@ def _pick(rng: random.Random, table: tuple[tuple[str, int], ...]) -> str:
 
 
 def personas(count: int, seed: int) -> list[Persona]:
-    """`count` people. A copier follows a gambler, news or careful trader of another owner bought in the same run."""
+    """`count` people. A copier follows somebody who trades often, of another owner, bought in the same run."""
     people: list[Persona] = []
     for number in range(count):
         rng = random.Random(f"persona/{seed}/{number}")
         first, last = rng.choice(_FIRST), rng.choice(_LAST)
         temper = _pick(rng, _TEMPERS)
-        leaders = [p for p in people if p.temper in ("gambler", "news", "careful", "steady")]
+        leaders = [p for p in people if p.temper in ("news", "careful", "martingale")]
         if temper == "copier" and not leaders:
             temper = "careful"
         leader = rng.choice(leaders) if temper == "copier" else None

@@ -8,11 +8,11 @@ from datetime import date as Date
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli import logs
 from cli.demo import DemoOptions, demo
 from cli.demo_report import show
+from cli.progress import progress_bar
 from domain.errors import BadInput
 from sandbox.synthetic import write_day
 
@@ -36,18 +36,7 @@ def run_demo(
         market = folder / "market"
         write_day(market, symbols, _day(date), seed)
     options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
-    columns = (
-        TextColumn("{task.description:<40}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=1.0)
-
-        def report(what: str, done: float) -> None:
-            progress.update(task, description=what, completed=done)
-
+    with progress_bar() as report:
         summary = asyncio.run(demo(options, report))
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")

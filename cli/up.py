@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -11,6 +12,8 @@ from rich.table import Table
 from cli import logs
 from cli.lock import holder
 from cli.processes import end_leftovers
+from cli.progress import progress_bar
+from cli.seed import history_market, seed
 from cli.stack import Part, Stack, StackOptions
 from domain.errors import Unavailable
 from settings import load
@@ -63,13 +66,16 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
     def report(part: Part) -> None:
         console.print(f"[green]healthy[/] {part.name:<9} {part.seconds:5.1f} s  {part.address}", highlight=False)
 
+    if demo and options.market.directory is None:
+        folder = load(data_dir=options.data_dir).data_dir
+        options = replace(options, market=history_market(folder, options.seed))
     stack = Stack(options, report)
     stack.claim()
     logs.configure("up", load().log_level, _open_log(stack.data_dir))
     async with stack:
         console.print(_addresses(stack))
         if demo:
-            console.print(await _seeded(stack))
+            console.print(await _seeded(stack, options.seed))
         console.print(f"Ready: [bold]{stack.api_url}[/]  Ctrl-C stops everything and loses nothing.", highlight=False)
         await stack.failure()
 
@@ -89,12 +95,12 @@ def _addresses(stack: Stack) -> Table:
     return table
 
 
-async def _seeded(stack: Stack) -> Table:
-    from cli.seed import seed
-
+async def _seeded(stack: Stack, number: int) -> Table:
     table = Table(title="Sign in as")
     for column in ("role", "login", "password"):
         table.add_column(column)
-    for role, login, password in await seed(stack.api_url, stack.sandbox_url, stack.settings):
+    with progress_bar() as report:
+        logins = await seed(stack, number, report)
+    for role, login, password in logins:
         table.add_row(role, login, password)
     return table

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import ApiDeps
 from console import templating
@@ -18,6 +19,7 @@ from console.pages.records import RecordPages
 from console.pages.support import SupportPages
 from console.pages.work import WorkPages
 from console.views import Crumb
+from domain.approvals import ROLES
 from domain.errors import NotSignedIn, PropOSError
 
 ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
@@ -69,11 +71,9 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "back": _back(request),
         }
         try:
-            async with desk.visit(
-                request, frozenset({"support", "risk", "finance", "admin", "auditor", "trader"})
-            ) as visit:
+            async with desk.visit(request, frozenset(ROLES)) as visit:
                 return await visit.render("problem.html", [Crumb(context["title"] or "")], error.status, **context)
-        except PropOSError:
+        except (PropOSError, SQLAlchemyError):
             values = {"viewer": None, **shell(request), **context}
             return HTMLResponse(templating.page("problem.html", values), error.status, headers=templating.HEADERS)
 

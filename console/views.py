@@ -188,14 +188,14 @@ class AccountPage:
     identity: str
     reset_words: str
     gauges: Sequence[Gauge]
-    days: Sequence[DayRow]
-    timeline: Sequence[Entry]
-    older: str | None
-    siblings: Sequence[Link]
-    payouts: Sequence[Link]
-    tickets: Sequence[Link]
-    decisions: Sequence[Link]
     breach: BreachView | None
+    days: Sequence[DayRow] = ()
+    timeline: Sequence[Entry] = ()
+    older: str | None = None
+    siblings: Sequence[Link] = ()
+    payouts: Sequence[Link] = ()
+    tickets: Sequence[Link] = ()
+    decisions: Sequence[Link] = ()
 
     @property
     def floating(self) -> Money | None:

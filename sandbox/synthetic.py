@@ -20,6 +20,7 @@ _END_MS: Final = 21 * 3600 * 1000
 _BURSTS: Final = ((45_000_000, 240_000), (50_400_000, 180_000), (54_600_000, 120_000))  # begin and length, ms
 _NEWS_MS: Final = _BURSTS[0][0]
 _TREND_ENDS_MS: Final = 16 * 3_600_000
+_GAP: Final = 1.6e-4  # of the price, at the release, for each unit of the instrument's volatility
 _STEP: Final = 2.1e-6  # of the price in a square-root second, for each unit of the instrument's volatility
 _TREND: Final = 3.0e-8  # of the price in a second, for each unit of the instrument's volatility
 
@@ -34,10 +35,13 @@ def _lines(symbol: str, seed: int, end_ms: int) -> list[str]:
     instrument = INSTRUMENTS[symbol]
     rng = Random(f"synthetic/{seed}/{symbol}")
     digits, spread = instrument.spec.digits, instrument.model_spread
-    price, ms = float(instrument.model_price), 0
+    price, ms, last_ms = float(instrument.model_price), 0, 0
     lines: list[str] = []
     step, drift = instrument.volatility * _STEP, rng.choice((-1, 1)) * instrument.volatility * _TREND
     while True:
+        if last_ms < _NEWS_MS <= ms:  # the release: nobody trades between the last price and this one
+            price *= 1 + rng.choice((-1, 1)) * instrument.volatility * _GAP
+        last_ms = ms
         bursting = any(begin <= ms < begin + length for begin, length in _BURSTS)
         wait = rng.randint(20, 80) if bursting else rng.randint(600, 3400)
         ms += wait

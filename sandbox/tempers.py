@@ -164,6 +164,21 @@ def gambler(turn: Turn) -> None:
         turn.open(symbol, turn.side(), turn.lots("lots", symbol, 300, 600))
 
 
+def reckless(turn: Turn) -> None:
+    """Puts all the margin allows on gold minutes before the 12:30 release: a gap past every floor, or a fortune."""
+    if not turn.recorded:
+        return gambler(turn)
+    minute = turn.now_us % DAY // MINUTE
+    if turn.closing:
+        turn.close_all()
+    elif turn.positions:
+        if turn.gain_percent() >= Decimal("8.3"):
+            turn.close_all()
+    elif 745 <= minute < 750 and not turn.memo.get("bet"):
+        turn.memo["bet"] = 1
+        turn.open(turn.symbol(1.0), turn.side(), turn.lots("lots", _GOLD, 2500, 4000))
+
+
 def _keep_losers(turn: Turn) -> None:
     """Bets on both sides, takes the winner and holds the loser overnight: the balance looks fine, the equity
     does not, and the rollover finds out."""
@@ -308,6 +323,7 @@ class Temper(NamedTuple):
 TEMPERS: Final[Mapping[str, Temper]] = {
     "careful": Temper(60, careful),
     "gambler": Temper(30, gambler),
+    "reckless": Temper(30, reckless),
     "martingale": Temper(60, martingale),
     "news": Temper(5, news),
     "idle": Temper(3600, idle),

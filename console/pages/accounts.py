@@ -88,7 +88,7 @@ class AccountPages:
     async def _part(self, request: Request, block: str) -> HTMLResponse:
         async with self._desk.visit(request, _EVERYBODY) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
-            page = await present.page(visit.session, visit.scope, account_id, None)
+            page = await present.live_parts(visit.session, visit.scope, account_id)
             return await visit.fragment("account.html", block, page=page)
 
     async def curve(self, request: Request) -> JSONResponse:

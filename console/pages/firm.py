@@ -58,7 +58,7 @@ async def _numbers(visit: Visit) -> dict[str, Any]:
         "today": await firm.today(visit.session, whole.market_time),
         "challenges": counted,
         "ended": sum(count for state, count in whole.challenges.items() if state in CHALLENGE.terminal),
-        "work": [*work, Count("Messages that cannot be delivered", stuck, "/queue", "bad")] if stuck else work,
+        "work": [*work, Count("Messages that cannot be delivered", stuck, "/risk", "bad")] if stuck else work,
         "exposure": await summary.exposure(visit.session),
         "feeds": await frame.feeds(visit.session),
         "recent": await firm.recent(visit.session),

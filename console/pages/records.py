@@ -14,8 +14,8 @@ from console.lists import Table
 from console.pages.mine import Made
 from console.views import Crumb, Link, href
 from domain.approvals import ROLES
-from store import operations
-from store.read import audit, cases, disputes, reviews, search
+from store import reviews as store_reviews
+from store.read import audit, cases, disputes, queue, reviews, search
 from store.read.pages import Window
 
 _EVERYBODY = frozenset(ROLES)
@@ -37,6 +37,11 @@ class RecordPages:
         async with self._desk.visit(request) as visit:
             named = (await cases.page(visit.session, window)).items
             disputed = (await disputes.page(visit.session, visit.scope, window)).items
+            stuck = [
+                row
+                for kind in ("inbox", "outbox")
+                for row in (await queue.page(visit.session, window, kind=kind)).items
+            ]
             doubts = (await reviews.page(visit.session, window)).items
             return await visit.render(
                 "risk.html",
@@ -54,6 +59,7 @@ class RecordPages:
                     for row in disputed
                 ],
                 reviews=[(row, _said(row.detail)) for row in doubts],
+                stuck=stuck,
                 may_close=permissions.may(visit.actor, "reviews.close"),
             )
 
@@ -62,7 +68,7 @@ class RecordPages:
         review_id, reason = request.path_params["id"], posted.form.needed("reason", shortest=3, longest=1000)
 
         async def work(session: AsyncSession) -> Made:
-            await operations.close_review(session, review_id=review_id, actor=posted.actor, reason=reason)
+            await store_reviews.close(session, review_id=review_id, actor=posted.actor, reason=reason)
             return Made(id=review_id)
 
         await posted.once.write(Made, Made(text=reason), work)

@@ -1,6 +1,6 @@
 """The work queue and the pages of what is decided: payouts, disputes, cases, identities."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
@@ -12,6 +12,7 @@ from api import permissions
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.lists import Table
 from console.present import decisions
+from console.queries import frame
 from console.views import Crumb, href
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
@@ -26,7 +27,7 @@ from store.read.pages import Scope, Window
 from store.read.queue import QueueItem
 
 _EVERYBODY = frozenset(ROLES)
-KINDS: Final = ("payout", "dispute", "case", "identity")
+KINDS: Final = frame.DECIDED
 _TABS: Final = (("", "all"), *((kind, kind) for kind in KINDS))
 _ROWS: Final = 60
 
@@ -92,13 +93,12 @@ class WorkPages:
         if kind and kind not in KINDS:
             raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use {', '.join(KINDS)}.")
         async with self._desk.visit(request) as visit:
-            found = await queue.page(visit.session, Window(limit=_ROWS), kind=kind or None)
-            items = [item for item in found.items if item.kind in KINDS]
+            items, more = await _waiting(visit, [kind] if kind else KINDS)
             at = _selected(items, request.query_params.get("item"))
             context = {
                 "items": items,
                 "kind": kind,
-                "more": found.next_cursor is not None,
+                "more": more,
                 "selected": await self._selected_view(visit, items[at]) if at is not None else None,
                 "next_item": _next_page(items, at, kind),
                 "tabs": _tabs(kind, await queue.counts(visit.session)),
@@ -183,6 +183,13 @@ class WorkPages:
         result = await posted.once.write(Decided, sent, work)
         target = posted.form.text("next") or href("trader", trader_id)
         return redirect(target, "ok", f"Recorded; the trader's identity is {result.state}.")
+
+
+async def _waiting(visit: Visit, kinds: Sequence[str]) -> tuple[list[QueueItem], bool]:
+    """The most urgent rows of these kinds by deadline, or age where there is none; and whether there are more."""
+    pages = [await queue.page(visit.session, Window(limit=_ROWS), kind=kind) for kind in kinds]
+    items = sorted((item for page in pages for item in page.items), key=lambda item: item.deadline or item.since)
+    return items[:_ROWS], len(items) > _ROWS or any(page.next_cursor for page in pages)
 
 
 def _decision(posted: Posted, allowed: tuple[str, ...]) -> Decided:

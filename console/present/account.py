@@ -1,5 +1,6 @@
 """The account page: gauges, timeline and the things linked to an account."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -27,20 +28,16 @@ async def page(
 ) -> AccountPage:
     """Everything on the account page; raises NotFound. `shown`: one kind of timeline entries, or all;
     `older`: the cursor of an earlier page of them."""
-    account = await accounts.one(session, scope, account_id)
+    live = await live_parts(session, scope, account_id)
+    account = live.account
     challenge = await challenges.one(session, scope, account.challenge_id)
-    broken = (await breaches.page(session, scope, Window(limit=1), account_id=account_id)).items
     happened = await timeline.page(session, scope, account_id, Window(limit=_TIMELINE, cursor=older), kind=shown)
     paid = (await payouts.page(session, scope, Window(limit=20), account_id=account_id)).items
     asked = (await tickets.page(session, scope, Window(limit=20), account_id=account_id)).items
     disputed = (await disputes.page(session, scope, Window(limit=20), account_id=account_id)).items
     subjects = [("payout", row.id) for row in paid] + [("dispute", row.id) for row in disputed]
-    breach = broken[0] if broken else None
-    return AccountPage(
-        account=account,
-        identity=await session.scalar(select(Trader.identity).where(Trader.id == account.trader_id)) or "unverified",
-        reset_words=reset_words(account),
-        gauges=gauges(account, breach),
+    return replace(
+        live,
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row) for row in happened.items],
         older=happened.next_cursor,
@@ -64,6 +61,19 @@ async def page(
             for kind, subject in subjects
             for row in await history.decisions(session, scope, kind, subject)
         ],
+    )
+
+
+async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> AccountPage:
+    """What follows the market: header and gauges, without the lists; raises NotFound."""
+    account = await accounts.one(session, scope, account_id)
+    broken = (await breaches.page(session, scope, Window(limit=1), account_id=account_id)).items
+    breach = broken[0] if broken else None
+    return AccountPage(
+        account=account,
+        identity=await session.scalar(select(Trader.identity).where(Trader.id == account.trader_id)) or "unverified",
+        reset_words=reset_words(account),
+        gauges=gauges(account, breach),
         breach=breach,
     )
 

@@ -12,6 +12,7 @@ from store.models import MarketClock
 from store.read import queue
 
 SILENT: Final = timedelta(seconds=15)
+DECIDED: Final = ("payout", "dispute", "case", "identity")
 QUOTELESS: Final = timedelta(minutes=5)
 
 
@@ -53,7 +54,7 @@ async def waiting(session: AsyncSession) -> dict[str, int]:
     """Counts for the rail."""
     counts = await queue.counts(session)
     return {
-        "queue": sum(counts.values()) - counts["ticket"],
+        "queue": sum(counts[kind] for kind in DECIDED),
         "payouts": counts["payout"],
         "risk": counts["case"] + counts["dispute"] + counts["review"],
         "tickets": counts["ticket"],

@@ -1,5 +1,15 @@
+/** When an answer does not come, the indicator says so: an old number must not look live. */
+function silent() {
+  const indicator = document.getElementById("live");
+  if (!indicator) return;
+  indicator.dataset.stale = "yes";
+  indicator.title = "The console does not answer; numbers are those of the last answer.";
+}
+
 /** Live parts ask every two seconds, but not while nobody looks, and never under a reader's selection. */
 export function watchPolling() {
+  document.addEventListener("htmx:sendError", silent);
+  document.addEventListener("htmx:responseError", silent);
   document.addEventListener("htmx:beforeRequest", (event) => {
     const element = event.detail.elt;
     if (!element.hasAttribute("data-poll")) return;

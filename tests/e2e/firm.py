@@ -109,6 +109,6 @@ async def open_for_business(data_dir: Path, quotes: Iterable[tuple[timedelta, st
             yield firm
         finally:
             for client in firm.clients:
-                await client.__aexit__(None, None, None)
+                await client.aclose()
             await sandbox.aclose()
             await db.close()

@@ -100,4 +100,4 @@ def on_record(database_url: str, accounts: dict[int, tuple[Product, int]]) -> No
 
 def rows(database_url: str, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(database_url) as connection:
-        return connection.execute(query).fetchall()  # type: ignore[arg-type]
+        return connection.execute(query).fetchall()

@@ -171,6 +171,16 @@ async def test_a_trader_withdraws_only_a_request_of_their_own(world: ConsoleWorl
     assert [sent[:2] for sent in world.temporal.sent] == [(f"payout/{payout}", "cancel")]
 
 
+async def test_a_review_is_closed_with_a_reason_by_risk_alone(world: ConsoleWorld) -> None:
+    path = f"/reviews/{world.firm.review}/close"
+    async with world.browser("sam@firm.example") as browser:
+        assert path not in (await browser.get("/risk")).text
+        assert (await browser.post(path, reason="Looked at it.")).status_code == 403
+    async with world.browser("rosa@firm.example") as browser:
+        assert (await browser.post(path, reason="A misprint of the feed.")).headers["Location"] == "/risk"
+        assert "A misprint of the feed." in (await browser.get("/risk")).text
+
+
 async def test_the_colours_are_kept(world: ConsoleWorld) -> None:
     async with world.browser("ana@firm.example") as browser:
         answer = await browser.post("/theme", theme="dark", back="/queue?kind=case")

@@ -38,7 +38,8 @@ class Finding:
 @lru_cache(maxsize=10_000)
 def resets_of(zone: str, reset: str, day: date) -> list[datetime]:
     """The resets within one UTC day: minute by minute, the first time the wall clock reaches the reset of a date."""
-    tz, found = ZoneInfo(zone), []
+    tz = ZoneInfo(zone)
+    found: list[datetime] = []
     hour, minute = map(int, reset.split(":"))
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(minutes=1)
     wall = moment.astimezone(tz).replace(tzinfo=None)

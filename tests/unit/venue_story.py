@@ -13,6 +13,7 @@ from ports.platform import (
     ClockMark,
     Deal,
     Event,
+    Side,
     SymbolSpec,
     Tick,
 )
@@ -208,7 +209,8 @@ class Story:
         spec = next(spec for spec in SPECS if spec.symbol == symbol)
         bid, ask = self.quotes[symbol]
         rate = conversion_rate(spec.quote_currency, "USD", self.quotes)
-        way, close = ("buy", bid) if side == "buy" else ("sell", ask)
+        way: Side = "buy" if side == "buy" else "sell"
+        close = bid if way == "buy" else ask
         return position_profit_minor(way, lots, spec.contract_size, price, close, rate, "USD")
 
     def close_position(self, login: int, *, whole: bool = False) -> None:
