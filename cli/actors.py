@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -104,9 +105,11 @@ class SandboxClient:
         found: dict[str, Any] = await self._call("GET", "/market")
         return found
 
-    async def advance(self, until: str) -> dict[str, Any]:
-        found: dict[str, Any] = await self._call("POST", "/market/advance", json={"until": until})
-        return found
+    async def advance(self, until: datetime) -> datetime:
+        """Let market time run, at most to `until`, and give where it stands: it pauses when an account was locked or
+        the payment provider has news, so that what follows from that happens at the same market time in every run."""
+        body = {"until": until.isoformat(), "pause": True}
+        return datetime.fromisoformat((await self._call("POST", "/market/advance", json=body))["market_time"])
 
     async def go_live(self) -> None:
         """Leave the recording for live prices; repeating it changes nothing."""
@@ -116,6 +119,11 @@ class SandboxClient:
     async def bind_trader(self, reference: str, persona: Persona, leader: str | None) -> None:
         body = {"reference": reference, "temper": persona.temper, "seed": persona.seed, "leader": leader}
         await self._call("POST", "/traders", json=body)
+
+    async def account(self, login: int) -> dict[str, Any]:
+        """The venue's own view of an account."""
+        found: dict[str, Any] = await self._call("GET", f"/venue/accounts/{login}")
+        return found
 
     async def order(self, login: int, body: dict[str, Any]) -> None:
         await self._call("POST", f"/venue/accounts/{login}/orders", json=body)

@@ -25,6 +25,7 @@ from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
 
 _STEP: Final = timedelta(minutes=15)
 _LONGEST_STEP: Final = timedelta(days=7)
+_USUAL_SPAN: Final = timedelta(days=62)  # the longest time limit on the shelf, and a little
 _SETTLE_STEP: Final = timedelta(hours=4)  # a transfer takes up to three hours of market time
 _CHARGEBACK_AFTER: Final = timedelta(days=5)
 _REFUND_AFTER: Final = timedelta(hours=6)
@@ -69,7 +70,8 @@ class Rehearsal:
         began = self.now
         while (due := await self._next_date()) is not None and (until is None or due < until):
             await self.step(due, operator)
-            self._progress("until the last date has passed", (self.now - began) / ((until or due) - began))
+            share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
+            self._progress("until the last date has passed", min(1.0, share))
         if until is not None:
             await self.step(until, operator)
 
@@ -79,9 +81,11 @@ class Rehearsal:
             await trader.api.aclose()
 
     async def _advance(self, until: datetime) -> None:
-        answer = await self.sandbox.advance(until.isoformat())
-        self.now = datetime.fromisoformat(answer["market_time"])
-        await self._settle()
+        while True:
+            self.now = await self.sandbox.advance(until)
+            await self._settle()
+            if self.now >= until:
+                return
 
     async def _settle(self, called: list[str] | None = None) -> None:
         """At rest, with every webhook delivered."""

@@ -69,9 +69,13 @@ class Market:
 
     # lockstep
 
-    async def advance(self, until_us: int) -> int:
+    async def advance(self, until_us: int, *, pause: bool = False) -> int:
         """Release batches up to market time `until_us`, each after the acknowledgement of the last; the last
-        one asks to be flushed and is acknowledged too. Returns the number of ticks released."""
+        one asks to be flushed and is acknowledged too. Returns the number of ticks released.
+
+        With `pause`, stop short of `until_us` as soon as an account was locked or the provider has news: what
+        follows from that takes wall time, and a run is only repeatable when the market waits for it.
+        """
         async with self._turn:
             if self.mode == "live":
                 raise Conflict("This market runs by itself; only a replay in lockstep is advanced.")
@@ -79,16 +83,22 @@ class Market:
                 raise BadInput(
                     f"Market time is already {iso(self.market_us)}.", field="until", remedy="Give a later time."
                 )
-            self.running, before = True, self.ticks
+            self.running, before, news = True, self.ticks, self._news()
             try:
+                await self._all_acknowledged()
                 done = False
                 while not done:
-                    await self._all_acknowledged()
                     done = self._release(self._slice_end(until_us), flush_at=until_us)
-                await self._all_acknowledged()
+                    await self._all_acknowledged()
+                    if pause and not done and self._news() != news:
+                        done = self._release(self.market_us, flush_at=self.market_us)
+                        await self._all_acknowledged()
             finally:
                 self.running = False
             return self.ticks - before
+
+    def _news(self) -> tuple[int, int]:
+        return self.venue.locks, len(self.provider.events)
 
     def _slice_end(self, until_us: int) -> int:
         """The next five-second mark, or up to an hour further while no quote is near."""

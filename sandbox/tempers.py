@@ -165,7 +165,7 @@ def gambler(turn: Turn) -> None:
 
 
 def reckless(turn: Turn) -> None:
-    """Puts all the margin allows on gold minutes before the 12:30 release: a gap past every floor, or a fortune."""
+    """Bets far too much on gold minutes before the 12:30 release: a gap past every floor, or a fortune."""
     if not turn.recorded:
         return gambler(turn)
     minute = turn.now_us % DAY // MINUTE
@@ -174,9 +174,9 @@ def reckless(turn: Turn) -> None:
     elif turn.positions:
         if turn.gain_percent() >= Decimal("8.3"):
             turn.close_all()
-    elif 745 <= minute < 750 and not turn.memo.get("bet"):
+    elif 748 <= minute < 750 and not turn.memo.get("bet"):
         turn.memo["bet"] = 1
-        turn.open(turn.symbol(1.0), turn.side(), turn.lots("lots", _GOLD, 2500, 4000))
+        turn.open(turn.symbol(1.0), turn.side(), turn.lots("lots", _GOLD, 1800, 2600))
 
 
 def _keep_losers(turn: Turn) -> None:

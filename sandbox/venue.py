@@ -63,6 +63,7 @@ class Venue:
         self._changed: dict[int, Account] = {}
         self._new_keys: list[str] = []
         self._locking: int | None = None
+        self.locks = 0  # taken since this process began
 
     # accounts and money
 
@@ -130,6 +131,7 @@ class Venue:
                 self._close(account, position, position.lots, "dealer")
         finally:
             self._locking = None
+        self.locks += 1
         self._remember(scope, [], True)
 
     def account(self, login: int) -> Account:

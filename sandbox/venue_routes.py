@@ -69,6 +69,7 @@ class Ack(_Body):
 
 class Advance(_Body):
     until: AwareDatetime
+    pause: bool = False
 
 
 class HostedTrader(_Body):
@@ -176,7 +177,7 @@ def _add_control(router: APIRouter, market: Market, seed: int) -> None:
 
     @router.post("/market/advance")
     async def advance(body: Advance) -> dict[str, Any]:
-        ticks = await market.advance(to_us(body.until))
+        ticks = await market.advance(to_us(body.until), pause=body.pause)
         return {"market_time": market.market_time, "batch": market.number, "ticks": ticks}
 
     @router.post("/market/live")

@@ -71,12 +71,19 @@ class Firm:
         accounts = await trader.api.items("/v1/accounts")
         return max(accounts, key=lambda account: account["phase_index"])
 
+    async def position(self, login: int) -> str:
+        """The id of the account's one open position."""
+        positions = (await self.sandbox.account(login))["positions"]
+        assert len(positions) == 1
+        return str(positions[0]["position_id"])
+
     async def order(self, login: int, key: str, side: str, lots: str, position_id: str | None = None) -> None:
         body = {"key": key, "symbol": "XAUUSD", "side": side, "lots": lots, "position_id": position_id}
         await self.sandbox.order(login, body)
 
     async def advance(self, to: datetime) -> None:
-        await self.sandbox.advance(to.isoformat())
+        while await self.sandbox.advance(to) < to:
+            await self.settle()
         await self.settle()
 
     async def settle(self, *called: str) -> None:

@@ -1,0 +1,51 @@
+"""A stream that speaks of a symbol the venue never described: named once, and nobody is judged on it."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from ports.platform import Deal, Tick
+from tests.integration.scripted_venue import ScriptedVenue, judge, rows
+from tests.integration.test_monitor_service import Script, opened, record_one
+
+
+def _nonsense(script: Script, price: str) -> None:
+    script.at += timedelta(seconds=1)
+    bid = Decimal(price)
+    script.events.append(Tick(seq=script.next(), at=script.at, symbol="NOSUCH", bid=bid, ask=bid))
+
+
+def _fill(script: Script) -> None:
+    deal = {
+        "deal_id": "odd", "login": 1, "position_id": "p9", "symbol": "NOSUCH", "side": "buy", "lots": "100",
+        "price": "5", "entry": "in", "profit_minor": 0, "commission_minor": 0, "swap_minor": 0, "reason": "client",
+        "balance_minor": script.balance, "seq": script.next(), "at": script.at,
+    }  # fmt: skip
+    script.events.append(Deal.model_validate(deal))
+
+
+def test_an_unknown_symbol_is_reviewed_once_and_breaches_nobody(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    _nonsense(script, "5")
+    _fill(script)
+    _nonsense(script, "0.01")
+    script.tick("1.37900")
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    found = rows(database_url, "SELECT kind, detail->>'symbol', status FROM reviews")
+    assert found == [("unknown_symbol", "NOSUCH", "open")]
+    assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
+    assert rows(database_url, "SELECT equity_minor FROM account_live") == [(9_900_000,)]
+    assert rows(database_url, "SELECT deal_id FROM deals ORDER BY seq")[-1] == ("odd",), "what happened stays on record"
+
+
+def test_what_is_known_is_still_judged_after_an_unknown_symbol(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    _nonsense(script, "5")
+    script.tick("1.37499")
+    script.batch(flush=True)
+    venue = ScriptedVenue(script.batches)
+    judge(database_url, venue)
+    assert rows(database_url, "SELECT rule_id FROM breaches") == [("daily_loss",)]
+    assert [login for login, _ in venue.locks] == [1]
