@@ -66,7 +66,7 @@ class DisputeActivities:
             if dispute.state != "reinstating" or not (done or over):
                 return DisputeStatus(state=dispute.state)
             if over and not done:  # nobody is left to reinstate; the verdict falls all the same
-                await challenges.overturn_breaches(session, dispute.account_id)
+                await challenges.overturn(session, dispute.breach_id)
             cause = f"dispute/{dispute.id}/reinstated"
             await payouts.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
             detail = {"challenge_state": challenge.state}

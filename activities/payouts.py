@@ -126,8 +126,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
         """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back."""
-        key = f"{ref.payout_id}/transfer"
+        again, so that no transfer can be under way for a payout that the record holds back. What the provider refuses
+        for good is for people to see, and never sent again."""
+        key = payouts.transfer_key(ref.payout_id)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
@@ -141,14 +142,18 @@ class PayoutActivities:
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
             share, beneficiary = payouts.share_of(payout), payout.beneficiary
-        transfer = await self._payments.find_transfer(key) if declared else None
-        if transfer is None and unchanged:
-            transfer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
+        if answer is None and unchanged:
+            answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
                 return PayoutStands(state=payout.state)
-            if transfer is None:
+            if isinstance(answer, Transfer):
+                await self._record_sent(session, payout, key, answer)
+            elif answer is not None:
+                await _record_refused(session, payout, key, answer)
+            else:
                 await payouts.advance(
                     session,
                     payout,
@@ -156,20 +161,24 @@ class PayoutActivities:
                     reason="the payout was changed after its approval",
                     told="the payout is under review",
                 )
-            else:
-                await self._record_sent(session, payout, key, transfer)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
-    async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer:
-        async def send() -> Transfer:
-            return await self._payments.create_transfer(
-                key=key,
-                reference=payout_id,
-                amount_minor=share.minor,
-                currency=share.currency,
-                beneficiary=beneficiary,
-            )
+    async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
+        """The transfer under this key; or why the provider will not make it, when it has none."""
+
+        async def send() -> Transfer | str:
+            try:
+                return await self._payments.create_transfer(
+                    key=key,
+                    reference=payout_id,
+                    amount_minor=share.minor,
+                    currency=share.currency,
+                    beneficiary=beneficiary,
+                )
+            except (BadInput, Conflict, NotFound) as refusal:
+                why = policy.without_beneficiary(refusal.message, beneficiary)
+                return await self._payments.find_transfer(key) or why or refusal.type
 
         try:
             return await send()
@@ -201,7 +210,8 @@ class PayoutActivities:
                 moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
                 entry = payout_returned(payout.id, moved, self._payments.name)
                 await ledger.post(session, entry, occurred_at=await market_now(session))
-                reason = f"the provider returned the money: {transfer.failure or 'no reason given'}"
+                why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
+                reason = f"the provider returned the money: {why}"
                 await payouts.advance(session, payout, "transfer_returned", reason=reason)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
@@ -299,6 +309,15 @@ async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -
     await payouts.advance(session, payout, "risk_found", reason=reason, told="the payout is under review")
     await payouts.rest(session, payout)
     return False
+
+
+async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: str) -> None:
+    """The intent ends as refused, which holds the payout until it is rejected, cancelled or out of time."""
+    await outbox.fulfil_intent(session, key=key, result={"refused": why})
+    payout.checks = {**payout.checks, **shown(await payouts.risk_facts(session, payout))}
+    reason = f"the provider refused the transfer: {why}"
+    told = "the payment provider refused the transfer"
+    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told)
 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from store import challenges, disputes, outbox
 from store.clock import market_now
-from store.models import Account, AccountLive
+from store.models import Account, AccountLive, Intent
 
 
 async def open_account(deps: Deps, step: PhaseStep) -> None:
@@ -45,36 +45,58 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
 
 
 async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
-    """Overturn the standing breaches of a disputed account and let it trade again with room above its floors.
+    """Overturn the disputed breach and let its account trade again with room above its floors.
 
-    None when the challenge ended otherwise in the meantime: the breach is overturned, the account stays shut.
+    Only the attempt that overturns it touches the account's row: once the account is enabled it may break a rule
+    again, and that breach stands. None when the challenge ended otherwise in the meantime: the breach is overturned,
+    the account stays shut.
     """
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         dispute = await disputes.lock(session, fact.subject_id)
         if dispute.state != "reinstating":
             return None
-        await challenges.overturn_breaches(session, dispute.account_id)
+        first = await challenges.overturn(session, dispute.breach_id)
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None
-        account.status, account.ended_at = "active", None
-        live = await session.get(AccountLive, account.id)
-        floors = [int(floor["floor_minor"]) for floor in live.floors.values()] if live else []
+        if first:
+            account.status, account.ended_at = "active", None
     if account.login is None:
         raise Conflict(f"Account {account.id} has no login.")
-    snapshot = await deps.platform.snapshot(account.login)
-    credit = goodwill_minor(snapshot.equity_minor, floors, account.initial_minor) if floors else 0
     key = f"dispute/{dispute.id}"
-    if credit and not snapshot.trading_enabled:
-        async with deps.db.transaction() as session:
-            payload = {"account_id": account.id, "amount_minor": credit}
-            await outbox.declare_intent(session, key=key, kind="platform.adjustment", payload=payload)
+    credit = await _goodwill(deps, account, account.login, key)
+    if credit:
         await deps.platform.balance_operation(account.login, key=key, operation="adjustment", amount_minor=credit)
-        async with deps.db.transaction() as session:
-            await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
+    async with deps.db.transaction() as session:
+        await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
     await deps.platform.set_trading(account.login, key=f"{key}/enable", enabled=True)
     return account
+
+
+async def _goodwill(deps: Deps, account: Account, login: int, key: str) -> int:
+    """What to credit, in minor units: worked out once, while the account is shut, and the same from then on."""
+    async with deps.db.transaction() as session:
+        declared = await session.get(Intent, key)
+        live = await session.get(AccountLive, account.id)
+    if declared is not None:
+        return int(declared.payload["amount_minor"])
+    snapshot = await deps.platform.snapshot(login)
+    floors = [int(floor["floor_minor"]) for floor in live.floors.values()] if live else []
+    wanted = bool(floors) and not snapshot.trading_enabled
+    credit = goodwill_minor(snapshot.equity_minor, floors, account.initial_minor) if wanted else 0
+    async with deps.db.transaction() as session:
+        payload = {"account_id": account.id, "amount_minor": credit}
+        await outbox.declare_intent(session, key=key, kind="platform.adjustment", payload=payload)
+    return credit
+
+
+async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
+    """Shut the challenge's current account, if it has one."""
+    async with deps.db.transaction() as session:
+        account = await challenges.account(session, await challenges.lock(session, challenge_id))
+    if account is not None and account.login is not None:
+        await deps.platform.lock(account.login, key=f"{account.id}/{why}")
 
 
 async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:

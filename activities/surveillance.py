@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.deps import Deps
@@ -23,8 +24,10 @@ class CursorMoved(RuntimeError):
 
 
 class SurveillanceActivities:
-    def __init__(self, deps: Deps, thresholds: CopyTradingThresholds | None = None) -> None:
-        self._db = deps.db
+    def __init__(
+        self, deps: Deps, thresholds: CopyTradingThresholds | None = None, *, at_once: int = _DEALS_AT_ONCE
+    ) -> None:
+        self._db, self._at_once = deps.db, at_once
         self._thresholds = thresholds or CopyTradingThresholds()
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
@@ -49,9 +52,13 @@ class SurveillanceActivities:
         async with self._db.transaction() as session:
             position = await cases.cursor(session, name)
             window = timedelta(hours=self._thresholds.window_hours)
-            for opening in await cases.openings_before(session, position, window):
-                for finding in detector.observe(opening):
-                    await cases.open_case(session, finding)
+            read = await cases.window_start(session, position, window)
+        while read < position and not activity.is_worker_shutdown():
+            activity.heartbeat(read)
+            until = min(position, read + self._at_once)
+            async with self._db.transaction() as session:
+                await self._observe(session, detector, after=read, until=until)
+            read = until
         return detector, position
 
     async def _read_on(self, name: str, detector: CopyTradingDetector, position: int) -> int:
@@ -59,13 +66,16 @@ class SurveillanceActivities:
             newest = await cases.newest_deal(session)
         if newest <= position:
             return position
-        until = min(newest, position + _DEALS_AT_ONCE)
+        until = min(newest, position + self._at_once)
         async with self._db.transaction() as session:
             row = await cases.lock_cursor(session, name)
             if row.last_deal != position:
                 raise CursorMoved(f"the cursor stands at {row.last_deal}, not at {position}")
             row.last_deal = until
-            for opening in await cases.openings(session, after=position, until=until):
-                for finding in detector.observe(opening):
-                    await cases.open_case(session, finding)
+            await self._observe(session, detector, after=position, until=until)
         return until
+
+    async def _observe(self, session: AsyncSession, detector: CopyTradingDetector, *, after: int, until: int) -> None:
+        for opening in await cases.openings(session, after=after, until=until):
+            for finding in detector.observe(opening):
+                await cases.open_case(session, finding)

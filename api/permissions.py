@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.approvals import DECIDERS, ROLES, STAFF, Actor
 from domain.errors import NotAllowed
+from domain.lifecycle import REFUNDERS
 
 _EVERYBODY: Final = frozenset(ROLES)
 _TRADER: Final = frozenset({"trader"})
@@ -13,7 +14,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "products.read": _EVERYBODY,
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
-    "challenges.refund": frozenset({"trader", "finance", "admin"}),
+    "challenges.refund": REFUNDERS,
     "accounts.read": _EVERYBODY,
     "breaches.read": _EVERYBODY,
     "payouts.read": _EVERYBODY,

@@ -15,7 +15,7 @@ from domain.errors import BadInput
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.service import Relay
-from relay.temporal import connect
+from relay.temporal import SharedClient, connect
 from settings import Settings
 from store.crypto import FieldKeys, install
 from store.db import Database
@@ -76,27 +76,12 @@ async def dependencies(settings: Settings, *, pool_size: int = 10) -> AsyncItera
         await deps.db.close()
 
 
-class _Lazily:
-    """One Temporal client per process, connected when it is first needed, tried again while it fails."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = asyncio.Lock()
-        self._client: Client | None = None
-
-    async def __call__(self) -> Client:
-        async with self._lock:
-            if self._client is None:
-                self._client = await temporal(self._settings)
-            return self._client
-
-
 def build_api(settings: Settings) -> FastAPI:
     """The API and console of this firm."""
     return create_app(
         ApiDeps(
             db=build_database(settings),
-            temporal=_Lazily(settings),
+            temporal=SharedClient(lambda: temporal(settings)),
             payments=build_payments(settings),
             platform=settings.platform,
             public_url=settings.api_url,

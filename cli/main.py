@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.exits import leave
+from cli.user import app as user_app
 from domain.errors import PropOSError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ proof_app = typer.Typer(
     help="Proof sheets of breaches: show one, or recompute one from its file.", no_args_is_help=True
 )
 app.add_typer(proof_app, name="proof")
+app.add_typer(user_app, name="user")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]

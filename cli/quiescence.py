@@ -94,18 +94,21 @@ class Quiescence:
         while True:
             async with self._db.transaction() as session:
                 now = await session.scalar(select(func.clock_timestamp()))
-                touched = await self._touched(session) | extra
+                touched = await self._touched(session, since=self._since) | extra
                 waiting: dict[str, Any] = await _pending(session)
             if not waiting:
                 busy = await self._busy(touched)
                 if not busy:
                     async with self._db.transaction() as session:
-                        # a workflow may have left a message between the two looks
+                        # between the two looks a workflow may have left a message, and it may have been delivered
                         waiting = await _pending(session)
-                    if not waiting:
+                        late = await self._touched(session, since=now)
+                    if not waiting and not late:
                         self._since = now
                         return
-                waiting = {"workflows": busy[:5]}
+                    waiting = waiting or {"workflows": sorted(late)[:5]}
+                else:
+                    waiting = {"workflows": busy[:5]}
             if time.monotonic() > deadline:
                 raise Unavailable(
                     f"The core did not come to rest within {timeout_seconds:.0f} s; still moving: {waiting}.",
@@ -114,12 +117,12 @@ class Quiescence:
             await asyncio.sleep(pause)
             pause = min(0.2, pause * 1.5)
 
-    async def _touched(self, session: AsyncSession) -> set[str]:
+    async def _touched(self, session: AsyncSession, *, since: datetime | None) -> set[str]:
         messages = select(OutboxMessage.target).where(OutboxMessage.topic != "venue.lock")
         wakeups = select(Wakeup.workflow_id).where(Wakeup.fired_at.is_not(None))
-        if self._since is not None:
-            messages = messages.where(OutboxMessage.dispatched_at >= self._since)
-            wakeups = wakeups.where(Wakeup.fired_at >= self._since)
+        if since is not None:
+            messages = messages.where(OutboxMessage.dispatched_at >= since)
+            wakeups = wakeups.where(Wakeup.fired_at >= since)
         return {*(await session.scalars(messages)), *(await session.scalars(wakeups))}
 
     async def _busy(self, workflow_ids: set[str]) -> list[str]:

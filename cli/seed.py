@@ -23,7 +23,7 @@ from store.models import Challenge, Trader
 PEOPLE: Final = 40
 _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
-_LEFT_TO_PEOPLE: Final = frozenset({"payout", "case"})
+_LEFT_TO_PEOPLE: Final = frozenset({"payout", "case", "dispute"})
 
 Login = tuple[str, str, str]  # role, login, password
 

@@ -32,8 +32,3 @@ def daily_close_workflow(clock_group: str) -> str:
 
 SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
 RECONCILIATION_WORKFLOW: Final = "reconciliation/main"
-
-
-def subject_of(workflow_id: str) -> str:
-    """The id behind a workflow id: the way back."""
-    return workflow_id.split("/", 1)[1]

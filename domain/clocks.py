@@ -49,8 +49,9 @@ class Clock(BaseModel):
     def trading_day(self, at: datetime) -> date:
         """The trading day that holds the instant `at`."""
         local = at.astimezone(ZoneInfo(self.zone)).date()
-        # the reset on `local`, yesterday's and tomorrow's bracket every instant of the local date
-        last = max(d for d in (local - timedelta(1), local, local + timedelta(1)) if self.reset_on(d) <= at)
+        # two days back: a zone that crossed the date line has no yesterday (Pacific/Apia, 2011-12-31)
+        near = (local + timedelta(days) for days in (-2, -1, 0, 1))
+        last = max(day for day in near if self.reset_on(day) <= at)
         return last if self.wall < time(12) else last + timedelta(1)
 
     def day_start(self, day: date) -> datetime:

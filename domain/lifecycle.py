@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from domain.errors import Conflict
+from domain.approvals import Actor
+from domain.errors import Conflict, NotAllowed
 from domain.states import StateMachine
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
+REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
 
 _AFTER_PAYMENT: Final = ("provisioning", "active", "identity_check", "funded", "breached")
 
@@ -33,6 +35,7 @@ CHALLENGE: Final = StateMachine(
         ("breached", "evaluation_reinstated"): "active",
         ("breached", "funding_reinstated"): "funded",
         ("breached", "dispute_window_over"): "failed",
+        ("breached", "closed_by_firm"): "closed",
         **{(state, "chargeback_received"): "charged_back" for state in _AFTER_PAYMENT},
     },
     transient=frozenset({"provisioning"}),
@@ -68,6 +71,12 @@ def trigger_of_pass(phase_index: int, funded_index: int) -> str:
 
 def trigger_of_reinstatement(phase_index: int, funded_index: int) -> str:
     return "funding_reinstated" if phase_index == funded_index else "evaluation_reinstated"
+
+
+def check_may_refund(actor: Actor, trader_id: str) -> None:
+    """Who may ask for the fee of this trader's challenge; raises NotAllowed."""
+    if actor.role not in REFUNDERS or (actor.role == "trader" and actor.trader_id != trader_id):
+        raise NotAllowed("Only the trader, finance or admin can ask for this refund.")
 
 
 def check_refundable(state: str, phase_index: int) -> None:

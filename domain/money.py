@@ -1,6 +1,7 @@
 """Money: integer minor units with a currency. Nothing here accepts a float."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,6 +10,10 @@ from domain.errors import BadInput
 
 # ISO 4217 minor units that differ from 2, for the currencies a firm may settle in.
 _EXPONENTS: Final = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+
+# Decimal() reads much more: exponents, underscores, spaces, the digits of every script.
+_WRITTEN: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
+_MOST_MINOR: Final = 10**15
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
@@ -44,6 +49,11 @@ def half_up(value: Decimal) -> int:
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
+def is_exact(amount: Decimal, currency: str) -> bool:
+    """Whether `amount` is whole minor units of `currency`, and below what an amount may be."""
+    return amount.adjusted() < 15 and from_minor(to_minor(amount, currency), currency) == amount
+
+
 class Money(BaseModel):
     """An immutable amount. Adding two currencies raises; multiplying is `share` and rounds half up."""
 
@@ -54,19 +64,22 @@ class Money(BaseModel):
 
     @classmethod
     def parse(cls, text: str, currency: str, *, field: str = "amount") -> "Money":
-        """Read "1240.50"; refuses more digits than the currency has, exponents and non-numbers."""
-        try:
-            value = Decimal(text)
-        except (InvalidOperation, TypeError) as exc:
-            raise BadInput(f"{field} {text!r} is not a number.", field=field, remedy="Write it like 1240.50.") from exc
-        scaled = value.scaleb(exponent(currency)) if value.is_finite() else value
-        if not value.is_finite() or scaled != scaled.to_integral_value() or abs(scaled) > 10**15:
+        """Read "1240.50"; refuses more digits than the currency has, exponents, spaces and non-numbers."""
+        if not _WRITTEN.fullmatch(text):
+            remedy = "Write it like 1240.50, with at most 15 digits before the point."
+            raise BadInput(f"{field} {text!r} is not a number.", field=field, remedy=remedy)
+        digits = exponent(currency)
+        whole, _, fraction = text.partition(".")
+        fraction = fraction.rstrip("0")
+        minor = int(whole + fraction.ljust(digits, "0"))
+        if len(fraction) > digits or abs(minor) > _MOST_MINOR:
+            most = f"{from_minor(_MOST_MINOR, currency):,.{digits}f}"
             raise BadInput(
                 f"{field} {text!r} is not an amount in {currency}.",
                 field=field,
-                remedy=f"Use at most {exponent(currency)} digits after the point.",
+                remedy=f"Use at most {digits} digits after the point, and no more than {most}.",
             )
-        return cls(minor=int(scaled), currency=currency)
+        return cls(minor=minor, currency=currency)
 
     @property
     def amount(self) -> Decimal:

@@ -11,7 +11,8 @@ Outcome = Literal["clear", "hold", "cancel", "reject"]
 
 
 class RiskFacts(BaseModel):
-    """Open cases name any account of the trader; confirmed ones name an account of this payout's challenge."""
+    """Open cases name any account of the trader; confirmed ones found that an account of this payout's challenge copied.
+    `transfer_refused` is the provider's reason; a refused transfer is never sent again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +22,7 @@ class RiskFacts(BaseModel):
     confirmed_cases: tuple[str, ...] = ()
     open_disputes: tuple[str, ...] = ()
     terms_intact: bool = True
+    transfer_refused: str = ""
 
 
 class Verdict(BaseModel):
@@ -54,6 +56,8 @@ def risk_verdict(facts: RiskFacts) -> Verdict:
         holds.append("the identity is not verified")
     if not facts.terms_intact:
         holds.append("the amount, beneficiary or rules differ from what was requested")
+    if facts.transfer_refused:
+        holds.append(f"the provider refused the transfer: {facts.transfer_refused}")
     if holds:
         told = "the payout is under review"
         return Verdict(outcome="hold", reason="; ".join(holds), told=told, held_by_case=bool(facts.open_cases))
@@ -62,6 +66,7 @@ def risk_verdict(facts: RiskFacts) -> Verdict:
 
 def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     """The same facts as people see them: name -> {"ok", "words"}."""
+    refused = f"The provider refused the transfer: {facts.transfer_refused} Nothing can be sent any more."
     return {
         "funded": _check(facts.challenge_state == "funded", f"The challenge is {_said(facts.challenge_state)}."),
         "identity": _check(facts.identity == "verified", f"The identity is {_said(facts.identity)}."),
@@ -71,7 +76,7 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
                 [f"Case {case} is open." for case in facts.open_cases]
                 + [f"Case {case} confirmed abuse." for case in facts.confirmed_cases]
             )
-            or "No surveillance case names the trader.",
+            or "No surveillance case stands in the way.",
         ),
         "disputes": _check(
             not facts.open_disputes,
@@ -83,6 +88,7 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
             if facts.terms_intact
             else "The amount, beneficiary or rules differ from what was requested.",
         ),
+        **({"transfer": _check(False, refused)} if facts.transfer_refused else {}),
     }
 
 

@@ -6,18 +6,20 @@ differently is a field of its own: nothing is assumed from the family of the pro
 
 import hashlib
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from domain.clocks import Clock
-from domain.money import Currency, ExactDecimal, half_up, to_minor
+from domain.money import Currency, ExactDecimal, exponent, half_up, is_exact, to_minor
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
 Operator = Literal["equity < floor", "equity <= floor"]
+Where = tuple[str | int, ...]
 
 
 class _Terms(BaseModel):
@@ -177,6 +179,42 @@ class Product(_Terms):
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms
+
+    @model_validator(mode="after")
+    def _amounts_are_exact(self) -> Self:
+        """Each field that could only be kept rounded gets an error of its own."""
+        limits = f"at most {exponent(self.currency)} digits after the point and 15 before it"
+        problem = ValueError(f"not an amount in {self.currency}: use {limits}")
+        inexact = [(where, amount) for where, amount in self._amounts() if not is_exact(amount, self.currency)]
+        if inexact:
+            raise ValidationError.from_exception_data(
+                "Product",
+                [
+                    {"type": "value_error", "loc": where, "input": amount, "ctx": {"error": problem}}
+                    for where, amount in inexact
+                ],
+            )
+        return self
+
+    def _amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        """(where it stands, the amount in major units) of everything that is money."""
+        yield ("initial_balance",), self.initial_balance
+        yield ("fee",), self.fee
+        phases: list[tuple[Where, Phase]] = [(("phases", n), phase) for n, phase in enumerate(self.phases)]
+        for where, phase in [*phases, (("funded",), self.funded)]:
+            if phase.target is not None and phase.target.type == "amount":
+                yield (*where, "target", "value"), phase.target.value
+            for n, rule in enumerate(phase.rules):
+                if rule.allowance.type == "amount":
+                    yield (*where, "rules", n, rule.type, "allowance", "value"), rule.allowance.value
+                if isinstance(rule, MaxLossTrailing) and rule.lock is not None:
+                    yield (*where, "rules", n, rule.type, "lock", "offset"), rule.lock.offset
+        yield ("payout", "min_request"), self.payout.min_request
+        if self.payout.cap_per_request is not None:
+            yield ("payout", "cap_per_request"), self.payout.cap_per_request
+        for n, band in enumerate(self.payout.bands):
+            if band.up_to is not None:
+                yield ("payout", "bands", n, "up_to"), band.up_to
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Self:

@@ -39,13 +39,15 @@ class MoneyEvents:
         self._book(
             account, deal, Movement(seq=deal.seq, at=deal.at, kind="deal", reference=deal.deal_id, amount_minor=change)
         )
-        if not shard.knows(deal.symbol, deal.at):
-            return
-        if deal.entry == "in":
+        known = shard.knows(deal.symbol, deal.at)
+        if not known:
+            shard.marks.resync(account)  # we cannot mark its position, but what it did to the balance is certain
+        elif deal.entry == "in":
             self._open(account, deal)
         else:
             self._close(account, deal)
-        self._judge(account, Happening("deal", deal.seq, deal.at, deal.symbol))
+        # Whether the account is flat, as a pass asks for, cannot be said when it traded what we cannot hold.
+        self._judge(account, Happening("deal", deal.seq, deal.at, deal.symbol), target=known)
 
     def operation(self, operation: BalanceOperation) -> None:
         """Apply money that came or went without a trade, and what it does to the rules; then judge."""
@@ -89,12 +91,14 @@ class MoneyEvents:
         shard.columns.judged[account.row] = True
         shard.judge.account(account, Happening("account", event.seq, event.at), moved=rules, target=True)
 
-    def _judge(self, account: Account, event: Happening, moved: AccountRules | None = None) -> None:
+    def _judge(
+        self, account: Account, event: Happening, moved: AccountRules | None = None, *, target: bool = True
+    ) -> None:
         shard = self._shard
         shard.columns.dirty[account.row] = True
         shard.bars.touch_row(account.row)
         if shard.columns.judged[account.row]:
-            shard.judge.account(account, event, moved=moved, target=True)
+            shard.judge.account(account, event, moved=moved, target=target)
         elif moved is not None:
             shard.rules.put(account.row, moved)
 

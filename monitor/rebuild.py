@@ -1,6 +1,6 @@
 """A shard from the record: the last checkpoint, and after a gap in the stream the platform's own snapshots."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -8,8 +8,10 @@ from typing import Any, Final
 from psycopg import Connection
 
 from domain.products import Product
+from domain.rules.evaluate import judge
+from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.state import PhaseTerms, phase_terms
+from domain.rules.state import PhaseTerms, on_reinstatement, phase_terms
 from monitor.accounts import Account, Loaded, checkpoint_from
 from monitor.feed_quality import FeedQuality
 from monitor.record import FEED_VERSION
@@ -32,13 +34,11 @@ class RecordedAccounts:
         record = live.account_by_login(self._connection, self._platform, self._shard, login)
         return self.loaded(record) if record else None
 
-    def checkpointed(self) -> list[Loaded]:
-        records = live.checkpointed_accounts(self._connection, self._platform, self._shard)
-        return [self.loaded(record) for record in records]
+    def checkpointed(self) -> Iterator[Loaded]:
+        yield from map(self.loaded, live.checkpointed_accounts(self._connection, self._platform, self._shard))
 
-    def active(self) -> list[Loaded]:
-        records = live.active_accounts(self._connection, self._platform, self._shard)
-        return [self.loaded(record) for record in records]
+    def active(self) -> Iterator[Loaded]:
+        yield from map(self.loaded, live.active_accounts(self._connection, self._platform, self._shard))
 
     def loaded(self, record: live.AccountRecord) -> Loaded:
         terms = self._phase(record.product, record.version, record.phase_index)
@@ -67,8 +67,10 @@ def instruments_of(stream: PlatformStream) -> Mapping[str, Instrument]:
     return {s.symbol: Instrument(s.symbol, s.contract_size, s.quote_currency) for s in stream.symbols()}
 
 
-def rebuild(accounts: RecordedAccounts, feed: dict[str, Any], stream: PlatformStream) -> Shard:
-    """The shard as it was at its last checkpoint; a fresh one before the first."""
+def rebuild(
+    accounts: RecordedAccounts, feed: dict[str, Any], stream: PlatformStream, beat: Callable[[], None]
+) -> Shard:
+    """The shard as it was at its last checkpoint; a fresh one before the first. `beat` is called per account."""
 
     def instruments() -> Mapping[str, Instrument]:
         return instruments_of(stream)
@@ -92,34 +94,55 @@ def rebuild(accounts: RecordedAccounts, feed: dict[str, Any], stream: PlatformSt
     )
     for loaded in accounts.checkpointed():
         shard.admit(loaded, now)
+        beat()
     return shard
 
 
 def resync(
-    shard: Shard, accounts: RecordedAccounts, gap: GapInStream, stream: PlatformStream, number: int, at: datetime
+    shard: Shard,
+    accounts: RecordedAccounts,
+    gap: GapInStream,
+    stream: PlatformStream,
+    number: int,
+    at: datetime,
+    beat: Callable[[], None],
 ) -> None:
     """The venue no longer has what we missed: take its word for money and positions, and put the gap on record.
 
-    `at`: the market time at which the stream goes on. What happened in between cannot be judged, and events up to an
-    account's snapshot are not judged on it either.
+    `at`: the market time at which the stream goes on; `beat` is called per account. What happened in between cannot be
+    judged, and events up to an account's snapshot are not judged on it either: an account that the snapshot shows
+    broken gets a review, and a verdict only from the next event that touches it.
     """
+    active, back = set(), set()
     for loaded in accounts.active():
+        beat()
         account = shard.by_login.get(loaded.login) or shard.admit(loaded, at)
+        active.add(account.row)
         if not shard.columns.judged[account.row]:  # the event that enabled it may be among those that are gone
             shard.columns.judged[account.row] = True
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
+            if account.offences:
+                back.add(account.row)
     detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(shard.accounts)}
     shard.note("gap", f"{number}/{gap.asked}-{gap.first}", at, detail)
     for account in shard.accounts:
-        _take_over(shard, account, stream.snapshot(account.login), at)
+        beat()
+        if account.row not in active:  # nor is the event that disabled it to be seen any more
+            _silence(shard, account)
+        if account.row in active or account.holdings:
+            _take_over(shard, account, stream.snapshot(account.login), at, reinstated=account.row in back)
 
 
-def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: datetime) -> None:
+def _silence(shard: Shard, account: Account) -> None:
+    if shard.columns.judged[account.row]:
+        shard.columns.judged[account.row] = False
+        shard.columns.dirty[account.row] = True
+        shard.judge.set_alarms(account, shard.rules.get(account.row, account.terms.specs))
+
+
+def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: datetime, *, reinstated: bool) -> None:
     columns, row = shard.columns, account.row
     before = int(columns.balance[row])
-    if snapshot.balance_minor != before:
-        moved = {"seq": snapshot.seq, "ours_minor": before, "venue_minor": snapshot.balance_minor}
-        shard.note("gap", f"{account.account_id}/{snapshot.seq}", at, moved, account.account_id)
     columns.balance[row] = columns.opening[row] = snapshot.balance_minor
     columns.opening_seq[row] = columns.synced[row] = snapshot.seq
     columns.opening_at[row] = microseconds(at)
@@ -132,4 +155,34 @@ def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: da
             shard.marks.put(account, Position(p.position_id, p.symbol, p.side, p.lots, p.open_price, p.opened_at))
     shard.marks.resync(account)
     shard.bars.restart(row)
+    seen = _judged_at(shard, account, snapshot, at, reinstated=reinstated)
+    if snapshot.balance_minor != before:
+        seen |= {"ours_minor": before, "venue_minor": snapshot.balance_minor}
+    if seen:
+        seen |= {"seq": snapshot.seq}
+        shard.note("gap", f"{account.account_id}/{snapshot.seq}", at, seen, account.account_id)
     shard.judge.set_alarms(account, shard.rules.get(row, account.terms.specs))
+
+
+def _judged_at(
+    shard: Shard, account: Account, snapshot: AccountSnapshot, at: datetime, *, reinstated: bool
+) -> dict[str, Any]:
+    """What a review has to say of the rules at the snapshot: the first that is broken, or nothing.
+
+    The equity is the venue's own: our quotes are of before the gap.
+    """
+    if not shard.columns.judged[account.row]:
+        return {}
+    rules = shard.rules.get(account.row, account.terms.specs)
+    mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at)
+    after, found = judge(on_reinstatement(rules, mark) if reinstated else rules, mark)
+    shard.rules.put(account.row, after)
+    if not found:
+        return {}
+    return {
+        "why": "broken at the first sight after the gap; no verdict was given",
+        "rule_id": found[0].spec.rule_id,
+        "operator": found[0].spec.operator,
+        "floor_minor": found[0].floor_minor,
+        "equity_minor": snapshot.equity_minor,
+    }

@@ -29,7 +29,7 @@ class MonitorService:
     """Judges one shard until `stop` is set.
 
     `open_stream` gives the platform's feed; `heartbeat` is called with the number of the last batch at least once a
-    second while the feed is alive; `feed` names the platform. Everything runs in the thread that calls `run`.
+    second while the feed is alive, and per account while the shard is built; `feed` names the platform. Everything runs in the thread that calls `run`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MonitorService:
             psycopg.connect(self._database_url, autocommit=True) as connection,
             closing(self._open_stream()) as stream,
         ):
-            run = _Run(connection, stream, self._number, self._epoch, self._feed)
+            run = _Run(connection, stream, self._number, self._epoch, self._feed, self._heartbeat)
             while not self._stop.is_set():
                 try:
                     self._read(run, stream)
@@ -76,14 +76,23 @@ class MonitorService:
 class _Run:
     """One life of the service: a shard, what of it is stored, and where the stream stands."""
 
-    def __init__(self, connection: Connection[Any], stream: PlatformStream, number: int, epoch: int, feed: str) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        stream: PlatformStream,
+        number: int,
+        epoch: int,
+        feed: str,
+        heartbeat: Callable[[int], None],
+    ) -> None:
         self._stream, self._number, self._epoch, self._feed = stream, number, epoch, feed
+        self._heartbeat = heartbeat
         self._writer = LiveWriter(connection, number, epoch)
         record = shard_record(connection, number)
         self._accounts = RecordedAccounts(connection, feed, number)
-        self._shard: Shard = rebuild(self._accounts, record.feed, stream)
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
+        self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat)
         self._stored_at = time.monotonic()
         _log.info("shard rebuilt", shard=number, epoch=epoch, batch=record.batch, accounts=len(self._shard.accounts))
 
@@ -91,7 +100,8 @@ class _Run:
         """Judge a batch, commit and lock what it broke, store what is due, then acknowledge it."""
         received_at = datetime.now(UTC)
         if self._gap is not None:
-            resync(self._shard, self._accounts, self._gap, self._stream, self._number, batch.events[0].at)
+            at = batch.events[0].at
+            resync(self._shard, self._accounts, self._gap, self._stream, self._number, at, self._beat)
             self._gap = None
         self._shard.apply(batch)
         self.done = batch.number
@@ -102,6 +112,9 @@ class _Run:
         if flush or time.monotonic() - self._stored_at >= CHECKPOINT_SECONDS:
             self._checkpoint()
         self._stream.acknowledge(batch.number, self._stored)
+
+    def _beat(self) -> None:
+        self._heartbeat(self.done)
 
     def _conclude(self, verdicts: list[BreachFact | PassFact], received_at: datetime) -> None:
         rows = verdict_rows(verdicts, self._epoch, received_at)

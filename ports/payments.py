@@ -69,6 +69,11 @@ class PaymentProvider(Protocol):
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout: ...
 
+    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
+        """Close an open checkout, so that it cannot be paid any more. One that is no longer open is answered as it
+        stands: `paid` when the buyer was faster."""
+        ...
+
     async def refund(self, checkout_id: str, *, key: str) -> Checkout: ...
 
     async def create_transfer(

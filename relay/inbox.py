@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
 from domain.errors import NotFound, Unavailable
+from domain.money import Money
 from ports.payments import PaymentProvider
-from store import inbox, outbox
+from relay.strikes import OUTAGES, UNEXPECTED, Strikes
+from store import challenges, inbox, outbox
 from store.db import Database
 from store.inbox import Received
 from store.payouts import transfer_changed
@@ -34,6 +36,7 @@ _log = structlog.get_logger("relay.inbox")
 class InboxDispatcher:
     def __init__(self, db: Database, payments: PaymentProvider) -> None:
         self._db, self._payments = db, payments
+        self._strikes = Strikes()
 
     async def release(self) -> None:
         async with self._db.transaction() as session:
@@ -44,14 +47,38 @@ class InboxDispatcher:
         async with self._db.transaction() as session:
             events = await inbox.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
         for event in events:
-            await self._route(event)
+            await self._tried(event)
         return len(events)
+
+    async def _tried(self, event: Received) -> None:
+        try:
+            await self._route(event)
+        except NotFound:
+            await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
+        except Unavailable as error:
+            await self._postpone(event, error.message)
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with this event, the others go on
+            why = type(error).__name__  # and no more: its text may quote what it was about
+            if self._strikes.out(event.id, UNEXPECTED):
+                await self._give_up(event, why)
+            else:
+                await self._postpone(event, why)
+        else:
+            self._strikes.forget(event.id)
 
     async def _route(self, event: Received) -> None:
         """By our own rows if we can; else the provider says which of our objects the event is about."""
         if event.kind not in _SIGNALS and event.kind not in _TRANSFERS and event.kind not in _NO_NEWS:
             await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
             return
+        if event.kind == "charge.disputed":
+            async with self._db.transaction() as session:
+                ended = await inbox.ended_challenge_of_checkout(session, event.object_id)
+            if ended is not None:
+                await self._book_chargeback(event, ended)
+                return
         async with self._db.transaction() as session:
             routed = event.kind in _NO_NEWS or await self._by_row(session, event)
             if routed:
@@ -71,17 +98,10 @@ class InboxDispatcher:
 
     async def _by_reference(self, event: Received) -> None:
         """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
-        try:
-            if event.kind in _TRANSFERS:
-                reference = (await self._payments.fetch_transfer(event.object_id)).reference
-            else:
-                reference = (await self._payments.fetch_checkout(event.object_id)).reference
-        except NotFound:
-            await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
-            return
-        except Unavailable as error:
-            await self._postpone(event, error.message)
-            return
+        if event.kind in _TRANSFERS:
+            reference = (await self._payments.fetch_transfer(event.object_id)).reference
+        else:
+            reference = (await self._payments.fetch_checkout(event.object_id)).reference
         async with self._db.transaction() as session:
             if event.kind in _TRANSFERS and await inbox.is_payout(session, reference):
                 await self._signal_payout(session, event, reference)
@@ -95,6 +115,22 @@ class InboxDispatcher:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
+
+    async def _book_chargeback(self, event: Received, challenge_id: str) -> None:
+        """A challenge that has ended cannot hear of it: if the provider confirms it, the loss is booked from here."""
+        checkout = await self._payments.fetch_checkout(event.object_id)
+        fee = Money(minor=checkout.amount_minor, currency=checkout.currency)
+        async with self._db.transaction() as session:
+            challenge = await challenges.lock(session, challenge_id)
+            known = checkout.status != "charged_back" or await challenges.book_chargeback(
+                session, challenge, fee=fee, provider=self._payments.name
+            )
+            if known:
+                await inbox.handled(session, event)
+        if known:
+            _events.labels(event.kind, "handled").inc()
+        else:
+            await self._give_up(event, f"the fee of {challenge_id} was never booked")
 
     async def _signal_challenge(self, session: AsyncSession, event: Received, challenge_id: str) -> None:
         fact = PaymentSettled(key=_key(event), checkout_id=event.object_id)

@@ -14,9 +14,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE
-from domain.errors import NotFound, PropOSError, Unavailable
+from domain.errors import BadInput, Conflict, NotFound, Unavailable
 from ports.platform import TradingPlatform
-from store import deliveries
+from relay.strikes import OUTAGES, REFUSED, UNEXPECTED, Strikes
+from store import deliveries, inbox
 from store.db import Database
 from store.deliveries import Outgoing
 
@@ -25,7 +26,8 @@ _BATCH: Final = 128
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
-_HINTS: Final = frozenset({"risk_changed", "market_time_reached"})
+# Only hints to look again: who has ended needs none.
+_HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 _NEVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 _delivered = Counter("propos_relay_messages_total", "Outbox messages by what became of them", ["topic", "outcome"])
@@ -52,6 +54,7 @@ class OutboxDispatcher:
     def __init__(self, db: Database, connect: Connect, platform: TradingPlatform) -> None:
         self._db, self._connect, self._platform = db, connect, platform
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._strikes = Strikes()
 
     async def release(self) -> None:
         async with self._db.transaction() as session:
@@ -92,15 +95,28 @@ class OutboxDispatcher:
         async with self._gate:
             try:
                 async with asyncio.timeout(_DELIVERY_SECONDS):
-                    return await self._deliver(message)
+                    outcome = await self._deliver(message)
             except TimeoutError:
                 return Outcome("postponed", "no answer in time")
             except Unavailable as error:
                 return Outcome("postponed", error.message)
             except RPCError as error:
                 return _rpc_outcome(error)
-            except PropOSError as error:
-                return Outcome("parked" if isinstance(error, NotFound) else "postponed", error.message)
+            except NotFound as error:
+                return Outcome("parked", error.message)
+            except OUTAGES:
+                raise
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong with this message, the others go on
+                return self._struck(message, error)
+        self._strikes.forget(message.id)
+        return outcome
+
+    def _struck(self, message: Outgoing, error: Exception) -> Outcome:
+        if message.topic == "venue.lock" and isinstance(error, Conflict | BadInput):
+            return Outcome("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
+        # the type and no more: the text of an unforeseen error may quote the message
+        why = type(error).__name__
+        return Outcome("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
 
     async def _deliver(self, message: Outgoing) -> Outcome:
         if message.topic == "workflow.start":
@@ -116,11 +132,21 @@ class OutboxDispatcher:
         try:
             await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
-            # only a hint to look again: who has ended needs none
-            if message.name in _HINTS and error.status == RPCStatusCode.NOT_FOUND and not _no_namespace(error):
-                return _DONE
-            raise
+            closed = error.status == RPCStatusCode.NOT_FOUND and not _no_namespace(error)
+            if not closed or not await self._needs_nobody(message):
+                raise
         return _DONE
+
+    async def _needs_nobody(self, message: Outgoing) -> bool:
+        """Whether nothing is lost when a workflow that has ended does not hear this."""
+        if message.name in _HINTS:
+            return True
+        async with self._db.transaction() as session:
+            if message.name == "transfer_changed":
+                return await inbox.ended_as_told(session, str(message.payload["key"]))
+            if message.name == "chargeback_received":  # it ended after the event was routed to it
+                return await inbox.reopen(session, str(message.payload["key"]))
+        return False
 
     async def _start(self, message: Outgoing) -> Outcome:
         client = await self._connect()

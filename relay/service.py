@@ -7,7 +7,6 @@ from typing import Final
 import psycopg
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
@@ -16,6 +15,7 @@ from ports.platform import TradingPlatform
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import Connect, OutboxDispatcher
 from relay.singletons import Singletons
+from relay.temporal import SharedClient
 from store import deliveries
 from store.db import Database
 
@@ -31,24 +31,9 @@ _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.Operat
 _log = structlog.get_logger("relay")
 
 
-class _SharedClient:
-    """One Temporal client for all loops, connected when it is first needed."""
-
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        self._lock = asyncio.Lock()
-        self._client: Client | None = None
-
-    async def __call__(self) -> Client:
-        async with self._lock:
-            if self._client is None:
-                self._client = await self._connect()
-            return self._client
-
-
 class Relay:
     def __init__(self, db: Database, connect: Connect, platform: TradingPlatform, payments: PaymentProvider) -> None:
-        client = _SharedClient(connect)
+        client = SharedClient(connect)
         self._db = db
         self._news = asyncio.Event()
         self._mail = asyncio.Event()

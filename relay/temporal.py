@@ -1,5 +1,8 @@
 """The one way to Temporal: pydantic messages, encrypted payloads, encrypted failures."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -26,3 +29,18 @@ async def connect(address: str, namespace: str, payload_keys: str) -> Client:
         raise Unavailable(
             f"Temporal does not answer at {address}: {error}", remedy="Start it (propos up), or set TEMPORAL_ADDRESS."
         ) from None
+
+
+class SharedClient:
+    """One client for a whole process, connected when it is first needed, tried again while that fails."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
+        self._connect = connect
+        self._lock = asyncio.Lock()
+        self._client: Client | None = None
+
+    async def __call__(self) -> Client:
+        async with self._lock:
+            if self._client is None:
+                self._client = await self._connect()
+            return self._client

@@ -106,6 +106,11 @@ class Provider:
             if paid:
                 self._book(checkout_id, self._checkouts[checkout_id], "charge", 1)
 
+    def expire(self, checkout_id: str) -> Checkout:
+        """Close it for payment, unless it is decided already; a second time changes nothing."""
+        self.complete(checkout_id, paid=False)
+        return self.checkout(checkout_id)
+
     def refund(self, checkout_id: str, key: str) -> Checkout:
         """Give the whole fee back."""
         if self._repeated("refund", key, [checkout_id]) is None:

@@ -83,6 +83,13 @@ def _add_checkouts(router: APIRouter, market: Market) -> None:
     async def fetch_checkout(checkout_id: str) -> Checkout:
         return provider.checkout(checkout_id)
 
+    @router.post("/provider/checkouts/{checkout_id}/expire")
+    async def expire(checkout_id: str, key: Key) -> Checkout:
+        _refuse_by_fault(market)
+        checkout = provider.expire(checkout_id)
+        await _settle_call(market)
+        return checkout
+
     @router.post("/provider/checkouts/{checkout_id}/refund")
     async def refund(checkout_id: str, key: Key) -> Checkout:
         _refuse_by_fault(market)

@@ -72,8 +72,11 @@ async def verify(session: AsyncSession) -> int | None:
     """Recompute the chain; gives the first broken entry's seq, or None when all agree."""
     previous, expected = GENESIS, 1
     stream = await session.stream_scalars(select(AuditEntry).order_by(AuditEntry.seq).execution_options(yield_per=1000))
-    async for entry in stream:
-        if entry.seq != expected or entry.previous != previous or entry.digest != digest(previous, _fields(entry)):
-            return expected
-        previous, expected = entry.digest, expected + 1
+    try:
+        async for entry in stream:
+            if entry.seq != expected or entry.previous != previous or entry.digest != digest(previous, _fields(entry)):
+                return expected
+            previous, expected = entry.digest, expected + 1
+    finally:
+        await stream.close()  # a broken chain leaves the server's cursor half read
     return None

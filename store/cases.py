@@ -55,10 +55,13 @@ async def openings(session: AsyncSession, *, after: int, until: int) -> list[Ope
     return await _openings(session, DealRow.id > after - _OVERLAP, DealRow.id <= until)
 
 
-async def openings_before(session: AsyncSession, until: int, window: timedelta) -> list[Opening]:
-    """The openings a detector had in its window when it had read up to `until`."""
+async def window_start(session: AsyncSession, until: int, window: timedelta) -> int:
+    """The number after which the deals begin that a detector had in its window when it had read up to `until`."""
     newest = await session.scalar(select(func.max(DealRow.at)).where(DealRow.id <= until))
-    return [] if newest is None else await _openings(session, DealRow.id <= until, DealRow.at >= newest - window)
+    if newest is None:
+        return until
+    first = select(func.min(DealRow.id)).where(DealRow.id <= until, DealRow.at >= newest - window)
+    return int((await session.execute(first)).scalar_one()) - 1
 
 
 async def _openings(session: AsyncSession, *where: Any) -> list[Opening]:

@@ -12,11 +12,24 @@ from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import NotFound
 from domain.ids import derived_id, new_id
+from domain.ledger import fee_charged_back, fee_paid
 from domain.lifecycle import CHALLENGE, payment_due, phase_deadline
+from domain.money import Money
 from domain.products import Product
-from store import audit, outbox, products, transitions
+from store import audit, ledger, outbox, products, transitions
 from store.clock import market_now
-from store.models import Account, Breach, Challenge, DealRow, Intent, PhasePass, Transition
+from store.models import (
+    Account,
+    Alert,
+    Breach,
+    Case,
+    Challenge,
+    DealRow,
+    Intent,
+    LedgerTransaction,
+    PhasePass,
+    Transition,
+)
 
 _REINSTATED = ("evaluation_reinstated", "funding_reinstated")
 
@@ -223,11 +236,54 @@ async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Bre
     return window_end(breach.occurred_at, (await terms(session, challenge)).dispute_days)
 
 
-async def overturn_breaches(session: AsyncSession, account_id: str) -> None:
-    """Every standing breach of the account: rules that broke at one event stand or fall together."""
+async def overturn(session: AsyncSession, breach_id: str) -> bool:
+    """Overturn the breach, and with it whatever broke at the same event: those stand or fall together. False when
+    it is overturned already; a breach at a later event is another matter."""
+    breach = await session.get_one(Breach, breach_id, populate_existing=True)
+    if breach.status != "confirmed":
+        return False
     await session.execute(
-        update(Breach).where(Breach.account_id == account_id, Breach.status == "confirmed").values(status="overturned")
+        update(Breach)
+        .where(Breach.account_id == breach.account_id, Breach.seq == breach.seq, Breach.status == "confirmed")
+        .values(status="overturned")
     )
+    return True
+
+
+async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
+    """The confirmed case in which an account of this challenge is the one that copied."""
+    accounts = select(Account.id).where(Account.challenge_id == challenge_id)
+    found: str | None = await session.scalar(
+        select(Case.id)
+        .join(Alert, Alert.id == Case.alert_id)
+        .where(Case.state == "confirmed", Alert.evidence["follower"].astext.in_(accounts))
+        .limit(1)
+    )
+    return found
+
+
+async def book_chargeback(session: AsyncSession, challenge: Challenge, *, fee: Money, provider: str) -> bool:
+    """The fee of a locked challenge that has ended was charged back: the loss is booked, its state stays.
+
+    False when its fee was never booked. Again changes nothing.
+    """
+    loss = fee_charged_back(challenge.id, fee, provider)
+    keys = await session.scalars(select(LedgerTransaction.key).where(LedgerTransaction.reference == challenge.id))
+    booked = set(keys)
+    if fee_paid(challenge.id, fee, provider).key not in booked:
+        return False
+    if loss.key not in booked:
+        now = await market_now(session)
+        await ledger.post(session, loss, occurred_at=now)
+        await audit.record(
+            session,
+            action="challenge.charged_back_late",
+            subject_kind="challenge",
+            subject_id=challenge.id,
+            occurred_at=now,
+            evidence={"state": challenge.state, "fee_minor": fee.minor, "currency": fee.currency},
+        )
+    return True
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:

@@ -16,8 +16,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, Role
-from domain.errors import BadInput, NotSignedIn, TooManyAttempts
+from domain.approvals import STAFF, Actor, Role
+from domain.errors import BadInput, NotFound, NotSignedIn, TooManyAttempts
 from domain.ids import new_id
 from store import audit, crypto
 from store.clock import market_now
@@ -118,8 +118,9 @@ async def add_user(
     role: Role,
     person_id: str,
     trader_id: str | None = None,
+    by: str = "system",
 ) -> Actor:
-    """Create a user; raises BadInput when the login is taken. `person_id` names the human behind it."""
+    """Create a user; raises BadInput when the login is taken. `person_id` names the human behind it, `by` who asked."""
     index = crypto.keys().index(login)
     row = insert(User).values(
         id=new_id("usr"),
@@ -141,9 +142,67 @@ async def add_user(
         subject_kind="user",
         subject_id=user.id,
         occurred_at=await market_now(session),
+        actor=by,
         evidence={"role": role},
     )
     return _actor(user)
+
+
+async def change_role(session: AsyncSession, *, login: str, role: Role, by: str) -> bool:
+    """Give a member of staff another role and end their sessions; False when they have it already.
+
+    Raises NotFound, and BadInput for a trader, who would then decide on traders.
+    """
+    user = await _locked_user(session, login)
+    if user.trader_id is not None or role not in STAFF:
+        raise BadInput("A trader is no member of staff.", field="role", remedy="Add a login of its own for the role.")
+    if user.role == role:
+        return False
+    before, user.role = user.role, role
+    await _changed(session, user, "user.role_changed", by, {"from": before, "to": role})
+    return True
+
+
+async def disable_user(session: AsyncSession, *, login: str, by: str) -> bool:
+    """Nobody signs in with this login any more, and its sessions end; False when it was so. Raises NotFound."""
+    user = await _locked_user(session, login)
+    if not user.active:
+        return False
+    user.active = False
+    await _changed(session, user, "user.disabled", by, {"role": user.role})
+    return True
+
+
+async def staff(session: AsyncSession) -> list[User]:
+    """Every user that is no trader, disabled ones included, in the order in which they were added."""
+    return list(await session.scalars(select(User).where(User.trader_id.is_(None)).order_by(User.recorded_at, User.id)))
+
+
+async def _locked_user(session: AsyncSession, login: str) -> User:
+    index = crypto.keys().index(login)
+    statement = select(User).where(User.login_index == index).with_for_update()
+    user = await session.scalar(statement.execution_options(populate_existing=True))
+    if user is None:
+        raise NotFound("There is no user with this login.")
+    return user
+
+
+async def _changed(session: AsyncSession, user: User, action: str, by: str, evidence: dict[str, str]) -> None:
+    await session.execute(
+        update(Session)
+        .where(Session.user_id == user.id, Session.revoked_at.is_(None))
+        .values(revoked_at=datetime.now(UTC))
+    )
+    now = await market_now(session)
+    await audit.record(
+        session,
+        action=action,
+        subject_kind="user",
+        subject_id=user.id,
+        occurred_at=now,
+        actor=by,
+        evidence=dict(evidence),
+    )
 
 
 async def sign_up_trader(session: AsyncSession, *, name: str, email: str, password_hash: str, country: str) -> Actor:

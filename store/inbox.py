@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
+from domain.lifecycle import CHALLENGE
 from store.models import Challenge, InboxEvent, Payout
+
+_PAYOUT_ENDS: Final = {"transfer.paid": "paid", "transfer.returned": "returned"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,43 @@ async def park(session: AsyncSession, event: Received, *, error: str) -> None:
 async def challenge_of_checkout(session: AsyncSession, checkout_id: str) -> str | None:
     found: str | None = await session.scalar(select(Challenge.id).where(Challenge.checkout_id == checkout_id))
     return found
+
+
+async def ended_challenge_of_checkout(session: AsyncSession, checkout_id: str) -> str | None:
+    """The challenge that was paid through this checkout, if it has ended: its workflow listens no more."""
+    found: str | None = await session.scalar(
+        select(Challenge.id).where(Challenge.checkout_id == checkout_id, Challenge.state.in_(CHALLENGE.terminal))
+    )
+    return found
+
+
+async def reopen(session: AsyncSession, key: str) -> bool:
+    """Route a handled event once more, because the challenge it was sent to has ended; False when it has not.
+
+    `key` is `provider/event id`, as signals carry it.
+    """
+    event = await _by_key(session, key)
+    if event is None or await ended_challenge_of_checkout(session, event.object_id) is None:
+        return False
+    event.handled_at, event.next_at = None, datetime.now(UTC)
+    return True
+
+
+async def ended_as_told(session: AsyncSession, key: str) -> bool:
+    """Whether the payout behind a transfer has ended the way this event says. `key` is `provider/event id`."""
+    event = await _by_key(session, key)
+    if event is None or event.kind not in _PAYOUT_ENDS:
+        return False
+    state = await session.scalar(select(Payout.state).where(Payout.transfer_id == event.object_id))
+    return state == _PAYOUT_ENDS[event.kind]
+
+
+async def _by_key(session: AsyncSession, key: str) -> InboxEvent | None:
+    provider, _, event_id = key.partition("/")
+    row: InboxEvent | None = await session.scalar(
+        select(InboxEvent).where(InboxEvent.provider == provider, InboxEvent.event_id == event_id)
+    )
+    return row
 
 
 async def is_challenge(session: AsyncSession, reference: str) -> bool:

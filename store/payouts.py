@@ -16,14 +16,17 @@ from domain.payouts import PAYOUT, PayoutFacts
 from domain.products import Product
 from store import audit, outbox, products, transitions
 from store.clock import market_now
+from store.crypto import keys
 from store.models import (
     Account,
     AccountLive,
+    Alert,
     Case,
     CaseAccount,
     Challenge,
     Decision,
     Dispute,
+    Intent,
     Payout,
     Trader,
     Transition,
@@ -54,6 +57,11 @@ class Situation(NamedTuple):
 
 def workflow(payout_id: str) -> str:
     return f"payout/{payout_id}"
+
+
+def transfer_key(payout_id: str) -> str:
+    """Under which the provider is asked to send the money: one key, so at most one transfer."""
+    return f"{payout_id}/transfer"
 
 
 async def facts(session: AsyncSession, account_id: str) -> tuple[PayoutFacts, Product]:
@@ -125,9 +133,7 @@ async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor
 
     Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused.
     """
-    account = await session.scalar(select(Account).where(Account.id == account_id).with_for_update(key_share=True))
-    if account is None or account.trader_id != actor.trader_id:
-        raise NotFound()
+    account = await _lock_own(session, account_id, actor)
     if gross.currency != account.currency or gross.minor <= 0:
         raise BadInput(
             f"A payout of this account is a positive amount in {account.currency}.",
@@ -158,6 +164,17 @@ async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor
         evidence={"gross_minor": gross.minor, "currency": gross.currency, "terms_digest": payout.terms_digest},
     )
     return payout
+
+
+async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Account:
+    """The actor's account, locked after its challenge, as everybody locks them; raises NotFound."""
+    challenge_id = await session.scalar(
+        select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
+    )
+    if challenge_id is None:
+        raise NotFound()
+    await session.execute(select(Challenge.id).where(Challenge.id == challenge_id).with_for_update(read=True))
+    return await session.get_one(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
@@ -197,7 +214,7 @@ def digest(payout: Payout, product: Product) -> str:
     return policy.terms_digest(
         payout_id=payout.id,
         trader_share=share_of(payout),
-        beneficiary=payout.beneficiary,
+        beneficiary_index=keys().index(payout.beneficiary),
         product_hash=product.content_hash,
     )
 
@@ -231,8 +248,16 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
     cases = select(Case.id).join(CaseAccount).join(Account, Account.id == CaseAccount.account_id).distinct()
     cases = cases.order_by(Case.id)
     is_open = await session.scalars(cases.where(Account.trader_id == payout.trader_id, Case.state == "open"))
-    confirmed = await session.scalars(
-        cases.where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
+    follower = func.jsonb_extract_path_text(Alert.evidence, "follower")
+    confirmed = await session.scalars(  # who was copied has broken no rule
+        select(Case.id)
+        .join(Alert, Alert.id == Case.alert_id)
+        .join(Account, Account.id == follower)
+        .where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
+        .order_by(Case.id)
+    )
+    refused = await session.scalar(
+        select(func.jsonb_extract_path_text(Intent.result, "refused")).where(Intent.key == transfer_key(payout.id))
     )
     disputes = await session.scalars(
         select(Dispute.id).where(Dispute.challenge_id == payout.challenge_id, Dispute.state.in_(_OPEN_DISPUTES))
@@ -244,6 +269,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
         terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
+        transfer_refused=refused or "",
     )
 
 

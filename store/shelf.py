@@ -1,5 +1,6 @@
 """The shelf: reads product definitions (YAML) and names file, line and field of whatever is wrong."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,51 @@ def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
     return line
 
 
+def _repeated(
+    node: yaml.Node, path: tuple[str, ...] = (), seen: set[int] | None = None
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """(line, path) of every key that its mapping has before: YAML would silently keep the last one."""
+    seen = set() if seen is None else seen
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated(item, (*path, str(number)), seen)
+    elif isinstance(node, yaml.MappingNode):
+        known: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused as a key when it is read
+            where = (*path, key.value)
+            if key.value in known:
+                yield key.start_mark.line + 1, where
+            known.add(key.value)
+            yield from _repeated(value, where, seen)
+
+
+def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
+    """The document, which is one mapping whose keys differ; raises ProductInvalid."""
+    if root is None:
+        raise ProductInvalid(f"{name}:1 is empty; write a product definition", field=name)
+    if not isinstance(root, yaml.MappingNode):
+        shape = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
+        line = root.start_mark.line + 1
+        raise ProductInvalid(f"{name}:{line} is {shape}; write a product definition as `field: value`", field=name)
+    twice = [(line, ".".join(path)) for line, path in _repeated(root)]
+    if twice:
+        rows = [f"{name}:{line} {field}: stands here again; keep one of them" for line, field in twice]
+        raise ProductInvalid("\n".join(rows), field=twice[0][1])
+    return root
+
+
 def load_product(path: Path) -> Product:
     """Read one definition; raises ProductInvalid whose message has a `file:line field: problem` row per error."""
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _checked(path.name, yaml.compose(text, Loader=yaml.SafeLoader))
         data: Any = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:  # bytes that are no UTF-8, a date that does not exist
         raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
@@ -41,8 +80,6 @@ def load_product(path: Path) -> Product:
         raise ProductInvalid(
             f"{path.name}:{line} is not YAML: {getattr(exc, 'problem', exc)}", field=path.name
         ) from exc
-    if root is None or not isinstance(data, dict):
-        raise ProductInvalid(f"{path.name}:1 is empty; write a product definition", field=path.name)
     try:
         product = Product.model_validate(data)
     except ValidationError as exc:

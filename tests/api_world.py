@@ -126,6 +126,9 @@ class FakePayments:
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         _unused()
 
+    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
+        _unused()
+
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
         _unused()
 

@@ -161,6 +161,11 @@ class Provider:
             raise NotFound(f"no checkout {checkout_id}")
         return self.checkouts[checkout_id]
 
+    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
+        if self.checkouts[checkout_id].status == "open":
+            self.becomes(checkout_id, "expired")
+        return self.checkouts[checkout_id]
+
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
         if key not in self.refunds:
             if self.checkouts[checkout_id].status != "paid":
@@ -300,7 +305,7 @@ class Firm:
                     rule_id="max_loss",
                     offence=offence,
                     proof_id=proof.id,
-                    seq=10,
+                    seq=10 * offence,
                     occurred_at=now,
                     floor_minor=9_000_000,
                     equity_minor=equity_minor,

@@ -12,14 +12,14 @@ from domain.approvals import Actor, Role
 from domain.ids import new_id
 from domain.ledger import fee_paid, payout_reserved
 from domain.money import Money
-from domain.payouts import split, terms_digest
+from domain.payouts import split
 from domain.products import Product
 from domain.rules import floors, proof
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from domain.rules.proof import BalancePart, EventPart, Movement, Scene
 from domain.rules.state import phase_terms
-from store import audit, crypto, identity, ledger, products, shelf
+from store import audit, crypto, identity, ledger, payouts, products, shelf
 from store.db import Database
 from store.models import (
     Account,
@@ -300,12 +300,7 @@ async def _payout(
             "room:trailing_loss": {"ok": True, "words": "2,172.55 USD of room would be left under trailing loss."},
         },
     )
-    payout.terms_digest = terms_digest(
-        payout_id=payout.id,
-        trader_share=share,
-        beneficiary=payout.beneficiary,
-        product_hash=product.content_hash,
-    )
+    payout.terms_digest = payouts.digest(payout, product)
     session.add(payout)
     await session.flush()
     await ledger.post(session, payout_reserved(payout.id, share), occurred_at=payout.requested_at)

@@ -14,7 +14,7 @@ from activities.payouts import PayoutActivities
 from contracts.messages import DecisionRequest
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown
+from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSError
 from domain.money import Money
 from domain.products import Product
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
@@ -109,6 +109,7 @@ class Provider:
     calls: int = 0
     dies: Literal["before", "after"] | None = None
     loses: list[Literal["request", "answer"]] = field(default_factory=list)
+    refuses: PropOSError | None = None
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
@@ -119,6 +120,8 @@ class Provider:
             raise Killed
         if lost == "request":
             raise OutcomeUnknown("no answer")
+        if self.refuses is not None:
+            raise self.refuses
         known = self.transfers.get(key)
         if known is None:
             known = Transfer(
@@ -169,6 +172,9 @@ class Provider:
         _unused()
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
+        _unused()
+
+    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
         _unused()
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:

@@ -49,6 +49,9 @@ class SandboxPayments:
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         return Checkout.model_validate_json(await self._get(f"/provider/checkouts/{_segment(checkout_id)}"))
 
+    async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
+        return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/expire", key, None, Checkout)
+
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
         return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/refund", key, None, Checkout)
 

@@ -59,7 +59,8 @@ async def clear_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> Decisi
 
 @router.post("/cases/{case_id}/confirm", dependencies=[Depends(allowed("cases.decide"))])
 async def confirm_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """It is abuse: the firm closes the challenges of the accounts named."""
+    """It is abuse: the firm closes the challenge of the account that copied, and its payouts are rejected. Those of the
+    account that was copied go on."""
     return await _decide("confirm", case_id, body, once)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from domain.errors import Unavailable
 
-# The server's own default deletes closed histories after a day. The archive in PostgreSQL is the record; a month
-# leaves time to look at a run in Temporal itself.
+# The server's own default deletes closed histories after a day; a month leaves time to look at a run. What was decided
+# stays in PostgreSQL, which is the record.
 RETENTION = timedelta(days=30)
 
 

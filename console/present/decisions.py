@@ -117,11 +117,16 @@ def _payout_effect(row: PayoutView, room: Money | None, now: datetime) -> str:
     if row.state in PAYOUT.terminal:
         ended = f" It ended on {row.closed_at:%Y-%m-%d %H:%M} UTC." if row.closed_at else ""
         return f"This payout is {words(row.state)}.{ended}"
+    if row.state == "releasing":
+        return "This payout has ended; what was held goes back to the account."
     if row.state not in _DECIDABLE:
         return f"This payout is {words(row.state)}; {trader} is on its way to {row.beneficiary}."
     missing = row.approvers_needed - row.approvals
     sends = f"sends {trader} to {row.beneficiary}; {firm} stays with the firm"
     left = f"; room afterwards {plain_money(room)}" if room is not None else ""
+    if any(step.trigger == "transfer_refused" for step in row.transitions):
+        back = plain_money(Money(minor=row.gross_minor, currency=row.currency))
+        return f"The provider refused the transfer, so nothing can be sent. Ending this payout puts {back} back on the account."
     if row.state == "in_review":
         return f"On hold: something stands in its way. Once clear and approved it {sends}{left}."
     if missing > 1:

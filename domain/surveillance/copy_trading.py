@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DETECTOR: Final = "copy_trading"
 _LATENESS: Final = timedelta(minutes=5)  # how much later than the newest an opening may still be reported
+_SWEEP: Final = timedelta(hours=1)
 
 
 class CopyTradingThresholds(BaseModel):
@@ -89,10 +90,12 @@ class Finding(BaseModel):
 
 @dataclass
 class CopyTradingDetector:
-    """Feed it every opening once; an opening that was seen before is ignored. Each pair of accounts is found once."""
+    """Feed it every opening once; one that was seen before, or is older than the window, is ignored. Each pair of
+    accounts is found once. What has left the window is forgotten within an hour of market time."""
 
     thresholds: CopyTradingThresholds
     _newest: datetime | None = None
+    _swept: datetime | None = None
     _recent: dict[tuple[str, str], list[Opening]] = field(default_factory=dict)
     _by_account: dict[str, list[Opening]] = field(default_factory=dict)
     _matches: dict[tuple[str, str], dict[int, Match]] = field(default_factory=dict)
@@ -100,11 +103,15 @@ class CopyTradingDetector:
 
     def observe(self, opening: Opening) -> list[Finding]:
         """Take in one opening and give the pairs that it makes conspicuous, mostly none."""
-        mine = self._by_account.setdefault(opening.account_id, [])
-        if any(known.deal == opening.deal for known in reversed(mine)):
-            return []
         self._newest = max(self._newest or opening.at, opening.at)
-        insort(mine, opening, key=_order)
+        if opening.at < self._since(self._newest):
+            return []
+        mine = self._by_account.setdefault(opening.account_id, [])
+        place = bisect_left(mine, _order(opening), key=_order)
+        if mine[place : place + 1] == [opening]:
+            return []
+        mine.insert(place, opening)
+        self._sweep(self._newest)
         neighbours = self._recent.setdefault((opening.symbol, opening.side), [])
         touched = [self._remember(match) for match in self._pairings(opening, neighbours)]
         insort(neighbours, opening, key=_order)
@@ -113,6 +120,23 @@ class CopyTradingDetector:
         found = [finding for pair in sorted(set(touched)) if (finding := self._judge(pair))]
         self._found.update((finding.leader, finding.follower) for finding in found)
         return found
+
+    def _since(self, newest: datetime) -> datetime:
+        return newest - timedelta(hours=self.thresholds.window_hours)
+
+    def _sweep(self, newest: datetime) -> None:
+        """Forget what has left the window, also of those who trade no more."""
+        if self._swept is not None and newest - self._swept < _SWEEP:
+            return
+        self._swept, since = newest, self._since(newest)
+        for openings in (*self._by_account.values(), *self._recent.values()):
+            del openings[: bisect_left(openings, since, key=lambda o: o.at)]
+        for known in self._matches.values():
+            for deal in [deal for deal, match in known.items() if match.follower.at < since]:
+                del known[deal]
+        self._by_account = {name: openings for name, openings in self._by_account.items() if openings}
+        self._recent = {key: openings for key, openings in self._recent.items() if openings}
+        self._matches = {pair: known for pair, known in self._matches.items() if known}
 
     def _pairings(self, opening: Opening, neighbours: list[Opening]) -> list[Match]:
         """The opening as a copy of what came just before it and, when it is reported late, as a model of later ones."""
@@ -143,7 +167,7 @@ class CopyTradingDetector:
         if pair in self._found or pair[::-1] in self._found or self._newest is None:
             return None
         limits = self.thresholds
-        since = self._newest - timedelta(hours=limits.window_hours)
+        since = self._since(self._newest)
         known = self._matches[pair] = {
             deal: match for deal, match in self._matches[pair].items() if match.follower.at >= since
         }

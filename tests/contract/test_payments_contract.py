@@ -162,6 +162,20 @@ async def test_a_cancelled_and_a_disputed_checkout(sandbox: SandboxProcess, paym
     assert kinds == ["checkout.expired", "checkout.paid", "charge.disputed"]
 
 
+async def test_a_closed_checkout_cannot_be_paid(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    unpaid, paid = await _checkout(payments), await _checkout(payments, "fee-2")
+    for _ in range(2):
+        assert (await payments.expire_checkout(unpaid.checkout_id, key="x")).status == "expired"
+    _pay(sandbox, unpaid)
+    assert (await payments.fetch_checkout(unpaid.checkout_id)).status == "expired"
+    _pay(sandbox, paid)
+    assert (await payments.expire_checkout(paid.checkout_id, key="x2")).status == "paid", "the buyer was faster"
+    with pytest.raises(NotFound):
+        await payments.expire_checkout("co_99999999", key="x3")
+    assert [e.kind for e in await payments.entries(None)] == ["charge"]
+    assert [e.kind for e in await payments.events(None)] == ["checkout.expired", "checkout.paid"]
+
+
 async def test_the_hosted_page_escapes_and_knows_its_state(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
     checkout = await _checkout(payments)
     page = sandbox.http.get(checkout.url, headers={"Authorization": ""}).text

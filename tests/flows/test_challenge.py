@@ -81,6 +81,8 @@ async def test_an_unpaid_checkout_is_cancelled_by_time_or_by_the_provider(firm: 
     assert (await firm.challenge(by_time)).state == "awaiting_payment"
     await firm.market_time(after(hours=24))
     await firm.ends(by_time, "cancelled")
+    unpaid = str((await firm.challenge(by_time)).checkout_id)
+    assert firm.provider.checkouts[unpaid].status == "expired", "nobody can pay for it any more"
 
 
 async def test_facts_that_arrive_twice_or_in_the_wrong_order_change_nothing(firm: Firm) -> None:

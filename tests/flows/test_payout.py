@@ -9,6 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
+from domain.errors import BadInput
 from store import operations, payouts
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
@@ -65,6 +66,17 @@ async def test_what_the_provider_returns_goes_back_to_the_account(stage: Stage) 
     stage.world.provider.becomes(payout_id, "returned")
     await stage.transfer_changed(payout_id, "evt_1")
     await stage.ends(payout_id, "returned")
+    await nothing_is_bound(stage)
+
+
+async def test_what_the_provider_refuses_waits_for_people_and_gives_the_hold_back(stage: Stage) -> None:
+    stage.world.provider.refuses = BadInput("There is no such account.")
+    trader = await stage.world.add_trader("tina")
+    payout_id = await stage.world.request(trader, SMALL)
+    await stage.becomes(payout_id, "in_review")
+    await stage.decide(payout_workflow(payout_id), "cancel", trader)
+    await stage.ends(payout_id, "cancelled")
+    assert stage.world.provider.calls == 1
     await nothing_is_bound(stage)
 
 

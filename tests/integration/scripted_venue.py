@@ -31,6 +31,7 @@ class ScriptedVenue:
         self.on_lock: Callable[[], None] = lambda: None
         self.on_ack: Callable[[int], None] = lambda number: None
         self.snapshots: dict[int, AccountSnapshot] = {}
+        self.asked: list[int] = []
         self.stop = threading.Event()
 
     def batches(self, after: int) -> Iterator[Batch | None]:
@@ -52,6 +53,7 @@ class ScriptedVenue:
         self.locks += locks
 
     def snapshot(self, login: int) -> AccountSnapshot:
+        self.asked.append(login)
         return self.snapshots[login]
 
     def symbols(self) -> list[SymbolSpec]:
@@ -61,11 +63,16 @@ class ScriptedVenue:
         self.stop.set()
 
 
-def judge(database_url: str, venue: ScriptedVenue, epoch: int | None = None) -> None:
+def judge(
+    database_url: str,
+    venue: ScriptedVenue,
+    epoch: int | None = None,
+    heartbeat: Callable[[int], None] = lambda number: None,
+) -> None:
     """Run the monitor until the venue has nothing more to tell, or dies."""
     venue.stop.clear()
     epoch = epoch or claim_epoch(database_url, 0)
-    MonitorService(database_url, lambda: venue, 0, epoch, venue.stop, lambda number: None).run()
+    MonitorService(database_url, lambda: venue, 0, epoch, venue.stop, heartbeat).run()
 
 
 def on_record(database_url: str, accounts: dict[int, tuple[Product, int]]) -> None:

@@ -3,9 +3,12 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
+from domain.rules.check import check
 from ports.platform import Deal, Tick
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import Script, opened, record_one
+from tests.integration.test_monitor_service import BREACHES, Script, opened, record_one
 
 
 def _nonsense(script: Script, price: str) -> None:
@@ -14,10 +17,11 @@ def _nonsense(script: Script, price: str) -> None:
     script.events.append(Tick(seq=script.next(), at=script.at, symbol="NOSUCH", bid=bid, ask=bid))
 
 
-def _fill(script: Script) -> None:
+def _fill(script: Script, entry: str = "in", profit: int = 0) -> None:
+    script.balance += profit
     deal = {
         "deal_id": "odd", "login": 1, "position_id": "p9", "symbol": "NOSUCH", "side": "buy", "lots": "100",
-        "price": "5", "entry": "in", "profit_minor": 0, "commission_minor": 0, "swap_minor": 0, "reason": "client",
+        "price": "5", "entry": entry, "profit_minor": profit, "commission_minor": 0, "swap_minor": 0, "reason": "client",
         "balance_minor": script.balance, "seq": script.next(), "at": script.at,
     }  # fmt: skip
     script.events.append(Deal.model_validate(deal))
@@ -37,6 +41,48 @@ def test_an_unknown_symbol_is_reviewed_once_and_breaches_nobody(database_url: st
     assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
     assert rows(database_url, "SELECT equity_minor FROM account_live") == [(9_900_000,)]
     assert rows(database_url, "SELECT deal_id FROM deals ORDER BY seq")[-1] == ("odd",), "what happened stays on record"
+
+
+@pytest.mark.parametrize("lots", ["10", "0"])
+def test_a_loss_realised_in_an_unknown_symbol_is_judged_at_once(database_url: str, lots: str) -> None:
+    record_one(database_url)
+    script = opened("10")
+    if lots == "0":
+        script.deal(1, "p1", "10", "1.38000", "out")
+    _fill(script, "out", -500_000)
+    script.batch()
+    assert script.balance == 9_500_000
+    _fill(script, "out", -400_000)
+    script.batch(flush=True)
+    venue = ScriptedVenue(script.batches)
+    judge(database_url, venue)
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, script.seq - 1, 9_500_000, 9_100_000, True)]
+    [(proof,)] = rows(database_url, "SELECT body FROM proofs")
+    assert isinstance(proof, dict)
+    assert check(proof) == []
+    assert [login for login, _ in venue.locks] == [1]
+
+
+def test_a_loss_in_an_unknown_symbol_counts_into_the_next_mark(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    _fill(script, "out", -400_000)
+    script.tick("1.37900")
+    script.tick("1.37899")
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, BREACHES) == [("daily_loss", 1, script.seq - 1, 9_500_000, 9_499_000, True)]
+
+
+def test_a_profit_in_an_unknown_symbol_is_no_pass_while_more_of_it_may_be_open(database_url: str) -> None:
+    record_one(database_url)
+    script = opened()
+    script.deal(1, "p1", "10", "1.38000", "out")
+    _fill(script, "out", 1_000_000)
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, "SELECT count(*) FROM phase_passes") == [(0,)]
+    assert rows(database_url, "SELECT balance_minor, equity_minor FROM account_live") == [(11_000_000, 11_000_000)]
 
 
 def test_what_is_known_is_still_judged_after_an_unknown_symbol(database_url: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, cast
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from temporalio.client import Client
 
 from activities.challenges import ChallengeActivities
@@ -15,11 +15,23 @@ from contracts.challenges import ChallengeFact, PhaseStep, RefundStep
 from contracts.disputes import DisputeStep
 from contracts.messages import DecisionRequest, DisputeStart, RefundRequest
 from domain.approvals import Actor
+from ports.payments import Checkout
 from store import challenges, crypto, disputes, products
 from store.db import Database
-from store.models import Account, LedgerTransaction, OutboxMessage, Transition, Wakeup
+from store.models import (
+    Account,
+    Alert,
+    Breach,
+    Case,
+    Dispute,
+    LedgerTransaction,
+    OutboxMessage,
+    Transition,
+    User,
+    Wakeup,
+)
 from store.shelf import load_products
-from tests.challenge_world import KEYS, Firm, Provider, Venue, after
+from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 
 When = Literal["before", "after"]
 
@@ -112,6 +124,27 @@ class Bench:
         request = DecisionRequest(key=row.id, actor=self.rosa, reason="Looked.")
         await self.healthy[1].record_decision(DisputeStep(dispute_id=row.id, decision="reinstate", request=request))
         return challenge_id, row.id
+
+    async def killed_at(self, at: int, when: When, name: str, message: object) -> None:
+        with pytest.raises(Killed):
+            await getattr(self._activities(at, when, [0])[0], name)(message)
+
+    async def convict(self, challenge_id: str) -> None:
+        """A person has confirmed that the challenge's account copied another."""
+        account, now = await self.firm.account(challenge_id), await self.firm.now()
+        async with self.firm.db.transaction() as session:
+            alert = Alert(
+                id=f"alr_{account.number}",
+                key=account.id,
+                detector="copy_trading",
+                score=1,
+                sentence="It copied.",
+                evidence={"leader": "acc_other", "follower": account.id},
+                occurred_at=now,
+            )
+            session.add(alert)
+            await session.flush()
+            session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state="confirmed", opened_at=now))
 
     async def count(self, model: Any, *where: Any) -> int:
         async with self.firm.db.transaction() as session:
@@ -214,3 +247,96 @@ async def test_a_chargeback_is_booked_once(bench: Bench) -> None:
         assert await bench.count(LedgerTransaction, LedgerTransaction.reference == challenge_id) == 2
     assert died == 4
     assert await bench.count(Transition, Transition.trigger == "chargeback_received") == 16
+
+
+async def test_an_unpaid_checkout_is_closed_before_its_challenge_is_cancelled(bench: Bench) -> None:
+    sold = [(at, when, (await bench.sold(f"g{at}{when}"))[0]) for at, when in DEATHS]
+    for _, _, challenge_id in sold:
+        await bench.healthy[0].open_checkout(ChallengeFact(challenge_id=challenge_id, key="c"))
+    await bench.firm.market_time(after(hours=24))
+    died = 0
+    for at, when, challenge_id in sold:
+        died += await bench.survives(at, when, "check_payment", ChallengeFact(challenge_id=challenge_id, key="p"))
+        assert bench.firm.provider.checkouts[f"co_{challenge_id}/checkout"].status == "expired"
+        assert await bench.steps(challenge_id) == ["payment_expired"]
+    assert died == 4
+
+
+async def test_who_pays_in_the_last_moment_gets_what_was_paid_for(bench: Bench) -> None:
+    class LastMoment(Provider):
+        async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
+            self.becomes(checkout_id, "paid")  # while we were on our way
+            return await super().expire_checkout(checkout_id, key=key)
+
+    challenge_id, _ = await bench.sold("hasty")
+    await bench.healthy[0].open_checkout(ChallengeFact(challenge_id=challenge_id, key="c"))
+    await bench.firm.market_time(after(hours=25))
+    provider = LastMoment(checkouts=bench.firm.provider.checkouts)
+    deps = Deps(db=bench.firm.db, platform=bench.firm.venue, payments=provider)
+    status = await ChallengeActivities(deps).check_payment(ChallengeFact(challenge_id=challenge_id, key="p"))
+    assert status.state == "provisioning"
+    assert (await bench.firm.books())["provider"] == 54_000
+
+
+async def test_a_refund_past_its_point_of_no_return_is_only_finished(bench: Bench) -> None:
+    for at, when in ((3, "before"), (3, "after")):
+        challenge_id, actor = await bench.active(f"h{when}")
+        request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
+        step = RefundStep(challenge_id=challenge_id, request=request)
+        await bench.killed_at(at, cast("When", when), "refund_fee", step)
+        login = (await bench.firm.account(challenge_id)).login or 0
+        bench.firm.venue.seats[login].deals.append(deal(login))
+        async with bench.firm.db.transaction() as session:
+            await session.execute(update(User).where(User.id == actor.user_id).values(active=False))
+        assert (await bench.healthy[0].refund_fee(step)).state == "refunded"
+        assert not bench.firm.venue.seats[login].enabled
+    assert (await bench.firm.books())["provider"] == 0
+    assert len(bench.firm.provider.refunds) == 2
+
+
+async def test_a_breach_after_the_account_was_given_back_stands(bench: Bench) -> None:
+    challenge_id, dispute_id = await bench.overturned("again")
+    fact = ChallengeFact(challenge_id=challenge_id, key="o", subject_id=dispute_id)
+    await bench.killed_at(2, "after", "reinstate_account", fact)  # enabled, and not yet recorded
+    second = await bench.firm.breach(challenge_id, equity_minor=8_900_000, offence=2)
+    async with bench.firm.db.transaction() as session:
+        await session.execute(update(Account).values(status="locked"))
+    assert (await bench.healthy[0].reinstate_account(fact)).state == "active"
+    assert await bench.count(Breach, Breach.status == "overturned") == 1
+    assert await bench.count(Breach, Breach.status == "confirmed", Breach.id == second) == 1
+    account = await bench.firm.account(challenge_id)
+    seat = bench.firm.venue.seats[account.login or 0]
+    assert (account.status, seat.enabled, seat.balance_minor) == ("locked", False, 8_900_000), "nothing a second time"
+    news = ChallengeFact(challenge_id=challenge_id, key=f"breach/{second}", subject_id=second)
+    assert (await bench.healthy[0].record_breach(news)).state == "breached"
+
+
+async def test_only_the_disputed_event_is_overturned(bench: Bench) -> None:
+    challenge_id, dispute_id = await bench.overturned("other")
+    other = await bench.firm.breach(challenge_id, offence=2)
+    await bench.healthy[0].reinstate_account(ChallengeFact(challenge_id=challenge_id, key="o", subject_id=dispute_id))
+    assert await bench.count(Breach, Breach.status == "confirmed", Breach.id == other) == 1
+    assert await bench.count(Breach, Breach.status == "overturned") == 1
+
+
+@pytest.mark.parametrize("at", [-1, 1, 2])
+async def test_a_convicted_copier_is_not_given_an_account_back(bench: Bench, at: int) -> None:
+    """Convicted before the reinstatement, or between two attempts at it."""
+    challenge_id, dispute_id = await bench.overturned("copier")
+    fact = ChallengeFact(challenge_id=challenge_id, key="o", subject_id=dispute_id)
+    if at >= 0:
+        await bench.killed_at(at, "after", "reinstate_account", fact)
+    await bench.convict(challenge_id)
+    assert (await bench.healthy[0].reinstate_account(fact)).state == "closed"
+    assert (await bench.healthy[1].record_reinstatement(DisputeStart(dispute_id=dispute_id))).state == "reinstated"
+    account = await bench.firm.account(challenge_id)
+    assert (account.status, bench.firm.venue.seats[account.login or 0].enabled) == ("closed", False)
+    assert await bench.count(Breach, Breach.status == "confirmed") == 0
+    assert await bench.count(Dispute, Dispute.closed_at.is_not(None)) == 1
+
+
+async def test_the_firm_closes_a_breached_challenge(bench: Bench) -> None:
+    challenge_id, _ = await bench.overturned("closed")
+    fact = ChallengeFact(challenge_id=challenge_id, key="case", subject_id="cas_1")
+    assert (await bench.healthy[0].close_account(fact)).state == "closed"
+    assert (await bench.firm.account(challenge_id)).status == "closed"

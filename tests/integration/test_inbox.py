@@ -6,16 +6,22 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
+from temporalio.client import Client
 
 from domain.approvals import Actor
-from ports.payments import PaymentProvider, Transfer, WebhookEvent
+from domain.ledger import fee_paid
+from domain.money import Money
+from ports.payments import Checkout, PaymentProvider, Transfer, WebhookEvent
 from relay.inbox import EventSweep, InboxDispatcher
-from store import challenges, crypto, inbox, products
+from relay.outbox import OutboxDispatcher
+from relay.temporal import connect
+from store import challenges, crypto, inbox, ledger, products
 from store.db import Database
-from store.models import InboxEvent, MarketClock, OutboxMessage, Trader, User
+from store.models import AuditEntry, InboxEvent, MarketClock, OutboxMessage, Payout, Trader, User
 from store.shelf import load_products
-from tests.challenge_world import KEYS, START, Provider
+from tests import servers
+from tests.challenge_world import KEYS, START, Provider, Venue
 
 ADA = Actor(user_id="usr_ada", person_id="ada", role="trader", trader_id="trd_ada")
 
@@ -60,9 +66,33 @@ class Post:
             )
             return [(row.target, row.name) for row in rows]
 
+    async def outbox(self, temporal_address: str) -> list[tuple[str, bool]]:
+        """Deliver what waits to a Temporal where nothing of ours runs; gives (name, parked) of each message."""
+        client = await connect(temporal_address, servers.NAMESPACE, KEYS)
+
+        async def connected() -> Client:
+            return client
+
+        await OutboxDispatcher(self.db, connected, Venue()).step()
+        async with self.db.transaction() as session:
+            rows = await session.scalars(select(OutboxMessage).order_by(OutboxMessage.id))
+            return [(row.name, row.parked_at is not None) for row in rows if row.parked_at or row.dispatched_at]
+
     async def events(self) -> list[InboxEvent]:
         async with self.db.transaction() as session:
             return list(await session.scalars(select(InboxEvent).order_by(InboxEvent.id)))
+
+    async def ends(self, challenge_id: str, *, paid: bool = True) -> None:
+        async with self.db.transaction() as session:
+            row = await challenges.lock(session, challenge_id)
+            if paid:
+                fee = Money(minor=row.fee_minor, currency=row.currency)
+                await ledger.post(session, fee_paid(row.id, fee, self.provider.name), occurred_at=START)
+            row.state = "failed"
+
+    async def chargebacks(self) -> int:
+        async with self.db.transaction() as session:
+            return await ledger.balance(session, "chargebacks", "USD")
 
     async def due_now(self) -> None:
         async with self.db.transaction() as session:
@@ -125,6 +155,101 @@ async def test_any_order_of_events_sends_the_same_signals(post: Post, order: tup
         await post.receive(f"ev_{number}", kinds[number], checkout_id)
         await post.dispatcher.step()
     assert sorted(name for _, name in await post.signals()) == ["chargeback_received", "payment_settled"]
+
+
+async def test_a_chargeback_after_the_end_is_booked_once(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.ends(challenge_id)
+    post.provider.becomes(checkout_id, "paid")
+    await post.receive("ev_0", "charge.disputed", checkout_id)
+    await post.dispatcher.step()
+    assert await post.chargebacks() == 0, "a hint alone books nothing"
+    post.provider.becomes(checkout_id, "charged_back")
+    for number in (1, 2):
+        await post.receive(f"ev_{number}", "charge.disputed", checkout_id)
+        await post.dispatcher.step()
+    assert await post.chargebacks() == 54_000
+    assert all(event.handled_at for event in await post.events())
+    assert await post.signals() == []
+    async with post.db.transaction() as session:
+        entries = await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == challenge_id))
+        assert list(entries).count("challenge.charged_back_late") == 1
+        assert (await challenges.lock(session, challenge_id)).state == "failed"
+
+
+async def test_a_chargeback_of_a_fee_nobody_booked_is_for_a_person(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.ends(challenge_id, paid=False)
+    post.provider.becomes(checkout_id, "charged_back")
+    await post.receive("ev_1", "charge.disputed", checkout_id)
+    await post.dispatcher.step()
+    (event,) = await post.events()
+    assert (event.parked_at is not None, event.error) == (True, f"the fee of {challenge_id} was never booked")
+
+
+async def test_a_chargeback_that_finds_its_workflow_closed_comes_back_and_is_booked(
+    post: Post, temporal_address: str
+) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.receive("ev_1", "charge.disputed", checkout_id)
+    await post.dispatcher.step()
+    assert await post.signals() == [(f"challenge/{challenge_id}", "chargeback_received")]
+    await post.ends(challenge_id)  # in the meantime
+    post.provider.becomes(checkout_id, "charged_back")
+    async with post.db.transaction() as session:
+        await session.execute(delete(OutboxMessage).where(OutboxMessage.topic == "workflow.start"))
+    assert await post.outbox(temporal_address) == [("chargeback_received", False)]
+    await post.dispatcher.step()
+    assert await post.chargebacks() == 54_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "parked"),
+    [
+        ("transfer.paid", "paid", False),
+        ("transfer.returned", "returned", False),
+        ("transfer.paid", "cancelled", True),
+        ("transfer.returned", "paid", True),
+    ],
+)
+async def test_a_transfer_of_a_closed_payout_is_delivered_when_it_says_nothing_new(
+    post: Post, temporal_address: str, kind: str, state: str, parked: bool
+) -> None:
+    challenge_id, _ = await post.sell()
+    async with post.db.transaction() as session:
+        row, product = await challenges.lock(session, challenge_id), await products.newest(session, "two-step")
+        account = await challenges.open_account(session, row, product, 1, "fake")
+        session.add(
+            Payout(
+                id="pay_1", account_id=account.id, challenge_id=row.id, trader_id="trd_ada", requested_by="usr_ada",
+                state=state, gross_minor=2, trader_minor=1, firm_minor=1, currency="USD", beneficiary="b",
+                terms_digest="0" * 64, approvers_needed=1, checks={}, requested_at=START, transfer_id="tr_1",
+                closed_at=START,
+            )
+        )  # fmt: skip
+        await session.execute(delete(OutboxMessage))
+    await post.receive("ev_1", kind, "tr_1")
+    await post.dispatcher.step()
+    assert await post.outbox(temporal_address) == [("transfer_changed", parked)]
+
+
+async def test_an_event_that_breaks_its_reader_is_parked_and_the_others_go_on(post: Post) -> None:
+    class Odd(Provider):
+        async def fetch_checkout(self, checkout_id: str) -> Checkout:
+            raise ValueError(f"{checkout_id} of Ada")
+
+    odd = InboxDispatcher(post.db, Odd())
+    challenge_id, checkout_id = await post.sell()
+    await post.receive("ev_1", "checkout.paid", "co_odd")
+    await post.receive("ev_2", "checkout.paid", checkout_id)
+    for attempt in range(1, 6):
+        assert (await post.events())[0].parked_at is None, attempt
+        await post.due_now()
+        await odd.step()
+    first, second = await post.events()
+    assert (first.parked_at is not None, first.error, first.attempts) == (True, "ValueError", 5)
+    assert second.handled_at is not None
+    assert await post.signals() == [(f"challenge/{challenge_id}", "payment_settled")]
 
 
 async def test_a_webhook_that_is_faster_than_our_own_row_finds_its_way_by_reference(post: Post) -> None:

@@ -164,6 +164,22 @@ async def test_a_confirmed_case_rejects(firm: World) -> None:
     assert payout.was_held
 
 
+@pytest.mark.parametrize(
+    ("decision", "leader", "follower"),
+    [("open", "in_review", "in_review"), ("confirmed", "awaiting_approval", "releasing")],
+)
+async def test_only_who_copied_is_rejected_and_who_was_copied_goes_on(
+    firm: World, decision: str, leader: str, follower: str
+) -> None:
+    found = {name: await firm.awaiting(await firm.add_trader(name), MEDIUM) for name in ("leo", "tina")}
+    await firm.add_case("one", "acc_leo", "acc_tina")
+    for payout_id in found.values():
+        assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    await firm.case_becomes("one", decision)
+    states = {name: (await firm.activities.check_risk(ref(found[name]))).state for name in found}
+    assert states == {"leo": leader, "tina": follower}
+
+
 async def test_an_unverified_identity_holds_and_a_refused_one_rejects(firm: World) -> None:
     trader = await firm.add_trader("tina")
     await set_identity(firm, "unverified")

@@ -6,15 +6,25 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, literal_column, select, text, update
 
 from contracts.ids import payout_workflow
 from contracts.payouts import PayoutRef, PayoutStands
 from domain.errors import NotFound, PayoutOpen, PayoutRefused
 from domain.money import Money
 from ports.platform import PositionState
-from store import operations, payouts
-from store.models import AccountLive, AuditEntry, OutboxMessage
+from store import crypto, operations, payouts
+from store.models import (
+    Account,
+    AccountLive,
+    AuditEntry,
+    Challenge,
+    Decision,
+    Intent,
+    OutboxMessage,
+    Payout,
+    Transition,
+)
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, START, Killed, World, a_firm, ref
 
 
@@ -149,3 +159,38 @@ async def test_a_kill_around_a_platform_call_moves_the_money_once(firm: World, s
     assert balance == INITIAL + 400_000 - (0 if step == "release_hold" else MEDIUM)
     owed = {"place_hold": -240_000, "release_hold": 0, "settle": 0}[step]
     assert (await firm.books())[::2] == (owed, 0)
+
+
+async def test_a_request_takes_its_locks_in_the_order_of_everybody_else(firm: World) -> None:
+    """Whoever holds the challenge can go on to the account while a request waits; the reverse order would be a deadlock."""
+    trader = await firm.add_trader("tina")
+    async with firm.db.transaction() as session:
+        await session.execute(select(Challenge.id).with_for_update())
+        request = asyncio.create_task(firm.request(trader, SMALL))
+        async with asyncio.timeout(20):
+            while not await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await asyncio.sleep(0.02)
+        await session.execute(select(Account.id).with_for_update(nowait=True))
+    assert (await firm.payout(await request)).state == "requested"
+
+
+async def test_nothing_at_rest_lets_the_beneficiary_be_guessed(firm: World) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    await firm.decide(payout_id, fay)
+    await firm.activities.send_money(ref(payout_id))
+    payout = await firm.payout(payout_id)
+    assert payout.state == "sent"
+    async with firm.db.transaction() as session:
+        product = await payouts.product_of(session, payout)
+        rows = [
+            str(row)
+            for table in (AuditEntry, Decision, Intent, OutboxMessage, Payout, Transition)
+            for row in await session.scalars(
+                select(func.to_jsonb(literal_column(table.__tablename__))).select_from(table)
+            )
+        ]
+    assert any(payout.terms_digest in row for row in rows)
+    assert not [row for row in rows if payout.beneficiary in row]
+    crypto.install(crypto.FieldKeys({"k1": bytes(32)}))  # who does not have the key cannot try account numbers
+    assert payouts.digest(payout, product) != payout.terms_digest

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import func, select, update
+from temporalio.exceptions import ApplicationError
 
+from console.present import decisions as present
 from contracts.ids import payout_workflow
+from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
 from store import operations, payouts
-from store.models import OutboxMessage, Payout, Transition, User
+from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
+from store.read.pages import Scope
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
 
 
@@ -48,6 +52,47 @@ async def test_an_unknown_outcome_is_looked_up_then_sent_again_under_the_same_ke
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
     assert len(firm.provider.transfers) == 1
     assert firm.provider.calls == (2 if lost == "request" else 1)
+
+
+@pytest.mark.parametrize("refusal", [BadInput, Conflict, NotFound, IdempotencyMismatch])
+async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(
+    firm: World, refusal: type[BadInput | Conflict | NotFound | IdempotencyMismatch]
+) -> None:
+    payout_id = await approved(firm)
+    beneficiary = (await firm.payout(payout_id)).beneficiary
+    firm.provider.refuses = refusal(f"It knows no account {beneficiary}.")
+    for _ in range(2):
+        assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    firm.provider.refuses = None
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    gil = await firm.add_user("gil", "finance")
+    with pytest.raises(ApplicationError, match=r"is held\. The provider refused the transfer"):
+        await firm.decide(payout_id, gil)
+    payout = await firm.payout(payout_id)
+    assert payout.reason == "the payment provider refused the transfer"
+    assert not payout.checks["transfer"]["ok"]
+    assert (firm.provider.calls, firm.provider.transfers) == (1, {})
+    async with firm.db.transaction() as session:
+        view = await present.payout(session, Scope(None), gil, payout_id, payout.requested_at)
+        told = await session.scalar(select(AuditEntry.reason).where(AuditEntry.action == "payout.transfer_refused"))
+    assert "nothing can be sent" in view.effect
+    assert told is not None
+    assert told.startswith("the provider refused the transfer: ")
+    assert beneficiary not in f"{told} {payout.checks}", "a refusal must not carry an account number into the record"
+    assert await firm.decide(payout_id, gil, "reject") == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+
+
+async def test_a_refusal_of_what_was_sent_all_the_same_counts_as_sent(firm: World) -> None:
+    payout_id = await approved(firm)
+    made = await firm.provider.create_transfer(
+        key=f"{payout_id}/transfer", reference=payout_id, amount_minor=1, currency="USD", beneficiary="XX66"
+    )
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert (await firm.payout(payout_id)).transfer_id == made.transfer_id
+    assert (await firm.books())[1] == -1, "the books follow what the provider took"
 
 
 async def test_once_declared_a_send_is_finished_even_if_a_case_opens(firm: World) -> None:

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.ids import CORE_QUEUE
-from domain.errors import Unavailable
+from domain.errors import BadInput, Conflict, PropOSError, Unavailable
 from ports.platform import TradingPlatform
 from relay.outbox import OutboxDispatcher, pause_seconds
 from relay.temporal import connect
@@ -65,7 +65,7 @@ class Desk:
         self.temporal_up = True
         self.target = f"recorder/{uuid4()}"
         platform: TradingPlatform = self.venue
-        self._platform = platform
+        self.platform = platform
 
     def dispatcher(self) -> OutboxDispatcher:
         async def connected() -> Client:
@@ -73,7 +73,7 @@ class Desk:
                 raise Unavailable("Temporal does not answer.")
             return self.client
 
-        return OutboxDispatcher(self.db, connected, self._platform)
+        return OutboxDispatcher(self.db, connected, self.platform)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -212,6 +212,54 @@ async def test_a_lock_that_the_monitor_could_not_place_is_placed(desk: Desk) -> 
     assert (desk.venue.seats[7].enabled, desk.venue.seats[7].locks) == (False, ["lock/brc_1"])
     assert placed.dispatched_at is not None
     assert unknown.parked_at is not None
+
+
+async def test_a_message_that_breaks_its_carrier_is_parked_and_the_others_go_on(desk: Desk) -> None:
+    async with desk.db.transaction() as session:
+        for key, target, payload in (
+            ("no number", "seven", {"key": "k", "account_id": "acc_1"}),
+            ("no key", "7", {"account_id": "acc_1"}),
+        ):
+            await outbox.enqueue(session, key=key, topic="venue.lock", target=target, payload=payload)
+    await desk.write("start", "a")
+    dispatcher = desk.dispatcher()
+    for _ in range(4):
+        await dispatcher.step()
+        await desk.due_now()
+    assert await desk.handle.query("heard") == ["a"]
+    no_number, no_key, *_ = await desk.rows()
+    assert [(row.attempts, row.error, row.parked_at) for row in (no_number, no_key)] == [
+        (4, "ValueError", None),
+        (4, "KeyError", None),
+    ]
+    await dispatcher.step()
+    assert [row.parked_at is not None for row in (await desk.rows())[:2]] == [True, True]
+
+
+@pytest.mark.parametrize("refusal", [Conflict("Not now."), BadInput("Not so.")])
+async def test_a_lock_that_the_venue_refuses_is_parked_in_the_end(desk: Desk, refusal: PropOSError) -> None:
+    class Stubborn(Venue):
+        def __init__(self) -> None:
+            super().__init__()
+            self.answers: list[PropOSError] = [*[Unavailable("Down.")] * 12, *[refusal] * 10]
+
+        async def lock(self, login: int, *, key: str) -> None:
+            raise self.answers.pop(0)
+
+    venue = Stubborn()
+    desk.platform = venue
+    payload = {"key": "lock/brc_1", "account_id": "acc_1"}
+    async with desk.db.transaction() as session:
+        await outbox.enqueue(session, key="lock/brc_1", topic="venue.lock", target="7", payload=payload)
+    dispatcher = desk.dispatcher()
+    for _ in range(21):
+        await dispatcher.step()
+        await desk.due_now()
+    (row,) = await desk.rows()
+    assert row.parked_at is None, "what the venue did not answer was no refusal"
+    await dispatcher.step()
+    (row,) = await desk.rows()
+    assert (row.parked_at is not None, row.error) == (True, refusal.message)
 
 
 async def test_a_wake_up_fires_once_when_market_time_has_come_and_can_be_set_again(desk: Desk) -> None:

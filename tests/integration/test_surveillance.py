@@ -169,6 +169,32 @@ async def test_the_cursor_moves_over_deals_that_open_nothing(firm: World) -> Non
         assert await cases.cursor(session, DETECTOR) == newest
 
 
+async def test_a_detector_that_remembers_much_shows_signs_of_life_and_forgets_nothing(firm: World) -> None:
+    for name in ("leo", "tina"):
+        await firm.add_trader(name)
+    await happen(firm, trades("leo", 4), trades("tina", 4, lag=12, lots="0.50"))
+    await follow(firm)
+    assert await found(firm) == []
+    # all but the last deals are remembered, and the last pair of them makes the case
+    await happen(firm, trades("leo", 1, first=4), trades("tina", 1, lag=12, lots="0.50", first=4))
+    beats: list[object] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: beats.extend(details)
+    activities = SurveillanceActivities(firm.deps, at_once=3)
+    reading = asyncio.create_task(environment.run(activities.follow_deals, SurveillanceStart()))
+    for _ in range(200):
+        await asyncio.sleep(0.02)
+        if await found(firm):
+            break
+    environment.worker_shutdown()
+    await asyncio.wait_for(reading, 10)
+    assert await found(firm) == [("acc_leo", "acc_tina")]
+    async with firm.db.transaction() as session:
+        first = await session.scalar(select(func.min(DealRow.id)))
+    assert first is not None
+    assert beats[:6] == [first - 1 + 3 * n for n in range(6)], "16 deals to remember, three at a time"
+
+
 async def only_case(firm: World) -> str:
     async with firm.db.transaction() as session:
         return (await session.execute(select(Case.id))).scalar_one()

@@ -12,10 +12,10 @@ from domain.clocks import Clock, require_utc
 
 PRAGUE = Clock(zone="Europe/Prague", reset="00:00")
 CHICAGO = Clock(zone="America/Chicago", reset="17:00")
-# some whose changes fall on midnight, one that changes by half an hour
+# some whose changes fall on midnight, one that changes by half an hour, one that skipped a date
 ZONES = (
     "UTC", "Europe/Prague", "America/Chicago", "America/New_York", "America/Havana", "America/Sao_Paulo",
-    "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo",
+    "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo", "Pacific/Apia",
 )  # fmt: skip
 CLOCKS = st.builds(
     lambda zone, hour, minute: Clock(zone=zone, reset=f"{hour:02d}:{minute:02d}"),
@@ -73,6 +73,8 @@ def test_a_time_that_autumn_repeats_counts_when_it_comes_first() -> None:
 @given(CLOCKS, INSTANTS)
 @example(Clock(zone="America/Sao_Paulo", reset="00:00"), utc(2018, 11, 4, 2, 59))  # midnight does not exist
 @example(Clock(zone="America/St_Johns", reset="00:00"), utc(2010, 11, 7, 3, 0))  # the date goes back by one
+@example(Clock(zone="Pacific/Apia", reset="17:00"), utc(2011, 12, 30, 10))  # the first instant after a skipped date
+@example(Clock(zone="Pacific/Apia", reset="00:30"), utc(2011, 12, 30, 10, 29))
 def test_an_instant_lies_within_its_trading_day(clock: Clock, at: datetime) -> None:
     day = clock.trading_day(at)
     assert clock.day_start(day) <= at < clock.day_end(day)

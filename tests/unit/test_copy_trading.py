@@ -155,6 +155,24 @@ def test_old_openings_leave_the_window() -> None:
     assert len(observe(openings, window_hours=5)) == 1
 
 
+def test_memory_holds_the_window_and_no_more() -> None:
+    """Pairs and accounts that trade no more are forgotten, not only those that somebody looks at again."""
+    detector = CopyTradingDetector(CopyTradingThresholds(window_hours=3))
+    for n in range(400):
+        at = START + timedelta(minutes=30 * n)
+        for name, lag in ((f"a{n}", 0), (f"b{n}", 10)):
+            deal = 2 * n + (lag > 0)
+            detector.observe(Opening(deal, name, name, f"S{n}", "buy", Decimal(1), at + timedelta(seconds=lag)))
+    kept = (len(detector._by_account), len(detector._recent), len(detector._matches))
+    assert all(0 < size <= 2 * 2 * (3 + 1) for size in kept)
+
+
+def test_what_was_forgotten_is_ignored_when_it_is_read_again() -> None:
+    model = spaced("a", 6, minutes=60)
+    openings = numbered([*model, *shifted(model, "b", [10] * 6, ["0.50"] * 6)])
+    assert observe([*openings, *openings, *openings], window_hours=3) == []
+
+
 def test_order_of_arrival_and_repetition_do_not_matter() -> None:
     model = spaced("a", 6, minutes=1)
     openings = numbered([*model, *shifted(model, "b", [10] * 6, ["0.50"] * 6)])

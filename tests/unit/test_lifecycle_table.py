@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.approvals import ROLES, Actor, Role
 from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, window_end
-from domain.errors import Conflict, IllegalTransition
+from domain.errors import Conflict, IllegalTransition, NotAllowed
 from domain.lifecycle import (
     CHALLENGE,
+    check_may_refund,
     check_refundable,
     payment_due,
     phase_deadline,
@@ -78,6 +80,18 @@ def test_only_the_first_phase_can_be_refunded(state: str, phase: int) -> None:
     else:
         with pytest.raises(Conflict):
             check_refundable(state, phase)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_may_ask_for_a_refund(role: Role) -> None:
+    stranger = Actor(user_id="usr_1", person_id="p1", role=role, trader_id="trd_2" if role == "trader" else None)
+    if role in {"finance", "admin"}:
+        check_may_refund(stranger, "trd_1")
+    else:
+        with pytest.raises(NotAllowed):
+            check_may_refund(stranger, "trd_1")
+    if role == "trader":
+        check_may_refund(stranger, "trd_2")
 
 
 def test_when_a_breach_is_final() -> None:

@@ -17,6 +17,7 @@ from domain.payouts import (
     refusals,
     split,
     terms_digest,
+    without_beneficiary,
 )
 from domain.products import DailyLoss, Lock, MaxLossStatic, MaxLossTrailing, PayoutTerms, Size
 from store import cases, challenges, disputes, payouts
@@ -114,10 +115,23 @@ def test_the_band_of_the_traders_share_decides(minor: int, needed: int) -> None:
 def test_the_digest_changes_with_everything_that_is_approved() -> None:
     def digest(minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h") -> str:
         share = Money(minor=minor, currency=currency)
-        return terms_digest(payout_id=payout, trader_share=share, beneficiary=to, product_hash=rules)
+        return terms_digest(payout_id=payout, trader_share=share, beneficiary_index=to, product_hash=rules)
 
     others = [digest(6), digest(currency="EUR"), digest(payout="pay_2"), digest(to="DE2"), digest(rules="i")]
     assert len({digest(), *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Account DE89 3704-0044 is closed.", "Account (the beneficiary) is closed."),
+        ("de8937040044: unknown", "(the beneficiary): unknown"),
+        ("No such bank.", "No such bank."),
+    ],
+)
+def test_what_a_provider_says_goes_on_the_record_without_the_beneficiary(said: str, kept: str) -> None:
+    assert without_beneficiary(said, "DE89 37040044") == kept
+    assert without_beneficiary(said, "") == said
 
 
 @pytest.mark.parametrize(
@@ -132,6 +146,7 @@ def test_the_digest_changes_with_everything_that_is_approved() -> None:
         ({"open_disputes": ("dsp_1",)}, "hold", False),
         ({"identity": "unverified"}, "hold", False),
         ({"terms_intact": False}, "hold", False),
+        ({"transfer_refused": "No such bank."}, "hold", False),
     ],
 )
 def test_the_gravest_finding_decides(changes: dict[str, object], outcome: str, by_case: bool) -> None:

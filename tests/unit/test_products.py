@@ -51,6 +51,23 @@ def test_the_shipped_shelf_has_one_of_each_kind() -> None:
         (FEE, "fee: 540.5", "fee", "a float cannot hold money exactly"),
         (FEE, 'fee: "-540"', "fee", "greater than 0"),
         (FEE, 'fee: ".inf"', "fee", "valid decimal"),
+        (FEE, 'fee: "0.001"', "fee", "not an amount in USD: use at most 2 digits after the point"),
+        (FEE, 'fee: "1E+16"', "fee", "not an amount in USD"),
+        ('initial_balance: "100000"', 'initial_balance: "1e40"', "initial_balance", "not an amount in USD"),
+        ('min_request: "50"', 'min_request: "50.005"', "payout.min_request", "not an amount in USD"),
+        ('up_to: "500"', 'up_to: "500.001"', "payout.bands.0.up_to", "not an amount in USD"),
+        (
+            'target: {type: pct_of_initial, value: "8"}',
+            'target: {type: amount, value: "8.125"}',
+            "phases.0.target.value",
+            "not an amount in USD",
+        ),
+        (
+            'allowance: {type: pct_of_initial, value: "5"}',
+            'allowance: {type: amount, value: "5000.001"}',
+            "phases.0.rules.0.daily_loss.allowance.value",
+            "not an amount in USD",
+        ),
         ("leverage: 100", "leverage: 0", "leverage", "greater than or equal to 1"),
         ("currency: USD", "currency: dollar", "currency", "match pattern"),
         ("zone: Europe/Prague", "zone: Europe/Atlantis", "clock.zone", "use an IANA name such as Europe/Prague"),
@@ -82,6 +99,18 @@ def test_every_error_has_a_row_of_its_own(tmp_path: Path) -> None:
     rows = error.message.splitlines()
     assert [row.split(":")[1].split()[1] for row in rows] == ["fee", "leverage"]
     assert error.field == "fee"
+
+
+def test_a_key_that_is_repeated_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    text = (
+        SOURCE.read_text().replace(FEE, 'fee: "0"').replace("  every_days: 14\n", "  every_days: 14\n  every_days: 1\n")
+    )
+    error = _refusal(_written(tmp_path, text + FEE + "\n"))
+    assert error.message.splitlines() == [
+        f"two-step.v1.yaml:{_line('every_days') + 1} payout.every_days: stands here again; keep one of them",
+        f"two-step.v1.yaml:{len(text.splitlines()) + 1} fee: stands here again; keep one of them",
+    ]
+    assert error.field == "payout.every_days"
 
 
 def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> None:
@@ -122,7 +151,10 @@ def test_a_file_is_named_after_what_it_defines(tmp_path: Path, name: str) -> Non
     ("content", "says"),
     [
         (b"", "two-step.v1.yaml:1 is empty"),
-        (b"- a\n- b\n", "two-step.v1.yaml:1 is empty"),
+        (b"# nothing yet\n", "two-step.v1.yaml:1 is empty"),
+        (b"# two\n- a\n- b\n", "two-step.v1.yaml:2 is a list; write a product definition as `field: value`"),
+        (b"two-step\n", "two-step.v1.yaml:1 is a single value"),
+        (b"product: two-step\nname: 2014-13-45\n", "two-step.v1.yaml: cannot be read"),
         (b"product: two-step\nname: [1, 2\n", "two-step.v1.yaml:3 is not YAML"),
         (b"product: !!python/object:os.system x\n", "is not YAML"),
         (b"product: \xff\xfe\n", "two-step.v1.yaml: cannot be read"),
