@@ -25,6 +25,7 @@ _PERSONAL: Final = frozenset(
     }
 )
 _SECRET_ENDINGS: Final = ("authorization", "cookie", "password", "secret", "signature", "token", "_keys", "api_key")
+_OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access")
 _NOISY: Final = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "uvicorn.access": logging.WARNING}
 
 
@@ -75,6 +76,10 @@ def configure(process: str, level: str = "info", stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for name in _OWN_HANDLERS:  # a server started earlier in this process may have given them their own way out
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate, logger.disabled = [], True, False
+        logger.setLevel(logging.NOTSET)
     for name, at_least in _NOISY.items():
         logging.getLogger(name).setLevel(at_least)
     structlog.configure(

@@ -1,6 +1,7 @@
 """Questions to running parts, each with a short time-out: what readiness and `propos doctor` are made of."""
 
 import asyncio
+import random
 import socket
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from temporalio.service import RPCError
 from domain.errors import Unavailable
 
 TIMEOUT = timedelta(seconds=3)
+_OWN_PORTS = range(20_000, 32_000)
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -35,15 +37,15 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports that are free now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((host, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that are free now, all different; below the range that systems hand out for outgoing connections, so that
+    none of those takes one before its server starts."""
+    found: list[int] = []
+    for port in random.sample(_OWN_PORTS, len(_OWN_PORTS)):
+        if port_is_free(host, port):
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise Unavailable(f"There are no {count} free ports on {host}.", remedy="End what uses them.")
 
 
 async def port_answers(host: str, port: int) -> bool:
