@@ -123,3 +123,9 @@ def window(
 ) -> Window:
     """Which page is asked for."""
     return Window(limit=limit, cursor=cursor)
+
+
+class DecisionBody(Input):
+    """What every decision of a person carries."""
+
+    reason: Reason

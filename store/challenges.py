@@ -105,7 +105,7 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
 
 
 async def lock(session: AsyncSession, challenge_id: str) -> Challenge:
-    """The row, locked until the transaction ends; rows that refer to it may still be added. Raises NotFound."""
+    """The row, locked until the transaction ends, against new rows that refer to it as well. Raises NotFound."""
     row = await session.scalar(
         select(Challenge)
         .where(Challenge.id == challenge_id)

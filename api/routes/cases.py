@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Deps, allowed
-from api.fields import AccountId, CaseId, Input, Reason, ReviewId, State, window
+from api.fields import AccountId, CaseId, DecisionBody, ReviewId, State, window
 from api.once import Keyed, Once
 from contracts.ids import case_workflow
 from contracts.messages import DecisionResult
@@ -17,10 +17,6 @@ from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["surveillance"])
 Paged = Annotated[Window, Depends(window)]
-
-
-class DecisionBody(Input):
-    reason: Reason
 
 
 class ReviewClosed(View):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, Deps, SignedInCaller, allowed
-from api.fields import AccountId, BreachId, DisputeId, Input, Reason, State, Words, window
+from api.fields import AccountId, BreachId, DecisionBody, DisputeId, Input, State, Words, window
 from api.once import Keyed, Once
 from contracts.ids import dispute_workflow
 from contracts.messages import DecisionResult
@@ -28,10 +28,6 @@ class DisputeOpened(View):
     id: str
     breach_id: str
     state: str
-
-
-class DecisionBody(Input):
-    reason: Reason
 
 
 @router.post("/breaches/{breach_id}/disputes", status_code=201, dependencies=[Depends(allowed("disputes.open"))])

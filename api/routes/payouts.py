@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, Deps, SignedInCaller, allowed
-from api.fields import AccountId, AmountText, Input, PayoutId, Reason, State, TraderId, positive_money, window
+from api.fields import AccountId, AmountText, DecisionBody, Input, PayoutId, State, TraderId, positive_money, window
 from api.once import Keyed, Once
 from contracts.ids import payout_workflow
 from contracts.messages import DecisionResult
@@ -34,10 +34,6 @@ class PayoutAsked(View):
     firm_minor: int
     currency: str
     approvers_needed: int
-
-
-class DecisionBody(Input):
-    reason: Reason
 
 
 @router.post("/accounts/{account_id}/payouts", status_code=201, dependencies=[Depends(allowed("payouts.request"))])
