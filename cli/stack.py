@@ -34,6 +34,9 @@ from domain.errors import Unavailable
 from settings import Settings, child_environment, ensure_secrets, load
 
 
+_PORTS_FREED_SECONDS = 10
+
+
 @dataclass(frozen=True)
 class Market:
     """What the sandbox quotes. Without `directory` a seeded price model; with it recorded quotes of one day.
@@ -140,12 +143,14 @@ class Stack:
 
     async def _start(self) -> None:
         await asyncio.to_thread(end_leftovers, self.data_dir / "run")
-        (self.data_dir / "run" / "addresses.json").unlink(missing_ok=True)  # of a stack that was killed
+        addresses = self.data_dir / "run" / "addresses.json"
+        was_killed = addresses.exists()  # an orderly stop takes it away
+        addresses.unlink(missing_ok=True)
         ensure_secrets(self.data_dir)
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
             settings = _with_free_ports(settings)
-        _check_ports(settings)
+        await _check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
         if own_temporal:
@@ -334,7 +339,9 @@ def _with_free_ports(settings: Settings) -> Settings:
     )
 
 
-def _check_ports(settings: Settings) -> None:
+async def _check_ports(settings: Settings, *, patience: float) -> None:
+    """Unavailable names the first port that is in use. `patience` seconds are for the sockets of a killed stack: a
+    process counts as ended while its last threads still hold them."""
     sandbox = urlsplit(settings.sandbox_url)
     wanted: list[tuple[str, str, int, str]] = [
         ("API and console", settings.api_host, settings.api_port, "--port or PROPOS_API_PORT"),
@@ -346,8 +353,12 @@ def _check_ports(settings: Settings) -> None:
     if settings.temporal_address is None:
         wanted.append(("Temporal", "127.0.0.1", settings.temporal_port, "PROPOS_TEMPORAL_PORT"))
         wanted.append(("Temporal's web UI", "127.0.0.1", settings.temporal_ui_port, "PROPOS_TEMPORAL_UI_PORT"))
+    deadline = time.monotonic() + patience
     for what, host, port, how in wanted:
-        if not port_is_free(host, port):
+        while not port_is_free(host, port):
+            if time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+                continue
             raise Unavailable(
                 f"Port {port} on {host}, for the {what}, is in use.",
                 remedy=f"Stop what uses it, or choose another with {how}.",
