@@ -33,7 +33,6 @@ from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import Unavailable
 from settings import Settings, child_environment, ensure_secrets, load
 
-
 _PORTS_FREED_SECONDS = 10
 
 
