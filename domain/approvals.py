@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.errors import AlreadyDecided, NotAllowed, SelfApproval
 
 Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
-Subject = Literal["payout", "dispute", "case"]
+Subject = Literal["payout", "dispute", "case", "product_version", "account_move"]
 
 ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader")
 STAFF: Final = frozenset({"support", "risk", "finance", "admin", "auditor"})
@@ -17,6 +17,8 @@ DECIDERS: Final[dict[str, frozenset[str]]] = {
     "payout": frozenset({"finance", "admin"}),
     "dispute": frozenset({"risk", "admin"}),
     "case": frozenset({"risk", "admin"}),
+    "product_version": frozenset({"risk", "admin"}),
+    "account_move": frozenset({"risk", "admin"}),
 }
 
 
@@ -50,13 +52,14 @@ def check_may_decide(
 
     Raises NotAllowed, SelfApproval or AlreadyDecided.
     """
+    noun = subject.replace("_", " ")
     if actor.role not in DECIDERS[subject]:
         names = " or ".join(sorted(DECIDERS[subject]))
-        raise NotAllowed(f"Deciding a {subject} needs the role {names}; yours is {actor.role}.")
+        raise NotAllowed(f"Deciding a {noun} needs the role {names}; yours is {actor.role}.")
     if actor.person_id == requester_person:
-        raise SelfApproval(f"You asked for this {subject}; somebody else must decide it.")
+        raise SelfApproval(f"You asked for this {noun}; somebody else must decide it.")
     if actor.person_id in set(decided_by):
-        raise AlreadyDecided(f"{subject} {subject_id}", "a decision of yours stands", "you")
+        raise AlreadyDecided(f"{noun} {subject_id}", "a decision of yours stands", "you")
 
 
 def approvals_that_count(subject: Subject, votes: Iterable[Vote], *, requester_person: str, digest: str) -> int:

@@ -1,23 +1,95 @@
-"""Rule clocks: an IANA zone and a wall time, resolved day by day.
+"""Rule clocks: a zone and a wall time, resolved day by day.
 
 A trading day D starts at the reset on date D when the reset is before 12:00, else at the reset on D-1
 (a futures day that opens at 17:00 Chicago belongs to the next date). A 23- or 25-hour day is normal.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_OFFSET: Final = re.compile(r"^([+-])(0\d|1[0-4]):([0-5]\d)$")
+_SERVER: Final = re.compile(r"^(\S+) to (\S+) as (\S+)$")
+_HELP: Final = (
+    "use an IANA name such as Europe/Prague, an offset such as +02:00, "
+    "or {standard: +02:00, daylight: +03:00, dst_of: America/New_York} for a server's clock"
+)
+
+
+class ServerZone(tzinfo):
+    """A trading server's clock: one offset in winter, another while `dst_of` keeps daylight time."""
+
+    def __init__(self, standard: timedelta, daylight: timedelta, dst_of: ZoneInfo, name: str) -> None:
+        self._standard, self._daylight, self._dst_of, self._name = standard, daylight, dst_of, name
+
+    def _offset_at(self, instant: datetime) -> timedelta:
+        """`instant` is in UTC."""
+        return self._daylight if instant.astimezone(self._dst_of).dst() else self._standard
+
+    def fromutc(self, dt: datetime) -> datetime:
+        instant = dt.replace(tzinfo=UTC)
+        local = (instant + self._offset_at(instant)).replace(tzinfo=self)
+        # the second pass of a repeated hour
+        again = self.utcoffset(local) != self._offset_at(instant)
+        return local.replace(fold=1) if again else local
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        if dt is None:
+            return self._standard
+        wall = dt.replace(tzinfo=UTC, fold=0)
+        fits = [offset for offset in (self._daylight, self._standard) if self._offset_at(wall - offset) == offset]
+        if len(fits) == 1:
+            return fits[0]
+        # a repeated hour counts as its first pass, a skipped one as if the clock had not been changed yet
+        before, after = (self._daylight, self._standard) if fits else (self._standard, self._daylight)
+        return after if dt.fold else before
+
+    def dst(self, dt: datetime | None) -> timedelta:
+        return self.utcoffset(dt) - self._standard
+
+    def tzname(self, dt: datetime | None) -> str:
+        return self._name
+
+
+def _offset(text: str) -> timedelta:
+    found = _OFFSET.match(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not an offset such as +02:00")
+    size = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return -size if found[1] == "-" else size
+
+
+@lru_cache(maxsize=512)
+def zone_of(name: str) -> tzinfo:
+    """The zone a name means: IANA, a fixed offset, or a server's clock. Raises ValueError for an unknown one."""
+    server = _SERVER.match(name)
+    try:
+        if server:
+            return ServerZone(_offset(server[1]), _offset(server[2]), ZoneInfo(server[3]), name)
+        return timezone(_offset(name), name) if name[:1] in ("+", "-") else ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as exc:
+        raise ValueError(f"unknown time zone {name!r}; {_HELP}") from exc
+
+
+def _as_name(value: Any) -> Any:
+    """A server's clock may be written as a mapping; inside it has a name like every zone."""
+    if isinstance(value, dict):
+        if set(value) != {"standard", "daylight", "dst_of"}:
+            raise ValueError(f"a server's clock has standard, daylight and dst_of; {_HELP}")
+        return f"{value['standard']} to {value['daylight']} as {value['dst_of']}"
+    return value
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Europe/Prague") from exc
+    zone_of(name)
     return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone), BeforeValidator(_as_name)]
 
 
 class Clock(BaseModel):
@@ -25,13 +97,18 @@ class Clock(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    zone: Annotated[str, AfterValidator(_known_zone)]
+    zone: Zone
     reset: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
 
     @property
     def group(self) -> str:
         """Accounts with the same group reset together."""
         return f"{self.zone}@{self.reset}"
+
+    @property
+    def spoken(self) -> str:
+        """For people: "17:00 America/Chicago"."""
+        return f"{self.reset} {self.zone}"
 
     @property
     def wall(self) -> time:
@@ -48,7 +125,7 @@ class Clock(BaseModel):
 
     def trading_day(self, at: datetime) -> date:
         """The trading day that holds the instant `at`."""
-        local = at.astimezone(ZoneInfo(self.zone)).date()
+        local = at.astimezone(zone_of(self.zone)).date()
         # two days back: a zone that crossed the date line has no yesterday (Pacific/Apia, 2011-12-31)
         near = (local + timedelta(days) for days in (-2, -1, 0, 1))
         last = max(day for day in near if self.reset_on(day) <= at)
@@ -67,7 +144,7 @@ class Clock(BaseModel):
 
 @lru_cache(maxsize=4096)
 def _reset_on(zone: str, wall: time, local: date) -> datetime:
-    return datetime.combine(local, wall, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return datetime.combine(local, wall, tzinfo=zone_of(zone)).astimezone(UTC)
 
 
 def require_utc(at: datetime) -> datetime:

@@ -3,7 +3,8 @@
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- ProductInvalid            a product file does not say a valid product
-    |   `-- PriceFileInvalid          a recorded price file cannot be replayed
+    |   |-- PriceFileInvalid          a recorded price file cannot be replayed
+    |   `-- StatementInvalid          a trading statement cannot be imported; names the row
     |-- NotSignedIn              401
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
@@ -50,6 +51,10 @@ class ProductInvalid(BadInput):
 
 class PriceFileInvalid(BadInput):
     type = "price-file-invalid"
+
+
+class StatementInvalid(BadInput):
+    type = "statement-invalid"
 
 
 class NotSignedIn(PropOSError):

@@ -6,7 +6,24 @@ import time
 from typing import Final, Literal
 
 Noun = Literal[
-    "trd", "usr", "chl", "acc", "pay", "brc", "psg", "dsp", "cas", "alr", "tkt", "msg", "rev", "ord", "prf", "ses"
+    "trd",
+    "usr",
+    "chl",
+    "acc",
+    "pay",
+    "brc",
+    "psg",
+    "dsp",
+    "cas",
+    "alr",
+    "tkt",
+    "msg",
+    "rev",
+    "ord",
+    "prf",
+    "ses",
+    "ppr",
+    "mov",
 ]
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.money import Money, to_minor
-from domain.products import EquityRule, MaxLossTrailing
+from domain.money import Money
+from domain.rules.floors import FloorSpec, RuleState, paid_out, room_minor, settled
 
 Outcome = Literal["clear", "hold", "cancel", "reject"]
 
@@ -92,20 +92,23 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     }
 
 
-def spare_minor(rule: EquityRule, *, floor_minor: int, balance_minor: int, initial_minor: int, currency: str) -> int:
-    """The most that can leave a flat account without the payout itself breaking `rule`, in minor units.
+def spare_minor(spec: FloorSpec, state: RuleState, equity_minor: int) -> int:
+    """The most that can leave a flat account as one payout, held and paid, without the payout itself breaking the rule,
+    in minor units; negative when the account stands beyond the level already."""
+    least = 1 if spec.inclusive else 0
 
-    A peak that falls by the payout takes an unlocked floor down with it; a locked floor is taken to stay, which can
-    understate the room but never overstates it.
-    """
-    floor = floor_minor
-    if isinstance(rule, MaxLossTrailing):
-        locked_at = None if rule.lock is None else initial_minor + to_minor(rule.lock.offset, currency)
-        if rule.payout_effect == "peak_falls_by_payout" and (locked_at is None or floor < locked_at):
-            return balance_minor
-        if rule.payout_effect == "locks_at_initial":
-            floor = max(floor, initial_minor)
-    return balance_minor - floor - (1 if rule.breach_when == "equity <= floor" else 0)
+    def room(amount: int) -> int:
+        after = settled(spec, paid_out(spec, state, amount))
+        return room_minor(spec, after.floor_minor, equity_minor - amount) - least
+
+    if room(0) < 0:
+        return room(0)
+    # room never grows with the amount: no floor falls faster than the money that leaves
+    low, high = 0, max(equity_minor, 0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if room(middle) >= 0 else (low, middle - 1)
+    return low
 
 
 def room_check(rule_id: str, spare: int, gross: Money) -> dict[str, object]:

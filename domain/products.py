@@ -6,124 +6,44 @@ differently is a field of its own: nothing is assumed from the family of the pro
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
-from domain.money import Currency, ExactDecimal, exponent, half_up, is_exact, to_minor
+from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
+from domain.rules.base import Context, EquityRule, HistoryRule, Size, Terms, VenueCalendar, Where
+from domain.rules.registry import AnyRule
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
-RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
-Operator = Literal["equity < floor", "equity <= floor"]
-Where = tuple[str | int, ...]
+Family = Literal[
+    "one-step", "two-step", "three-step", "instant", "futures-end-of-day", "futures-intraday", "swing", "crypto"
+]
+# how many evaluation phases a family has by its very name
+_EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-step": 3, "instant": 0}
 
 
-class _Terms(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Size(_Terms):
-    """An amount of money: fixed, or a percentage of what `type` names."""
-
-    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak"]
-    value: Annotated[ExactDecimal, Field(gt=0)]
-
-    @model_validator(mode="after")
-    def _percentage_below_100(self) -> Self:
-        if self.type != "amount" and self.value >= 100:
-            raise ValueError("a percentage must lie below 100, or the limit can never be reached")
-        return self
-
-    def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """The size in minor units, rounded half up. `basis` is the anchor or peak in minor units."""
-        if self.type == "amount":
-            return to_minor(self.value, currency)
-        base = initial if self.type == "pct_of_initial" else basis
-        return half_up(Decimal(base) * self.value / 100)
-
-
-class DailyLoss(_Terms):
-    """Equity may not fall the allowance below the anchor taken at the daily reset (the initial balance before the first)."""
-
-    type: Literal["daily_loss"]
-    id: RuleId = "daily_loss"
-    anchor: Literal["balance", "equity", "max(balance,equity)"]
-    allowance: Size
-    breach_when: Operator
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> Self:
-        if self.allowance.type == "pct_of_peak":
-            raise ValueError("allowance: a daily loss has an anchor, no peak; use pct_of_anchor or pct_of_initial")
-        return self
-
-
-class MaxLossStatic(_Terms):
-    """Equity may not fall the allowance below the initial balance."""
-
-    type: Literal["max_loss_static"]
-    id: RuleId = "max_loss"
-    allowance: Size
-    breach_when: Operator
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> Self:
-        if self.allowance.type not in ("amount", "pct_of_initial"):
-            raise ValueError("allowance: a static limit is an amount or pct_of_initial")
-        return self
-
-
-class Lock(_Terms):
-    """The trailing floor rises no further than initial + offset (major units)."""
-
-    offset: ExactDecimal = Decimal(0)
-
-
-class MaxLossTrailing(_Terms):
-    """Equity may not fall the allowance below the peak."""
-
-    type: Literal["max_loss_trailing"]
-    id: RuleId = "trailing_loss"
-    peak_basis: Literal[
-        "eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak"
-    ]
-    allowance: Size
-    lock: Lock | None = None
-    payout_effect: Literal["unchanged", "peak_falls_by_payout", "locks_at_initial"] = "unchanged"
-    breach_when: Operator
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> Self:
-        if self.allowance.type == "pct_of_anchor":
-            raise ValueError("allowance: a trailing limit has a peak, no anchor; use pct_of_peak or pct_of_initial")
-        return self
-
-
-EquityRule = Annotated[DailyLoss | MaxLossStatic | MaxLossTrailing, Field(discriminator="type")]
-
-
-class Target(_Terms):
+class Target(Size):
     """Reached when closed balance >= initial + value with no position open."""
 
     type: Literal["amount", "pct_of_initial"]
-    value: Annotated[ExactDecimal, Field(gt=0)]
 
-    def minor(self, *, initial: int, currency: str) -> int:
-        return Size(type=self.type, value=self.value).minor(initial=initial, basis=initial, currency=currency)
+    def over(self, initial_minor: int, currency: str) -> int:
+        """The profit that reaches it, in minor units."""
+        return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)
 
 
-class Phase(_Terms):
+class Phase(Terms):
     """One account's life: its rules, and what moves it up (no target in the funded phase)."""
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     target: Target | None = None
     min_trading_days: Annotated[int, Field(ge=0, le=365)] = 0
     time_limit_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    rules: Annotated[tuple[EquityRule, ...], Field(min_length=1)]
+    rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _rule_ids_differ(self) -> Self:
@@ -132,15 +52,51 @@ class Phase(_Terms):
             raise ValueError(f"rules: two rules of phase {self.name!r} share an id; give each its own")
         return self
 
+    def problems(self, context: Context) -> Iterator[tuple[Where, str]]:
+        """What in this phase contradicts the account's size, the clock or another field."""
+        for number, rule in enumerate(self.rules):
+            for name, problem in rule.problems(context):
+                yield ("rules", number, rule.type, name), problem
+        if not self.equity_rules:
+            yield ("rules",), f"no rule of {self.name!r} limits the loss; add one of the loss limits"
+        if self.time_limit_days is not None and self.min_trading_days > self.time_limit_days:
+            yield ("min_trading_days",), f"more days than the time limit of {self.time_limit_days} has; lower it"
+        if self.target is not None:
+            yield from ((("target",), problem) for problem in self._beyond_reach(self.target, context))
 
-class ApprovalBand(_Terms):
+    def _beyond_reach(self, target: Target, context: Context) -> Iterator[str]:
+        wanted = target.over(context.initial_minor, context.currency)
+        if wanted > 10 * context.initial_minor:
+            yield "the target is more than ten times the initial balance; lower it"
+        if self.time_limit_days is None:
+            return
+        for rule in self.equity_rules:
+            for spec in rule.compile(context.initial_minor, context.currency):
+                # a cap in percent of its anchor compounds, so that it is bounded from above here
+                most = context.initial_minor
+                for _ in range(self.time_limit_days):
+                    most += spec.allowance(most)
+                if spec.direction == "ceiling" and most < context.initial_minor + wanted:
+                    yield f"{rule.id} caps the gains below it within the time limit; lower it or raise the cap"
+
+    @property
+    def equity_rules(self) -> tuple[EquityRule, ...]:
+        return tuple(rule for rule in self.rules if isinstance(rule, EquityRule))
+
+    @property
+    def history_rules(self) -> tuple[HistoryRule[Any], ...]:
+        """Conduct rules and gates, in the order of the definition."""
+        return tuple(rule for rule in self.rules if isinstance(rule, HistoryRule))
+
+
+class ApprovalBand(Terms):
     """Payouts up to and including `up_to` (major units, trader's share; None = any) need so many distinct approvers."""
 
     up_to: Annotated[ExactDecimal, Field(gt=0)] | None
     approvers: Annotated[int, Field(ge=0, le=2)]
 
 
-class PayoutTerms(_Terms):
+class PayoutTerms(Terms):
     first_after_days: Annotated[int, Field(ge=0, le=365)]
     every_days: Annotated[int, Field(ge=1, le=365)]
     split_pct: Percent
@@ -148,6 +104,14 @@ class PayoutTerms(_Terms):
     cap_per_request: Annotated[ExactDecimal, Field(gt=0)] | None = None
     decision_days: Annotated[int, Field(ge=1, le=60)] = 5
     bands: Annotated[tuple[ApprovalBand, ...], Field(min_length=1)]
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        yield ("min_request",), self.min_request
+        if self.cap_per_request is not None:
+            yield ("cap_per_request",), self.cap_per_request
+        for number, band in enumerate(self.bands):
+            if band.up_to is not None:
+                yield ("bands", number, "up_to"), band.up_to
 
     @model_validator(mode="after")
     def _bands_cover_everything(self) -> Self:
@@ -163,89 +127,69 @@ class PayoutTerms(_Terms):
         return self
 
 
-class Product(_Terms):
-    """One version of one product. `phases` are the evaluation in order; `funded` follows the last."""
+class Product(Terms):
+    """One version of one product. `phases` are the evaluation in order; `funded` follows the last.
+
+    `clock` ends the trading day; `loss_clock`, where it differs, is when anchors and end-of-day peaks are taken.
+    """
 
     product: Slug
     version: Annotated[int, Field(ge=1)]
     name: Annotated[str, Field(min_length=1, max_length=80)]
-    family: Literal["two-step", "one-step", "instant"]
+    family: Family
     currency: Currency
     initial_balance: Annotated[ExactDecimal, Field(gt=0)]
     fee: Annotated[ExactDecimal, Field(gt=0)]
     leverage: Annotated[int, Field(ge=1, le=2000)]
     clock: Clock
+    loss_clock: Clock | None = None
     dispute_days: Annotated[int, Field(ge=1, le=90)] = 14
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms
 
     @model_validator(mode="after")
-    def _amounts_are_exact(self) -> Self:
-        """Each field that could only be kept rounded gets an error of its own."""
-        limits = f"at most {exponent(self.currency)} digits after the point and 15 before it"
-        problem = ValueError(f"not an amount in {self.currency}: use {limits}")
-        inexact = [(where, amount) for where, amount in self._amounts() if not is_exact(amount, self.currency)]
-        if inexact:
+    def _is_sound(self) -> Self:
+        """Every field that contradicts another, or could only be kept rounded, gets an error of its own."""
+        problems = list(self._inexact()) or list(self._contradictions())
+        if problems:
             raise ValidationError.from_exception_data(
                 "Product",
                 [
-                    {"type": "value_error", "loc": where, "input": amount, "ctx": {"error": problem}}
-                    for where, amount in inexact
+                    {"type": "value_error", "loc": where, "input": None, "ctx": {"error": ValueError(problem)}}
+                    for where, problem in problems
                 ],
             )
         return self
 
-    def _amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        """(where it stands, the amount in major units) of everything that is money."""
+    def _inexact(self) -> Iterator[tuple[Where, str]]:
+        limits = f"at most {exponent(self.currency)} digits after the point and 15 before it"
+        for where, amount in self.amounts():
+            if not is_exact(amount, self.currency):
+                yield where, f"not an amount in {self.currency}: use {limits}"
+
+    def _contradictions(self) -> Iterator[tuple[Where, str]]:
+        wanted = _EVALUATIONS.get(self.family)
+        if wanted is not None and len(self.phases) != wanted:
+            problem = f"a {self.family} product has {wanted} evaluation phase(s), not {len(self.phases)}"
+            yield ("phases",), problem
+        if self.loss_clock == self.clock:
+            yield ("loss_clock",), "it is the clock of the trading day; remove it: one clock for one purpose"
+        for number, phase in enumerate(self.phases):
+            if phase.target is None:
+                yield ("phases", number, "target"), f"{phase.name!r} needs a target, or nobody can pass it"
+        if self.funded.target is not None:
+            yield ("funded", "target"), "a funded phase has no target; remove it"
+        places: list[Where] = [*(("phases", number) for number in range(len(self.phases))), ("funded",)]
+        for index, place in enumerate(places, start=1):
+            phase, context = self.phase(index), self.context(index)
+            for where, problem in phase.problems(context):
+                yield (*place, *where), problem
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         yield ("initial_balance",), self.initial_balance
         yield ("fee",), self.fee
-        phases: list[tuple[Where, Phase]] = [(("phases", n), phase) for n, phase in enumerate(self.phases)]
-        for where, phase in [*phases, (("funded",), self.funded)]:
-            if phase.target is not None and phase.target.type == "amount":
-                yield (*where, "target", "value"), phase.target.value
-            for n, rule in enumerate(phase.rules):
-                if rule.allowance.type == "amount":
-                    yield (*where, "rules", n, rule.type, "allowance", "value"), rule.allowance.value
-                if isinstance(rule, MaxLossTrailing) and rule.lock is not None:
-                    yield (*where, "rules", n, rule.type, "lock", "offset"), rule.lock.offset
-        yield ("payout", "min_request"), self.payout.min_request
-        if self.payout.cap_per_request is not None:
-            yield ("payout", "cap_per_request"), self.payout.cap_per_request
-        for n, band in enumerate(self.payout.bands):
-            if band.up_to is not None:
-                yield ("payout", "bands", n, "up_to"), band.up_to
-
-    @model_validator(mode="after")
-    def _phases_fit(self) -> Self:
-        wanted = {"two-step": 2, "one-step": 1, "instant": 0}[self.family]
-        if len(self.phases) != wanted:
-            raise ValueError(
-                f"phases: a {self.family} product has {wanted} evaluation phase(s), not {len(self.phases)}"
-            )
-        for phase in self.phases:
-            if phase.target is None:
-                raise ValueError(f"phases: {phase.name!r} needs a target, or nobody can pass it")
-        if self.funded.target is not None:
-            raise ValueError("funded: a funded phase has no target; remove it")
-        for phase in (*self.phases, self.funded):
-            for rule in phase.rules:
-                room = rule.allowance.minor(
-                    initial=self.initial_minor, basis=self.initial_minor, currency=self.currency
-                )
-                if not 0 < room < self.initial_minor:
-                    raise ValueError(
-                        f"{phase.name}.{rule.id}: the allowance must lie between zero and the initial balance"
-                    )
-                if (
-                    isinstance(rule, MaxLossTrailing)
-                    and rule.lock
-                    and to_minor(rule.lock.offset, self.currency) <= -room
-                ):
-                    raise ValueError(
-                        f"{phase.name}.{rule.id}.lock: the lock lies below the first floor; raise the offset"
-                    )
-        return self
+        yield from super().amounts()
 
     @property
     def initial_minor(self) -> int:
@@ -262,6 +206,17 @@ class Product(_Terms):
     def phase(self, index: int) -> Phase:
         """Phase `index`, 1-based; the one after the last evaluation phase is the funded one."""
         return self.phases[index - 1] if index <= len(self.phases) else self.funded
+
+    def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
+        """Where the rules of phase `index` bind."""
+        return Context(
+            initial_minor=self.initial_minor,
+            currency=self.currency,
+            clock=self.clock,
+            phase="evaluation" if index <= len(self.phases) else "funded",
+            loss_clock=self.loss_clock,
+            calendars=calendars or {},
+        )
 
     @property
     def funded_index(self) -> int:

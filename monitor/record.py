@@ -195,7 +195,7 @@ def _live(shard: Shard, account: Account, batch: int) -> Row:
 
 def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
     return {
-        spec.rule_id: {
+        spec.key: {
             "floor_minor": state.floor_minor,
             "operator": spec.operator,
             "room_minor": equity - state.floor_minor,

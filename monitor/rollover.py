@@ -91,7 +91,7 @@ class Rollover:
                     reset_at=reset.at,
                     balance_minor=cash,
                     equity_minor=worth,
-                    floors={spec.rule_id: level for spec, level in zip(account.terms.specs, levels, strict=False)},
+                    floors={spec.key: level for spec, level in zip(account.terms.specs, levels, strict=False)},
                 )
             )
 

@@ -14,6 +14,7 @@ from domain.money import Money
 from domain.payout_checks import RiskFacts, room_check, shown, spare_minor
 from domain.payouts import PAYOUT, PayoutFacts
 from domain.products import Product
+from domain.rules.state import compile_phase, fresh, from_json
 from store import audit, outbox, products, transitions
 from store.clock import market_now
 from store.crypto import keys
@@ -98,17 +99,10 @@ async def situation(session: AsyncSession, account_id: str) -> Situation:
         open_payout_id=open_payout,
         beneficiary_known=trader.beneficiary is not None,
     )
-    floors = live.floors if live else {}
+    specs = compile_phase(product.phase(account.phase_index), account.initial_minor, account.currency)
+    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     spare = {
-        rule.id: spare_minor(
-            rule,
-            floor_minor=floors[rule.id]["floor_minor"],
-            balance_minor=balance,
-            initial_minor=account.initial_minor,
-            currency=account.currency,
-        )
-        for rule in product.phase(account.phase_index).rules
-        if rule.id in floors
+        spec.rule_id: spare_minor(spec, state, balance) for spec, state in zip(rules.specs, rules.states, strict=True)
     }
     return Situation(known, product, account, challenge, trader, spare)
 

@@ -11,6 +11,7 @@ from console.views import AccountRow, Room
 from domain.errors import BadInput, NotFound
 from domain.money import Money
 from domain.products import Product
+from domain.rules.state import compile_phase, fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
 from store.read.pages import Scope, Window, keyset, shown
 
@@ -144,20 +145,19 @@ def _row(row: Any, sold: Shelf) -> AccountRow:
 
 def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[Room]:
     found = []
-    for rule in terms.phase(account.phase_index).rules:
-        floor = (live.floors if live else {}).get(rule.id)
+    specs = compile_phase(terms.phase(account.phase_index), account.initial_minor, account.currency)
+    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
+    for spec, state in zip(rules.specs, rules.states, strict=True):
+        floor = (live.floors if live else {}).get(spec.key)
         if floor is None:
             continue
-        whole = rule.allowance.minor(
-            initial=account.initial_minor, basis=account.initial_minor, currency=account.currency
-        )
         found.append(
             Room(
-                rule_id=rule.id,
-                daily=rule.type == "daily_loss",
+                rule_id=spec.key,
+                daily=spec.moves == "rollover",
                 room=Money(minor=int(floor["room_minor"]), currency=account.currency),
                 floor=Money(minor=int(floor["floor_minor"]), currency=account.currency),
-                share=max(0.0, int(floor["room_minor"]) / whole),
+                share=max(0.0, int(floor["room_minor"]) / spec.allowance(state.basis_minor)),
             )
         )
     return found

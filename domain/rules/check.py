@@ -126,7 +126,7 @@ def _breach(sheet: Sheet, terms: PhaseTerms) -> Iterator[Difference]:
     if rule is None or spec is None:
         yield Difference("rule.id", str(rule and rule.id), "a rule of this phase")
         return
-    parameters = next(r for r in terms.phase.rules if r.id == rule.id).model_dump(mode="json")
+    parameters = next(r for r in terms.phase.equity_rules if r.id == rule.id).model_dump(mode="json")
     yield from _compare("rule.type", rule.type, spec.rule_type)
     yield from _compare("rule.parameters", rule.parameters, parameters)
     yield from _compare("rule.operator", rule.operator, spec.operator)

@@ -8,7 +8,7 @@ from domain.rules.state import AccountRules, PhaseTerms, on_mark
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A rule that is broken: the equity at the event and the floor it fell through."""
+    """A rule that is broken: what the account is worth as the rule counts it, and the level it went through."""
 
     spec: FloorSpec
     state: RuleState
@@ -23,15 +23,16 @@ def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[Verdict]]
     """Let the peaks follow `mark`, then compare. Verdicts come in the order of the product's rules; the first is
     the cause of the end of the phase."""
     rules = on_mark(rules, mark)
-    return rules, verdicts(rules, mark.equity_minor)
+    return rules, verdicts(rules, mark)
 
 
-def verdicts(rules: AccountRules, equity_minor: int) -> list[Verdict]:
-    return [
-        Verdict(spec, state, equity_minor)
-        for spec, state in zip(rules.specs, rules.states, strict=True)
-        if breached(spec, state.floor_minor, equity_minor)
-    ]
+def verdicts(rules: AccountRules, mark: Mark) -> list[Verdict]:
+    found = []
+    for spec, state in zip(rules.specs, rules.states, strict=True):
+        worth = spec.seen(mark).equity_minor
+        if breached(spec, state.floor_minor, worth):
+            found.append(Verdict(spec, state, worth))
+    return found
 
 
 def target_reached(terms: PhaseTerms, balance_minor: int, open_positions: int, trading_days: int) -> bool:

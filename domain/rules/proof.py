@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.clocks import Clock, require_utc
 from domain.pnl import conversion_rate
-from domain.products import Operator
+from domain.rules.base import Operator
 from domain.rules.floors import FloorSpec, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, Side, conversion_symbol, profit_minor
 from domain.rules.state import PhaseTerms

@@ -1,20 +1,39 @@
-"""The rule types there are. A new one is a module, a line here, its schema in `domain.products` and its tests."""
+"""The rule types there are: every module of `equity/`, `conduct/` and `gates/` that defines one.
 
-from collections.abc import Callable
-from typing import Any, Final
+A new rule type is a module there, with its tests; nothing else lists it (docs/adding-a-rule.md).
+"""
 
-from domain.products import EquityRule
-from domain.rules import daily_loss, max_loss_static, max_loss_trailing
-from domain.rules.floors import FloorSpec
+import pkgutil
+from functools import cache, reduce
+from importlib import import_module
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
 
-# Each takes the one rule class its type names, which a mapping's value type cannot say.
-_COMPILERS: Final[dict[str, Callable[[Any, int, str], FloorSpec]]] = {
-    "daily_loss": daily_loss.compile_rule,
-    "max_loss_static": max_loss_static.compile_rule,
-    "max_loss_trailing": max_loss_trailing.compile_rule,
-}
+from pydantic import Field
+
+from domain.rules import conduct, equity, gates
+from domain.rules.base import RuleBase
 
 
-def compile_rule(rule: EquityRule, initial_minor: int, currency: str) -> FloorSpec:
-    """The floor a rule puts under an account that starts with `initial_minor`."""
-    return _COMPILERS[rule.type](rule, initial_minor, currency)
+@cache
+def rule_types() -> dict[str, type[RuleBase]]:
+    """Rule classes by the name their `type` field has."""
+    found: dict[str, type[RuleBase]] = {}
+    for family in (equity, conduct, gates):
+        for module in pkgutil.iter_modules(family.__path__, f"{family.__name__}."):
+            for value in vars(import_module(module.name)).values():
+                if isinstance(value, type) and issubclass(value, RuleBase) and value.__module__ == module.name:
+                    found |= dict.fromkeys(_names(value), value)
+    return found
+
+
+def _names(rule: type[RuleBase]) -> tuple[str, ...]:
+    """The values of the `type` field's Literal; nothing for a base class."""
+    return tuple(getattr(rule.model_fields["type"].annotation, "__args__", ()))
+
+
+# Which types there are is known when the modules are found, which a type checker cannot do.
+if TYPE_CHECKING:
+    AnyRule = RuleBase
+else:
+    AnyRule = Annotated[reduce(or_, rule_types().values()), Field(discriminator="type")]

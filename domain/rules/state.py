@@ -9,8 +9,7 @@ from typing import Any
 
 from domain.products import Phase, Product
 from domain.rules import floors
-from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.registry import compile_rule
+from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 
 breached = floors.breached
 
@@ -39,12 +38,13 @@ class PhaseTerms:
 
 def phase_terms(product: Product, phase_index: int) -> PhaseTerms:
     phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
-    target = phase.target.minor(initial=initial, currency=currency) if phase.target else None
+    target = phase.target.over(initial, currency) if phase.target else None
     return PhaseTerms(product, phase_index, compile_phase(phase, initial, currency), target)
 
 
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
-    return tuple(compile_rule(rule, initial_minor, currency) for rule in phase.rules)
+    """The levels of a phase's equity rules, in the order of the definition."""
+    return tuple(spec for rule in phase.equity_rules for spec in rule.compile(initial_minor, currency))
 
 
 def open_state(phase: Phase, initial_minor: int, currency: str) -> AccountRules:
@@ -100,16 +100,17 @@ def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
 
 
 def room_after_payout(rules: AccountRules, equity_minor: int, amount_minor: int) -> int:
-    """Equity minus the highest floor once `amount_minor` is held: not positive means the payout itself breaches,
+    """The least room to any level once `amount_minor` is held: not positive means the payout itself breaches,
     zero that the next spread may."""
     after = on_payout_settled(on_payout_hold(rules, amount_minor))
-    return equity_minor - amount_minor - max(state.floor_minor for state in after.states)
+    left = equity_minor - amount_minor
+    return min(room_minor(spec, s.floor_minor, left) for spec, s in zip(after.specs, after.states, strict=True))
 
 
 def to_json(rules: AccountRules) -> dict[str, Any]:
-    """Each rule's state by rule id, as the checkpoint keeps it."""
+    """Each level's state by its key, as the checkpoint keeps it."""
     return {
-        spec.rule_id: {
+        spec.key: {
             "basis": s.basis_minor,
             "floor": s.floor_minor,
             "locked": s.locked,
@@ -124,7 +125,7 @@ def to_json(rules: AccountRules) -> dict[str, Any]:
 
 
 def from_json(specs: tuple[FloorSpec, ...], data: dict[str, Any]) -> AccountRules:
-    return AccountRules(specs, tuple(_state(data[spec.rule_id]) for spec in specs))
+    return AccountRules(specs, tuple(_state(data[spec.key]) for spec in specs))
 
 
 def _state(d: dict[str, Any]) -> RuleState:

@@ -26,14 +26,19 @@ from store.models.live import (
     Proof,
     Review,
     Shard,
+    ShardMove,
+    ShardMoveAccount,
 )
 from store.models.money import LedgerTransaction, Payout, Posting, ProviderEntryRow
 from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, Wakeup
 from store.models.people import Session, Trader, User
+from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
 
 __all__ = [
     "Account",
     "AccountLive",
+    "AccountMove",
+    "AccountMoveRow",
     "Alert",
     "AuditEntry",
     "BalanceOperationRow",
@@ -58,12 +63,15 @@ __all__ = [
     "Payout",
     "PhasePass",
     "Posting",
+    "ProductProposal",
     "ProductVersion",
     "Proof",
     "ProviderEntryRow",
     "Review",
     "Session",
     "Shard",
+    "ShardMove",
+    "ShardMoveAccount",
     "SurveillanceCursor",
     "Ticket",
     "TicketMessage",

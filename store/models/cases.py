@@ -77,7 +77,7 @@ class Decision(Base):
     __table_args__ = (UniqueConstraint("subject_kind", "subject_id", "person_id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    subject_kind: Mapped[str] = mapped_column(String(16))  # payout | dispute | case
+    subject_kind: Mapped[str] = mapped_column(String(16))  # payout | dispute | case | product_version | account_move
     subject_id: Mapped[str] = mapped_column(String(32), index=True)
     decision: Mapped[str] = mapped_column(String(16))
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))

@@ -18,6 +18,7 @@ class ProductVersion(Base):
     name: Mapped[str] = mapped_column(String(80))
     content_hash: Mapped[str] = mapped_column(String(64))
     terms: Mapped[Json]
+    proposal_id: Mapped[str | None] = mapped_column(ForeignKey("product_proposals.id"))  # None: the firm's bootstrap
     recorded_at: Mapped[Recorded]
 
 
@@ -45,7 +46,11 @@ class Account(Base):
     """One phase of one challenge on one platform. `number` is what people say: A-10001."""
 
     __tablename__ = "accounts"
-    __table_args__ = (UniqueConstraint("challenge_id", "phase_index"), UniqueConstraint("platform", "login"))
+    __table_args__ = (
+        UniqueConstraint("challenge_id", "phase_index"),
+        UniqueConstraint("platform", "login"),
+        Index("ix_accounts_shard_status", "shard", "status"),
+    )
 
     id: Mapped[Id]
     number: Mapped[int] = mapped_column(BigInteger, Identity(start=10001), unique=True)
@@ -56,7 +61,8 @@ class Account(Base):
     version: Mapped[int]
     platform: Mapped[str] = mapped_column(String(40))
     login: Mapped[int | None] = mapped_column(BigInteger)
-    shard: Mapped[int] = mapped_column(default=0)
+    shard: Mapped[int | None] = mapped_column(default=0)  # None while it is on its way between two
+    marks: Mapped[str] = mapped_column(String(8), default="quotes", server_default="quotes")  # quotes | states
     clock_group: Mapped[str] = mapped_column(String(60), index=True)
     currency: Mapped[str] = mapped_column(String(3))
     initial_minor: Mapped[Minor]

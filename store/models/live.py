@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint
+from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,7 +12,8 @@ from store.models.base import Base, Id, Json, Market, Minor, Recorded
 
 
 class Shard(Base):
-    """Who may judge: writes carry `epoch`, and an older one is refused. `batch` is the last checkpoint's."""
+    """Who may judge: writes carry `epoch`, and an older one is refused. `batch` is the last checkpoint's, `watermark`
+    the market time it reached; one that is not `accepting` gets no new accounts."""
 
     __tablename__ = "shards"
 
@@ -23,10 +24,39 @@ class Shard(Base):
     claimed_at: Mapped[datetime | None]
     checkpoint_at: Mapped[datetime | None]  # wall time
     feed: Mapped[Json] = mapped_column(JSONB, server_default="{}")  # the monitor's own: quotes, doubts, market time
+    accepting: Mapped[bool] = mapped_column(default=True, server_default=true())
+    watermark: Mapped[datetime | None]
+
+
+class ShardMove(Base):
+    """Accounts that one shard hands to another: requested by a person, released by the source as of `batch` with its
+    `feed` state there, and done once the target has caught up with the stream after it."""
+
+    __tablename__ = "shard_moves"
+    __table_args__ = (Index("ix_shard_moves_unfinished", "id", postgresql_where=text("state <> 'done'")),)
+
+    id: Mapped[Id]
+    from_shard: Mapped[int] = mapped_column(ForeignKey("shards.id"))
+    to_shard: Mapped[int] = mapped_column(ForeignKey("shards.id"))
+    state: Mapped[str] = mapped_column(String(12))  # requested | released | done
+    batch: Mapped[int | None] = mapped_column(BigInteger)
+    feed: Mapped[Json | None] = mapped_column(JSONB)
+    requested_by: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str]
+    requested_at: Mapped[Recorded]  # these three: wall time
+    released_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+
+class ShardMoveAccount(Base):
+    __tablename__ = "shard_move_accounts"
+
+    move_id: Mapped[str] = mapped_column(ForeignKey("shard_moves.id"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
 
 
 class MarketClock(Base):
-    """Market time per feed: nothing earlier will follow."""
+    """Market time per feed: nothing earlier will follow, on any shard."""
 
     __tablename__ = "market_clock"
 

@@ -1,5 +1,6 @@
 """Accounts with live money, the floors that bind them, and how far each is."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products import EquityRule, Product
+from domain.products import Phase, Product
+from domain.rules.state import compile_phase, fresh, from_json
 from store import products
 from store.clock import market_now
 from store.models import Account, AccountLive, Challenge, Payout, Trader
@@ -175,7 +177,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
         product_name=terms.name,
         content_hash=terms.content_hash,
         funded=account.phase_index == terms.funded_index,
-        rules=tuple(_gauge(rule, terms, live) for rule in phase.rules),
+        rules=tuple(_gauges(account, phase, live)),
         target=_target(terms, account, live),
         trading_days=live.trading_days if live else 0,
         min_trading_days=phase.min_trading_days,
@@ -191,25 +193,27 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
     )
 
 
-def _gauge(rule: EquityRule, terms: Product, live: AccountLive | None) -> RuleGauge:
-    floor: dict[str, Any] = (live.floors if live else {}).get(rule.id, {})
-    return RuleGauge(
-        rule_id=rule.id,
-        kind=rule.type,
-        operator=rule.breach_when,
-        allowance_minor=rule.allowance.minor(
-            initial=terms.initial_minor, basis=terms.initial_minor, currency=terms.currency
-        ),
-        floor_minor=floor.get("floor_minor"),
-        room_minor=floor.get("room_minor"),
-    )
+def _gauges(account: Account, phase: Phase, live: AccountLive | None) -> Iterator[RuleGauge]:
+    """Each level of the phase's equity rules, and the room to it once the account has been seen."""
+    specs = compile_phase(phase, account.initial_minor, account.currency)
+    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
+    for spec, state in zip(rules.specs, rules.states, strict=True):
+        seen: dict[str, Any] = (live.floors if live else {}).get(spec.key, {})
+        yield RuleGauge(
+            rule_id=spec.key,
+            kind=spec.rule_type,
+            operator=spec.operator,
+            allowance_minor=spec.allowance(state.basis_minor),
+            floor_minor=seen.get("floor_minor"),
+            room_minor=seen.get("room_minor"),
+        )
 
 
 def _target(terms: Product, account: Account, live: AccountLive | None) -> TargetGauge | None:
     target = terms.phase(account.phase_index).target
     if target is None:
         return None
-    needed = target.minor(initial=account.initial_minor, currency=account.currency)
+    needed = target.over(account.initial_minor, account.currency)
     gained = live.balance_minor - account.initial_minor if live else 0
     return TargetGauge(balance_minor=account.initial_minor + needed, gained_minor=gained, needed_minor=needed)
 

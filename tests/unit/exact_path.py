@@ -36,7 +36,7 @@ class ExactPath:
         while self.live and self.reset is not None and self.reset <= event.at and self.finding is None:
             mark = self.mark(event.seq, self.reset)
             self.rules = on_rollover(self.rules, mark)
-            self.conclude(event.seq, mark.equity_minor)
+            self.conclude(event.seq, mark)
             self.reset = clock.next_reset(self.reset)
         if self.finding is not None:
             return
@@ -53,7 +53,7 @@ class ExactPath:
             self.rules, found = judge(self.rules, mark)
             closed = isinstance(event, Deal | BalanceOperation) and event.login == self.login
             if found:
-                self.conclude(event.seq, mark.equity_minor)
+                self.conclude(event.seq, mark)
             elif closed and target_reached(self.terms, self.balance, len(self.positions), len(self.days)):
                 self.finding = ("pass", event.seq, {})
 
@@ -61,8 +61,8 @@ class ExactPath:
         equity = equity_minor(self.balance, self.positions.values(), self.board, self.instruments, "USD")
         return Mark(self.balance, equity, seq, at)
 
-    def conclude(self, seq: int, equity: int) -> None:
-        found = verdicts(self.rules, equity)
+    def conclude(self, seq: int, mark: Mark) -> None:
+        found = verdicts(self.rules, mark)
         if found:
             self.finding = ("breach", seq, {v.spec.rule_id: v.floor_minor for v in found})
 

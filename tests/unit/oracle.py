@@ -7,7 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from domain.products import DailyLoss, EquityRule, MaxLossStatic, MaxLossTrailing, Product, Size
+from domain.products import Product
+from domain.rules.base import EquityRule, Size
+from domain.rules.equity.daily_loss import DailyLoss
+from domain.rules.equity.max_loss_static import MaxLossStatic
+from domain.rules.equity.max_loss_trailing import MaxLossTrailing
 from ports.platform import BalanceOperation, Deal, Event, SymbolSpec, Tick
 
 CENT = Decimal("0.01")
@@ -80,9 +84,11 @@ def floor(rule: EquityRule, initial: Decimal, history: list[Entry]) -> Decimal:
     assert isinstance(rule, MaxLossTrailing)
     peak, paid = initial, False
     for entry in history:
-        if rule.payout_effect == "peak_falls_by_payout":
+        if rule.peak_falls_by_payout:
             peak += {"payout_hold": -entry.amount, "payout_release": entry.amount}.get(entry.kind, Decimal(0))
         paid = paid or entry.kind == "payout_settled"
+        if entry.kind == "payout_settled" and rule.payout_effect == "full_reset":
+            peak = initial
         if rule.peak_basis == "intraday_balance_peak" or (
             rule.peak_basis == "eod_balance_peak" and entry.kind == "rollover"
         ):
@@ -94,6 +100,8 @@ def floor(rule: EquityRule, initial: Decimal, history: list[Entry]) -> Decimal:
     level = initial + (rule.lock.offset if rule.lock else 0)
     if paid and rule.payout_effect == "locks_at_initial":
         return level
+    if paid and rule.payout_effect == "floor_set_to_zero":
+        return Decimal(0)
     trailing = peak - size(rule.allowance, initial, peak)
     return min(trailing, level) if rule.lock else trailing
 
@@ -177,7 +185,7 @@ class Oracle:
         equity = self.equity()
         self.history.append(Entry(kind, self.balance, equity, amount))
         broken = {}
-        for rule in self.phase.rules:
+        for rule in self.phase.equity_rules:
             level = floor(rule, self.initial, self.history)
             if equity < level or (equity == level and rule.breach_when == "equity <= floor"):
                 broken[rule.id] = level
@@ -193,4 +201,4 @@ class Oracle:
             self.finding = Finding("pass", seq, "pass")
 
     def floors(self) -> dict[str, Decimal]:
-        return {rule.id: floor(rule, self.initial, self.history) for rule in self.phase.rules}
+        return {rule.id: floor(rule, self.initial, self.history) for rule in self.phase.equity_rules}

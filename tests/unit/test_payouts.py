@@ -19,7 +19,12 @@ from domain.payouts import (
     terms_digest,
     without_beneficiary,
 )
-from domain.products import DailyLoss, Lock, MaxLossStatic, MaxLossTrailing, PayoutTerms, Size
+from domain.products import PayoutTerms
+from domain.rules.base import EquityRule, Size
+from domain.rules.equity.daily_loss import DailyLoss
+from domain.rules.equity.max_loss_static import MaxLossStatic
+from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
+from domain.rules.floors import Mark, marked, opened, rolled
 from store import cases, challenges, disputes, payouts
 
 NOW = datetime(2014, 5, 20, tzinfo=UTC)
@@ -161,13 +166,14 @@ DAILY = DailyLoss(type="daily_loss", anchor="balance", allowance=TEN, breach_whe
 STATIC = MaxLossStatic(type="max_loss_static", allowance=TEN, breach_when="equity <= floor")
 
 
-def trailing(effect: str, lock: str | None = None) -> MaxLossTrailing:
+def trailing(effect: str = "unchanged", lock: str | None = None, *, falls: bool = False) -> MaxLossTrailing:
     return MaxLossTrailing.model_validate(
         {
             "type": "max_loss_trailing",
             "peak_basis": "intraday_equity_peak",
             "allowance": TEN,
             "lock": None if lock is None else Lock(offset=Decimal(lock)),
+            "peak_falls_by_payout": falls,
             "payout_effect": effect,
             "breach_when": "equity < floor",
         }
@@ -175,20 +181,22 @@ def trailing(effect: str, lock: str | None = None) -> MaxLossTrailing:
 
 
 @pytest.mark.parametrize(
-    ("rule", "floor", "spare"),
+    ("rule", "spare"),
     [
-        (DAILY, 9_900_000, 500_000),
-        (STATIC, 9_900_000, 499_999),  # at the floor is too far
-        (trailing("unchanged"), 9_900_000, 500_000),
-        (trailing("peak_falls_by_payout"), 9_900_000, 10_400_000),  # the floor goes with the payout
-        (trailing("peak_falls_by_payout", "0"), 10_000_000, 400_000),  # a locked floor is taken to stay
-        (trailing("locks_at_initial"), 9_900_000, 400_000),
+        (DAILY, 1_000_000),
+        (STATIC, 1_399_999),  # at the floor is too far
+        (trailing(), 1_000_000),
+        (trailing(falls=True), 10_400_000),  # the floor goes with the payout
+        (trailing(lock="-8000", falls=True), 10_400_000),  # below its lock the floor falls with the peak again
+        (trailing("locks_at_initial"), 400_000),
+        (trailing("floor_set_to_zero"), 10_400_000),
     ],
 )
-def test_the_most_that_can_leave_without_breaking_a_rule(
-    rule: DailyLoss | MaxLossStatic | MaxLossTrailing, floor: int, spare: int
-) -> None:
-    most = spare_minor(rule, floor_minor=floor, balance_minor=10_400_000, initial_minor=10_000_000, currency="USD")
+def test_the_most_that_can_leave_without_breaking_a_rule(rule: EquityRule, spare: int) -> None:
+    (spec,) = rule.compile(10_000_000, "USD")
+    mark = Mark(10_400_000, 10_400_000, 1, NOW)
+    state = marked(spec, rolled(spec, opened(spec), mark), mark)
+    most = spare_minor(spec, state, 10_400_000)
     assert most == spare
     assert room_check("max_loss", most, usd(spare))["ok"]
     refused = room_check("max_loss", most, usd(spare + 1))

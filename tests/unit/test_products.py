@@ -80,7 +80,7 @@ def test_the_shipped_shelf_has_one_of_each_kind() -> None:
         ('"500", approvers: 0', '"500", approvers: 2', "payout", "may not need fewer approvers"),
         ('split_pct: "80"', "split_pct: 101", "payout.split_pct", "less than or equal to 100"),
         ("id: max_loss", "id: daily_loss", "phases.0", "two rules of phase 'Challenge' share an id"),
-        ("family: two-step", "family: one-step", "product", "a one-step product has 1 evaluation phase(s), not 2"),
+        ("family: two-step", "family: one-step", "phases", "a one-step product has 1 evaluation phase(s), not 2"),
     ],
 )
 def test_an_error_names_file_line_and_field(tmp_path: Path, old: str, new: str, field: str, problem: str) -> None:
@@ -122,7 +122,7 @@ def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> 
     ("old", "new", "problem"),
     [
         ('target: {type: pct_of_initial, value: "8"}\n', "\n", "'Challenge' needs a target, or nobody can pass it"),
-        ('value: "10"', 'value: "100"', "a percentage must lie below 100"),
+        ('value: "10"', 'value: "100"', "must lie between zero and the initial balance"),
         (
             'allowance: {type: pct_of_initial, value: "5"}',
             'allowance: {type: amount, value: "100000"}',
@@ -131,7 +131,7 @@ def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> 
         (
             'allowance: {type: pct_of_initial, value: "5"}',
             'allowance: {type: pct_of_peak, value: "5"}',
-            "a daily loss has an anchor, no peak",
+            "a daily loss is an amount, pct_of_initial or pct_of_anchor",
         ),
         ("family: two-step", "family: instant", "a instant product has 0 evaluation phase(s), not 2"),
     ],

@@ -51,7 +51,7 @@ def test_1_a_rollover_breaches_with_no_price_move() -> None:
     assert not breaks(account, 104_000, 98_000)
     after = roll(account, 104_000, 98_000)
     assert floor(after) == 99_000
-    assert verdicts(after, 9_800_000)[0].floor_minor == 9_900_000
+    assert verdicts(after, dollars(104_000, 98_000))[0].floor_minor == 9_900_000
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_8_withdrawing_everything_leaves_no_room() -> None:
 
 
 def test_8_a_peak_that_falls_with_the_payout_keeps_the_room() -> None:
-    account = rules(**{**TRAILING, "payout_effect": "peak_falls_by_payout"})
+    account = rules(**{**TRAILING, "peak_falls_by_payout": True})
     account = rules_of.on_mark(account, dollars(104_000))
     held = rules_of.on_payout_hold(account, 400_000)
     assert floor(held) == 94_000

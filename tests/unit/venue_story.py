@@ -72,7 +72,8 @@ def rules(random: Random) -> list[dict[str, Any]]:
         ),
         "allowance": _allowance(random, "pct_of_peak", 12),
         "lock": _pick(random, None, {"offset": "0"}, {"offset": "100"}),
-        "payout_effect": _pick(random, "unchanged", "peak_falls_by_payout", "locks_at_initial"),
+        "peak_falls_by_payout": _pick(random, False, True),
+        "payout_effect": _pick(random, "unchanged", "locks_at_initial", "floor_set_to_zero", "full_reset"),
         "breach_when": _pick(random, *operator),
     }
     return random.sample([daily, static, trailing], random.randint(1, 3))

@@ -1,0 +1,1 @@
+"""Readers of brokers' reports: MT5 and MT4 terminals' HTML, and CSV files with a mapping."""

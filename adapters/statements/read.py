@@ -1,0 +1,87 @@
+"""Open a statement: find its encoding and its format, and give it to the reader that knows it."""
+
+import codecs
+import re
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from adapters.statements import csv_mapping, mt4, mt5
+from adapters.statements.csv_mapping import Mapping
+from adapters.statements.html import rows_of
+from adapters.statements.tables import Sheet
+from domain.errors import BadInput, StatementInvalid
+from domain.statements import Statement
+
+_MOST_BYTES: Final = 200_000_000
+_BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_CHARSET: Final = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{3,20})", re.IGNORECASE)
+_HTML: Final = re.compile(r"<\s*(!doctype|html|table|body)\b", re.IGNORECASE)
+
+
+def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Statement:
+    """The history in `path`, whose times are of `zone`. Raises StatementInvalid, which names the row and the reason."""
+    try:
+        server = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as exc:
+        raise BadInput(
+            f"The time zone {zone!r} is unknown.", field="zone", remedy="Use an IANA name such as Europe/Athens."
+        ) from exc
+    text = decoded(_bytes(path), path.name)
+    if not text.strip():
+        raise StatementInvalid(f"{path.name} is empty.", remedy="Export the report from the terminal again.")
+    if not _HTML.search(text[:2000]):
+        if mapping is None or mapping.columns is None:
+            raise StatementInvalid(
+                f"{path.name} is no HTML report, and for a table of values a mapping must say what its columns mean.",
+                remedy="Name one with --mapping; docs/statements.md shows how to write it.",
+            )
+        return csv_mapping.read(text, path.name, server, mapping)
+    sheet = Sheet(path.name, rows_of(text), server, mapping.sides if mapping else None)
+    if mt5.knows(sheet):
+        return mt5.read(sheet)
+    if mt4.knows(sheet):
+        return mt4.read(sheet)
+    raise StatementInvalid(
+        f"{path.name} is HTML, but neither an MT5 history report nor an MT4 statement: no row says the account.",
+        remedy="In the terminal's history choose Report (MT5) or Save as Detailed Report (MT4), then HTML.",
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise StatementInvalid(f"{path.name} is larger than 200 MB.", remedy="Export a shorter period.")
+        return path.read_bytes()
+    except OSError as exc:
+        raise StatementInvalid(f"{path} cannot be read: {exc.strerror}.", remedy="Check the path.") from exc
+
+
+def decoded(raw: bytes, name: str) -> str:
+    """The text of a file: by its byte order mark, by the zero bytes of UTF-16 without one, as UTF-8, by the charset
+    it declares, else as Windows-1252."""
+    try:
+        return raw.decode(_encoding(raw))
+    except (UnicodeDecodeError, LookupError) as exc:
+        place = f"byte {exc.start + 1}" if isinstance(exc, UnicodeDecodeError) else str(exc)
+        raise StatementInvalid(
+            f"{name} is no text in any encoding that terminals write ({place}).",
+            remedy="Export it again as UTF-8 or Unicode.",
+        ) from exc
+
+
+def _encoding(raw: bytes) -> str:
+    for bom, name in _BOMS:
+        if raw.startswith(bom):
+            return name
+    head = raw[:4000]
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if max(even, odd) > len(head) // 8:  # ASCII in UTF-16 has a zero in every second byte
+        return "utf-16-le" if odd > even else "utf-16-be"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        declared = _CHARSET.search(head)
+        name = declared[1].decode("ascii").lower() if declared else "cp1252"
+        return "cp1252" if name in ("utf-8", "utf8", "utf-16", "unicode") else name
+    return "utf-8"

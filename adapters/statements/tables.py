@@ -1,0 +1,131 @@
+"""What the two terminals' reports have in common: cells read as instants, money and sides, and errors that name the row."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from adapters.statements.html import Row
+from adapters.statements.numbers import Mark, NotANumber, decimal_mark, number
+from adapters.statements.sides import Sides
+from domain.errors import StatementInvalid
+from domain.money import is_exact, to_minor
+
+_YEAR_FIRST: Final = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?")
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
+ACCOUNT_NUMBER: Final = re.compile(r"\d{3,}")
+
+
+def is_instant(text: str) -> bool:
+    return bool(_YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text))
+
+
+def instant(text: str, zone: ZoneInfo) -> datetime:
+    """A report's date and time (year first, or day first) in the server's `zone`, as UTC. Raises ValueError."""
+    if match := _YEAR_FIRST.fullmatch(text):
+        year, month, day = match[1], match[3], match[4]
+    elif match := _DAY_FIRST.fullmatch(text):
+        year, month, day = match[4], match[3], match[1]
+    else:
+        raise ValueError(f"{text!r} is not a date and time such as 2024.01.31 09:30:00")
+    clock = (int(part or 0) for part in match.groups()[4:7])
+    return datetime(int(year), int(month), int(day), *clock, tzinfo=zone).astimezone(UTC)
+
+
+@dataclass(slots=True)
+class Sheet:
+    """The rows of one report; `mark` is its decimal mark, found from its own amounts."""
+
+    name: str
+    rows: list[Row]
+    zone: ZoneInfo
+    given_sides: Sides | None = None
+    mark: Mark = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mark = decimal_mark(text for row in self.rows for text in row.texts)
+
+    def line(self, row: Row, currency: str) -> "Line":
+        return Line(self, row, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One data row, read cell by cell (counted from 0). Everything that does not fit raises StatementInvalid."""
+
+    sheet: Sheet
+    row: Row
+    currency: str
+
+    def problem(self, why: str) -> StatementInvalid:
+        told = " | ".join(text for text in self.row.texts if text)[:120]
+        return StatementInvalid(
+            f"{self.sheet.name}: row {self.row.number} cannot be read: {why}. The row: {told}",
+            field=f"row {self.row.number}",
+            remedy="Nothing was imported. Export the report again, or correct that row.",
+        )
+
+    def text(self, cell: int) -> str:
+        text = self.row.texts[cell]
+        if not text:
+            raise self.problem(f"cell {cell + 1} is empty")
+        return text
+
+    def at(self, cell: int) -> datetime:
+        try:
+            return instant(self.row.texts[cell], self.sheet.zone)
+        except ValueError as exc:
+            raise self.problem(f"cell {cell + 1}: {exc}") from exc
+
+    def number(self, cell: int) -> Decimal:
+        try:
+            return number(self.row.texts[cell], self.sheet.mark)
+        except NotANumber as exc:
+            raise self.problem(f"cell {cell + 1}: {exc}") from exc
+
+    def price(self, cell: int) -> Decimal | None:
+        """A price; None where there is none (an empty cell or zero)."""
+        return (self.number(cell) or None) if self.row.texts[cell] else None
+
+    def lots(self, cell: int) -> Decimal:
+        lots = self.number(cell)
+        if lots <= 0:
+            raise self.problem(f"cell {cell + 1}: a trade of {lots} lots is none")
+        return lots
+
+    def money(self, cell: int) -> int:
+        """An amount in minor units; an empty cell is zero."""
+        if not self.row.texts[cell]:
+            return 0
+        amount = self.number(cell)
+        if not is_exact(amount, self.currency):
+            raise self.problem(f"cell {cell + 1}: {amount} is not an amount in {self.currency}")
+        return to_minor(amount, self.currency)
+
+
+def pairs(rows: Sequence[Row]) -> Iterator[tuple[Row, list[str]]]:
+    """Of each summary row its values: what follows a label (a label ends with a colon of any script)."""
+    for row in rows:
+        texts = row.texts
+        values = [
+            text for label, text in zip(texts, texts[1:], strict=False) if is_label(label) and not is_label(text) and text
+        ]
+        if values:
+            yield row, values
+
+
+def is_label(text: str) -> bool:
+    return text.endswith((":", "\uff1a"))
+
+
+def summary_money(sheet: Sheet, row: Row, text: str, currency: str) -> int:
+    """A summary's amount in minor units."""
+    line = sheet.line(row, currency)
+    try:
+        amount = number(text, sheet.mark)
+    except NotANumber as exc:
+        raise line.problem(str(exc)) from exc
+    return to_minor(amount, currency)

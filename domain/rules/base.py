@@ -1,0 +1,283 @@
+"""What every rule type is made of: sizes, consequences, the context a rule binds in, and the three families.
+
+- An `EquityRule` puts a floor (or a ceiling) on an account's worth. It compiles to a `FloorSpec`; `domain.rules.floors`
+  judges it exactly, the monitor judges the same spec on columns.
+- A `ConductRule` folds over the account's events and finds violations.
+- A `Gate` folds over the same events and says whether a pass or a payout may go ahead.
+
+A rule type is one module in `equity/`, `conduct/` or `gates/`: its schema, its exact evaluator, its words. The registry
+finds it there. States are frozen pydantic models, so that a checkpoint can keep them.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.clocks import Clock
+from domain.money import ExactDecimal, from_minor, half_up, to_minor
+
+if TYPE_CHECKING:
+    from domain.rules.events import Event
+    from domain.rules.floors import FloorSpec
+
+RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
+Operator = Literal["equity < floor", "equity <= floor"]
+Compare = Literal["<", "<=", ">", ">="]
+
+
+Where = tuple[str | int, ...]
+
+
+class Terms(BaseModel):
+    """Any part of a product's definition: immutable, and nothing unknown is let through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        """(where it stands, the amount in major units) of everything in it that is money."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Terms):
+                yield from (((name, *where), amount) for where, amount in value.amounts())
+            elif isinstance(value, tuple):
+                for number, item in enumerate(value):
+                    if isinstance(item, Terms):
+                        path: Where = (name, number, item.type) if isinstance(item, RuleBase) else (name, number)
+                        yield from (((*path, *where), amount) for where, amount in item.amounts())
+
+
+class Size(Terms):
+    """An amount of money: fixed (major units), or a percentage of what `type` names."""
+
+    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
+    value: Annotated[ExactDecimal, Field(gt=0)]
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        if self.type == "amount":
+            yield ("value",), self.value
+
+    def minor(self, *, initial: int, basis: int, currency: str) -> int:
+        """The size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
+        if self.type == "amount":
+            return to_minor(self.value, currency)
+        base = initial if self.type == "pct_of_initial" else basis
+        return half_up(Decimal(base) * self.value / 100)
+
+
+ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct_profit", "review", "warn"]
+
+
+class Consequence(Terms):
+    """What one offence leads to.
+
+    fail: the phase ends. pause_until_reset: flattened and disabled until the next reset of the trading day.
+    close_position: the offending positions are closed, nothing else. deduct_profit: their profit does not count (losses
+    do). review: a person decides. warn: it is recorded and told.
+    """
+
+    kind: ConsequenceKind
+
+
+FAIL = Consequence(kind="fail")
+
+_FOLLOWS: Final[dict[ConsequenceKind, str]] = {
+    "fail": "the account is closed",
+    "pause_until_reset": "positions are closed and trading is paused until the next reset",
+    "close_position": "the position is closed",
+    "deduct_profit": "the profit made that way does not count",
+    "review": "a person looks at it",
+    "warn": "you are warned",
+}
+
+
+def follows(consequences: tuple[Consequence, ...]) -> str:
+    """What offences lead to, as a sentence."""
+    said = [_FOLLOWS[consequence.kind] for consequence in consequences]
+    if len(said) == 1:
+        return f"Then {said[0]}."
+    first = "; ".join(f"offence {number}: {what}" for number, what in enumerate(said[:-1], start=1))
+    return f"What follows: {first}; from offence {len(said)} on: {said[-1]}."
+
+
+class Cure(Terms):
+    """A violation that is gone again within `minutes` does not count, at most `times` times in a phase."""
+
+    minutes: Annotated[int, Field(ge=1, le=24 * 60)]
+    times: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class VenueCalendar(Protocol):
+    """The sessions of a venue that has holidays and early closes (instants in UTC)."""
+
+    def close_on(self, day: date) -> datetime | None:
+        """When the session of local date `day` ends; None on a day without one."""
+        ...
+
+    def next_open(self, after: datetime) -> datetime:
+        """The first session opening strictly after `after`."""
+        ...
+
+
+def spoken(size: Size, context: "Context") -> str:
+    """A size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)"."""
+    if size.type == "amount":
+        return said(to_minor(size.value, context.currency), context.currency)
+    percent = f"{size.value.normalize():f} %"
+    if size.type == "pct_of_initial":
+        minor = size.minor(initial=context.initial_minor, basis=0, currency=context.currency)
+        return f"{percent} of the initial balance ({said(minor, context.currency)})"
+    return f"{percent} of the {size.type.removeprefix('pct_of_').replace('_', ' ')}"
+
+
+def said(minor: int, currency: str) -> str:
+    """Minor units for people: "5,000.00 USD"."""
+    return f"{from_minor(minor, currency):,f} {currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a rule binds: shared by all accounts of one phase of one product version.
+
+    `phase`: the phase's kind. `calendars`: by venue name. `clocks` has the trading day under "trading_day", and other
+    purposes where the product sets them apart. `target_minor`: the profit that reaches the phase's target, where it has
+    one.
+    """
+
+    initial_minor: int
+    currency: str
+    clock: Clock
+    phase: Literal["evaluation", "funded"] = "evaluation"
+    account_type: str = "standard"
+    loss_clock: Clock | None = None
+    calendars: Mapping[str, VenueCalendar] = field(default_factory=dict)
+    target_minor: int | None = None
+
+
+class RuleBase(Terms):
+    """`type` names the module's rule type; `id` the rule within its phase."""
+
+    type: str
+    id: RuleId
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        """(field, what is wrong and the remedy) where the rule contradicts the account it is for."""
+        yield from ()
+
+    @abstractmethod
+    def words(self, context: Context) -> str:
+        """The rule as the trader reads it: plain sentences generated from the definition, amounts in money."""
+
+
+class EquityRule(RuleBase):
+    """A floor under (or a ceiling over) an account's worth. `consequences[n]` is what offence n+1 leads to; the last
+    repeats."""
+
+    breach_when: Operator
+    consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
+    cure: Cure | None = None
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        for spec in self.compile(context.initial_minor, context.currency)[:1]:
+            if not 0 < spec.allowance(context.initial_minor) < context.initial_minor:
+                yield "allowance", "the allowance must lie between zero and the initial balance"
+
+    def when_broken(self, context: Context) -> str:
+        """The last sentence of the rule's words: when it is broken and what follows."""
+        broken = "at the limit or beyond it" if self.breach_when == "equity <= floor" else "beyond the limit"
+        cure = f" You have {self.cure.minutes} minutes to come back within it, " if self.cure else ""
+        if self.cure:
+            cure += "once." if self.cure.times == 1 else f"{self.cure.times} times."
+        return f"The rule is broken {broken}. {follows(self.consequences)}{cure}"
+
+    @abstractmethod
+    def compile(self, initial_minor: int, currency: str) -> "tuple[FloorSpec, ...]":
+        """The floors that the rule means for an account that starts with `initial_minor`; one, or one per direction."""
+
+
+class State(BaseModel):
+    """Where a rule stands on one account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One offence against a conduct rule, at one event. `figures` are what the proof shows: minor units as int,
+    instants as datetime, ratios and lots as Decimal."""
+
+    rule_id: str
+    offence: int
+    consequence: Consequence
+    sentence: str
+    figures: Mapping[str, Any]
+    position_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """`outcome` is the gate's own word (satisfied, blocked, target_raised, met, not_met); `sentence` says why."""
+
+    met: bool
+    outcome: str
+    sentence: str
+    figures: Mapping[str, Any]
+
+
+class HistoryRule(RuleBase, Generic[S]):
+    """A rule that judges what has happened, event by event."""
+
+    @abstractmethod
+    def start(self, context: Context) -> S:
+        """Where the rule stands before anything has happened."""
+
+    @abstractmethod
+    def step(self, state: S, event: "Event", context: Context) -> tuple[S, tuple[Violation, ...]]:
+        """The state after `event`, and the offences it is. Pure; `state` itself when nothing moved."""
+
+    def due(self, state: S, context: Context) -> datetime | None:
+        """The next instant at which time alone may decide: a `Clocked` event at or after it must be stepped."""
+        return None
+
+
+class ConductRule(HistoryRule[S]):
+    consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
+
+    def consequence(self, offence: int) -> Consequence:
+        """What offence number `offence` (from 1) leads to; the last one repeats."""
+        return self.consequences[min(offence, len(self.consequences)) - 1]
+
+    def offended(
+        self, offence: int, sentence: str, figures: Mapping[str, Any], position_ids: tuple[str, ...] = ()
+    ) -> Violation:
+        """Offence number `offence` (from 1) with its consequence."""
+        return Violation(self.id, offence, self.consequence(offence), sentence, figures, position_ids)
+
+    def deducted_minor(self, state: S, context: Context) -> int:
+        """Profit made so far that does not count under this rule; never negative."""
+        return 0
+
+
+class Gate(HistoryRule[S]):
+    """`blocks`: what may not go ahead while the gate is not met."""
+
+    blocks: Annotated[tuple[Literal["pass", "payout"], ...], Field(min_length=1)] = ("payout",)
+
+    @abstractmethod
+    def status(self, state: S, context: Context) -> GateStatus:
+        """Whether the gate is met now."""
+
+    def raised_target(self, state: S, context: Context, target_minor: int) -> int:
+        """The profit that the phase asks for, given that it asked for `target_minor` before this gate."""
+        return target_minor
+
+    def deducted_minor(self, state: S, context: Context) -> int:
+        """The profit that does not count, neither for a pass nor for a payout."""
+        return 0

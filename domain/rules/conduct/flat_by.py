@@ -1,0 +1,163 @@
+"""Flat by: nothing may be open at the end of a session, of a week, or over a long break."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from domain.clocks import Clock, Zone, zone_of
+from domain.money import ExactDecimal
+from domain.rules.base import ConductRule, Context, RuleId, State, Violation, follows
+from domain.rules.events import Clocked, DayEnded, Event, News, Opened
+from domain.rules.holdings import Holdings, calendar_of, held_after, plain
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+_WEEKDAYS: Final[tuple[Weekday, ...]] = (
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+)
+# Venues' longest breaks are holiday weeks; a deadline further away than this is none.
+_FAR: Final = timedelta(days=16)
+
+
+class Window(State):
+    """From `start` until just before `end` nothing may be open."""
+
+    start: datetime
+    end: datetime
+
+
+class FlatByState(State):
+    """`at`: market time of the last event. `judged`: the start of the last window in which something was found open."""
+
+    at: datetime | None = None
+    holdings: Holdings = ()
+    judged: datetime | None = None
+    offences: int = 0
+
+
+class FlatBy(ConductRule[FlatByState]):
+    """Positions are closed by a wall time, or by the close of a venue's session (holidays and early closes included).
+
+    With `time` (in `zone`, on `weekday` or every day) the window lasts to `reopens`, without it to the end of that
+    local day. With `calendar` it lasts from `before_close_minutes` before a session's close to the next session; with
+    `break_longer_than_hours` only before breaks that are longer.
+    """
+
+    type: Literal["flat_by"]
+    id: RuleId = "flat_by"
+    weekday: Weekday | None = None
+    time: WallTime | None = None
+    zone: Zone | None = None
+    reopens: WallTime | None = None
+    calendar: str | None = None
+    before_close_minutes: Annotated[int, Field(ge=0, le=24 * 60)] = 0
+    break_longer_than_hours: Annotated[ExactDecimal, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> Self:
+        if (self.time is None) == (self.calendar is None):
+            raise ValueError("time, calendar: say when to be flat by one of the two, not both")
+        if (self.time is None) != (self.zone is None):
+            raise ValueError("zone: a wall time needs its zone, and only a wall time has one")
+        if self.time is None and (self.weekday is not None or self.reopens is not None):
+            raise ValueError("weekday, reopens: the calendar says which sessions there are; remove them")
+        if self.calendar is None and (self.before_close_minutes or self.break_longer_than_hours is not None):
+            raise ValueError("before_close_minutes, break_longer_than_hours: only a calendar has closes and breaks")
+        return self
+
+    def start(self, context: Context) -> FlatByState:
+        return FlatByState()
+
+    def step(self, state: FlatByState, event: Event, context: Context) -> tuple[FlatByState, tuple[Violation, ...]]:
+        if isinstance(event, News | DayEnded):
+            return state, ()
+        holdings = held_after(state.holdings, event)
+        found = []
+        for window, held, count in self._found(state, event, holdings, context):
+            state = state.model_copy(update={"offences": state.offences + 1, "judged": window.start})
+            sentence = f"{count} position(s) open at or after {window.start:%Y-%m-%d %H:%M} UTC."
+            figures = {"flat_by": window.start, "until": window.end, "positions": count}
+            ids = tuple(holding.position_id for holding in held)
+            found.append(self.offended(state.offences, sentence, figures, ids))
+        return state.model_copy(update={"at": event.at, "holdings": holdings}), tuple(found)
+
+    def _found(
+        self, state: FlatByState, event: Event, after: Holdings, context: Context
+    ) -> Iterator[tuple[Window, Holdings, int]]:
+        """Each window in which something is open that was not yet found in it, with what, and how many."""
+        judged = state.judged
+        for window in self._windows(state.at or event.at, event.at, context):
+            reached = state.at is not None and state.at < window.start
+            # what closes at the very instant is flat in time
+            held = state.holdings if window.start < event.at else after
+            if reached and held and not (window.start == event.at and _says(event) is not None):
+                judged = window.start
+                yield window, held, len(held)
+            if event.at >= window.end:
+                continue
+            if isinstance(event, Opened) and not (reached and held is after):
+                yield window, tuple(holding for holding in after if holding.position_id == event.position_id), 1
+            elif (count := _says(event)) and judged != window.start:
+                yield window, (), count
+
+    def _windows(self, since: datetime, until: datetime, context: Context) -> Iterator[Window]:
+        """Windows that start by `until` and had not ended at `since`, in order."""
+        zone = zone_of(self.zone or "UTC")
+        # an open window may have started some days before
+        day = since.astimezone(zone).date() - (_FAR if self.calendar else timedelta(2))
+        last = until.astimezone(zone).date() + timedelta(1)
+        while day <= last:
+            window = self._window_on(day.toordinal(), context)
+            if window is not None and window.start <= until and window.end > since:
+                yield window
+            day += timedelta(1)
+
+    def _window_on(self, ordinal: int, context: Context) -> Window | None:
+        day = datetime.fromordinal(ordinal).date()
+        if self.calendar is not None:
+            calendar = calendar_of(context, self.calendar)
+            close = calendar.close_on(day)
+            if close is None:
+                return None
+            opens, longer = calendar.next_open(close), self.break_longer_than_hours
+            if longer is not None and opens - close <= timedelta(hours=float(longer)):
+                return None
+            return Window(start=close - timedelta(minutes=self.before_close_minutes), end=opens)
+        if self.time is None or self.zone is None or self.weekday not in (None, _WEEKDAYS[day.weekday()]):
+            return None
+        start = Clock(zone=self.zone, reset=self.time).reset_on(day)
+        reopens = Clock(zone=self.zone, reset=self.reopens or "00:00")
+        end = reopens.reset_on(day)
+        return Window(start=start, end=end if end > start else reopens.reset_on(day + timedelta(1)))
+
+    def due(self, state: FlatByState, context: Context) -> datetime | None:
+        if state.at is None or not state.holdings:
+            return None
+        windows = self._windows(state.at, state.at + _FAR, context)
+        return next((window.start for window in windows if window.start > state.at), None)
+
+    def words(self, context: Context) -> str:
+        if self.calendar is None:
+            day = "every day" if self.weekday is None else f"every {self.weekday.capitalize()}"
+            told = f"Close by {self.time} {self.zone} {day}. Nothing may be open from then until "
+            told += f"{self.reopens} {self.zone}." if self.reopens else "the end of that day."
+        else:
+            when = f"{self.before_close_minutes} minutes before" if self.before_close_minutes else "by"
+            told = f"Close {when} the end of each session of {self.calendar}, early closes and holidays included"
+            if self.break_longer_than_hours is not None:
+                told += f", when the break that follows is longer than {plain(self.break_longer_than_hours)} hours"
+            told += ". Nothing may be open from then until the next session."
+        return f"Flat by. {told} {follows(self.consequences)}"
+
+
+def _says(event: Event) -> int | None:
+    return event.open_positions if isinstance(event, Clocked) else None

@@ -1,0 +1,108 @@
+"""Trading days out of an account's events: what was closed, what stood open, how the money moved from reset to reset.
+
+A pure reducer: `begin` opens a book, `step` takes one event and gives the days that it ended. Only a reset ends a day.
+"""
+
+from typing import Final, Literal
+
+from domain.rules.base import State
+from domain.rules.events import Closed, DayEnded, Event, Opened, PaidOut, Rolled
+
+DayBasis = Literal[
+    "closed_pnl",
+    "closed_pnl_plus_negative_floating",
+    "closing_balance_minus_opening_balance",
+    "equity_snapshot_to_snapshot",
+]
+BASIS_WORDS: Final[dict[DayBasis, str]] = {
+    "closed_pnl": "the profit and loss closed that day",
+    "closed_pnl_plus_negative_floating": "the profit and loss closed that day, less what open positions lose at its end",
+    "closing_balance_minus_opening_balance": "the balance at the day's end minus the balance at its start",
+    "equity_snapshot_to_snapshot": "the equity at the day's end minus the equity at its start",
+}
+
+
+class DayBook(State):
+    """The running day. `opening_*` are the figures at its start, less what payouts have since taken out: a payout is
+    no loss. None: not known, as before the first reset of a history that begins midway, or for want of prices."""
+
+    opening_balance_minor: int | None = None
+    opening_equity_minor: int | None = None
+    closed_minor: int = 0
+    positions_opened: int = 0
+
+
+def begin(initial_minor: int | None) -> DayBook:
+    """The first day of an account that starts with `initial_minor`; None: it is joined midway."""
+    return DayBook(opening_balance_minor=initial_minor, opening_equity_minor=initial_minor)
+
+
+def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
+    """The book after `event`, and the day that it ended, if any. Gives `book` itself when nothing moved."""
+    if isinstance(event, Closed):
+        return book.model_copy(update={"closed_minor": book.closed_minor + event.pnl_minor}), ()
+    if isinstance(event, Opened):
+        if event.adds:
+            return book, ()
+        return book.model_copy(update={"positions_opened": book.positions_opened + 1}), ()
+    if isinstance(event, PaidOut):
+        return _without(book, _left(event)), ()
+    if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
+        return DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor), (
+            _ended(book, event),
+        )
+    return book, ()
+
+
+def day_profit(day: DayEnded, basis: DayBasis) -> int | None:
+    """What `day` counts for, in minor units; None when the figures it depends on are not known."""
+    if basis == "closed_pnl":
+        return day.closed_minor
+    if basis == "closed_pnl_plus_negative_floating":
+        return None if day.floating_minor is None else day.closed_minor + min(0, day.floating_minor)
+    if basis == "closing_balance_minus_opening_balance":
+        return None if day.opening_balance_minor is None else day.balance_minor - day.opening_balance_minor
+    if day.opening_equity_minor is None or day.equity_minor is None:
+        return None
+    return day.equity_minor - day.opening_equity_minor
+
+
+def is_paid(event: Event) -> bool:
+    """Whether `event` is a payout that was paid for good."""
+    return isinstance(event, PaidOut) and event.stage == "settled"
+
+
+def _left(event: PaidOut) -> int:
+    """What this stage of a payout took out of the account (negative: it came back)."""
+    if event.stage == "held":
+        return event.gross_minor
+    if event.stage == "released":
+        return -event.gross_minor
+    return event.gross_minor if event.leaves else 0
+
+
+def _without(book: DayBook, left_minor: int) -> DayBook:
+    if not left_minor:
+        return book
+    balance, equity = book.opening_balance_minor, book.opening_equity_minor
+    return book.model_copy(
+        update={
+            "opening_balance_minor": None if balance is None else balance - left_minor,
+            "opening_equity_minor": None if equity is None else equity - left_minor,
+        }
+    )
+
+
+def _ended(book: DayBook, event: Rolled) -> DayEnded:
+    return DayEnded(
+        seq=event.seq,
+        at=event.at,
+        balance_minor=event.balance_minor,
+        equity_minor=event.equity_minor,
+        day=event.day,
+        closed_minor=book.closed_minor,
+        floating_minor=None if event.equity_minor is None else event.equity_minor - event.balance_minor,
+        opening_balance_minor=book.opening_balance_minor,
+        opening_equity_minor=book.opening_equity_minor,
+        positions_opened=book.positions_opened,
+    )

@@ -1,0 +1,1 @@
+"""Rules that put a floor under, or a ceiling over, an account's worth."""

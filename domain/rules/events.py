@@ -1,0 +1,143 @@
+"""The life of one account as its rules see it: every source (live stream, replay, statement, worked example) is turned
+into these events, so that one engine judges them all.
+
+Instants are aware UTC; money is minor units of the account's currency. `seq` is the source's own sequence number.
+`balance_minor` and `equity_minor` are the account's after the event; equity None: not known, for want of prices.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+Side = Literal["buy", "sell"]
+Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked(Moment):
+    """Prices moved, or the money was looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocked(Moment):
+    """Only time has passed. `open_positions`: how many are held, where the source says so by itself."""
+
+    open_positions: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rolled(Moment):
+    """The daily reset of the clock for `purpose`; `day` has ended."""
+
+    day: date | None
+    purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayEnded(Moment):
+    """A whole trading day's result, given right after its `Rolled` (or by a source that knows whole days only).
+
+    `closed_minor`: net result of what was closed; `floating_minor`: of what is open at its end, None when not known.
+    """
+
+    day: date | None
+    closed_minor: int
+    floating_minor: int | None = None
+    opening_balance_minor: int | None = None
+    opening_equity_minor: int | None = None
+    positions_opened: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Moment):
+    """A position was opened, or added to (`adds`). `value_minor`: its size in money, when the source knows it.
+    `action`: how it came about. `risk_minor`: the loss if its stop is hit; None without a stop, or when the source does not know it."""
+
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    risk_minor: int | None = None
+    value_minor: int | None = None
+    adds: bool = False
+    action: Action = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed(Moment):
+    """A position was closed, wholly or in part. `pnl_minor` is net of commission and swap; `lots_left` are still open.
+    `opened_at` None: not known."""
+
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    lots_left: Decimal = Decimal(0)
+    opened_at: datetime | None = None
+    pnl_minor: int = 0
+    gross_minor: int | None = None
+    commission_minor: int = 0
+    swap_minor: int = 0
+    value_minor: int | None = None
+    action: Action = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlaced(Moment):
+    """A pending order; it opens nothing by itself."""
+
+    order_id: str
+    symbol: str
+    side: Side | None = None
+    lots: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderGone(Moment):
+    """A pending order was filled, cancelled or expired."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopChanged(Moment):
+    """The stop loss of an open position was set, moved or removed (None)."""
+
+    position_id: str
+    stop_price: Decimal | None
+    risk_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidOut(Moment):
+    """Money for a payout: `held` left the account, `released` came back, `settled` was paid for good (nothing moves).
+    A source that knows one moment only says `settled` with `leaves` set."""
+
+    gross_minor: int
+    stage: Literal["held", "released", "settled"]
+    leaves: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News(Moment):
+    """A scheduled release, known ahead: it happens at `released_at`. `symbols`: what it concerns, as the source names
+    it (currencies or instruments); empty: everything."""
+
+    news_id: str
+    released_at: datetime
+    symbols: tuple[str, ...] = ()
+    impact: str = "high"
+
+
+Event = Marked | Clocked | Rolled | DayEnded | Opened | Closed | OrderPlaced | OrderGone | StopChanged | PaidOut | News

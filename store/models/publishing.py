@@ -1,0 +1,80 @@
+"""Product versions on their way to the shelf, and accounts on their way to another version."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.models.base import Base, Id, Json, Market, Recorded
+
+
+class ProductProposal(Base):
+    """A version that somebody wants to sell. What is proposed never changes: a trigger lets only the state move."""
+
+    __tablename__ = "product_proposals"
+    __table_args__ = (
+        Index(
+            "uq_product_proposals_open",
+            "product",
+            "version",
+            unique=True,
+            postgresql_where=text("state IN ('proposed', 'approved')"),
+        ),
+    )
+
+    id: Mapped[Id]
+    product: Mapped[str] = mapped_column(String(41))
+    version: Mapped[int]
+    base_version: Mapped[int | None]  # on sale when it was proposed: what reviewers compare it with
+    content_hash: Mapped[str] = mapped_column(String(64))
+    terms: Mapped[Json]
+    source: Mapped[str] = mapped_column(String(120))  # the file's name, or how else it came
+    reason: Mapped[str]
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    proposed_at: Mapped[Market]
+    closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class AccountMove(Base):
+    """Accounts that shall go on under another version of their product."""
+
+    __tablename__ = "account_moves"
+    __table_args__ = (
+        ForeignKeyConstraint(["product", "from_version"], ["products.product", "products.version"]),
+        ForeignKeyConstraint(
+            ["product", "to_version"], ["products.product", "products.version"], name="fk_account_moves_to_version"
+        ),
+    )
+
+    id: Mapped[Id]
+    product: Mapped[str] = mapped_column(String(41))
+    from_version: Mapped[int]
+    to_version: Mapped[int]
+    reason: Mapped[str]
+    state: Mapped[str] = mapped_column(String(24), index=True)
+    proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    proposed_at: Mapped[Market]
+    closed_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class AccountMoveRow(Base):
+    """One account of a move: waiting until its daily reset, then moved, or refused with a reason.
+
+    `taken_batch` is the checkpoint at which its shard learned of it: from there on a rebuilt shard knows it too.
+    """
+
+    __tablename__ = "account_move_rows"
+    __table_args__ = (
+        Index("ix_account_move_rows_waiting", "account_id", postgresql_where=text("state = 'waiting'")),
+    )
+
+    move_id: Mapped[str] = mapped_column(ForeignKey("account_moves.id"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), default="waiting")  # waiting | moved | refused
+    why: Mapped[str] = mapped_column(default="")
+    taken_batch: Mapped[int | None] = mapped_column(BigInteger)
+    applied_at: Mapped[datetime | None]  # market time of the reset
+    applied_seq: Mapped[int | None] = mapped_column(BigInteger)
