@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     sandbox_public_url: str | None = None
     platform: str = "sandbox"
     payments: str = "sandbox"
+    shards: int = Field(1, ge=1, le=1000)
+    monitor_slots: int = Field(8, ge=1, le=1000)
     sandbox_token: SecretStr | None = None
     webhook_secret: SecretStr | None = None
     payload_keys: SecretStr | None = None

@@ -85,7 +85,7 @@ async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
             client,
             task_queue=MONITOR_QUEUE,
             activities=MonitorActivities(deps).all(),
-            max_concurrent_activities=4,
+            max_concurrent_activities=settings.monitor_slots,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             graceful_shutdown_timeout=_DRAIN,
         )

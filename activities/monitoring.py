@@ -4,12 +4,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.deps import Deps
+from contracts.ids import shard_workflow
 from contracts.messages import ShardStart
 from domain.errors import Unavailable
 from monitor.service import MonitorService
@@ -50,14 +53,16 @@ class MonitorActivities:
         stop, pulse = threading.Event(), _Pulse()
         service = MonitorService(
             self._db.url,
-            self._platform.open_stream,
+            partial(self._platform.open_stream, shard_workflow(start.shard)),
             start.shard,
             epoch,
             stop,
             pulse.beat,
             feed=self._platform.name,
         )
-        judging = asyncio.ensure_future(asyncio.to_thread(service.run))
+        # A thread of its own: the loop's pool is small, and one that hangs must not keep a shard from starting.
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"shard-{start.shard}")
+        judging = asyncio.get_running_loop().run_in_executor(thread, service.run)
         leaving = asyncio.ensure_future(activity.wait_for_worker_shutdown())
         try:
             while not judging.done() and not leaving.done() and not pulse.silent:
@@ -67,6 +72,7 @@ class MonitorActivities:
             stop.set()
             leaving.cancel()
             await asyncio.wait((judging,), timeout=_LAST_CHECKPOINT_SECONDS)
+            thread.shutdown(wait=False)
         if judging.done():
             judging.result()
         if activity.is_worker_shutdown():

@@ -15,10 +15,13 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, step.challenge_id)
         product = await challenges.terms(session, challenge)
-        account = await challenges.open_account(session, challenge, product, step.phase_index, deps.platform.name)
+        group = f"{product.product}/{step.phase_index}"
+        account = await challenges.open_account(
+            session, challenge, product, step.phase_index, deps.platform.name, deps.platform.marks(group)
+        )
         key = f"{challenge.id}/{step.phase_index}"
         wanted = {
-            "group": f"{product.product}/{step.phase_index}",
+            "group": group,
             "currency": product.currency,
             "leverage": product.leverage,
         }
@@ -27,7 +30,7 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
     if login is None:
         login = await deps.platform.create_account(
             key=key,
-            group=f"{product.product}/{step.phase_index}",
+            group=group,
             currency=product.currency,
             leverage=product.leverage,
         )

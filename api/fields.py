@@ -44,6 +44,8 @@ DisputeId = Annotated[str, _an_id("dsp")]
 CaseId = Annotated[str, _an_id("cas")]
 ReviewId = Annotated[str, _an_id("rev")]
 TicketId = Annotated[str, _an_id("tkt")]
+ProposalId = Annotated[str, _an_id("ppr")]
+MoveId = Annotated[str, _an_id("mov")]
 TraderId = Annotated[str, _an_id("trd")]
 
 

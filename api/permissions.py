@@ -12,6 +12,9 @@ _TRADER: Final = frozenset({"trader"})
 
 CAN: Final[Mapping[str, frozenset[str]]] = {
     "products.read": _EVERYBODY,
+    "versions.read": STAFF,
+    "versions.propose": DECIDERS["product_version"],
+    "versions.decide": DECIDERS["product_version"],
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
     "challenges.refund": REFUNDERS,

@@ -93,4 +93,5 @@ def build_api(settings: Settings) -> FastAPI:
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
     """Carry inbox and outbox until `stop`."""
     async with dependencies(settings) as deps:
-        await Relay(deps.db, lambda: temporal(settings), deps.platform, deps.payments).run(stop)
+        relay = Relay(deps.db, lambda: temporal(settings), deps.platform, deps.payments, settings.shards)
+        await relay.run(stop)

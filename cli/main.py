@@ -166,6 +166,17 @@ def demo(
     )
 
 
+@app.command()
+def conformance(
+    file: Annotated[Path, typer.Argument(help="A JSON list of cases.", exists=True, dir_okay=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="An object per case.")] = False,
+) -> None:
+    """Run worked examples of firms' rules through the engine; exit code 1 when one fails."""
+    from cli.conformance import conformance as check_cases
+
+    check_cases(file, as_json=as_json)
+
+
 @proof_app.command("show")
 def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> None:
     """Show the proof sheet of a breach: the rule, its inputs and each step to the floor."""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from cli import logs
+from contracts.ids import shard_workflow
 from domain.errors import BadInput
 from sandbox.server import SandboxConfig, run
 from settings import load
@@ -28,6 +29,7 @@ def serve(market: Path | None, symbols: tuple[str, ...], date: str | None, speed
         "symbols": symbols,
         "date": date,
         "speed": speed,
+        "readers": tuple(shard_workflow(number) for number in range(settings.shards)),
     }
     try:
         config = SandboxConfig.model_validate(values)

@@ -5,6 +5,8 @@ A trading day D starts at the reset on date D when the reset is before 12:00, el
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -12,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _OFFSET: Final = re.compile(r"^([+-])(0\d|1[0-4]):([0-5]\d)$")
 _SERVER: Final = re.compile(r"^(\S+) to (\S+) as (\S+)$")
 _HELP: Final = (
@@ -152,3 +156,41 @@ def require_utc(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError("naive datetime")
     return at.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockHistory:
+    """Clocks that followed one another: the old one's resets up to and at the change, then the new one's.
+
+    `changes` are (instant in UTC, clock from then on), oldest first.
+    """
+
+    first: Clock
+    changes: tuple[tuple[datetime, Clock], ...] = ()
+
+    def _spans(self) -> Iterator[tuple[Clock, datetime, datetime]]:
+        """(clock, after, up to and at) for each stretch of time."""
+        ends = [at for at, _ in self.changes]
+        clocks = [self.first, *(clock for _, clock in self.changes)]
+        yield from zip(clocks, [_EARLIEST, *ends], [*ends, _LATEST], strict=True)
+
+    def day_start(self, day: date) -> datetime:
+        """The first reset that begins `day`; where a change of clocks skips that label, the first of a later day."""
+        near = (day + timedelta(days) for days in range(-2, 6))
+        starts = [
+            (clock.day_start(label), label)
+            for label in near
+            for clock, after, until in self._spans()
+            if after < clock.day_start(label) <= until
+        ]
+        return min(at for at, label in starts if label >= day)
+
+    def day_end(self, day: date) -> datetime:
+        return self.day_start(day + timedelta(1))
+
+    def reset_on(self, local: date) -> datetime:
+        """The reset on local date `local`, by the clock that was in force then."""
+        for clock, after, until in self._spans():
+            if after < clock.reset_on(local) <= until:
+                return clock.reset_on(local)
+        return self.changes[-1][1].reset_on(local)

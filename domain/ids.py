@@ -24,6 +24,7 @@ Noun = Literal[
     "ses",
     "ppr",
     "mov",
+    "smv",
 ]
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"

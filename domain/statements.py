@@ -66,6 +66,7 @@ class StatementDeal(_Part):
     swap_minor: int
     profit_minor: int
     stated_balance_minor: int | None = None
+    ending: Ending = "close"
 
     @property
     def net_minor(self) -> int:
@@ -122,5 +123,6 @@ class Statement(_Part):
 
     @property
     def deals_count(self) -> int:
-        """Fills: as listed, or one in and one out for each trade."""
-        return len(self.deals) or 2 * len(self.closed) + len(self.open_positions)
+        """Fills, as listed or one in and one out for each trade, and the rows of money in and out."""
+        fills = len(self.deals) or 2 * len(self.closed) + len(self.open_positions)
+        return fills + len(self.balance_rows)

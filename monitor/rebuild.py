@@ -26,19 +26,19 @@ _NEWEST: Final = 2**63 - 1
 class RecordedAccounts:
     """The record as the shard's source of accounts; product terms are read once each."""
 
-    def __init__(self, connection: Connection[Any], platform: str, shard: int) -> None:
-        self._connection, self._platform, self._shard = connection, platform, shard
+    def __init__(self, connection: Connection[Any], which: live.Accounts) -> None:
+        self._connection, self._which = connection, which
         self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
 
     def load(self, login: int) -> Loaded | None:
-        record = live.account_by_login(self._connection, self._platform, self._shard, login)
+        record = self._which.by_login(self._connection, login)
         return self.loaded(record) if record else None
 
     def checkpointed(self) -> Iterator[Loaded]:
-        yield from map(self.loaded, live.checkpointed_accounts(self._connection, self._platform, self._shard))
+        yield from map(self.loaded, self._which.checkpointed(self._connection))
 
     def active(self) -> Iterator[Loaded]:
-        yield from map(self.loaded, live.active_accounts(self._connection, self._platform, self._shard))
+        yield from map(self.loaded, self._which.active(self._connection))
 
     def loaded(self, record: live.AccountRecord) -> Loaded:
         terms = self._phase(record.product, record.version, record.phase_index)
@@ -123,9 +123,10 @@ def resync(
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
             if account.offences:
                 back.add(account.row)
-    detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(shard.accounts)}
+    present = list(shard.by_login.values())
+    detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(present)}
     shard.note("gap", f"{number}/{gap.asked}-{gap.first}", at, detail)
-    for account in shard.accounts:
+    for account in present:
         beat()
         if account.row not in active:  # nor is the event that disabled it to be seen any more
             _silence(shard, account)

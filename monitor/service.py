@@ -13,11 +13,12 @@ from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
 from monitor.facts import BreachFact, PassFact
+from monitor.moves import Moves
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows, verdict_rows
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
-from store.live import shard_record
+from store.live import Accounts, shard_record
 from store.live_write import LiveWriter
 
 CHECKPOINT_SECONDS: Final = 1.0
@@ -28,7 +29,7 @@ _log = structlog.get_logger(__name__)
 class MonitorService:
     """Judges one shard until `stop` is set.
 
-    `open_stream` gives the platform's feed; `heartbeat` is called with the number of the last batch at least once a
+    `open_stream` gives the platform's feed, read under the shard's own name; `heartbeat` is called with the number of the last batch at least once a
     second while the feed is alive, and per account while the shard is built; `feed` names the platform. Everything runs in the thread that calls `run`.
     """
 
@@ -54,7 +55,7 @@ class MonitorService:
             psycopg.connect(self._database_url, autocommit=True) as connection,
             closing(self._open_stream()) as stream,
         ):
-            run = _Run(connection, stream, self._number, self._epoch, self._feed, self._heartbeat)
+            run = _Run(connection, self._open_stream, stream, self._number, self._epoch, self._feed, self._heartbeat)
             while not self._stop.is_set():
                 try:
                     self._read(run, stream)
@@ -79,6 +80,7 @@ class _Run:
     def __init__(
         self,
         connection: Connection[Any],
+        open_stream: Callable[[], PlatformStream],
         stream: PlatformStream,
         number: int,
         epoch: int,
@@ -89,16 +91,17 @@ class _Run:
         self._heartbeat = heartbeat
         self._writer = LiveWriter(connection, number, epoch)
         record = shard_record(connection, number)
-        self._accounts = RecordedAccounts(connection, feed, number)
+        self._accounts = RecordedAccounts(connection, Accounts(feed, number))
+        self._moves = Moves(connection, feed, number, open_stream, self._conclude, self._beat)
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat)
-        self._stored_at = time.monotonic()
+        self._looked_at, self._received_at = time.monotonic(), datetime.now(UTC)
         _log.info("shard rebuilt", shard=number, epoch=epoch, batch=record.batch, accounts=len(self._shard.accounts))
 
     def take(self, batch: Batch) -> None:
         """Judge a batch, commit and lock what it broke, store what is due, then acknowledge it."""
-        received_at = datetime.now(UTC)
+        self._received_at = datetime.now(UTC)
         if self._gap is not None:
             at = batch.events[0].at
             resync(self._shard, self._accounts, self._gap, self._stream, self._number, at, self._beat)
@@ -107,17 +110,21 @@ class _Run:
         self.done = batch.number
         verdicts = self._shard.harvest.take_verdicts()
         if verdicts:
-            self._conclude(verdicts, received_at)
+            self._conclude(verdicts)
         flush = any(isinstance(event, ClockMark) and event.flush for event in batch.events)
-        if flush or time.monotonic() - self._stored_at >= CHECKPOINT_SECONDS:
+        if flush or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS:
+            self._moves.look(self.done)
             self._checkpoint()
-        self._stream.acknowledge(batch.number, self._stored)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        self._stream.acknowledge(self.done, self._moves.keep_after(self._stored))
 
     def _beat(self) -> None:
         self._heartbeat(self.done)
 
-    def _conclude(self, verdicts: list[BreachFact | PassFact], received_at: datetime) -> None:
-        rows = verdict_rows(verdicts, self._epoch, received_at)
+    def _conclude(self, verdicts: list[BreachFact | PassFact]) -> None:
+        rows = verdict_rows(verdicts, self._epoch, self._received_at)
         waiting = set(self._writer.verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
         if placed:
@@ -146,11 +153,15 @@ class _Run:
         return locks
 
     def settle(self, *, force: bool = False) -> None:
-        """While the stream is quiet: store what is not stored yet, so that the venue may forget it."""
-        due = force or time.monotonic() - self._stored_at >= CHECKPOINT_SECONDS
-        if due and self.done > self._stored and self._gap is None:
+        """While the stream is quiet: store what is not stored yet, so that the venue may forget it, and do what moves
+        ask for."""
+        due = force or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS
+        if not due or self._gap is not None:
+            return
+        self._looked_at = time.monotonic()
+        if self._moves.look(self.done) or self.done > self._stored:
             self._checkpoint()
-            self._stream.acknowledge(self.done, self._stored)
+            self._acknowledge()
 
     def gap(self, gap: GapInStream) -> None:
         """Go on where the venue's memory begins; its first batch says what time it is there."""
@@ -159,5 +170,8 @@ class _Run:
         self.done = gap.first - 1
 
     def _checkpoint(self) -> None:
-        self._writer.checkpoint(checkpoint_rows(self._shard, self._number, self.done, self._feed))
-        self._stored, self._stored_at = self.done, time.monotonic()
+        self._moves.prepare(self._shard, self.done)
+        rows = checkpoint_rows(self._shard, self._number, self.done, self._feed)
+        self._writer.checkpoint(self._moves.rows(rows))
+        self._stored, self._looked_at = self.done, time.monotonic()
+        self._moves.stored(self._shard, self.done)

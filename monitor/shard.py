@@ -60,6 +60,7 @@ class Shard:
         self._money = MoneyEvents(self)
         self._rollover = Rollover(self)
         self._terms: dict[tuple[str, int], int] = {}
+        self._foreign: set[int] = set()  # logins that the stream named and another shard judges
         self._unknown_symbols: set[str] = set()
         self._drift_days: set[str] = set()
 
@@ -133,13 +134,16 @@ class Shard:
     def account(self, login: int, at: datetime) -> Account | None:
         """The account of a login, loaded when the stream names it for the first time; None: not one of ours."""
         account = self.by_login.get(login)
-        if account is None:
+        if account is None and login not in self._foreign:
             loaded = self._source.load(login)
             account = self.admit(loaded, at) if loaded else None
+            if account is None:
+                self._foreign.add(login)  # its row, with its shard, is committed before money comes to it
         return account
 
     def admit(self, loaded: Loaded, at: datetime) -> Account:
         """Give an account its row, as its checkpoint has it or at its very start. `at`: market time now."""
+        self._foreign.discard(loaded.login)
         row = self.columns.add()
         self.bars.fit()
         account = Account(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms, row)
@@ -150,6 +154,20 @@ class Shard:
         self.columns.terms[row] = self._terms.setdefault((product.content_hash, loaded.terms.phase_index), row)
         self._restore(account, loaded.checkpoint or loaded.at_the_start())
         return account
+
+    def dismiss(self, account: Account) -> None:
+        """Another shard judges this account from here on: its row goes quiet, its events are not ours any more."""
+        for position_id in list(account.holdings):
+            self.marks.drop(account, position_id)
+        row = account.row
+        self.columns.judged[row] = self.columns.dirty[row] = self.bars.touched[row] = False
+        self.judge.set_alarms(account, self.rules.get(row, account.terms.specs))
+        del self.by_login[account.login]
+        self._foreign.add(account.login)
+
+    def forget_foreign(self) -> None:
+        """Look again whose the accounts are that were another shard's so far."""
+        self._foreign.clear()
 
     def _restore(self, account: Account, checkpoint: Checkpoint) -> None:
         columns, row = self.columns, account.row

@@ -13,6 +13,9 @@ from typing import Annotated, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 Side = Literal["buy", "sell"]
+# quotes: the venue streams prices, and we mark positions ourselves. states: it streams what its accounts are worth.
+Marks = Literal["quotes", "states"]
+FIRST_READER = "shard/0"
 
 
 class _Data(BaseModel):
@@ -108,7 +111,8 @@ class AccountChanged(_Data):
 
 
 class AccountState(_Data):
-    """The venue's own view of an account's money, for continuous comparison."""
+    """The venue's own view of an account's money: what an account of marks `states` is judged by, and what ours is
+    compared with on one of marks `quotes`."""
 
     kind: Literal["state"] = "state"
     seq: int
@@ -149,14 +153,15 @@ class GapInStream(Exception):
 
 
 class PlatformStream(Protocol):
-    """The synchronous live feed, read by one shard's thread."""
+    """The synchronous live feed as one reader sees it, read by one shard's thread. Every reader gets all events."""
 
     def batches(self, after: int) -> Iterator[Batch | None]:
         """Batches with number > `after`, then live ones; None when idle for about a second. Raises GapInStream."""
         ...
 
     def acknowledge(self, number: int, keep_after: int) -> None:
-        """Everything up to `number` is judged, its locks placed; batches up to `keep_after` are never asked for again."""
+        """This reader has judged everything up to `number`, its locks are placed; it never asks again for batches up to
+        `keep_after`. The venue forgets a batch when no reader may ask for it."""
         ...
 
     def lock(self, login: int, key: str) -> None:
@@ -199,7 +204,13 @@ class TradingPlatform(Protocol):
         """The account's whole deal history, oldest first."""
         ...
 
-    def open_stream(self) -> PlatformStream: ...
+    def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
+        """The feed for `reader`, a stable name: what it acknowledges is its own."""
+        ...
+
+    def marks(self, group: str) -> Marks:
+        """How the venue tells what accounts of `group` are worth."""
+        ...
 
     async def healthy(self) -> str:
         """A short word on the venue's health; raises Unavailable when it cannot be reached."""

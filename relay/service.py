@@ -32,7 +32,11 @@ _log = structlog.get_logger("relay")
 
 
 class Relay:
-    def __init__(self, db: Database, connect: Connect, platform: TradingPlatform, payments: PaymentProvider) -> None:
+    """`shards`: how many shards take new accounts."""
+
+    def __init__(
+        self, db: Database, connect: Connect, platform: TradingPlatform, payments: PaymentProvider, shards: int = 1
+    ) -> None:
         client = SharedClient(connect)
         self._db = db
         self._news = asyncio.Event()
@@ -40,7 +44,7 @@ class Relay:
         self._outbox = OutboxDispatcher(db, client, platform)
         self._inbox = InboxDispatcher(db, payments)
         self._sweep = EventSweep(db, payments)
-        self._singletons = Singletons(db, client)
+        self._singletons = Singletons(db, client, shards)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; what is under way is finished, the rest waits on the record."""

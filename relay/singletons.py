@@ -15,12 +15,11 @@ from contracts.ids import (
 )
 from contracts.messages import DailyCloseStart, Message, ReconciliationStart, ShardStart, SurveillanceStart
 from relay.outbox import Connect
-from store import deliveries
+from store import deliveries, shards
 from store.db import Database
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _ALWAYS: Final[tuple[tuple[str, str, Message], ...]] = (
-    ("MonitorShard", shard_workflow(0), ShardStart(shard=0)),
     ("Surveillance", SURVEILLANCE_WORKFLOW, SurveillanceStart()),
     ("Reconciliation", RECONCILIATION_WORKFLOW, ReconciliationStart()),
 )
@@ -28,17 +27,18 @@ _log = structlog.get_logger("relay.singletons")
 
 
 class Singletons:
-    def __init__(self, db: Database, connect: Connect) -> None:
-        self._db, self._connect = db, connect
+    def __init__(self, db: Database, connect: Connect, shards: int) -> None:
+        self._db, self._connect, self._shards = db, connect, shards
         self._known: set[str] = set()
 
     async def step(self) -> int:
         """Start what does not run; gives how many were new to this process."""
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
+            numbers = await shards.ensure(session, self._shards)
         client = await self._connect()
         before = len(self._known)
-        for name, workflow_id, start in (*_ALWAYS, *(_daily_close(group) for group in groups)):
+        for name, workflow_id, start in (*map(_shard, numbers), *_ALWAYS, *map(_daily_close, groups)):
             await client.start_workflow(
                 name,
                 start,
@@ -53,6 +53,10 @@ class Singletons:
                 self._known.add(workflow_id)
                 _log.info("singleton runs", workflow_id=workflow_id)
         return len(self._known) - before
+
+
+def _shard(number: int) -> tuple[str, str, Message]:
+    return "MonitorShard", shard_workflow(number), ShardStart(shard=number)
 
 
 def _daily_close(group: str) -> tuple[str, str, Message]:

@@ -6,13 +6,15 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from ports.platform import FIRST_READER
+
 
 class SandboxConfig(BaseModel):
     """With `market_dir` the recorded quotes of `date` (or of every date that all symbols have) are replayed: in
     lockstep when `speed` is None, else `speed` times as fast as they were recorded. Without it a seeded model
     makes prices for ever at wall time. `start` is the market time at which a replay begins (default: midnight
     UTC of its first date). A replay in lockstep that was told to go live goes on as such a model, and no longer
-    reads `market_dir`."""
+    reads `market_dir`. `readers` are those that lockstep waits for; one that joins later is waited for as well."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +31,7 @@ class SandboxConfig(BaseModel):
     date: Date | None = None
     speed: float | None = Field(default=None, gt=0, le=100_000)
     start: AwareDatetime | None = None
+    readers: tuple[str, ...] = Field(default=(FIRST_READER,), min_length=1)
 
     @model_validator(mode="after")
     def _replay_only(self) -> Self:

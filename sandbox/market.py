@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import BadInput, Conflict, Unavailable
-from ports.platform import AccountSnapshot, GapInStream
+from ports.platform import FIRST_READER, AccountSnapshot, GapInStream
 from sandbox.feed import Feed, Quote
 from sandbox.instants import HOUR, MINUTE, SECOND, Stamper, iso
 from sandbox.journal import Journal, Row
@@ -49,12 +49,15 @@ class Market:
         provider: Provider,
         start_us: int,
         mode: Literal["lockstep", "live"],
+        readers: Iterable[str] = (FIRST_READER,),
     ) -> None:
         self.venue, self.desk, self.provider, self.journal = venue, desk, provider, journal
         self._feed, self._tape, self._sequence = feed, tape, Sequence(venue)
         self.market_us, self.mode = start_us, mode
         self.went_live = False  # by `go_live`, in this process or in one before it
-        self.number = self.acked = self.keep_after = self.ticks = 0
+        self.number = self.ticks = 0
+        # What each reader has acknowledged, and up to where it never asks again; one that is expected counts from 0.
+        self.readers = {name: (0, 0) for name in readers}
         self.running = self.closing = False
         self._minute, self._dropped = start_us // MINUTE, 0
         self._tape_changed = False
@@ -66,6 +69,16 @@ class Market:
             self._live.set()
         self._restore()
         venue.now_us = provider.now_us = self.market_us
+
+    @property
+    def acked(self) -> int:
+        """The last batch that every reader has acknowledged."""
+        return min(number for number, _ in self.readers.values())
+
+    @property
+    def keep_after(self) -> int:
+        """No reader asks again for this batch or an earlier one."""
+        return min(keep_after for _, keep_after in self.readers.values())
 
     # lockstep
 
@@ -264,13 +277,20 @@ class Market:
                 except TimeoutError:
                     yield "\n"
 
-    def acknowledge(self, number: int, keep_after: int) -> None:
+    def join(self, reader: str, after: int) -> None:
+        """A reader that was not expected is waited for from here on."""
+        if reader not in self.readers:
+            self.readers[reader] = (after, after)
+            self.commit()
+
+    def acknowledge(self, number: int, keep_after: int, reader: str = FIRST_READER) -> None:
         if number > self.number or keep_after > number:
             raise BadInput(
                 f"Batch {number} cannot be acknowledged: the last is {self.number}.",
                 field="number" if number > self.number else "keep_after",
             )
-        self.acked, self.keep_after = max(self.acked, number), max(self.keep_after, keep_after)
+        acked, kept = self.readers.get(reader, (0, 0))
+        self.readers[reader] = (max(acked, number), max(kept, keep_after))
         self.commit()
         self._acknowledged.set()
         self._acknowledged = asyncio.Event()
@@ -321,8 +341,7 @@ class Market:
             "market_us": self.market_us,
             "went_live": self.went_live,
             "number": self.number,
-            "acked": self.acked,
-            "keep_after": self.keep_after,
+            "readers": self.readers,
             "dropped": self._dropped,
             "seq": self._sequence.last,
             "ticks": self.ticks,
@@ -337,8 +356,9 @@ class Market:
         state = self.journal.get("state", "market")
         if state is None:
             return
-        for name in ("market_us", "went_live", "number", "acked", "keep_after", "ticks"):
+        for name in ("market_us", "went_live", "number", "ticks"):
             setattr(self, name, state[name])
+        self.readers |= {name: (acked, kept) for name, (acked, kept) in state["readers"].items()}
         self._dropped, self._minute = state["dropped"], state["minute"]
         self._feed.restore(state["feed"])
         self.venue.restore((data for _, data in self.journal.all("account")), self.journal.all("key"))

@@ -56,7 +56,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
         raise
     mode: Literal["lockstep", "live"] = "lockstep" if config.lockstep and not went_live else "live"
     venue, tape, provider = Venue(specs), Tape(config.symbols), Provider(config.base_url)
-    market = Market(feed, journal, venue, tape, Desk(venue, tape), provider, start_us, mode)
+    market = Market(feed, journal, venue, tape, Desk(venue, tape), provider, start_us, mode, config.readers)
     sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.money import Currency, ExactDecimal
-from ports.platform import BalanceKind, Side, SymbolSpec
+from ports.platform import FIRST_READER, BalanceKind, Side, SymbolSpec
 from sandbox.instants import to_us
 from sandbox.market import Market
 
@@ -65,6 +65,7 @@ class Order(_Body):
 class Ack(_Body):
     number: int = Field(ge=0)
     keep_after: int = Field(ge=0)
+    reader: Key = FIRST_READER
 
 
 class Advance(_Body):
@@ -146,14 +147,15 @@ def _add_accounts(router: APIRouter, market: Market) -> None:
 
 def _add_stream(router: APIRouter, market: Market) -> None:
     @router.get("/venue/stream")
-    async def stream(after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+    async def stream(after: Annotated[int, Query(ge=0)] = 0, reader: Key = FIRST_READER) -> StreamingResponse:
         market.check_after(after)
+        market.join(reader, after)
         lines: AsyncIterator[str] = market.stream(after)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     @router.post("/venue/ack", status_code=204)
     async def acknowledge(body: Ack) -> None:
-        market.acknowledge(body.number, body.keep_after)
+        market.acknowledge(body.number, body.keep_after, body.reader)
 
 
 def _add_control(router: APIRouter, market: Market, seed: int) -> None:
@@ -169,6 +171,7 @@ def _add_control(router: APIRouter, market: Market, seed: int) -> None:
             "running": market.running,
             "batch": market.number,
             "acked": market.acked,
+            "readers": {name: acked for name, (acked, _) in market.readers.items()},
             "pending_webhooks": len(market.provider.undelivered),
             "last_quotes": market.last_quotes(),
             "feed_ends_at": market.feed_ends_at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -16,7 +16,7 @@ from domain.ledger import fee_charged_back, fee_paid
 from domain.lifecycle import CHALLENGE, payment_due, phase_deadline
 from domain.money import Money
 from domain.products import Product
-from store import audit, ledger, outbox, products, transitions
+from store import audit, ledger, outbox, products, shards, transitions
 from store.clock import market_now
 from store.models import (
     Account,
@@ -169,9 +169,15 @@ async def account(session: AsyncSession, challenge: Challenge, *, locked: bool =
 
 
 async def open_account(
-    session: AsyncSession, challenge: Challenge, product: Product, phase_index: int, platform: str
+    session: AsyncSession,
+    challenge: Challenge,
+    product: Product,
+    phase_index: int,
+    platform: str,
+    marks: Literal["quotes", "states"] = "quotes",
 ) -> Account:
-    """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one."""
+    """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
+    is given to a shard here and now, so that no event of it can be met that no shard feels responsible for."""
     account_id = derived_id("acc", challenge.id, phase_index)
     row = {
         "id": account_id,
@@ -181,7 +187,8 @@ async def open_account(
         "product": challenge.product,
         "version": challenge.version,
         "platform": platform,
-        "shard": 0,
+        "shard": await shards.least_loaded(session),
+        "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,
         "initial_minor": product.initial_minor,

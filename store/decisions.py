@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, Subject
-from store.models import Decision
+from domain.approvals import Actor, Subject, Vote
+from store.models import Decision, User
 
 
 async def of(session: AsyncSession, subject_kind: Subject, subject_id: str) -> Sequence[Decision]:
@@ -19,6 +19,26 @@ async def of(session: AsyncSession, subject_kind: Subject, subject_id: str) -> S
         .order_by(Decision.id)
     )
     return rows.all()
+
+
+async def votes(session: AsyncSession, subject_kind: Subject, subject_id: str) -> list[Vote]:
+    """The decisions on a subject as approvals count them: with everybody's role at this moment."""
+    rows = await session.execute(
+        select(Decision, User)
+        .join(User, User.id == Decision.user_id)
+        .where(Decision.subject_kind == subject_kind, Decision.subject_id == subject_id)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        Vote(
+            decision=decision.decision,
+            user_id=decision.user_id,
+            person_id=decision.person_id,
+            role_now=user.role if user.active else None,
+            subject_digest=decision.subject_digest,
+        )
+        for decision, user in rows
+    ]
 
 
 def repeated(decisions: Sequence[Decision], key: str) -> Decision | None:

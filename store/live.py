@@ -15,13 +15,18 @@ from psycopg.rows import dict_row
 
 from domain.errors import NotFound, StaleEpoch
 
+# An account that is on its way between two shards belongs to none: its `shard` is NULL until the target has it.
 _ACCOUNT: Final = """
-    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status,
+    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
            l.balance_minor, l.positions, l.rule_state,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]') FROM breaches b
              WHERE b.account_id = a.id AND b.phase_index = a.phase_index) AS breaches
       FROM accounts a LEFT JOIN account_live l ON l.account_id = a.id
-     WHERE a.platform = %(platform)s AND a.shard = %(shard)s
+"""
+_OF_SHARD: Final = " WHERE a.platform = %(platform)s AND a.shard = %(shard)s"
+_OF_MOVE: Final = """
+      JOIN shard_move_accounts m ON m.account_id = a.id
+     WHERE a.platform = %(platform)s AND m.move_id = %(move)s
 """
 _ACTIVE: Final = " AND a.login IS NOT NULL AND a.status = 'active' ORDER BY a.login"
 _CHECKPOINTED: Final = """
@@ -42,6 +47,7 @@ class AccountRecord:
     product: str
     version: int
     status: str
+    marks: str
     balance_minor: int | None
     positions: list[dict[str, Any]] | None
     rule_state: dict[str, Any] | None
@@ -85,29 +91,62 @@ def shard_record(connection: Connection[Any], shard: int) -> ShardRecord:
     return ShardRecord(int(row[0]), row[1]) if row else ShardRecord(0, {})
 
 
-def account_by_login(connection: Connection[Any], platform: str, shard: int, login: int) -> AccountRecord | None:
-    """The account of a platform login, if it is one of this shard's."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(
-            _ACCOUNT + " AND a.login = %(login)s", {"platform": platform, "shard": shard, "login": login}
-        ).fetchone()
-    return _account(row) if row else None
+@dataclass(frozen=True, slots=True)
+class MoveRecord:
+    """Accounts on their way from one shard to another; `batch` and `feed` are the source's when it let them go."""
+
+    move_id: str
+    from_shard: int
+    to_shard: int
+    state: str
+    batch: int
+    feed: dict[str, Any]
+    account_ids: tuple[str, ...]
 
 
-def checkpointed_accounts(connection: Connection[Any], platform: str, shard: int) -> list[AccountRecord]:
-    """Every account that had something to judge or to mark at the last checkpoint, by login."""
-    return _accounts(connection, _CHECKPOINTED, platform, shard)
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Which accounts are read: a shard's own, or those of one move to it."""
+
+    platform: str
+    shard: int
+    move: str | None = None
+
+    @property
+    def _query(self) -> LiteralString:
+        return _ACCOUNT + (_OF_SHARD if self.move is None else _OF_MOVE)
+
+    def by_login(self, connection: Connection[Any], login: int) -> AccountRecord | None:
+        """The account of a platform login, if it is one of these."""
+        found = self._read(connection, " AND a.login = %(login)s", login)
+        return found[0] if found else None
+
+    def checkpointed(self, connection: Connection[Any]) -> list[AccountRecord]:
+        """Every account that had something to judge or to mark at the last checkpoint, by login."""
+        return self._read(connection, _CHECKPOINTED)
+
+    def active(self, connection: Connection[Any]) -> list[AccountRecord]:
+        """Every account that the record lets trade, by login."""
+        return self._read(connection, _ACTIVE)
+
+    def _read(self, connection: Connection[Any], which: LiteralString, login: int | None = None) -> list[AccountRecord]:
+        values = {"platform": self.platform, "shard": self.shard, "move": self.move, "login": login}
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(self._query + which, values).fetchall()
+        return [_account(row) for row in rows]
 
 
-def active_accounts(connection: Connection[Any], platform: str, shard: int) -> list[AccountRecord]:
-    """Every account that the record lets trade, by login."""
-    return _accounts(connection, _ACTIVE, platform, shard)
-
-
-def _accounts(connection: Connection[Any], which: LiteralString, platform: str, shard: int) -> list[AccountRecord]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_ACCOUNT + which, {"platform": platform, "shard": shard}).fetchall()
-    return [_account(row) for row in rows]
+def unfinished_moves(connection: Connection[Any], shard: int) -> list[MoveRecord]:
+    """Every move from or to a shard that is not done, oldest first."""
+    rows = connection.execute(
+        """
+        SELECT id, from_shard, to_shard, state, coalesce(batch, 0), coalesce(feed, '{}'),
+               ARRAY(SELECT account_id FROM shard_move_accounts WHERE move_id = id ORDER BY account_id)
+          FROM shard_moves WHERE state <> 'done' AND (from_shard = %(shard)s OR to_shard = %(shard)s) ORDER BY id
+        """,
+        {"shard": shard},
+    ).fetchall()
+    return [MoveRecord(*row[:6], tuple(row[6])) for row in rows]
 
 
 def _account(row: dict[str, Any]) -> AccountRecord:

@@ -10,6 +10,7 @@ from psycopg import Connection, sql
 
 from store.live import hold_epoch
 
+_CLOCK_LOCK: Final = 7120003
 REPAIR_AFTER_SECONDS: Final = 5  # by then the monitor has placed the lock itself, or it is the relay's to place
 
 Row = Sequence[Any]
@@ -28,7 +29,8 @@ class VerdictRows:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRows:
-    """Everything a shard holds as of batch `batch`; each row in the order of the columns named in `_TABLES`."""
+    """Everything a shard holds as of batch `batch`; each row in the order of the columns named below. `released` and
+    `taken` are the moves (ids) whose accounts the shard lets go, or has caught up with, at this very batch."""
 
     batch: int
     feed_name: str
@@ -42,6 +44,8 @@ class CheckpointRows:
     bars: Iterable[Row] = ()
     exposures: list[Row] = field(default_factory=list)
     reviews: list[Row] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ _REVIEWS: Final = _Table(
     "reviews",
     ("id", "key", "kind", "account_id", "detail", "status", "occurred_at"),
     "(key) DO UPDATE SET detail = excluded.detail WHERE reviews.status = 'open'",
+    "key",  # shards that see the same bad quote write the same key: in one order, so that none waits in a circle
 )
 
 
@@ -199,18 +204,50 @@ class LiveWriter:
                 (_REVIEWS, rows.reviews),
             ):
                 self._copy(table, data)
+            if rows.released or rows.taken:
+                self._moves(rows)
             self._connection.execute(
-                """
-                INSERT INTO market_clock (feed, watermark, last_tick_at) VALUES (%s, %s, %s)
-                ON CONFLICT (feed) DO UPDATE SET watermark = greatest(market_clock.watermark, excluded.watermark),
-                       last_tick_at = excluded.last_tick_at, recorded_at = clock_timestamp()
-                """,
-                (rows.feed_name, rows.watermark, rows.last_tick_at),
+                "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
+                " WHERE id = %s",
+                (rows.batch, json.dumps(rows.feed), rows.watermark, self._shard),
             )
-            self._connection.execute(
-                "UPDATE shards SET batch = %s, feed = %s::jsonb, checkpoint_at = clock_timestamp() WHERE id = %s",
-                (rows.batch, json.dumps(rows.feed), self._shard),
-            )
+            self._market_clock(rows)
+
+    def _market_clock(self, rows: CheckpointRows) -> None:
+        """Market time is that of the slowest shard. One checkpoint at a time reads the shards: two at once would each
+        miss what the other has just stored."""
+        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLOCK_LOCK,))
+        self._connection.execute(
+            """
+            INSERT INTO market_clock (feed, watermark, last_tick_at)
+            SELECT %s, min(watermark), %s FROM shards HAVING bool_and(watermark IS NOT NULL)
+            ON CONFLICT (feed) DO UPDATE
+               SET recorded_at = CASE WHEN excluded.watermark > market_clock.watermark THEN clock_timestamp()
+                                      ELSE market_clock.recorded_at END,
+                   watermark = greatest(market_clock.watermark, excluded.watermark),
+                   last_tick_at = greatest(market_clock.last_tick_at, excluded.last_tick_at)
+            """,
+            (rows.feed_name, rows.last_tick_at),
+        )
+
+    def _moves(self, rows: CheckpointRows) -> None:
+        moved = "SELECT account_id FROM shard_move_accounts WHERE move_id = ANY(%s)"
+        self._connection.execute(
+            f"UPDATE accounts SET shard = NULL WHERE id IN ({moved}) AND shard = %s", (rows.released, self._shard)
+        )
+        self._connection.execute(
+            "UPDATE shard_moves SET state = 'released', batch = %s, feed = %s::jsonb, released_at = clock_timestamp()"
+            " WHERE id = ANY(%s) AND state = 'requested' AND from_shard = %s",
+            (rows.batch, json.dumps(rows.feed), rows.released, self._shard),
+        )
+        self._connection.execute(
+            f"UPDATE accounts SET shard = %s WHERE id IN ({moved}) AND shard IS NULL", (self._shard, rows.taken)
+        )
+        self._connection.execute(
+            "UPDATE shard_moves SET state = 'done', done_at = clock_timestamp()"
+            " WHERE id = ANY(%s) AND state = 'released' AND to_shard = %s",
+            (rows.taken, self._shard),
+        )
 
     def _insert(self, table: str, shape: str, rows: list[dict[str, Any]], returning: str = "") -> set[str]:
         """Insert rows in bulk, skipping those that exist; the values of `returning` of the new ones."""

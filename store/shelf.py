@@ -66,28 +66,40 @@ def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
     return root
 
 
-def load_product(path: Path) -> Product:
-    """Read one definition; raises ProductInvalid whose message has a `file:line field: problem` row per error."""
+def read_product(text: str, name: str) -> Product:
+    """Read a definition (YAML, and so JSON too) that `name` holds; raises ProductInvalid whose message has a
+    `name:line field: problem` row per error."""
     try:
-        text = path.read_text(encoding="utf-8")
-        root = _checked(path.name, yaml.compose(text, Loader=yaml.SafeLoader))
+        root = _checked(name, yaml.compose(text, Loader=yaml.SafeLoader))
         data: Any = yaml.safe_load(text)
-    except (OSError, ValueError) as exc:  # bytes that are no UTF-8, a date that does not exist
-        raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise ProductInvalid(
-            f"{path.name}:{line} is not YAML: {getattr(exc, 'problem', exc)}", field=path.name
-        ) from exc
+        raise ProductInvalid(f"{name}:{line} is not YAML: {getattr(exc, 'problem', exc)}", field=name) from exc
+    except (ValueError, RecursionError) as exc:  # a date that does not exist, brackets without an end
+        raise ProductInvalid(f"{name}: cannot be read: {exc}", field=name) from exc
     try:
-        product = Product.model_validate(data)
+        return Product.model_validate(data)
     except ValidationError as exc:
         rows = [
-            f"{path.name}:{_line_of(root, error['loc'])} {'.'.join(map(str, error['loc'])) or 'product'}: {error['msg']}"
+            f"{name}:{_line_of(root, error['loc'])} {'.'.join(map(str, error['loc'])) or 'product'}: {error['msg']}"
             for error in exc.errors()
         ]
         raise ProductInvalid("\n".join(rows), field=".".join(map(str, exc.errors()[0]["loc"]))) from exc
+
+
+def read_file(path: Path) -> Product:
+    """Read one definition whatever its file is called; raises ProductInvalid."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as exc:  # ValueError: bytes that are no UTF-8
+        raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
+    return read_product(text, path.name)
+
+
+def load_product(path: Path) -> Product:
+    """Read one definition of a shelf, whose file is named after it; raises ProductInvalid."""
+    product = read_file(path)
     wanted = f"{product.product}.v{product.version}.yaml"
     if path.name != wanted:
         raise ProductInvalid(f"{path.name}:1 product/version: this definition must be named {wanted}", field="product")

@@ -23,7 +23,16 @@ from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
 from domain.ids import derived_id
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
-from ports.platform import AccountSnapshot, BalanceKind, Deal, PlatformStream, SymbolSpec, TradingPlatform
+from ports.platform import (
+    FIRST_READER,
+    AccountSnapshot,
+    BalanceKind,
+    Deal,
+    Marks,
+    PlatformStream,
+    SymbolSpec,
+    TradingPlatform,
+)
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
 from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
@@ -119,8 +128,11 @@ class Venue:
     async def symbols(self) -> list[SymbolSpec]:
         return []
 
-    def open_stream(self) -> PlatformStream:
+    def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
         raise NotFound("this venue has no feed")
+
+    def marks(self, group: str) -> Marks:
+        return "quotes"
 
     async def healthy(self) -> str:
         return "fake"

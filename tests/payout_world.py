@@ -19,9 +19,11 @@ from domain.money import Money
 from domain.products import Product
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
+    FIRST_READER,
     AccountSnapshot,
     BalanceKind,
     Deal,
+    Marks,
     PlatformStream,
     PositionState,
     SymbolSpec,
@@ -88,7 +90,10 @@ class Venue:
     async def deals(self, login: int) -> list[Deal]:
         _unused()
 
-    def open_stream(self) -> PlatformStream:
+    def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
+        _unused()
+
+    def marks(self, group: str) -> Marks:
         _unused()
 
     async def healthy(self) -> str:

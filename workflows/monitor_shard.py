@@ -11,7 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import ShardStart
     from contracts.monitoring import run_shard
 
-_SILENCE: Final = timedelta(seconds=5)  # without a heartbeat for so long, another worker takes the shard
+# Without a heartbeat for so long, another worker takes the shard: half of the ten seconds within which a shard must be
+# judged again are left for that worker to rebuild it.
+_SILENCE: Final = timedelta(seconds=4)
 _ATTEMPT: Final = timedelta(days=365)
 _RETRY: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=3)

@@ -2,15 +2,29 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import httpx
 from pydantic import TypeAdapter
 
 from adapters.sandbox_http import options, refusal, transport_error
-from ports.platform import AccountSnapshot, BalanceKind, Batch, Deal, GapInStream, PlatformStream, SymbolSpec
+from ports.platform import (
+    FIRST_READER,
+    AccountSnapshot,
+    BalanceKind,
+    Batch,
+    Deal,
+    GapInStream,
+    Marks,
+    PlatformStream,
+    SymbolSpec,
+)
 
 _WHO: Final = "The simulated trading platform"
+STATES_GROUPS: Final = "states/"  # the sandbox reports accounts of such groups by state, not by quotes
+_LOCKS_AT_ONCE: Final = 250
+_LOCK_CALLS: Final = 4
 _SILENCE: Final = 5.0  # seconds; the venue sends an empty line each second
 _SYMBOLS: Final = TypeAdapter(list[SymbolSpec])
 _DEALS: Final = TypeAdapter(list[Deal])
@@ -50,8 +64,11 @@ class SandboxPlatform:
     async def deals(self, login: int) -> list[Deal]:
         return _DEALS.validate_json(await self._get(f"/venue/accounts/{login}/deals"))
 
-    def open_stream(self) -> PlatformStream:
-        return SandboxStream(self._options)
+    def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
+        return SandboxStream(self._options, reader)
+
+    def marks(self, group: str) -> Marks:
+        return "states" if group.startswith(STATES_GROUPS) else "quotes"
 
     async def healthy(self) -> str:
         market = json.loads(await self._get("/market"))
@@ -82,14 +99,15 @@ class SandboxPlatform:
 class SandboxStream:
     """A PlatformStream: one connection for the batches, another for what the reader answers."""
 
-    def __init__(self, client_options: dict[str, Any]) -> None:
-        self._client = httpx.Client(**client_options)
+    def __init__(self, client_options: dict[str, Any], reader: str) -> None:
+        self._client, self._reader = httpx.Client(**client_options), reader
 
     def batches(self, after: int) -> Iterator[Batch | None]:
         """Ends with Unavailable when the connection breaks or is silent for five seconds: open it again."""
         timeout = httpx.Timeout(_SILENCE, read=_SILENCE)
         try:
-            with self._client.stream("GET", "/venue/stream", params={"after": after}, timeout=timeout) as answer:
+            query: dict[str, str | int] = {"after": after, "reader": self._reader}
+            with self._client.stream("GET", "/venue/stream", params=query, timeout=timeout) as answer:
                 if not answer.is_success:
                     answer.read()
                     if answer.status_code == 410:
@@ -101,14 +119,25 @@ class SandboxStream:
             raise transport_error(_WHO, exc, changing=False) from exc
 
     def acknowledge(self, number: int, keep_after: int) -> None:
-        self._post("/venue/ack", {"number": number, "keep_after": keep_after}, key=f"ack {number}")
+        body = {"number": number, "keep_after": keep_after, "reader": self._reader}
+        self._post("/venue/ack", body, key=f"ack {number}")
 
     def lock(self, login: int, key: str) -> None:
         self._post(f"/venue/accounts/{login}/lock", {"key": key}, key=key)
 
     def lock_many(self, locks: list[tuple[int, str]]) -> None:
+        """In calls of a few hundred, a few at a time; an error is raised once every call has ended."""
+        parts = [locks[start : start + _LOCKS_AT_ONCE] for start in range(0, len(locks), _LOCKS_AT_ONCE)]
+        if len(parts) == 1:
+            self._lock_part(parts[0])
+        elif parts:
+            with ThreadPoolExecutor(_LOCK_CALLS) as calls:
+                for done in [calls.submit(self._lock_part, part) for part in parts]:
+                    done.result()
+
+    def _lock_part(self, locks: list[tuple[int, str]]) -> None:
         body = {"locks": [{"login": login, "key": key} for login, key in locks]}
-        self._post("/venue/locks", body, key=", ".join(key for _, key in locks))
+        self._post("/venue/locks", body, key=f"{locks[0][1]} and {len(locks) - 1} more")
 
     def snapshot(self, login: int) -> AccountSnapshot:
         return AccountSnapshot.model_validate_json(self._get(f"/venue/accounts/{login}"))

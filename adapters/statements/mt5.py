@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, Literal
 
 from adapters.statements.html import Row
-from adapters.statements.sides import Sides, learned
+from adapters.statements.sides import Lesson, Sides, learned
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
 from domain.statements import BalanceRow, Ending, Statement, StatementDeal, StatementPosition, StatementSummary
@@ -23,7 +24,8 @@ from domain.statements import BalanceRow, Ending, Statement, StatementDeal, Stat
 _ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3})\b.*\)")
 _WHOLE: Final = re.compile(r"\d+")
 Section = Literal["positions", "orders", "deals", "open"]
-_BY_WIDTH: Final[dict[int, Section]] = {11: "orders", 12: "open", 14: "deals"}
+Close = tuple[datetime | None, str, Decimal | None]
+_BY_WIDTH: Final[dict[int, Section]] = {11: "orders", 12: "open", 14: "deals", 15: "deals"}
 
 
 @dataclass(slots=True)
@@ -55,18 +57,21 @@ def read(sheet: Sheet) -> Statement:
     closed = [_closed(sheet.line(row, currency), sides) for row in parts.positions]
     held = [_open(sheet.line(row, currency), sides) for row in parts.open]
     deals, money = _deals(sheet, parts.deals, currency, sides, {p.position_id for p in (*closed, *held)})
-    endings = _endings(parts.orders, deals)
+    endings: dict[Close, list[StatementDeal]] = {}
+    for deal in deals:
+        if not deal.opens:
+            endings.setdefault((deal.at, deal.symbol, deal.price), []).append(deal)
     return Statement(
         source="mt5",
         account=number,
         currency=currency,
-        zone=sheet.zone.key,
+        zone=sheet.zone_name,
         printed_at=_printed(sheet),
-        closed=tuple(p.model_copy(update={"ending": endings.get(_key(p), "close")}) for p in closed),
+        closed=tuple(_with_ending(p, endings.get((p.closed_at, p.symbol, p.closing_price), [])) for p in closed),
         open_positions=tuple(held),
         deals=tuple(deals),
         balance_rows=tuple(money),
-        pending_orders=sum(1 for row in parts.orders if not is_instant(row.texts[8])),
+        pending_orders=sum(1 for row in parts.orders if len(row.cells) > 8 and not is_instant(row.texts[8])),
         summary=_summary(sheet, parts.after, currency),
     )
 
@@ -85,27 +90,22 @@ def _printed(sheet: Sheet) -> datetime | None:
 
 
 def _split(sheet: Sheet) -> _Sections:
-    """Rows by section. A section begins with its header row (shaded, every cell bold) and ends at a row that does not
-    begin with a time."""
-    parts, section, waiting = _Sections(), None, None
-    last = 0
+    """Rows by section. A section begins after its header row (shaded, every cell bold) and ends at an empty row, its
+    title's or its sum's: a row whose first cell spans many columns."""
+    parts, section, header, last = _Sections(), None, None, -1
     for index, row in enumerate(sheet.rows):
         if _is_header(row):
-            waiting, section = row, None
+            section, header, last = None, row, index
             continue
-        if waiting is not None:
-            section, waiting = _kind(sheet, waiting, row), None
-        if section is None or not any(row.texts):
-            section = None if not any(row.texts) else section
+        if header is not None:
+            section, header = _kind(sheet, header, row), None
+        if section is None:
             continue
-        if not row.texts[0] and not (section == "deals" and len(row.cells) >= 13):
-            section = None  # its sum
-            last = index
-            continue
-        if len(row.cells) < 11:
-            raise sheet.line(row, "").problem(f"it has {len(row.cells)} cells, too few for a row of {section}")
-        getattr(parts, section).append(row)
         last = index
+        if not any(row.texts) or row.cells[0].span > 5:
+            section = None
+        else:
+            getattr(parts, section).append(row)
     parts.after = sheet.rows[last + 1 :]
     return parts
 
@@ -116,27 +116,177 @@ def _is_header(row: Row) -> bool:
 
 def _kind(sheet: Sheet, header: Row, first: Row) -> Section | None:
     """What a header's rows are, by its width; 13 cells are positions, or deals of a build without fees."""
+    if not any(first.texts) or first.cells[0].span > 5:
+        return None
     width = len(header.cells)
     if width == 13:
-        if len(first.cells) < 13:
-            return None
-        return "positions" if is_instant(first.texts[8]) else "deals"
+        return "positions" if len(first.cells) > 8 and is_instant(first.texts[8]) else "deals"
     if width not in _BY_WIDTH:
-        raise sheet.line(header, "").problem(f"a table with {width} columns is not known in an MT5 report")
-    return _BY_WIDTH[width] if first.cells and is_instant(first.texts[0]) else None
+        raise sheet.line(header, "USD").problem(f"a table with {width} columns is not known in an MT5 report")
+    return _BY_WIDTH[width]
 
 
-def _lessons(sheet: Sheet, parts: _Sections, currency: str) -> Iterator[tuple]:  # type: ignore[type-arg]
-    for row in parts.positions:
-        line = sheet.line(row, currency)
-        _expect(line, 13)
-        yield row.texts[3], line.number(12), line.price(5), line.price(9)
-    for row in parts.open:
-        line = sheet.line(row, currency)
-        _expect(line, 12)
-        yield row.texts[3], line.number(10), line.price(5), line.price(8)
+def _lessons(sheet: Sheet, parts: _Sections, currency: str) -> Iterator[Lesson]:
+    """The trades that teach which word buys: in both tables the profit stands last but for a comment."""
+    for rows, width, profit, closing in ((parts.positions, 13, 12, 9), (parts.open, 12, 10, 8)):
+        for row in rows:
+            line = sheet.line(row, currency)
+            _expect(line, width)
+            yield row.texts[3], line.number(profit), line.price(5), line.price(closing)
 
 
-def _expect(line: Line, cells: int) -> None:
-    if len(line.row.cells) != cells:
-        raise line.problem(f"it has {len(line.row.cells)} cells where {cells} belong")
+def _expect(line: Line, *cells: int) -> None:
+    if len(line.row.cells) not in cells:
+        wanted = " or ".join(map(str, cells))
+        raise line.problem(f"it has {len(line.row.cells)} cells where {wanted} belong")
+
+
+def _ticket(line: Line, cell: int) -> str:
+    if not _WHOLE.fullmatch(line.row.texts[cell]):
+        raise line.problem(f"cell {cell + 1}: {line.row.texts[cell]!r} is not a ticket number")
+    return line.row.texts[cell]
+
+
+def _closed(line: Line, sides: Sides) -> StatementPosition:
+    position = StatementPosition(
+        row=line.row.number,
+        position_id=_ticket(line, 1),
+        symbol=line.text(2),
+        side=line.side(3, sides),
+        lots=line.lots(4),
+        opened_at=line.at(0),
+        opening_price=line.price(5),
+        stop_price=line.price(6),
+        take_price=line.price(7),
+        closed_at=line.at(8),
+        closing_price=line.price(9),
+        commission_minor=line.money(10),
+        swap_minor=line.money(11),
+        profit_minor=line.money(12),
+    )
+    if position.closed_at is not None and position.closed_at < position.opened_at:
+        raise line.problem("the position closes before it opens")
+    return position
+
+
+def _open(line: Line, sides: Sides) -> StatementPosition:
+    return StatementPosition(
+        row=line.row.number,
+        position_id=_ticket(line, 1),
+        symbol=line.text(2),
+        side=line.side(3, sides),
+        lots=line.lots(4),
+        opened_at=line.at(0),
+        opening_price=line.price(5),
+        stop_price=line.price(6),
+        take_price=line.price(7),
+        closing_price=line.price(8),
+        swap_minor=line.money(9),
+        profit_minor=line.money(10),
+    )
+
+
+def _deals(
+    sheet: Sheet, rows: list[Row], currency: str, sides: Sides, positions: set[str]
+) -> tuple[list[StatementDeal], list[BalanceRow]]:
+    deals, money = list[StatementDeal](), list[BalanceRow]()
+    lines = [sheet.line(row, currency) for row in rows]
+    for line in lines:
+        _expect(line, 13, 14, 15)
+    openings = _openings(lines, positions)
+    balance = 0
+    for line in lines:
+        if line.row.texts[2]:
+            deals.append(_deal(line, sides, openings))
+        else:
+            money.append(_balance_row(line, balance))
+        balance = line.money(-2)
+    return deals, money
+
+
+def _openings(lines: list[Line], positions: set[str]) -> set[str]:
+    """The direction words that open: "in", or the word of the deals whose order gave its number to a position."""
+    seen: dict[str, list[bool]] = {}
+    for line in lines:
+        if line.row.texts[2]:
+            seen.setdefault(line.row.texts[4].lower(), []).append(line.row.texts[7] in positions)
+    known = {"in", "out", "in/out", "out by"}
+    taught = {word for word, opens in seen.items() if word not in known and sum(opens) * 2 > len(opens)}
+    return taught | {"in"}
+
+
+def _deal(line: Line, sides: Sides, openings: set[str]) -> StatementDeal:
+    width = len(line.row.cells)
+    first = 9 if width == 15 else 8  # a visible cost column says what the spread was worth: no booking
+    return StatementDeal(
+        row=line.row.number,
+        deal_id=_ticket(line, 1),
+        order_id=line.row.texts[7],
+        at=line.at(0),
+        symbol=line.text(2),
+        side=line.side(3, sides),
+        opens=line.text(4).lower() in openings,
+        lots=line.lots(5),
+        price=line.number(6),
+        commission_minor=line.money(first),
+        fee_minor=line.money(first + 1) if width > 13 else 0,
+        swap_minor=line.money(-4),
+        profit_minor=line.money(-3),
+        stated_balance_minor=line.money(-2),
+        ending=_ending(line.row.texts[-1]),
+    )
+
+
+def _ending(comment: str) -> Ending:
+    marks: tuple[tuple[str, Ending], ...] = (("[sl", "stop_loss"), ("[tp", "take_profit"))
+    return next((ending for mark, ending in marks if mark in comment.lower()), "close")
+
+
+def _balance_row(line: Line, before: int) -> BalanceRow:
+    """Money that is no trade. What leaves the running balance where it was is credit."""
+    costs = range(9 if len(line.row.cells) == 15 else 8, len(line.row.cells) - 2)
+    amount = sum(line.money(cell) for cell in costs)
+    return BalanceRow(
+        row=line.row.number,
+        reference=_ticket(line, 1),
+        at=line.at(0),
+        amount_minor=amount,
+        credit=amount != 0 and line.money(-2) == before,
+        stated_balance_minor=line.money(-2),
+    )
+
+
+def _with_ending(position: StatementPosition, deals: list[StatementDeal]) -> StatementPosition:
+    ending = next((deal.ending for deal in deals if deal.lots == position.lots), "close")
+    return position.model_copy(update={"ending": ending}) if ending != "close" else position
+
+
+def _summary(sheet: Sheet, rows: list[Row], currency: str) -> StatementSummary:
+    """The two blocks below the tables. The first is money: balance, credit, floating result and equity, each the first
+    of its row. The second begins with net profit, gross profit and gross loss; its row of trade counts is the first
+    that holds a whole number followed by shares in brackets."""
+    found = [(row, values) for row, values in pairs(rows)]
+    blocks: list[list[tuple[Row, list[str]]]] = []
+    previous = None
+    for row, values in found:
+        if previous is None or row.number > previous + 1:
+            blocks.append([])
+        blocks[-1].append((row, values))
+        previous = row.number
+    figures: dict[str, int] = {}
+
+    def put(name: str, place: tuple[Row, list[str]], value: int = 0) -> None:
+        figures[name] = summary_money(sheet, place[0], place[1][value], currency)
+
+    for block in blocks:
+        if len(block) == 4 and len(block[-1][1]) == 1 and "balance_minor" not in figures:
+            for name, place in zip(
+                ("balance_minor", "credit_minor", "floating_minor", "equity_minor"), block, strict=True
+            ):
+                put(name, place)
+        elif len(block[0][1]) == 3 and len(block) <= 3 and "closed_profit_minor" not in figures:
+            for value, name in enumerate(("closed_profit_minor", "gross_profit_minor", "gross_loss_minor")):
+                put(name, block[0], value)
+    counts = (values for _, values in found if len(values) == 3 and _WHOLE.fullmatch(values[0]) and "(" in values[1])
+    trades = next((int(values[0]) for values in counts), None)
+    return StatementSummary(**figures, trades=trades)

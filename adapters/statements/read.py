@@ -4,12 +4,12 @@ import codecs
 import re
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from adapters.statements import csv_mapping, mt4, mt5
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.html import rows_of
 from adapters.statements.tables import Sheet
+from domain.clocks import zone_of
 from domain.errors import BadInput, StatementInvalid
 from domain.statements import Statement
 
@@ -22,11 +22,9 @@ _HTML: Final = re.compile(r"<\s*(!doctype|html|table|body)\b", re.IGNORECASE)
 def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Statement:
     """The history in `path`, whose times are of `zone`. Raises StatementInvalid, which names the row and the reason."""
     try:
-        server = ZoneInfo(zone)
-    except (KeyError, ValueError, OSError) as exc:
-        raise BadInput(
-            f"The time zone {zone!r} is unknown.", field="zone", remedy="Use an IANA name such as Europe/Athens."
-        ) from exc
+        server = zone_of(zone)
+    except ValueError as exc:
+        raise BadInput(f"{exc}.", field="zone", remedy="Name the zone of the broker's server with --zone.") from exc
     text = decoded(_bytes(path), path.name)
     if not text.strip():
         raise StatementInvalid(f"{path.name} is empty.", remedy="Export the report from the terminal again.")
@@ -36,8 +34,8 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
                 f"{path.name} is no HTML report, and for a table of values a mapping must say what its columns mean.",
                 remedy="Name one with --mapping; docs/statements.md shows how to write it.",
             )
-        return csv_mapping.read(text, path.name, server, mapping)
-    sheet = Sheet(path.name, rows_of(text), server, mapping.sides if mapping else None)
+        return csv_mapping.read(text, path.name, server, zone, mapping)
+    sheet = Sheet(path.name, rows_of(text), server, zone, mapping.sides if mapping else None)
     if mt5.knows(sheet):
         return mt5.read(sheet)
     if mt4.knows(sheet):

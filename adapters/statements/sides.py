@@ -12,14 +12,9 @@ from typing import Final
 
 from domain.statements import Side
 
-_KNOWN: Final[dict[str, Side]] = dict.fromkeys(
-    ("buy", "long", "kaufen", "kauf", "acheter", "achat", "compra", "comprar", "acquisto", "kup", "kupno", "покупка"),
-    "buy",
-) | dict.fromkeys(
-    ("sell", "short", "verkaufen", "verkauf", "vendre", "vente", "venta", "vender", "venda", "vendita", "sprzedaż")
-    + ("продажа",),
-    "sell",
-)
+Lesson = tuple[str, Decimal, Decimal | None, Decimal | None]  # word, profit, opening price, closing price
+_BUY: Final = "buy long kaufen kauf acheter achat compra comprar acquisto kupno покупка"
+_SELL: Final = "sell short verkaufen verkauf vendre vente venta vender venda vendita продажа"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +27,13 @@ class Sides:
         return self.words.get(word.strip().lower())
 
 
-KNOWN: Final = Sides(_KNOWN)
+KNOWN: Final = Sides({word: "buy" for word in _BUY.split()} | {word: "sell" for word in _SELL.split()})
 
 
-def learned(trades: Iterable[tuple[str, Decimal, Decimal | None, Decimal | None]], given: Sides | None = None) -> Sides:
-    """The known words, those `given`, and what `trades` (word, profit, opening and closing price) teach. A word whose
-    trades contradict each other, or that shares its meaning with a word that is known, stays unknown."""
-    words = dict(_KNOWN) | (given.words if given else {})
+def learned(trades: Iterable[Lesson], given: Sides | None = None) -> Sides:
+    """The known words, those `given`, and what `trades` teach. A word whose
+    trades contradict each other stays unknown."""
+    words = KNOWN.words | (given.words if given else {})
     votes: dict[str, Counter[Side]] = defaultdict(Counter)
     for word, profit, opening, closing in trades:
         key = word.strip().lower()

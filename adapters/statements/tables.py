@@ -3,27 +3,27 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from adapters.statements.html import Row
 from adapters.statements.numbers import Mark, NotANumber, decimal_mark, number
 from adapters.statements.sides import Sides
 from domain.errors import StatementInvalid
 from domain.money import is_exact, to_minor
+from domain.statements import Side
 
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?")
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
-ACCOUNT_NUMBER: Final = re.compile(r"\d{3,}")
 
 
 def is_instant(text: str) -> bool:
     return bool(_YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text))
 
 
-def instant(text: str, zone: ZoneInfo) -> datetime:
+def instant(text: str, zone: tzinfo) -> datetime:
     """A report's date and time (year first, or day first) in the server's `zone`, as UTC. Raises ValueError."""
     if match := _YEAR_FIRST.fullmatch(text):
         year, month, day = match[1], match[3], match[4]
@@ -31,8 +31,8 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
         year, month, day = match[4], match[3], match[1]
     else:
         raise ValueError(f"{text!r} is not a date and time such as 2024.01.31 09:30:00")
-    clock = (int(part or 0) for part in match.groups()[4:7])
-    return datetime(int(year), int(month), int(day), *clock, tzinfo=zone).astimezone(UTC)
+    hour, minute, second = (int(part or 0) for part in match.groups()[4:7])
+    return datetime(int(year), int(month), int(day), hour, minute, second, tzinfo=zone).astimezone(UTC)
 
 
 @dataclass(slots=True)
@@ -41,7 +41,8 @@ class Sheet:
 
     name: str
     rows: list[Row]
-    zone: ZoneInfo
+    zone: tzinfo
+    zone_name: str
     given_sides: Sides | None = None
     mark: Mark = field(init=False)
 
@@ -80,6 +81,15 @@ class Line:
         except ValueError as exc:
             raise self.problem(f"cell {cell + 1}: {exc}") from exc
 
+    def side(self, cell: int, sides: Sides) -> Side:
+        side = sides.of(self.row.texts[cell])
+        if side is None:
+            raise self.problem(
+                f"cell {cell + 1}: {self.row.texts[cell]!r} is neither known as buy nor as sell, and no trade with a "
+                "profit shows which; say it in a mapping's `sides`"
+            )
+        return side
+
     def number(self, cell: int) -> Decimal:
         try:
             return number(self.row.texts[cell], self.sheet.mark)
@@ -110,9 +120,7 @@ def pairs(rows: Sequence[Row]) -> Iterator[tuple[Row, list[str]]]:
     """Of each summary row its values: what follows a label (a label ends with a colon of any script)."""
     for row in rows:
         texts = row.texts
-        values = [
-            text for label, text in zip(texts, texts[1:], strict=False) if is_label(label) and not is_label(text) and text
-        ]
+        values = [text for label, text in pairwise(texts) if is_label(label) and not is_label(text) and text]
         if values:
             yield row, values
 

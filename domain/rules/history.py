@@ -6,7 +6,7 @@ right after it. The state keeps as JSON: `HistoryState.model_validate_json` give
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
@@ -16,13 +16,15 @@ from domain.rules.days import DayBook
 from domain.rules.events import Event
 
 Rules = Sequence[HistoryRule[Any]]
+# plain data stays plain data: which class it is, only its rule knows
+Kept = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode="left_to_right")]
 
 
 class HistoryState(State):
     """Where every rule stands, by rule id; a state that was read back is plain data until its rule is stepped."""
 
     book: DayBook
-    rules: dict[str, SerializeAsAny[State] | dict[str, Any]] = Field(default_factory=dict)
+    rules: dict[str, Kept] = Field(default_factory=dict)
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
@@ -82,10 +84,10 @@ def deducted_minor(state: HistoryState, rules: Rules, context: Context) -> int:
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
     """Where `rule` stands; at its start when the rule is newer than the state."""
     own = state.rules.get(rule.id)
+    if isinstance(own, State):
+        return own
     fresh: State = rule.start(context)
-    if own is None:
-        return fresh
-    return type(fresh).model_validate(own) if isinstance(own, dict) else own
+    return fresh if own is None else type(fresh).model_validate(own)
 
 
 def _gates(state: HistoryState, rules: Rules, context: Context) -> Iterator[tuple[Gate[Any], State]]:

@@ -17,7 +17,7 @@ from activities.monitoring import MonitorActivities
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from contracts.messages import ShardStart
 from ports.payments import PaymentProvider
-from ports.platform import AccountSnapshot, Batch, PlatformStream, SymbolSpec, TradingPlatform
+from ports.platform import FIRST_READER, AccountSnapshot, Batch, PlatformStream, SymbolSpec, TradingPlatform
 from relay.temporal import connect
 from store import crypto
 from store.db import Database
@@ -55,7 +55,7 @@ class QuietStream:
 
 
 class QuietVenue(Venue):
-    def open_stream(self) -> PlatformStream:
+    def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
         return QuietStream()
 
 

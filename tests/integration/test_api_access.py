@@ -14,11 +14,27 @@ from tests.api_world import IBAN, ApiWorld, Person, api_world
 REASON = {"reason": "because"}
 CASE, REVIEW = derived_id("cas", "one"), derived_id("rev", "one")
 PAYOUT = derived_id("pay", "nobody")
+PROPOSAL, MOVE = derived_id("ppr", "one"), derived_id("mov", "one")
+MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
 
 # method, path, body, permission; {noun} becomes an id of the person whose things are asked for
 ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/products", None, "products.read"),
     ("GET", "/v1/products/two-step", None, "products.read"),
+    ("GET", "/v1/products/two-step/versions", None, "versions.read"),
+    ("POST", "/v1/products/two-step/versions?reason=because", {"product": "two-step"}, "versions.propose"),
+    ("GET", "/v1/product-proposals", None, "versions.read"),
+    ("GET", f"/v1/product-proposals/{PROPOSAL}", None, "versions.read"),
+    ("POST", f"/v1/product-proposals/{PROPOSAL}/approve", REASON, "versions.decide"),
+    ("POST", f"/v1/product-proposals/{PROPOSAL}/reject", REASON, "versions.decide"),
+    ("POST", f"/v1/product-proposals/{PROPOSAL}/withdraw", REASON, "versions.propose"),
+    ("POST", f"/v1/product-proposals/{PROPOSAL}/publish", None, "versions.propose"),
+    ("POST", "/v1/account-moves", MOVES, "versions.propose"),
+    ("GET", "/v1/account-moves", None, "versions.read"),
+    ("GET", f"/v1/account-moves/{MOVE}", None, "versions.read"),
+    ("POST", f"/v1/account-moves/{MOVE}/approve", REASON, "versions.decide"),
+    ("POST", f"/v1/account-moves/{MOVE}/reject", REASON, "versions.decide"),
+    ("POST", f"/v1/account-moves/{MOVE}/withdraw", REASON, "versions.propose"),
     ("GET", "/v1/challenges", None, "challenges.read"),
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
@@ -118,7 +134,7 @@ async def test_every_route_of_the_schema_is_in_this_table(world: ApiWorld) -> No
 
 
 def _blank(path: str) -> str:
-    return re.sub(r"(cas|rev)_\w{26}", "{}", re.sub(r"\{\w+\}", "{}", path)).split("?")[0]
+    return re.sub(r"(cas|rev|ppr|mov)_\w{26}", "{}", re.sub(r"\{\w+\}", "{}", path)).split("?")[0]
 
 
 async def test_the_role_matrix(world: ApiWorld) -> None:

@@ -18,10 +18,11 @@ from domain.lifecycle import (
     trigger_of_start,
 )
 from domain.payouts import PAYOUT
+from domain.publishing import MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 
-MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET)
+MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, MOVE)
 PAIRS = [
     pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
     for machine in MACHINES

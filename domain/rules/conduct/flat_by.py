@@ -81,6 +81,8 @@ class FlatBy(ConductRule[FlatByState]):
         if isinstance(event, News | DayEnded):
             return state, ()
         holdings = held_after(state.holdings, event)
+        if not holdings and not state.holdings and not _says(event):
+            return state.model_copy(update={"at": event.at}), ()
         found = []
         for window, held, count in self._found(state, event, holdings, context):
             state = state.model_copy(update={"offences": state.offences + 1, "judged": window.start})
@@ -129,7 +131,7 @@ class FlatBy(ConductRule[FlatByState]):
             if close is None:
                 return None
             opens, longer = calendar.next_open(close), self.break_longer_than_hours
-            if longer is not None and opens - close <= timedelta(hours=float(longer)):
+            if longer is not None and opens - close <= timedelta(seconds=int(longer * 3600)):
                 return None
             return Window(start=close - timedelta(minutes=self.before_close_minutes), end=opens)
         if self.time is None or self.zone is None or self.weekday not in (None, _WEEKDAYS[day.weekday()]):

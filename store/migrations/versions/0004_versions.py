@@ -36,9 +36,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('proposed', 'approved')"),
     )
     op.add_column("products", sa.Column("proposal_id", sa.String(length=32), nullable=True))
-    op.create_foreign_key(
-        op.f("fk_products_proposal_id"), "products", "product_proposals", ["proposal_id"], ["id"]
-    )
+    op.create_foreign_key(op.f("fk_products_proposal_id"), "products", "product_proposals", ["proposal_id"], ["id"])
     _moves()
     _guards()
 

@@ -1,0 +1,135 @@
+"""Maximum exposure: how much may be open at one instant, fixed or by how much profit has been made."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from domain.money import ExactDecimal
+from domain.rules.base import ConductRule, Context, RuleId, Size, State, Terms, Violation, follows, spoken
+from domain.rules.events import DayEnded, Event, News, Opened, Rolled
+from domain.rules.holdings import Holdings, held_after, plain
+
+Amount = Annotated[ExactDecimal, Field(ge=0)]
+
+
+class Tier(Terms):
+    """With a profit (balance minus initial) under `below` (None: any), `max` may be open."""
+
+    below: Size | None = None
+    max: Amount
+
+
+class ExposureState(State):
+    """`limit`: in force now. `largest`: the most that was ever open at once."""
+
+    limit: Decimal
+    holdings: Holdings = ()
+    largest: Decimal = Decimal(0)
+    offences: int = 0
+
+
+class MaxExposure(ConductRule[ExposureState]):
+    """The sum over everything open at one instant stays within the limit; each position opened above it is an offence.
+
+    `unit` lots sums lots, positions counts positions; `weights` multiply them by class of symbol. `classes` says which
+    class a symbol is of (its own name, when it is not listed); a class without a weight counts 1. The limit is fixed
+    (`limit`) or follows the profit (`tiers`), looked at when the trading day ends or at every event.
+    """
+
+    type: Literal["max_exposure"]
+    id: RuleId = "max_exposure"
+    unit: Literal["lots", "positions"] = "lots"
+    weights: Mapping[str, Amount] = Field(default_factory=dict)
+    classes: Mapping[str, str] = Field(default_factory=dict)
+    limit: Amount | None = None
+    tiers: tuple[Tier, ...] = ()
+    evaluated: Literal["eod_only", "live"] = "eod_only"
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.limit is None) == (not self.tiers):
+            raise ValueError("limit, tiers: set one of the two, not both")
+        if self.tiers and any((tier.below is None) != (tier is self.tiers[-1]) for tier in self.tiers):
+            raise ValueError("tiers: the last tier, and only it, has no `below`, so that every profit has a limit")
+        bounds = [tier.below for tier in self.tiers if tier.below is not None]
+        if any(bound.type not in ("amount", "pct_of_initial") for bound in bounds):
+            raise ValueError("tiers: `below` is an amount or pct_of_initial")
+        if len({bound.type for bound in bounds}) > 1:
+            raise ValueError("tiers: write every `below` the same way, all amounts or all pct_of_initial")
+        values = [bound.value for bound in bounds]
+        if values != sorted(set(values)):
+            raise ValueError("tiers: `below` must rise from tier to tier")
+        return self
+
+    def start(self, context: Context) -> ExposureState:
+        return ExposureState(limit=self.limit_at(0, context))
+
+    def limit_at(self, profit_minor: int, context: Context) -> Decimal:
+        """What may be open with this profit."""
+        if self.limit is not None:
+            return self.limit
+        return next(tier.max for tier in self.tiers if profit_minor < _bound(tier, profit_minor, context))
+
+    def exposure(self, state: ExposureState) -> Decimal:
+        """What is open now, in the rule's unit."""
+        return sum((self._weight(h.symbol) * (h.lots if self._by_lots else 1) for h in state.holdings), Decimal(0))
+
+    @property
+    def _by_lots(self) -> bool:
+        return self.unit == "lots"
+
+    def _weight(self, symbol: str) -> Decimal:
+        return self.weights.get(self.classes.get(symbol, symbol), Decimal(1))
+
+    def step(self, state: ExposureState, event: Event, context: Context) -> tuple[ExposureState, tuple[Violation, ...]]:
+        if isinstance(event, News):
+            return state, ()
+        if self.tiers and self._looks(event):
+            limit = self.limit_at(event.balance_minor - context.initial_minor, context)
+            state = state if limit == state.limit else state.model_copy(update={"limit": limit})
+        holdings = held_after(state.holdings, event)
+        if holdings is state.holdings:
+            return state, ()
+        state = state.model_copy(update={"holdings": holdings})
+        total = self.exposure(state)
+        state = state.model_copy(update={"largest": max(state.largest, total)})
+        if not isinstance(event, Opened) or total <= state.limit:
+            return state, ()
+        state = state.model_copy(update={"offences": state.offences + 1})
+        sentence = f"{plain(total)} {self.unit} were open at once; allowed is {plain(state.limit)}."
+        figures = {"exposure": total, "limit": state.limit}
+        return state, (self.offended(state.offences, sentence, figures, (event.position_id,)),)
+
+    def _looks(self, event: Event) -> bool:
+        """Whether the profit is looked at now."""
+        if isinstance(event, Rolled):
+            return event.purpose != "loss_snapshot" or self.evaluated == "live"
+        return self.evaluated == "live" and not isinstance(event, DayEnded)
+
+    def words(self, context: Context) -> str:
+        counted = "lots of all open positions together" if self._by_lots else "number of open positions"
+        told = f"Exposure. The {counted}, at any instant, must not exceed "
+        if self.limit is not None:
+            told += f"{plain(self.limit)}."
+        else:
+            steps = [
+                f"{plain(tier.max)} while your profit is below {spoken(tier.below, context)}"
+                for tier in self.tiers
+                if tier.below is not None
+            ]
+            when = "at the end of each trading day" if self.evaluated == "eod_only" else "at every moment"
+            told += (
+                f"{'; '.join([*steps, f'{plain(self.tiers[-1].max)} above that'])}. Your profit is looked at {when}."
+            )
+        if self.weights:
+            told += f" Counted as: {', '.join(f'{name} {plain(weight)}' for name, weight in self.weights.items())}."
+        return f"{told} Each position opened above the limit is an offence of its own. {follows(self.consequences)}"
+
+
+def _bound(tier: Tier, profit_minor: int, context: Context) -> int:
+    """The profit from which the next tier holds; above `profit_minor` for the last tier."""
+    if tier.below is None:
+        return profit_minor + 1
+    return tier.below.minor(initial=context.initial_minor, basis=0, currency=context.currency)

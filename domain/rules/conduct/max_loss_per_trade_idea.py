@@ -1,0 +1,152 @@
+"""Maximum loss per trade idea: splitting a position, or opening it again after a loss, does not make it another."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from domain.money import ExactDecimal, half_up
+from domain.rules.base import ConductRule, Context, RuleId, Size, State, Terms, Violation, follows, said, spoken
+from domain.rules.events import Closed, Event, Opened, Rolled, Side
+from domain.rules.holdings import plain
+
+_SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor")
+
+
+class ShareOfDailyAllowance(Terms):
+    """A percentage of the rule's own `daily_allowance`."""
+
+    type: Literal["pct_of_daily_allowance"]
+    value: Annotated[ExactDecimal, Field(gt=0)]
+
+
+class Idea(State):
+    """Positions that count as one. `made_minor`: net of what is closed. `lost_at`: its last losing close."""
+
+    symbol: str
+    side: Side
+    open_ids: tuple[str, ...] = ()
+    made_minor: int = 0
+    lost_at: datetime | None = None
+    told: bool = False
+
+    @property
+    def loss_minor(self) -> int:
+        return max(-self.made_minor, 0)
+
+
+class IdeasState(State):
+    """`ideas`: those that may still go on. `loss_minor`: of the idea touched last. `anchor_minor`: the balance at the
+    last reset (the initial balance before the first)."""
+
+    anchor_minor: int
+    ideas: tuple[Idea, ...] = ()
+    loss_minor: int = 0
+    offences: int = 0
+
+
+class MaxLossPerTradeIdea(ConductRule[IdeasState]):
+    """The closed loss of one idea stays within the limit (reaching it is allowed).
+
+    An opening of the same symbol and side within `merge_within_minutes` of a losing close continues that idea; with
+    `splits`, so does one while a position of the same symbol and side is open. A percentage of the anchor is of the
+    balance at the last reset.
+    """
+
+    type: Literal["max_loss_per_trade_idea"]
+    id: RuleId = "max_loss_per_trade_idea"
+    limit: Annotated[Size | ShareOfDailyAllowance, Field(discriminator=None)]
+    daily_allowance: Size | None = None
+    merge_within_minutes: Annotated[int, Field(ge=0, le=24 * 60)] = 0
+    splits: bool = True
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if isinstance(self.limit, ShareOfDailyAllowance) != (self.daily_allowance is not None):
+            raise ValueError("daily_allowance: a limit of pct_of_daily_allowance needs it, and no other has it")
+        for name, size in (("limit", self.limit), ("daily_allowance", self.daily_allowance)):
+            if isinstance(size, Size) and size.type not in _SIZES:
+                raise ValueError(f"{name}: use one of {', '.join(_SIZES)}")
+        return self
+
+    def start(self, context: Context) -> IdeasState:
+        return IdeasState(anchor_minor=context.initial_minor)
+
+    def daily_allowance_minor(self, state: IdeasState, context: Context) -> int | None:
+        if self.daily_allowance is None:
+            return None
+        basis = state.anchor_minor
+        return self.daily_allowance.minor(initial=context.initial_minor, basis=basis, currency=context.currency)
+
+    def limit_minor(self, state: IdeasState, context: Context) -> int:
+        """The loss that one idea may reach, in minor units."""
+        if isinstance(self.limit, ShareOfDailyAllowance):
+            daily = self.daily_allowance_minor(state, context) or 0
+            return half_up(Decimal(daily) * self.limit.value / 100)
+        return self.limit.minor(initial=context.initial_minor, basis=state.anchor_minor, currency=context.currency)
+
+    def step(self, state: IdeasState, event: Event, context: Context) -> tuple[IdeasState, tuple[Violation, ...]]:
+        if isinstance(event, Rolled):
+            return state.model_copy(update={"anchor_minor": event.balance_minor}), ()
+        if isinstance(event, Opened):
+            return self._opened(state, event), ()
+        if isinstance(event, Closed):
+            return self._closed(state, event, context)
+        return state, ()
+
+    def _opened(self, state: IdeasState, event: Opened) -> IdeasState:
+        merge = timedelta(minutes=self.merge_within_minutes)
+        alive = [i for i in state.ideas if i.open_ids or (i.lost_at is not None and event.at - i.lost_at <= merge)]
+        idea = next((i for i in reversed(alive) if self._goes_on(i, event, merge)), None)
+        others = tuple(i for i in alive if i is not idea)
+        idea = idea or Idea(symbol=event.symbol, side=event.side)
+        if event.position_id not in idea.open_ids:
+            idea = idea.model_copy(update={"open_ids": (*idea.open_ids, event.position_id)})
+        return state.model_copy(update={"ideas": (*others, idea), "loss_minor": idea.loss_minor})
+
+    def _goes_on(self, idea: Idea, event: Opened, merge: timedelta) -> bool:
+        if event.position_id in idea.open_ids:
+            return True
+        if (idea.symbol, idea.side) != (event.symbol, event.side):
+            return False
+        soon = idea.lost_at is not None and event.at - idea.lost_at <= merge
+        return soon or (self.splits and bool(idea.open_ids))
+
+    def _closed(self, state: IdeasState, event: Closed, context: Context) -> tuple[IdeasState, tuple[Violation, ...]]:
+        idea = next((i for i in state.ideas if event.position_id in i.open_ids), None)
+        others = tuple(i for i in state.ideas if i is not idea)
+        idea = idea or Idea(symbol=event.symbol, side=event.side)
+        gone = event.lots_left <= 0
+        idea = idea.model_copy(
+            update={
+                "made_minor": idea.made_minor + event.pnl_minor,
+                "lost_at": event.at if event.pnl_minor < 0 else idea.lost_at,
+                "open_ids": tuple(i for i in idea.open_ids if not (gone and i == event.position_id)),
+            }
+        )
+        limit = self.limit_minor(state, context)
+        found: tuple[Violation, ...] = ()
+        offences = state.offences
+        if idea.loss_minor > limit and not idea.told:
+            idea, offences = idea.model_copy(update={"told": True}), offences + 1
+            loss, allowed = said(idea.loss_minor, context.currency), said(limit, context.currency)
+            sentence = f"One idea in {idea.symbol} ({idea.side}) lost {loss}; allowed is {allowed}."
+            figures = {"idea_loss_minor": idea.loss_minor, "limit_minor": limit}
+            found = (self.offended(offences, sentence, figures, (event.position_id,)),)
+        update = {"ideas": (*others, idea), "loss_minor": idea.loss_minor, "offences": offences}
+        return state.model_copy(update=update), found
+
+    def words(self, context: Context) -> str:
+        if isinstance(self.limit, ShareOfDailyAllowance) and self.daily_allowance is not None:
+            daily = spoken(self.daily_allowance, context)
+            limit = f"{plain(self.limit.value)} % of the daily allowance, which is {daily}"
+        else:
+            limit = spoken(self.limit, context) if isinstance(self.limit, Size) else ""
+        told = f"Loss per trade idea. One idea may lose no more than {limit}."
+        if self.merge_within_minutes:
+            told += f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes of a"
+            told += " losing close continues the idea."
+        if self.splits:
+            told += " Positions in the same symbol and direction that are open together are one idea."
+        return f"{told} {follows(self.consequences)}"

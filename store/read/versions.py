@@ -1,0 +1,233 @@
+"""Product versions as people look at them: what is on sale, who is under it, what is proposed, which accounts move."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from domain.product_diff import Change, differences
+from domain.products import Product
+from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
+from store.proposals import KIND as PROPOSAL_KIND
+from store.read import history
+from store.read.pages import FIRM, Page, View, Window, keyset, shown
+
+
+class VersionRow(View):
+    """A published version. `proposal_id` None: it came with the installation. `accounts`: active ones under it."""
+
+    product: str
+    version: int
+    name: str
+    content_hash: str
+    newest: bool
+    accounts: int
+    proposal_id: str | None
+    recorded_at: datetime
+
+
+class ProposalRow(View):
+    id: str
+    product: str
+    version: int
+    base_version: int | None
+    state: str
+    source: str
+    reason: str
+    content_hash: str
+    proposed_by: str
+    proposed_by_name: str
+    proposed_at: datetime
+
+
+class ProposalView(ProposalRow):
+    """With what it would change against the version it was compared with, and what people decided."""
+
+    proposer_person: str
+    changes: tuple[Change, ...]
+    terms: Product
+    decisions: tuple[history.DecisionView, ...]
+    transitions: tuple[history.TransitionView, ...]
+
+
+class MoveRow(View):
+    """`waiting`, `moved` and `refused` count its accounts."""
+
+    id: str
+    product: str
+    from_version: int
+    to_version: int
+    state: str
+    reason: str
+    proposed_by: str
+    proposed_by_name: str
+    proposed_at: datetime
+    waiting: int
+    moved: int
+    refused: int
+
+
+class MovedAccount(View):
+    account_id: str
+    number: str
+    state: str
+    why: str
+    applied_at: datetime | None
+
+
+class MoveView(MoveRow):
+    """`accounts`: the first of them, by number."""
+
+    proposer_person: str
+    changes: tuple[Change, ...]
+    accounts: tuple[MovedAccount, ...]
+    decisions: tuple[history.DecisionView, ...]
+    transitions: tuple[history.TransitionView, ...]
+
+
+async def versions(session: AsyncSession, product: str | None = None) -> list[VersionRow]:
+    """Every published version, newest first within its product."""
+    under = select(func.count()).where(
+        Account.product == ProductVersion.product,
+        Account.version == ProductVersion.version,
+        Account.status == "active",
+    )
+    statement = select(ProductVersion, under.scalar_subquery()).order_by(
+        ProductVersion.product, ProductVersion.version.desc()
+    )
+    if product is not None:
+        statement = statement.where(ProductVersion.product == product)
+    seen: set[str] = set()
+    rows = []
+    for row, accounts in (await session.execute(statement)).tuples():
+        rows.append(
+            VersionRow(
+                product=row.product,
+                version=row.version,
+                name=row.name,
+                content_hash=row.content_hash,
+                newest=row.product not in seen,
+                accounts=accounts,
+                proposal_id=row.proposal_id,
+                recorded_at=row.recorded_at,
+            )
+        )
+        seen.add(row.product)
+    return rows
+
+
+def _proposals() -> Select[Any]:
+    return select(ProductProposal, User.name, User.person_id).join(User, User.id == ProductProposal.proposed_by)
+
+
+def _proposal(row: ProductProposal, name: str) -> dict[str, Any]:
+    plain = ("id", "product", "version", "base_version", "state", "source", "reason", "content_hash", "proposed_by")
+    return {**{field: getattr(row, field) for field in plain}, "proposed_by_name": name, "proposed_at": row.proposed_at}
+
+
+async def proposals(session: AsyncSession, window: Window, *, state: str | None = None) -> Page[ProposalRow]:
+    """Newest first."""
+    statement = _proposals()
+    if state is not None:
+        statement = statement.where(ProductProposal.state == state)
+    rows, cursor = await keyset(session, statement, [ProductProposal.proposed_at, ProductProposal.id], window)
+    items = tuple(ProposalRow(**_proposal(row[0], row[1])) for row in rows)
+    return Page[ProposalRow](items=items, next_cursor=cursor)
+
+
+async def proposal(session: AsyncSession, proposal_id: str) -> ProposalView:
+    """Raises NotFound."""
+    found = (await session.execute(_proposals().where(ProductProposal.id == proposal_id))).one_or_none()
+    if found is None:
+        raise NotFound
+    row: ProductProposal = found[0]
+    terms = Product.model_validate(row.terms)
+    base = None if row.base_version is None else await _terms(session, row.product, row.base_version)
+    return ProposalView(
+        **_proposal(row, found[1]),
+        proposer_person=found[2],
+        changes=differences(base, terms),
+        terms=terms,
+        decisions=await history.decisions(session, FIRM, PROPOSAL_KIND, row.id),
+        transitions=await history.transitions(session, FIRM, PROPOSAL_KIND, row.id),
+    )
+
+
+async def _terms(session: AsyncSession, product: str, version: int) -> Product:
+    return Product.model_validate((await session.get_one(ProductVersion, (product, version))).terms)
+
+
+def _moves() -> Select[Any]:
+    def count(state: str) -> Any:
+        return (
+            select(func.count())
+            .where(AccountMoveRow.move_id == AccountMove.id, AccountMoveRow.state == state)
+            .scalar_subquery()
+        )
+
+    counts = [count(state).label(state) for state in ("waiting", "moved", "refused")]
+    return select(AccountMove, User.name, User.person_id, *counts).join(User, User.id == AccountMove.proposed_by)
+
+
+def _move(row: Row[Any]) -> dict[str, Any]:
+    plain = ("id", "product", "from_version", "to_version", "state", "reason", "proposed_by", "proposed_at")
+    return {
+        **{field: getattr(row[0], field) for field in plain},
+        "proposed_by_name": row[1],
+        "waiting": row.waiting,
+        "moved": row.moved,
+        "refused": row.refused,
+    }
+
+
+async def moves(session: AsyncSession, window: Window, *, state: str | None = None) -> Page[MoveRow]:
+    """Newest first."""
+    statement = _moves()
+    if state is not None:
+        statement = statement.where(AccountMove.state == state)
+    rows, cursor = await keyset(session, statement, [AccountMove.proposed_at, AccountMove.id], window)
+    return Page[MoveRow](items=tuple(MoveRow(**_move(row)) for row in rows), next_cursor=cursor)
+
+
+async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> MoveView:
+    """With its first `most` accounts; raises NotFound."""
+    found = (await session.execute(_moves().where(AccountMove.id == move_id))).one_or_none()
+    if found is None:
+        raise NotFound
+    row: AccountMove = found[0]
+    old, new = [await _terms(session, row.product, version) for version in (row.from_version, row.to_version)]
+    named = await session.execute(
+        select(AccountMoveRow, Account.number)
+        .join(Account, Account.id == AccountMoveRow.account_id)
+        .where(AccountMoveRow.move_id == move_id)
+        .order_by(Account.number)
+        .limit(most)
+    )
+    return MoveView(
+        **_move(found),
+        proposer_person=found[2],
+        changes=differences(old, new),
+        accounts=_accounts(named.tuples().all()),
+        decisions=await history.decisions(session, FIRM, "account_move", move_id),
+        transitions=await history.transitions(session, FIRM, "account_move", move_id),
+    )
+
+
+def _accounts(rows: Sequence[tuple[AccountMoveRow, int]]) -> tuple[MovedAccount, ...]:
+    return tuple(
+        MovedAccount(
+            account_id=row.account_id, number=shown(number), state=row.state, why=row.why, applied_at=row.applied_at
+        )
+        for row, number in rows
+    )
+
+
+async def waiting(session: AsyncSession) -> int:
+    """Proposals and moves that wait for a person."""
+    open_proposals = select(func.count()).where(ProductProposal.state.in_(("proposed", "approved")))
+    open_moves = select(func.count()).where(AccountMove.state == "proposed")
+    both = select(open_proposals.scalar_subquery() + open_moves.scalar_subquery())
+    return int(await session.scalar(both) or 0)
