@@ -3,14 +3,29 @@
 import hashlib
 import json
 import re
-from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
-from domain.money import Money, from_minor, to_minor
-from domain.products import PayoutTerms
+from domain.money import Money, from_minor
+from domain.payout_terms import PayoutFacts, PayoutTerms
+from domain.payout_terms.amounts import available_minor, payout_amount, split
+from domain.payout_terms.eligibility import Refusal, eligible_from
+from domain.payout_terms.eligibility import refusals as refused
 from domain.states import StateMachine
+
+__all__ = [
+    "PAYOUT",
+    "PayoutFacts",
+    "Refusal",
+    "approvers_needed",
+    "available_minor",
+    "eligible_from",
+    "payout_amount",
+    "refusals",
+    "refused",
+    "split",
+    "terms_digest",
+    "without_beneficiary",
+]
 
 _OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 
@@ -45,61 +60,9 @@ PAYOUT: Final = StateMachine(
 )
 
 
-class PayoutFacts(BaseModel):
-    """What eligibility depends on, as of market time `now`. Money in minor units of the account's currency."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    now: datetime
-    challenge_state: str
-    funded_at: datetime | None
-    last_payout_at: datetime | None
-    balance_minor: int
-    initial_minor: int
-    open_positions: int
-    open_payout_id: str | None
-    beneficiary_known: bool
-
-
-def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
-    """The most that can be requested: profit above the initial balance, within the cap."""
-    profit = max(0, facts.balance_minor - facts.initial_minor)
-    return profit if terms.cap_per_request is None else min(profit, to_minor(terms.cap_per_request, currency))
-
-
-def eligible_from(facts: PayoutFacts, terms: PayoutTerms) -> datetime | None:
-    """The first instant of market time at which a request is in time; None before funding."""
-    if facts.last_payout_at is not None:
-        return facts.last_payout_at + timedelta(days=terms.every_days)
-    return None if facts.funded_at is None else facts.funded_at + timedelta(days=terms.first_after_days)
-
-
 def refusals(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> list[str]:
-    """Why this request cannot be made, each a clause for people; empty when it can."""
-    currency = gross.currency
-    reasons: list[str] = []
-    if facts.challenge_state != "funded":
-        reasons.append(f"the account is not funded but {facts.challenge_state.replace('_', ' ')}")
-    since = eligible_from(facts, terms)
-    if since is not None and facts.now < since:
-        reasons.append(f"the next payout can be requested from {since:%Y-%m-%d %H:%M} UTC")
-    if facts.open_positions:
-        reasons.append(f"close all positions first ({facts.open_positions} open)")
-    available = available_minor(facts, terms, currency)
-    if gross.minor > available:
-        reasons.append(f"{gross} is more than the {Money(minor=available, currency=currency)} available")
-    minimum = Money(minor=to_minor(terms.min_request, currency), currency=currency)
-    if gross < minimum:
-        reasons.append(f"the smallest request is {minimum}")
-    if not facts.beneficiary_known:
-        reasons.append("add the bank account that the money goes to")
-    return reasons
-
-
-def split(gross: Money, terms: PayoutTerms) -> tuple[Money, Money]:
-    """(trader's share rounded half up, firm's share: the rest)."""
-    trader = gross.share(terms.split_pct)
-    return trader, gross - trader
+    """Why this request cannot be made, each a clause for people; empty when it can. `refused` has the figures."""
+    return [refusal.sentence for refusal in refused(facts, terms, gross)]
 
 
 def approvers_needed(trader_share: Money, terms: PayoutTerms) -> int:

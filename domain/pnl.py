@@ -56,3 +56,8 @@ def position_profit_minor(
     """
     move = close_price - open_price if side == "buy" else open_price - close_price
     return to_minor(move * lots * contract_size * rate, currency)
+
+
+def position_value_minor(lots: Decimal, contract_size: Decimal, price: Decimal, rate: Decimal, currency: str) -> int:
+    """What a position is worth in the market, in minor units of `currency`; `rate` converts the quote currency."""
+    return to_minor(lots * contract_size * price * rate, currency)

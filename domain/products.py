@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
-from domain.rules.base import Context, EquityRule, HistoryRule, Size, Terms, VenueCalendar, Where
+from domain.payout_terms import PayoutTerms
+from domain.rules.base import Context, EquityRule, Gate, HistoryRule, Size, Terms, VenueCalendar, Where
 from domain.rules.registry import AnyRule
 
-Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 Family = Literal[
     "one-step", "two-step", "three-step", "instant", "futures-end-of-day", "futures-intraday", "swing", "crypto"
@@ -89,44 +89,6 @@ class Phase(Terms):
         return tuple(rule for rule in self.rules if isinstance(rule, HistoryRule))
 
 
-class ApprovalBand(Terms):
-    """Payouts up to and including `up_to` (major units, trader's share; None = any) need so many distinct approvers."""
-
-    up_to: Annotated[ExactDecimal, Field(gt=0)] | None
-    approvers: Annotated[int, Field(ge=0, le=2)]
-
-
-class PayoutTerms(Terms):
-    first_after_days: Annotated[int, Field(ge=0, le=365)]
-    every_days: Annotated[int, Field(ge=1, le=365)]
-    split_pct: Percent
-    min_request: Annotated[ExactDecimal, Field(gt=0)]
-    cap_per_request: Annotated[ExactDecimal, Field(gt=0)] | None = None
-    decision_days: Annotated[int, Field(ge=1, le=60)] = 5
-    bands: Annotated[tuple[ApprovalBand, ...], Field(min_length=1)]
-
-    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        yield ("min_request",), self.min_request
-        if self.cap_per_request is not None:
-            yield ("cap_per_request",), self.cap_per_request
-        for number, band in enumerate(self.bands):
-            if band.up_to is not None:
-                yield ("bands", number, "up_to"), band.up_to
-
-    @model_validator(mode="after")
-    def _bands_cover_everything(self) -> Self:
-        limits = [band.up_to for band in self.bands]
-        if limits[-1] is not None or any(limit is None for limit in limits[:-1]):
-            raise ValueError("bands: the last band, and only it, has up_to: null, so that every amount has a policy")
-        numbers = [limit for limit in limits if limit is not None]
-        if numbers != sorted(set(numbers)):
-            raise ValueError("bands: up_to must rise from band to band")
-        approvers = [band.approvers for band in self.bands]
-        if approvers != sorted(approvers):
-            raise ValueError("bands: a larger amount may not need fewer approvers")
-        return self
-
-
 class Product(Terms):
     """One version of one product. `phases` are the evaluation in order; `funded` follows the last.
 
@@ -185,6 +147,10 @@ class Product(Terms):
             phase, context = self.phase(index), self.context(index)
             for where, problem in phase.problems(context):
                 yield (*place, *where), problem
+        gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
+        blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
+        for where, problem in self.payout.problems(self.initial_minor, self.currency, blocking):
+            yield ("payout", *where), problem
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         yield ("initial_balance",), self.initial_balance
@@ -209,6 +175,7 @@ class Product(Terms):
 
     def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
         """Where the rules of phase `index` bind."""
+        target = self.phase(index).target
         return Context(
             initial_minor=self.initial_minor,
             currency=self.currency,
@@ -216,6 +183,7 @@ class Product(Terms):
             phase="evaluation" if index <= len(self.phases) else "funded",
             loss_clock=self.loss_clock,
             calendars=calendars or {},
+            target_minor=None if target is None else target.over(self.initial_minor, self.currency),
         )
 
     @property

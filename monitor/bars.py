@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from monitor.columns import Bools, Columns, Floats, Ints
+from monitor.columns import Bools, Columns, Ints
+from monitor.kernels import BAR_HIGH, BAR_LOW, BAR_OPEN, EQUITY, TOUCHED
 
 _MINUTE = timedelta(minutes=1)
 
@@ -24,56 +25,44 @@ class Bars:
 
 
 class MinuteBars:
-    """Follows equity tick by tick; a minute without a mark of an account leaves no bar of it."""
+    """Follows equity tick by tick, in the columns that every mark writes anyway; a minute without a mark of an account
+    leaves no bar of it."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._open: Floats = np.zeros(0)
-        self._high: Floats = np.zeros(0)
-        self._low: Floats = np.zeros(0)
-        self.touched: Bools = np.zeros(0, np.bool_)
         self._minute = datetime.min.replace(tzinfo=UTC)
         self.ends = self._minute
-        self.fit()
 
-    def touch(self, rows: Ints, equity: Floats) -> None:
-        """`rows` were marked and now stand at `equity`."""
-        self._high[rows] = np.maximum(self._high[rows], equity)
-        self._low[rows] = np.minimum(self._low[rows], equity)
-        self.touched[rows] = True
+    @property
+    def touched(self) -> Bools:
+        """Which rows were marked in the running minute."""
+        return np.asarray(self._columns.hot[:, TOUCHED], np.bool_)
 
     def touch_row(self, row: int) -> None:
-        equity = self._columns.equity[row]
-        self._high[row], self._low[row] = max(self._high[row], equity), min(self._low[row], equity)
-        self.touched[row] = True
-
-    def fit(self) -> None:
-        """Make room for new rows, which begin where they stand."""
-        have, wanted = len(self._open), self._columns.capacity
-        if have < wanted:
-            fresh = self._columns.equity[have:]
-            self._open = np.concatenate([self._open, fresh])
-            self._high = np.concatenate([self._high, fresh])
-            self._low = np.concatenate([self._low, fresh])
-            self.touched = np.concatenate([self.touched, np.zeros(wanted - have, np.bool_)])
+        """A row was marked otherwise than by a tick."""
+        line = self._columns.hot[row]
+        line[BAR_HIGH], line[BAR_LOW] = max(line[BAR_HIGH], line[EQUITY]), min(line[BAR_LOW], line[EQUITY])
+        line[TOUCHED] = 1
 
     def restart(self, row: int) -> None:
         """A row whose equity was set anew (an account that just came in) begins its bar here."""
-        self._open[row] = self._high[row] = self._low[row] = self._columns.equity[row]
+        line = self._columns.hot[row]
+        line[BAR_OPEN] = line[BAR_HIGH] = line[BAR_LOW] = line[EQUITY]
 
     def so_far(self) -> Bars | None:
         """The running minute's bars as they stand; None when nothing was marked."""
-        rows = np.flatnonzero(self.touched)
+        columns = self._columns
+        rows = np.flatnonzero(columns.hot[: columns.size, TOUCHED])
         if not rows.size:
             return None
-        columns = self._columns
+        marked = columns.hot[rows]
         return Bars(
             minute=self._minute,
             rows=rows,
-            open=_minor(self._open[rows]),
-            high=_minor(self._high[rows]),
-            low=_minor(self._low[rows]),
-            close=_minor(columns.equity[rows]),
+            open=marked[:, BAR_OPEN],
+            high=marked[:, BAR_HIGH],
+            low=marked[:, BAR_LOW],
+            close=marked[:, EQUITY],
             balance=columns.balance[rows],
         )
 
@@ -82,12 +71,8 @@ class MinuteBars:
         done = self.so_far()
         self._minute = at.replace(second=0, microsecond=0)
         self.ends = self._minute + _MINUTE
-        self._columns.dirty[: len(self.touched)] |= self.touched
-        self.touched[:] = False
-        equity = self._columns.equity
-        self._open[:], self._high[:], self._low[:] = equity, equity, equity
+        hot, size = self._columns.hot, self._columns.size
+        self._columns.dirty[:size] |= hot[:size, TOUCHED] != 0
+        hot[:size, TOUCHED] = 0
+        hot[:size, BAR_OPEN : BAR_LOW + 1] = hot[:size, EQUITY : EQUITY + 1]
         return done
-
-
-def _minor(equity: Floats) -> Ints:
-    return np.asarray(np.rint(equity), np.int64)

@@ -14,9 +14,10 @@ from domain.rules.evaluate import Verdict, judge, target_reached
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.proof import BalancePart, EventPart, Scene
 from domain.rules.state import AccountRules
-from monitor.accounts import Account
-from monitor.columns import Columns, Ints
+from monitor.accounts import Account, Roster
+from monitor.columns import Ints
 from monitor.facts import BreachFact, Harvest, PassFact
+from monitor.kernels import HIGHEST, LOWEST
 from monitor.marks import Marks
 from monitor.rule_columns import RuleColumns, instant
 
@@ -32,8 +33,9 @@ class Happening:
 
 
 class Judge:
-    def __init__(self, columns: Columns, rules: RuleColumns, marks: Marks, harvest: Harvest) -> None:
-        self._columns, self._rules, self._marks, self._harvest = columns, rules, marks, harvest
+    def __init__(self, roster: Roster, rules: RuleColumns, marks: Marks, harvest: Harvest) -> None:
+        self._roster, self._columns = roster, roster.columns
+        self._rules, self._marks, self._harvest = rules, marks, harvest
 
     def account(
         self, account: Account, event: Happening, *, moved: AccountRules | None = None, target: bool = False
@@ -50,31 +52,45 @@ class Judge:
                 self._rules.put(account.row, moved)
             return
         balance = int(self._columns.balance[account.row])
-        after, found = judge(rules, Mark(balance, equity, event.seq, event.at))
+        after, found = judge(rules, Mark(balance, equity, event.seq, event.at, account.costs))
         if after is not rules or moved:
             self._rules.put(account.row, after)
+            self._columns.dirty[account.row] = True
+        held, days = int(self._columns.positions[account.row]), len(account.trading_days)
         if found:
-            self._breach(account, event, found)
-        elif target and target_reached(account.terms, balance, len(account.holdings), len(account.trading_days)):
+            self._breach(account, event, found, equity)
+        elif target and target_reached(account.terms, balance, held, days):
             self._pass(account, event, equity)
         self.set_alarms(account, after)
 
     def set_alarms(self, account: Account, rules: AccountRules) -> None:
-        """Where the float equity of an account begins to be a candidate."""
+        """Where the equity of an account begins to be a candidate."""
         columns, row = self._columns, account.row
-        if not columns.judged[row]:
-            columns.low_alarm[row], columns.high_alarm[row] = -np.inf, np.inf
-            return
-        guard = columns.guard_of(row)
-        peaks = [s.basis_minor for spec, s in zip(rules.specs, rules.states, strict=True) if spec.follows_equity]
-        columns.low_alarm[row] = max(s.floor_minor for s in rules.states) + guard
-        columns.high_alarm[row] = min(peaks) - guard if peaks else np.inf
+        low, high = LOWEST, HIGHEST
+        if columns.judged[row]:
+            for spec, state in zip(rules.specs, rules.states, strict=True):
+                extra = 0 if spec.holds.everything else spec.uncounted(account.costs)
+                if spec.direction == "floor" and spec.holds.floating:
+                    low = max(low, state.floor_minor - extra - (not spec.inclusive))
+                elif spec.holds.floating:
+                    high = min(high, state.floor_minor - extra - spec.inclusive)
+                if spec.follows_equity:
+                    high = min(high, state.basis_minor - extra)
+        columns.low_alarm[row], columns.high_alarm[row] = low, high
 
     def set_alarms_of(self, rows: Ints, specs: Sequence[FloorSpec]) -> None:
         """The same for many judged `rows`, all under `specs`."""
-        guard = self._columns.guard(rows)
-        self._columns.low_alarm[rows] = self._rules.highest_floor(rows) + guard
-        self._columns.high_alarm[rows] = self._rules.lowest_equity_peak(specs, rows) - guard
+        low, high = self._rules.alarms(specs, rows, self.uncounted(rows, specs))
+        self._columns.low_alarm[rows], self._columns.high_alarm[rows] = low, high
+
+    def uncounted(self, rows: Ints, specs: Sequence[FloorSpec]) -> dict[int, Ints]:
+        """By index of a level that leaves costs out, what it adds to the money of each row."""
+        found: dict[int, Ints] = {}
+        for index, spec in enumerate(specs):
+            if not spec.holds.everything:
+                costs = (self._roster[row].costs for row in rows.tolist())
+                found[index] = np.fromiter((spec.uncounted(each) for each in costs), np.int64, len(rows))
+        return found
 
     def _end(self, account: Account) -> None:
         account.ended = True
@@ -93,17 +109,17 @@ class Judge:
                 opening_minor=int(columns.opening[row]),
                 opening_at=instant(int(columns.opening_at[row])),
                 opening_seq=int(columns.opening_seq[row]),
-                movements=tuple(account.movements),
+                movements=account.movements,
                 balance_minor=int(columns.balance[row]),
             ),
             positions=account.positions(),
             equity_minor=equity,
-            trading_days=tuple(account.trading_days),
+            trading_days=account.trading_days,
         )
 
-    def _breach(self, account: Account, event: Happening, found: Sequence[Verdict]) -> None:
+    def _breach(self, account: Account, event: Happening, found: Sequence[Verdict], equity: int) -> None:
         """Every rule that broke at this event, the cause first."""
-        scene = self._scene(account, event, found[0].equity_minor)
+        scene = self._scene(account, event, equity)
         phase = account.terms.phase_index
         for verdict in found:
             rule_id, offence = verdict.spec.rule_id, account.offence(verdict.spec.rule_id)
@@ -127,8 +143,7 @@ class Judge:
                     cause=verdict is found[0],
                 )
             )
-        for verdict in found:
-            account.offences[verdict.spec.rule_id] = account.offence(verdict.spec.rule_id)
+        account.offences |= {verdict.spec.rule_id: account.offence(verdict.spec.rule_id) for verdict in found}
         self._end(account)
 
     def _pass(self, account: Account, event: Happening, equity: int) -> None:

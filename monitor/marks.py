@@ -6,107 +6,190 @@ from decimal import Decimal
 import numpy as np
 
 from domain.pnl import RateMissing, conversion_rate
-from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor, profit_minor
+from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
+from monitor import kernels
 from monitor.accounts import Account
-from monitor.books import Book, Holding
-from monitor.columns import Columns, Ints
+from monitor.books import BITS, Book, digits_of, fits
+from monitor.columns import Columns, Floats, Ints
+
+_PLACE = (1 << BITS) - 1
 
 
 class Marks:
+    """Keeps every book at the board's quotes, and the equity column exact; a position whose price or conversion is not
+    known yet counts as nothing, and its row says in `unknown` that the equity is not to be trusted."""
+
     def __init__(self, columns: Columns, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> None:
         self.columns, self.board, self.instruments = columns, board, instruments
-        self._books: dict[tuple[str, str], Book] = {}
+        self._books: dict[tuple[str, str, bool], Book] = {}
+        self._numbered: list[Book] = []
         self._affected: dict[str, list[Book]] = {}
-        self._converting: dict[str, list[Book]] = {}
-        self._floats: dict[str, tuple[float, float]] = {}
+        self._fresh: Floats = np.zeros(64)
+        self._found: Ints = np.zeros(64, np.int64)
+        self._sums: Floats = np.zeros(0)
 
-    def tick(self, symbol: str, bid: float, ask: float) -> Ints | None:
-        """Mark every position the quote touches: those in its symbol, and those it converts. The board has the quote
-        already. Gives the rows (an account may occur twice); None when nobody is touched."""
-        self._floats[symbol] = (bid, ask)
-        for book in self._converting.get(symbol, ()):
-            self._convert(book)
-        touched = [book for book in self._affected.get(symbol, ()) if book.holdings]
-        for book in touched:
-            quote = self._floats.get(book.instrument.symbol)
-            if quote is not None:
-                book.mark(*quote, self.columns.equity)
-        if len(touched) == 1:
-            return touched[0].rows
-        return np.concatenate([book.rows for book in touched]) if touched else None
+    def tick(self, symbol: str) -> Ints | None:
+        """Mark every position that the board's new quote of `symbol` touches: those in the symbol, and those that it
+        converts. Gives the rows that stand beyond an alarm (an account may occur twice); None when there are none."""
+        touched = []
+        for book in self._affected.get(symbol, ()):
+            self._quote(book)
+            if book.size and book.known:
+                touched.append(book)
+                self._shift(book)
+        hot, n, most = self.columns.hot, 0, sum(book.size for book in touched)
+        if most >= len(self._found):
+            self._found = np.zeros(2 * most, np.int64)
+        for book in touched:  # only after all of them: an account is not to be looked at half marked
+            n = kernels.look(book.rows, hot, self._found, n)
+        return self._found[:n] if n else None
+
+    def remark(self) -> Ints | None:
+        """Mark every position afresh; gives the rows that stand beyond an alarm."""
+        columns = self.columns
+        if len(self._sums) != columns.size:
+            self._sums = np.zeros(columns.size)
+        if columns.size >= len(self._found):
+            self._found = np.zeros(columns.capacity + 1, np.int64)
+        for book in self._numbered:
+            if book.size and book.known:
+                if book.values(book.profit):
+                    self._settle_doubts(book, book.profit)
+                kernels.gather(book.rows, book.profit, self._sums)
+        n = kernels.settle(columns.hot, self._sums, self._found)
+        return self._found[:n] if n else None
+
+    def _shift(self, book: Book) -> None:
+        if book.size > len(self._fresh):
+            self._fresh = np.zeros(2 * book.size)
+        fresh = self._fresh[: book.size]
+        if book.values(fresh):
+            self._settle_doubts(book, fresh)
+        kernels.shift(book.rows, fresh, book.profit, self.columns.hot)
+
+    def _settle_doubts(self, book: Book, values: Floats) -> None:
+        for index in book.doubts().tolist():
+            values[index] = self._profit(book, index)
+
+    def _profit(self, book: Book, index: int) -> int:
+        """The exact profit of one position; nothing while it is not known."""
+        if not book.known:
+            return 0
+        return profit_minor(book.position(index), self.board, self.instruments, book.currency)
 
     def restore(self) -> None:
         """Take the board's quotes as the live ones, after a rebuild."""
-        for symbol, (bid, ask) in self.board.prices.items():
-            self._floats[symbol] = (float(bid), float(ask))
+        for book in self._numbered:
+            self._quote(book)
 
-    def _book(self, symbol: str, currency: str) -> Book:
-        book = self._books.get((symbol, currency))
+    def _book(self, symbol: str, currency: str, *, loose: bool) -> Book:
+        book = self._books.get((symbol, currency, loose))
         if book is None:
             instrument = self.instruments[symbol]
-            book = self._books[symbol, currency] = Book(instrument, currency)
+            book = self._books[symbol, currency, loose] = Book(instrument, currency, len(self._numbered), loose=loose)
+            self._numbered.append(book)
             quoted = instrument.quote_currency
             pairs = {quoted + currency, currency + quoted} if quoted != currency else set()
-            for pair in pairs:
-                self._converting.setdefault(pair, []).append(book)
             for source in pairs | {symbol}:
                 self._affected.setdefault(source, []).append(book)
-            self._convert(book)
+            self._quote(book)
         return book
 
-    def _convert(self, book: Book) -> None:
+    def _quote(self, book: Book) -> None:
+        """Bring a book to the board's quotes. Until both are there its positions have no known value."""
+        prices, quoted = self.board.prices, book.instrument.quote_currency
+        quote = prices.get(book.instrument.symbol)
+        if quote is None:
+            return
+        converts = conversion_symbol(quoted, book.currency, prices)
         try:
-            rate = conversion_rate(book.instrument.quote_currency, book.currency, self.board.prices)
+            rate = conversion_rate(quoted, book.currency, prices)
         except RateMissing:
-            rate = Decimal(0)  # worth nothing yet in the columns; the exact evaluator refuses to judge it
-        book.factor = float(rate) * book.scale
+            return
+        first = not book.known
+        digits: int | None = 0
+        if converts is not None:
+            digits = digits_of(rate) if converts == quoted + book.currency else None
+        book.quote(quote[0], quote[1], rate, digits)
+        if first and book.size:
+            np.add.at(self.columns.unknown, book.rows, -1)
 
     def put(self, account: Account, position: Position) -> None:
         """Open a position, or give an open one another size or price."""
-        holding = account.holdings.get(position.position_id)
-        if holding is None:
-            book = self._book(position.symbol, account.terms.product.currency)
-            holding = account.holdings[position.position_id] = Holding(position, account.row, book)
-            book.add(holding)
+        reference = self._find(account, position.position_id)
+        loose = not fits(position)
+        if reference is not None and self._numbered[reference >> BITS].loose is not loose:
+            self._remove(account.row, reference)
+            reference = None
+        if reference is None:
+            book = self._book(position.symbol, account.terms.product.currency, loose=loose)
+            index = book.add(account.row, position)
+            self.columns.hold(account.row, book.reference(index))
+            self.columns.unknown[account.row] += not book.known
         else:
-            holding.position = position
-            holding.book.update(holding)
+            book, index = self._numbered[reference >> BITS], reference & _PLACE
+            book.update(index, position)
+        book.profit[index] = self._profit(book, index)
         self.resync(account)
 
     def drop(self, account: Account, position_id: str) -> None:
-        holding = account.holdings.pop(position_id)
-        holding.book.remove(holding)
+        reference = self._find(account, position_id)
+        if reference is None:
+            raise KeyError(position_id)
+        self._remove(account.row, reference)
         self.resync(account)
 
+    def _remove(self, row: int, reference: int) -> None:
+        columns, book, index = self.columns, self._numbered[reference >> BITS], reference & _PLACE
+        columns.release(row, reference)
+        columns.unknown[row] -= not book.known
+        moved = book.remove(index)
+        if moved is not None:
+            columns.move(moved, book.reference(book.size), reference)
+
+    def _find(self, account: Account, position_id: str) -> int | None:
+        for reference in self.columns.held(account.row):
+            if self._numbered[reference >> BITS].position_id(reference & _PLACE) == position_id:
+                return reference
+        return None
+
+    def positions(self, row: int) -> list[Position]:
+        """The exact positions of a row, in the order in which they came."""
+        return [self._numbered[ref >> BITS].position(ref & _PLACE) for ref in self.columns.held(row)]
+
     def resync(self, account: Account) -> None:
-        """Sum the float equity of an account afresh, so that no error of adding up builds up."""
-        total = float(self.columns.balance[account.row])
-        for holding in account.holdings.values():
-            quote = self._floats.get(holding.position.symbol)
-            if quote is not None:
-                total += holding.book.revalue(holding, *quote)
-        self.columns.equity[account.row] = total
-        self.columns.positions[account.row] = len(account.holdings)
+        """Equity from balance and profits, after either changed."""
+        row = account.row
+        total = int(self.columns.balance[row])
+        for reference in self.columns.held(row):
+            total += int(self._numbered[reference >> BITS].profit[reference & _PLACE])
+        self.columns.equity[row] = total
 
     def exact(self, account: Account) -> int:
-        """Exact equity in minor units. Raises RateMissing while a quote or conversion is not there."""
+        """Equity in minor units as the exact evaluator has it. Raises RateMissing while a quote or conversion is not
+        there."""
         balance = int(self.columns.balance[account.row])
-        if not account.holdings:
+        if not self.columns.positions[account.row]:
             return balance
         return equity_minor(balance, account.positions(), self.board, self.instruments, account.terms.product.currency)
 
     def valued(self, account: Account) -> Iterator[tuple[Position, Decimal | None, int | None]]:
         """Each position with its closing price and profit; None for both while they are not known."""
-        for position in account.positions():
-            try:
-                profit = profit_minor(position, self.board, self.instruments, account.terms.product.currency)
-            except RateMissing:
-                yield position, None, None
+        for reference in self.columns.held(account.row):
+            book, index = self._numbered[reference >> BITS], reference & _PLACE
+            position = book.position(index)
+            if book.known:
+                yield position, self.board.closing_price(position.symbol, position.side), int(book.profit[index])
             else:
-                yield position, self.board.closing_price(position.symbol, position.side), profit
+                yield position, None, None
 
     def held_symbols(self) -> list[str]:
-        return sorted({symbol for (symbol, _), book in self._books.items() if book.holdings})
+        return sorted({symbol for (symbol, _, _), book in self._books.items() if book.size})
 
     def books(self) -> Iterator[Book]:
-        yield from self._books.values()
+        yield from self._numbered
+
+    def nbytes(self) -> int:
+        """Memory of all books and of the scratch columns."""
+        scratch = self._fresh.nbytes + self._found.nbytes + self._sums.nbytes
+        return scratch + sum(book.nbytes() for book in self._numbered)

@@ -39,6 +39,11 @@ class MoneyEvents:
         self._book(
             account, deal, Movement(seq=deal.seq, at=deal.at, kind="deal", reference=deal.deal_id, amount_minor=change)
         )
+        account.costs = replace(
+            account.costs,
+            commission_minor=account.costs.commission_minor + deal.commission_minor,
+            swap_minor=account.costs.swap_minor + deal.swap_minor,
+        )
         known = shard.knows(deal.symbol, deal.at)
         if not known:
             shard.marks.resync(account)  # we cannot mark its position, but what it did to the balance is certain
@@ -111,21 +116,21 @@ class MoneyEvents:
             detail = {"seq": event.seq, "ours_minor": expected, "venue_minor": actual}
             self._shard.note("equity_drift", f"{account.account_id}/{event.seq}", event.at, detail, account.account_id)
         columns.balance[row] = actual
-        account.movements.append(movement.model_copy(update={"amount_minor": actual - before}))
+        account.moved(movement.model_copy(update={"amount_minor": actual - before}))
 
     def _open(self, account: Account, deal: Deal) -> None:
         held = account.holdings.get(deal.position_id)
         if held is None:
             position = Position(deal.position_id, deal.symbol, deal.side, deal.lots, deal.price, deal.at)
         else:
-            old = held.position
+            old = held
             lots = old.lots + deal.lots
             price = (old.open_price * old.lots + deal.price * deal.lots) / lots
             position = replace(old, lots=lots, open_price=price)
         self._shard.marks.put(account, position)
         day = self._shard.clock.groups[int(self._shard.columns.group[account.row])].day
         if not account.trading_days or account.trading_days[-1] != day:
-            account.trading_days.append(day)
+            account.trading_days = (*account.trading_days, day)
 
     def _close(self, account: Account, deal: Deal) -> None:
         held = account.holdings.get(deal.position_id)
@@ -137,8 +142,8 @@ class MoneyEvents:
             }
             self._shard.note("equity_drift", f"{account.account_id}/{deal.seq}", deal.at, detail, account.account_id)
             return
-        left = held.position.lots - deal.lots
+        left = held.lots - deal.lots
         if left > 0:
-            self._shard.marks.put(account, replace(held.position, lots=left))
+            self._shard.marks.put(account, replace(held, lots=left))
         else:
             self._shard.marks.drop(account, deal.position_id)

@@ -148,7 +148,7 @@ def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: da
     columns.opening_seq[row] = columns.synced[row] = snapshot.seq
     columns.opening_at[row] = microseconds(at)
     columns.dirty[row] = True
-    account.movements.clear()
+    account.forget_movements()
     for position_id in list(account.holdings):
         shard.marks.drop(account, position_id)
     for p in snapshot.positions:

@@ -13,7 +13,7 @@ from contracts.messages import BreachDetected, PhasePassed
 from domain.ids import new_id
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.state import AccountRules
-from monitor.accounts import Account, positions_json, rule_state
+from monitor.accounts import Account, Roster, positions_json, rule_state
 from monitor.bars import Bars
 from monitor.facts import BreachFact, PassFact
 from monitor.rule_columns import instant
@@ -176,7 +176,7 @@ def _live(shard: Shard, account: Account, batch: int) -> Row:
     try:
         equity = shard.marks.exact(account)
     except RateMissing:
-        equity = round(float(columns.equity[row]))
+        equity = int(columns.equity[row])
     opening = (int(columns.opening[row]), instant(int(columns.opening_at[row])), int(columns.opening_seq[row]))
     state = rule_state(account, rules, opening, bool(columns.judged[row]), int(columns.synced[row]))
     return (
@@ -204,7 +204,7 @@ def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def _bars(accounts: list[Account], minutes: list[Bars]) -> Iterator[Row]:
+def _bars(accounts: Roster, minutes: list[Bars]) -> Iterator[Row]:
     for bars in minutes:
         minute = bars.minute.isoformat()
         columns = (bars.rows, bars.open, bars.high, bars.low, bars.close, bars.balance)

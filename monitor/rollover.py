@@ -37,11 +37,10 @@ class Rollover:
             self._doubt(
                 self._shard.accounts[row], reset, "after a gap in the stream: the platform's later snapshot was used"
             )
-        for representative in np.unique(columns.terms[rows]).tolist():
-            mine = columns.terms[rows] == representative
-            self._roll(
-                self._shard.accounts[representative].terms.specs, rows[mine], balance[mine], equity[mine], reset.at, seq
-            )
+        for number in np.unique(columns.terms[rows]).tolist():
+            mine = columns.terms[rows] == number
+            specs = self._shard.accounts.terms[number].specs
+            self._roll(specs, rows[mine], balance[mine], equity[mine], reset.at, seq)
         self._open_day(rows, balance, reset.at, seq)
         self._snapshots(rows, balance, equity, reset)
         happening = Happening("rollover", seq, reset.at)
@@ -50,16 +49,15 @@ class Rollover:
 
     def _exact_equity(self, rows: Ints, reset: Reset) -> tuple[Ints, Ints]:
         """Exact equity, and the rows it is known for: one that rests on a missing quote is left as it was."""
-        shard, known = self._shard, np.ones(rows.shape, np.bool_)
-        equity = shard.columns.balance[rows]
-        for index in np.flatnonzero(shard.columns.positions[rows]).tolist():
-            account = shard.accounts[int(rows[index])]
+        shard = self._shard
+        known = shard.columns.unknown[rows] == 0
+        for row in rows[~known].tolist():
+            account = shard.accounts[row]
             try:
-                equity[index] = shard.marks.exact(account)
+                shard.marks.exact(account)
             except RateMissing as exc:
-                known[index] = False
                 self._doubt(account, reset, exc.message)
-        return rows[known], equity[known]
+        return rows[known], shard.columns.equity[rows[known]]
 
     def _doubt(self, account: Account, reset: Reset, why: str) -> None:
         key = f"{account.account_id}/{reset.ended_day}"
@@ -68,8 +66,11 @@ class Rollover:
     def _roll(
         self, specs: tuple[FloorSpec, ...], rows: Ints, balance: Ints, equity: Ints, at: datetime, seq: int
     ) -> None:
+        extra = self._shard.judge.uncounted(rows, specs)
         for index, spec in enumerate(specs):
-            self._shard.rules.roll(spec, index, rows, balance, equity, seq, at)
+            worth = equity if spec.holds.floating else balance
+            more = extra.get(index, 0)
+            self._shard.rules.roll(spec, index, rows, balance + more, worth + more, seq, at)
         self._shard.judge.set_alarms_of(rows, specs)
 
     def _open_day(self, rows: Ints, balance: Ints, at: datetime, seq: int) -> None:
@@ -78,7 +79,7 @@ class Rollover:
         columns.opening_at[rows] = microseconds(at)
         columns.dirty[rows] = True
         for row in rows.tolist():
-            self._shard.accounts[row].movements.clear()
+            self._shard.accounts[row].forget_movements()
 
     def _snapshots(self, rows: Ints, balance: Ints, equity: Ints, reset: Reset) -> None:
         floors = self._shard.rules.floor[:, rows].T.tolist()
@@ -97,10 +98,13 @@ class Rollover:
 
     def _broken(self, rows: Ints, equity: Ints) -> list[int]:
         """Rows that the new floors break, by login so that the order does not hang on who was loaded first."""
-        columns, broken = self._shard.columns, []
-        for representative in np.unique(columns.terms[rows]).tolist():
-            mine = columns.terms[rows] == representative
-            specs = self._shard.accounts[representative].terms.specs
-            hit = self._shard.rules.breached(specs, rows[mine], equity[mine])
-            broken += rows[mine][hit].tolist()
-        return sorted(broken, key=lambda row: self._shard.accounts[row].login)
+        shard, broken = self._shard, set[int]()
+        terms, balance = shard.columns.terms[rows], shard.columns.balance[rows]
+        for number in np.unique(terms).tolist():
+            mine = terms == number
+            specs = shard.accounts.terms[number].specs
+            extra = shard.judge.uncounted(rows[mine], specs)
+            for index, spec in enumerate(specs):
+                worth = (equity if spec.holds.floating else balance)[mine] + extra.get(index, 0)
+                broken.update(rows[mine][shard.rules.breached(index, spec, rows[mine], worth)].tolist())
+        return sorted(broken, key=lambda row: shard.accounts[row].login)

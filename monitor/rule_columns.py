@@ -1,10 +1,10 @@
 """Where every rule stands on every account, as exact int64 columns: row = account, first index = rule of its phase.
 
 The columns execute the same `FloorSpec` data as `domain.rules.floors`: a daily reset is a vector operation per phase
-and rule, and a property test holds the two together.
+and rule, peaks that follow equity move in a compiled loop, and a property test holds them to the exact functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from domain.rules.floors import FloorSpec, RuleState
 from domain.rules.state import AccountRules
-from monitor.columns import Bools, Floats, Ints
+from monitor import kernels
+from monitor.columns import Bools, Columns, Ints, grown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,11 +44,64 @@ def _half_up(value: Fraction) -> int:
     return size if value >= 0 else -size
 
 
+def plain(specs: Sequence[FloorSpec]) -> bool:
+    """Whether the compiled loop can move these levels: they count all that equity holds, and no ceiling moves."""
+    return all(spec.holds.everything and (spec.direction == "floor" or not spec.follows_equity) for spec in specs)
+
+
+def _level(spec: FloorSpec) -> list[int] | None:
+    """A spec as the compiled loop reads it; None when its percentage does not fit whole numbers."""
+    share = Fraction(spec.allowance_pct or 0) / 100
+    if share.numerator * share.denominator >= 2**61 or share > 100:
+        return None
+    fields = [0] * kernels.LEVEL_FIELDS
+    fields[kernels.FOLLOWS] = spec.follows_equity
+    fields[kernels.TAKES_MAX] = spec.source == "max(balance,equity)"
+    fields[kernels.FIXED] = spec.allowance_minor or 0
+    if spec.allowance_minor is None:
+        fields[kernels.TOP], fields[kernels.BOTTOM] = share.numerator, share.denominator
+    fields[kernels.LOCK_AT] = kernels.HIGHEST if spec.ceiling_minor is None else spec.ceiling_minor
+    fields[kernels.LOCK_LEVEL] = spec.lock_level
+    fields[kernels.INCLUSIVE] = spec.inclusive
+    fields[kernels.CEILING] = spec.direction == "ceiling"
+    return fields
+
+
 class RuleColumns:
     def __init__(self, capacity: int = 64, rules: int = 2) -> None:
         self._data: npt.NDArray[np.int64] = np.zeros((len(_FIELDS), rules, capacity), np.int64)
         self._data[1] = _UNSET
         self._locked: Bools = np.zeros((rules, capacity), np.bool_)
+        self._levels: Ints = np.zeros(0, np.int64)
+        self._table: Ints = np.zeros((0, rules, kernels.LEVEL_FIELDS), np.int64)
+
+    def bind(self, number: int, specs: Sequence[FloorSpec]) -> None:
+        """Terms `number` (counted from 0, in order) mean these levels."""
+        if number < len(self._levels):
+            return
+        fields = [_level(spec) for spec in specs]
+        by_hand = not plain(specs) or None in fields
+        most = max(self._table.shape[1], len(specs))
+        table = np.zeros((number + 1, most, kernels.LEVEL_FIELDS), np.int64)
+        table[:number, : self._table.shape[1]] = self._table
+        for index, level in enumerate(fields):
+            table[number, index] = level or [0] * kernels.LEVEL_FIELDS
+        self._table = table
+        self._levels = np.append(self._levels, -1 if by_hand else len(specs))
+
+    def follow(self, columns: Columns, found: Ints, seq: int, at: datetime) -> Ints:
+        """Move the peaks that follow equity of the rows that stand beyond an alarm at event `seq`. Gives those that then
+        stand beyond a level, or that only the exact evaluator can move."""
+        out = np.zeros(len(found), np.int64)
+        n = kernels.follow(
+            *(found, len(found), columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms),
+            *(self._levels, self._table, self._data, self._locked, columns.dirty, seq, microseconds(at), out),
+        )
+        return out[:n]
+
+    def nbytes(self) -> int:
+        """Memory of the columns."""
+        return self._data.nbytes + self._locked.nbytes
 
     @property
     def floor(self) -> Ints:
@@ -55,11 +109,13 @@ class RuleColumns:
         floors: Ints = self._data[1]
         return floors
 
+    def reserve(self, capacity: int) -> None:
+        """Make room for `capacity` rows in all."""
+        self._fit(self._data.shape[1], capacity - 1)
+
     def _fit(self, rules: int, row: int) -> None:
         _, have, capacity = self._data.shape
-        wanted = capacity
-        while row >= wanted:
-            wanted *= 2
+        wanted = max(capacity, grown(capacity) if row == capacity else row + 1)
         if rules > have or wanted > capacity:
             data = np.zeros((len(_FIELDS), max(rules, have), wanted), np.int64)
             data[1] = _UNSET
@@ -100,7 +156,8 @@ class RuleColumns:
         if spec.moves != "rollover":
             higher = figure > self._data[0, index, rows]
             rows, balance, equity, figure = rows[higher], balance[higher], equity[higher], figure[higher]
-        floor = figure - self._allowance(spec, figure)
+        allowance = self._allowance(spec, figure)
+        floor = figure + allowance if spec.direction == "ceiling" else figure - allowance
         if spec.ceiling_minor is not None:
             floor = np.minimum(floor, spec.ceiling_minor)
         floor = np.where(self._locked[index, rows], spec.lock_level, floor)
@@ -113,20 +170,26 @@ class RuleColumns:
             return np.full(basis.shape, spec.allowance_minor, np.int64)
         return percentage(basis, Fraction(spec.allowance_pct))
 
-    def highest_floor(self, rows: Ints) -> Ints:
-        return np.asarray(self._data[1][:, rows].max(axis=0), np.int64)
-
-    def lowest_equity_peak(self, specs: Sequence[FloorSpec], rows: Ints) -> Floats:
-        """Per row the lowest peak that a rise of equity would move; infinity when there is none."""
-        peaks = [index for index, spec in enumerate(specs) if spec.follows_equity]
-        if not peaks:
-            return np.full(rows.shape, np.inf)
-        return np.asarray(self._data[0][peaks][:, rows].min(axis=0), np.float64)
-
-    def breached(self, specs: Sequence[FloorSpec], rows: Ints, equity: Ints) -> Bools:
-        """Which of `rows` (all under `specs`) stand at or below a floor with this exact equity."""
-        hit = np.zeros(rows.shape, np.bool_)
+    def alarms(self, specs: Sequence[FloorSpec], rows: Ints, uncounted: Mapping[int, Ints]) -> tuple[Ints, Ints]:
+        """Per row of `rows` (all under `specs`) the equity at or below which, and that above which, the judge must look:
+        a floor or a ceiling is broken there, or a peak moves. uncounted: by index of a level, what the level adds to
+        each row's equity."""
+        low = np.full(rows.shape, kernels.LOWEST, np.int64)
+        high = np.full(rows.shape, kernels.HIGHEST, np.int64)
         for index, spec in enumerate(specs):
-            floor = self._data[1, index, rows]
-            hit |= equity <= floor if spec.inclusive else equity < floor
-        return hit
+            extra = uncounted.get(index, 0)
+            if spec.holds.floating:
+                level = self._data[1, index, rows] - extra
+                if spec.direction == "ceiling":
+                    high = np.minimum(high, level - spec.inclusive)
+                else:
+                    low = np.maximum(low, level - (not spec.inclusive))
+            if spec.follows_equity:
+                high = np.minimum(high, self._data[0, index, rows] - extra)
+        return low, high
+
+    def breached(self, index: int, spec: FloorSpec, rows: Ints, worth: Ints) -> Bools:
+        """Which of `rows` stand beyond level `index` when they are worth so much, as the rule counts it."""
+        level = self._data[1, index, rows]
+        room = worth - level if spec.direction == "floor" else level - worth
+        return np.asarray(room <= 0 if spec.inclusive else room < 0, np.bool_)

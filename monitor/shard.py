@@ -6,7 +6,7 @@ from typing import Final
 
 from domain.pnl import RateMissing
 from domain.rules.marking import Instrument, QuoteBoard
-from monitor.accounts import Account, AccountSource, Checkpoint, Loaded
+from monitor.accounts import Account, AccountSource, Checkpoint, Loaded, Logins, Roster
 from monitor.bars import MinuteBars
 from monitor.clocks import ResetClock
 from monitor.columns import Columns
@@ -50,16 +50,14 @@ class Shard:
         self.bars = MinuteBars(self.columns)
         self.bars.advance(now)
         self.marks = Marks(self.columns, self.board, self.instruments)
-        self.marks.restore()
-        self.judge = Judge(self.columns, self.rules, self.marks, self.harvest)
+        self.accounts = Roster(self.columns, self.marks.positions)
+        self.by_login = Logins(self.accounts)
+        self.judge = Judge(self.accounts, self.rules, self.marks, self.harvest)
         self.clock = ResetClock()
-        self.accounts: list[Account] = []
-        self.by_login: dict[int, Account] = {}
         self.now, self.last_tick_at = now, last_tick_at
         self.ticks = 0
         self._money = MoneyEvents(self)
         self._rollover = Rollover(self)
-        self._terms: dict[tuple[str, int], int] = {}
         self._foreign: set[int] = set()  # logins that the stream named and another shard judges
         self._unknown_symbols: set[str] = set()
         self._drift_days: set[str] = set()
@@ -104,17 +102,14 @@ class Shard:
             return
         self.ticks += 1
         self.board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
-        rows = self.marks.tick(tick.symbol, bid, ask)
-        if rows is None:
+        found = self.marks.tick(tick.symbol)
+        if found is None:
             return
-        columns = self.columns
-        equity = columns.equity[rows]
-        self.bars.touch(rows, equity)
-        candidates = (equity <= columns.low_alarm[rows]) | (equity > columns.high_alarm[rows])
-        if candidates.any():
+        candidates = self.rules.follow(self.columns, found, tick.seq, tick.at)
+        if candidates.size:
             event = Happening("tick", tick.seq, tick.at, tick.symbol)
-            found = [self.accounts[row] for row in set(rows[candidates].tolist())]
-            for account in sorted(found, key=lambda a: a.login):
+            accounts = [self.accounts[row] for row in set(candidates.tolist())]
+            for account in sorted(accounts, key=lambda a: a.login):
                 self.judge.account(account, event)
 
     def knows(self, symbol: str, at: datetime) -> bool:
@@ -144,14 +139,9 @@ class Shard:
     def admit(self, loaded: Loaded, at: datetime) -> Account:
         """Give an account its row, as its checkpoint has it or at its very start. `at`: market time now."""
         self._foreign.discard(loaded.login)
-        row = self.columns.add()
-        self.bars.fit()
-        account = Account(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms, row)
-        self.accounts.append(account)
-        self.by_login[loaded.login] = account
-        product = loaded.terms.product
-        self.columns.group[row] = self.clock.group(product.clock, at).index
-        self.columns.terms[row] = self._terms.setdefault((product.content_hash, loaded.terms.phase_index), row)
+        account = self.accounts.admit(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms)
+        self.rules.bind(int(self.columns.terms[account.row]), loaded.terms.specs)
+        self.columns.group[account.row] = self.clock.group(loaded.terms.product.clock, at).index
         self._restore(account, loaded.checkpoint or loaded.at_the_start())
         return account
 
@@ -177,9 +167,11 @@ class Shard:
         columns.opening_seq[row] = checkpoint.opening_seq
         columns.synced[row] = checkpoint.synced
         columns.judged[row] = checkpoint.judged
-        account.movements = list(checkpoint.movements)
-        account.trading_days = list(checkpoint.trading_days)
-        account.offences = dict(checkpoint.offences)
+        for movement in checkpoint.movements:
+            account.moved(movement)
+        account.trading_days = checkpoint.trading_days
+        account.offences = checkpoint.offences
+        account.costs = checkpoint.costs
         account.ended = checkpoint.ended
         self.rules.put(row, checkpoint.rules)
         for position in checkpoint.positions:
@@ -213,13 +205,13 @@ class Shard:
         account = self.by_login.get(state.login)
         if account is None or state.seq <= self.columns.synced[account.row]:
             return
-        if any(self.quality.doubtful(h.position.symbol) for h in account.holdings.values()):
+        if any(self.quality.doubtful(position.symbol) for position in account.positions()):
             return
         try:
             equity = self.marks.exact(account)
         except RateMissing:
             return
-        if abs(equity - state.equity_minor) <= DRIFT_PER_POSITION * len(account.holdings):
+        if abs(equity - state.equity_minor) <= DRIFT_PER_POSITION * int(self.columns.positions[account.row]):
             return
         day = self.clock.groups[int(self.columns.group[account.row])].day
         key = f"{account.account_id}/{day}"

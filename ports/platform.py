@@ -5,7 +5,7 @@ time. Every state-changing call carries a `key`: repeating it has no further eff
 outcome is unknown raises `OutcomeUnknown`; repeat it with the same key.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol
@@ -82,6 +82,8 @@ class Deal(_Data):
     swap_minor: int
     balance_minor: int
     reason: Literal["client", "stop_loss", "take_profit", "dealer"]
+    stop_loss: Decimal | None = None  # of the position after the fill
+    fee_minor: int = 0  # exchange fees, apart from commission; the balance changes by them as well
 
 
 BalanceKind = Literal["deposit", "payout_hold", "payout_release", "payout_settled", "adjustment"]
@@ -194,6 +196,10 @@ class TradingPlatform(Protocol):
 
     async def lock(self, login: int, *, key: str) -> None:
         """Disable trading and flatten."""
+        ...
+
+    async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
+        """Close these positions at market and leave the account trading; those that are closed already are left out."""
         ...
 
     async def snapshot(self, login: int) -> AccountSnapshot: ...

@@ -112,7 +112,7 @@ class OutboxDispatcher:
         return outcome
 
     def _struck(self, message: Outgoing, error: Exception) -> Outcome:
-        if message.topic == "venue.lock" and isinstance(error, Conflict | BadInput):
+        if message.topic.startswith("venue.") and isinstance(error, Conflict | BadInput):
             return Outcome("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
         # the type and no more: the text of an unforeseen error may quote the message
         why = type(error).__name__
@@ -125,6 +125,10 @@ class OutboxDispatcher:
             return await self._signal(message)
         if message.topic == "venue.lock":
             return await self._lock(message)
+        if message.topic == "venue.close":
+            return await self._close(message)
+        if message.topic == "venue.resume":
+            return await self._resume(message)
         return Outcome("parked", f"nobody delivers the topic {message.topic!r}")
 
     async def _signal(self, message: Outgoing) -> Outcome:
@@ -168,6 +172,20 @@ class OutboxDispatcher:
         await self._platform.lock(int(message.target), key=str(message.payload["key"]))
         async with self._db.transaction() as session:
             await deliveries.locked_at_venue(session, str(message.payload["account_id"]))
+        return _DONE
+
+
+    async def _close(self, message: Outgoing) -> Outcome:
+        positions = [str(position) for position in message.payload["position_ids"]]
+        await self._platform.close_positions(int(message.target), key=message.key, position_ids=positions)
+        return _DONE
+
+    async def _resume(self, message: Outgoing) -> Outcome:
+        """Let a paused account trade again, unless its life has ended meanwhile."""
+        async with self._db.transaction() as session:
+            if not await deliveries.is_active(session, str(message.payload["account_id"])):
+                return _DONE
+        await self._platform.set_trading(int(message.target), key=message.key, enabled=True)
         return _DONE
 
 

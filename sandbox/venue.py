@@ -134,6 +134,17 @@ class Venue:
         self.locks += 1
         self._remember(scope, [], True)
 
+    def close_positions(self, login: int, key: str, position_ids: list[str]) -> None:
+        """Close these positions at market, once per key; trading goes on."""
+        account = self.account(login)
+        scope = f"close:{login}:{key}"
+        if self._repeated(scope, key, position_ids) is None:
+            for position_id in position_ids:
+                position = account.positions.get(position_id)
+                if position is not None:
+                    self._close(account, position, position.lots, "dealer")
+            self._remember(scope, position_ids, True)
+
     def account(self, login: int) -> Account:
         account = self.accounts.get(login)
         if account is None:
@@ -352,5 +363,6 @@ class Venue:
                 swap_minor=0,
                 balance_minor=account.balance_minor,
                 reason=reason,
+                stop_loss=position.stop_loss,
             )
         )

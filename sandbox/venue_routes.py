@@ -41,6 +41,11 @@ class Lock(_Body):
     key: Key
 
 
+class Closing(_Body):
+    key: Key
+    position_ids: list[str]
+
+
 class LockOf(_Body):
     login: int
     key: Key
@@ -116,6 +121,11 @@ def _add_accounts(router: APIRouter, market: Market) -> None:
     @router.post("/venue/accounts/{login}/lock", status_code=204)
     async def lock(login: int, body: Lock) -> None:
         venue.lock(login, body.key)
+        market.commit()
+
+    @router.post("/venue/accounts/{login}/close", status_code=204)
+    async def close_positions(login: int, body: Closing) -> None:
+        venue.close_positions(login, body.key, body.position_ids)
         market.commit()
 
     @router.post("/venue/locks", status_code=204)

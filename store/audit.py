@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg import Connection, sql
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,6 +67,41 @@ async def record(
     entry.digest = digest(entry.previous, _fields(entry))
     session.add(entry)
     await session.flush()
+
+
+def record_now(
+    connection: Connection[Any],
+    *,
+    action: str,
+    subject_kind: str,
+    subject_id: str,
+    occurred_at: datetime,
+    evidence: dict[str, Any],
+) -> None:
+    """What `record` does, by the system itself and on the synchronous connection of the monitor."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CHAIN_LOCK,))
+    last = connection.execute("SELECT seq, digest FROM audit_log ORDER BY seq DESC LIMIT 1").fetchone()
+    entry = AuditEntry(
+        seq=last[0] + 1 if last else 1,
+        actor="system",
+        role="system",
+        action=action,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        reason="",
+        evidence=evidence,
+        occurred_at=occurred_at,
+        recorded_at=datetime.now(UTC),
+        previous=last[1] if last else GENESIS,
+    )
+    columns = {**_fields(entry), "previous": entry.previous, "digest": digest(entry.previous, _fields(entry))}
+    columns["evidence"] = json.dumps(evidence)
+    connection.execute(
+        sql.SQL("INSERT INTO audit_log ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(map(sql.Placeholder, columns))
+        ),
+        columns,
+    )
 
 
 async def verify(session: AsyncSession) -> int | None:

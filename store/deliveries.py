@@ -93,6 +93,10 @@ async def locked_at_venue(session: AsyncSession, account_id: str) -> None:
     )
 
 
+async def is_active(session: AsyncSession, account_id: str) -> bool:
+    return await session.scalar(select(Account.status).where(Account.id == account_id)) == "active"
+
+
 async def fire_wakeups(session: AsyncSession, *, limit: int) -> int:
     """Signal every workflow whose date market time has reached; gives how many."""
     now = await watermark(session)

@@ -146,7 +146,10 @@ def unfinished_moves(connection: Connection[Any], shard: int) -> list[MoveRecord
         """,
         {"shard": shard},
     ).fetchall()
-    return [MoveRecord(*row[:6], tuple(row[6])) for row in rows]
+    return [
+        MoveRecord(move_id, source, target, state, int(batch), feed, tuple(account_ids))
+        for move_id, source, target, state, batch, feed, account_ids in rows
+    ]
 
 
 def _account(row: dict[str, Any]) -> AccountRecord:

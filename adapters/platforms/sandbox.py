@@ -1,7 +1,7 @@
 """The simulated trading platform behind the platform port, over HTTP."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -54,6 +54,9 @@ class SandboxPlatform:
 
     async def lock(self, login: int, *, key: str) -> None:
         await self._post(f"/venue/accounts/{login}/lock", {"key": key})
+
+    async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
+        await self._post(f"/venue/accounts/{login}/close", {"key": key, "position_ids": list(position_ids)})
 
     async def snapshot(self, login: int) -> AccountSnapshot:
         return AccountSnapshot.model_validate_json(await self._get(f"/venue/accounts/{login}"))

@@ -27,7 +27,10 @@ class Sides:
         return self.words.get(word.strip().lower())
 
 
-KNOWN: Final = Sides({word: "buy" for word in _BUY.split()} | {word: "sell" for word in _SELL.split()})
+_WORDS: Final[dict[str, Side]] = {}
+_WORDS.update((word, "buy") for word in _BUY.split())
+_WORDS.update((word, "sell") for word in _SELL.split())
+KNOWN: Final = Sides(_WORDS)
 
 
 def learned(trades: Iterable[Lesson], given: Sides | None = None) -> Sides:

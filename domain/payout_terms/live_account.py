@@ -6,7 +6,6 @@ from typing import Final, Literal
 
 from domain.rules.base import Terms
 
-_SUM: Final = {"sum": sum, "largest": max, "smallest": min}
 _TERM: Final = re.compile(r"^(sum|largest|smallest)_(?:of_)?(balance|size)s?$")
 
 Formula = Literal[
@@ -42,4 +41,6 @@ def _term(name: str, accounts: tuple[SimulatedAccount, ...]) -> int:
     found = _TERM.match(name)
     assert found is not None, name
     values = [a.balance_minor if found[2] == "balance" else a.size_minor for a in accounts]
-    return int(_SUM[found[1]](values)) if values else 0
+    if found[1] == "sum":
+        return sum(values)
+    return (max if found[1] == "largest" else min)(values, default=0)

@@ -1,12 +1,12 @@
-"""Growing with success: larger accounts every so many months, and more contracts as profit grows."""
+"""Growing with success: a larger account every so many months."""
 
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.rules.base import Terms, Where
@@ -70,47 +70,3 @@ class Scaling(Terms):
         if self.next_size(facts.original_minor, facts.current_minor, currency) == facts.current_minor:
             wants.append("the account has the largest size there is")
         return tuple(wants)
-
-
-class ContractTier(Terms):
-    """While the profit is below `below` (major units; None: any), at most `max` contracts are open."""
-
-    below: ExactDecimal | None = None
-    max: Annotated[ExactDecimal, Field(gt=0)]
-
-    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        if self.below is not None:
-            yield ("below",), self.below
-
-
-class ContractScaling(Terms):
-    """Contracts by profit. `evaluated` eod_only: the tier is taken at the daily reset and holds all day. A micro contract
-    counts as `micro_weight` of a contract."""
-
-    tiers: Annotated[tuple[ContractTier, ...], Field(min_length=1)]
-    evaluated: Literal["eod_only", "intraday"] = "eod_only"
-    micro_weight: Annotated[ExactDecimal, Field(gt=0, le=1)] = Decimal(1)
-
-    @model_validator(mode="after")
-    def _tiers_rise(self) -> Self:
-        limits = [tier.below for tier in self.tiers]
-        if limits[-1] is not None or None in limits[:-1]:
-            raise ValueError("tiers: the last tier, and only it, has no `below`, so that every profit has a tier")
-        rising = [limit for limit in limits if limit is not None]
-        if rising != sorted(set(rising)):
-            raise ValueError("tiers: `below` must rise from tier to tier")
-        return self
-
-    def limit(self, profit_minor: int, currency: str) -> Decimal:
-        """The contracts of the tier that `profit_minor` falls in."""
-        return next(
-            tier.max for tier in self.tiers if tier.below is None or profit_minor < to_minor(tier.below, currency)
-        )
-
-    def observed(self, held: Decimal, profit_minor: int, currency: str, *, at_reset: bool) -> Decimal:
-        """The limit after the profit was seen, `held` being the limit before."""
-        return self.limit(profit_minor, currency) if at_reset or self.evaluated == "intraday" else held
-
-    def micros(self, contracts: Decimal) -> int:
-        """How many micro contracts make up `contracts`."""
-        return int(contracts / self.micro_weight)

@@ -166,6 +166,29 @@ class PayoutTerms(Terms):
         own = {name: getattr(choice, name) for name in Cycle.model_fields if name != "name"}
         return self.model_copy(update={name: value for name, value in own.items() if value is not None})
 
+    def problems(self, initial_minor: int, currency: str, gates: frozenset[str]) -> Iterator[tuple[Where, str]]:
+        """What contradicts the account's size or the funded phase, whose gates that block payouts are `gates`."""
+        named: list[tuple[Where, str]] = [(("gates",), gate) for gate in self.gates or ()]
+        caps: list[tuple[Where, Cap]] = [(("caps", number), cap) for number, cap in enumerate(self.caps)]
+        for place, cycle in enumerate(self.cycles):
+            named += [(("cycles", place, "gates"), gate) for gate in cycle.gates or ()]
+            caps += [(("cycles", place, "caps", number), cap) for number, cap in enumerate(cycle.caps or ())]
+        named += [((*where, "until"), cap.until) for where, cap in caps if cap.until is not None]
+        for where, gate in named:
+            if gate not in gates:
+                yield (
+                    where,
+                    f"the funded phase has no gate {gate!r} that blocks payouts; name one of its own, or add it",
+                )
+        least = to_minor(self.min_request, currency)
+        for where, cap in caps:
+            fixed = cap.type in ("amount", "pct_of_initial")
+            if fixed and cap.minor(initial=initial_minor, balance=0, profit=0, currency=currency) < least:
+                yield where, "it lies below min_request, so that nothing can be requested; raise it"
+        if self.scaling is not None and self.scaling.cap is not None:
+            if to_minor(self.scaling.cap, currency) <= initial_minor:
+                yield ("scaling", "cap"), "an account of this size can never grow below it; raise the cap"
+
     @model_validator(mode="after")
     def _bands_cover_everything(self) -> Self:
         limits = [band.up_to for band in self.bands]
@@ -206,9 +229,7 @@ class PayoutTerms(Terms):
     def _within_reach(self) -> Self:
         if self.excess == "deducted_from_account" and not self.caps and self.cap_per_request is None:
             raise ValueError("excess: nothing can exceed a cap that is not there; add caps or keep the excess")
-        fixed = [self.cap_per_request] if self.cap_per_request is not None else []
-        fixed += [cap.value for cap in self.caps if cap.type == "amount"]
-        if fixed and min(fixed) < self.min_request:
+        if self.cap_per_request is not None and self.cap_per_request < self.min_request:
             raise ValueError("min_request: no request can be that large; lower it below the cap")
         names = [cycle.name for cycle in self.cycles]
         if len(set(names)) != len(names):

@@ -48,9 +48,8 @@ def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
     if isinstance(event, PaidOut):
         return _without(book, _left(event)), ()
     if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
-        return DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor), (
-            _ended(book, event),
-        )
+        following = DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor)
+        return following, (() if _is_unseen(book) else (_ended(book, event),))
     return book, ()
 
 
@@ -70,6 +69,11 @@ def day_profit(day: DayEnded, basis: DayBasis) -> int | None:
 def is_paid(event: Event) -> bool:
     """Whether `event` is a payout that was paid for good."""
     return isinstance(event, PaidOut) and event.stage == "settled"
+
+
+def _is_unseen(book: DayBook) -> bool:
+    """Whether nothing is known of the day: a history that begins with a reset says nothing of the day before it."""
+    return book.opening_balance_minor is None and not book.closed_minor and not book.positions_opened
 
 
 def _left(event: PaidOut) -> int:

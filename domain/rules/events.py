@@ -70,6 +70,7 @@ class Opened(Moment):
     stop_price: Decimal | None = None
     risk_minor: int | None = None
     value_minor: int | None = None
+    commission_minor: int = 0
     adds: bool = False
     action: Action = "open"
 

@@ -3,12 +3,14 @@
 Every move follows one order: money, then anchor, peak and lock, and only then is the new floor compared.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.products import Phase, Product
 from domain.rules import floors
+from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 
 breached = floors.breached
@@ -30,16 +32,22 @@ class PhaseTerms:
     phase_index: int
     specs: tuple[FloorSpec, ...]
     target_minor: int | None
+    history_rules: tuple[HistoryRule[Any], ...]
+    context: Context
+
+    def rule(self, rule_id: str) -> RuleBase:
+        return next(rule for rule in self.phase.rules if rule.id == rule_id)
 
     @property
     def phase(self) -> Phase:
         return self.product.phase(self.phase_index)
 
 
-def phase_terms(product: Product, phase_index: int) -> PhaseTerms:
+def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> PhaseTerms:
     phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
     target = phase.target.over(initial, currency) if phase.target else None
-    return PhaseTerms(product, phase_index, compile_phase(phase, initial, currency), target)
+    specs, context = compile_phase(phase, initial, currency), product.context(phase_index, calendars)
+    return PhaseTerms(product, phase_index, specs, target, phase.history_rules, context)
 
 
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:

@@ -22,6 +22,8 @@ from store.models.live import (
     EquityBar,
     Exposure,
     MarketClock,
+    NewsRelease,
+    Offence,
     PhasePass,
     Proof,
     Review,
@@ -33,6 +35,7 @@ from store.models.money import LedgerTransaction, Payout, Posting, ProviderEntry
 from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, Wakeup
 from store.models.people import Session, Trader, User
 from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
+from store.models.watch import CorrectionRow, WarningRow
 
 __all__ = [
     "Account",
@@ -47,6 +50,7 @@ __all__ = [
     "Case",
     "CaseAccount",
     "Challenge",
+    "CorrectionRow",
     "DailyClose",
     "DailySnapshot",
     "DealRow",
@@ -59,6 +63,8 @@ __all__ = [
     "Intent",
     "LedgerTransaction",
     "MarketClock",
+    "NewsRelease",
+    "Offence",
     "OutboxMessage",
     "Payout",
     "PhasePass",
@@ -79,4 +85,5 @@ __all__ = [
     "Transition",
     "User",
     "Wakeup",
+    "WarningRow",
 ]

@@ -163,13 +163,53 @@ class Breach(Base):
     proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
     occurred_at: Mapped[Market]
-    floor_minor: Mapped[Minor]
+    floor_minor: Mapped[Minor | None]  # of a limit on the account's worth; a rule of conduct has none
     equity_minor: Mapped[Minor]
     status: Mapped[str] = mapped_column(String(12), default="confirmed")  # confirmed | overturned
     epoch: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[Market]  # wall time at which the deciding event arrived
     recorded_at: Mapped[Recorded]
     locked_at: Mapped[datetime | None]  # wall time
+
+
+class Offence(Base):
+    """A rule was broken without ending the phase: what follows is its `consequence`. One per account, phase, rule and
+    number, however often it is judged. `deducted_minor`: profit that does not count because of it."""
+
+    __tablename__ = "offences"
+    __table_args__ = (
+        UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),
+        Index("ix_offences_account_at", "account_id", "occurred_at"),
+    )
+
+    id: Mapped[Id]
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), index=True)
+    phase_index: Mapped[int]
+    rule_id: Mapped[str] = mapped_column(String(41))
+    offence: Mapped[int]
+    consequence: Mapped[str] = mapped_column(String(20))
+    sentence: Mapped[str]
+    deducted_minor: Mapped[Minor] = mapped_column(server_default="0")
+    proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[Market]
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    recorded_at: Mapped[Recorded]
+
+
+class NewsRelease(Base):
+    """A scheduled economic release, known ahead. `names`: the currencies or instruments it concerns; empty: all."""
+
+    __tablename__ = "news_releases"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), unique=True)
+    released_at: Mapped[Market]
+    names: Mapped[list[str]] = mapped_column(JSONB)
+    impact: Mapped[str] = mapped_column(String(12))
+    title: Mapped[str] = mapped_column(String(200))
+    recorded_at: Mapped[Recorded]
 
 
 class PhasePass(Base):
@@ -200,13 +240,14 @@ class Proof(Base):
 
 
 class Review(Base):
-    """Something doubtful about the feed or an account that a person should look at; never a verdict."""
+    """Something doubtful about the feed or an account that a person should look at; never a verdict. One of kind
+    `doubtful_breach` can be confirmed by a person, or dismissed."""
 
     __tablename__ = "reviews"
 
     id: Mapped[Id]
     key: Mapped[str] = mapped_column(String(160), unique=True)
-    kind: Mapped[str] = mapped_column(String(24))  # bad_tick | gap | stale | equity_drift | missed_reset
+    kind: Mapped[str] = mapped_column(String(24))  # see monitor.feed_quality.Kind
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     detail: Mapped[Json]
     status: Mapped[str] = mapped_column(String(8), default="open", index=True)  # open | closed
@@ -214,6 +255,7 @@ class Review(Base):
     recorded_at: Mapped[Recorded]
     closed_by: Mapped[str | None] = mapped_column(String(32))
     close_reason: Mapped[str | None]
+    outcome: Mapped[str | None] = mapped_column(String(12))  # of a doubtful breach: confirmed | dismissed | settled
 
 
 class Exposure(Base):

@@ -1,5 +1,6 @@
 """A venue that plays prepared batches, and accounts on the record that live at it."""
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import psycopg
 
 from domain.products import Product
 from monitor.service import MonitorService
-from ports.platform import AccountSnapshot, Batch, GapInStream, SymbolSpec
+from ports.platform import AccountSnapshot, Batch, GapInStream, PlatformStream, SymbolSpec
 from store.live import claim_epoch
 from tests.unit.venue_story import SPECS
 
@@ -25,6 +26,7 @@ class ScriptedVenue:
 
     def __init__(self, batches: list[Batch], first: int = 1) -> None:
         self._batches, self.first = batches, first
+        self.upto = 2**62  # what lies beyond has not happened yet
         self.locks: list[tuple[int, str]] = []
         self.acked = 0
         self.keep_after = 0
@@ -34,10 +36,13 @@ class ScriptedVenue:
         self.asked: list[int] = []
         self.stop = threading.Event()
 
-    def batches(self, after: int) -> Iterator[Batch | None]:
+    def held(self, after: int) -> Iterator[Batch | None]:
         if after + 1 < self.first:
             raise GapInStream(after, self.first)
-        yield from (batch for batch in self._batches if batch.number > after)
+        yield from (batch for batch in self._batches if after < batch.number <= self.upto)
+
+    def batches(self, after: int) -> Iterator[Batch | None]:
+        yield from self.held(after)
         self.stop.set()
         yield None
 
@@ -68,11 +73,28 @@ def judge(
     venue: ScriptedVenue,
     epoch: int | None = None,
     heartbeat: Callable[[int], None] = lambda number: None,
+    shard: int = 0,
 ) -> None:
-    """Run the monitor until the venue has nothing more to tell, or dies."""
+    """Run the monitor of a shard until the venue has nothing more to tell, or dies."""
     venue.stop.clear()
-    epoch = epoch or claim_epoch(database_url, 0)
-    MonitorService(database_url, lambda: venue, 0, epoch, venue.stop, heartbeat).run()
+    epoch = epoch or claim_epoch(database_url, shard)
+    streams: Iterator[PlatformStream] = itertools.chain([venue], (_Again(venue) for _ in itertools.count()))
+    MonitorService(database_url, lambda: next(streams), shard, epoch, venue.stop, heartbeat).run()
+
+
+class _Again:
+    """A second stream of the same reader, for what it has to read once more; ending it ends nothing else."""
+
+    def __init__(self, venue: ScriptedVenue) -> None:
+        self._venue = venue
+        self.acknowledge, self.snapshot, self.symbols = venue.acknowledge, venue.snapshot, venue.symbols
+        self.lock, self.lock_many = venue.lock, venue.lock_many
+
+    def batches(self, after: int) -> Iterator[Batch | None]:
+        return self._venue.held(after)
+
+    def close(self) -> None:
+        return None
 
 
 def on_record(database_url: str, accounts: dict[int, tuple[Product, int]]) -> None:

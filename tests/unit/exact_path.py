@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from domain.rules.evaluate import judge, target_reached, verdicts
-from domain.rules.floors import Mark
+from domain.rules.floors import Costs, Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
 from domain.rules.state import (
     PhaseTerms,
@@ -24,7 +24,7 @@ class ExactPath:
         self.terms, self.login, self.instruments = terms, login, instruments
         self.rules = fresh(terms.specs)
         self.board = QuoteBoard()
-        self.balance = 0
+        self.balance = self.commission = self.swap = 0
         self.positions: dict[str, Position] = {}
         self.days: list[date] = []
         self.live = False
@@ -32,7 +32,7 @@ class ExactPath:
         self.finding: tuple[str, int, dict[str, int]] | None = None
 
     def event(self, event: Event) -> None:
-        clock = self.terms.product.clock
+        clock = self.terms.product.loss_clock or self.terms.product.clock
         while self.live and self.reset is not None and self.reset <= event.at and self.finding is None:
             mark = self.mark(event.seq, self.reset)
             self.rules = on_rollover(self.rules, mark)
@@ -41,6 +41,9 @@ class ExactPath:
         if self.finding is not None:
             return
         if isinstance(event, Tick):
+            stamp = self.board.stamps.get(event.symbol)
+            if stamp is not None and event.at < stamp[1]:
+                return  # there is a newer quote
             self.board.put(event.symbol, event.bid, event.ask, event.seq, event.at)
         elif event.kind == "account" and event.login == self.login:
             self.live, self.reset = True, clock.next_reset(event.at)
@@ -59,15 +62,17 @@ class ExactPath:
 
     def mark(self, seq: int, at: datetime) -> Mark:
         equity = equity_minor(self.balance, self.positions.values(), self.board, self.instruments, "USD")
-        return Mark(self.balance, equity, seq, at)
+        return Mark(self.balance, equity, seq, at, Costs(self.commission, self.swap))
 
     def conclude(self, seq: int, mark: Mark) -> None:
         found = verdicts(self.rules, mark)
         if found:
-            self.finding = ("breach", seq, {v.spec.rule_id: v.floor_minor for v in found})
+            self.finding = ("breach", seq, {v.spec.key: v.floor_minor for v in found})
 
     def deal(self, deal: Deal) -> None:
         self.balance = deal.balance_minor
+        self.commission += deal.commission_minor
+        self.swap += deal.swap_minor
         if deal.entry == "in":
             self.positions[deal.position_id] = Position(
                 deal.position_id, deal.symbol, deal.side, deal.lots, deal.price, deal.at

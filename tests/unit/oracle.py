@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from domain.products import Product
 from domain.rules.base import EquityRule, Size
 from domain.rules.equity.daily_loss import DailyLoss
+from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import MaxLossTrailing
+from domain.rules.floors import Holds
 from ports.platform import BalanceOperation, Deal, Event, SymbolSpec, Tick
 
 CENT = Decimal("0.01")
@@ -23,11 +25,14 @@ def cents(value: Decimal) -> Decimal:
 
 @dataclass
 class Entry:
-    """One event of the account's life: what kind, and the money after it."""
+    """One event of the account's life: what kind, and the money after it. `commission` and `swap`: all that was paid
+    so far, negative when it cost."""
 
     kind: str
     balance: Decimal
     equity: Decimal
+    commission: Decimal
+    swap: Decimal
     amount: Decimal = Decimal(0)
 
 
@@ -39,27 +44,38 @@ class Finding:
     floors: dict[str, Decimal] = field(default_factory=dict)  # of the rules that broke
 
 
-@lru_cache(maxsize=10_000)
-def resets_of(zone: str, reset: str, day: date) -> list[datetime]:
-    """The resets within one UTC day: minute by minute, the first time the wall clock reaches the reset of a date."""
-    tz = ZoneInfo(zone)
-    found: list[datetime] = []
+def wall_clock(zone: str, moment: datetime) -> datetime:
+    """What a clock on the wall shows at `moment` (UTC), without a zone."""
+    words = zone.split()
+    if len(words) == 5:  # "+02:00 to +03:00 as America/New_York"
+        summer = moment.astimezone(ZoneInfo(words[4])).dst() != timedelta(0)
+        zone = words[2] if summer else words[0]
+    if zone[0] in "+-":
+        hours, minutes = map(int, zone[1:].split(":"))
+        ahead = timedelta(hours=hours, minutes=minutes)
+        return moment.replace(tzinfo=None) + (ahead if zone[0] == "+" else -ahead)
+    return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+@lru_cache(maxsize=20_000)
+def reset_of(zone: str, reset: str, day: date) -> datetime:
+    """The reset on local date `day`: minute by minute, the first time the clock on the wall shows it; a time that the
+    clock skips comes as if it had not been changed."""
     hour, minute = map(int, reset.split(":"))
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(minutes=1)
-    wall = moment.astimezone(tz).replace(tzinfo=None)
-    for _ in range(24 * 60):
+    target = datetime(day.year, day.month, day.day, hour, minute)
+    moment = target.replace(tzinfo=UTC) - timedelta(hours=15)
+    wall = wall_clock(zone, moment)
+    while wall < target:
         moment, earlier = moment + timedelta(minutes=1), wall
-        wall = moment.astimezone(tz).replace(tzinfo=None)
-        target = wall.replace(hour=hour, minute=minute)
-        if earlier < target <= wall and not found:  # a clock set back passes it again, which does not count
-            found.append(moment)
-    return found
+        wall = wall_clock(zone, moment)
+    skipped = wall - earlier - timedelta(minutes=1)
+    return moment if not skipped else moment - timedelta(minutes=1) + (target - earlier)
 
 
 def resets_between(zone: str, reset: str, after: datetime, until: datetime) -> list[datetime]:
     """Every reset in (after, until]."""
-    days = [after.date() + timedelta(n) for n in range((until.date() - after.date()).days + 1)]
-    return [moment for day in days for moment in resets_of(zone, reset, day) if after < moment <= until]
+    days = [after.date() + timedelta(n) for n in range(-2, (until.date() - after.date()).days + 3)]
+    return sorted({at for day in days if after < (at := reset_of(zone, reset, day)) <= until})
 
 
 def size(value: Size, initial: Decimal, basis: Decimal) -> Decimal:
@@ -68,42 +84,80 @@ def size(value: Size, initial: Decimal, basis: Decimal) -> Decimal:
     return cents((initial if value.type == "pct_of_initial" else basis) * value.value / 100)
 
 
-def floor(rule: EquityRule, initial: Decimal, history: list[Entry]) -> Decimal:
-    if isinstance(rule, MaxLossStatic):
-        return initial - size(rule.allowance, initial, initial)
-    if isinstance(rule, DailyLoss):
-        anchor = initial
-        for entry in history:
-            if entry.kind == "rollover":
-                anchor = {
-                    "balance": entry.balance,
-                    "equity": entry.equity,
-                    "max(balance,equity)": max(entry.balance, entry.equity),
-                }[rule.anchor]
-        return anchor - size(rule.allowance, initial, anchor)
-    assert isinstance(rule, MaxLossTrailing)
-    peak, paid = initial, False
+def counted(entry: Entry, holds: Holds) -> tuple[Decimal, Decimal]:
+    """(balance, equity) as a rule sees them that leaves out some of what an account holds."""
+    balance, equity = entry.balance, entry.equity
+    if not holds.floating:
+        equity = balance
+    for holds_it, paid in ((holds.commissions, entry.commission), (holds.swaps, entry.swap)):
+        if not holds_it:
+            balance, equity = balance - paid, equity - paid
+    return balance, equity
+
+
+def anchor(rule: DailyLoss | DailyMoveCap, initial: Decimal, history: list[Entry]) -> Decimal:
+    """The money at the last reset, less what payouts took since then where the rule says so."""
+    found = initial
     for entry in history:
+        balance, equity = counted(entry, rule.holds)
+        if isinstance(rule, DailyLoss) and rule.payout_effects:
+            found += {"payout_hold": -entry.amount, "payout_release": entry.amount}.get(entry.kind, Decimal(0))
+        if entry.kind == "rollover":
+            found = {
+                "balance": balance,
+                "equity": equity,
+                "session_start_net_pnl": equity,
+                "max(balance,equity)": max(balance, equity),
+                "initial_balance": initial,
+            }[rule.anchor]
+    return found
+
+
+def trailing(rule: MaxLossTrailing, initial: Decimal, history: list[Entry]) -> Decimal:
+    peak = initial
+    for entry in history:
+        balance, equity = counted(entry, rule.holds)
         if rule.peak_falls_by_payout:
             peak += {"payout_hold": -entry.amount, "payout_release": entry.amount}.get(entry.kind, Decimal(0))
-        paid = paid or entry.kind == "payout_settled"
         if entry.kind == "payout_settled" and rule.payout_effect == "full_reset":
             peak = initial
-        if rule.peak_basis == "intraday_balance_peak" or (
-            rule.peak_basis == "eod_balance_peak" and entry.kind == "rollover"
-        ):
-            peak = max(peak, entry.balance)
-        elif rule.peak_basis == "intraday_equity_peak":
-            peak = max(peak, entry.equity)
-        elif rule.peak_basis == "eod_max_balance_equity_peak" and entry.kind == "rollover":
-            peak = max(peak, entry.balance, entry.equity)
-    level = initial + (rule.lock.offset if rule.lock else 0)
-    if paid and rule.payout_effect == "locks_at_initial":
-        return level
-    if paid and rule.payout_effect == "floor_set_to_zero":
-        return Decimal(0)
-    trailing = peak - size(rule.allowance, initial, peak)
-    return min(trailing, level) if rule.lock else trailing
+        if rule.peak_basis.startswith("intraday") or entry.kind == "rollover":
+            figures = {
+                "eod_balance_peak": [balance],
+                "eod_max_balance_equity_peak": [balance, equity],
+                "intraday_balance_peak": [balance],
+                "intraday_equity_peak": [equity],
+            }[rule.peak_basis]
+            peak = max(peak, *figures)
+    level = peak - size(rule.allowance, initial, peak)
+    return min(level, initial + rule.lock.offset) if rule.lock else level
+
+
+def levels(rule: EquityRule, initial: Decimal, history: list[Entry]) -> dict[str, Decimal]:
+    """The floor of a rule under its id, and its ceiling under `id.up`."""
+    if isinstance(rule, DailyLoss | DailyMoveCap):
+        basis = anchor(rule, initial, history)
+        allowance = size(rule.allowance, initial, basis)
+        sides = rule.directions if isinstance(rule, DailyMoveCap) else ("down",)
+        both = {"down": (rule.id, basis - allowance), "up": (f"{rule.id}.up", basis + allowance)}
+        return dict(both[side] for side in sides)
+    assert isinstance(rule, MaxLossStatic | MaxLossTrailing)
+    if any(entry.kind == "payout_settled" for entry in history):
+        if rule.payout_effect == "floor_set_to_zero":
+            return {rule.id: Decimal(0)}
+        if rule.payout_effect == "locks_at_initial":
+            lock = rule.lock.offset if isinstance(rule, MaxLossTrailing) and rule.lock else 0
+            return {rule.id: initial + lock}
+    if isinstance(rule, MaxLossTrailing):
+        return {rule.id: trailing(rule, initial, history)}
+    return {rule.id: initial - size(rule.allowance, initial, initial)}
+
+
+def broken(rule: EquityRule, worth: Decimal, key: str, level: Decimal) -> bool:
+    reaches = rule.breach_when == "equity <= floor"
+    if key.endswith(".up"):
+        return worth >= level if reaches else worth > level
+    return worth <= level if reaches else worth < level
 
 
 class Oracle:
@@ -117,9 +171,11 @@ class Oracle:
         self.balance = Decimal(0)
         self.positions: dict[str, list[tuple[str, str, Decimal, Decimal]]] = {}
         self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
+        self.quoted: dict[str, datetime] = {}
+        self.commission = self.swap = Decimal(0)
         self.history: list[Entry] = []
         self.days: set[int] = set()
-        self.resets = 0
+        self.day = 0  # the number of resets passed names the trading day
         self.live = False
         self.now: datetime | None = None
         self.finding: Finding | None = None
@@ -144,15 +200,14 @@ class Oracle:
 
     def event(self, event: Event) -> None:
         if self.finding is None and self.live and self.now is not None:
-            clock = self.product.clock
-            for _ in resets_between(clock.zone, clock.reset, self.now, event.at):
-                self.resets += 1
-                self.entry("rollover", event.seq)
+            self.resets(event)
         self.now = max(self.now or event.at, event.at)
         if self.finding is not None:
             return
         if isinstance(event, Tick):
-            self.quotes[event.symbol] = (event.bid, event.ask)
+            if event.symbol in self.quoted and event.at < self.quoted[event.symbol]:
+                return  # there is a newer one
+            self.quotes[event.symbol], self.quoted[event.symbol] = (event.bid, event.ask), event.at
             if self.live:
                 self.entry("tick", event.seq)
         elif event.kind == "account" and event.login == self.login and event.change == "enabled":
@@ -168,12 +223,22 @@ class Oracle:
                 self.entry(event.operation, event.seq, abs(Decimal(event.amount_minor)) / 100)
                 self.target(event.seq)
 
+    def resets(self, event: Event) -> None:
+        """What the clocks did between the last event and this one."""
+        assert self.now is not None
+        trading, loss = self.product.clock, self.product.loss_clock or self.product.clock
+        self.day += len(resets_between(trading.zone, trading.reset, self.now, event.at))
+        for _ in resets_between(loss.zone, loss.reset, self.now, event.at):
+            self.entry("rollover", event.seq)
+
     def deal(self, deal: Deal) -> None:
         self.balance += Decimal(deal.profit_minor + deal.commission_minor + deal.swap_minor) / 100
+        self.commission += Decimal(deal.commission_minor) / 100
+        self.swap += Decimal(deal.swap_minor) / 100
         legs = self.positions.setdefault(deal.position_id, [])
         if deal.entry == "in":
             legs.append((deal.symbol, deal.side, deal.lots, deal.price))
-            self.days.add(self.resets)  # the number of resets passed names the trading day
+            self.days.add(self.day)
             return
         held = sum(lots for _, _, lots, _ in legs)
         left = held - deal.lots
@@ -182,15 +247,18 @@ class Oracle:
             del self.positions[deal.position_id]
 
     def entry(self, kind: str, seq: int, amount: Decimal = Decimal(0)) -> None:
-        equity = self.equity()
-        self.history.append(Entry(kind, self.balance, equity, amount))
-        broken = {}
+        if self.finding is not None:
+            return
+        now = Entry(kind, self.balance, self.equity(), self.commission, self.swap, amount)
+        self.history.append(now)
+        found = {}
         for rule in self.phase.equity_rules:
-            level = floor(rule, self.initial, self.history)
-            if equity < level or (equity == level and rule.breach_when == "equity <= floor"):
-                broken[rule.id] = level
-        if broken and self.finding is None:
-            self.finding = Finding("breach", seq, kind, broken)
+            _, worth = counted(now, rule.holds)
+            for key, level in levels(rule, self.initial, self.history).items():
+                if broken(rule, worth, key, level):
+                    found[key] = level
+        if found:
+            self.finding = Finding("breach", seq, kind, found)
 
     def target(self, seq: int) -> None:
         target = self.phase.target
@@ -201,4 +269,4 @@ class Oracle:
             self.finding = Finding("pass", seq, "pass")
 
     def floors(self) -> dict[str, Decimal]:
-        return {rule.id: floor(rule, self.initial, self.history) for rule in self.phase.equity_rules}
+        return {k: v for rule in self.phase.equity_rules for k, v in levels(rule, self.initial, self.history).items()}

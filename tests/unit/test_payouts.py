@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from contracts import ids
 from domain.money import Money
 from domain.payout_checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
+from domain.payout_terms import PayoutTerms
 from domain.payouts import (
     PAYOUT,
     PayoutFacts,
@@ -19,7 +20,6 @@ from domain.payouts import (
     terms_digest,
     without_beneficiary,
 )
-from domain.products import PayoutTerms
 from domain.rules.base import EquityRule, Size
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic

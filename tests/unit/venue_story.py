@@ -32,6 +32,9 @@ _CLOCKS = [
     ("UTC", "00:30"),
     ("America/New_York", "17:00"),
     ("Asia/Ulaanbaatar", "05:00"),
+    ("+05:30", "21:15"),
+    ("+02:00 to +03:00 as America/New_York", "00:00"),
+    ("+01:00 to +02:00 as Europe/Prague", "23:55"),
 ]
 # around the changes of clocks in Europe and America, and an ordinary week
 _DATES = [datetime(2014, 3, 8, 20), datetime(2014, 3, 29, 20), datetime(2014, 11, 1, 20), datetime(2014, 5, 2, 9)]
@@ -42,46 +45,62 @@ def _pick(random: Random, *choices: Any) -> Any:
 
 
 def _allowance(random: Random, relative: str, largest: int) -> dict[str, str]:
-    percent = str(Decimal(random.randint(100, largest * 100)) / 100)
     kind = _pick(random, "amount", "pct_of_initial", relative)
-    return {"type": kind, "value": str(random.randint(1, largest) * 100) if kind == "amount" else percent}
+    percent = Decimal(random.randint(50, largest * 100)) / 100
+    amount = _pick(random, random.randint(1, largest) * 100, Decimal(random.randint(5_000, largest * 10_000)) / 100)
+    return {"type": kind, "value": str(amount if kind == "amount" else percent)}
+
+
+def _holds(random: Random) -> dict[str, bool]:
+    if random.random() < 0.6:
+        return {}
+    return {name: random.random() < 0.5 for name in ("floating", "commissions", "swaps", "fees")}
+
+
+def _rule(random: Random, number: int) -> dict[str, Any]:
+    """A rule of any type, every setting drawn by itself; an initial balance of 10,000."""
+    kind = _pick(random, "daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap")
+    common = {
+        "type": kind,
+        "id": f"rule_{number}",
+        "breach_when": _pick(random, "equity < floor", "equity <= floor"),
+        "holds": _holds(random),
+    }
+    after = _pick(random, "unchanged", "unchanged", "locks_at_initial", "floor_set_to_zero", "full_reset")
+    anchor = _pick(random, "balance", "equity", "max(balance,equity)", "initial_balance", "session_start_net_pnl")
+    if kind == "daily_loss":
+        falls = [] if anchor == "initial_balance" or random.random() < 0.5 else ["anchor_falls_by_payout"]
+        return common | {
+            "anchor": anchor,
+            "allowance": _allowance(random, "pct_of_anchor", 6),
+            "payout_effects": falls,
+        }
+    if kind == "daily_move_cap":
+        return common | {
+            "anchor": anchor,
+            "allowance": _allowance(random, "pct_of_anchor", 6),
+            "directions": _pick(random, ["down"], ["up"], ["down", "up"], ["up", "down"]),
+        }
+    if kind == "max_loss_static":
+        return common | {"allowance": _allowance(random, "pct_of_initial", 12), "payout_effect": after}
+    bases = ("eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak")
+    return common | {
+        "peak_basis": _pick(random, *bases),
+        "allowance": _allowance(random, "pct_of_peak", 12),
+        "lock": _pick(random, None, {"offset": "-20.50"}, {"offset": "0"}, {"offset": "100"}),
+        "peak_falls_by_payout": _pick(random, False, True),
+        "payout_effect": after,
+    }
 
 
 def rules(random: Random) -> list[dict[str, Any]]:
-    """One to three rules of an initial balance of 10,000."""
-    operator = ("equity < floor", "equity <= floor")
-    daily = {
-        "type": "daily_loss",
-        "anchor": _pick(random, "balance", "equity", "max(balance,equity)"),
-        "allowance": _allowance(random, "pct_of_anchor", 6),
-        "breach_when": _pick(random, *operator),
-    }
-    static = {
-        "type": "max_loss_static",
-        "allowance": _allowance(random, "pct_of_initial", 12),
-        "breach_when": _pick(random, *operator),
-    }
-    trailing = {
-        "type": "max_loss_trailing",
-        "peak_basis": _pick(
-            random,
-            "eod_balance_peak",
-            "eod_max_balance_equity_peak",
-            "intraday_balance_peak",
-            "intraday_equity_peak",
-        ),
-        "allowance": _allowance(random, "pct_of_peak", 12),
-        "lock": _pick(random, None, {"offset": "0"}, {"offset": "100"}),
-        "peak_falls_by_payout": _pick(random, False, True),
-        "payout_effect": _pick(random, "unchanged", "locks_at_initial", "floor_set_to_zero", "full_reset"),
-        "breach_when": _pick(random, *operator),
-    }
-    return random.sample([daily, static, trailing], random.randint(1, 3))
+    """One to three rules; two of one type may stand side by side."""
+    return [_rule(random, number) for number in range(1, random.randint(1, 3) + 1)]
 
 
 def product(random: Random, number: int = 1) -> Product:
     """A one-step product with random rules; its first phase has a target, its second (funded) has none."""
-    zone, reset = random.choice(_CLOCKS)
+    clocks = [{"zone": zone, "reset": reset} for zone, reset in random.sample(_CLOCKS, 2)]
     return Product.model_validate(
         {
             "product": f"random-{number}",
@@ -92,16 +111,17 @@ def product(random: Random, number: int = 1) -> Product:
             "initial_balance": "10000",
             "fee": "100",
             "leverage": 100,
-            "clock": {"zone": zone, "reset": reset},
+            "clock": clocks[0],
+            "loss_clock": clocks[1] if random.random() < 0.4 else None,
             "phases": [
                 {
                     "name": "Test",
-                    "target": {"type": "pct_of_initial", "value": str(random.randint(1, 5))},
-                    "min_trading_days": random.randint(0, 2),
-                    "rules": rules(random),
+                    "target": {"type": "pct_of_initial", "value": str(random.choice([1, 1, 2, 4, 9]))},
+                    "min_trading_days": random.choice([0, 0, 1, 2]),
+                    "rules": _lockable(random),
                 }
             ],
-            "funded": {"name": "Funded", "rules": rules(random)},
+            "funded": {"name": "Funded", "rules": _lockable(random)},
             "payout": {
                 "first_after_days": 0,
                 "every_days": 1,
@@ -111,6 +131,17 @@ def product(random: Random, number: int = 1) -> Product:
             },
         }
     )
+
+
+def _lockable(random: Random) -> list[dict[str, Any]]:
+    """Rules of which none locks below its first floor, which a product refuses."""
+    found = rules(random)
+    for rule in found:
+        size = rule["allowance"]
+        small = Decimal(size["value"]) * (1 if size["type"] == "amount" else 100) <= 21
+        if rule.get("lock") and small:
+            rule["lock"] = {"offset": "0"}
+    return found
 
 
 class Story:
@@ -124,13 +155,14 @@ class Story:
         self.mids = {symbol: Decimal(price) for symbol, price in _START.items()}
         self.digits = {spec.symbol: spec.digits for spec in SPECS}
         self.coarse = random.random() < 0.4
-        self.lots = random.choice([10, 50, 200])
-        self.pace = random.choice([[60, 25, 12, 4, 1], [5, 5, 30, 50, 10]])
+        self.lots = random.choice([50, 200, 800])
+        self.pace = random.choice([[60, 25, 12, 4, 1], [5, 5, 30, 50, 10], [1, 1, 2, 8, 2]])
         self.slope = random.choice([[-3, -1, -1, 0, 1, 1, 2], [-2, -1, 1, 1, 3], [-3, -2, 2, 3]])
         self.balance = dict.fromkeys(logins, 0)
         self.held = {login: 0 for login in logins}
         self.open: dict[int, dict[str, tuple[str, str, Decimal, Decimal]]] = {login: {} for login in logins}
         self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
+        self.quoted_at: dict[str, datetime] = {}
         for symbol in _START:
             self.tick(symbol, 0)
         for login in logins:
@@ -147,10 +179,13 @@ class Story:
     def tick(self, symbol: str, steps: int) -> None:
         grain = Decimal(1).scaleb(-self.digits[symbol])
         spread = grain * (0 if self.coarse else self.random.randint(1, 30))
-        self.mids[symbol] += steps * grain * (100 if self.coarse else self.random.randint(1, 99))
-        self.quotes[symbol] = (self.mids[symbol] - spread, self.mids[symbol] + spread)
-        bid, ask = self.quotes[symbol]
-        self.emit(Tick(seq=self.next(), at=self.at, symbol=symbol, bid=bid, ask=ask))
+        self.mids[symbol] += steps * grain * (100 if self.coarse else self.random.randint(1, 250))
+        bid, ask = self.mids[symbol] - spread, self.mids[symbol] + spread
+        late = bool(self.quotes.get(symbol)) and self.random.random() < 0.06
+        at = self.at - timedelta(seconds=self.random.randint(1, 9000)) if late else self.at
+        if at >= self.quoted_at.get(symbol, at):  # what is older than the quote we have changes nothing at the venue
+            self.quotes[symbol], self.quoted_at[symbol] = (bid, ask), at
+        self.emit(Tick(seq=self.next(), at=at, symbol=symbol, bid=bid, ask=ask))
 
     def cash(self, login: int, operation: str, amount: int) -> None:
         self.balance[login] += amount
@@ -170,7 +205,8 @@ class Story:
 
     def deal(self, login: int, position: str, symbol: str, side: str, lots: Decimal, entry: str, profit: int) -> None:
         commission = self.random.choice([0, -350])
-        self.balance[login] += profit + commission
+        swap = self.random.choice([0, 0, -1275, 410]) if entry == "out" else 0
+        self.balance[login] += profit + commission + swap
         bid, ask = self.quotes[symbol]
         self.emit(
             Deal.model_validate(
@@ -187,7 +223,7 @@ class Story:
                     "entry": entry,
                     "profit_minor": profit,
                     "commission_minor": commission,
-                    "swap_minor": 0,
+                    "swap_minor": swap,
                     "balance_minor": self.balance[login],
                     "reason": "client",
                 }
@@ -234,6 +270,23 @@ class Story:
         while self.open[login]:
             self.close_position(login, whole=True)
 
+    def take_profits(self, login: int) -> None:
+        """Out of everything when it shows a profit altogether: how phases are passed."""
+        if sum(self.profit(name, login, held[2]) for name, held in self.open[login].items()) > 0:
+            self.close_all(login)
+
+    def hedge(self, login: int) -> None:
+        """Both ways at once; the winner is taken before the reset, the loser kept over it: balance above equity."""
+        symbol, lots = "EURUSD", Decimal(self.random.randint(1, 30)) / 10
+        bid, ask = self.quotes[symbol]
+        for side in ("buy", "sell"):
+            name = f"p{self.seq}"
+            self.open[login][name] = (symbol, side, lots, ask if side == "buy" else bid)
+            self.deal(login, name, symbol, side, lots, "in", 0)
+        self.tick(symbol, self.random.choice([-4, 4]))
+        self.close_position(login)
+        self.at += timedelta(hours=self.random.randint(0, 24))
+
     def payout(self, login: int) -> None:
         if self.held[login]:
             if self.random.random() < 0.5:
@@ -242,25 +295,26 @@ class Story:
                 self.cash(login, "payout_settled", 0)
             self.held[login] = 0
             return
-        room = self.balance[login] - 1_000_000
-        if room > 0:
-            self.held[login] = self.random.randint(1, room)
-            self.cash(login, "payout_hold", -self.held[login])
+        profit = self.balance[login] - 1_000_000
+        self.held[login] = self.random.randint(1, max(profit, 6_000))
+        self.cash(login, "payout_hold", -self.held[login])
 
     def step(self) -> None:
         random = self.random
         gap = random.choices([1, 60, 3600, 86400 // 3, 86400 * 2], self.pace)[0]
         self.at += timedelta(seconds=random.randint(0, gap))
         what, login = random.random(), random.choice(self.logins)
-        if what < 0.62:
+        if what < 0.52:
             self.tick(random.choice(list(_START)), random.choice(self.slope))
-        elif what < 0.74:
+        elif what < 0.68:
             self.open_position(login)
-        elif what < 0.88:
+        elif what < 0.82:
             self.close_position(login)
-        elif what < 0.90:
-            self.close_all(login)
-        elif what < 0.96:
+        elif what < 0.86:
+            self.take_profits(login)
+        elif what < 0.91:
+            self.hedge(login)
+        elif what < 0.97:
             self.payout(login)
         else:
             self.emit(ClockMark(seq=self.next(), at=self.at))

@@ -36,7 +36,7 @@ class Window(State):
 
 
 class FlatByState(State):
-    """`at`: market time of the last event. `judged`: the start of the last window in which something was found open."""
+    """`at`: up to when everything is judged. `judged`: the start of the last window in which something was found open."""
 
     at: datetime | None = None
     holdings: Holdings = ()
@@ -81,15 +81,17 @@ class FlatBy(ConductRule[FlatByState]):
         if isinstance(event, News | DayEnded):
             return state, ()
         holdings = held_after(state.holdings, event)
-        if not holdings and not state.holdings and not _says(event):
-            return state.model_copy(update={"at": event.at}), ()
-        found = []
+        if holdings is state.holdings and not holdings and not _says(event):
+            return state, ()
+        before, found = state, []
         for window, held, count in self._found(state, event, holdings, context):
             state = state.model_copy(update={"offences": state.offences + 1, "judged": window.start})
             sentence = f"{count} position(s) open at or after {window.start:%Y-%m-%d %H:%M} UTC."
             figures = {"flat_by": window.start, "until": window.end, "positions": count}
             ids = tuple(holding.position_id for holding in held)
             found.append(self.offended(state.offences, sentence, figures, ids))
+        if not found and holdings is before.holdings and before.at is not None:
+            return before, ()
         return state.model_copy(update={"at": event.at, "holdings": holdings}), tuple(found)
 
     def _found(
@@ -97,7 +99,8 @@ class FlatBy(ConductRule[FlatByState]):
     ) -> Iterator[tuple[Window, Holdings, int]]:
         """Each window in which something is open that was not yet found in it, with what, and how many."""
         judged = state.judged
-        for window in self._windows(state.at or event.at, event.at, context):
+        since = event.at if state.at is None or not state.holdings else state.at
+        for window in self._windows(since, event.at, context):
             reached = state.at is not None and state.at < window.start
             # what closes at the very instant is flat in time
             held = state.holdings if window.start < event.at else after

@@ -1,6 +1,7 @@
 """Best-day ratio: no single day may have made too large a share of the profit. It is never latched: a met ratio can
 become unmet again."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
@@ -64,6 +65,10 @@ class BestDayRatio(Gate[BestDayState]):
     def needs_target(self) -> bool:
         """Whether the gate can only stand in a phase with a profit target."""
         return self.profit_target is None and (self.denominator == "profit_target" or self.effect in _RAISES)
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if self.needs_target and context.target_minor is None:
+            yield "profit_target", "this phase has no target to measure by; give the rule a profit_target of its own"
 
     def start(self, context: Context) -> BestDayState:
         return BestDayState()

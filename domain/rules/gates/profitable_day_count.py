@@ -32,8 +32,6 @@ class ProfitableDayCount(Gate[ProfitableDaysState]):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.threshold is None and self.compare == ">=":
-            raise ValueError("compare: without a threshold a day that made nothing would count; use >")
         if self.threshold is not None and self.threshold.type not in ("amount", "pct_of_initial"):
             raise ValueError("threshold: it is an amount or pct_of_initial")
         return self

@@ -11,12 +11,11 @@ from domain.rules.events import Closed, DayEnded, Event, Opened
 
 
 class TradingDaysState(State):
-    """`days` counted, the last of them, and what the last close was measured with (minor units)."""
+    """`days` counted, the last of them, and the value of the last close (minor units)."""
 
     days: int = 0
     last: date | None = None
-    min_trade_value_minor: int | None = None
-    min_abs_pnl_minor: int | None = None
+    value_minor: int | None = None
 
 
 class TradingDayCount(Gate[TradingDaysState]):
@@ -56,21 +55,22 @@ class TradingDayCount(Gate[TradingDaysState]):
         if isinstance(event, Opened) and self.counts == "day_with_new_position_opened" and not event.adds:
             return _counted(state, context.clock.trading_day(event.at)), ()
         if isinstance(event, Closed) and self.counts == "day_with_qualifying_close":
-            value, pnl = self.limits(event, context)
-            state = state.model_copy(update={"min_trade_value_minor": value, "min_abs_pnl_minor": pnl})
+            value, pnl = self.limits(event.value_minor, context)
+            state = state.model_copy(update={"value_minor": event.value_minor})
             if self._qualifies(event, value, pnl):
                 return _counted(state, context.clock.trading_day(event.at)), ()
         return state, ()
 
-    def limits(self, event: Closed, context: Context) -> tuple[int | None, int | None]:
-        """(min_trade_value, min_abs_pnl) for this close in minor units; None: no condition, or no value to take it of."""
+    def limits(self, value_minor: int | None, context: Context) -> tuple[int | None, int | None]:
+        """(min_trade_value, min_abs_pnl) for a close of this value, in minor units; None: no condition, or nothing to take
+        a percentage of."""
         initial, currency = context.initial_minor, context.currency
         value = self.min_trade_value
         least = None if value is None else value.minor(initial=initial, basis=0, currency=currency)
         pnl = self.min_abs_pnl
-        if pnl is None or (pnl.type == "pct_of_trade_value" and event.value_minor is None):
+        if pnl is None or (pnl.type == "pct_of_trade_value" and value_minor is None):
             return least, None
-        return least, pnl.minor(initial=initial, basis=event.value_minor or 0, currency=currency)
+        return least, pnl.minor(initial=initial, basis=value_minor or 0, currency=currency)
 
     def counted(self, days: int) -> GateStatus:
         """The status with `days` counted, by whoever counted them."""
@@ -80,7 +80,8 @@ class TradingDayCount(Gate[TradingDaysState]):
 
     def status(self, state: TradingDaysState, context: Context) -> GateStatus:
         known = self.counted(state.days)
-        measured = {"min_trade_value": state.min_trade_value_minor, "min_abs_pnl": state.min_abs_pnl_minor}
+        value, pnl = self.limits(state.value_minor, context)
+        measured = {"min_trade_value": value, "min_abs_pnl": pnl}
         figures = {**known.figures, **{name: minor for name, minor in measured.items() if minor is not None}}
         return GateStatus(known.met, known.outcome, known.sentence, figures)
 

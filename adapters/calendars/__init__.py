@@ -1,0 +1,1 @@
+"""Venues' own calendars: sessions, holidays and early closes."""

@@ -1,0 +1,1 @@
+"""Recorded prices and the contracts they are of."""

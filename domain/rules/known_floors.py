@@ -1,0 +1,79 @@
+"""Floors of an account whose equity is not always known.
+
+Without prices, an account that holds positions has a balance and no equity. What can still be said for certain is said
+here: a level that never looks at floating profit is exact; a peak that equity may have raised is at least as high as
+what is known; an anchor taken from unknown equity is not known until the next reset.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from domain.rules import floors
+from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.state import AccountRules, fresh
+
+Knowledge = Literal["exact", "at_least", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRules:
+    """`knowledge[i]` says how well the level of `rules.states[i]` is known."""
+
+    rules: AccountRules
+    knowledge: tuple[Knowledge, ...]
+
+
+def begin(specs: tuple[FloorSpec, ...]) -> KnownRules:
+    return KnownRules(fresh(specs), tuple[Knowledge, ...]("exact" for _ in specs))
+
+
+def judged_on_balance(spec: FloorSpec) -> bool:
+    """Whether neither the level nor what is compared with it depends on floating profit and loss."""
+    return not spec.holds.floating
+
+
+def moved(known: KnownRules, mark: Mark, *, equity_known: bool, reset: bool) -> KnownRules:
+    """After an event. Without known equity `mark` carries the balance in its place."""
+    pairs = [
+        _moved(spec, state, knowledge, mark, equity_known, reset)
+        for spec, state, knowledge in zip(known.rules.specs, known.rules.states, known.knowledge, strict=True)
+    ]
+    states = tuple(state for state, _ in pairs)
+    return KnownRules(AccountRules(known.rules.specs, states), tuple(knowledge for _, knowledge in pairs))
+
+
+def _moved(
+    spec: FloorSpec, state: RuleState, knowledge: Knowledge, mark: Mark, equity_known: bool, reset: bool
+) -> tuple[RuleState, Knowledge]:
+    if spec.moves == "never" or (spec.moves != "peak" and not reset):
+        return state, knowledge
+    move = floors.rolled if reset else floors.marked
+    if equity_known or judged_on_balance(spec) or spec.source in ("balance", "initial"):
+        after = move(spec, state, mark)
+        taken_anew = reset and spec.moves == "rollover"
+        return after, "exact" if taken_anew or _at_lock(spec, after) else knowledge
+    if spec.source == "equity":
+        return state, "unknown" if spec.moves == "rollover" else _at_best(knowledge)
+    after = move(spec, state, mark)
+    worst: Knowledge = "at_least" if reset and spec.moves == "rollover" else _at_best(knowledge)
+    return after, "exact" if _at_lock(spec, after) else worst
+
+
+def _at_best(knowledge: Knowledge) -> Knowledge:
+    return "unknown" if knowledge == "unknown" else "at_least"
+
+
+def _at_lock(spec: FloorSpec, state: RuleState) -> bool:
+    """A floor that a payout has fixed, or that has reached its lock, rises no further, whatever its peak was."""
+    return state.locked or (
+        spec.direction == "floor" and spec.ceiling_minor is not None and state.floor_minor == spec.ceiling_minor
+    )
+
+
+def paid(known: KnownRules, amount_minor: int, *, settles: bool) -> KnownRules:
+    """`amount_minor` left the account as a payout; `settles`: it was paid for good."""
+    states = []
+    for spec, state in zip(known.rules.specs, known.rules.states, strict=True):
+        after = floors.paid_out(spec, state, amount_minor)
+        states.append(floors.settled(spec, after) if settles else after)
+    return replace(known, rules=AccountRules(known.rules.specs, tuple(states)))

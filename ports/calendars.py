@@ -1,0 +1,7 @@
+"""Where the sessions of venues come from: a mapping from a venue's name to its calendar (KeyError when unknown)."""
+
+from collections.abc import Mapping
+
+from domain.rules.base import VenueCalendar
+
+Calendars = Mapping[str, VenueCalendar]

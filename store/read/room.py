@@ -1,0 +1,120 @@
+"""A trader's room to every limit and the time to the next reset: one statement."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from domain.products import Product
+from domain.rules.floors import Mark
+from domain.rules.room import Room, rooms
+from domain.rules.state import compile_phase, fresh, from_json
+from store.models import Account, AccountLive, MarketClock, ProductVersion
+from store.read.pages import Scope, View, shown
+
+
+class LimitRoom(View):
+    """One level: `room_minor` is left before `operator` holds; `used_pct` of `allowance_minor` is gone."""
+
+    rule_id: str
+    kind: str
+    direction: str
+    operator: str
+    floor_minor: int
+    allowance_minor: int
+    room_minor: int
+    used_pct: Decimal
+
+
+class RoomView(View):
+    """`at` is the market time of equity and balance, None before the first checkpoint. `seconds_to_reset` counts in
+    market time."""
+
+    account_id: str
+    number: str
+    status: str
+    currency: str
+    balance_minor: int
+    equity_minor: int
+    at: datetime | None
+    market_time: datetime
+    next_reset: datetime
+    seconds_to_reset: int
+    clock_zone: str
+    limits: tuple[LimitRoom, ...]
+
+    @property
+    def tightest(self) -> LimitRoom:
+        return min(self.limits, key=lambda limit: limit.room_minor)
+
+
+def _limit(room: Room) -> LimitRoom:
+    return LimitRoom(
+        rule_id=room.spec.key,
+        kind=room.spec.rule_type,
+        direction=room.spec.direction,
+        operator=room.spec.operator,
+        floor_minor=room.floor_minor,
+        allowance_minor=room.allowance_minor,
+        room_minor=room.room_minor,
+        used_pct=room.used_pct,
+    )
+
+
+async def of(
+    session: AsyncSession, scope: Scope, *, account_id: str | None = None, trader_id: str | None = None
+) -> list[RoomView]:
+    """The room of one account, or of every account of a trader that trades; newest account first."""
+    now = select(func.min(MarketClock.watermark)).scalar_subquery()
+    statement = (
+        select(Account, AccountLive, ProductVersion.terms, now.label("now"))
+        .join(
+            ProductVersion, (ProductVersion.product == Account.product) & (ProductVersion.version == Account.version)
+        )
+        .outerjoin(AccountLive, AccountLive.account_id == Account.id)
+        .where(scope.own(Account.trader_id))
+        .order_by(Account.number.desc())
+    )
+    if account_id is not None:
+        statement = statement.where(Account.id == account_id)
+    if trader_id is not None:
+        statement = statement.where(Account.trader_id == trader_id, Account.status == "active")
+    return [_view(row) for row in await session.execute(statement)]
+
+
+async def one(session: AsyncSession, scope: Scope, account_id: str) -> RoomView:
+    """Raises NotFound."""
+    found = await of(session, scope, account_id=account_id)
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def _view(row: Any) -> RoomView:
+    account: Account = row.Account
+    live: AccountLive | None = row.AccountLive
+    product = Product.model_validate(row.terms)
+    specs = compile_phase(product.phase(account.phase_index), account.initial_minor, account.currency)
+    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
+    balance = live.balance_minor if live else account.initial_minor
+    equity = live.equity_minor if live else account.initial_minor
+    now = row.now.astimezone(UTC) if row.now else datetime.now(UTC)
+    clock = product.loss_clock or product.clock
+    reset = clock.next_reset(now)
+    return RoomView(
+        account_id=account.id,
+        number=shown(account.number),
+        status=account.status,
+        currency=account.currency,
+        balance_minor=balance,
+        equity_minor=equity,
+        at=live.at if live else None,
+        market_time=now,
+        next_reset=reset,
+        seconds_to_reset=int((reset - now).total_seconds()),
+        clock_zone=clock.zone,
+        limits=tuple(_limit(room) for room in rooms(rules, Mark(balance, equity, 0, now))),
+    )

@@ -1,0 +1,185 @@
+"""Moves of accounts to another product version, as the monitor carries them out: synchronous SQL of a shard's owner.
+
+A shard learns of an approved move right after a checkpoint, and the row says which (`taken_batch`): a shard that is
+rebuilt from that checkpoint or a later one knows exactly the same, so it judges exactly the same.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import Connection
+
+from domain.approvals import DECIDERS
+from domain.publishing import MOVE
+from store import audit
+from store.live import hold_epoch
+
+# A second person, whose role still allows it, stands behind the move: its state alone is not trusted.
+_APPROVED: Final = """
+    EXISTS (SELECT FROM decisions d
+              JOIN users u ON u.id = d.user_id AND u.active AND u.role = ANY(%(roles)s)
+              JOIN users p ON p.id = v.proposed_by
+             WHERE d.subject_kind = 'account_move' AND d.subject_id = v.id AND d.decision = 'approve'
+               AND u.person_id <> p.person_id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An account that goes on under `version` of its product from its next daily reset."""
+
+    move_id: str
+    account_id: str
+    login: int
+    product: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """What became of a move for one account at a reset; `why` says why it was refused, else it is empty."""
+
+    move_id: str
+    account_id: str
+    product: str
+    version: int
+    clock_group: str
+    at: datetime
+    seq: int
+    why: str
+
+
+def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> list[Waiting]:
+    """Approved moves of this shard's accounts that it did not know at checkpoint `batch`; now it does. StaleEpoch."""
+    parameters = {"shard": shard, "batch": batch, "roles": sorted(DECIDERS["account_move"])}
+    ask = f"""
+        SELECT r.move_id, r.account_id, a.login, v.product, v.to_version
+          FROM account_move_rows r
+          JOIN account_moves v ON v.id = r.move_id AND v.state = 'approved'
+          JOIN accounts a ON a.id = r.account_id AND a.shard = %(shard)s AND a.login IS NOT NULL
+         WHERE r.state = 'waiting' AND r.taken_batch IS NULL AND {_APPROVED}
+         ORDER BY a.login
+    """
+    found = [Waiting(*row) for row in connection.execute(ask, parameters).fetchall()]
+    if found:
+        with connection.transaction():
+            hold_epoch(connection, shard, epoch)
+            connection.execute(
+                """
+                UPDATE account_move_rows r SET taken_batch = %s
+                  FROM jsonb_to_recordset(%s::jsonb) AS f (move_id text, account_id text)
+                 WHERE r.move_id = f.move_id AND r.account_id = f.account_id
+                """,
+                (batch, json.dumps([{"move_id": w.move_id, "account_id": w.account_id} for w in found])),
+            )
+    return found
+
+
+def carry_out(connection: Connection[Any], done: list[CarriedOut]) -> None:
+    """Pin the moved accounts, and the challenges they are the current account of, to their new version. Inside the
+    transaction of the checkpoint that holds their new rules. Doing it again changes nothing."""
+    if not done:
+        return
+    new = _mark_rows(connection, done)
+    moved = [
+        {"id": one.account_id, "version": one.version, "clock": one.clock_group}
+        for one in done
+        if (one.move_id, one.account_id) in new and not one.why
+    ]
+    connection.execute(
+        """
+        UPDATE challenges c SET version = r.version FROM jsonb_to_recordset(%s::jsonb) AS r (id text, version int)
+         WHERE c.account_id = r.id
+        """,
+        (json.dumps(moved),),
+    )
+    connection.execute(
+        """
+        UPDATE accounts a SET version = r.version, clock_group = r.clock
+          FROM jsonb_to_recordset(%s::jsonb) AS r (id text, version int, clock text)
+         WHERE a.id = r.id
+        """,
+        (json.dumps(moved),),
+    )
+    for move_id in sorted({move_id for move_id, _ in new}):
+        _audit(connection, [one for one in done if one.move_id == move_id and (move_id, one.account_id) in new])
+        _complete(connection, move_id)
+
+
+def _mark_rows(connection: Connection[Any], done: list[CarriedOut]) -> set[tuple[str, str]]:
+    rows = [
+        {
+            "move_id": one.move_id,
+            "account_id": one.account_id,
+            "state": "refused" if one.why else "moved",
+            "why": one.why,
+            "at": one.at.isoformat(),
+            "seq": one.seq,
+        }
+        for one in done
+    ]
+    cursor = connection.execute(
+        """
+        UPDATE account_move_rows m SET state = r.state, why = r.why, applied_at = r.at, applied_seq = r.seq
+          FROM jsonb_to_recordset(%s::jsonb)
+            AS r (move_id text, account_id text, state text, why text, at timestamptz, seq bigint)
+         WHERE m.move_id = r.move_id AND m.account_id = r.account_id AND m.state = 'waiting'
+        RETURNING m.move_id, m.account_id
+        """,
+        (json.dumps(rows),),
+    )
+    return {(move_id, account_id) for move_id, account_id in cursor.fetchall()}
+
+
+def _audit(connection: Connection[Any], done: list[CarriedOut]) -> None:
+    """One entry per move and checkpoint; the rows of the move name each account, the digest binds them to the entry."""
+    moved = sorted(one.account_id for one in done if not one.why)
+    audit.record_now(
+        connection,
+        action="account_move.carried_out",
+        subject_kind="account_move",
+        subject_id=done[0].move_id,
+        occurred_at=max(one.at for one in done),
+        evidence={
+            "to": f"{done[0].product}@{done[0].version}",
+            "moved": len(moved),
+            "refused": len(done) - len(moved),
+            "accounts_digest": hashlib.sha256("\n".join(moved).encode()).hexdigest(),
+        },
+    )
+
+
+def _complete(connection: Connection[Any], move_id: str) -> None:
+    """The move is done once none of its accounts waits."""
+    after = MOVE.next("approved", "move_completed")
+    row = connection.execute(
+        """
+        UPDATE account_moves v SET state = %(after)s, closed_at = f.at
+          FROM (SELECT max(applied_at) AS at, bool_and(state <> 'waiting') AS over FROM account_move_rows
+                 WHERE move_id = %(move)s) AS f
+         WHERE v.id = %(move)s AND v.state = 'approved' AND f.over
+        RETURNING v.closed_at
+        """,
+        {"after": after, "move": move_id},
+    ).fetchone()
+    if row is None:
+        return
+    connection.execute(
+        """
+        INSERT INTO transitions (subject_kind, subject_id, key, trigger, from_state, to_state, detail, occurred_at)
+        VALUES ('account_move', %s, 'move_completed', 'move_completed', 'approved', %s, '{}', %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (move_id, after, row[0]),
+    )
+    audit.record_now(
+        connection,
+        action="account_move.move_completed",
+        subject_kind="account_move",
+        subject_id=move_id,
+        occurred_at=row[0],
+        evidence={"from": "approved", "to": after},
+    )
