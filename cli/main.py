@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.exits import leave
+from cli.products import app as products_app
 from cli.user import app as user_app
 from domain.errors import PropOSError
 
@@ -24,6 +25,7 @@ proof_app = typer.Typer(
 )
 app.add_typer(proof_app, name="proof")
 app.add_typer(user_app, name="user")
+app.add_typer(products_app, name="products")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]
@@ -175,6 +177,22 @@ def conformance(
     from cli.conformance import conformance as check_cases
 
     check_cases(file, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    product: Annotated[str, typer.Option("--product", help="A product of the shelf, name@version, or a YAML file.")],
+    statement: Annotated[Path, typer.Option("--statement", help="MT5 or MT4 report (HTML), or a CSV.")],
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="What a CSV's columns mean (YAML).")] = None,
+    market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes.")] = None,
+    zone: Annotated[str, typer.Option("--zone", help="Time zone of the broker's server.")] = "UTC",
+    phase: Annotated[int, typer.Option("--phase", min=1, help="Which phase's rules.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a broker's statement as if it had been traded under a product."""
+    from cli.evaluate import evaluate as judge
+
+    judge(product, statement, mapping=mapping, market=market, zone=zone, phase=phase, as_json=as_json)
 
 
 @proof_app.command("show")

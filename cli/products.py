@@ -243,6 +243,7 @@ def _signed(data: Path | None, login: str, work: "Callable[[AsyncSession, Actor]
         signed_in = await identity.sign_in(db, identity.Throttle(), login=login, password=password)
         async with db.transaction() as session:
             await identity.sign_out(session, signed_in.token)
+        async with db.transaction() as session:
             return await work(session, signed_in.actor)
 
     return _with_database(data, transact)

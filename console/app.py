@@ -14,6 +14,7 @@ from console.pages.door import Door, to_sign_in
 from console.pages.firm import FirmPages
 from console.pages.mine import TraderActions
 from console.pages.people import PeoplePages
+from console.pages.products import ProductPages
 from console.pages.proofs import ProofPages
 from console.pages.records import RecordPages
 from console.pages.support import SupportPages
@@ -46,6 +47,7 @@ def router(deps: ApiDeps) -> APIRouter:
         WorkPages(desk),
         SupportPages(desk),
         PeoplePages(desk),
+        ProductPages(desk),
         RecordPages(desk),
         TraderActions(desk),
     )

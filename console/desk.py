@@ -198,11 +198,13 @@ _STAFF_RAIL: Final = (
     ("Payouts", "/payouts", "payouts"),
     ("Risk", "/risk", "risk"),
     ("Tickets", "/tickets", "tickets"),
+    ("Products", "/products", "products"),
     ("Audit", "/audit", ""),
 )
 _TRADER_RAIL: Final = (("Overview", "/", ""), ("Payouts", "/payouts", ""), ("Tickets", "/tickets", ""))
 _OPENS_UNDER: Final = {
     "/disputes": "/risk", "/cases": "/risk", "/proofs": "/accounts", "/identity": "/queue",
+    "/proposals": "/products", "/moves": "/products",
 }  # fmt: skip
 
 

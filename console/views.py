@@ -8,6 +8,7 @@ from typing import Final
 
 from domain.approvals import Role
 from domain.money import Money
+from domain.product_diff import Change
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 
@@ -38,12 +39,14 @@ class Live:
 
 PAGES: Final = {
     "account": "accounts",
+    "account_move": "moves",
     "breach": "breaches",
     "case": "cases",
     "challenge": "challenges",
     "dispute": "disputes",
     "identity": "identity",
     "payout": "payouts",
+    "product_version": "proposals",
     "proof": "proofs",
     "ticket": "tickets",
     "trader": "traders",
@@ -269,6 +272,8 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
+    changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
+    changes_title: str = ""
 
     @property
     def href(self) -> str:

@@ -201,6 +201,7 @@ def _notes(
             f"{sold.ref} is sold at {size}; it was applied to this account's own {said(began, statement.currency)}: "
             "percentages of that, fixed amounts as they are written, nothing scaled."
         )
+    yield "The phase begins with the first trade."
     if line.set_aside:
         yield (
             "Money in or out after the first deposit is no trading result and was set aside"

@@ -1,6 +1,6 @@
 """One account of a shard: what no column holds, how it is loaded, and how it is checkpointed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from domain.rules.floors import NO_COSTS, Costs
+from domain.rules.floors import NO_COSTS, Costs, FloorSpec
 from domain.rules.marking import Position
 from domain.rules.proof import Movement
 from domain.rules.state import AccountRules, PhaseTerms, fresh, from_json, to_json
@@ -34,11 +34,11 @@ class Account:
 
     @property
     def account_id(self) -> str:
-        return self._roster.account_ids[self.row].decode()
+        return str(self._roster.account_ids[self.row].decode())
 
     @property
     def challenge_id(self) -> str:
-        return self._roster.challenge_ids[self.row].decode()
+        return str(self._roster.challenge_ids[self.row].decode())
 
     @property
     def login(self) -> int:
@@ -47,6 +47,10 @@ class Account:
     @property
     def terms(self) -> PhaseTerms:
         return self._roster.terms[int(self._roster.columns.terms[self.row])]
+
+    @terms.setter
+    def terms(self, terms: PhaseTerms) -> None:
+        self._roster.columns.terms[self.row] = self._roster.number_of(terms)
 
     @property
     def movements(self) -> tuple[Movement, ...]:
@@ -116,11 +120,16 @@ class Roster:
     """Every account of a shard, by row and by login; what an account has beside its columns.
 
     Nothing here is a Python object per account, except what few accounts have: movements of the running day, offences.
-    `positions` gives the open positions of a row.
+    `positions` gives the open positions of a row; `bind` is told of every new number in the table of terms.
     """
 
-    def __init__(self, columns: Columns, positions: Callable[[int], list[Position]]) -> None:
-        self.columns, self.positions = columns, positions
+    def __init__(
+        self,
+        columns: Columns,
+        positions: Callable[[int], list[Position]],
+        bind: Callable[[int, Sequence[FloorSpec]], None],
+    ) -> None:
+        self.columns, self.positions, self._bind = columns, positions, bind
         self.account_ids: npt.NDArray[np.bytes_] = np.zeros(0, _ID)
         self.challenge_ids: npt.NDArray[np.bytes_] = np.zeros(0, _ID)
         self.logins: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -135,6 +144,7 @@ class Roster:
         self._order: npt.NDArray[np.int32] = np.zeros(0, np.int32)  # rows by login, of all but the newest
         self._sorted: npt.NDArray[np.int64] = np.zeros(0, np.int64)  # their logins
         self._newest: dict[int, int] = {}
+        self._gone: set[int] = set()
 
     def __len__(self) -> int:
         return self.columns.size
@@ -179,12 +189,13 @@ class Roster:
         if number is None:
             number = self._numbers[id(terms)] = len(self.terms)  # the table keeps the object, and so its id
             self.terms.append(terms)
+            self._bind(number, terms.specs)
         return number
 
     def _sort(self) -> None:
-        logins = self.logins[: self.columns.size]
-        self._order = np.argsort(logins).astype(np.int32)
-        self._sorted = logins[self._order]
+        rows = np.setdiff1d(np.arange(self.columns.size), list(self._gone))
+        self._order = rows[np.argsort(self.logins[rows])].astype(np.int32)
+        self._sorted = self.logins[self._order]
         self._newest.clear()
 
     def get(self, login: int) -> Account | None:
@@ -195,7 +206,19 @@ class Roster:
             if place == len(self._sorted) or self._sorted[place] != login:
                 return None
             row = int(self._order[place])
-        return Account(self, row)
+        return None if row in self._gone else Account(self, row)
+
+    def forget(self, login: int) -> None:
+        """The account of a login is not one of this roster's any more; its row stays, and goes quiet."""
+        account = self.get(login)
+        if account is None:
+            raise KeyError(login)
+        self._gone.add(account.row)
+        self._newest.pop(login, None)
+
+    def present(self) -> Iterator[Account]:
+        """Every account that was not forgotten."""
+        return (account for account in self if account.row not in self._gone)
 
     def shared(self, days: tuple[date, ...]) -> tuple[date, ...]:
         """One tuple for all accounts that traded on the same days."""
@@ -222,8 +245,14 @@ class Logins:
             raise KeyError(login)
         return account
 
+    def __delitem__(self, login: int) -> None:
+        self._roster.forget(login)
+
     def __contains__(self, login: int) -> bool:
         return self._roster.get(login) is not None
+
+    def values(self) -> Iterator[Account]:
+        return self._roster.present()
 
 
 @dataclass(frozen=True, slots=True)

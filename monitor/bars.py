@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from monitor.columns import Bools, Columns, Ints
+from monitor.columns import Columns, Ints
 from monitor.kernels import BAR_HIGH, BAR_LOW, BAR_OPEN, EQUITY, TOUCHED
 
 _MINUTE = timedelta(minutes=1)
@@ -34,9 +34,9 @@ class MinuteBars:
         self.ends = self._minute
 
     @property
-    def touched(self) -> Bools:
-        """Which rows were marked in the running minute."""
-        return np.asarray(self._columns.hot[:, TOUCHED], np.bool_)
+    def touched(self) -> Ints:
+        """Per row 1 when it was marked in the running minute, else 0; a view."""
+        return self._columns.hot[:, TOUCHED]
 
     def touch_row(self, row: int) -> None:
         """A row was marked otherwise than by a tick."""

@@ -73,9 +73,8 @@ class Book:
 
     def _view(self) -> None:
         n = self.size
-        self.rows, self.units, self.opens, self.profit = (
-            column[:n] for column in (self._rows, self._units, self._opens, self._profits)
-        )
+        self.rows: Narrow = self._rows[:n]
+        self.units, self.opens, self.profit = self._units[:n], self._opens[:n], self._profits[:n]
 
     def reference(self, index: int) -> int:
         """What an account's row keeps of a position: the book's number and the place in it."""

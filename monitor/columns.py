@@ -128,7 +128,7 @@ class Columns:
 
     def nbytes(self) -> int:
         """Memory of all columns."""
-        return self.hot.nbytes + sum(getattr(self, name).nbytes for name in _GROWING)
+        return int(self.hot.nbytes + sum(getattr(self, name).nbytes for name in _GROWING))
 
 
 def grown(capacity: int) -> int:

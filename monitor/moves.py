@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
+from domain.errors import Unavailable
 from monitor.facts import BreachFact, PassFact
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows
@@ -116,7 +117,9 @@ class Moves:
             at = move.batch
             while at < done:
                 try:
-                    at = self._replayed(guests, stream, at, done)
+                    before, at = at, self._replayed(guests, stream, at, done)
+                    if at == before:
+                        raise Unavailable(f"The platform's stream ended at batch {at}, before {done}.")
                 except GapInStream as gap:
                     resync(guests, source, gap, stream, self._number, shard.now, self._beat)
                     at = min(done, gap.first - 1)

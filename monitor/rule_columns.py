@@ -93,10 +93,9 @@ class RuleColumns:
         """Move the peaks that follow equity of the rows that stand beyond an alarm at event `seq`. Gives those that then
         stand beyond a level, or that only the exact evaluator can move."""
         out = np.zeros(len(found), np.int64)
-        n = kernels.follow(
-            *(found, len(found), columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms),
-            *(self._levels, self._table, self._data, self._locked, columns.dirty, seq, microseconds(at), out),
-        )
+        accounts = (columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms)
+        rules = (self._levels, self._table, self._data, self._locked, columns.dirty)
+        n = kernels.follow(found, len(found), *accounts, *rules, seq, microseconds(at), out)
         return out[:n]
 
     def nbytes(self) -> int:

@@ -50,7 +50,7 @@ class Shard:
         self.bars = MinuteBars(self.columns)
         self.bars.advance(now)
         self.marks = Marks(self.columns, self.board, self.instruments)
-        self.accounts = Roster(self.columns, self.marks.positions)
+        self.accounts = Roster(self.columns, self.marks.positions, self.rules.bind)
         self.by_login = Logins(self.accounts)
         self.judge = Judge(self.accounts, self.rules, self.marks, self.harvest)
         self.clock = ResetClock()
@@ -140,7 +140,6 @@ class Shard:
         """Give an account its row, as its checkpoint has it or at its very start. `at`: market time now."""
         self._foreign.discard(loaded.login)
         account = self.accounts.admit(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms)
-        self.rules.bind(int(self.columns.terms[account.row]), loaded.terms.specs)
         self.columns.group[account.row] = self.clock.group(loaded.terms.product.clock, at).index
         self._restore(account, loaded.checkpoint or loaded.at_the_start())
         return account

@@ -41,6 +41,7 @@ from store.models import (
     Trader,
 )
 from store.shelf import load_products
+from tests.rule_states import standing
 
 NOW: Final = datetime(2014, 5, 2, 21, tzinfo=UTC)
 SECRET: Final = "whsec-test"
@@ -275,7 +276,8 @@ async def _give_account(session: Any, person: Person) -> None:
     session.add_all([
         AccountLive(
             account_id=person.has("acc"), batch=1, at=NOW, balance_minor=10_300_000, equity_minor=10_300_000,
-            positions=[], floors=floors, rule_state={},
+            positions=[], floors=floors,
+            rule_state=standing("two-step", 3, {"daily_loss": 9_700_000}),
         ),
         Proof(id=person.has("prf"), account_id=person.has("acc"), kind="breach", digest="0" * 64, body={"hash": "x"}),
     ])  # fmt: skip

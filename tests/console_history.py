@@ -12,6 +12,7 @@ from domain.products import Product
 from domain.rules import floors
 from domain.rules.state import phase_terms
 from store.models import Account, AccountLive, DailySnapshot, DealRow, EquityBar
+from tests.rule_states import standing
 
 NOW: Final = datetime(2014, 5, 2, 14, 30, 7, 200_000, tzinfo=UTC)
 INITIAL: Final = 10_000_000
@@ -117,6 +118,6 @@ def live(
                 rule: {"floor_minor": floor, "operator": "equity < floor", "room_minor": equity - floor}
                 for rule, floor in levels.items()
             },
-            rule_state={},
+            rule_state=standing(account.product, account.phase_index, levels),
         )
     )

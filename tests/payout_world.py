@@ -33,6 +33,7 @@ from store import crypto, ledger, payouts, products
 from store.db import Database
 from store.models import Account, AccountLive, Alert, Case, CaseAccount, Challenge, MarketClock, Payout, Trader, User
 from store.shelf import load_products
+from tests.rule_states import standing
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -262,7 +263,7 @@ class World:
             await session.flush()
             session.add(_account(name, terms, number))
             await session.flush()
-            session.add(_live(name, INITIAL + profit_minor))
+            session.add(_live(name, terms, INITIAL + profit_minor))
         self.venue.balances[number] = INITIAL + profit_minor
         return await self.add_user(name, "trader", trader_id=f"trd_{name}")
 
@@ -374,7 +375,7 @@ def _account(name: str, terms: Product, login: int) -> Account:
     )
 
 
-def _live(name: str, balance: int) -> AccountLive:
+def _live(name: str, terms: Product, balance: int) -> AccountLive:
     floors = {
         rule: {"floor_minor": floor, "operator": "equity < floor", "room_minor": balance - floor}
         for rule, floor in (("daily_loss", INITIAL - 500_000), ("max_loss", INITIAL - 1_000_000))
@@ -387,7 +388,7 @@ def _live(name: str, balance: int) -> AccountLive:
         equity_minor=balance,
         positions=[],
         floors=floors,
-        rule_state={},
+        rule_state=standing(terms.product, terms.funded_index),
     )
 
 

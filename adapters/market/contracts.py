@@ -10,7 +10,31 @@ from domain.errors import BadInput
 from domain.rules.marking import Instrument
 
 _CURRENCIES: Final = frozenset(
-    ["AUD", "CAD", "CHF", "CNH", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "JPY", "MXN", "NOK", "NZD", "PLN", "RON", "SEK", "SGD", "THB", "TRY", "USD", "ZAR"]
+    [
+        "AUD",
+        "CAD",
+        "CHF",
+        "CNH",
+        "CZK",
+        "DKK",
+        "EUR",
+        "GBP",
+        "HKD",
+        "HUF",
+        "ILS",
+        "JPY",
+        "MXN",
+        "NOK",
+        "NZD",
+        "PLN",
+        "RON",
+        "SEK",
+        "SGD",
+        "THB",
+        "TRY",
+        "USD",
+        "ZAR",
+    ]
 )
 _PAIR_LOT: Final = Decimal(100_000)
 
@@ -63,6 +87,6 @@ def instruments_of(
 def _pair(symbol: str) -> Contract | None:
     """Six letters that are two currencies, with whatever a broker appends: 100,000 of the first a lot."""
     base, quote = symbol[:3], symbol[3:6]
-    if base not in _CURRENCIES or quote not in _CURRENCIES or symbol[6:].isalnum():
+    if base not in _CURRENCIES or quote not in _CURRENCIES:
         return None
     return Contract(contract_size=_PAIR_LOT, quote_currency=quote, market=base + quote)

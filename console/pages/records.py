@@ -110,7 +110,10 @@ def _place(kind: str, subject_id: str, label: str) -> str:
 
 
 def _page_of(kind: str, subject_id: str) -> str | None:
-    shown = ("payout", "dispute", "case", "ticket", "trader", "challenge", "breach", "account", "proof")
+    shown = (
+        "payout", "dispute", "case", "ticket", "trader", "challenge", "breach", "account", "proof", "product_version",
+        "account_move",
+    )  # fmt: skip
     return href(kind, subject_id) if kind in shown else None
 
 

@@ -34,11 +34,11 @@ def may(actor: Actor, permission: str) -> str:
     return f"Only {names} may decide this; your role is {actor.role}."
 
 
-def _decided(rows: tuple[Decided, ...]) -> list[DecisionRow]:
+def said_decisions(rows: tuple[Decided, ...]) -> list[DecisionRow]:
     return [DecisionRow(row.decision, row.name or row.role, row.role, row.reason, row.occurred_at) for row in rows]
 
 
-def _steps(rows: tuple[TransitionView, ...]) -> list[Entry]:
+def said_steps(rows: tuple[TransitionView, ...]) -> list[Entry]:
     return [
         Entry(at=row.occurred_at, kind=words(row.to_state), text=words(row.trigger).capitalize())
         for row in reversed(rows)
@@ -87,7 +87,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", account.challenge_state),
             *_books(row),
         ),
-        decisions=_decided(row.decisions),
+        decisions=said_decisions(row.decisions),
         choices=(
             Choice("approve", f"Approve {plain_money(money(row.trader_minor))}", "primary"),
             Choice("return_to_trader", "Return to trader"),
@@ -98,7 +98,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         if row.state in _DECIDABLE and not scope.staff
         else (),
         refusal=refusal if row.state in _DECIDABLE else "",
-        timeline=_steps(row.transitions),
+        timeline=said_steps(row.transitions),
     )
 
 
@@ -204,13 +204,13 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
             Link("Proof sheet", f"/proofs/{row.proof_id}", "", "recomputed whenever it is opened"),
             Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),
         ),
-        decisions=_decided(row.decisions),
+        decisions=said_decisions(row.decisions),
         choices=(Choice("uphold", "Uphold the breach"), Choice("reinstate", "Reinstate the account", "primary"))
         if waits and not refusal
         else (),
         refusal=refusal if waits and scope.staff else "",
         statement=row.statement,
-        timeline=_steps(row.transitions),
+        timeline=said_steps(row.transitions),
     )
 
 
@@ -271,12 +271,12 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
             ),
             *(Link("Held payout", href("payout", str(named.held_payout_id)), "", named.number) for named in held),
         ],
-        decisions=_decided(row.decisions),
+        decisions=said_decisions(row.decisions),
         choices=(Choice("clear", "Clear suspicion"), Choice("confirm", "Confirm abuse", "danger"))
         if is_open and not refusal
         else (),
         refusal=refusal if is_open else "",
-        timeline=_steps(row.transitions),
+        timeline=said_steps(row.transitions),
         pairs=await _pairs(session, row.evidence),
     )
 

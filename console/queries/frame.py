@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.views import FeedRow, Live
 from store.clock import market_now
 from store.models import MarketClock
-from store.read import queue
+from store.read import queue, versions
 
 SILENT: Final = timedelta(seconds=15)
 DECIDED: Final = ("payout", "dispute", "case", "identity")
@@ -58,4 +58,5 @@ async def waiting(session: AsyncSession) -> dict[str, int]:
         "payouts": counts["payout"],
         "risk": counts["case"] + counts["dispute"] + counts["review"],
         "tickets": counts["ticket"],
+        "products": await versions.waiting(session),
     }

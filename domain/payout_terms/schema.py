@@ -185,9 +185,9 @@ class PayoutTerms(Terms):
             fixed = cap.type in ("amount", "pct_of_initial")
             if fixed and cap.minor(initial=initial_minor, balance=0, profit=0, currency=currency) < least:
                 yield where, "it lies below min_request, so that nothing can be requested; raise it"
-        if self.scaling is not None and self.scaling.cap is not None:
-            if to_minor(self.scaling.cap, currency) <= initial_minor:
-                yield ("scaling", "cap"), "an account of this size can never grow below it; raise the cap"
+        largest = None if self.scaling is None else self.scaling.cap
+        if largest is not None and to_minor(largest, currency) <= initial_minor:
+            yield ("scaling", "cap"), "an account of this size can never grow below it; raise the cap"
 
     @model_validator(mode="after")
     def _bands_cover_everything(self) -> Self:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from domain.rules import history
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached
+from domain.rules.history import HistoryState
 from domain.rules.state import AccountRules, PhaseTerms, on_mark
 
 
@@ -35,11 +37,17 @@ def verdicts(rules: AccountRules, mark: Mark) -> list[Verdict]:
     return found
 
 
-def target_reached(terms: PhaseTerms, balance_minor: int, open_positions: int, trading_days: int) -> bool:
-    """Closed balance at the target, nothing open, enough trading days (days with a new position opened)."""
-    return (
-        terms.target_minor is not None
-        and open_positions == 0
-        and balance_minor >= terms.product.initial_minor + terms.target_minor
-        and trading_days >= terms.phase.min_trading_days
-    )
+def target_reached(
+    terms: PhaseTerms, balance_minor: int, open_positions: int, trading_days: int, state: HistoryState | None = None
+) -> bool:
+    """Closed balance at the target, nothing open, enough trading days (days with a new position opened), and every gate
+    that a pass needs is met; a gate may have raised the target. `state`: of an account whose terms have such rules."""
+    if terms.target_minor is None or open_positions or trading_days < terms.phase.min_trading_days:
+        return False
+    if state is None:
+        return balance_minor >= terms.product.initial_minor + terms.target_minor
+    rules, context = terms.history_rules, terms.context
+    wanted = history.effective_target(state, rules, context, terms.target_minor)
+    if balance_minor < terms.product.initial_minor + wanted:
+        return False
+    return all(status.met for gate, status in history.gates(state, rules, context) if "pass" in gate.blocks)

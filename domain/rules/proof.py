@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.clocks import Clock, require_utc
+from domain.clocks import Clock, require_utc, zone_of
 from domain.pnl import conversion_rate
 from domain.rules.base import Operator
 from domain.rules.floors import FloorSpec, RuleState, breached, floor_of
@@ -203,7 +202,7 @@ def sealed(sheet: Sheet) -> dict[str, Any]:
 
 
 def clock_part(clock: Clock, at: datetime) -> ClockPart:
-    local = at.astimezone(ZoneInfo(clock.zone))
+    local = at.astimezone(zone_of(clock.zone))
     offset = local.utcoffset()
     assert offset is not None
     day = clock.trading_day(at)

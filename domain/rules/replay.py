@@ -73,10 +73,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One trading day; `equity_minor` at its end, None when not known."""
+    """One trading day; `equity_minor` at its end, None when not known. `ended_at` None: the history ends on it."""
 
     day: date
-    ended_at: datetime
+    ended_at: datetime | None
     balance_minor: int
     equity_minor: int | None
     closed_minor: int
@@ -153,6 +153,7 @@ class _Fold:
         self.passed: Passed | None = None
         self.expired_at: datetime | None = None
         self.started_at: datetime | None = None
+        self.last: Event | None = None
         self.balance_minor = context.initial_minor
         self.closed_minor = 0
         self.opened_today = 0
@@ -163,6 +164,7 @@ class _Fold:
             return
         if self.started_at is None:
             self.started_at = event.at
+        self.last = event
         self._time_alone(event)
         self._money(event)
         self._levels(event)
@@ -222,15 +224,17 @@ class _Fold:
         self.known = known_floors.moved(self.known, self._mark(event), equity_known=known, reset=reset)
 
     def _end_day(self, event: Rolled) -> None:
+        day = event.day or self.context.clock.trading_day(event.at - timedelta(microseconds=1))
+        self.days.append(self._day(day, event.at, event))
+        self.least_room, self.closed_minor, self.opened_today = {}, 0, 0
+
+    def _day(self, day: date, ended_at: datetime | None, last: Event) -> Day:
         levels = tuple(
             Level(spec.key, state.floor_minor, knowledge, self.least_room.get(spec.key))
             for spec, state, knowledge in self._specs()
         )
-        day = event.day or self.context.clock.trading_day(event.at - timedelta(microseconds=1))
-        self.days.append(
-            Day(day, event.at, event.balance_minor, event.equity_minor, self.closed_minor, self.opened_today, levels)
-        )
-        self.least_room, self.closed_minor, self.opened_today = {}, 0, 0
+        equity, closed, opened = last.equity_minor, self.closed_minor, self.opened_today
+        return Day(day, ended_at, last.balance_minor, equity, closed, opened, levels)
 
     def _specs(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
         rules = self.known.rules
@@ -345,6 +349,7 @@ class _Fold:
     def result(self) -> Replay:
         rules, context, target = self.history_rules, self.context, self.terms.target_minor
         unpriced = tuple(self.unpriced.values())
+        running = [self._day(context.clock.trading_day(self.last.at), None, self.last)] if self.last else []
         on_balance, ended_at = self._first()
         doubts = [need for need in unpriced if self._can_change(need) and (ended_at is None or need.since < ended_at)]
         return Replay(
@@ -353,7 +358,7 @@ class _Fold:
             breaches=tuple(self.breaches),
             passed=self.passed,
             expired_at=self.expired_at,
-            days=tuple(self.days),
+            days=(*self.days, *running),
             trading_days=tuple(self.trading_days),
             gates=tuple(history.gates(self.history, rules, context)),
             unpriced=unpriced,

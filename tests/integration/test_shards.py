@@ -264,16 +264,18 @@ def test_accounts_that_move_about_between_shards_that_are_killed_end_as_if_nothi
 
     for venue in venues:
         venue.on_ack, venue.on_lock = perhaps_die, perhaps_die
-    while min(venue.acked for venue in venues) < len(stream) or limit < len(stream):
+    while limit < len(stream):
         limit = min(len(stream), limit + random.randrange(1, 5))
         work(other_database_url, lambda session: some_move(session, random, logins))
         for number in random.sample([0, 1], 2):
-            venues[number].upto = limit if random.random() < 0.8 else max(1, limit - 6)
+            if number == 0 or random.random() < 0.7:  # the other one lags behind now and then
+                venues[number].upto = limit
             try:
                 judge(other_database_url, venues[number], shard=number)
             except Killed:
                 continue
     for venue in venues:
+        venue.upto = len(stream)
         venue.on_ack, venue.on_lock = (lambda number: None), (lambda: None)
     for number in (0, 1, 0, 1):
         judge(other_database_url, venues[number], shard=number)

@@ -49,7 +49,7 @@ def test_lot_size_band(terms: dict[str, Any], lots: list[str], offences: int) ->
 def test_a_band_is_known_once_there_is_a_first_trade() -> None:
     rule = band(min_multiple="0.25", max_multiple=2)
     assert rule.band(rule.start(CONTEXT)) == (None, None)
-    assert rule.band(tell(rule, opened("2025-06-02 10:00", lots="2"))[0]) == (Decimal("0.5"), 4)
+    assert rule.band(tell(rule, opened("2025-06-02 10:00", lots="2"))[0]) == (Decimal("0.5"), Decimal(4))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ TIERS = [
 )
 def test_contract_tiers_follow_the_profit(evaluated: str, limits: list[int]) -> None:
     rule = exposure(tiers=TIERS, evaluated=evaluated)
-    events = [
+    events: list[Event] = [
         marked("2025-06-02 10:00", INITIAL + 149_999),
         marked("2025-06-02 11:00", INITIAL + 150_000),
         rolled("2025-06-02 21:00", INITIAL + 150_000),
@@ -116,7 +116,7 @@ def test_contract_tiers_follow_the_profit(evaluated: str, limits: list[int]) -> 
 
 def test_the_limit_of_a_tier_binds_what_is_opened_then() -> None:
     rule = exposure(tiers=TIERS)
-    held = [rolled("2025-06-02 21:00", INITIAL + 150_000), opened("2025-06-03", lots="3")]
+    held: list[Event] = [rolled("2025-06-02 21:00", INITIAL + 150_000), opened("2025-06-03", lots="3")]
     assert not tell(rule, *held, rolled("2025-06-03 21:00"))[1]
     assert len(tell(rule, *held, rolled("2025-06-03 21:00"), opened("2025-06-04", "b", "0.01"))[1]) == 1
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from domain.clocks import Clock
 from domain.errors import BadInput
+from domain.rules.base import RuleBase
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.events import Event
@@ -201,8 +202,8 @@ def test_flat_by_a_venues_close(terms: dict[str, Any], held_from: str, due: str)
     state, found = tell(rule, opened(held_from), context=VENUE)
     assert not found
     assert rule.due(state, VENUE) == at(due)
-    _, found = rule.step(state, replace(clocked(held_from), at=at(due)), VENUE)
-    assert [(one.figures["flat_by"], one.position_ids) for one in found] == [(at(due), ("a",))]
+    _, offences = rule.step(state, replace(clocked(held_from), at=at(due)), VENUE)
+    assert [(one.figures["flat_by"], one.position_ids) for one in offences] == [(at(due), ("a",))]
 
 
 def test_on_a_holiday_the_long_break_still_forbids_opening() -> None:
@@ -229,7 +230,7 @@ def test_marks_in_between_never_change_what_is_found(start: datetime, minutes: l
     begin = at(str(start))
     looks = [begin + timedelta(minutes=sum(minutes[: n + 1])) for n in range(len(minutes))]
     first = replace(opened("2025-01-01"), at=begin)
-    events = [replace(marked("2025-01-01"), at=look) for look in looks]
+    events: list[Event] = [replace(marked("2025-01-01"), at=look) for look in looks]
     found = [one.figures["flat_by"] for one in tell(rule, first, *events)[1]]
     days = (begin.date() + timedelta(n) for n in range(-1, 70))
     fridays = [clock.reset_on(day) for day in days if day.weekday() == 4]
@@ -252,9 +253,9 @@ def test_marks_in_between_never_change_what_is_found(start: datetime, minutes: l
     ],
 )
 def test_contradictions_are_refused(rule: str, terms: dict[str, Any], field: str) -> None:
-    kind = {"inactivity": Inactivity, "flat_by": FlatBy}[rule]
+    kinds: dict[str, type[RuleBase]] = {"inactivity": Inactivity, "flat_by": FlatBy}
     with pytest.raises(ValidationError, match=field):
-        kind.model_validate({"type": rule, **terms})
+        kinds[rule].model_validate({"type": rule, **terms})
 
 
 def test_words() -> None:

@@ -6,16 +6,15 @@ from fractions import Fraction
 from random import Random
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.clocks import Clock
 from domain.money import half_up
-from domain.rules.marking import Instrument, Position
+from domain.rules.marking import Instrument, Position, Side
 from domain.rules.state import phase_terms
 from monitor.accounts import Loaded
-from monitor.books import Book, Holding
+from monitor.books import Book
 from monitor.clocks import ResetClock
 from monitor.rule_columns import percentage
 from monitor.shard import Shard
@@ -60,24 +59,22 @@ def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:
     assert 20 < ended < 140
 
 
-def test_a_book_keeps_its_positions_together() -> None:
-    book = Book(Instrument("EURUSD", Decimal(100_000), "USD"), "USD")
-    equity = np.zeros(30)
-    held = []
+def test_a_book_keeps_its_positions_together_and_gives_them_back() -> None:
+    book = Book(Instrument("EURUSD", Decimal(100_000), "USD"), "USD", 0, loose=False)
+    given = {}
     for row in range(30):
-        side = "buy" if row % 2 else "sell"
-        position = Position(f"p{row}", "EURUSD", "buy" if side == "buy" else "sell", Decimal(1), Decimal("1.1"), AT)
-        held.append(Holding(position, row, book))
-        book.add(held[-1])
+        side: Side = "buy" if row % 2 else "sell"
+        given[row] = Position(f"p{row}", "EURUSD", side, Decimal("1.00"), Decimal("1.10000"), AT)
+        book.add(row, given[row])
     for row in range(0, 30, 3):
-        book.remove(held[row])
-    book.mark(1.2, 1.3, equity)
+        book.remove(book.rows.tolist().index(row))
+    book.quote(Decimal("1.2"), Decimal("1.3"), Decimal(1), 0)
+    assert book.values(book.profit) == 0
     kept = [row for row in range(30) if row % 3]
     assert sorted(book.rows.tolist()) == kept
-    expected = [(1_000_000 if row % 2 else -2_000_000) for row in kept]
-    assert equity[kept].tolist() == pytest.approx(expected)
-    book.mark(1.1, 1.1, equity)
-    assert equity[kept].tolist() == pytest.approx([0] * len(kept), abs=1e-6)
+    assert {row: book.position(index) for index, row in enumerate(book.rows.tolist())} == {n: given[n] for n in kept}
+    expected = {row: (1_000_000 if row % 2 else -2_000_000) for row in kept}
+    assert dict(zip(book.rows.tolist(), book.profit.tolist(), strict=True)) == expected
     assert (book.lots("buy"), book.lots("sell")) == (Decimal(10), Decimal(10))
 
 

@@ -1,0 +1,112 @@
+"""`propos evaluate`: what would this trading history have been under that product?"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+
+from adapters.market.contracts import instruments_of
+from adapters.market.recorded import PriceFolder
+from adapters.statements.csv_mapping import Mapping
+from adapters.statements.read import read_statement
+from cli.evaluate_report import as_json as found_as_json
+from cli.evaluate_report import show
+from cli.progress import progress_bar
+from cli.rehearsal import Progress
+from domain.errors import BadInput, NotFound
+from domain.money import to_minor
+from domain.products import Product
+from domain.rules.events import Event
+from domain.statement_events import Market
+from domain.statements import Statement
+from domain.what_if import WhatIf, judge
+from store.shelf import load_product, load_products
+
+DEFAULT_ZONE = "UTC"
+
+
+def evaluate(
+    product: str,
+    statement: Path,
+    *,
+    mapping: Path | None = None,
+    market: Path | None = None,
+    zone: str = DEFAULT_ZONE,
+    phase: int = 1,
+    as_json: bool = False,
+) -> None:
+    """Judge the history in `statement` and print the result. Raises BadInput for whatever cannot be read."""
+    sold = product_named(product)
+    terms = read_mapping(mapping) if mapping else None
+    with progress_bar() as report:
+        report("reading the statement", 0.0)
+        read = read_statement(statement, zone, terms)
+        quotes = market_for(read, market, terms) if market else None
+        found = _judged(read, sold, phase, terms, quotes, report)
+    if as_json:
+        print(json.dumps(found_as_json(found), indent=2))
+    else:
+        show(found, Console())
+
+
+def _judged(
+    read: Statement, sold: Product, phase: int, terms: Mapping | None, quotes: Market | None, report: Progress
+) -> WhatIf:
+    trades = (*read.closed, *read.open_positions)
+    first = min((trade.opened_at for trade in trades), default=None)
+    last = max((trade.closed_at or read.printed_at or trade.opened_at for trade in trades), default=None)
+
+    def watched(events: Iterator[Event]) -> Iterator[Event]:
+        for number, event in enumerate(events):
+            if number % 500 == 0 and first and last and last > first:
+                report("judging", min(1.0, max(0.0, (event.at - first) / (last - first))))
+            yield event
+
+    initial = None
+    if terms is not None and terms.initial_balance is not None:
+        initial = to_minor(terms.initial_balance, read.currency)
+    return judge(read, sold, phase, initial=initial, market=quotes, wrap=watched)
+
+
+def product_named(name: str) -> Product:
+    """A product of the shelf by name (its newest version) or `name@version`, or the definition in a YAML file."""
+    if name.endswith((".yaml", ".yml")):
+        return load_product(Path(name))
+    shelf = load_products()
+    wanted = [product for product in shelf if name in (product.product, product.ref)]
+    if not wanted:
+        known = ", ".join(sorted({product.product for product in shelf}))
+        raise NotFound(f"There is no product {name!r}. On the shelf: {known}.")
+    return max(wanted, key=lambda product: product.version)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """A mapping file; raises BadInput with a row per field that is wrong."""
+    remedy = "docs/statements.md shows what a mapping may say."
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        raise BadInput(f"{path} cannot be read as YAML: {exc}", field="mapping", remedy=remedy) from exc
+    try:
+        return Mapping.model_validate(data)
+    except ValidationError as exc:
+        rows = [f"{path.name} {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+        raise BadInput("\n".join(rows), field="mapping", remedy=remedy) from exc
+
+
+def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> Market:
+    """The quotes and contracts of the statement's symbols. Raises BadInput that lists all that is missing together."""
+    trades = (*statement.closed, *statement.open_positions)
+    if not trades:
+        return Market()
+    prices = PriceFolder(folder)
+    contracts = mapping.symbols if mapping else {}
+    symbols = {trade.symbol for trade in trades}
+    instruments, names, needed = instruments_of(symbols, contracts, prices.symbols, statement.currency)
+    first = min(trade.opened_at for trade in trades).date()
+    ends = [trade.closed_at or trade.opened_at for trade in trades]
+    last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()
+    return Market(prices.quotes(needed, first, last), instruments, names)

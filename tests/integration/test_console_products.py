@@ -1,0 +1,105 @@
+"""Products in the console: two people put a version on sale and move accounts, each seeing what it changes."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+import pytest
+from sqlalchemy import select
+
+from domain.approvals import Actor, Role
+from domain.products import Product
+from store import moves, products, proposals
+from store.models import User
+from store.shelf import SHELF, load_product
+from tests.console_world import ConsoleWorld, console_world
+from tests.integration.test_console_pages import Page
+
+WHY: Final = "A tighter day for new customers"
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+async def actor(world: ConsoleWorld, role: Role) -> Actor:
+    async with world.db.transaction() as session:
+        user = (await session.scalars(select(User).where(User.role == role).limit(1))).one()
+        return Actor(user_id=user.id, person_id=user.person_id, role=role)
+
+
+def tighter() -> Product:
+    terms = load_product(SHELF / "two-step.v1.yaml").model_dump(mode="json")
+    terms |= {"version": 2, "fee": "600", "name": "<b>Two-step</b> 100k"}
+    terms["phases"][0]["rules"][0]["allowance"]["value"] = "4"
+    return Product.model_validate(terms)
+
+
+async def proposed(world: ConsoleWorld) -> str:
+    risk = await actor(world, "risk")
+    async with world.db.transaction() as session:
+        row = await proposals.propose(session, tighter(), source="two-step.v2.yaml", actor=risk, reason=WHY)
+        return row.id
+
+
+async def moving(world: ConsoleWorld) -> str:
+    risk = await actor(world, "risk")
+    async with world.db.transaction() as session:
+        await products.publish(session, tighter())
+        row = await moves.propose(
+            session, product="two-step", from_version=1, to_version=2, numbers=None, actor=risk, reason=WHY
+        )
+        return row.id
+
+
+def buttons(html: str) -> list[str]:
+    return re.findall(r'name="decision" value="(\w+)"', html)
+
+
+async def test_a_second_person_sees_the_differences_approves_and_puts_it_on_sale(world: ConsoleWorld) -> None:
+    path = f"/proposals/{await proposed(world)}"
+    async with world.browser("rosa@firm.example") as browser:
+        mine = (await browser.get(path)).text
+        assert buttons(mine) == ["withdraw"]
+        answer = await browser.post(f"{path}/decision", decision="approve", reason="I like it")
+        assert answer.status_code == 403 and "somebody else must decide it" in answer.text
+    async with world.browser("ana@firm.example") as browser:
+        html = (await browser.get(path)).text
+        assert Page(html).forbidden == [] and "<b>Two-step</b>" not in html
+        for shown in ("<del>540.00 USD</del>", "<ins>600.00 USD</ins>", "Challenge · daily loss · allowance"):
+            assert shown in html
+        assert buttons(html) == ["approve", "reject"]
+        assert (await browser.post(f"{path}/decision", decision="approve", reason="Agreed")).status_code == 303
+        assert buttons((await browser.get(path)).text) == ["publish"]
+        assert (await browser.post(f"{path}/decision", decision="publish", reason="From Monday")).status_code == 303
+        html = (await browser.get("/products")).text
+        assert Page(html).forbidden == [] and "two people" in html and "installation" in html
+        assert buttons((await browser.get(path)).text) == []
+    async with world.db.transaction() as session:
+        assert (await products.newest(session, "two-step")).fee_minor == 60_000
+
+
+async def test_a_move_names_its_accounts_and_waits_for_their_reset(world: ConsoleWorld) -> None:
+    path = f"/moves/{await moving(world)}"
+    async with world.browser("ana@firm.example") as browser:
+        html = (await browser.get(path)).text
+        assert world.firm.active in html and buttons(html) == ["approve", "reject"]
+        assert world.firm.breached not in html, "an account that has ended does not move"
+        assert (await browser.post(f"{path}/decision", decision="approve", reason="Agreed")).status_code == 303
+        html = (await browser.get(path)).text
+        assert buttons(html) == [] and "approved" in html
+        assert "Waiting" in html
+
+
+async def test_who_may_only_read_is_offered_nothing(world: ConsoleWorld) -> None:
+    path = f"/proposals/{await proposed(world)}"
+    async with world.browser("uma@firm.example") as browser:
+        html = (await browser.get(path)).text
+        assert buttons(html) == [] and "Only admin or risk may decide this; your role is auditor." in html
+        assert (await browser.post(f"{path}/decision", decision="approve", reason="I like it")).status_code == 403
+        assert (await browser.get("/products")).status_code == 200
+    async with world.browser("mara@example.org") as browser:
+        for place in ("/products", path):
+            assert (await browser.get(place)).status_code == 403
