@@ -10,6 +10,8 @@ import typer
 
 from cli.exits import leave
 from cli.products import app as products_app
+from cli.news import app as news_app
+from cli.shards import app as shards_app
 from cli.user import app as user_app
 from domain.errors import PropOSError
 
@@ -24,7 +26,9 @@ proof_app = typer.Typer(
     help="Proof sheets of breaches: show one, or recompute one from its file.", no_args_is_help=True
 )
 app.add_typer(proof_app, name="proof")
+app.add_typer(news_app, name="news")
 app.add_typer(user_app, name="user")
+app.add_typer(shards_app, name="shards")
 app.add_typer(products_app, name="products")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]

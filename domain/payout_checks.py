@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.money import Money
 from domain.rules.floors import FloorSpec, RuleState, paid_out, room_minor, settled
+from domain.rules.room import Room
 
 Outcome = Literal["clear", "hold", "cancel", "reject"]
 
@@ -111,13 +112,22 @@ def spare_minor(spec: FloorSpec, state: RuleState, equity_minor: int) -> int:
     return low
 
 
-def room_check(rule_id: str, spare: int, gross: Money) -> dict[str, object]:
-    """One rule's line among the checks."""
-    most = Money(minor=max(spare, 0), currency=gross.currency)
-    if gross.minor <= spare:
-        left = Money(minor=spare - gross.minor, currency=gross.currency)
-        return _check(True, f"{left} of room would be left under {_said(rule_id)}.")
-    return _check(False, f"{gross} would break {_said(rule_id)} by itself; at most {most} can leave the account now.")
+def room_check(after: Room, spare: int, gross: Money) -> dict[str, object]:
+    """One rule's line among the checks. `after`: the room once the payout is paid; `spare`: the most that can leave."""
+    rule = _said(after.spec.rule_id)
+    if gross.minor > spare:
+        most = Money(minor=max(spare, 0), currency=gross.currency)
+        return _check(False, f"{gross} would break {rule} by itself; at most {most} can leave the account now.")
+    if after.is_none:
+        return {**_check(True, leaves_no_room(after, gross.currency)), "warns": True}
+    left = Money(minor=after.room_minor, currency=gross.currency)
+    return _check(True, f"{left} of room would be left under {rule}.")
+
+
+def leaves_no_room(after: Room, currency: str) -> str:
+    """The sentence for a payout after which the next spread is a breach."""
+    left = Money(minor=max(after.room_minor, 0), currency=currency)
+    return f"After this payout the room is {left} under {_said(after.spec.rule_id)}: the next spread would breach it."
 
 
 def _said(word: str) -> str:

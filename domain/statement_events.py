@@ -124,6 +124,11 @@ class Timeline:
         return self.market.instruments if self.market else {}
 
     @property
+    def held(self) -> int:
+        """How many positions are open now; those whose price or size is not told are not among `positions`."""
+        return len(self._left)
+
+    @property
     def open_costs(self) -> tuple[tuple[str, int], ...]:
         """Costs of open positions that their venue books only when they close, by position."""
         return tuple((name, minor) for name, minor in self._pending.items() if minor)
@@ -145,7 +150,15 @@ class Timeline:
             event = self._happened(at, happening)
             if event is not None:
                 yield event
-        yield Clocked(**self._money(last), open_positions=len(self._left))
+        yield Clocked(**self._printed(last), open_positions=len(self._left))
+
+    def _printed(self, at: datetime) -> _Money:
+        """The money when the report was made: what its open positions float at is its own figure."""
+        money = self._money(at)
+        held = self.statement.open_positions
+        if money["equity_minor"] is None and set(self._left) == {trade.position_id for trade in held}:
+            money["equity_minor"] = self.balance_minor + sum(trade.net_minor for trade in held)
+        return money
 
     def _happened(self, at: datetime, happening: "_Entry | Quote | Purpose") -> Event | None:
         if isinstance(happening, Quote):

@@ -128,7 +128,10 @@ class _Witness:
         self._statement, self._terms, self._timeline = statement, terms, timeline
 
     def __call__(self, scenery: Scenery) -> dict[str, Any] | None:
-        scene, line = self._scene(scenery), self._timeline
+        line = self._timeline
+        if line.held != len(line.positions) or any(p.symbol not in line.board.prices for p in line.positions.values()):
+            return None
+        scene = self._scene(scenery)
         if scenery.spec is None or scenery.state is None:
             sheet = proof.pass_sheet(self._id(scenery), scene, line.board, line.instruments)
         else:

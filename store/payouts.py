@@ -14,8 +14,10 @@ from domain.money import Money
 from domain.payout_checks import RiskFacts, room_check, shown, spare_minor
 from domain.payouts import PAYOUT, PayoutFacts
 from domain.products import Product
-from domain.rules.state import compile_phase, fresh, from_json
-from store import audit, outbox, products, transitions
+from domain.rules.floors import Mark
+from domain.rules.room import Room, rooms_after_payout
+from domain.rules.state import AccountRules, compile_phase, fresh, from_json
+from store import audit, outbox, products, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
@@ -48,6 +50,8 @@ class Situation(NamedTuple):
     challenge: Challenge
     trader: Trader
     spare: dict[str, int]
+    rules: AccountRules
+    mark: Mark
 
     @property
     def most(self) -> Money:
@@ -104,7 +108,14 @@ async def situation(session: AsyncSession, account_id: str) -> Situation:
     spare = {
         spec.rule_id: spare_minor(spec, state, balance) for spec, state in zip(rules.specs, rules.states, strict=True)
     }
-    return Situation(known, product, account, challenge, trader, spare)
+    # a payout needs a flat account: what is open now is not part of what can leave
+    mark = Mark(balance, balance, 0, known.now)
+    return Situation(known, product, account, challenge, trader, spare, rules, mark)
+
+
+def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
+    """The room to every level once this payout has left and is paid."""
+    return rooms_after_payout(current.rules, current.mark, gross.minor)
 
 
 def refusals(current: Situation, gross: Money) -> list[str]:
@@ -118,7 +129,8 @@ def refusals(current: Situation, gross: Money) -> list[str]:
 
 def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
     """The whole validation as shown to people: name -> {"ok", "words"}."""
-    rooms = {f"room:{rule}": room_check(rule, spare, gross) for rule, spare in current.spare.items()}
+    left = {room.spec.rule_id: room for room in rooms_left(current, gross)}
+    rooms = {f"room:{rule}": room_check(left[rule], spare, gross) for rule, spare in current.spare.items()}
     return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **shown(risk), **rooms}
 
 
@@ -142,6 +154,7 @@ async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor
         raise PayoutRefused(reasons)
     payout = _draft(current, actor, gross)
     payout.checks = checks(current, await risk_facts(session, payout), gross)
+    await warnings.payout_leaves(session, current.account, rooms_left(current, gross), gross, current.facts.now)
     session.add(payout)
     await session.flush()
     await outbox.start_workflow(

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from api.auth import Caller, Deps, allowed
 from api.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
-from store.read import accounts, breaches, market, timeline
+from store.read import accounts, breaches, market, room, timeline, warnings
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -37,6 +37,21 @@ async def get_account(account_id: AccountId, caller: Reader, deps: Deps) -> acco
     """Live equity, every floor with the room to it, what is missing to the target, the next reset."""
     async with deps.db.transaction() as session:
         return await accounts.one(session, caller.scope, account_id)
+
+
+@router.get("/accounts/{account_id}/room")
+async def get_room(account_id: AccountId, caller: Reader, deps: Deps) -> room.RoomView:
+    """The room to every limit and the time to the next reset."""
+    async with deps.db.transaction() as session:
+        return await room.one(session, caller.scope, account_id)
+
+
+@router.get("/accounts/{account_id}/warnings")
+async def list_warnings(account_id: AccountId, caller: Reader, deps: Deps, page: Paged) -> Page[warnings.WarningView]:
+    """What the trader was warned of, newest first: each limit once per reset period or phase."""
+    async with deps.db.transaction() as session:
+        await accounts.exists(session, caller.scope, account_id)
+        return await warnings.page(session, caller.scope, page, account_id=account_id)
 
 
 @router.get("/accounts/{account_id}/deals")

@@ -15,6 +15,7 @@ from store import payouts
 from store.read import accounts
 from store.read import payouts as read
 from store.read.pages import Page, View, Window
+from store.read.payout_preview import PayoutPreview, preview
 
 router = APIRouter(prefix="/v1", tags=["payouts"])
 Reader = Annotated[Caller, Depends(allowed("payouts.read"))]
@@ -34,6 +35,16 @@ class PayoutAsked(View):
     firm_minor: int
     currency: str
     approvers_needed: int
+    least_room_minor: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@router.get("/accounts/{account_id}/payouts/preview")
+async def preview_payout(account_id: AccountId, caller: Reader, deps: Deps, amount: AmountText) -> PayoutPreview:
+    """What a payout of `amount` would do: the shares, the room it leaves to every limit, what stands in its way."""
+    async with deps.db.transaction() as session:
+        account = await accounts.exists(session, caller.scope, account_id)
+        return await preview(session, account_id, positive_money(amount, account.currency))
 
 
 @router.post("/accounts/{account_id}/payouts", status_code=201, dependencies=[Depends(allowed("payouts.request"))])
@@ -41,6 +52,7 @@ async def request_payout(account_id: AccountId, body: PayoutBody, once: Keyed, c
     async def work(session: AsyncSession) -> PayoutAsked:
         account = await accounts.exists(session, caller.scope, account_id)
         gross = positive_money(body.amount, account.currency)
+        ahead = await preview(session, account_id, gross)
         payout = await payouts.request_payout(session, account_id=account_id, actor=once.actor, gross=gross)
         return PayoutAsked(
             id=payout.id,
@@ -50,6 +62,8 @@ async def request_payout(account_id: AccountId, body: PayoutBody, once: Keyed, c
             firm_minor=payout.firm_minor,
             currency=payout.currency,
             approvers_needed=payout.approvers_needed,
+            least_room_minor=ahead.least_room_minor,
+            warnings=ahead.warnings,
         )
 
     return await once.write(PayoutAsked, body, work)

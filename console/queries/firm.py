@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from console.views import Entry
+from console.views import Entry, href
 from domain.money import Money
 from store.models import Account, Breach, Decision, Payout, PhasePass
 from store.read import breaches
@@ -84,13 +84,12 @@ async def recent(session: AsyncSession, limit: int = 8) -> list[Entry]:
         for row, number in passes
     ]
     decided = await session.scalars(select(Decision).order_by(Decision.id.desc()).limit(limit))
-    places = {"payout": "payouts", "dispute": "disputes", "case": "cases"}
     entries += [
         Entry(
             at=row.occurred_at,
-            kind=row.subject_kind,
+            kind=row.subject_kind.replace("_", " "),
             text=f"{row.decision.replace('_', ' ').capitalize()} by {row.role}",
-            href=f"/{places[row.subject_kind]}/{row.subject_id}",
+            href=href(row.subject_kind, row.subject_id),
             link="open",
             tone="info",
         )

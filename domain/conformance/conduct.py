@@ -15,7 +15,6 @@ from domain.rules.conduct.max_exposure import MaxExposure, Tier
 from domain.rules.conduct.max_loss_per_trade_idea import MaxLossPerTradeIdea, ShareOfDailyAllowance
 from domain.rules.conduct.news_window import NewsWindow
 from domain.rules.events import Closed, Event, Opened
-from domain.rules.gates.daily_profit_cap import DailyProfitCap
 from domain.rules.gates.min_hold_time import MinHoldTime
 
 S = TypeVar("S", bound=State)
@@ -286,24 +285,6 @@ def news_profit_haircut(case: Case) -> Got:
     return got
 
 
-def daily_profit_cap(case: Case) -> Got:
-    given = case.params("amount", "effect", "day")
-    amount = given["amount"]
-    size = amount if isinstance(amount, Mapping) else {"type": "amount", "value": amount}
-    rule = DailyProfitCap.model_validate(
-        {"type": "daily_profit_cap", "amount": case.size(size), "effect": given.get("effect", "deduct_excess")}
-    )
-    clock = case.clock(given.get("day"))
-    context, story = context_of(case, clock), Story(case, clock)
-    state, got = rule.start(context), Got(outcome="computed")
-    for raw in case.events:
-        state, _ = rule.step(state, story.event(raw), context)
-        figures = rule.status(state, context).figures
-        got.amounts = {name: case.major(minor) for name, minor in figures.items()}
-        got.steps.append(got.amounts)
-    return got
-
-
 def scaling_contracts(case: Case) -> Got:
     given = case.params("tiers", "evaluated", "micro_weight", "day")
     tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in given["tiers"]]
@@ -330,12 +311,6 @@ def _below(case: Case, bound: Any) -> Any:
     if bound is None:
         return None
     return case.size(bound if isinstance(bound, Mapping) else {"type": "amount", "value": bound})
-
-
-def trading_day_label(case: Case) -> Got:
-    clock = case.clock(case.params("day", "session_end").get("day"))
-    dates: list[Value] = [raw.day(clock) for raw in case.events if raw.kind in ("trade_open", "trade_close")]
-    return Got(outcome="computed", amounts={"trade_dates": dates})
 
 
 def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -373,7 +348,5 @@ KINDS: Final[dict[str, Callable[[Case], Got]]] = {
     "max_loss_per_trade_idea": max_loss_per_trade_idea,
     "min_hold_time": min_hold_time,
     "news_profit_haircut": news_profit_haircut,
-    "daily_profit_cap": daily_profit_cap,
     "scaling_contracts": scaling_contracts,
-    "trading_day_label": trading_day_label,
 }

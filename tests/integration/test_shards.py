@@ -285,8 +285,9 @@ def test_accounts_that_move_about_between_shards_that_are_killed_end_as_if_nothi
     assert kills >= 5
     tables = {k: q for k, q in TABLES.items() if k not in ("exposures", "live", "deals", "operations")}
     tables |= {
-        "live": "SELECT account_id, balance_minor, equity_minor, trading_days, last_trading_day, floors, positions,"
-        " rule_state FROM account_live ORDER BY account_id",
+        "live": "SELECT account_id, balance_minor, equity_minor, trading_days, last_trading_day, floors, rule_state,"
+        " (SELECT jsonb_agg(p ORDER BY p->>'position_id') FROM jsonb_array_elements(positions) p)"
+        " FROM account_live ORDER BY account_id",
         "deals": "SELECT account_id, deal_id, seq FROM deals ORDER BY account_id, seq",
         "operations": "SELECT account_id, key, seq FROM balance_operations ORDER BY account_id, seq",
     }

@@ -70,7 +70,7 @@ def test_a_release_without_targets_concerns_everything() -> None:
 
 
 def test_holding_through_the_release_is_allowed() -> None:
-    story = [NFP, opened("2025-06-06 12:00"), closed("2025-06-06 13:00")]
+    story: list[Event] = [NFP, opened("2025-06-06 12:00"), closed("2025-06-06 13:00")]
     assert not tell(window(), *story)[1]
 
 

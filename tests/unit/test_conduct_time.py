@@ -178,7 +178,7 @@ def test_flat_by_friday_afternoon(events: list[Event], positions: list[int]) -> 
 
 def test_flat_by_every_day_until_the_session_reopens() -> None:
     rule = flat(time="15:10", zone="America/Chicago", reopens="17:00")
-    day = [opened("2025-06-02T15:10:00-05:00"), closed("2025-06-02T15:11:00-05:00")]
+    day: list[Event] = [opened("2025-06-02T15:10:00-05:00"), closed("2025-06-02T15:11:00-05:00")]
     assert len(tell(rule, *day)[1]) == 1
     assert not tell(rule, opened("2025-06-02T17:00:00-05:00"), closed("2025-06-03T15:10:00-05:00"))[1]
     state, _ = tell(rule, opened("2025-06-02T17:00:00-05:00"))

@@ -73,7 +73,7 @@ def test_loss_per_trade_idea(events: list[Event], losses: list[int]) -> None:
 
 
 def test_without_splits_only_a_reopening_goes_on() -> None:
-    both = [
+    both: list[Event] = [
         opened("2025-06-02 08:00"),
         opened("2025-06-02 08:30", "b"),
         closed("2025-06-02 09:00", pnl_minor=-200_000),

@@ -25,6 +25,8 @@ from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
 from domain.rules.floors import Mark, marked, opened, rolled
+from domain.rules.room import rooms_after_payout
+from domain.rules.state import AccountRules
 from store import cases, challenges, disputes, payouts
 
 NOW = datetime(2014, 5, 20, tzinfo=UTC)
@@ -198,10 +200,24 @@ def test_the_most_that_can_leave_without_breaking_a_rule(rule: EquityRule, spare
     state = marked(spec, rolled(spec, opened(spec), mark), mark)
     most = spare_minor(spec, state, 10_400_000)
     assert most == spare
-    assert room_check("max_loss", most, usd(spare))["ok"]
-    refused = room_check("max_loss", most, usd(spare + 1))
+    rules = AccountRules((spec,), (state,))
+    (after,), (too_far,) = (rooms_after_payout(rules, mark, size) for size in (spare, spare + 1))
+    assert room_check(after, most, usd(spare))["ok"]
+    refused = room_check(too_far, most, usd(spare + 1))
     assert not refused["ok"]
-    assert "would break max loss by itself" in str(refused["words"])
+    assert "would break" in str(refused["words"])
+
+
+def test_a_payout_that_leaves_no_room_is_named_before_it_is_asked_for() -> None:
+    (spec,) = trailing("locks_at_initial").compile(10_000_000, "USD")
+    mark = Mark(10_400_000, 10_400_000, 1, NOW)
+    rules = AccountRules((spec,), (marked(spec, opened(spec), mark),))
+    (left,) = rooms_after_payout(rules, mark, 400_000)
+    check = room_check(left, 400_000, usd(400_000))
+    assert (left.room_minor, check["ok"], check.get("warns")) == (0, True, True)
+    assert str(check["words"]).startswith("After this payout the room is 0.00 USD under")
+    (roomy,) = rooms_after_payout(rules, mark, 399_000)
+    assert "warns" not in room_check(roomy, 400_000, usd(399_000))
 
 
 def test_the_record_and_the_contracts_agree_on_workflow_ids() -> None:

@@ -1,0 +1,63 @@
+"""What a payout would do, before it is asked for: who gets what, and the room it leaves to every limit."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import Money
+from domain.payout_checks import leaves_no_room
+from domain.payouts import split
+from domain.rules.room import Room, rooms
+from store import payouts
+from store.read.pages import View
+
+
+class RoomChange(View):
+    """One limit before and after; `room_after_minor` of 0 or less is no room at all."""
+
+    rule_id: str
+    floor_minor: int
+    floor_after_minor: int
+    room_minor: int
+    room_after_minor: int
+
+
+class PayoutPreview(View):
+    """`refusals` say why it could not be asked for now; `warnings` what it would lead to. `least_room_minor` is the
+    smallest room to any limit afterwards."""
+
+    currency: str
+    gross_minor: int
+    trader_minor: int
+    firm_minor: int
+    most_minor: int
+    rooms: tuple[RoomChange, ...]
+    least_room_minor: int
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+async def preview(session: AsyncSession, account_id: str, gross: Money) -> PayoutPreview:
+    """Raises NotFound; the caller has made sure that the account may be seen."""
+    current = await payouts.situation(session, account_id)
+    share, firm = split(gross, current.product.payout)
+    before, after = rooms(current.rules, current.mark), payouts.rooms_left(current, gross)
+    return PayoutPreview(
+        currency=gross.currency,
+        gross_minor=gross.minor,
+        trader_minor=share.minor,
+        firm_minor=firm.minor,
+        most_minor=current.most.minor,
+        rooms=tuple(_change(old, new) for old, new in zip(before, after, strict=True)),
+        least_room_minor=min(room.room_minor for room in after),
+        refusals=tuple(payouts.refusals(current, gross)),
+        warnings=tuple(leaves_no_room(room, gross.currency) for room in after if room.is_none),
+    )
+
+
+def _change(before: Room, after: Room) -> RoomChange:
+    return RoomChange(
+        rule_id=before.spec.key,
+        floor_minor=before.floor_minor,
+        floor_after_minor=after.floor_minor,
+        room_minor=before.room_minor,
+        room_after_minor=after.room_minor,
+    )

@@ -1,0 +1,57 @@
+"""How far an account is from every level, and what the next reset would do with no price move."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from domain.rules.base import Operator, Size
+from domain.rules.equity.daily_loss import DailyLoss
+from domain.rules.floors import FloorSpec, Mark
+from domain.rules.room import broken_by_reset, floors_after_reset, rooms, warn_level
+from domain.rules.state import AccountRules, fresh
+
+AT = datetime(2014, 5, 2, tzinfo=UTC)
+INITIAL = 10_000_000
+
+
+def daily(operator: Operator = "equity < floor") -> FloorSpec:
+    rule = DailyLoss(
+        type="daily_loss",
+        anchor="balance",
+        allowance=Size(type="pct_of_initial", value=Decimal(5)),
+        breach_when=operator,
+    )
+    return rule.compile(INITIAL, "USD")[0]
+
+
+def at(balance: int, equity: int) -> Mark:
+    return Mark(balance, equity, 1, AT)
+
+
+@pytest.mark.parametrize(
+    ("equity", "used", "warns"),
+    [(INITIAL, "0.00", False), (9_600_001, "79.99", False), (9_600_000, "80.00", True), (9_499_999, "100.00", True)],
+)
+def test_how_much_of_a_limit_is_used(equity: int, used: str, warns: bool) -> None:
+    (room,) = rooms(fresh((daily(),)), at(INITIAL, equity))
+    assert (room.room_minor, str(room.used_pct), room.warns) == (equity - 9_500_000, used, warns)
+    assert (equity <= warn_level(daily(), fresh((daily(),)).states[0])) is warns
+
+
+@pytest.mark.parametrize(("operator", "equity"), [("equity < floor", 9_500_000), ("equity <= floor", 9_500_001)])
+def test_no_room_is_where_the_next_unit_breaches(operator: Operator, equity: int) -> None:
+    rules = fresh((daily(operator),))
+    assert [rooms(rules, at(INITIAL, worth))[0].is_none for worth in (equity + 1, equity)] == [False, True]
+
+
+def test_a_reset_that_breaches_with_no_price_move_is_seen_before_it() -> None:
+    rules: AccountRules = fresh((daily(),))
+    # 800,000 were won today and booked, 600,000 are open against it: tomorrow's floor lies above the equity
+    mark = at(10_800_000, 10_200_000)
+    assert rooms(rules, mark)[0].room_minor == 700_000
+    assert floors_after_reset(rules, mark).states[0].floor_minor == 10_300_000
+    (verdict,) = broken_by_reset(rules, mark)
+    assert (verdict.floor_minor, verdict.equity_minor) == (10_300_000, 10_200_000)
+    assert broken_by_reset(rules, at(10_800_000, 10_300_000)) == []
+    assert broken_by_reset(rules, at(10_800_000, 9_000_000)) == []  # broken now: that is a verdict, not a warning
