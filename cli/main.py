@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from cli.exits import leave
-from cli.products import app as products_app
 from cli.news import app as news_app
+from cli.products import app as products_app
+from cli.rules import app as rules_app
 from cli.shards import app as shards_app
 from cli.user import app as user_app
 from domain.errors import PropOSError
@@ -30,6 +31,7 @@ app.add_typer(news_app, name="news")
 app.add_typer(user_app, name="user")
 app.add_typer(shards_app, name="shards")
 app.add_typer(products_app, name="products")
+app.add_typer(rules_app, name="rules")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]

@@ -100,10 +100,12 @@ class StatementSummary(_Part):
 
 
 class Statement(_Part):
-    """One account's history. `closed` and `open_positions` in the report's order; `deals` empty where a report has
+    """One account's history, read from `file` whose bytes have `sha256`. `closed` and `open_positions` in the report's order; `deals` empty where a report has
     trades only."""
 
     source: Literal["mt5", "mt4", "csv"]
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     account: Annotated[str, Field(min_length=1)]
     currency: Currency
     zone: str

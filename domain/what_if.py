@@ -204,6 +204,8 @@ def _notes(
             f"{sold.ref} is sold at {size}; it was applied to this account's own {said(began, statement.currency)}: "
             "percentages of that, fixed amounts as they are written, nothing scaled."
         )
+    if statement.summary.balance_minor is None:
+        yield "The file has no summary of its own, so its rows could not be compared with one."
     yield "The phase begins with the first trade."
     if line.set_aside:
         yield (

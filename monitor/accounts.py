@@ -342,6 +342,9 @@ def positions_json(positions: Iterable[tuple[Position, Decimal | None, int | Non
     ]
 
 
+_MOVEMENTS: Final = TypeAdapter(tuple[Movement, ...])
+
+
 def checkpoint_from(
     terms: PhaseTerms, balance_minor: int, positions: list[dict[str, Any]], state: dict[str, Any]
 ) -> Checkpoint:
@@ -366,7 +369,7 @@ def checkpoint_from(
         opening_minor=opening["minor"],
         opening_at=datetime.fromisoformat(opening["at"]) if opening["at"] else None,
         opening_seq=opening["seq"],
-        movements=tuple(Movement.model_validate(m) for m in state["movements"]),
+        movements=_MOVEMENTS.validate_python(state["movements"]),
         trading_days=tuple(date.fromisoformat(day) for day in state["days"]),
         offences=dict(state["offences"]),
         judged=state["judged"],

@@ -7,7 +7,7 @@ Beside what marking needs, a book keeps what the exact `Position` is made of aga
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,12 @@ from domain.rules.marking import Instrument, Position
 from monitor import kernels
 from monitor.columns import Floats, Ints, Narrow, grown
 
-_T = TypeVar("_T", bound=np.generic)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_COLUMNS: Final = ("_rows", "_units", "_opens", "_profits", "_tickets", "_opened", "_lot_digits", "_price_digits")
+_COLUMNS: Final = ("rows", "units", "opens", "profits", "tickets", "opened", "lot_digits", "price_digits")
+_MOST_DIGITS: Final = 100
 _TICKET: Final = 16
-_APART: Final = -1  # in _price_digits: the position is kept as it is, beside the columns
+_APART: Final = -1  # in price_digits: the position is kept as it is, beside the columns
 _GRID_DIGITS: Final = 5  # a grid of 10 ** -5 minor units is coarser than twice the kernels' LIFT
 BITS: Final = 32
 
@@ -34,6 +34,78 @@ def digits_of(value: Decimal) -> int:
     return -power
 
 
+class Arena:
+    """The positions of all books, each book's in one span of the columns; what one compiled loop can walk."""
+
+    def __init__(self) -> None:
+        self.rows: Narrow = np.zeros(0, np.int32)
+        self.units: Floats = np.zeros(0)
+        self.opens: Floats = np.zeros(0)
+        self.profits: Floats = np.zeros(0)
+        self.tickets: npt.NDArray[np.bytes_] = np.zeros(0, f"S{_TICKET}")
+        self.opened: Ints = np.zeros(0, np.int64)
+        self.lot_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
+        self.price_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
+        self.spans: Ints = np.zeros((0, 2), np.int64)  # start and size, by book
+        self.quotes: Floats = np.zeros((0, 4))  # bid, ask, factor, guard
+        self._rooms: list[int] = []
+        self._end = 0
+
+    def open(self) -> int:
+        """The number of a new book."""
+        self.spans = np.concatenate([self.spans, np.zeros((1, 2), np.int64)])
+        self.quotes = np.concatenate([self.quotes, np.array([[0.0, 0.0, 0.0, kernels.LIFT]])])
+        self._rooms.append(0)
+        return len(self._rooms) - 1
+
+    def extend(self, number: int) -> int:
+        """Make room for one more position of a book and count it; gives where it lies."""
+        start, size = self.spans[number].tolist()
+        if size == self._rooms[number]:
+            start = self._moved(number, start, size)
+        self.spans[number] = start, size + 1
+        return start + size
+
+    def _moved(self, number: int, start: int, size: int) -> int:
+        room = max(8, size + size // 2)
+        if self._end + room > len(self.rows):
+            self.pack(sum(self._rooms) + room)
+            start = int(self.spans[number, 0])
+            if self._end + room > len(self.rows):
+                self._resize(grown(self._end + room))
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            column[self._end : self._end + size] = column[start : start + size]
+        start, self._end, self._rooms[number] = self._end, self._end + room, room
+        return start
+
+    def _resize(self, length: int) -> None:
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            kept = column[:length]
+            setattr(self, name, np.concatenate([kept, np.zeros(length - len(kept), column.dtype)]))
+
+    def pack(self, room: int = 0) -> None:
+        """Close the gaps that grown books left; `room`: for how many positions there shall be room."""
+        rooms = [size + size // 16 for size in self.spans[:, 1].tolist()]
+        length = max(sum(rooms), room)
+        for name in _COLUMNS:
+            old = getattr(self, name)
+            fresh, at = np.zeros(length, old.dtype), 0
+            for (start, size), each in zip(self.spans.tolist(), rooms, strict=True):
+                fresh[at : at + size] = old[start : start + size]
+                at += each
+            setattr(self, name, fresh)
+        starts = np.cumsum([0, *rooms])
+        self.spans[:, 0] = starts[:-1]
+        self._rooms, self._end = rooms, int(starts[-1])
+
+    def nbytes(self) -> int:
+        """Memory of the columns."""
+        own = (self.spans, self.quotes, *(getattr(self, name) for name in _COLUMNS))
+        return sum(column.nbytes for column in own)
+
+
 class Book:
     """Positions in one symbol whose accounts have one currency.
 
@@ -41,40 +113,38 @@ class Book:
     example, so that exact values do not lie on the grid of prices. `known`: there is a quote, and a conversion.
     """
 
-    def __init__(self, instrument: Instrument, currency: str, number: int, *, loose: bool) -> None:
-        self.instrument, self.currency, self.number, self.loose = instrument, currency, number, loose
+    def __init__(self, arena: Arena, instrument: Instrument, currency: str, *, loose: bool) -> None:
+        self._arena, self.number = arena, arena.open()
+        self.instrument, self.currency, self.loose = instrument, currency, loose
         self.scale = Decimal(10 ** exponent(currency))
         self.known = False
-        self.bid = self.ask = self.factor = 0.0
-        self.guard = kernels.LIFT
         self._grid = exponent(currency) + _trailing_zeros(instrument.contract_size)
         self._lots_at_most = self._price_at_most = 0
-        self.size = 0
-        self._rows: Narrow = np.zeros(0, np.int32)
-        self._units: Floats = np.zeros(0)
-        self._opens: Floats = np.zeros(0)
-        self._profits: Floats = np.zeros(0)
-        self._tickets: npt.NDArray[np.bytes_] = np.zeros(0, f"S{_TICKET}")
-        self._opened: Ints = np.zeros(0, np.int64)
-        self._lot_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
-        self._price_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
         self._apart: dict[int, Position] = {}
         self._tokens = 0
-        self.reserve(8)
 
-    def reserve(self, capacity: int) -> None:
-        """Make room for `capacity` positions in all."""
-        have = len(self._rows)
-        if capacity > have:
-            for name in _COLUMNS:
-                column = getattr(self, name)
-                setattr(self, name, np.concatenate([column, np.zeros(capacity - have, column.dtype)]))
-        self._view()
+    @property
+    def size(self) -> int:
+        return int(self._arena.spans[self.number, 1])
 
-    def _view(self) -> None:
-        n = self.size
-        self.rows: Narrow = self._rows[:n]
-        self.units, self.opens, self.profit = self._units[:n], self._opens[:n], self._profits[:n]
+    def _span(self) -> slice:
+        start, size = self._arena.spans[self.number].tolist()
+        return slice(start, start + size)
+
+    @property
+    def rows(self) -> Narrow:
+        return self._arena.rows[self._span()]
+
+    @property
+    def units(self) -> Floats:
+        return self._arena.units[self._span()]
+
+    @property
+    def profit(self) -> Floats:
+        return self._arena.profits[self._span()]
+
+    def _at(self, index: int) -> int:
+        return int(self._arena.spans[self.number, 0]) + index
 
     def reference(self, index: int) -> int:
         """What an account's row keeps of a position: the book's number and the place in it."""
@@ -82,91 +152,90 @@ class Book:
 
     def add(self, row: int, position: Position) -> int:
         """Take a position in; gives its place. Its profit is 0 until it is marked."""
-        index = self.size
-        if index == len(self._rows):
-            self.reserve(max(8, grown(index) if index >= 64 else index * 2))
-        self.size += 1
-        self._rows[index], self._profits[index] = row, 0.0
-        self._price_digits[index] = 0
+        arena = self._arena
+        place = arena.extend(self.number)
+        arena.rows[place], arena.profits[place], arena.price_digits[place] = row, 0.0, 0
+        index = self.size - 1
         self.update(index, position)
-        self._view()
         return index
 
     def update(self, index: int, position: Position) -> None:
         """Its size or price changed."""
+        arena, place = self._arena, self._at(index)
+        self._forget(place)
         sign = 1 if position.side == "buy" else -1
-        self._forget(index)
-        self._units[index] = float(position.lots * self.instrument.contract_size) * sign
-        self._opens[index] = float(position.open_price)
+        arena.units[place] = float(position.lots * self.instrument.contract_size) * sign
+        arena.opens[place] = float(position.open_price)
+        arena.tickets[place] = position.position_id.encode()[:_TICKET]
+        arena.opened[place] = (position.opened_at - _EPOCH) // _MICROSECOND
         lots, price = digits_of(position.lots), digits_of(position.open_price)
-        self._tickets[index] = position.position_id.encode()[:_TICKET]
-        self._opened[index] = (position.opened_at - _EPOCH) // _MICROSECOND
-        if 0 <= lots < 100 and 0 <= price < 100:
-            self._lot_digits[index], self._price_digits[index] = lots, price
-            if not self.loose:
+        written = 0 <= lots < _MOST_DIGITS and 0 <= price < _MOST_DIGITS
+        if written:
+            arena.lot_digits[place], arena.price_digits[place] = lots, price
+            if not self.loose and (lots > self._lots_at_most or price > self._price_at_most):
                 self._lots_at_most = max(self._lots_at_most, lots)
                 self._price_at_most = max(self._price_at_most, price)
-        if not (0 <= lots < 100 and 0 <= price < 100) or self.position(index) != position:
+                arena.quotes[self.number, kernels.GUARD] = kernels.LIFT  # until the next quote says otherwise
+        if not written or self.position(index) != position:
             self._tokens += 1
-            self._price_digits[index], self._opened[index] = _APART, self._tokens
+            arena.price_digits[place], arena.opened[place] = _APART, self._tokens
             self._apart[self._tokens] = position
 
-    def _forget(self, index: int) -> None:
-        if self._price_digits[index] == _APART:
-            del self._apart[int(self._opened[index])]
-            self._price_digits[index] = 0
+    def _forget(self, place: int) -> None:
+        if self._arena.price_digits[place] == _APART:
+            del self._apart[int(self._arena.opened[place])]
+            self._arena.price_digits[place] = 0
 
     def position(self, index: int) -> Position:
         """The exact position at a place."""
-        price_digits = int(self._price_digits[index])
+        arena, place = self._arena, self._at(index)
+        price_digits = int(arena.price_digits[place])
         if price_digits == _APART:
-            return self._apart[int(self._opened[index])]
-        units = float(self._units[index])
+            return self._apart[int(arena.opened[place])]
+        units = float(arena.units[place])
         lots = abs(units) / float(self.instrument.contract_size)
         return Position(
             self.position_id(index),
             self.instrument.symbol,
             "buy" if units > 0 else "sell",
-            Decimal(f"{lots:.{self._lot_digits[index]}f}"),
-            Decimal(f"{self._opens[index]:.{price_digits}f}"),
-            _EPOCH + int(self._opened[index]) * _MICROSECOND,
+            Decimal(f"{lots:.{arena.lot_digits[place]}f}"),
+            Decimal(f"{arena.opens[place]:.{price_digits}f}"),
+            _EPOCH + int(arena.opened[place]) * _MICROSECOND,
         )
 
     def position_id(self, index: int) -> str:
-        if self._price_digits[index] == _APART:
-            return self._apart[int(self._opened[index])].position_id
-        return str(self._tickets[index].decode("utf-8", "replace"))
+        place = self._at(index)
+        if self._arena.price_digits[place] == _APART:
+            return self._apart[int(self._arena.opened[place])].position_id
+        return str(self._arena.tickets[place].decode("utf-8", "replace"))
 
     def remove(self, index: int) -> int | None:
         """Drop the position at a place. Gives the row of the one that takes the place, from the end; None for none."""
-        self._forget(index)
-        self.size -= 1
-        last = self.size
-        if index != last:
-            for name in _COLUMNS:
-                column = getattr(self, name)
-                column[index] = column[last]
-        self._view()
-        return int(self._rows[index]) if index != last else None
+        arena, place, last = self._arena, self._at(index), self.size - 1
+        self._forget(place)
+        arena.spans[self.number, 1] = last
+        if index == last:
+            return None
+        for name in _COLUMNS:
+            column = getattr(arena, name)
+            column[place] = column[self._at(last)]
+        return int(arena.rows[place])
 
     def quote(self, bid: Decimal, ask: Decimal, rate: Decimal, rate_digits: int | None) -> None:
         """Prices from now on. rate_digits: digits after the point of the rate; None when it came from a division."""
-        self.bid, self.ask, self.factor = float(bid), float(ask), float(rate * self.scale)
         self.known = True
-        digits = kernels.HIGHEST
+        digits: float = np.inf
         if not self.loose and rate_digits is not None:
             price = max(digits_of(bid), digits_of(ask), self._price_at_most)
             digits = price + self._lots_at_most + rate_digits - self._grid
-        self.guard = 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
-
-    def values(self, out: Floats) -> int:
-        """The profit of every position at the quote, written to `out`; how many of them are doubtful."""
-        return int(kernels.value(self.units, self.opens, self.bid, self.ask, self.factor, self.guard, out))
+        guard = 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
+        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), guard
 
     def doubts(self) -> Ints:
         """The places whose profit the exact evaluator must say."""
+        span, arena = self._span(), self._arena
         found: Ints = np.zeros(self.size, np.int64)
-        n = kernels.doubts(self.units, self.opens, self.bid, self.ask, self.factor, self.guard, found)
+        n = kernels.doubts(arena.units[span], arena.opens[span], arena.quotes[self.number], found)
         return found[:n]
 
     def lots(self, side: str) -> Decimal:
@@ -174,10 +243,6 @@ class Book:
         mine = self.units > 0 if side == "buy" else self.units < 0
         lots = abs(float(self.units[mine].sum())) / float(self.instrument.contract_size)
         return Decimal(f"{lots:.8f}").normalize() + 0
-
-    def nbytes(self) -> int:
-        """Memory of the columns."""
-        return sum(getattr(self, name).nbytes for name in _COLUMNS)
 
     def apart(self) -> int:
         """How many positions are kept beside the columns."""

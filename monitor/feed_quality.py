@@ -1,43 +1,97 @@
-"""Which quotes may judge. A doubtful one is set aside and named in a review; it never breaches an account.
+"""Which quotes may judge, and what is doubtful about those that do. A doubt never breaches an account by itself.
 
-A quote is doubtful when it is crossed or not positive, or when its middle lies more than `JUMP` off the last accepted
-one. A level that `CONFIRMATIONS` further quotes confirm is the new price: the review then says so.
+A quote is set aside when it is crossed or not positive, older than the last one of its symbol, or when its middle lies
+more than `jump` off the last accepted one; a level that `confirmations` further quotes confirm is the new price. What
+was accepted becomes doubtful when its symbol, or the whole feed, falls silent, and when events were lost since.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
-from ports.platform import Tick
+from ports.platform import AccountState, Tick
 
-JUMP: Final = 0.10
-CONFIRMATIONS: Final = 20
-STALE_AFTER: Final = timedelta(minutes=90)
+FEED: Final = "feed"
+
+
+class Kind(StrEnum):
+    """Kinds of reviews; the first six are also what makes a breach doubtful. Stored: never rename one."""
+
+    BAD_TICK = "bad_tick"  # crossed, not positive, or a jump
+    OUT_OF_ORDER = "out_of_order"  # older than the last quote of its symbol
+    STALE = "stale"  # a symbol that is held is silent while others tick
+    STALE_FEED = "stale_feed"  # nothing ticks while market time goes on
+    GAP = "gap"  # events were lost, and the symbol has not been quoted since
+    ESTIMATED = "estimated"  # the venue flags its figures as estimated, or a quote is not there
+    EQUITY_DRIFT = "equity_drift"
+    MISSED_RESET = "missed_reset"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    DOUBTFUL_BREACH = "doubtful_breach"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    jump: float = 0.10
+    confirmations: int = 20
+    stale_after: timedelta = timedelta(minutes=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why an input of a verdict is doubtful. `subject`: a symbol, an account's id, or the feed; `seq` and `at`: of the
+    event in question, the last good one where something is missing."""
+
+    kind: Kind
+    subject: str
+    seq: int
+    at: datetime
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "subject": self.subject,
+            "seq": self.seq,
+            "at": self.at.isoformat(),
+            "words": self.words,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewNote:
-    """A row for table `reviews`; the same key again updates its detail while nobody has closed it."""
+    """A row for table `reviews`; the same key again updates its detail while nobody has closed it. `settled`: it closes
+    itself, and why."""
 
     key: str
     kind: str
     at: datetime
     detail: dict[str, Any]
     account_id: str | None = None
+    settled: str | None = None
 
 
 @dataclass(slots=True)
-class _Doubt:
+class _Level:
+    """A price level that is doubted, and how many further quotes have confirmed it."""
+
     tick: Tick
     mid: float
     why: str
     last_mid: float | None
     confirmations: int = 0
 
+    @property
+    def doubt(self) -> Doubt:
+        off = "" if self.last_mid is None else f", the last good middle was {self.last_mid:g}"
+        said = f"{self.tick.symbol} {self.tick.bid}/{self.tick.ask} is {self.why}{off}"
+        return Doubt(Kind.BAD_TICK, self.tick.symbol, self.tick.seq, self.tick.at, said)
+
     def note(self, outcome: str) -> ReviewNote:
         return ReviewNote(
             key=f"bad_tick/{self.tick.symbol}/{self.tick.seq}",
-            kind="bad_tick",
+            kind=Kind.BAD_TICK,
             at=self.tick.at,
             detail={
                 "symbol": self.tick.symbol,
@@ -52,88 +106,237 @@ class _Doubt:
         )
 
 
+@dataclass(slots=True)
+class _Symbol:
+    """The last accepted quote of a symbol, and what is doubtful about it. `fit`: nothing is."""
+
+    mid: float
+    seq: int
+    at: datetime
+    fit: bool = True
+    level: _Level | None = None
+    stale: bool = False
+    gap: bool = False
+    late: int = 0
+
+
+@dataclass(slots=True)
 class FeedQuality:
-    def __init__(self) -> None:
-        self._mid: dict[str, float] = {}
-        self._seen: dict[str, datetime] = {}
-        self._doubts: dict[str, _Doubt] = {}
-        self._stale: set[str] = set()
-        self.notes: list[ReviewNote] = []
+    """`notes` wait to be stored. `suspect`: the doubt about the last quote that was set aside, where asking what it would
+    have meant makes sense."""
+
+    limits: Limits = field(default_factory=Limits)
+    notes: list[ReviewNote] = field(default_factory=list)
+    suspect: Doubt | None = None
+    _symbols: dict[str, _Symbol] = field(default_factory=dict)
+    _estimated: dict[str, Doubt] = field(default_factory=dict)
+    _last: tuple[int, datetime] | None = None
+    _resumed: datetime | None = None
+    _silent: bool = False
 
     def accepts(self, tick: Tick, bid: float, ask: float) -> bool:
         """Whether this quote may mark and judge; a doubtful one leaves a note."""
-        symbol, last = tick.symbol, self._mid.get(tick.symbol)
-        mid = (bid + ask) / 2
+        known, mid = self._symbols.get(tick.symbol), (bid + ask) / 2
+        if known is None:
+            if bid <= 0 or ask < bid:
+                return self._refuse(tick, _Level(tick, mid, "crossed" if ask < bid else "not positive", None))
+            self._symbols[tick.symbol] = _Symbol(mid, tick.seq, tick.at)
+        elif (
+            known.fit
+            and ask >= bid > 0
+            and tick.at >= known.at
+            and abs(mid - known.mid) <= self.limits.jump * known.mid
+        ):
+            known.mid, known.seq, known.at = mid, tick.seq, tick.at
+        elif not self._passes(known, tick, bid, ask, mid):
+            return False
+        if self._last is not None and tick.at - self._last[1] > self.limits.stale_after:
+            self._heard(tick, self._last[1])
+        self._last = (tick.seq, tick.at)
+        return True
+
+    def _passes(self, known: _Symbol, tick: Tick, bid: float, ask: float, mid: float) -> bool:
+        self.suspect = None
+        if tick.at < known.at:
+            return self._late(known, tick)
         if bid <= 0 or ask < bid:
-            self._doubt(tick, mid, "crossed" if ask < bid else "not positive", last)
+            return self._refuse(tick, _Level(tick, mid, "crossed" if ask < bid else "not positive", known.mid))
+        if abs(mid - known.mid) > self.limits.jump * known.mid and not self._confirmed(known, tick, mid):
             return False
-        if last is not None and abs(mid - last) > JUMP * last:
-            return self._confirmed(tick, mid, last)
-        self._accept(tick, mid)
-        if symbol in self._doubts:
-            del self._doubts[symbol]  # the feed came back to the old level by itself
+        if known.stale:
+            self.notes.append(_stale(tick.symbol, known, f"quoted again from sequence {tick.seq} on"))
+        self._symbols[tick.symbol] = _Symbol(mid, tick.seq, tick.at)
         return True
 
-    def _accept(self, tick: Tick, mid: float) -> None:
-        self._mid[tick.symbol] = mid
-        self._seen[tick.symbol] = tick.at
-        self._stale.discard(tick.symbol)
+    def _refuse(self, tick: Tick, level: _Level) -> bool:
+        self.notes.append(level.note("set aside"))
+        self.suspect = level.doubt if level.why != "not positive" else None
+        return False
 
-    def _doubt(self, tick: Tick, mid: float, why: str, last: float | None) -> None:
-        doubt = _Doubt(tick, mid, why, last)
-        self.notes.append(doubt.note("set aside"))
-        if why == "jump":
-            self._doubts[tick.symbol] = doubt
+    def _late(self, known: _Symbol, tick: Tick) -> bool:
+        """Never moves prices backwards. One note for all that come late behind the same quote."""
+        known.late += 1
+        known.fit = False  # so that the next good quote begins anew
+        detail = {
+            "symbol": tick.symbol,
+            "seq": tick.seq,
+            "at": tick.at.isoformat(),
+            "last_seq": known.seq,
+            "last_at": known.at.isoformat(),
+            "count": known.late,
+        }
+        self.notes.append(ReviewNote(f"out_of_order/{tick.symbol}/{known.seq}", Kind.OUT_OF_ORDER, known.at, detail))
+        return False
 
-    def _confirmed(self, tick: Tick, mid: float, last: float) -> bool:
-        doubt = self._doubts.get(tick.symbol)
-        if doubt is None or abs(mid - doubt.mid) > JUMP * doubt.mid:
-            self._doubt(tick, mid, "jump", last)
+    def _confirmed(self, known: _Symbol, tick: Tick, mid: float) -> bool:
+        level = known.level
+        if level is None or abs(mid - level.mid) > self.limits.jump * level.mid:
+            known.level, known.fit = _Level(tick, mid, "jump", known.mid), False
+            return self._refuse(tick, known.level)
+        level.confirmations += 1
+        if level.confirmations < self.limits.confirmations:
             return False
-        doubt.confirmations += 1
-        if doubt.confirmations < CONFIRMATIONS:
-            return False
-        self.notes.append(doubt.note(f"accepted from sequence {tick.seq} on"))
-        del self._doubts[tick.symbol]
-        self._accept(tick, mid)
+        self.notes.append(level.note(f"accepted from sequence {tick.seq} on"))
         return True
+
+    def _heard(self, tick: Tick, last: datetime) -> None:
+        """The feed is back: a symbol that was held over a break of all is not silent while others tick."""
+        self._resumed = tick.at
+        if self._silent:
+            self._silent = False
+            settled = f"quoted again from sequence {tick.seq} on"
+            self.notes.append(_silence(last, {"last_quote_at": last.isoformat()}, settled))
 
     def doubtful(self, symbol: str) -> bool:
-        return symbol in self._doubts
+        known = self._symbols.get(symbol)
+        return known is not None and known.level is not None
+
+    def doubts(self, account_id: str, symbols: Iterable[str], at: datetime) -> list[Doubt]:
+        """What is doubtful at market time `at` about an account whose equity rests on the quotes of `symbols`."""
+        held = sorted(symbols)
+        found = [doubt for symbol in held for doubt in self._of_symbol(symbol)]
+        found += self._of_feed(at) if held else ()
+        estimated = self._estimated.get(account_id)
+        return [*found, estimated] if estimated else found
+
+    def _of_symbol(self, symbol: str) -> Iterator[Doubt]:
+        known = self._symbols.get(symbol)
+        if known is None or self._last is None:
+            return
+        if known.level is not None:
+            yield known.level.doubt
+        if known.gap:
+            words = f"{symbol} has not been quoted since events were lost"
+            yield Doubt(Kind.GAP, symbol, known.seq, known.at, words)
+        silent = self._last[1] - known.at
+        if silent > self.limits.stale_after:
+            words = f"{symbol} has been silent for {_minutes(silent)} min while others tick"
+            yield Doubt(Kind.STALE, symbol, known.seq, known.at, words)
+
+    def _of_feed(self, at: datetime) -> Iterator[Doubt]:
+        if self._last is not None and at - self._last[1] > self.limits.stale_after:
+            words = f"nothing has been quoted for {_minutes(at - self._last[1])} min"
+            yield Doubt(Kind.STALE_FEED, FEED, *self._last, words)
 
     def check_stale(self, at: datetime, held: list[str]) -> None:
-        """Note every held symbol that has been silent for long while another one ticks at `at`."""
+        """Note every held symbol that has been silent for long while others tick, and a feed that is silent at `at`."""
+        if self._last is None or not held:
+            return
         for symbol in held:
-            seen = self._seen.get(symbol)
-            if seen is not None and symbol not in self._stale and at - seen > STALE_AFTER:
-                self._stale.add(symbol)
-                detail = {"symbol": symbol, "last_quote_at": seen.isoformat()}
-                self.notes.append(ReviewNote(f"stale/{symbol}/{seen.isoformat()}", "stale", at, detail))
+            known = self._symbols.get(symbol)
+            if known is None or known.stale:
+                continue
+            since = max(known.at, self._resumed or known.at)
+            if self._last[1] - since <= self.limits.stale_after:
+                continue
+            known.stale, known.fit = True, False
+            self.notes.append(_stale(symbol, known))
+        if not self._silent:
+            for doubt in self._of_feed(at):
+                self._silent = True
+                detail = {"last_quote_at": doubt.at.isoformat(), "last_seq": doubt.seq, "held": held}
+                self.notes.append(_silence(doubt.at, detail))
+
+    def gap(self) -> None:
+        """Events were lost: every quote is doubtful until its symbol is quoted again."""
+        for known in self._symbols.values():
+            known.gap, known.fit = True, False
+
+    def states(self, account_id: str, state: AccountState) -> None:
+        """The venue's own figures of an account came, flagged as estimated or not."""
+        if not state.estimated:
+            self._estimated.pop(account_id, None)
+        elif account_id not in self._estimated:
+            words = f"the venue flags the account's figures as estimated (equity {state.equity_minor} minor units)"
+            doubt = Doubt(Kind.ESTIMATED, account_id, state.seq, state.at, words)
+            self._estimated[account_id] = doubt
+            key = f"estimated/{account_id}/{state.seq}"
+            self.notes.append(ReviewNote(key, Kind.ESTIMATED, state.at, doubt.to_json(), account_id))
+
+    def estimated(self, account_id: str) -> bool:
+        return account_id in self._estimated
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "mid": self._mid,
-            "seen": {symbol: at.isoformat() for symbol, at in self._seen.items()},
-            "stale": sorted(self._stale),
-            "doubts": {
-                symbol: {
-                    "tick": d.tick.model_dump(mode="json"),
-                    "mid": d.mid,
-                    "why": d.why,
-                    "last_mid": d.last_mid,
-                    "confirmations": d.confirmations,
+            "symbols": {
+                name: {
+                    "mid": s.mid,
+                    "seq": s.seq,
+                    "at": s.at.isoformat(),
+                    "stale": s.stale,
+                    "gap": s.gap,
+                    "level": None if s.level is None else _level_json(s.level),
                 }
-                for symbol, d in self._doubts.items()
+                for name, s in self._symbols.items()
             },
+            "estimated": [doubt.to_json() for doubt in self._estimated.values()],
+            "last": [self._last[0], self._last[1].isoformat()] if self._last else None,
+            "resumed": self._resumed.isoformat() if self._resumed else None,
+            "silent": self._silent,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "FeedQuality":
         quality = cls()
-        quality._mid = dict(data["mid"])
-        quality._seen = {symbol: datetime.fromisoformat(at) for symbol, at in data["seen"].items()}
-        quality._stale = set(data["stale"])
-        for symbol, d in data["doubts"].items():
-            tick = Tick.model_validate(d["tick"])
-            quality._doubts[symbol] = _Doubt(tick, d["mid"], d["why"], d["last_mid"], d["confirmations"])
+        if "symbols" not in data:  # kept by an older version: quotes establish themselves anew
+            return quality
+        for name, s in data["symbols"].items():
+            level = None if s["level"] is None else _level_from(s["level"])
+            fit = not (s["stale"] or s["gap"] or level)
+            at = datetime.fromisoformat(s["at"])
+            quality._symbols[name] = _Symbol(s["mid"], s["seq"], at, fit, level, s["stale"], s["gap"])
+        for d in data["estimated"]:
+            at = datetime.fromisoformat(d["at"])
+            quality._estimated[d["subject"]] = Doubt(Kind(d["kind"]), d["subject"], d["seq"], at, d["words"])
+        if data["last"]:
+            quality._last = (data["last"][0], datetime.fromisoformat(data["last"][1]))
+        quality._resumed = datetime.fromisoformat(data["resumed"]) if data["resumed"] else None
+        quality._silent = data["silent"]
         return quality
+
+
+def _stale(symbol: str, known: _Symbol, settled: str | None = None) -> ReviewNote:
+    detail = {"symbol": symbol, "last_seq": known.seq, "last_quote_at": known.at.isoformat()}
+    return ReviewNote(f"stale/{symbol}/{known.at.isoformat()}", Kind.STALE, known.at, detail, None, settled)
+
+
+def _silence(last: datetime, detail: dict[str, Any], settled: str | None = None) -> ReviewNote:
+    return ReviewNote(f"stale_feed/{last.isoformat()}", Kind.STALE_FEED, last, detail, None, settled)
+
+
+def _minutes(length: timedelta) -> int:
+    return int(length.total_seconds() // 60)
+
+
+def _level_json(level: _Level) -> dict[str, Any]:
+    return {
+        "tick": level.tick.model_dump(mode="json"),
+        "mid": level.mid,
+        "why": level.why,
+        "last_mid": level.last_mid,
+        "confirmations": level.confirmations,
+    }
+
+
+def _level_from(d: dict[str, Any]) -> _Level:
+    return _Level(Tick.model_validate(d["tick"]), d["mid"], d["why"], d["last_mid"], d["confirmations"])

@@ -13,6 +13,8 @@ from numba import njit, uint32
 
 # One row of `hot`: what a mark reads and writes of an account, on one cache line.
 EQUITY, BALANCE, LOW, HIGH, BAR_OPEN, BAR_HIGH, BAR_LOW, TOUCHED = range(8)
+# The quote of a book.
+BID, ASK, FACTOR, GUARD = range(4)
 # One level of a phase in the table of terms.
 FOLLOWS, TAKES_MAX, FIXED, TOP, BOTTOM, LOCK_AT, LOCK_LEVEL, INCLUSIVE, CEILING = range(9)
 LEVEL_FIELDS: Final = 9
@@ -29,12 +31,13 @@ _LARGEST: Final = 2**53
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-def value(units: Any, opens: Any, bid: float, ask: float, factor: float, guard: float, out: Any) -> int:
+def value(units: Any, opens: Any, quote: Any, out: Any) -> int:
     """Write each position's profit, rounded half up to whole minor units, to `out`; gives how many are doubtful.
 
-    units: lots x contract size, negative for shorts; factor: conversion rate x minor units of the currency; guard: 0
-    when every exact value lies on a grid coarser than twice LIFT, else LIFT.
+    units: lots x contract size, negative for shorts. quote: bid, ask, factor (conversion rate x minor units of the
+    currency) and guard: 0 when every exact value lies on a grid coarser than twice LIFT, else LIFT.
     """
+    bid, ask, factor, guard = quote[BID], quote[ASK], quote[FACTOR], quote[GUARD]
     doubtful = 0
     for i in range(units.shape[0]):
         size, opened = units[i], opens[i]
@@ -50,44 +53,63 @@ def value(units: Any, opens: Any, bid: float, ask: float, factor: float, guard: 
     return doubtful
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-def doubts(units: Any, opens: Any, bid: float, ask: float, factor: float, guard: float, out: Any) -> int:
-    """The indices of the positions that `value` counts as doubtful, written to `out`; gives how many."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def doubts(units: Any, opens: Any, quote: Any, out: Any) -> int:
+    """The indices of the positions that `value` counts as doubtful, and perhaps one more, written to `out`; gives how
+    many."""
     n = 0
     for i in range(units.shape[0]):
         size, opened = units[i], opens[i]
-        price = bid if size > 0 else ask
-        each = size * factor
-        error = abs(each) * (price + opened) * _ERROR + _ERROR
+        price = quote[BID] if size > 0 else quote[ASK]
+        each = size * quote[FACTOR]
+        # a shade wider than in `value`, which the compiler may have contracted in another way
+        error = 1.01 * (abs(each) * (price + opened) * _ERROR + _ERROR)
         lifted = abs((price - opened) * each) + (0.5 + LIFT)
         part = lifted - np.floor(lifted)
-        # a shade wider than in `value`, which the compiler may have contracted in another way
-        if not (part >= 1.001 * error + guard and part <= 1.0 - 1.001 * error):
+        if not (part >= error + quote[GUARD] and part <= 1.0 - error):
             out[n] = i
             n += 1
     return n
 
 
 @njit(cache=True, nogil=True)
-def shift(rows: Any, fresh: Any, profits: Any, hot: Any) -> None:
-    """Carry the change of every position's profit into the equity of its row; `profits` becomes `fresh`."""
-    for i in range(rows.shape[0]):
-        hot[uint32(rows[i]), EQUITY] += np.int64(fresh[i] - profits[i])
-        profits[i] = fresh[i]
+def mark(
+    books: Any, spans: Any, quotes: Any, rows: Any, units: Any, opens: Any, profits: Any, fresh: Any, hot: Any, found: Any
+) -> int:  # fmt: skip
+    """Mark every position of `books` (their numbers) at the quotes. Gives how many rows beyond an alarm were written to
+    `found`; or minus the number of doubtful positions, and then nothing but `fresh` has changed: `carry` goes on.
+
+    spans: start and size of each book within the positions. fresh: the new profits, book after book.
+    """
+    doubtful, place = 0, 0
+    for number in books:
+        start, end = spans[number, 0], spans[number, 0] + spans[number, 1]
+        doubtful += value(units[start:end], opens[start:end], quotes[number], fresh[place : place + end - start])
+        place += end - start
+    return -doubtful if doubtful else carry(books, spans, rows, profits, fresh, hot, found)
 
 
 @njit(cache=True, nogil=True)
-def look(rows: Any, hot: Any, found: Any, n: int) -> int:
-    """Draw the new equity of `rows` into their minute bars, and append those beyond an alarm to `found` from `n` on.
-    Gives the new count; a row may be named twice."""
-    for i in range(rows.shape[0]):
-        r = uint32(rows[i])
-        equity = hot[r, EQUITY]
-        hot[r, BAR_HIGH] = max(hot[r, BAR_HIGH], equity)
-        hot[r, BAR_LOW] = min(hot[r, BAR_LOW], equity)
-        hot[r, TOUCHED] = 1
-        found[n] = r
-        n += (equity <= hot[r, LOW]) | (equity > hot[r, HIGH])
+def carry(books: Any, spans: Any, rows: Any, profits: Any, fresh: Any, hot: Any, found: Any) -> int:
+    """Carry new profits into the equity of their rows, draw it into their minute bars, and write the rows beyond an alarm
+    to `found`; gives how many, a row may be named twice."""
+    place, n = 0, 0
+    for number in books:
+        start, size = spans[number, 0], spans[number, 1]
+        for i in range(size):
+            hot[uint32(rows[start + i]), EQUITY] += np.int64(fresh[place + i] - profits[start + i])
+            profits[start + i] = fresh[place + i]
+        place += size
+    for number in books:  # only now: an account must not be looked at while it is half marked
+        start, size = spans[number, 0], spans[number, 1]
+        for i in range(start, start + size):
+            r = uint32(rows[i])
+            equity = hot[r, EQUITY]
+            hot[r, BAR_HIGH] = max(hot[r, BAR_HIGH], equity)
+            hot[r, BAR_LOW] = min(hot[r, BAR_LOW], equity)
+            hot[r, TOUCHED] = 1
+            found[n] = r
+            n += (equity <= hot[r, LOW]) | (equity > hot[r, HIGH])
     return n
 
 
@@ -96,6 +118,19 @@ def gather(rows: Any, profits: Any, sums: Any) -> None:
     """Add every position's profit to its row's entry of `sums`."""
     for i in range(rows.shape[0]):
         sums[uint32(rows[i])] += profits[i]
+
+
+@njit(cache=True, nogil=True)
+def remark(
+    books: Any, spans: Any, quotes: Any, rows: Any, units: Any, opens: Any, profits: Any, sums: Any
+) -> int:  # fmt: skip
+    """New profits of all positions of `books`, summed by row into `sums`; gives how many are doubtful."""
+    doubtful = 0
+    for number in books:
+        start, end = spans[number, 0], spans[number, 0] + spans[number, 1]
+        doubtful += value(units[start:end], opens[start:end], quotes[number], profits[start:end])
+        gather(rows[start:end], profits[start:end], sums)
+    return doubtful
 
 
 @njit(cache=True, nogil=True)

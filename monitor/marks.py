@@ -9,7 +9,7 @@ from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor import kernels
 from monitor.accounts import Account
-from monitor.books import BITS, Book, digits_of, fits
+from monitor.books import BITS, Arena, Book, digits_of, fits
 from monitor.columns import Columns, Floats, Ints
 
 _PLACE = (1 << BITS) - 1
@@ -21,55 +21,60 @@ class Marks:
 
     def __init__(self, columns: Columns, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> None:
         self.columns, self.board, self.instruments = columns, board, instruments
+        self.arena = Arena()
         self._books: dict[tuple[str, str, bool], Book] = {}
         self._numbered: list[Book] = []
         self._affected: dict[str, list[Book]] = {}
-        self._fresh: Floats = np.zeros(64)
-        self._found: Ints = np.zeros(64, np.int64)
+        self._fresh: Floats = np.zeros(0)
+        self._found: Ints = np.zeros(0, np.int64)
         self._sums: Floats = np.zeros(0)
 
     def tick(self, symbol: str) -> Ints | None:
         """Mark every position that the board's new quote of `symbol` touches: those in the symbol, and those that it
         converts. Gives the rows that stand beyond an alarm (an account may occur twice); None when there are none."""
-        touched = []
+        touched, most = [], 0
         for book in self._affected.get(symbol, ()):
             self._quote(book)
-            if book.size and book.known:
+            size = book.size
+            if size and book.known:
                 touched.append(book)
-                self._shift(book)
-        hot, n, most = self.columns.hot, 0, sum(book.size for book in touched)
-        if most >= len(self._found):
-            self._found = np.zeros(2 * most, np.int64)
-        for book in touched:  # only after all of them: an account is not to be looked at half marked
-            n = kernels.look(book.rows, hot, self._found, n)
+                most += size
+        if not touched:
+            return None
+        if most >= len(self._found) or most > len(self._fresh):
+            self._fresh, self._found = np.zeros(most + most // 8), np.zeros(most + most // 8 + 1, np.int64)
+        arena, hot = self.arena, self.columns.hot
+        books = np.array([book.number for book in touched])
+        columns = (arena.rows, arena.units, arena.opens, arena.profits)
+        n = kernels.mark(books, arena.spans, arena.quotes, *columns, self._fresh, hot, self._found)
+        if n < 0:
+            place = 0
+            for book in touched:
+                for index in book.doubts().tolist():
+                    self._fresh[place + index] = self._profit(book, index)
+                place += book.size
+            n = kernels.carry(books, arena.spans, arena.rows, arena.profits, self._fresh, hot, self._found)
         return self._found[:n] if n else None
 
     def remark(self) -> Ints | None:
         """Mark every position afresh; gives the rows that stand beyond an alarm."""
-        columns = self.columns
+        columns, arena = self.columns, self.arena
         if len(self._sums) != columns.size:
             self._sums = np.zeros(columns.size)
         if columns.size >= len(self._found):
-            self._found = np.zeros(columns.capacity + 1, np.int64)
-        for book in self._numbered:
-            if book.size and book.known:
-                if book.values(book.profit):
-                    self._settle_doubts(book, book.profit)
-                kernels.gather(book.rows, book.profit, self._sums)
+            self._found = np.zeros(columns.size + 1, np.int64)
+        known = [book for book in self._numbered if book.known]
+        books = np.array([book.number for book in known], np.int64)
+        positions = (arena.rows, arena.units, arena.opens, arena.profits)
+        if kernels.remark(books, arena.spans, arena.quotes, *positions, self._sums):
+            for book in known:
+                profit, rows = book.profit, book.rows
+                for index in book.doubts().tolist():
+                    exact = self._profit(book, index)
+                    self._sums[rows[index]] += exact - profit[index]
+                    profit[index] = exact
         n = kernels.settle(columns.hot, self._sums, self._found)
         return self._found[:n] if n else None
-
-    def _shift(self, book: Book) -> None:
-        if book.size > len(self._fresh):
-            self._fresh = np.zeros(2 * book.size)
-        fresh = self._fresh[: book.size]
-        if book.values(fresh):
-            self._settle_doubts(book, fresh)
-        kernels.shift(book.rows, fresh, book.profit, self.columns.hot)
-
-    def _settle_doubts(self, book: Book, values: Floats) -> None:
-        for index in book.doubts().tolist():
-            values[index] = self._profit(book, index)
 
     def _profit(self, book: Book, index: int) -> int:
         """The exact profit of one position; nothing while it is not known."""
@@ -86,7 +91,7 @@ class Marks:
         book = self._books.get((symbol, currency, loose))
         if book is None:
             instrument = self.instruments[symbol]
-            book = self._books[symbol, currency, loose] = Book(instrument, currency, len(self._numbered), loose=loose)
+            book = self._books[symbol, currency, loose] = Book(self.arena, instrument, currency, loose=loose)
             self._numbered.append(book)
             quoted = instrument.quote_currency
             pairs = {quoted + currency, currency + quoted} if quoted != currency else set()
@@ -192,4 +197,4 @@ class Marks:
     def nbytes(self) -> int:
         """Memory of all books and of the scratch columns."""
         scratch = self._fresh.nbytes + self._found.nbytes + self._sums.nbytes
-        return scratch + sum(book.nbytes() for book in self._numbered)
+        return scratch + self.arena.nbytes()

@@ -114,7 +114,7 @@ class AccountChanged(_Data):
 
 class AccountState(_Data):
     """The venue's own view of an account's money: what an account of marks `states` is judged by, and what ours is
-    compared with on one of marks `quotes`."""
+    compared with on one of marks `quotes`. `estimated`: the venue itself is not sure of it."""
 
     kind: Literal["state"] = "state"
     seq: int
@@ -122,6 +122,24 @@ class AccountState(_Data):
     login: int
     balance_minor: int
     equity_minor: int
+    estimated: bool = False
+
+
+class Correction(_Data):
+    """The venue takes back what it said in event `corrects_seq`, a tick or a deal.
+
+    `bid` and `ask` are what a tick should have been, `change_minor` the whole effect that a deal should have had on the
+    balance; all None: the event is cancelled, as if it had never been.
+    """
+
+    kind: Literal["correction"] = "correction"
+    seq: int
+    at: datetime
+    corrects_seq: int
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    change_minor: int | None = None
+    reason: str = ""
 
 
 class ClockMark(_Data):
@@ -135,7 +153,8 @@ class ClockMark(_Data):
 
 
 Event = Annotated[
-    Tick | Deal | BalanceOperation | AccountChanged | AccountState | ClockMark, Field(discriminator="kind")
+    Tick | Deal | BalanceOperation | AccountChanged | AccountState | Correction | ClockMark,
+    Field(discriminator="kind"),
 ]
 
 

@@ -22,7 +22,7 @@ class Language:
     point: str = "."
     minus: str = "-"
 
-    def amount(self, value: str | Decimal) -> str:
+    def amount(self, value: str | int | Decimal) -> str:
         text = f"{abs(Decimal(value)):,.2f}".replace(",", "\0").replace(".", self.point).replace("\0", self.group)
         return (self.minus if Decimal(value) < 0 else "") + text
 
@@ -138,12 +138,19 @@ def mt5(book: Book = BOOK, language: Language = ENGLISH) -> str:
     """The report; everything in it but words, number style and `summary` follows from the book."""
     say, labels, parts = language.amount, language.labels, []
     parts.append(f'<tr><td colspan="14"><b>{language.title}</b></td></tr>\n')
-    parts.append(_row(["x:", f"<b>5550001&nbsp;({book.currency},&nbsp;Invented-Demo,&nbsp;demo,&nbsp;Hedge)</b>"], tag="th"))
+    parts.append(
+        _row(["x:", f"<b>5550001&nbsp;({book.currency},&nbsp;Invented-Demo,&nbsp;demo,&nbsp;Hedge)</b>"], tag="th")
+    )
     parts.append(_row(["x:", "<b>2025.03.06 18:00</b>"], tag="th") + _row([""] * 14))
     parts.append(_section(labels[0], 13))
     for t in book.trades:
         hidden = '<td class="hidden" colspan="8">x</td>'
-        cells = [t.opened, str(t.ticket), t.symbol, language.side(t.buys) + "</td>" + hidden + "<td>" + language.price(t.lots)]
+        cells = [
+            t.opened,
+            str(t.ticket),
+            t.symbol,
+            language.side(t.buys) + "</td>" + hidden + "<td>" + language.price(t.lots),
+        ]
         cells += [language.price(t.entry), language.price(t.stop), "", t.shut, language.price(t.exit)]
         parts.append(_row([*cells, say(t.commission), say(t.swap), say(t.profit)], spans={11: 2}))
     parts.append(_row([""]) + _section(labels[1], 11))
@@ -208,20 +215,40 @@ def _mt5_summary(book: Book, language: Language) -> str:
 def mt4(book: Book = BOOK, language: Language = ENGLISH) -> str:
     """The statement, with a cancelled order and a working one."""
     say, price = language.amount, language.price
-    parts = [_row(["<b>A: 5550002</b>", "<b>B: nobody</b>", f"<b>C: {book.currency}</b>", "<b>2025 March 6, 18:00</b>"])]
+    parts = [
+        _row(["<b>A: 5550002</b>", "<b>B: nobody</b>", f"<b>C: {book.currency}</b>", "<b>2025 March 6, 18:00</b>"])
+    ]
     parts.append('<tr><td colspan="14"><b>T:</b></td></tr>\n' + _header(14))
     parts.append(_row(["100", "2025.03.03 08:00:00", language.money, "x", say(book.deposit)], spans={3: 10}))
     for at, amount in book.money:
         parts.append(_row(["99", at, language.money, "x", say(amount)], spans={3: 10}))
     for t in book.trades:
-        cells = [str(t.ticket), t.opened, language.side(t.buys), price(t.lots), t.symbol.lower(), price(t.entry), "0", "0"]
+        cells = [
+            str(t.ticket),
+            t.opened,
+            language.side(t.buys),
+            price(t.lots),
+            t.symbol.lower(),
+            price(t.entry),
+            "0",
+            "0",
+        ]
         parts.append(_row([*cells, t.shut, price(t.exit), say(t.commission), say(0), say(t.swap), say(t.profit)]))
     order = ["150", "2025.03.03 09:00:00", "buy limit", price("1.00"), "eurusd", price("1.01"), "0", "0"]
     parts.append(_row([*order, "2025.03.03 10:00:00", price("1.02"), "cancelled"], spans={10: 4}))
     parts.append(_row(["", say(0), say(0), say(0), say(book.closed)], spans={0: 10}))
     parts.append('<tr><td colspan="14"><b>O:</b></td></tr>\n' + _header(14))
     for t in book.held:
-        cells = [str(t.ticket), t.opened, language.side(t.buys), price(t.lots), t.symbol.lower(), price(t.entry), "0", "0"]
+        cells = [
+            str(t.ticket),
+            t.opened,
+            language.side(t.buys),
+            price(t.lots),
+            t.symbol.lower(),
+            price(t.entry),
+            "0",
+            "0",
+        ]
         parts.append(_row([*cells, "", price(t.exit), say(t.commission), say(0), say(t.swap), say(t.profit)]))
     parts.append('<tr><td colspan="14"><b>W:</b></td></tr>\n' + _header(10))
     parts.append(_row([*order, price("1.02"), ""], spans={8: 2, 9: 4}))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.statements.numbers import NotANumber, number
 from adapters.statements.sides import KNOWN, Sides
+from adapters.statements.tables import Origin
 from domain.errors import StatementInvalid
 from domain.money import Currency, ExactDecimal, is_exact, to_minor
 from domain.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
@@ -174,8 +175,9 @@ class _Line:
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def read(text: str, name: str, zone: tzinfo, zone_name: str, mapping: Mapping) -> Statement:
+def read(text: str, origin: Origin, mapping: Mapping) -> Statement:
     """The history in a CSV; its account begins with the mapping's `initial_balance`. Raises StatementInvalid."""
+    name, zone = origin.file, origin.zone
     missing = [field for field in ("currency", "initial_balance") if getattr(mapping, field) is None]
     if missing or mapping.currency is None or mapping.initial_balance is None:
         raise StatementInvalid(
@@ -201,7 +203,7 @@ def read(text: str, name: str, zone: tzinfo, zone_name: str, mapping: Mapping) -
         source="csv",
         account=mapping.account,
         currency=currency,
-        zone=zone_name,
+        **origin.named,
         printed_at=None,
         closed=tuple(trades),
         open_positions=(),

@@ -39,7 +39,7 @@ def read(sheet: Sheet) -> Statement:
     lines = [sheet.line(row, currency) for row in sheet.rows if _is_data(row)]
     if not lines:
         raise StatementInvalid(
-            f"{sheet.name} is an MT4 statement without trades.",
+            f"{sheet.origin.file} is an MT4 statement without trades.",
             remedy="Show the whole history in the terminal before saving the report.",
         )
     kinds = [(_kind(line), line) for line in lines]
@@ -49,7 +49,7 @@ def read(sheet: Sheet) -> Statement:
         source="mt4",
         account=number,
         currency=currency,
-        zone=sheet.zone_name,
+        **sheet.origin.named,
         printed_at=_printed(sheet),
         closed=tuple(_trade(line, sides, closed=True) for kind, line in kinds if kind == "closed"),
         open_positions=tuple(_trade(line, sides, closed=False) for kind, line in kinds if kind == "open"),
@@ -78,9 +78,9 @@ def _printed(sheet: Sheet) -> datetime | None:
         match = _PRINTED.fullmatch(text)
         if match and match[2].lower() in _MONTHS:
             month = _MONTHS.index(match[2].lower()) + 1
-            return instant(f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}", sheet.zone)
+            return instant(f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}", sheet.origin.zone)
         if is_instant(text):
-            return instant(text, sheet.zone)
+            return instant(text, sheet.origin.zone)
     return None
 
 

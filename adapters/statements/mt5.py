@@ -50,7 +50,7 @@ def read(sheet: Sheet) -> Statement:
     parts = _split(sheet)
     if not parts.deals and not parts.positions and not parts.open:
         raise StatementInvalid(
-            f"{sheet.name} is an MT5 report without deals and positions.",
+            f"{sheet.origin.file} is an MT5 report without deals and positions.",
             remedy="Show the whole history in the terminal before saving the report.",
         )
     sides = learned(_lessons(sheet, parts, currency), sheet.given_sides)
@@ -65,7 +65,7 @@ def read(sheet: Sheet) -> Statement:
         source="mt5",
         account=number,
         currency=currency,
-        zone=sheet.zone_name,
+        **sheet.origin.named,
         printed_at=_printed(sheet),
         closed=tuple(_with_ending(p, endings.get((p.closed_at, p.symbol, p.closing_price), [])) for p in closed),
         open_positions=tuple(held),
@@ -86,7 +86,7 @@ def _account(sheet: Sheet) -> tuple[str, str] | None:
 
 def _printed(sheet: Sheet) -> datetime | None:
     found = (text for row in sheet.rows[:12] if row.cells and row.cells[0].heading for text in row.texts)
-    return next((instant(text, sheet.zone) for text in found if is_instant(text)), None)
+    return next((instant(text, sheet.origin.zone) for text in found if is_instant(text)), None)
 
 
 def _split(sheet: Sheet) -> _Sections:

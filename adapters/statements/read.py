@@ -1,6 +1,7 @@
 """Open a statement: find its encoding and its format, and give it to the reader that knows it."""
 
 import codecs
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from adapters.statements import csv_mapping, mt4, mt5
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.html import rows_of
-from adapters.statements.tables import Sheet
+from adapters.statements.tables import Origin, Sheet
 from domain.clocks import zone_of
 from domain.errors import BadInput, StatementInvalid
 from domain.statements import Statement
@@ -25,7 +26,9 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
         server = zone_of(zone)
     except ValueError as exc:
         raise BadInput(f"{exc}.", field="zone", remedy="Name the zone of the broker's server with --zone.") from exc
-    text = decoded(_bytes(path), path.name)
+    raw = _bytes(path)
+    origin = Origin(path.name, hashlib.sha256(raw).hexdigest(), server, zone)
+    text = decoded(raw, path.name)
     if not text.strip():
         raise StatementInvalid(f"{path.name} is empty.", remedy="Export the report from the terminal again.")
     if not _HTML.search(text[:2000]):
@@ -34,8 +37,8 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
                 f"{path.name} is no HTML report, and for a table of values a mapping must say what its columns mean.",
                 remedy="Name one with --mapping; docs/statements.md shows how to write it.",
             )
-        return csv_mapping.read(text, path.name, server, zone, mapping)
-    sheet = Sheet(path.name, rows_of(text), server, zone, mapping.sides if mapping else None)
+        return csv_mapping.read(text, origin, mapping)
+    sheet = Sheet(origin, rows_of(text), mapping.sides if mapping else None)
     if mt5.knows(sheet):
         return mt5.read(sheet)
     if mt4.knows(sheet):

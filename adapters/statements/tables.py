@@ -35,14 +35,27 @@ def instant(text: str, zone: tzinfo) -> datetime:
     return datetime(int(year), int(month), int(day), hour, minute, second, tzinfo=zone).astimezone(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file that a statement is read from, and how its times are meant."""
+
+    file: str
+    sha256: str
+    zone: tzinfo
+    zone_name: str
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The fields of a statement that say where it is from."""
+        return {"file": self.file, "sha256": self.sha256, "zone": self.zone_name}
+
+
 @dataclass(slots=True)
 class Sheet:
     """The rows of one report; `mark` is its decimal mark, found from its own amounts."""
 
-    name: str
+    origin: Origin
     rows: list[Row]
-    zone: tzinfo
-    zone_name: str
     given_sides: Sides | None = None
     mark: Mark = field(init=False)
 
@@ -64,7 +77,7 @@ class Line:
     def problem(self, why: str) -> StatementInvalid:
         told = " | ".join(text for text in self.row.texts if text)[:120]
         return StatementInvalid(
-            f"{self.sheet.name}: row {self.row.number} cannot be read: {why}. The row: {told}",
+            f"{self.sheet.origin.file}: row {self.row.number} cannot be read: {why}. The row: {told}",
             field=f"row {self.row.number}",
             remedy="Nothing was imported. Export the report again, or correct that row.",
         )
@@ -77,7 +90,7 @@ class Line:
 
     def at(self, cell: int) -> datetime:
         try:
-            return instant(self.row.texts[cell], self.sheet.zone)
+            return instant(self.row.texts[cell], self.sheet.origin.zone)
         except ValueError as exc:
             raise self.problem(f"cell {cell + 1}: {exc}") from exc
 

@@ -13,6 +13,7 @@ from domain.conformance.facts import facts, payout_terms
 from domain.conformance.gates import amount_of, sized
 from domain.payout_terms import PayoutFacts, PayoutTerms
 from domain.payout_terms.amounts import cap_minor, next_cycle, payout_amount, refund_minor
+from domain.payout_terms.eligibility import standing
 from domain.payout_terms.live_account import LiveAccountStart, SimulatedAccount
 from domain.payout_terms.scaling import Scaling
 from domain.rules import days as day_book
@@ -34,9 +35,11 @@ _BASES: Final[dict[str, DayBasis]] = {
 
 @dataclass(slots=True)
 class _Purse:
-    """What a payout is taken from as the case goes on. `profit`: None until a source of it has been seen."""
+    """What a payout is taken from as the case goes on. `told`: the case says what the balance is. `profit`: None until a
+    source of it has been seen."""
 
     balance: int
+    told: bool = False
     profit: int | None = None
     paid: int = 0
     withdrawn: int = 0
@@ -61,7 +64,7 @@ def payout_amount_of(case: Case) -> Got:
         caps=_caps(given),
         excess=given.get("excess", "kept_in_account"),
         split_pct=given.get("split_pct", 100),
-        unlock_when_total_withdrawn=given.get("unlock_when_total_withdrawn"),
+        unlock_when_total_withdrawn=case.major(amount_of(case, given.get("unlock_when_total_withdrawn"))),
     )
     purse, got = _Purse(case.initial_minor), Got(outcome="eligible")
     for raw, _ in told(case, case.clock(given.get("day"))):
@@ -100,9 +103,10 @@ def _earned(case: Case, raw: RawEvent, purse: _Purse) -> None:
         made = next((money for name in names if (money := raw.money(name, currency)) is not None), 0)
     if profit is not None:
         purse.profit = profit
-        purse.balance = case.initial_minor + profit
+        purse.balance = purse.balance if purse.told else case.initial_minor + profit
     elif raw.kind == "day_result":
         purse.profit = (purse.profit or 0) + made
+    purse.told = purse.told or balance is not None
     purse.balance = balance if balance is not None else purse.balance + (made if profit is None else 0)
     withdrawn = _only_amount(case, raw) if raw.kind == "withdrawn_total" else None
     purse.withdrawn = purse.withdrawn if withdrawn is None else withdrawn
@@ -110,9 +114,8 @@ def _earned(case: Case, raw: RawEvent, purse: _Purse) -> None:
 
 def _paid(case: Case, terms: PayoutTerms, purse: _Purse) -> tuple[str, dict[str, Value]]:
     known = _known(case, purse)
-    unlock = terms.unlock_when_total_withdrawn
     amount = payout_amount(known, terms, case.currency)
-    locked = unlock is not None and purse.withdrawn < (amount_of(case, unlock) or 0)
+    locked = any(refusal.code == "locked" for refusal in standing(known, terms, case.currency))
     named = {
         "profit": amount.base,
         "gross": 0 if locked else amount.gross,

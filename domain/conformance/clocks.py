@@ -97,7 +97,8 @@ def trading_day_label(case: Case) -> Got:
     clock = case.clock(rule["day"])
     if clock is None:
         raise Unsupported("trading_day_label: a clock that only the platform knows")
-    days: list[date | None] = [event.day(clock) for event in case.events]
+    trades = [event for event in case.events if event.kind.startswith("trade_")]
+    days: list[date | None] = [event.day(clock) for event in trades or case.events]
     return Got("computed", amounts={"trade_dates": days}, steps=[{"trade_date": day} for day in days])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from domain.conformance.case import Case, Got, RawEvent, Unsupported, Value
 from domain.conformance.story import Story, context_of
@@ -44,7 +44,7 @@ def flat_by(case: Case) -> Got:
         {
             "type": "flat_by",
             "weekday": _weekday(given.get("weekday")),
-            "time": str(given["time"]).removesuffix(":00") if str(given["time"]).count(":") == 2 else given["time"],
+            "time": str(_needed(case, "time"))[:5],
             "zone": "UTC" if as_written else zone,
         }
     )
@@ -70,6 +70,8 @@ def news_window(case: Case) -> Got:
     rule = NewsWindow.model_validate(
         {
             "type": "news_window",
+            "before_minutes": 0,
+            "after_minutes": 0,
             "targeted_instruments_only": False,
             **_only(given, known),
             "phases": _phases(case, given.get("phases")),
@@ -108,7 +110,7 @@ def max_exposure(case: Case) -> Got:
             "type": "max_exposure",
             # what weights multiply, and what a position state tells, is a number of contracts, whatever it is called
             "unit": given.get("unit", "lots") if not weights and not states else "lots",
-            "limit": given["limit"],
+            "limit": _needed(case, "limit"),
             "weights": weights,
             "consequences": [_consequence(word) for word in words] or [_consequence("hard")],
         }
@@ -190,7 +192,7 @@ def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 
 def max_loss_per_trade_idea(case: Case) -> Got:
     given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
-    limit, daily = given["limit"], given.get("daily_allowance")
+    limit, daily = _needed(case, "limit"), given.get("daily_allowance")
     of_daily = limit["type"] == "pct_of_daily_allowance"
     rule = MaxLossPerTradeIdea(
         type="max_loss_per_trade_idea",
@@ -235,7 +237,7 @@ def _trades(raw: RawEvent, story: Story) -> Iterable[Event]:
     unknown = sorted(set(raw.data) - {"durations_seconds", "pnl", "pnls", "profits"})
     if unknown:
         raise Unsupported(f"trades: field {unknown[0]}")
-    durations = raw.data["durations_seconds"]
+    durations = raw.data.get("durations_seconds", [])
     made = raw.data.get("pnls") or raw.data.get("profits") or raw.data.get("pnl") or [0] * len(durations)
     mark = story.event(raw)
     for number, (seconds, pnl) in enumerate(zip(durations, made, strict=True)):
@@ -268,7 +270,7 @@ def news_profit_haircut(case: Case) -> Got:
             "before_minutes": given.get("before_minutes", 0),
             "after_minutes": given.get("after_minutes", 0),
             "applies_to": ["open", "close"],
-            "counted_pct": given["counted_pct"],
+            "counted_pct": _needed(case, "counted_pct"),
             "consequences": [{"kind": "deduct_profit"}],
         }
     )
@@ -287,11 +289,11 @@ def news_profit_haircut(case: Case) -> Got:
 
 def scaling_contracts(case: Case) -> Got:
     given = case.params("tiers", "evaluated", "micro_weight", "day")
-    tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in given["tiers"]]
+    tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in _needed(case, "tiers")]
     rule = MaxExposure(
         type="max_exposure",
         tiers=tuple(tiers),
-        evaluated="eod_only" if given.get("evaluated", "eod_only") == "eod_only" else "live",
+        evaluated=_evaluated(given.get("evaluated", "eod_only")),
         weights={"micro": given.get("micro_weight", 1)},
     )
     limits = list[Value]()
@@ -307,10 +309,24 @@ def scaling_contracts(case: Case) -> Got:
     return got
 
 
+def _evaluated(when: str) -> Literal["eod_only", "live"]:
+    if when == "eod_only":
+        return "eod_only"
+    if when not in ("live", "intraday", "realtime", "real_time"):
+        raise Unsupported(f"scaling_contracts: evaluated {when}")
+    return "live"
+
+
 def _below(case: Case, bound: Any) -> Any:
     if bound is None:
         return None
     return case.size(bound if isinstance(bound, Mapping) else {"type": "amount", "value": bound})
+
+
+def _needed(case: Case, name: str) -> Any:
+    if case.rule.get(name) is None:
+        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+    return case.rule[name]
 
 
 def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:

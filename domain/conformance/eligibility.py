@@ -119,7 +119,7 @@ def _days(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator
             {
                 "type": "trading_day_count",
                 "required": given["min_trading_days"],
-                "counts": given.get("counts", "day_with_new_position_opened"),
+                "counts": given.get("counts", _counts(case)),
                 "window": window_of(case, given),
             }
         )
@@ -135,6 +135,13 @@ def _days(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator
         said = totals.get(name)
         counted = None if said is None else profitable.counted(int(said), where)
         yield name, counted or _gate(case, profitable, clock)
+
+
+def _counts(case: Case) -> str:
+    """A case that tells of closes only means the days that had one."""
+    told = {raw.kind for raw in case.events}
+    only_closes = "trade_close" in told and not told & {"trade_open", "day_result"}
+    return "day_with_qualifying_close" if only_closes else "day_with_new_position_opened"
 
 
 def _profitable(case: Case, given: Mapping[str, Any], required: int, threshold: Any) -> ProfitableDayCount:
@@ -163,6 +170,7 @@ def _gate(case: Case, rule: Gate[Any], clock: Clock | None) -> GateStatus:
 def _known(case: Case, clock: Clock | None, gates: tuple[GateFact, ...]) -> PayoutFacts:
     """The account as the case leaves it; instants are the starts of the dates they fall on."""
     story, pending, held = Story(case, clock), 0, 0
+    counted_from_payouts = any(name in case.rule for name in ("min_days_since_last_payout", "next_cycle_days"))
     seen: dict[str, date] = {}
     payouts = gross = 0
     today: date | None = None
@@ -184,7 +192,7 @@ def _known(case: Case, clock: Clock | None, gates: tuple[GateFact, ...]) -> Payo
         now=_start(today) or facts(case).now,
         funded_at=_start(seen.get("funded")),
         first_trade_at=_start(seen.get("trade")),
-        last_payout_at=_start(seen.get("payout")),
+        last_payout_at=_start(seen.get("payout")) if counted_from_payouts else None,
         balance_minor=story.balance,
         profit_minor=_fact(case, None, "profit"),
         open_positions=held,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from domain.conformance.case import Case, Got, Unsupported
 from domain.conformance.daily import context, folded, shown, status
+from domain.money import to_minor
 from domain.rules.base import Context, Gate, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
@@ -119,7 +120,8 @@ def amount_of(case: Case, value: Any) -> int | None:
     size = sized(value)
     if size is None:
         return None
-    return 0 if Decimal(size["value"]) == 0 else case.money_of(size)
+    # a bare amount may be zero, or below: an account that counts from zero has a floor below it
+    return to_minor(Decimal(size["value"]), case.currency) if size["type"] == "amount" else case.money_of(size)
 
 
 def window_of(case: Case, given: Mapping[str, Any]) -> str:

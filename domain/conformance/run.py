@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from domain.conformance import amounts, clocks, conduct, equity, gates
 from domain.conformance.case import Case, Got, Unsupported
+from domain.errors import PropOSError
 
 Status = Literal["passed", "failed", "unsupported"]
 
@@ -55,6 +56,10 @@ def run(case: Case) -> CaseResult:
     except ValidationError as exc:
         problem = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
         return CaseResult(case.id, case.kind, "unsupported", {}, expected, (("unsupported", "-", problem),))
+    except (KeyError, TypeError, ValueError, InvalidOperation, PropOSError) as exc:
+        # a field that is missing or not what the format says: this case cannot be told, the others can
+        why = ("unsupported", "-", f"{type(exc).__name__}: {exc}")
+        return CaseResult(case.id, case.kind, "unsupported", {}, expected, (why,))
     named = dict(_named(case.expected, got))
     differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in named.items() if not same)
     shown = {path: _plain(have) for path, (_, have, _) in named.items()}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.clocks import Clock
-from domain.conformance.case import Case, RawEvent
+from domain.conformance.case import Case, RawEvent, Unsupported
 from domain.rules.base import Context
 from domain.rules.events import (
     Action,
@@ -21,6 +21,7 @@ from domain.rules.events import (
     OrderPlaced,
     PaidOut,
     Rolled,
+    Side,
 )
 
 _ACTIONS: Final[dict[str, Action]] = {
@@ -30,6 +31,7 @@ _ACTIONS: Final[dict[str, Action]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
 }
+_SIDES: Final[dict[str, Side]] = {"buy": "buy", "long": "buy", "sell": "sell", "short": "sell"}
 _MIDNIGHT: Final = Clock(zone="UTC", reset="00:00")
 
 
@@ -57,7 +59,7 @@ class Story:
     balance: int = 0
     equity: int = 0
     lots: dict[str, Decimal] = field(default_factory=dict)
-    opened_at: dict[str, datetime] = field(default_factory=dict)
+    opens: dict[str, Opened] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.balance = self.equity = self.case.initial_minor
@@ -125,43 +127,52 @@ class Story:
         return (raw.money("closed_pnl", self.case.currency) or 0) if net is None else net
 
     def _open(self, raw: RawEvent, base: Mapping[str, Any]) -> Opened:
-        identity, lots = _identity(raw), _lots(raw) or Decimal(1)
+        identity, lots = str(raw.data.get("id", f"#{raw.index}")), _lots(raw) or Decimal(1)
         adds = identity in self.lots
         self.lots[identity] = self.lots.get(identity, Decimal(0)) + lots
-        self.opened_at.setdefault(identity, base["at"])
-        return Opened(
+        opened = Opened(
             **base,
             position_id=identity,
             symbol=raw.data.get("symbol", ""),
-            side=raw.data.get("side", "buy"),
+            side=_side(raw),
             lots=lots,
             value_minor=raw.money("trade_value", self.case.currency),
             adds=adds,
             action=_ACTIONS.get(raw.data.get("reason", "open"), "open"),
         )
+        self.opens.setdefault(identity, opened)
+        return opened
 
     def _close(self, raw: RawEvent, base: Mapping[str, Any]) -> Closed:
-        identity, lots = _identity(raw), _lots(raw)
+        identity, lots = self._closes(raw), _lots(raw)
         held = self.lots.pop(identity, lots or Decimal(1))
-        opened_at = self.opened_at.get(identity)
+        opened = self.opens.get(identity)
         left = Decimal(0) if lots is None else max(held - lots, Decimal(0))
         if left:
             self.lots[identity] = left
         else:
-            self.opened_at.pop(identity, None)
+            self.opens.pop(identity, None)
         return Closed(
             **base,
             position_id=identity,
-            symbol=raw.data.get("symbol", ""),
-            side=raw.data.get("side", "buy"),
+            symbol=raw.data.get("symbol", opened.symbol if opened else ""),
+            side=opened.side if opened and "side" not in raw.data else _side(raw),
             lots=held - left,
             lots_left=left,
-            opened_at=opened_at,
+            opened_at=opened.at if opened else None,
             pnl_minor=self._net(raw),
             gross_minor=raw.money("gross_pnl", self.case.currency),
             value_minor=raw.money("trade_value", self.case.currency),
             action=_ACTIONS.get(raw.data.get("reason", "close"), "close"),
         )
+
+    def _closes(self, raw: RawEvent) -> str:
+        """The position that a close is of; without an id, the oldest in its symbol."""
+        if "id" in raw.data:
+            return str(raw.data["id"])
+        symbol = raw.data.get("symbol")
+        same = (identity for identity, opened in self.opens.items() if symbol in (None, opened.symbol))
+        return next(same, f"#{raw.index}")
 
     def _news(self, raw: RawEvent, base: Mapping[str, Any]) -> News:
         # known ahead: before anything else happened
@@ -179,8 +190,11 @@ class Story:
         return DayEnded(**base, day=raw.day(self.clock), closed_minor=self._closed_of_day(raw), floating_minor=floating)
 
 
-def _identity(raw: RawEvent) -> str:
-    return str(raw.data.get("id", f"#{raw.index}"))
+def _side(raw: RawEvent) -> Side:
+    side = _SIDES.get(str(raw.data.get("side", "buy")).lower())
+    if side is None:
+        raise Unsupported(f"{raw.kind}: side {raw.data['side']}")
+    return side
 
 
 def _lots(raw: RawEvent) -> Decimal | None:

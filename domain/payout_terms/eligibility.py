@@ -46,9 +46,9 @@ def eligible_from(facts: PayoutFacts, terms: PayoutTerms) -> datetime | None:
     last = facts.last_payout_at
     if last is None:
         return first
-    if terms.cycle == "since_last_payout" or first is None:
-        return last + timedelta(days=terms.every_days)
     every = timedelta(days=terms.every_days)
+    if terms.cycle == "since_last_payout" or first is None:
+        return last + every if first is None else max(first, last + every)
     return first + max(0, (last - first) // every + 1) * every
 
 

@@ -1,174 +1,53 @@
 """Proof sheets: a verdict together with everything that recomputing it needs.
 
-A sheet is plain JSON: the terms, the floor's derivation, the account's money and positions with the quotes used, the
-clock, the verdict, and a hash over all of it. `domain.rules.check` recomputes a sheet from itself alone.
+A sheet is plain JSON with a hash over all of it; `domain.rules.sheets` gives its shape, `domain.rules.check` recomputes
+it from itself alone. Here are the parts that every kind has, and the verdicts on an account's worth: breach and pass.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from functools import lru_cache
+from typing import Any, Final
 
 from domain.clocks import Clock, require_utc, zone_of
 from domain.pnl import conversion_rate
-from domain.rules.base import Operator
-from domain.rules.floors import FloorSpec, RuleState, breached, floor_of
-from domain.rules.marking import Instrument, Position, QuoteBoard, Side, conversion_symbol, profit_minor
+from domain.products import Product
+from domain.rules.base import EquityRule, RuleBase
+from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
+from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
+from domain.rules.sheets import (
+    HASH_VERSION,
+    AccountPart,
+    AnySheet,
+    BalancePart,
+    BasisPart,
+    BreachSheet,
+    ClockPart,
+    CostsPart,
+    EventPart,
+    FloorPart,
+    GatePart,
+    HistoryPart,
+    Movement,
+    PassSheet,
+    PositionPart,
+    ProductPart,
+    QuotePart,
+    QuotesSource,
+    RulePart,
+    Source,
+    Step,
+    TargetPart,
+)
 from domain.rules.state import PhaseTerms
 
-HASH_VERSION = 1
+__all__ = ["BalancePart", "EventPart", "Movement", "Scene", "Source", "breach_sheet", "pass_sheet"]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AccountPart(_Part):
-    account_id: str
-    challenge_id: str
-    login: int
-    phase_index: int
-    phase_name: str
-    currency: str
-    initial_minor: int
-
-
-class ProductPart(_Part):
-    ref: str
-    content_hash: str
-    terms: dict[str, Any]
-
-
-class EventPart(_Part):
-    """The event that decided. A rollover bears the reset instant and the sequence number it came before."""
-
-    kind: Literal["tick", "deal", "balance", "account", "rollover"]
-    seq: int
-    at: datetime
-    symbol: str | None = None
-
-
-class ClockPart(_Part):
-    zone: str
-    reset: str
-    local_time: str
-    utc_offset_minutes: int
-    trading_day: date
-    day_started_at: datetime
-    day_ends_at: datetime
-
-
-class Movement(_Part):
-    """A deal or balance operation; `amount_minor` is its whole effect on the balance."""
-
-    seq: int
-    at: datetime
-    kind: Literal["deal", "balance"]
-    reference: str
-    amount_minor: int
-
-
-class BalancePart(_Part):
-    """The balance: what it was at the start of the trading day (or of the account), and every movement since."""
-
-    opening_minor: int
-    opening_at: datetime | None
-    opening_seq: int
-    movements: tuple[Movement, ...]
-    balance_minor: int
-
-
-class QuotePart(_Part):
-    symbol: str
-    seq: int
-    at: datetime
-    bid: Decimal
-    ask: Decimal
-
-
-class PositionPart(_Part):
-    position_id: str
-    symbol: str
-    side: Side
-    lots: Decimal
-    open_price: Decimal
-    opened_at: datetime
-    contract_size: Decimal
-    quote_currency: str
-    quote: QuotePart
-    close_price: Decimal
-    conversion_rate: Decimal
-    conversion_quote: QuotePart | None
-    profit_minor: int
-
-
-class Step(_Part):
-    """One line of the derivation: a name and the figure it stands at."""
-
-    name: str
-    minor: int
-
-
-class BasisPart(_Part):
-    """The anchor or peak, and the account's figures at the event that set it (seq 0: the initial balance)."""
-
-    source: str
-    moves: str
-    value_minor: int
-    set_seq: int
-    set_at: datetime | None
-    balance_minor: int
-    equity_minor: int
-    payouts_minor: int
-
-
-class FloorPart(_Part):
-    basis: BasisPart
-    allowance_minor: int
-    ceiling_minor: int | None
-    locked_by_payout: bool
-    steps: tuple[Step, ...]
-    floor_minor: int
-
-
-class RulePart(_Part):
-    id: str
-    type: str
-    parameters: dict[str, Any]
-    floor: FloorPart
-    operator: Operator
-
-
-class TargetPart(_Part):
-    type: str
-    value: Decimal
-    target_minor: int
-    required_balance_minor: int
-    min_trading_days: int
-    trading_days: tuple[date, ...]
-
-
-class Sheet(_Part):
-    """One verdict. Exactly one of `rule` (breach) and `target` (pass) is set."""
-
-    hash_version: Literal[1]
-    proof_id: str
-    kind: Literal["breach", "pass"]
-    account: AccountPart
-    product: ProductPart
-    event: EventPart
-    clock: ClockPart
-    balance: BalancePart
-    positions: tuple[PositionPart, ...]
-    equity_minor: int
-    rule: RulePart | None
-    target: TargetPart | None
-    verdict: Annotated[str, Field(min_length=1)]
+_QUOTES: Final = QuotesSource()
+_LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "fees": "fee_minor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +63,12 @@ class Scene:
     positions: Sequence[Position]
     equity_minor: int
     trading_days: tuple[date, ...]
+    costs: Costs = NO_COSTS
+    source: Source = _QUOTES
 
 
 def canonical(body: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no spaces, without the hash itself: what hash version 1 is taken over."""
+    """JSON with sorted keys and no spaces, without the hash itself: what the hash is taken over."""
     return json.dumps({k: v for k, v in body.items() if k != "hash"}, sort_keys=True, separators=(",", ":"))
 
 
@@ -195,13 +76,26 @@ def digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(body).encode()).hexdigest()
 
 
-def sealed(sheet: Sheet) -> dict[str, Any]:
+def sealed(sheet: AnySheet) -> dict[str, Any]:
     """The sheet as JSON data with its hash."""
     body = sheet.model_dump(mode="json")
     return {**body, "hash": digest(body)}
 
 
+@lru_cache(maxsize=256)
+def product_part(product: Product) -> ProductPart:
+    return ProductPart(ref=product.ref, content_hash=product.content_hash, terms=product.model_dump(mode="json"))
+
+
+@lru_cache(maxsize=1024)
+def parameters(rule: RuleBase) -> dict[str, Any]:
+    """A rule's definition as the product has it; shared, so not to be changed."""
+    return rule.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1024)
 def clock_part(clock: Clock, at: datetime) -> ClockPart:
+    """What the clock says at `at`: local time, offset from UTC and the day it lies in."""
     local = at.astimezone(zone_of(clock.zone))
     offset = local.utcoffset()
     assert offset is not None
@@ -217,53 +111,111 @@ def clock_part(clock: Clock, at: datetime) -> ClockPart:
     )
 
 
-def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
-    """The derivation of a floor, step by step."""
-    allowance = spec.allowance(state.basis_minor)
-    name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
-    steps = [Step(name="initial balance", minor=spec.initial_minor)]
-    if state.payouts_minor:
-        steps.append(Step(name=f"{name} when set", minor=state.basis_minor + state.payouts_minor))
-        steps.append(Step(name="payouts since", minor=-state.payouts_minor))
-    steps += [Step(name=name, minor=state.basis_minor), Step(name="allowance", minor=allowance)]
-    steps.append(Step(name=f"{name} minus allowance", minor=state.basis_minor - allowance))
-    if spec.ceiling_minor is not None:
-        steps.append(Step(name="lock: the floor rises no further", minor=spec.ceiling_minor))
-    if state.locked:
-        steps.append(Step(name="fixed by the first payout", minor=spec.lock_level))
-    floor = floor_of(spec, state.basis_minor, locked=state.locked)
-    steps.append(Step(name="floor", minor=floor))
-    return FloorPart(
-        basis=BasisPart(
-            source=spec.source,
-            moves=spec.moves,
-            value_minor=state.basis_minor,
-            set_seq=state.seq,
-            set_at=state.at,
-            balance_minor=state.balance_minor,
-            equity_minor=state.equity_minor,
-            payouts_minor=state.payouts_minor,
+def head(
+    kind: str, proof_id: str, terms: PhaseTerms, at: datetime, *, account_id: str, challenge_id: str, login: int
+) -> dict[str, Any]:
+    """The fields that every sheet begins with."""
+    product = terms.product
+    return {
+        "hash_version": HASH_VERSION,
+        "proof_id": proof_id,
+        "kind": kind,
+        "account": AccountPart(
+            account_id=account_id,
+            challenge_id=challenge_id,
+            login=login,
+            phase_index=terms.phase_index,
+            phase_name=terms.phase.name,
+            currency=product.currency,
+            initial_minor=product.initial_minor,
         ),
+        "product": product_part(product),
+        "clock": clock_part(product.clock, at),
+    }
+
+
+def basis_part(spec: FloorSpec, state: RuleState) -> BasisPart:
+    return BasisPart(
+        source=spec.source,
+        moves=spec.moves,
+        value_minor=state.basis_minor,
+        set_seq=state.seq,
+        set_at=state.at,
+        balance_minor=state.balance_minor,
+        equity_minor=state.equity_minor,
+        payouts_minor=state.payouts_minor,
+    )
+
+
+def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
+    """The derivation of a level, step by step."""
+    allowance, up = spec.allowance(state.basis_minor), spec.direction == "ceiling"
+    name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
+    steps = [("initial balance", spec.initial_minor)]
+    if state.payouts_minor:
+        steps.append((f"{name} when set", state.basis_minor + state.payouts_minor))
+        steps.append(("payouts since", -state.payouts_minor))
+    if spec.moves != "never" or state.payouts_minor:
+        steps.append((name, state.basis_minor))
+    steps.append(("allowance", allowance))
+    steps.append(
+        (f"{name} {'plus' if up else 'minus'} allowance", state.basis_minor + (allowance if up else -allowance))
+    )
+    if spec.ceiling_minor is not None:
+        steps.append(("lock: the floor rises no further", spec.ceiling_minor))
+    if state.locked:
+        steps.append(("fixed by the first payout", spec.lock_level))
+    level = floor_of(spec, state.basis_minor, locked=state.locked)
+    steps.append((spec.direction, level))
+    return FloorPart(
+        basis=basis_part(spec, state),
+        direction=spec.direction,
         allowance_minor=allowance,
         ceiling_minor=spec.ceiling_minor,
         locked_by_payout=state.locked,
-        steps=tuple(steps),
-        floor_minor=floor,
+        steps=_steps(steps),
+        floor_minor=level,
     )
 
 
-def breach_sentence(spec: FloorSpec, equity_minor: int, floor_minor: int) -> str:
-    if not breached(spec, floor_minor, equity_minor):
-        return f"not breached: {spec.operator} does not hold for equity {equity_minor} and floor {floor_minor}"
-    return f"breached: equity {equity_minor} {'<=' if spec.inclusive else '<'} floor {floor_minor}"
+def worth_steps(spec: FloorSpec, balance_minor: int, equity_minor: int, costs: CostsPart) -> tuple[Step, ...]:
+    """From the account's equity to what it is worth as the rule counts it."""
+    steps = [("equity", equity_minor)]
+    worth = equity_minor
+    if not spec.holds.floating:
+        steps.append(("open profit and loss left out", balance_minor - equity_minor))
+        worth = balance_minor
+    for name, field in _LEFT_OUT.items():
+        if not getattr(spec.holds, name):
+            paid = getattr(costs, field)
+            steps.append((f"{name} not counted", -paid))
+            worth -= paid
+    return _steps([*steps, ("worth as the rule counts it", worth)])
 
 
-def pass_sentence(balance_minor: int, required_minor: int, open_positions: int, days: int, min_days: int) -> str:
-    met = balance_minor >= required_minor and open_positions == 0 and days >= min_days
-    return (
-        f"{'passed' if met else 'not passed'}: balance {balance_minor} of {required_minor}, "
-        f"{open_positions} open positions, {days} of {min_days} trading days"
+def _steps(steps: Iterable[tuple[str, int]]) -> tuple[Step, ...]:
+    return tuple(Step(name=name, minor=minor) for name, minor in steps)
+
+
+def breach_sentence(spec: FloorSpec, worth_minor: int, level_minor: int) -> str:
+    name = spec.direction
+    if not breached(spec, level_minor, worth_minor):
+        return f"not breached: {spec.operator} does not hold for worth {worth_minor} and {name} {level_minor}"
+    sign = "<" if name == "floor" else ">"
+    return f"breached: worth {worth_minor} {sign}{'=' if spec.inclusive else ''} {name} {level_minor}"
+
+
+def pass_sentence(balance_minor: int, target: TargetPart, open_positions: int, gates: Sequence[GatePart]) -> str:
+    days, unmet = len(set(target.trading_days)), [gate.rule_id for gate in gates if not gate.met]
+    met = balance_minor >= target.required_balance_minor and not open_positions and days >= target.min_trading_days
+    said = (
+        f"{'passed' if met and not unmet else 'not passed'}: balance {balance_minor} of "
+        f"{target.required_balance_minor}, {open_positions} open positions, {days} of {target.min_trading_days} "
+        "trading days"
     )
+    if gates:
+        said += f", not met: {', '.join(unmet)}" if unmet else f", {len(gates)} gates met"
+    return said
 
 
 def _quote(symbol: str, board: QuoteBoard) -> QuotePart:
@@ -293,27 +245,32 @@ def position_part(
     )
 
 
-def _common(proof_id: str, scene: Scene, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> dict[str, Any]:
-    product = scene.terms.product
+def _money(
+    kind: str, proof_id: str, scene: Scene, board: QuoteBoard, instruments: Mapping[str, Instrument]
+) -> dict[str, Any]:
+    product, at = scene.terms.product, scene.event.at
+    # an account that the venue values by itself is proven by what the venue said, not by prices
+    valued = scene.positions if scene.source.source in ("quotes", "statement") else ()
     return {
-        "hash_version": HASH_VERSION,
-        "proof_id": proof_id,
-        "account": AccountPart(
+        **head(
+            kind,
+            proof_id,
+            scene.terms,
+            at,
             account_id=scene.account_id,
             challenge_id=scene.challenge_id,
             login=scene.login,
-            phase_index=scene.terms.phase_index,
-            phase_name=scene.terms.phase.name,
-            currency=product.currency,
-            initial_minor=product.initial_minor,
-        ),
-        "product": ProductPart(
-            ref=product.ref, content_hash=product.content_hash, terms=product.model_dump(mode="json")
         ),
         "event": scene.event,
-        "clock": clock_part(product.clock, scene.event.at),
+        "loss_clock": clock_part(product.loss_clock, at) if product.loss_clock else None,
+        "source": scene.source,
         "balance": scene.balance,
-        "positions": tuple(position_part(p, board, instruments, product.currency) for p in scene.positions),
+        "positions": tuple(position_part(p, board, instruments, product.currency) for p in valued),
+        "costs": CostsPart(
+            commission_minor=scene.costs.commission_minor,
+            swap_minor=scene.costs.swap_minor,
+            fee_minor=scene.costs.fee_minor,
+        ),
         "equity_minor": scene.equity_minor,
     }
 
@@ -325,44 +282,71 @@ def breach_sheet(
     state: RuleState,
     board: QuoteBoard,
     instruments: Mapping[str, Instrument],
+    *,
+    offence: int = 1,
 ) -> dict[str, Any]:
-    """The proof of one broken rule, sealed."""
-    terms = next(rule for rule in scene.terms.phase.rules if rule.id == spec.rule_id)
+    """The proof of one broken rule, sealed. `offence`: its number, which the consequence hangs on."""
+    terms = scene.terms.rule(spec.rule_id)
+    assert isinstance(terms, EquityRule)
+    body = _money("breach", proof_id, scene, board, instruments)
+    balance, event = scene.balance.balance_minor, scene.event
+    worth = spec.seen(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
     rule = RulePart(
         id=spec.rule_id,
         type=spec.rule_type,
-        parameters=terms.model_dump(mode="json"),
+        parameters=parameters(terms),
         floor=floor_part(spec, state),
         operator=spec.operator,
+        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"]),
+        worth_minor=worth,
     )
     return sealed(
-        Sheet(
-            **_common(proof_id, scene, board, instruments),
-            kind="breach",
+        BreachSheet(
+            **body,
             rule=rule,
-            target=None,
-            verdict=breach_sentence(spec, scene.equity_minor, state.floor_minor),
+            offence=offence,
+            consequence=consequence(terms, offence),
+            verdict=breach_sentence(spec, worth, state.floor_minor),
         )
     )
 
 
-def pass_sheet(proof_id: str, scene: Scene, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> dict[str, Any]:
-    """The proof that a phase's target was reached, sealed."""
+def consequence(rule: EquityRule, offence: int) -> dict[str, Any]:
+    """What offence number `offence` (from 1) leads to; the last one repeats."""
+    return rule.consequences[min(max(offence, 1), len(rule.consequences)) - 1].model_dump(mode="json")
+
+
+def pass_sheet(
+    proof_id: str,
+    scene: Scene,
+    board: QuoteBoard,
+    instruments: Mapping[str, Instrument],
+    *,
+    history: HistoryPart | None = None,
+    gates: Sequence[GatePart] = (),
+    effective_minor: int | None = None,
+) -> dict[str, Any]:
+    """The proof that a phase's target was reached, sealed. With gates in the phase: the `history` that they fold, where
+    they then stood, and the target that came out of it (`domain.rules.proof_history.pass_history` gives all three)."""
     phase, target_minor = scene.terms.phase, scene.terms.target_minor
     if phase.target is None or target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
-    required = scene.terms.product.initial_minor + target_minor
+    wanted = target_minor if effective_minor is None else effective_minor
     target = TargetPart(
         type=phase.target.type,
         value=phase.target.value,
         target_minor=target_minor,
-        required_balance_minor=required,
+        effective_minor=wanted,
+        required_balance_minor=scene.terms.product.initial_minor + wanted,
         min_trading_days=phase.min_trading_days,
-        trading_days=scene.trading_days,
-    )
-    sentence = pass_sentence(
-        scene.balance.balance_minor, required, len(scene.positions), len(scene.trading_days), phase.min_trading_days
+        trading_days=tuple(scene.trading_days),
     )
     return sealed(
-        Sheet(**_common(proof_id, scene, board, instruments), kind="pass", rule=None, target=target, verdict=sentence)
+        PassSheet(
+            **_money("pass", proof_id, scene, board, instruments),
+            target=target,
+            history=history,
+            gates=tuple(gates),
+            verdict=pass_sentence(scene.balance.balance_minor, target, len(scene.positions), gates),
+        )
     )

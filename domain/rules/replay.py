@@ -5,121 +5,24 @@ may be unknown at any event: then what is certain is decided, and what is not is
 ends the fold: a rule that was broken goes on being watched, and `outcome` is what happened first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from domain.lifecycle import phase_deadline
 from domain.rules import history, known_floors
-from domain.rules.base import ConductRule, Consequence, Context, EquityRule, Gate, GateStatus, HistoryRule, said
+from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule, said
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.history import HistoryState
 from domain.rules.known_floors import Knowledge, KnownRules
 from domain.rules.state import PhaseTerms
+from domain.rules.verdicts import Breach, Day, Level, Outcome, Passed, Replay, Scenery, Unpriced, Witness
 
-Outcome = Literal["breach", "pass", "expired", "in_progress", "undecided"]
-Witness = Callable[["Scenery"], dict[str, Any] | None]
+__all__ = ["Breach", "Day", "Level", "Outcome", "Passed", "Replay", "Scenery", "Unpriced", "Witness", "replay"]
 
 _WANTS_FLOATING: Final = ("closed_pnl_plus_negative_floating", "equity_snapshot_to_snapshot", "equity")
-
-
-@dataclass(frozen=True, slots=True)
-class Scenery:
-    """The moment of a breach (`spec` and `state` are set) or of a pass, for whoever writes its proof."""
-
-    event: Event
-    mark: Mark
-    spec: FloorSpec | None = None
-    state: RuleState | None = None
-    trading_days: tuple[date, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """One offence. Of a loss limit: what the account was worth and the level it went through. `certain` is False
-    when the level is known from one side only. `proof`: a sealed sheet, where one can be written."""
-
-    rule_id: str
-    family: Literal["equity", "conduct"]
-    at: datetime
-    seq: int
-    event: str
-    offence: int
-    consequence: Consequence
-    sentence: str
-    worth_minor: int | None = None
-    level_minor: int | None = None
-    level_is: Knowledge = "exact"
-    figures: dict[str, Any] = field(default_factory=dict)
-    position_ids: tuple[str, ...] = ()
-    proof: dict[str, Any] | None = None
-
-    @property
-    def fails(self) -> bool:
-        return self.consequence.kind == "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A floor or ceiling as it bound at the end of a day. `least_room_minor`: of the day's moments that are known."""
-
-    key: str
-    level_minor: int
-    level_is: Knowledge
-    least_room_minor: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One trading day; `equity_minor` at its end, None when not known. `ended_at` None: the history ends on it."""
-
-    day: date
-    ended_at: datetime | None
-    balance_minor: int
-    equity_minor: int | None
-    closed_minor: int
-    positions_opened: int
-    levels: tuple[Level, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """A rule whose verdict needs floating equity: since when, at how many events, and why."""
-
-    rule_id: str
-    since: datetime
-    moments: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    at: datetime
-    seq: int
-    balance_minor: int
-    required_minor: int
-    proof: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """`on_balance`: the outcome by what is certain alone; `outcome` is `undecided` where prices could change it.
-    `gates` with their status at the end of the history."""
-
-    outcome: Outcome
-    on_balance: Outcome
-    breaches: tuple[Breach, ...]
-    passed: Passed | None
-    expired_at: datetime | None
-    days: tuple[Day, ...]
-    trading_days: tuple[date, ...]
-    gates: tuple[tuple[Gate[Any], GateStatus], ...]
-    unpriced: tuple[Unpriced, ...]
-    balance_minor: int
-    target_minor: int | None
-    deducted_minor: int
 
 
 def replay(events: Iterable[Event], terms: PhaseTerms, context: Context, witness: Witness | None = None) -> Replay:
@@ -139,6 +42,7 @@ class _Fold:
         self.history_rules: Sequence[HistoryRule[Any]] = terms.phase.history_rules
         self.equity_rules: dict[str, EquityRule] = {rule.id: rule for rule in terms.phase.equity_rules}
         self.known: KnownRules = known_floors.begin(terms.specs)
+        self.moved: list[Event] = []
         self.history: HistoryState = history.start(self.history_rules, context)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
@@ -286,7 +190,7 @@ class _Fold:
         level = said(state.floor_minor, currency)
         known = "" if knowledge == "exact" else "at least "
         sentence = f"Worth {said(worth, currency)} against a {side} of {known}{level} ({spec.operator})."
-        scene = Scenery(event, mark, spec, state, tuple(self.trading_days))
+        scene = Scenery(event, mark, (), rule.id, offence, spec, state)
         proof = self.witness(scene) if self.witness and knowledge == "exact" else None
         self.breaches.append(
             Breach(
@@ -307,8 +211,13 @@ class _Fold:
 
     def _history(self, event: Event) -> None:
         """Conduct rules and gates. At a reset without equity, what counts floating results cannot be told."""
-        self.history, violations = history.step(self.history, event, self.history_rules, self.context)
+        after, violations = history.step(self.history, event, self.history_rules, self.context)
+        if after is not self.history or violations:
+            self.moved.append(event)
+        self.history = after
         for violation in violations:
+            name, offence = violation.rule_id, violation.offence
+            scene = Scenery(event, self._mark(event), tuple(self.moved), name, offence)
             self.breaches.append(
                 Breach(
                     rule_id=violation.rule_id,
@@ -321,6 +230,7 @@ class _Fold:
                     sentence=violation.sentence,
                     figures=dict(violation.figures),
                     position_ids=violation.position_ids,
+                    proof=self.witness(scene) if self.witness else None,
                 )
             )
         if event.equity_minor is None and isinstance(event, Rolled | Opened):
@@ -342,7 +252,7 @@ class _Fold:
             for gate, status in history.gates(self.history, self.history_rules, self.context)
         ):
             return
-        scene = Scenery(event, self._mark(event), trading_days=tuple(self.trading_days))
+        scene = Scenery(event, self._mark(event), tuple(self.moved), trading_days=tuple(self.trading_days))
         proof = self.witness(scene) if self.witness else None
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)
 

@@ -61,6 +61,20 @@ def test_inactivity(last: dict[str, Any], expected: dict[str, Any]) -> None:
     check({"kind": "inactivity", "calendar_days": 30, "severity": "hard"}, events, expected)
 
 
+def test_a_close_without_an_id_is_of_the_oldest_position_in_its_symbol() -> None:
+    events: list[dict[str, Any]] = [
+        {"t": "2025-06-02T10:00:00Z", "type": "trade_open", "symbol": "EURUSD", "lots": 2},
+        {"t": "2025-06-02T10:00:00Z", "type": "trade_open", "symbol": "XAUUSD", "lots": 1},
+        {"t": "2025-06-02T11:00:00Z", "type": "trade_close", "symbol": "XAUUSD", "pnl": 5},
+        {"t": "2025-06-02T12:00:00Z", "type": "trade_close", "pnl": 5},
+        {"t": "2025-06-03T12:00:00Z", "type": "clock"},
+    ]
+    amounts = {"equivalents": [2, 3, 2, 0, 0], "exposure": 3}
+    check({"kind": "max_exposure", "limit": 3}, events, {"outcome": "pass", "amounts": amounts})
+    deadline = {"deadline": "2025-06-12T12:00:00Z"}
+    check({"kind": "inactivity", "calendar_days": 10}, events, {"outcome": "pass", "amounts": deadline})
+
+
 def test_inactivity_since_the_account_was_funded() -> None:
     events = [{"t": "2025-06-01T00:00:00Z", "type": "funded"}, {"t": "2025-07-01T00:00:01Z", "type": "clock"}]
     check({"kind": "inactivity", "calendar_days": 30}, events, {"outcome": "breach", "at_event": 1})
@@ -221,7 +235,7 @@ def test_max_loss_per_trade_idea(limit: dict[str, Any], pnl: float, expected: di
         "merge_within_minutes": 5,
         "severity": "hard",
     }
-    side = {"symbol": "XAUUSD", "side": "sell"}
+    side = {"symbol": "XAUUSD", "side": "short"}
     events = [
         trade("2025-06-02T08:00:00Z", "open", "a", **side),
         trade("2025-06-02T09:00:00Z", "close", "a", gross_pnl=-1790, commission=-7, swap=-3, **side),
@@ -305,6 +319,13 @@ def test_an_unknown_parameter_is_named(kind: str) -> None:
     ("rule", "event", "named"),
     [
         ({"kind": "flat_by", "weekday": "Caturday", "time": "16:00"}, None, "Caturday"),
+        ({"kind": "flat_by", "weekday": "Friday"}, None, "time is missing"),
+        ({"kind": "scaling_contracts", "tiers": [{"max": 5}], "evaluated": "sometimes"}, None, "sometimes"),
+        (
+            {"kind": "max_exposure", "limit": 3},
+            {"t": "2025-06-02T09:00:00Z", "type": "trade_open", "side": "sideways"},
+            "sideways",
+        ),
         (
             {"kind": "max_exposure", "limit": 3},
             {"t": "2025-06-02T09:00:00Z", "type": "position_state", "mini": "two"},

@@ -206,6 +206,30 @@ def test_flat_by_a_venues_close(terms: dict[str, Any], held_from: str, due: str)
     assert [(one.figures["flat_by"], one.position_ids) for one in offences] == [(at(due), ("a",))]
 
 
+class AroundTheClock:
+    """Each day's session opens when the last one closes, 17:00 in Chicago; the week ends on Friday."""
+
+    _CLOCK = Clock(zone="America/Chicago", reset="17:00")
+
+    def close_on(self, day: date) -> datetime | None:
+        return self._CLOCK.reset_on(day) if day.weekday() < 5 else None
+
+    def next_open(self, after: datetime) -> datetime:
+        opens = self._CLOCK.next_reset(after)
+        weekend = {4: 2, 5: 1}.get(opens.weekday(), 0)
+        return self._CLOCK.reset_on(opens.date() + timedelta(weekend))
+
+
+def test_a_venue_without_nightly_breaks_is_left_for_the_weekend_only() -> None:
+    context = replace(CONTEXT, calendars={"FUT": AroundTheClock()})
+    rule = flat(calendar="FUT", break_longer_than_hours=2, before_close_minutes=50)
+    state, found = tell(rule, opened("2025-06-02T18:00:00-05:00"), context=context)
+    assert not found
+    assert rule.due(state, context) == at("2025-06-06T16:10:00-05:00")
+    _, found = tell(rule, opened("2025-06-08T16:59:00-05:00"), context=context)
+    assert [one.figures["until"] for one in found] == [at("2025-06-08T17:00:00-05:00")]
+
+
 def test_on_a_holiday_the_long_break_still_forbids_opening() -> None:
     rule = flat(calendar="XNYS", break_longer_than_hours=20)
     assert len(tell(rule, opened("2025-11-27T10:00:00-05:00"), context=VENUE)[1]) == 1

@@ -270,3 +270,8 @@ def test_words() -> None:
     assert "within 30 seconds of opening" in guard().words(CONTEXT)
     assert "from the moment it is opened" in guard(grace_seconds=0).words(CONTEXT)
     assert "More than 50 % of your closed trades" in hold().words(CONTEXT)
+
+
+def test_an_idea_that_may_lose_everything_is_a_contradiction() -> None:
+    assert [field for field, _ in idea(limit={"type": "amount", "value": 100_000}).problems(CONTEXT)] == ["limit"]
+    assert not list(idea().problems(CONTEXT))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
@@ -31,9 +32,9 @@ def day(number: int, closed: int, *, equity_move: int | None = None) -> DayEnded
     )
 
 
-def paid(number: int, stage: str = "settled") -> PaidOut:
+def paid(number: int, stage: Literal["held", "released", "settled"] = "settled") -> PaidOut:
     at = datetime(2025, 6, 2, tzinfo=UTC) + timedelta(days=number)
-    return PaidOut(seq=number, at=at, balance_minor=5_000_000, gross_minor=1, stage=stage)  # type: ignore[arg-type]
+    return PaidOut(seq=number, at=at, balance_minor=5_000_000, gross_minor=1, stage=stage)
 
 
 def rule(**changes: object) -> BestDayRatio:

@@ -13,8 +13,9 @@ from domain.clocks import Clock
 from domain.money import half_up
 from domain.rules.marking import Instrument, Position, Side
 from domain.rules.state import phase_terms
+from monitor import kernels
 from monitor.accounts import Loaded
-from monitor.books import Book
+from monitor.books import Arena, Book
 from monitor.clocks import ResetClock
 from monitor.rule_columns import percentage
 from monitor.shard import Shard
@@ -60,7 +61,8 @@ def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:
 
 
 def test_a_book_keeps_its_positions_together_and_gives_them_back() -> None:
-    book = Book(Instrument("EURUSD", Decimal(100_000), "USD"), "USD", 0, loose=False)
+    arena = Arena()
+    book = Book(arena, Instrument("EURUSD", Decimal(100_000), "USD"), "USD", loose=False)
     given = {}
     for row in range(30):
         side: Side = "buy" if row % 2 else "sell"
@@ -69,7 +71,7 @@ def test_a_book_keeps_its_positions_together_and_gives_them_back() -> None:
     for row in range(0, 30, 3):
         book.remove(book.rows.tolist().index(row))
     book.quote(Decimal("1.2"), Decimal("1.3"), Decimal(1), 0)
-    assert book.values(book.profit) == 0
+    assert kernels.value(book.units, arena.opens[: book.size], arena.quotes[0], book.profit) == 0
     kept = [row for row in range(30) if row % 3]
     assert sorted(book.rows.tolist()) == kept
     assert {row: book.position(index) for index, row in enumerate(book.rows.tolist())} == {n: given[n] for n in kept}

@@ -133,7 +133,9 @@ class FlatBy(ConductRule[FlatByState]):
             close = calendar.close_on(day)
             if close is None:
                 return None
-            opens, longer = calendar.next_open(close), self.break_longer_than_hours
+            # a venue that goes on without a break opens at its very close
+            opens = calendar.next_open(close - timedelta(microseconds=1))
+            longer = self.break_longer_than_hours
             if longer is not None and opens - close <= timedelta(seconds=int(longer * 3600)):
                 return None
             return Window(start=close - timedelta(minutes=self.before_close_minutes), end=opens)

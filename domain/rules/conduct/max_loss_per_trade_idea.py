@@ -1,5 +1,6 @@
 """Maximum loss per trade idea: splitting a position, or opening it again after a loss, does not make it another."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
@@ -56,7 +57,7 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
 
     type: Literal["max_loss_per_trade_idea"]
     id: RuleId = "max_loss_per_trade_idea"
-    limit: Annotated[Size | ShareOfDailyAllowance, Field(discriminator=None)]
+    limit: Annotated[Size | ShareOfDailyAllowance, Field(discriminator="type")]
     daily_allowance: Size | None = None
     merge_within_minutes: Annotated[int, Field(ge=0, le=24 * 60)] = 0
     splits: bool = True
@@ -69,6 +70,10 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
             if isinstance(size, Size) and size.type not in _SIZES:
                 raise ValueError(f"{name}: use one of {', '.join(_SIZES)}")
         return self
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if self.limit_minor(self.start(context), context) >= context.initial_minor:
+            yield "limit", "one idea could lose the whole account; set a limit below the initial balance"
 
     def start(self, context: Context) -> IdeasState:
         return IdeasState(anchor_minor=context.initial_minor)

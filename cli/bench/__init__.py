@@ -1,0 +1,1 @@
+"""Benchmarks of the engine's own live code, against baselines in the same run."""

@@ -1,0 +1,78 @@
+"""`propos rules`: what another version of a product would have meant for the accounts of this one."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cli.rehearsal import Progress
+    from domain.impact import Comparison
+    from domain.products import Product
+    from settings import Settings
+
+app = typer.Typer(help="Rules: the impact of other terms on recorded history.", no_args_is_help=True)
+
+
+@app.callback()
+def rules() -> None:
+    """Keeps `impact` a command of its own while it is the only one."""
+
+
+@app.command()
+def impact(
+    product: Annotated[str, typer.Option("--product", help="The version the accounts were under: two-step@1.")],
+    against: Annotated[str, typer.Option("--against", help="Another version (two-step@2), or a definition's file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw who survives under both into this PNG.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")] = None,
+) -> None:
+    """Replay stored history under other terms: who would have passed, failed and been paid, and what it costs."""
+    from rich.console import Console
+
+    from cli.impact_report import as_object, draw, show
+    from cli.progress import progress_bar
+    from domain.impact import totals
+    from settings import load
+
+    with progress_bar() as report:
+        a, b, found = asyncio.run(_compared(load(data_dir=data), product, against, report))
+    sums = totals(a, [one.a for one in found]), totals(b, [one.b for one in found])
+    if plot is not None:
+        draw(plot, a, b, found)
+    if as_json:
+        print(json.dumps(as_object(a, b, found, sums), indent=2))
+    else:
+        show(Console(), a, b, found, sums)
+        if plot is not None:
+            typer.echo(f"The plot is in {plot}.")
+
+
+async def _compared(
+    settings: "Settings", product: str, against: str, report: "Progress"
+) -> "tuple[Product, Product, list[Comparison]]":
+    from cli.compose import build_database
+    from cli.products import reference
+    from domain.impact import check_comparable, compare
+    from store import products
+    from store.read import impact as history
+    from store.shelf import read_file
+
+    name, version = reference(product)
+    db = build_database(settings, pool_size=1)
+    try:
+        async with db.transaction() as session:
+            a = await products.load(session, name, version)
+            is_reference = "@" in against and not Path(against).exists()
+            b = await products.load(session, *reference(against)) if is_reference else read_file(Path(against))
+            check_comparable(a, b)
+            whole = await history.count(session, name, version)
+            found: list[Comparison] = []
+            async for challenge in history.lives(session, name, version):
+                report(f"replaying {len(found) + 1} of {whole} challenges", len(found) / max(whole, 1))
+                found.append(compare(challenge, a, b))
+    finally:
+        await db.close()
+    return a, b, found

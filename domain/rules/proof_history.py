@@ -1,0 +1,253 @@
+"""Proofs of what was judged by an account's history: offences against conduct rules, and where gates stand.
+
+A sheet keeps only the events that moved the rule or its day book: folding those through the rule's own code gives the
+same state, for a step that moves nothing is no step. Answers of a venue's calendar are kept beside them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from domain.rules import history
+from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalendar, Violation
+from domain.rules.events import Event
+from domain.rules.events_json import from_json, plain, to_json, type_of
+from domain.rules.history import HistoryState
+from domain.rules.proof import head, parameters, sealed
+from domain.rules.sheets import (
+    CalendarPart,
+    EventPart,
+    GatePart,
+    GateSheet,
+    HistoryPart,
+    HistoryRulePart,
+    ViolationSheet,
+)
+from domain.rules.state import PhaseTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The account a sheet is about."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    terms: PhaseTerms
+
+
+class _Recorder:
+    """A venue's calendar that remembers what it was asked."""
+
+    def __init__(self, calendar: VenueCalendar) -> None:
+        self._calendar = calendar
+        self.closes: dict[date, datetime | None] = {}
+        self.opens: dict[datetime, datetime] = {}
+
+    def close_on(self, day: date) -> datetime | None:
+        if day not in self.closes:
+            self.closes[day] = self._calendar.close_on(day)
+        return self.closes[day]
+
+    def next_open(self, after: datetime) -> datetime:
+        if after not in self.opens:
+            self.opens[after] = self._calendar.next_open(after)
+        return self.opens[after]
+
+
+class _Answers:
+    """The remembered answers alone. Raises LookupError for a question that the sheet does not answer."""
+
+    def __init__(self, part: CalendarPart) -> None:
+        self._closes, self._opens = dict(part.closes), dict(part.opens)
+
+    def close_on(self, day: date) -> datetime | None:
+        return self._closes[day]
+
+    def next_open(self, after: datetime) -> datetime:
+        return self._opens[after]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Rules after a history: their state, the events that moved it, and every offence with its event."""
+
+    state: HistoryState
+    moved: list[Event] = field(default_factory=list)
+    found: list[tuple[Event, Violation]] = field(default_factory=list)
+
+
+def fold(
+    rules: Sequence[HistoryRule[Any]],
+    context: Context,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    until: int | None = None,
+) -> Folded:
+    """Fold `events`, in order, through the rules' own steps; with `until`, no further than the event that is offence
+    number `until`."""
+    state = history.start(rules, context, midway=midway)
+    moved: list[Event] = []
+    found: list[tuple[Event, Violation]] = []
+    for event in events:
+        after, violations = history.step(state, event, rules, context)
+        if after is not state or violations:
+            moved.append(event)
+        state = after
+        found += [(event, violation) for violation in violations]
+        if any(violation.offence == until for violation in violations):
+            break
+    return Folded(state, moved, found)
+
+
+def kept(
+    rules: Sequence[HistoryRule[Any]], context: Context, moved: Sequence[Event], *, midway: bool
+) -> tuple[Folded, HistoryPart]:
+    """What folding `moved` again needs: they, and the calendars' answers on the way."""
+    asked = {name: _Recorder(calendar) for name, calendar in context.calendars.items()}
+    seen = replace(context, calendars=asked)
+    folded = fold(rules, seen, moved, midway=midway)
+    for rule in rules:
+        if isinstance(rule, Gate):
+            rule.status(history.state_of(rule, folded.state, seen), seen)
+    calendars = tuple(
+        CalendarPart(name=name, closes=tuple(recorder.closes.items()), opens=tuple(recorder.opens.items()))
+        for name, recorder in asked.items()
+        if recorder.closes or recorder.opens
+    )
+    return folded, HistoryPart(joined_midway=midway, events=tuple(map(to_json, moved)), calendars=calendars)
+
+
+def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
+    """Fold what a sheet kept, under the calendars it kept. Raises ValueError for events that are none, LookupError for
+    a calendar's answer that is left out."""
+    answers: Mapping[str, VenueCalendar] = {calendar.name: _Answers(calendar) for calendar in part.calendars}
+    seen = replace(context, calendars=answers)
+    return fold(rules, seen, [from_json(data) for data in part.events], midway=part.joined_midway), seen
+
+
+def rule_part(rule: RuleBase) -> HistoryRulePart:
+    return HistoryRulePart(id=rule.id, type=rule.type, parameters=parameters(rule))
+
+
+def event_part(event: Event) -> EventPart:
+    return EventPart.model_validate(
+        {"kind": type_of(event), "seq": event.seq, "at": event.at, "symbol": getattr(event, "symbol", None)}
+    )
+
+
+def violation_verdict(violation: Violation) -> str:
+    return f"offence {violation.offence}: {violation.sentence}"
+
+
+def gate_verdict(met: bool, outcome: str, sentence: str) -> str:
+    return f"{'met' if met else 'not met'} ({outcome}): {sentence}"
+
+
+def violation_sheet(
+    proof_id: str, whose: Whose, rule_id: str, offence: int, events: Iterable[Event], *, midway: bool = False
+) -> dict[str, Any]:
+    """The proof of offence number `offence` against a conduct rule, sealed. `events`: all of the phase's, at least up
+    to the offence; `midway`: they begin in the middle of a day. Raises ValueError when they hold no such offence."""
+    rule, context = _rule(whose.terms, rule_id), whose.terms.context
+    moved = fold((rule,), context, events, midway=midway, until=offence).moved
+    folded, part = kept((rule,), context, moved, midway=midway)
+    event, found = offence_of(folded, offence)
+    return sealed(
+        ViolationSheet(
+            **head_of("violation", proof_id, whose, event.at),
+            event=event_part(event),
+            rule=rule_part(rule),
+            history=part,
+            offence=found.offence,
+            consequence=found.consequence.model_dump(mode="json"),
+            figures=plain(found.figures),
+            position_ids=found.position_ids,
+            verdict=violation_verdict(found),
+        )
+    )
+
+
+def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
+    """Raises ValueError when there is none, or events follow it."""
+    for event, violation in folded.found:
+        if violation.offence == offence and event is folded.moved[-1]:
+            return event, violation
+    raise ValueError(f"the events do not end in offence {offence}")
+
+
+def gate_sheet(
+    proof_id: str, whose: Whose, rule_id: str, at: datetime, events: Iterable[Event], *, midway: bool = False
+) -> dict[str, Any]:
+    """The proof of where a gate stands at `at`, sealed. `events`: all of the phase's up to then."""
+    rule, context = _rule(whose.terms, rule_id), whose.terms.context
+    if not isinstance(rule, Gate):
+        raise ValueError(f"{rule_id} is no gate")
+    folded, part = kept((rule,), context, fold((rule,), context, events, midway=midway).moved, midway=midway)
+    own = history.state_of(rule, folded.state, context)
+    status, target = rule.status(own, context), context.target_minor
+    return sealed(
+        GateSheet(
+            **head_of("gate", proof_id, whose, at),
+            at=at,
+            rule=rule_part(rule),
+            history=part,
+            met=status.met,
+            outcome=status.outcome,
+            figures=plain(status.figures),
+            raised_target_minor=None if target is None else rule.raised_target(own, context, target),
+            deducted_minor=rule.deducted_minor(own, context),
+            verdict=gate_verdict(status.met, status.outcome, status.sentence),
+        )
+    )
+
+
+def pass_history(
+    terms: PhaseTerms, events: Iterable[Event], *, midway: bool = False
+) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
+    """What a pass rests on beside the money: the history, the gates that a pass must meet, and the profit that passes.
+    Raises ValueError for a phase without a target."""
+    if terms.target_minor is None:
+        raise ValueError("a phase without a target cannot be passed")
+    rules, context = gates_of(terms), terms.context
+    folded, part = kept(rules, context, fold(rules, context, events, midway=midway).moved, midway=midway)
+    return part, gate_parts(rules, folded, context), effective(rules, folded, context, terms.target_minor)
+
+
+def gates_of(terms: PhaseTerms) -> tuple[Gate[Any], ...]:
+    return tuple(rule for rule in terms.history_rules if isinstance(rule, Gate))
+
+
+def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context) -> tuple[GatePart, ...]:
+    stand = history.gates(folded.state, rules, context)
+    return tuple(
+        GatePart(rule_id=gate.id, met=status.met, outcome=status.outcome, sentence=status.sentence)
+        for gate, status in stand
+        if "pass" in gate.blocks
+    )
+
+
+def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, target_minor: int) -> int:
+    return history.effective_target(folded.state, rules, context, target_minor)
+
+
+def _rule(terms: PhaseTerms, rule_id: str) -> HistoryRule[Any]:
+    rule = terms.rule(rule_id)
+    if not isinstance(rule, HistoryRule):
+        raise ValueError(f"{rule_id} is judged by the account's worth, not by its history")
+    return rule
+
+
+def head_of(kind: str, proof_id: str, whose: Whose, at: datetime) -> dict[str, Any]:
+    """The fields that every sheet about `whose` begins with; `at`: what its clock resolves."""
+    return head(
+        kind,
+        proof_id,
+        whose.terms,
+        at,
+        account_id=whose.account_id,
+        challenge_id=whose.challenge_id,
+        login=whose.login,
+    )

@@ -1,0 +1,143 @@
+"""The recorded lives of every account of a product version, for a replay under other terms."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from domain.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow
+from domain.recorded_events import Bar, Fill, Operation, RecordedLife
+from store.models import (
+    Account,
+    BalanceOperationRow,
+    Breach,
+    DailySnapshot,
+    DealRow,
+    EquityBar,
+    Payout,
+    PhasePass,
+)
+from store.read.pages import shown
+
+_AT_ONCE: Final = 25  # challenges read together: bars are many
+
+
+async def count(session: AsyncSession, product: str, version: int) -> int:
+    """How many challenges have accounts under this version."""
+    statement = select(func.count(func.distinct(Account.challenge_id))).where(*_under(product, version))
+    return int(await session.scalar(statement) or 0)
+
+
+async def lives(session: AsyncSession, product: str, version: int) -> AsyncIterator[ChallengeLife]:
+    """Every challenge with accounts under this version, in the order in which they were bought."""
+    statement = (
+        select(Account.challenge_id)
+        .where(*_under(product, version))
+        .group_by(Account.challenge_id)
+        .order_by(func.min(Account.number))
+    )
+    challenges = list(await session.scalars(statement))
+    for start in range(0, len(challenges), _AT_ONCE):
+        for challenge in await _read(session, challenges[start : start + _AT_ONCE], product, version):
+            yield challenge
+
+
+def _under(product: str, version: int) -> tuple[Any, ...]:
+    return (Account.product == product, Account.version == version, Account.opened_at.is_not(None))
+
+
+async def _read(session: AsyncSession, challenges: Sequence[str], product: str, version: int) -> list[ChallengeLife]:
+    accounts = list(
+        await session.scalars(
+            select(Account)
+            .where(Account.challenge_id.in_(challenges), *_under(product, version))
+            .order_by(Account.number)
+        )
+    )
+    ids = [account.id for account in accounts]
+    bars = await _by_account(session, EquityBar.account_id, ids, EquityBar.minute)
+    deals = await _by_account(session, DealRow.account_id, ids, DealRow.seq)
+    operations = await _by_account(session, BalanceOperationRow.account_id, ids, BalanceOperationRow.seq)
+    snapshots = await _by_account(session, DailySnapshot.account_id, ids, DailySnapshot.day)
+    breaches = await _by_account(session, Breach.account_id, ids, Breach.seq)
+    passes = await _by_account(session, PhasePass.account_id, ids, PhasePass.seq)
+    payouts = await _by_account(session, Payout.account_id, ids, Payout.requested_at)
+    found: dict[str, list[AccountLife]] = {challenge: [] for challenge in challenges}
+    for account in accounts:
+        life = RecordedLife(
+            opened_at=_utc(account.opened_at),
+            bars=tuple(_bar(row) for row in bars.get(account.id, ())),
+            fills=tuple(_fill(row) for row in deals.get(account.id, ())),
+            operations=tuple(_operation(row) for row in operations.get(account.id, ())),
+            snapshots={_utc(row.reset_at): row.equity_minor for row in snapshots.get(account.id, ())},
+        )
+        found[account.challenge_id].append(
+            AccountLife(
+                number=shown(account.number),
+                phase_index=account.phase_index,
+                life=life,
+                live=_verdict(breaches.get(account.id, ()), passes.get(account.id, ())),
+                payouts=tuple(_payout(row) for row in payouts.get(account.id, ()) if row.state == "paid"),
+            )
+        )
+    return [ChallengeLife(challenge, _ordered(members)) for challenge, members in found.items() if members]
+
+
+def _ordered(members: list[AccountLife]) -> tuple[AccountLife, ...]:
+    return tuple(sorted(members, key=lambda account: account.phase_index))
+
+
+async def _by_account(
+    session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str], order: Any
+) -> dict[str, list[Any]]:
+    """Rows of the column's table by account, in `order`."""
+    rows = await session.scalars(select(column.class_).where(column.in_(ids)).order_by(column, order))
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, column.key), []).append(row)
+        session.expunge(row)
+    return found
+
+
+def _utc(at: datetime | None) -> datetime:
+    assert at is not None
+    return at.astimezone(UTC)
+
+
+def _bar(row: EquityBar) -> Bar:
+    return Bar(_utc(row.minute), row.open_minor, row.high_minor, row.low_minor, row.close_minor, row.balance_minor)
+
+
+def _fill(row: DealRow) -> Fill:
+    return Fill(
+        at=_utc(row.at),
+        position_id=row.position_id,
+        symbol=row.symbol,
+        side="buy" if row.side == "buy" else "sell",
+        entry="in" if row.entry == "in" else "out",
+        lots=row.lots,
+        price=row.price,
+        profit_minor=row.profit_minor,
+        commission_minor=row.commission_minor,
+        swap_minor=row.swap_minor,
+        balance_minor=row.balance_minor,
+    )
+
+
+def _operation(row: BalanceOperationRow) -> Operation:
+    return Operation(_utc(row.at), row.operation, row.amount_minor, row.balance_minor)
+
+
+def _payout(row: Payout) -> PayoutRow:
+    return PayoutRow(row.id, _utc(row.requested_at), row.gross_minor, row.trader_minor)
+
+
+def _verdict(breaches: Sequence[Breach], passes: Sequence[PhasePass]) -> LiveVerdict:
+    """The first breach that stands, else the pass."""
+    standing = next((row for row in breaches if row.status == "confirmed"), None)
+    if standing is not None:
+        return LiveVerdict("breach", _utc(standing.occurred_at), standing.rule_id)
+    return LiveVerdict("pass", _utc(passes[0].occurred_at)) if passes else LiveVerdict("none")
