@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import yaml
@@ -13,7 +14,7 @@ from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
 from cli.evaluate_report import as_json as found_as_json
-from cli.evaluate_report import show
+from cli.evaluate_report import sheets_of, show
 from cli.progress import progress_bar
 from cli.rehearsal import Progress
 from domain.errors import BadInput, NotFound
@@ -36,9 +37,11 @@ def evaluate(
     market: Path | None = None,
     zone: str = DEFAULT_ZONE,
     phase: int = 1,
+    proofs: Path | None = None,
     as_json: bool = False,
 ) -> None:
-    """Judge the history in `statement` and print the result. Raises BadInput for whatever cannot be read."""
+    """Judge the history in `statement` and print the result; `proofs`: a folder that gets each proof sheet as a file.
+    Raises BadInput for whatever cannot be read."""
     sold = product_named(product)
     terms = read_mapping(mapping) if mapping else None
     with progress_bar() as report:
@@ -46,6 +49,10 @@ def evaluate(
         read = read_statement(statement, zone, terms)
         quotes = market_for(read, market, terms) if market else None
         found = _judged(read, sold, phase, terms, quotes, report)
+    if proofs is not None:
+        proofs.mkdir(parents=True, exist_ok=True)
+        for sheet in sheets_of(found):
+            (proofs / f"{sheet['proof_id']}.json").write_text(json.dumps(sheet, indent=2), encoding="utf-8")
     if as_json:
         print(json.dumps(found_as_json(found), indent=2))
     else:
@@ -109,4 +116,5 @@ def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> M
     first = min(trade.opened_at for trade in trades).date()
     ends = [trade.closed_at or trade.opened_at for trade in trades]
     last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()
-    return Market(prices.quotes(needed, first, last), instruments, names)
+    # a day ahead: what was quoted last when the first position opened
+    return Market(prices.quotes(needed, first - timedelta(1), last), instruments, names)

@@ -109,12 +109,13 @@ def as_json(found: WhatIf) -> dict[str, Any]:
             for gate, status in judged.gates
         ],
         "floors_by_day": [_day(day, statement.currency) for day in judged.days],
-        "proof": [proof for proof in _proofs(found)],
+        "proof": list(sheets_of(found)),
         "notes": list(found.notes),
     }
 
 
-def _proofs(found: WhatIf) -> Iterator[dict[str, Any]]:
+def sheets_of(found: WhatIf) -> Iterator[dict[str, Any]]:
+    """The proof sheets of a result: of each breach, then of the pass."""
     yield from (breach.proof for breach in found.replay.breaches if breach.proof)
     if found.replay.passed and found.replay.passed.proof:
         yield found.replay.passed.proof

@@ -63,7 +63,7 @@ def _counts(a: Product, b: Product, sums: Sums, challenges: int) -> Table:
 
 
 def _changed(a: Product, b: Product, changed: Sequence[Comparison]) -> Table:
-    title = f"{len(changed)} challenges end otherwise"
+    title = f"{len(changed)} challenges end otherwise" if len(changed) > 1 else "1 challenge ends otherwise"
     table = Table("account", f"under {a.ref}", f"under {b.ref}", title=title, title_justify="left")
     for one in changed[:_MOST_ROWS]:
         table.add_row(one.b.number, escape(_words(one.a, a)), escape(_words(one.b, b)))

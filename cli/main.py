@@ -193,12 +193,13 @@ def evaluate(
     market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes.")] = None,
     zone: Annotated[str, typer.Option("--zone", help="Time zone of the broker's server.")] = "UTC",
     phase: Annotated[int, typer.Option("--phase", min=1, help="Which phase's rules.")] = 1,
+    proofs: Annotated[Path | None, typer.Option("--proofs", help="Folder to write the proof sheets to.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a broker's statement as if it had been traded under a product."""
     from cli.evaluate import evaluate as judge
 
-    judge(product, statement, mapping=mapping, market=market, zone=zone, phase=phase, as_json=as_json)
+    judge(product, statement, mapping=mapping, market=market, zone=zone, phase=phase, proofs=proofs, as_json=as_json)
 
 
 @proof_app.command("show")

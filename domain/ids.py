@@ -20,6 +20,7 @@ Noun = Literal[
     "msg",
     "rev",
     "ord",
+    "off",
     "prf",
     "ses",
     "ppr",

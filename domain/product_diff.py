@@ -119,3 +119,28 @@ def _words(path: Path) -> str:
     """`phases.Challenge.rules.daily_loss.allowance` as "Challenge · daily loss · allowance"."""
     shown = [part for part in path if part not in ("phases", "rules", "conduct", "gates")]
     return " · ".join(part.replace("_", " ") for part in shown or path)
+
+
+def sentences(old: Product | None, new: Product) -> tuple[Change, ...]:
+    """The rules that differ as traders read them: the sentences that the definitions themselves generate."""
+    before, after = _said(old) if old else {}, _said(new)
+    paths = [*after, *(path for path in before if path not in after)]
+    return tuple(
+        Change(
+            field=".".join((*path, "words")),
+            words=f"{_words(path)}, as the trader reads it",
+            was=before.get(path),
+            becomes=after.get(path),
+        )
+        for path in paths
+        if before.get(path) != after.get(path)
+    )
+
+
+def _said(product: Product) -> dict[Path, str]:
+    phases = [*product.phases, product.funded]
+    return {
+        (phase.name, rule.id): rule.words(product.context(index))
+        for index, phase in enumerate(phases, start=1)
+        for rule in phase.rules
+    }

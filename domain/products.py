@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from domain import product_checks
 from domain.clocks import Clock
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payout_terms import PayoutTerms
@@ -36,13 +37,25 @@ class Target(Size):
         return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)
 
 
+class Extension(Terms):
+    """A trader may ask for `days` more before the time is over, at most `times` times."""
+
+    days: Annotated[int, Field(ge=1, le=365)]
+    times: Annotated[int, Field(ge=1, le=20)] = 1
+
+
 class Phase(Terms):
-    """One account's life: its rules, and what moves it up (no target in the funded phase)."""
+    """One account's life: its rules, and what moves it up (no target in the funded phase).
+
+    `free_retake`: whoever is in profit when the time is over may begin the phase anew without a fee.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     target: Target | None = None
     min_trading_days: Annotated[int, Field(ge=0, le=365)] = 0
     time_limit_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    extension: Extension | None = None
+    free_retake: bool = False
     rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -51,33 +64,6 @@ class Phase(Terms):
         if len(set(ids)) != len(ids):
             raise ValueError(f"rules: two rules of phase {self.name!r} share an id; give each its own")
         return self
-
-    def problems(self, context: Context) -> Iterator[tuple[Where, str]]:
-        """What in this phase contradicts the account's size, the clock or another field."""
-        for number, rule in enumerate(self.rules):
-            for name, problem in rule.problems(context):
-                yield ("rules", number, rule.type, name), problem
-        if not self.equity_rules:
-            yield ("rules",), f"no rule of {self.name!r} limits the loss; add one of the loss limits"
-        if self.time_limit_days is not None and self.min_trading_days > self.time_limit_days:
-            yield ("min_trading_days",), f"more days than the time limit of {self.time_limit_days} has; lower it"
-        if self.target is not None:
-            yield from ((("target",), problem) for problem in self._beyond_reach(self.target, context))
-
-    def _beyond_reach(self, target: Target, context: Context) -> Iterator[str]:
-        wanted = target.over(context.initial_minor, context.currency)
-        if wanted > 10 * context.initial_minor:
-            yield "the target is more than ten times the initial balance; lower it"
-        if self.time_limit_days is None:
-            return
-        for rule in self.equity_rules:
-            for spec in rule.compile(context.initial_minor, context.currency):
-                # a cap in percent of its anchor compounds, so that it is bounded from above here
-                most = context.initial_minor
-                for _ in range(self.time_limit_days):
-                    most += spec.allowance(most)
-                if spec.direction == "ceiling" and most < context.initial_minor + wanted:
-                    yield f"{rule.id} caps the gains below it within the time limit; lower it or raise the cap"
 
     @property
     def equity_rules(self) -> tuple[EquityRule, ...]:
@@ -106,6 +92,7 @@ class Product(Terms):
     clock: Clock
     loss_clock: Clock | None = None
     dispute_days: Annotated[int, Field(ge=1, le=90)] = 14
+    warn_before_reset_minutes: Annotated[int, Field(ge=0, le=720)] = 60
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms
@@ -135,17 +122,18 @@ class Product(Terms):
         if wanted is not None and len(self.phases) != wanted:
             problem = f"a {self.family} product has {wanted} evaluation phase(s), not {len(self.phases)}"
             yield ("phases",), problem
-        if self.loss_clock == self.clock:
-            yield ("loss_clock",), "it is the clock of the trading day; remove it: one clock for one purpose"
+        yield from product_checks.in_clocks(self)
         for number, phase in enumerate(self.phases):
             if phase.target is None:
                 yield ("phases", number, "target"), f"{phase.name!r} needs a target, or nobody can pass it"
         if self.funded.target is not None:
             yield ("funded", "target"), "a funded phase has no target; remove it"
+        if self.funded.free_retake:
+            yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
         places: list[Where] = [*(("phases", number) for number in range(len(self.phases))), ("funded",)]
         for index, place in enumerate(places, start=1):
             phase, context = self.phase(index), self.context(index)
-            for where, problem in phase.problems(context):
+            for where, problem in product_checks.in_phase(phase, context):
                 yield (*place, *where), problem
         gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
         blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)

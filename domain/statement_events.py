@@ -19,7 +19,7 @@ from domain.errors import StatementInvalid
 from domain.pnl import RateMissing
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
-from domain.rules.proof import Movement
+from domain.rules.sheets import Movement
 from domain.statement_sums import brought_forward, sums
 from domain.statements import BalanceRow, Statement, StatementPosition
 

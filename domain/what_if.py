@@ -12,11 +12,13 @@ from domain.errors import BadInput
 from domain.money import from_minor
 from domain.products import Product
 from domain.rules import proof
-from domain.rules.base import VenueCalendar, said
+from domain.rules.base import Gate, VenueCalendar, said
 from domain.rules.check import check
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
-from domain.rules.proof import BalancePart, EventPart, Movement, Scene
+from domain.rules.proof import Scene
+from domain.rules.proof_history import Whose, pass_history, violation_sheet
 from domain.rules.replay import Replay, Scenery, replay
+from domain.rules.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
 from domain.rules.state import PhaseTerms, phase_terms
 from domain.statement_events import Market, Timeline, initial_minor
 from domain.statement_sums import Discrepancy, Sums, discrepancies, sums
@@ -74,7 +76,7 @@ def judge(
         )
     began = initial_minor(statement, initial)
     product = fitted(sold, statement.currency, began)
-    terms = phase_terms(product, phase_index)
+    terms = phase_terms(product, phase_index, calendars)
     timeline = Timeline(
         statement,
         product.clock,
@@ -84,8 +86,7 @@ def judge(
         market=market,
     )
     witness = _Witness(statement, terms, timeline)
-    context = product.context(phase_index, calendars)
-    judged = replay(wrap(timeline.events()), terms, context, witness)
+    judged = replay(wrap(timeline.events()), terms, terms.context, witness)
     rows = sums(statement)
     return WhatIf(
         statement=statement,
@@ -125,36 +126,48 @@ class _Witness:
     """Writes the sheet of a verdict while the timeline stands at its event; None where a sheet cannot hold it."""
 
     def __init__(self, statement: Statement, terms: PhaseTerms, timeline: Timeline) -> None:
+        number = statement.account
+        login = int(number) if number.isascii() and number.isdigit() else 0
+        self._whose = Whose(f"{statement.source} statement {number}", "none: a statement", login, terms)
         self._statement, self._terms, self._timeline = statement, terms, timeline
 
     def __call__(self, scenery: Scenery) -> dict[str, Any] | None:
-        line = self._timeline
-        if line.held != len(line.positions) or any(p.symbol not in line.board.prices for p in line.positions.values()):
-            return None
-        scene = self._scene(scenery)
-        if scenery.spec is None or scenery.state is None:
-            sheet = proof.pass_sheet(self._id(scenery), scene, line.board, line.instruments)
-        else:
-            sheet = proof.breach_sheet(
-                self._id(scenery), scene, scenery.spec, scenery.state, line.board, line.instruments
-            )
-        return None if check(sheet) else sheet
+        sheet = self._sheet(scenery)
+        return None if sheet is None or check(sheet) else sheet
 
-    def _scene(self, scenery: Scenery) -> Scene:
-        line, statement, event = self._timeline, self._statement, scenery.event
-        opening, opened_at, seq = line.day_opening
-        costs = tuple(
-            Movement(seq=event.seq, at=event.at, kind="deal", reference=f"costs of open {name}", amount_minor=minor)
-            for name, minor in line.open_costs
+    def _sheet(self, scenery: Scenery) -> dict[str, Any] | None:
+        name, line = self._id(scenery), self._timeline
+        if scenery.rule_id is not None and scenery.spec is None:
+            return violation_sheet(name, self._whose, scenery.rule_id, scenery.offence, scenery.history)
+        scene = self._scene(scenery)
+        if scene is None:
+            return None
+        if scenery.spec is not None and scenery.state is not None:
+            return proof.breach_sheet(
+                name, scene, scenery.spec, scenery.state, line.board, line.instruments, offence=scenery.offence
+            )
+        history, gates, effective = pass_history(self._terms, scenery.history)
+        if not any(isinstance(rule, Gate) for rule in self._terms.phase.rules):
+            return proof.pass_sheet(name, scene, line.board, line.instruments)
+        return proof.pass_sheet(
+            name, scene, line.board, line.instruments, history=history, gates=gates, effective_minor=effective
         )
-        movements = (*line.movements, *costs)
-        number = statement.account
+
+    def _scene(self, scenery: Scenery) -> Scene | None:
+        """The account at this moment; None where its worth follows from nothing that a sheet can show."""
+        line, event, mark = self._timeline, scenery.event, scenery.mark
+        stated = mark.equity_minor if isinstance(event, Clocked) and line.held else None
+        shown = all(p.symbol in line.board.prices for p in line.positions.values())
+        if stated is None and (line.held != len(line.positions) or not shown):
+            return None
+        opening, opened_at, seq = line.day_opening
+        movements = (*line.movements, *self._open_costs(event))
         return Scene(
-            account_id=f"{statement.source} statement {number}",
-            challenge_id="none: a statement",
-            login=int(number) if number.isascii() and number.isdigit() else 0,
+            account_id=self._whose.account_id,
+            challenge_id=self._whose.challenge_id,
+            login=self._whose.login,
             terms=self._terms,
-            event=EventPart(kind=_kind(event), seq=event.seq, at=event.at, symbol=getattr(event, "symbol", None)),
+            event=EventPart(kind=self._kind(event), seq=event.seq, at=event.at, symbol=getattr(event, "symbol", None)),
             balance=BalancePart(
                 opening_minor=opening,
                 opening_at=opened_at,
@@ -162,26 +175,39 @@ class _Witness:
                 movements=movements,
                 balance_minor=opening + sum(movement.amount_minor for movement in movements),
             ),
-            positions=tuple(line.positions.values()),
-            equity_minor=scenery.mark.equity_minor,
+            positions=tuple(line.positions.values()) if stated is None else (),
+            equity_minor=mark.equity_minor,
             trading_days=scenery.trading_days,
+            costs=mark.costs,
+            source=StatementSource(
+                file=self._statement.file, sha256=self._statement.sha256, stated_equity_minor=stated
+            ),
         )
+
+    def _open_costs(self, event: Event) -> Iterator[Movement]:
+        """Costs that the venue books when a position closes, but that its worth already bears."""
+        for name, minor in self._timeline.open_costs:
+            yield Movement(
+                seq=event.seq, at=event.at, kind="deal", reference=f"costs of open {name}", amount_minor=minor
+            )
+
+    def _kind(self, event: Event) -> EventKind:
+        """A reset is a `rollover` of the clock that the levels follow."""
+        if isinstance(event, Rolled) and (self._terms.product.loss_clock is None or event.purpose != "trading_day"):
+            return "rollover"
+        kinds: tuple[tuple[type, EventKind], ...] = (
+            (Rolled, "rolled"),
+            (PaidOut, "balance"),
+            (Clocked, "clocked"),
+            (Marked, "tick"),
+        )
+        return next((kind for of, kind in kinds if isinstance(event, of)), "deal")
 
     def _id(self, scenery: Scenery) -> str:
         """The same statement and terms give the same id."""
-        rule = scenery.spec.key if scenery.spec else "pass"
-        parts = (self._statement.account, self._terms.product.content_hash, rule, str(scenery.event.seq))
+        rule = scenery.spec.key if scenery.spec else scenery.rule_id or "pass"
+        parts = (self._statement.sha256, self._terms.product.content_hash, rule, str(scenery.offence))
         return f"prf_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:26]}"
-
-
-def _kind(event: Event) -> Any:
-    if isinstance(event, Rolled):
-        return "rollover"
-    if isinstance(event, PaidOut):
-        return "balance"
-    if isinstance(event, Clocked):
-        return "account"
-    return "tick" if isinstance(event, Marked) else "deal"
 
 
 def _not_judged(statement: Statement, terms: PhaseTerms) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec
 from domain.rules.marking import Position
@@ -275,6 +276,14 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """The terms of another version under which an account goes on from its next reset, and the move that says so."""
+
+    move_id: str
+    terms: PhaseTerms
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """An account as the record has it. `breaches` are (rule id, sequence number) of all of this phase's."""
 
@@ -285,6 +294,7 @@ class Loaded:
     status: str
     breaches: tuple[tuple[str, int], ...]
     checkpoint: Checkpoint | None
+    pending: Pending | None = None
 
     def offences_before(self, seq: int) -> dict[str, int]:
         """Breaches per rule that were found before `seq`; later ones are about to be judged again."""

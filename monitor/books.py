@@ -120,6 +120,7 @@ class Book:
         self.known = False
         self._grid = exponent(currency) + _trailing_zeros(instrument.contract_size)
         self._lots_at_most = self._price_at_most = 0
+        self._quoted: tuple[int, int] | None = None  # digits of the quote and of the rate, where the rate has an end
         self._apart: dict[int, Position] = {}
         self._tokens = 0
 
@@ -175,7 +176,7 @@ class Book:
             if not self.loose and (lots > self._lots_at_most or price > self._price_at_most):
                 self._lots_at_most = max(self._lots_at_most, lots)
                 self._price_at_most = max(self._price_at_most, price)
-                arena.quotes[self.number, kernels.GUARD] = kernels.LIFT  # until the next quote says otherwise
+                arena.quotes[self.number, kernels.GUARD] = self._guard()
         if not written or self.position(index) != position:
             self._tokens += 1
             arena.price_digits[place], arena.opened[place] = _APART, self._tokens
@@ -224,12 +225,18 @@ class Book:
     def quote(self, bid: Decimal, ask: Decimal, rate: Decimal, rate_digits: int | None) -> None:
         """Prices from now on. rate_digits: digits after the point of the rate; None when it came from a division."""
         self.known = True
-        digits: float = np.inf
-        if not self.loose and rate_digits is not None:
-            price = max(digits_of(bid), digits_of(ask), self._price_at_most)
-            digits = price + self._lots_at_most + rate_digits - self._grid
-        guard = 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
-        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), guard
+        price = max(digits_of(bid), digits_of(ask))
+        self._quoted = None if self.loose or rate_digits is None else (price, rate_digits)
+        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), self._guard()
+
+    def _guard(self) -> float:
+        """0 when all exact values lie on a coarse grid: of the digits of prices, lots and rate, less those that contract
+        and minor units take away."""
+        if self._quoted is None:
+            return kernels.LIFT
+        price, rate = self._quoted
+        digits = max(price, self._price_at_most) + self._lots_at_most + rate - self._grid
+        return 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
 
     def doubts(self) -> Ints:
         """The places whose profit the exact evaluator must say."""

@@ -21,7 +21,19 @@ SLOTS = 4  # open positions of an account that have a place in its row; the rare
 EMPTY = -1
 _LINE = 64
 _GROWING = (
-    *("judged", "dirty", "positions", "unknown", "group", "terms", "opening", "opening_seq", "opening_at", "synced"),
+    *(
+        "judged",
+        "dirty",
+        "positions",
+        "unknown",
+        "group",
+        "loss_group",
+        "terms",
+        "opening",
+        "opening_seq",
+        "opening_at",
+        "synced",
+    ),
     "slots",
 )
 
@@ -48,7 +60,9 @@ class Columns:
         self.dirty: Bools = np.zeros(0, np.bool_)
         self.positions: Short = np.zeros(0, np.int16)
         self.unknown: Short = np.zeros(0, np.int16)  # how many of them have no known value yet
+        # whose resets end its trading day, and whose take its anchors and end-of-day peaks
         self.group: Short = np.zeros(0, np.int16)
+        self.loss_group: Short = np.zeros(0, np.int16)
         self.terms: Short = np.zeros(0, np.int16)
         # the balance at the start of the trading day, where a proof sheet begins to count
         self.opening: Ints = np.zeros(0, np.int64)

@@ -5,9 +5,12 @@ from datetime import date, datetime
 from typing import Any
 
 from domain.ids import derived_id
+from domain.rules.base import ConsequenceKind
 from monitor.bars import Bars
 from monitor.feed_quality import ReviewNote
-from ports.platform import BalanceOperation, Deal
+from monitor.warnings import WarningFact
+from ports.platform import BalanceOperation, Correction, Deal
+from store.version_moves import CarriedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,47 @@ class BreachFact:
     proof: dict[str, Any]
     seq: int
     at: datetime
-    floor_minor: int
+    floor_minor: int | None  # a rule of conduct has none
     equity_minor: int
     cause: bool
 
     @property
     def breach_id(self) -> str:
         return derived_id("brc", self.account_id, self.phase_index, self.rule_id, self.offence)
+
+
+@dataclass(frozen=True, slots=True)
+class OffenceFact:
+    """A rule was broken without ending the phase; what follows is `consequence`."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    phase_index: int
+    rule_id: str
+    offence: int
+    consequence: ConsequenceKind
+    sentence: str
+    deducted_minor: int
+    position_ids: tuple[str, ...]
+    proof_id: str
+    proof: dict[str, Any]
+    seq: int
+    at: datetime
+
+    @property
+    def offence_id(self) -> str:
+        return derived_id("off", self.account_id, self.phase_index, self.rule_id, self.offence)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFact:
+    """The reset came for which a paused account was waiting: `offence_id` is what it was paused for."""
+
+    account_id: str
+    login: int
+    offence_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +97,23 @@ class SnapshotFact:
     floors: dict[str, int]
 
 
+Verdict = BreachFact | PassFact | OffenceFact | ResumeFact
+
+
 @dataclass(slots=True)
 class Harvest:
     """Verdicts leave with the batch; the rest with the next checkpoint."""
 
-    verdicts: list[BreachFact | PassFact] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     deals: list[tuple[str, Deal]] = field(default_factory=list)
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)
     bars: list[Bars] = field(default_factory=list)
     reviews: list[ReviewNote] = field(default_factory=list)
+    warnings: list[WarningFact] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
+    version_moves: list[CarriedOut] = field(default_factory=list)
 
-    def take_verdicts(self) -> list[BreachFact | PassFact]:
+    def take_verdicts(self) -> list[Verdict]:
         taken, self.verdicts = self.verdicts, []
         return taken

@@ -152,7 +152,8 @@ class FeedQuality:
             return False
         if self._last is not None and tick.at - self._last[1] > self.limits.stale_after:
             self._heard(tick, self._last[1])
-        self._last = (tick.seq, tick.at)
+        if self._last is None or tick.at >= self._last[1]:
+            self._last = (tick.seq, tick.at)
         return True
 
     def _passes(self, known: _Symbol, tick: Tick, bid: float, ask: float, mid: float) -> bool:

@@ -10,16 +10,20 @@ import numpy as np
 from domain.ids import derived_id
 from domain.pnl import RateMissing
 from domain.rules import proof
-from domain.rules.evaluate import Verdict, judge, target_reached
+from domain.rules.evaluate import Verdict, judge, target_reached, verdicts
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.proof import BalancePart, EventPart, Scene
+from domain.rules.room import warn_level
 from domain.rules.state import AccountRules
 from monitor.accounts import Account, Roster
 from monitor.columns import Ints
+from monitor.doubtful import DoubtfulBreaches
 from monitor.facts import BreachFact, Harvest, PassFact
+from monitor.feed_quality import Doubt, FeedQuality
 from monitor.kernels import HIGHEST, LOWEST
 from monitor.marks import Marks
 from monitor.rule_columns import RuleColumns, instant
+from monitor.warnings import limits_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,12 @@ class Happening:
 
 
 class Judge:
-    def __init__(self, roster: Roster, rules: RuleColumns, marks: Marks, harvest: Harvest) -> None:
+    def __init__(
+        self, roster: Roster, rules: RuleColumns, marks: Marks, harvest: Harvest, quality: FeedQuality
+    ) -> None:
         self._roster, self._columns = roster, roster.columns
         self._rules, self._marks, self._harvest = rules, marks, harvest
+        self.doubts = DoubtfulBreaches(marks, quality, harvest)
 
     def account(
         self, account: Account, event: Happening, *, moved: AccountRules | None = None, target: bool = False
@@ -52,28 +59,63 @@ class Judge:
                 self._rules.put(account.row, moved)
             return
         balance = int(self._columns.balance[account.row])
-        after, found = judge(rules, Mark(balance, equity, event.seq, event.at, account.costs))
+        mark = Mark(balance, equity, event.seq, event.at, account.costs)
+        after, found = judge(rules, mark)
         if after is not rules or moved:
             self._rules.put(account.row, after)
             self._columns.dirty[account.row] = True
         held, days = int(self._columns.positions[account.row]), len(account.trading_days)
-        if found:
+        if found and (doubts := self.doubts.of(account, event.at)):
+            self.doubts.review(account, self._scene(account, event, equity), found, doubts)
+        elif found:
             self._breach(account, event, found, equity)
         elif target and target_reached(account.terms, balance, held, days):
             self._pass(account, event, equity)
+        else:
+            self._warn(account, after, mark)
         self.set_alarms(account, after)
+
+    def suspect(self, account: Account, event: Happening, doubt: Doubt) -> None:
+        """Whether a quote that was set aside, and now stands on the board for a moment, would break the account: then a
+        person learns of it. Nothing of the account changes."""
+        if not self._columns.judged[account.row] or event.seq <= self._columns.synced[account.row]:
+            return
+        equity, balance = self._marks.exact(account), int(self._columns.balance[account.row])
+        rules = self._rules.get(account.row, account.terms.specs)
+        found = verdicts(rules, Mark(balance, equity, event.seq, event.at, account.costs))
+        if found:
+            doubts = [doubt, *self.doubts.of(account, event.at, besides=doubt)]
+            self.doubts.review(account, self._scene(account, event, equity), found, doubts)
+
+    def look_again(self, at: datetime) -> None:
+        """Doubtful breaches that good data have not confirmed: their reviews say so."""
+        for account in [self._roster[row] for row in self.doubts.rows()]:
+            row = account.row
+            equity = int(self._columns.equity[row])
+            within = self._columns.low_alarm[row] < equity <= self._columns.high_alarm[row]
+            if not self._columns.judged[row] or (within and not self.doubts.of(account, at)):
+                self.doubts.refuted(account, equity, at, judged=bool(self._columns.judged[row]))
+
+    def _warn(self, account: Account, rules: AccountRules, mark: Mark) -> None:
+        for index, warning in limits_used(account, rules, mark):
+            if not self._rules.told[index, account.row]:
+                self._rules.told[index, account.row] = True
+                self._harvest.warnings.append(warning)
 
     def set_alarms(self, account: Account, rules: AccountRules) -> None:
         """Where the equity of an account begins to be a candidate."""
         columns, row = self._columns, account.row
         low, high = LOWEST, HIGHEST
         if columns.judged[row]:
-            for spec, state in zip(rules.specs, rules.states, strict=True):
+            for index, (spec, state) in enumerate(zip(rules.specs, rules.states, strict=True)):
                 extra = 0 if spec.holds.everything else spec.uncounted(account.costs)
+                told = self._rules.told[index, row]
                 if spec.direction == "floor" and spec.holds.floating:
-                    low = max(low, state.floor_minor - extra - (not spec.inclusive))
+                    level = state.floor_minor - (not spec.inclusive) if told else warn_level(spec, state)
+                    low = max(low, level - extra)
                 elif spec.holds.floating:
-                    high = min(high, state.floor_minor - extra - spec.inclusive)
+                    level = state.floor_minor - spec.inclusive if told else warn_level(spec, state) - 1
+                    high = min(high, level - extra)
                 if spec.follows_equity:
                     high = min(high, state.basis_minor - extra)
         columns.low_alarm[row], columns.high_alarm[row] = low, high
@@ -115,6 +157,7 @@ class Judge:
             positions=account.positions(),
             equity_minor=equity,
             trading_days=account.trading_days,
+            costs=account.costs,
         )
 
     def _breach(self, account: Account, event: Happening, found: Sequence[Verdict], equity: int) -> None:
@@ -134,7 +177,13 @@ class Judge:
                     offence=offence,
                     proof_id=proof_id,
                     proof=proof.breach_sheet(
-                        proof_id, scene, verdict.spec, verdict.state, self._marks.board, self._marks.instruments
+                        proof_id,
+                        scene,
+                        verdict.spec,
+                        verdict.state,
+                        self._marks.board,
+                        self._marks.instruments,
+                        offence=offence,
                     ),
                     seq=event.seq,
                     at=event.at,

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit, uint32
 
+from domain.rules.room import WARN_AT_PCT
+
 # One row of `hot`: what a mark reads and writes of an account, on one cache line.
 EQUITY, BALANCE, LOW, HIGH, BAR_OPEN, BAR_HIGH, BAR_LOW, TOUCHED = range(8)
 # The quote of a book.
@@ -18,6 +20,8 @@ BID, ASK, FACTOR, GUARD = range(4)
 # One level of a phase in the table of terms.
 FOLLOWS, TAKES_MAX, FIXED, TOP, BOTTOM, LOCK_AT, LOCK_LEVEL, INCLUSIVE, CEILING = range(9)
 LEVEL_FIELDS: Final = 9
+# What is left of an allowance when a warning is due.
+WARN_TOP, WARN_BOTTOM = 100 - WARN_AT_PCT, 100
 # One level's state on an account, in the order of RuleColumns.
 BASIS, FLOOR, STATE_BALANCE, STATE_EQUITY, PAYOUTS, SEQ, AT = range(7)
 
@@ -160,10 +164,11 @@ def share(basis: int, top: int, bottom: int) -> int:
 @njit(cache=True, nogil=True)
 def follow(
     found: Any, count: int, hot: Any, judged: Any, unknown: Any, synced: Any, terms: Any, levels: Any, table: Any,
-    data: Any, locked: Any, dirty: Any, seq: int, at: int, out: Any,
+    data: Any, locked: Any, told: Any, dirty: Any, seq: int, at: int, out: Any,
 ) -> int:  # fmt: skip
     """Move the peaks that follow equity for the `found` rows at event `seq`, and their alarms with them. The rows that
-    then stand beyond a level are written to `out`: the exact evaluator must judge them; gives how many.
+    then stand beyond a level, or where a warning is due that was not `told`, are written to `out`: the exact evaluator
+    must look at them; gives how many.
 
     A row is left alone while it is not judged, while a position of it has no known value (`unknown` counts them), and
     at events up to `synced`. levels: how many levels each of the terms has, negative when only the exact evaluator can
@@ -197,11 +202,15 @@ def follow(
                     data[AT, k, r] = at
                     dirty[r] = True
                 high = min(high, data[BASIS, k, r])
-            level = data[FLOOR, k, r]
+            level, left = data[FLOOR, k, r], 0
+            if not told[k, r]:
+                bottom = table[t, k, BOTTOM]
+                whole = share(data[BASIS, k, r], table[t, k, TOP], bottom) if bottom else table[t, k, FIXED]
+                left = share(whole, WARN_TOP, WARN_BOTTOM)
             if table[t, k, CEILING]:
-                high = min(high, level - table[t, k, INCLUSIVE])
+                high = min(high, level - max(table[t, k, INCLUSIVE], left + 1 - told[k, r]))
             else:
-                low = max(low, level - 1 + table[t, k, INCLUSIVE])
+                low = max(low, level + max(table[t, k, INCLUSIVE] - 1, left - told[k, r]))
         hot[r, LOW] = low
         hot[r, HIGH] = high
         if equity <= low or equity > high:

@@ -17,7 +17,7 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import Unavailable
-from monitor.facts import BreachFact, PassFact
+from monitor.facts import Verdict
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows
 from monitor.shard import Shard
@@ -28,7 +28,7 @@ from store.live_write import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 
-Conclude = Callable[[list[BreachFact | PassFact]], None]
+Conclude = Callable[[list[Verdict]], None]
 
 
 class Moves:
@@ -85,6 +85,7 @@ class Moves:
             snapshots=[*rows.snapshots, *(row for part in parts for row in part.snapshots)],
             bars=chain(rows.bars, *(part.bars for part in parts)),
             reviews=[*rows.reviews, *notes.values()],
+            version_moves=[*rows.version_moves, *(done for part in parts for done in part.version_moves)],
             released=[move.move_id for move in self._leaving],
             taken=[move.move_id for move, _ in self._coming],
         )

@@ -1,6 +1,8 @@
 """A shard from the record: the last checkpoint, and after a gap in the stream the platform's own snapshots."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -12,7 +14,7 @@ from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from domain.rules.state import PhaseTerms, on_reinstatement, phase_terms
-from monitor.accounts import Account, Loaded, checkpoint_from
+from monitor.accounts import Account, Loaded, Pending, checkpoint_from
 from monitor.feed_quality import FeedQuality
 from monitor.record import FEED_VERSION
 from monitor.rule_columns import microseconds
@@ -41,7 +43,7 @@ class RecordedAccounts:
         yield from map(self.loaded, self._which.active(self._connection))
 
     def loaded(self, record: live.AccountRecord) -> Loaded:
-        terms = self._phase(record.product, record.version, record.phase_index)
+        terms = self.terms(record.product, record.version, record.phase_index)
         checkpoint = None
         if record.rule_state is not None and record.balance_minor is not None and record.positions is not None:
             checkpoint = checkpoint_from(terms, record.balance_minor, record.positions, record.rule_state)
@@ -53,9 +55,16 @@ class RecordedAccounts:
             status=record.status,
             breaches=tuple(record.breaches),
             checkpoint=checkpoint,
+            pending=self._pending(record),
         )
 
-    def _phase(self, product: str, version: int, phase_index: int) -> PhaseTerms:
+    def _pending(self, record: live.AccountRecord) -> Pending | None:
+        waits = record.version_move
+        if waits is None:
+            return None
+        return Pending(waits["move_id"], self.terms(waits["product"], waits["version"], record.phase_index))
+
+    def terms(self, product: str, version: int, phase_index: int) -> PhaseTerms:
         key = (product, version, phase_index)
         if key not in self._terms:
             terms = Product.model_validate(live.product_terms(self._connection, product, version))
@@ -92,10 +101,23 @@ def rebuild(
         now=now,
         last_tick_at=datetime.fromisoformat(last_tick) if last_tick else None,
     )
-    for loaded in accounts.checkpointed():
-        shard.admit(loaded, now)
-        beat()
+    with _without_pauses():
+        for loaded in accounts.checkpointed():
+            shard.admit(loaded, now)
+            beat()
     return shard
+
+
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """No collection of garbage while much is made and nothing is thrown away: it would look at all of it many times
+    over, and goes on doing so while the shard judges unless it is told that this is here to stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def resync(
@@ -123,6 +145,7 @@ def resync(
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
             if account.offences:
                 back.add(account.row)
+    shard.quality.gap()
     present = list(shard.by_login.values())
     detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(present)}
     shard.note("gap", f"{number}/{gap.asked}-{gap.first}", at, detail)

@@ -15,7 +15,7 @@ from domain.pnl import RateMissing, conversion_rate
 from domain.rules.state import AccountRules
 from monitor.accounts import Account, Roster, positions_json, rule_state
 from monitor.bars import Bars
-from monitor.facts import BreachFact, PassFact
+from monitor.facts import BreachFact, OffenceFact, PassFact, ResumeFact, Verdict
 from monitor.rule_columns import instant
 from monitor.shard import Shard
 from store.live_write import CheckpointRows, Row, VerdictRows
@@ -25,10 +25,13 @@ REPORTING_CURRENCY: Final = "USD"
 FEED_VERSION: Final = 1
 
 
-def verdict_rows(facts: list[BreachFact | PassFact], epoch: int, received_at: datetime) -> VerdictRows:
+def verdict_rows(facts: list[Verdict], epoch: int, received_at: datetime) -> VerdictRows:
     """`received_at`: the wall time at which the batch with the deciding events arrived."""
-    rows = VerdictRows([], [], [], [], [])
+    rows = VerdictRows([], [], [], [], [], [], [])
     for fact in facts:
+        if isinstance(fact, ResumeFact):
+            _resume(rows, fact)
+            continue
         rows.proofs.append(
             {
                 "id": fact.proof_id,
@@ -40,12 +43,56 @@ def verdict_rows(facts: list[BreachFact | PassFact], epoch: int, received_at: da
         )
         if isinstance(fact, BreachFact):
             _breach(rows, fact, epoch, received_at)
+        elif isinstance(fact, OffenceFact):
+            _offence(rows, fact, epoch)
         else:
             _pass(rows, fact, epoch)
     return rows
 
 
-def _lock(rows: VerdictRows, fact: BreachFact | PassFact, subject: str, epoch: int) -> None:
+def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
+    """What follows is done at the venue; a warning, a review or a deduction is there to be read."""
+    rows.offences.append(
+        {
+            "id": fact.offence_id,
+            "account_id": fact.account_id,
+            "challenge_id": fact.challenge_id,
+            "phase_index": fact.phase_index,
+            "rule_id": fact.rule_id,
+            "offence": fact.offence,
+            "consequence": fact.consequence,
+            "sentence": fact.sentence,
+            "deducted_minor": fact.deducted_minor,
+            "proof_id": fact.proof_id,
+            "seq": fact.seq,
+            "occurred_at": fact.at.isoformat(),
+            "epoch": epoch,
+        }
+    )
+    if fact.consequence == "pause_until_reset":
+        _lock(rows, fact, fact.offence_id, epoch, ends=False)
+    elif fact.consequence == "close_position":
+        payload = {"account_id": fact.account_id, "position_ids": list(fact.position_ids), "epoch": epoch}
+        rows.orders.append(
+            {"key": f"close/{fact.offence_id}", "topic": "venue.close", "target": str(fact.login), "payload": payload}
+        )
+
+
+def _resume(rows: VerdictRows, fact: ResumeFact) -> None:
+    rows.orders.append(
+        {
+            "key": f"resume/{fact.offence_id}",
+            "topic": "venue.resume",
+            "target": str(fact.login),
+            "payload": {"account_id": fact.account_id},
+        }
+    )
+
+
+def _lock(
+    rows: VerdictRows, fact: BreachFact | PassFact | OffenceFact, subject: str, epoch: int, *, ends: bool = True
+) -> None:
+    """Flatten and disable at the venue; `ends`: for good."""
     key = f"lock/{subject}"
     rows.locks.append(
         {
@@ -53,6 +100,7 @@ def _lock(rows: VerdictRows, fact: BreachFact | PassFact, subject: str, epoch: i
             "login": fact.login,
             "account_id": fact.account_id,
             "at": fact.at.isoformat(),
+            "ends": ends,
             "breach_ids": [],
             "payload": {"key": key, "login": fact.login, "account_id": fact.account_id, "epoch": epoch},
         }
@@ -140,11 +188,18 @@ def checkpoint_rows(shard: Shard, number: int, batch: int, feed_name: str) -> Ch
         bars=_bars(shard.accounts, [*bars, running] if running else bars),
         exposures=list(_exposures(shard, number)),
         reviews=[
-            (new_id("rev"), key, note.kind, note.account_id, json.dumps(note.detail), "open", note.at)
+            (
+                *(new_id("rev"), key, note.kind, note.account_id, json.dumps(note.detail)),
+                *("closed" if note.settled else "open", note.at, note.settled),
+            )
             for key, note in {note.key: note for note in harvest.reviews}.items()
         ],
+        warnings=[(w.account_id, w.kind, w.rule_id, w.period, w.at, json.dumps(w.figures)) for w in harvest.warnings],
+        corrections=[(feed_name, c.seq, c.corrects_seq, c.at, c.model_dump_json()) for c in harvest.corrections],
+        version_moves=harvest.version_moves,
     )
     harvest.deals, harvest.operations, harvest.snapshots, harvest.reviews = [], [], [], []
+    harvest.version_moves, harvest.warnings, harvest.corrections = [], [], []
     return rows
 
 

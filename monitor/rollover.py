@@ -1,4 +1,8 @@
-"""The daily reset: one vector operation per clock group, phase and rule; then every row is held to its new floor."""
+"""The daily resets: one vector operation per clock group, phase and rule; then every row is held to its new floor.
+
+A product may take its anchors by another clock than the one that ends its trading day: a reset does to each row what
+the clocks of that row's product ask for.
+"""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,24 +32,36 @@ class Rollover:
             self._reset(reset, seq)
 
     def _reset(self, reset: Reset, seq: int) -> None:
-        columns, judge = self._shard.columns, self._shard.judge
+        columns, judge, index = self._shard.columns, self._shard.judge, reset.group.index
         size = columns.size
-        rows = np.flatnonzero(columns.judged[:size] & (columns.group[:size] == reset.group.index))
+        concerned = (columns.group[:size] == index) | (columns.loss_group[:size] == index)
+        rows = self._shard.versions.not_begun_at(np.flatnonzero(columns.judged[:size] & concerned), reset.at)
         rows, equity = self._exact_equity(rows, reset)
-        balance = columns.balance[rows]
         for row in rows[columns.synced[rows] >= seq].tolist():
             self._doubt(
                 self._shard.accounts[row], reset, "after a gap in the stream: the platform's later snapshot was used"
             )
+        taken, ended = columns.loss_group[rows] == index, columns.group[rows] == index
+        self._take(rows[taken], equity[taken], reset.at, seq)
+        self._end_day(rows[ended], equity[ended], reset, seq)
+        happening = Happening("rollover", seq, reset.at)
+        for row in self._broken(rows[taken], equity[taken]):
+            judge.account(self._shard.accounts[row], happening)
+        self._shard.versions.carry_out(rows[ended], equity[ended], reset, seq)
+
+    def _take(self, rows: Ints, equity: Ints, at: datetime, seq: int) -> None:
+        """Anchors and end-of-day peaks anew."""
+        columns = self._shard.columns
+        balance = columns.balance[rows]
         for number in np.unique(columns.terms[rows]).tolist():
             mine = columns.terms[rows] == number
             specs = self._shard.accounts.terms[number].specs
-            self._roll(specs, rows[mine], balance[mine], equity[mine], reset.at, seq)
+            self._roll(specs, rows[mine], balance[mine], equity[mine], at, seq)
+
+    def _end_day(self, rows: Ints, equity: Ints, reset: Reset, seq: int) -> None:
+        balance = self._shard.columns.balance[rows]
         self._open_day(rows, balance, reset.at, seq)
         self._snapshots(rows, balance, equity, reset)
-        happening = Happening("rollover", seq, reset.at)
-        for row in self._broken(rows, equity):
-            judge.account(self._shard.accounts[row], happening)
 
     def _exact_equity(self, rows: Ints, reset: Reset) -> tuple[Ints, Ints]:
         """Exact equity, and the rows it is known for: one that rests on a missing quote is left as it was."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.rules.floors import FloorSpec, RuleState
+from domain.rules.room import WARN_AT_PCT
 from domain.rules.state import AccountRules
 from monitor import kernels
 from monitor.columns import Bools, Columns, Ints, grown
@@ -72,6 +73,7 @@ class RuleColumns:
         self._data: npt.NDArray[np.int64] = np.zeros((len(_FIELDS), rules, capacity), np.int64)
         self._data[1] = _UNSET
         self._locked: Bools = np.zeros((rules, capacity), np.bool_)
+        self.told: Bools = np.zeros((rules, capacity), np.bool_)  # warned of since the level's last reset
         self._levels: Ints = np.zeros(0, np.int64)
         self._table: Ints = np.zeros((0, rules, kernels.LEVEL_FIELDS), np.int64)
 
@@ -94,13 +96,13 @@ class RuleColumns:
         stand beyond a level, or that only the exact evaluator can move."""
         out = np.zeros(len(found), np.int64)
         accounts = (columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms)
-        rules = (self._levels, self._table, self._data, self._locked, columns.dirty)
+        rules = (self._levels, self._table, self._data, self._locked, self.told, columns.dirty)
         n = kernels.follow(found, len(found), *accounts, *rules, seq, microseconds(at), out)
         return out[:n]
 
     def nbytes(self) -> int:
         """Memory of the columns."""
-        return self._data.nbytes + self._locked.nbytes
+        return self._data.nbytes + self._locked.nbytes + self.told.nbytes
 
     @property
     def floor(self) -> Ints:
@@ -119,9 +121,9 @@ class RuleColumns:
             data = np.zeros((len(_FIELDS), max(rules, have), wanted), np.int64)
             data[1] = _UNSET
             data[:, :have, :capacity] = self._data
-            locked = np.zeros((max(rules, have), wanted), np.bool_)
-            locked[:have, :capacity] = self._locked
-            self._data, self._locked = data, locked
+            locked, told = (np.zeros((max(rules, have), wanted), np.bool_) for _ in range(2))
+            locked[:have, :capacity], told[:have, :capacity] = self._locked, self.told
+            self._data, self._locked, self.told = data, locked, told
 
     def put(self, row: int, rules: AccountRules) -> None:
         self._fit(len(rules.specs), row)
@@ -150,18 +152,39 @@ class RuleColumns:
         """The daily reset of rule `index` for `rows`, whose exact money at that instant is given."""
         if spec.moves == "never" or not rows.size:
             return
-        figure = {"balance": balance, "equity": equity}.get(spec.source)
-        figure = np.maximum(balance, equity) if figure is None else figure
+        figure = self._figure(spec, balance, equity)
         if spec.moves != "rollover":
             higher = figure > self._data[0, index, rows]
             rows, balance, equity, figure = rows[higher], balance[higher], equity[higher], figure[higher]
-        allowance = self._allowance(spec, figure)
-        floor = figure + allowance if spec.direction == "ceiling" else figure - allowance
+        else:
+            self.told[index, rows] = False
+        floor = self._level_at(spec, index, rows, figure)
+        taken: tuple[Ints | int, ...] = (figure, floor, balance, equity, 0, seq, microseconds(at))
+        for field, values in enumerate(taken):
+            self._data[field, index, rows] = values
+
+    def broken_after_reset(self, spec: FloorSpec, index: int, rows: Ints, balance: Ints, equity: Ints) -> Bools:
+        """Which of `rows` the next reset would put beyond level `index` if their money stays as it is."""
+        if spec.moves == "never":
+            return np.zeros(rows.shape, np.bool_)
+        basis = self._figure(spec, balance, equity)
+        if spec.moves != "rollover":
+            basis = np.maximum(basis, self._data[0, index, rows])
+        level = self._level_at(spec, index, rows, basis)
+        room = equity - level if spec.direction == "floor" else level - equity
+        return np.asarray(room <= 0 if spec.inclusive else room < 0, np.bool_)
+
+    @staticmethod
+    def _figure(spec: FloorSpec, balance: Ints, equity: Ints) -> Ints:
+        figure = {"balance": balance, "equity": equity}.get(spec.source)
+        return np.maximum(balance, equity) if figure is None else figure
+
+    def _level_at(self, spec: FloorSpec, index: int, rows: Ints, basis: Ints) -> Ints:
+        allowance = self._allowance(spec, basis)
+        floor = basis + allowance if spec.direction == "ceiling" else basis - allowance
         if spec.ceiling_minor is not None:
             floor = np.minimum(floor, spec.ceiling_minor)
-        floor = np.where(self._locked[index, rows], spec.lock_level, floor)
-        for field, values in enumerate((figure, floor, balance, equity, 0, seq, microseconds(at))):
-            self._data[field, index, rows] = values
+        return np.asarray(np.where(self._locked[index, rows], spec.lock_level, floor), np.int64)
 
     @staticmethod
     def _allowance(spec: FloorSpec, basis: Ints) -> Ints:
@@ -172,17 +195,19 @@ class RuleColumns:
     def alarms(self, specs: Sequence[FloorSpec], rows: Ints, uncounted: Mapping[int, Ints]) -> tuple[Ints, Ints]:
         """Per row of `rows` (all under `specs`) the equity at or below which, and that above which, the judge must look:
         a floor or a ceiling is broken there, or a peak moves. uncounted: by index of a level, what the level adds to
-        each row's equity."""
+        each row's equity. Where a warning is still to be told, that comes first."""
         low = np.full(rows.shape, kernels.LOWEST, np.int64)
         high = np.full(rows.shape, kernels.HIGHEST, np.int64)
         for index, spec in enumerate(specs):
             extra = uncounted.get(index, 0)
             if spec.holds.floating:
                 level = self._data[1, index, rows] - extra
+                left = percentage(self._allowance(spec, self._data[0, index, rows]), Fraction(100 - WARN_AT_PCT))
+                told = self.told[index, rows]
                 if spec.direction == "ceiling":
-                    high = np.minimum(high, level - spec.inclusive)
+                    high = np.minimum(high, level - np.where(told, spec.inclusive, left + 1))
                 else:
-                    low = np.maximum(low, level - (not spec.inclusive))
+                    low = np.maximum(low, level + np.where(told, spec.inclusive - 1, left))
             if spec.follows_equity:
                 high = np.minimum(high, self._data[0, index, rows] - extra)
         return low, high

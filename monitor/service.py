@@ -12,7 +12,8 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
-from monitor.facts import BreachFact, PassFact
+from monitor.accounts import Pending
+from monitor.facts import ResumeFact, Verdict
 from monitor.moves import Moves
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows, verdict_rows
@@ -20,6 +21,7 @@ from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store.live import Accounts, shard_record
 from store.live_write import LiveWriter
+from store.version_moves import take_up
 
 CHECKPOINT_SECONDS: Final = 1.0
 
@@ -89,6 +91,7 @@ class _Run:
     ) -> None:
         self._stream, self._number, self._epoch, self._feed = stream, number, epoch, feed
         self._heartbeat = heartbeat
+        self._connection = connection
         self._writer = LiveWriter(connection, number, epoch)
         record = shard_record(connection, number)
         self._accounts = RecordedAccounts(connection, Accounts(feed, number))
@@ -102,6 +105,9 @@ class _Run:
     def take(self, batch: Batch) -> None:
         """Judge a batch, commit and lock what it broke, store what is due, then acknowledge it."""
         self._received_at = datetime.now(UTC)
+        if self._gap is None and self._shard.misses(batch):
+            _log.warning("events are missing in the stream", shard=self._number, batch=batch.number)
+            self._gap = GapInStream(batch.number, batch.number)
         if self._gap is not None:
             at = batch.events[0].at
             resync(self._shard, self._accounts, self._gap, self._stream, self._number, at, self._beat)
@@ -123,7 +129,7 @@ class _Run:
     def _beat(self) -> None:
         self._heartbeat(self.done)
 
-    def _conclude(self, verdicts: list[BreachFact | PassFact]) -> None:
+    def _conclude(self, verdicts: list[Verdict]) -> None:
         rows = verdict_rows(verdicts, self._epoch, self._received_at)
         waiting = set(self._writer.verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
@@ -131,9 +137,9 @@ class _Run:
             breaches = [breach_id for lock in placed for breach_id in lock["breach_ids"]]
             self._writer.locked([lock["key"] for lock in placed], breaches)
         for fact in verdicts:
-            _log.info(
-                "verdict", kind=fact.proof["kind"], account_id=fact.account_id, seq=fact.seq, proof_id=fact.proof_id
-            )
+            if not isinstance(fact, ResumeFact):
+                kind, proof_id = fact.proof["kind"], fact.proof_id
+                _log.info("verdict", kind=kind, account_id=fact.account_id, seq=fact.seq, proof_id=proof_id)
 
     def _place(self, locks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Lock at the venue; the locks that took effect. One that the venue refuses stays in the outbox, where the
@@ -175,3 +181,13 @@ class _Run:
         self._writer.checkpoint(self._moves.rows(rows))
         self._stored, self._looked_at = self.done, time.monotonic()
         self._moves.stored(self._shard, self.done)
+        self._learn_versions()
+
+    def _learn_versions(self) -> None:
+        """Accounts that shall go on under another version, known from this checkpoint on: right after it, and before
+        anything else is judged, so that a shard rebuilt from it knows the same."""
+        for waits in take_up(self._connection, self._number, self._epoch, self._stored):
+            account = self._shard.by_login.get(waits.login)
+            if account is not None:
+                terms = self._accounts.terms(waits.product, waits.version, account.terms.phase_index)
+                self._shard.versions.expect(account.account_id, Pending(waits.move_id, terms))

@@ -6,18 +6,21 @@ from typing import Final
 
 from domain.pnl import RateMissing
 from domain.rules.marking import Instrument, QuoteBoard
+from domain.rules.state import AccountRules, PhaseTerms
 from monitor.accounts import Account, AccountSource, Checkpoint, Loaded, Logins, Roster
 from monitor.bars import MinuteBars
 from monitor.clocks import ResetClock
 from monitor.columns import Columns
 from monitor.facts import Harvest
-from monitor.feed_quality import FeedQuality, ReviewNote
+from monitor.feed_quality import Doubt, FeedQuality, ReviewNote
 from monitor.judge import Happening, Judge
 from monitor.marks import Marks
 from monitor.money_events import MoneyEvents
 from monitor.rollover import Rollover
 from monitor.rule_columns import RuleColumns, microseconds
-from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Deal, Tick
+from monitor.versions import VersionMoves
+from monitor.warnings import ResetsAhead
+from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Correction, Deal, Tick
 
 _START: Final = datetime.min.replace(tzinfo=UTC)
 # A price far off for a moment makes the venue's own equity doubtful too; a stable one must agree to the minor unit.
@@ -52,8 +55,11 @@ class Shard:
         self.marks = Marks(self.columns, self.board, self.instruments)
         self.accounts = Roster(self.columns, self.marks.positions, self.rules.bind)
         self.by_login = Logins(self.accounts)
-        self.judge = Judge(self.accounts, self.rules, self.marks, self.harvest)
+        self.judge = Judge(self.accounts, self.rules, self.marks, self.harvest, self.quality)
+        self.ahead = ResetsAhead(self)
+        self.last_seq = 0  # of the last batch; 0 before the first
         self.clock = ResetClock()
+        self.versions = VersionMoves(self)
         self.now, self.last_tick_at = now, last_tick_at
         self.ticks = 0
         self._money = MoneyEvents(self)
@@ -67,7 +73,7 @@ class Shard:
         for event in batch.events:
             at = event.at
             if at >= self.bars.ends:
-                self._next_minute(at)
+                self._next_minute(at, event.seq)
             if at >= self.clock.next_at:
                 self._rollover.run(at, event.seq)
             self.now = max(self.now, at)
@@ -80,18 +86,27 @@ class Shard:
             elif isinstance(event, AccountChanged):
                 self._changed(event)
             elif isinstance(event, AccountState):
-                self._compare(event)
+                self._stated(event)
+            elif isinstance(event, Correction):
+                self.harvest.corrections.append(event)
             else:
                 assert isinstance(event, ClockMark)
+        self.last_seq = batch.events[-1].seq
         self.harvest.reviews += self.quality.notes
         self.quality.notes.clear()
 
-    def _next_minute(self, at: datetime) -> None:
+    def misses(self, batch: Batch) -> bool:
+        """Whether sequence numbers are missing in or before `batch`: the venue said something that never came."""
+        first, last = batch.events[0].seq, batch.events[-1].seq
+        return (self.last_seq > 0 and first > self.last_seq + 1) or last - first + 1 > len(batch.events)
+
+    def _next_minute(self, at: datetime, seq: int) -> None:
         bars = self.bars.advance(at)
         if bars is not None:
             self.harvest.bars.append(bars)
-        if self.last_tick_at is not None:
-            self.quality.check_stale(self.last_tick_at, self.marks.held_symbols())
+        self.quality.check_stale(at, self.marks.held_symbols())
+        self.ahead.run(at, seq)
+        self.judge.look_again(at)
 
     def _tick(self, tick: Tick) -> None:
         if tick.symbol not in self.instruments and not self.knows(tick.symbol, tick.at):
@@ -99,6 +114,8 @@ class Shard:
         bid, ask = float(tick.bid), float(tick.ask)
         self.last_tick_at = tick.at
         if not self.quality.accepts(tick, bid, ask):
+            if self.quality.suspect is not None:
+                self._suspect(tick, self.quality.suspect)
             return
         self.ticks += 1
         self.board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
@@ -111,6 +128,23 @@ class Shard:
             accounts = [self.accounts[row] for row in set(candidates.tolist())]
             for account in sorted(accounts, key=lambda a: a.login):
                 self.judge.account(account, event)
+
+    def _suspect(self, tick: Tick, doubt: Doubt) -> None:
+        """Ask what a quote that was set aside would have broken: it stands on the board for this question only."""
+        symbol, board = tick.symbol, self.board
+        if symbol not in board.prices:
+            return
+        quote, stamp, hot = board.prices[symbol], board.stamps[symbol], self.columns.hot.copy()
+        board.put(symbol, tick.bid, tick.ask, tick.seq, tick.at)
+        found = self.marks.tick(symbol)
+        rows = set() if found is None else set(found.tolist())
+        event = Happening("tick", tick.seq, tick.at, symbol)
+        for account in sorted((self.accounts[row] for row in rows), key=lambda a: a.login):
+            if not self.columns.unknown[account.row]:
+                self.judge.suspect(account, event, doubt)
+        board.put(symbol, *quote, *stamp)
+        self.marks.tick(symbol)
+        self.columns.hot[:] = hot  # bars and alarms were touched on the way
 
     def knows(self, symbol: str, at: datetime) -> bool:
         """Whether the venue has told us about `symbol`; if not, ask once more, then note it."""
@@ -140,9 +174,25 @@ class Shard:
         """Give an account its row, as its checkpoint has it or at its very start. `at`: market time now."""
         self._foreign.discard(loaded.login)
         account = self.accounts.admit(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms)
-        self.columns.group[account.row] = self.clock.group(loaded.terms.product.clock, at).index
+        self._join(account.row, loaded.terms, at)
         self._restore(account, loaded.checkpoint or loaded.at_the_start())
+        self.versions.expect(account.account_id, loaded.pending)
         return account
+
+    def _join(self, row: int, terms: PhaseTerms, at: datetime) -> None:
+        """The clock groups of a row, whose next resets are the first after `at`."""
+        product, columns = terms.product, self.columns
+        columns.group[row] = self.clock.group(product.clock, at).index
+        columns.loss_group[row] = self.clock.group(product.loss_clock or product.clock, at).index
+
+    def rebind(self, account: Account, terms: PhaseTerms, rules: AccountRules, at: datetime) -> None:
+        """From `at` on the account is under `terms`, whose rules stand at `rules`, and resets by their clock."""
+        row = account.row
+        self.columns.terms[row] = self.accounts.number_of(terms)
+        self._join(row, terms, at)
+        self.columns.dirty[row] = True
+        self.rules.put(row, rules)
+        self.judge.set_alarms(account, rules)
 
     def dismiss(self, account: Account) -> None:
         """Another shard judges this account from here on: its row goes quiet, its events are not ours any more."""
@@ -199,11 +249,20 @@ class Shard:
             self._money.begin(account, event, loaded.offences_before(event.seq))
         self.columns.dirty[account.row] = True
 
-    def _compare(self, state: AccountState) -> None:
-        """The venue's own figures against ours: a difference is a review, never a verdict."""
+    def _stated(self, state: AccountState) -> None:
+        """The venue's own figures: while it is not sure of them a breach is doubtful, then it is judged again."""
         account = self.by_login.get(state.login)
         if account is None or state.seq <= self.columns.synced[account.row]:
             return
+        was_estimated = self.quality.estimated(account.account_id)
+        self.quality.states(account.account_id, state)
+        if not state.estimated:
+            self._compare(account, state)
+        if was_estimated and not state.estimated and self.columns.judged[account.row]:
+            self.judge.account(account, Happening("account", state.seq, state.at))
+
+    def _compare(self, account: Account, state: AccountState) -> None:
+        """The venue's figures against ours: a difference is a review, never a verdict."""
         if any(self.quality.doubtful(position.symbol) for position in account.positions()):
             return
         try:

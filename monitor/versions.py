@@ -6,7 +6,6 @@ day in between may be shorter or longer. An account that would stand broken unde
 moved: no price has moved against it, so a person looks at it instead.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,8 @@ from domain.money import Money
 from domain.rules.carry import carried
 from domain.rules.evaluate import verdicts
 from domain.rules.floors import Mark
-from domain.rules.state import AccountRules, PhaseTerms
-from monitor.accounts import Account
+from domain.rules.state import AccountRules
+from monitor.accounts import Account, Pending
 from monitor.clocks import Reset
 from monitor.columns import Ints
 from monitor.judge import Happening
@@ -23,14 +22,6 @@ from store.version_moves import CarriedOut
 
 if TYPE_CHECKING:
     from monitor.shard import Shard
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """The terms under which an account goes on from its next reset, and the move that says so."""
-
-    move_id: str
-    terms: PhaseTerms
 
 
 class VersionMoves:
@@ -41,8 +32,11 @@ class VersionMoves:
         self._pending: dict[str, Pending] = {}
         self._begun: dict[int, datetime] = {}
 
-    def expect(self, account_id: str, pending: Pending) -> None:
-        self._pending[account_id] = pending
+    def expect(self, account_id: str, pending: Pending | None) -> None:
+        """What the account waits for now; None: for nothing."""
+        self._pending.pop(account_id, None)
+        if pending is not None:
+            self._pending[account_id] = pending
 
     def not_begun_at(self, rows: Ints, at: datetime) -> Ints:
         """`rows` without those that came under their clock at this very instant: its reset is not theirs any more."""
@@ -69,7 +63,7 @@ class VersionMoves:
     def _change(self, account: Account, pending: Pending, equity: int, at: datetime, seq: int) -> None:
         shard, terms, row = self._shard, pending.terms, account.row
         balance = int(shard.columns.balance[row])
-        mark = Mark(balance, equity, seq, at)
+        mark = Mark(balance, equity, seq, at, account.costs)
         rules = carried(shard.rules.get(row, account.terms.specs), terms.specs, mark)
         why = _broken(rules, mark, terms.product.currency)
         product = terms.product

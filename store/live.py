@@ -25,7 +25,11 @@ _ACCOUNT: Final = """
     SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
            l.balance_minor, l.positions, l.rule_state,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]') FROM breaches b
-             WHERE b.account_id = a.id AND b.phase_index = a.phase_index) AS breaches
+             WHERE b.account_id = a.id AND b.phase_index = a.phase_index) AS breaches,
+           (SELECT jsonb_build_object('move_id', r.move_id, 'product', v.product, 'version', v.to_version)
+              FROM account_move_rows r JOIN account_moves v ON v.id = r.move_id
+             WHERE r.account_id = a.id AND r.state = 'waiting' AND r.taken_batch IS NOT NULL
+             ORDER BY r.taken_batch LIMIT 1) AS version_move
       FROM accounts a LEFT JOIN account_live l ON l.account_id = a.id
 """
 _OF_SHARD: Final = " WHERE a.platform = %(platform)s AND a.shard = %(shard)s"
@@ -57,6 +61,7 @@ class AccountRecord:
     positions: list[dict[str, Any]] | None
     rule_state: dict[str, Any] | None
     breaches: list[tuple[str, int]]
+    version_move: dict[str, Any] | None = None  # to another version, at the next reset: move_id, product, version
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,7 @@ class Firm:
         return max(Decimal("0.01"), Decimal(_NOTIONAL * share / lot).quantize(Decimal("0.01")))
 
 
-def loaded(
-    login: int, terms: PhaseTerms, rules: AccountRules, balance: int, positions: tuple[Position, ...]
-) -> Loaded:
+def loaded(login: int, terms: PhaseTerms, rules: AccountRules, balance: int, positions: tuple[Position, ...]) -> Loaded:
     """An account under way: it has been judged up to now."""
     checkpoint = Checkpoint(
         balance_minor=balance,

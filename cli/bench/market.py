@@ -74,9 +74,7 @@ class Market:
         self.seq += 1
         self.at += timedelta(seconds=seconds)
         bid, ask = line.quote()
-        return Tick.model_construct(
-            kind="tick", seq=self.seq, at=self.at, symbol=line.spec.symbol, bid=bid, ask=ask
-        )
+        return Tick.model_construct(kind="tick", seq=self.seq, at=self.at, symbol=line.spec.symbol, bid=bid, ask=ask)
 
     def any_tick(self, seconds: float = 0.0) -> Tick:
         return self.tick(self.random.choice(self.lines), seconds=seconds)

@@ -10,7 +10,7 @@ from domain.conformance.case import Case, Got, RawEvent, Unsupported, Value
 from domain.conformance.daily import told
 from domain.conformance.eligibility import payout_eligibility
 from domain.conformance.facts import facts, payout_terms
-from domain.conformance.gates import amount_of, sized
+from domain.conformance.gates import amount_of, needed, sized
 from domain.payout_terms import PayoutFacts, PayoutTerms
 from domain.payout_terms.amounts import cap_minor, next_cycle, payout_amount, refund_minor
 from domain.payout_terms.eligibility import standing
@@ -193,7 +193,7 @@ def fee_refund(case: Case) -> Got:
 def payout_drawdown_effect(case: Case) -> Got:
     given = case.params("floor_policy", "floor_before", "max_request_pct_of_balance", "lock", "day")
     before = amount_of(case, given.get("floor_before"))
-    rules = _floor(case, given["floor_policy"], before)
+    rules = _floor(case, needed(case, "floor_policy"), before)
     terms = payout_terms(case, caps=_caps(given), split_pct=100)
     got, balance, equity, paid = Got(outcome="computed"), case.initial_minor, case.initial_minor, 0
     for raw in case.events:
@@ -306,7 +306,8 @@ def _limits(case: Case, given: Any, size_minor: int) -> dict[str, int]:
 
 
 def live_account_start(case: Case) -> Got:
-    formula = str(case.params("formula")["formula"]).replace(" ", "").replace(",", ", ")
+    case.params("formula")
+    formula = str(needed(case, "formula")).replace(" ", "").replace(",", ", ")
     rule = LiveAccountStart.model_validate({"formula": formula})
     got = Got(outcome="computed")
     for raw in case.events:

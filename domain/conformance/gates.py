@@ -32,8 +32,8 @@ def best_day_ratio(case: Case) -> Got:
     rule = BestDayRatio.model_validate(
         {
             "type": "best_day_ratio",
-            "limit_pct": given["limit_pct"],
-            "compare": given.get("compare", "<=") if raises else given["compare"],
+            "limit_pct": needed(case, "limit_pct"),
+            "compare": given.get("compare", "<=") if raises else needed(case, "compare"),
             "denominator": given.get("denominator", "total_profit"),
             "window": "since_last_approved_payout" if window == "since_last_payout" else window,
             "attribution": given.get("basis") or given.get("attribution") or "closed_pnl",
@@ -41,7 +41,7 @@ def best_day_ratio(case: Case) -> Got:
             "blocks": ("pass",) if raises else ("payout",),
         }
     )
-    if rule.needs_target and target is None:
+    if rule.needs_target and not target:
         raise Unsupported("best_day_ratio: profit_target is missing")
     clock = case.clock(given.get("day"))
     got = _read(case, rule, context(case, clock, target), rule.attribution)
@@ -83,7 +83,7 @@ def daily_profit_cap(case: Case) -> Got:
     rule = DailyProfitCap.model_validate(
         {
             "type": "daily_profit_cap",
-            "amount": case.size(sized(given["amount"])),
+            "amount": case.size(sized(needed(case, "amount"))),
             "effect": given.get("effect", "deduct_excess"),
             "basis": given.get("basis", "closed_pnl"),
             "window": window_of(case, given),
@@ -108,6 +108,13 @@ def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
             "window": window_of(case, given),
         }
     )
+
+
+def needed(case: Case, name: str) -> Any:
+    """A parameter that the rule cannot do without; Unsupported names it."""
+    if case.rule.get(name) is None:
+        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+    return case.rule[name]
 
 
 def sized(value: Any) -> Mapping[str, Any] | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -266,7 +266,10 @@ class ConductRule(HistoryRule[S]):
 
 
 class Gate(HistoryRule[S]):
-    """`blocks`: what may not go ahead while the gate is not met."""
+    """`blocks`: what may not go ahead while the gate is not met. `judges_running_day`: it also binds what the day has made
+    so far, or a large day could be passed or paid out before it ends; a gate that counts days waits for their end."""
+
+    judges_running_day: ClassVar[bool] = False
 
     blocks: Annotated[tuple[Literal["pass", "payout"], ...], Field(min_length=1)] = ("payout",)
 

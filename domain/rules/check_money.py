@@ -16,8 +16,8 @@ from domain.rules.sheets import (
     MoneySheet,
     PassSheet,
     PositionPart,
-    StateSource,
     StatementSource,
+    StateSource,
 )
 from domain.rules.state import PhaseTerms
 

@@ -3,10 +3,11 @@
 A pure reducer: `begin` opens a book, `step` takes one event and gives the days that it ended. Only a reset ends a day.
 """
 
+from datetime import date
 from typing import Final, Literal
 
 from domain.rules.base import State
-from domain.rules.events import Closed, DayEnded, Event, Opened, PaidOut, Rolled
+from domain.rules.events import Closed, DayEnded, Event, Moment, Opened, PaidOut, Rolled
 
 DayBasis = Literal[
     "closed_pnl",
@@ -49,8 +50,30 @@ def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
         return _without(book, _left(event)), ()
     if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
         following = DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor)
-        return following, (() if _is_unseen(book) else (_ended(book, event),))
+        return following, (() if _is_unseen(book) else (running(book, event, event.day),))
     return book, ()
+
+
+def running(book: DayBook, now: Moment, day: date | None = None) -> DayEnded:
+    """The day as if it ended at `now`."""
+    return DayEnded(
+        seq=now.seq,
+        at=now.at,
+        balance_minor=now.balance_minor,
+        equity_minor=now.equity_minor,
+        day=day,
+        closed_minor=book.closed_minor,
+        floating_minor=None if now.equity_minor is None else now.equity_minor - now.balance_minor,
+        opening_balance_minor=book.opening_balance_minor,
+        opening_equity_minor=book.opening_equity_minor,
+        positions_opened=book.positions_opened,
+    )
+
+
+def has_results(book: DayBook, now: Moment) -> bool:
+    """Whether the running day has made or lost anything yet."""
+    moved = book.opening_equity_minor is not None and now.equity_minor not in (None, book.opening_equity_minor)
+    return moved or book.closed_minor != 0
 
 
 def day_profit(day: DayEnded, basis: DayBasis) -> int | None:
@@ -94,19 +117,4 @@ def _without(book: DayBook, left_minor: int) -> DayBook:
             "opening_balance_minor": None if balance is None else balance - left_minor,
             "opening_equity_minor": None if equity is None else equity - left_minor,
         }
-    )
-
-
-def _ended(book: DayBook, event: Rolled) -> DayEnded:
-    return DayEnded(
-        seq=event.seq,
-        at=event.at,
-        balance_minor=event.balance_minor,
-        equity_minor=event.equity_minor,
-        day=event.day,
-        closed_minor=book.closed_minor,
-        floating_minor=None if event.equity_minor is None else event.equity_minor - event.balance_minor,
-        opening_balance_minor=book.opening_balance_minor,
-        opening_equity_minor=book.opening_equity_minor,
-        positions_opened=book.positions_opened,
     )

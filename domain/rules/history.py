@@ -13,7 +13,7 @@ from pydantic import Field, SerializeAsAny
 from domain.rules import days
 from domain.rules.base import Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
-from domain.rules.events import Event
+from domain.rules.events import Event, Moment
 
 Rules = Sequence[HistoryRule[Any]]
 # plain data stays plain data: which class it is, only its rule knows
@@ -63,22 +63,27 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     return min((at for at in instants if at is not None), default=None)
 
 
-def gates(state: HistoryState, rules: Rules, context: Context) -> list[tuple[Gate[Any], GateStatus]]:
-    """Every gate and whether it is met now."""
-    return [(gate, gate.status(own, context)) for gate, own in _gates(state, rules, context)]
+def gates(
+    state: HistoryState, rules: Rules, context: Context, now: Moment | None = None
+) -> list[tuple[Gate[Any], GateStatus]]:
+    """Every gate and whether it is met. `now`: the account's money at this moment, so that the gates that judge the
+    running day count what it has made; without it they stand as of the last reset."""
+    return [(gate, gate.status(own, context)) for gate, own in _gates(state, rules, context, now)]
 
 
-def effective_target(state: HistoryState, rules: Rules, context: Context, target_minor: int) -> int:
+def effective_target(
+    state: HistoryState, rules: Rules, context: Context, target_minor: int, now: Moment | None = None
+) -> int:
     """The profit that passes the phase now: its target, raised by the gates that raise it, plus the profit that does
-    not count and has to be made again."""
-    owned = list(_gates(state, rules, context))
+    not count and has to be made again. `now` as in `gates`."""
+    owned = list(_gates(state, rules, context, now))
     raised = (gate.raised_target(own, context, target_minor) for gate, own in owned)
     return max([target_minor, *raised]) + sum(gate.deducted_minor(own, context) for gate, own in owned)
 
 
-def deducted_minor(state: HistoryState, rules: Rules, context: Context) -> int:
-    """The profit that the gates take out of the account's result: it counts for no payout."""
-    return sum(gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context))
+def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:
+    """The profit that the gates take out of the account's result: it counts for no payout. `now` as in `gates`."""
+    return sum(gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now))
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
@@ -90,5 +95,13 @@ def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> S
     return fresh if own is None else type(fresh).model_validate(own)
 
 
-def _gates(state: HistoryState, rules: Rules, context: Context) -> Iterator[tuple[Gate[Any], State]]:
-    return ((rule, state_of(rule, state, context)) for rule in rules if isinstance(rule, Gate))
+def _gates(
+    state: HistoryState, rules: Rules, context: Context, now: Moment | None
+) -> Iterator[tuple[Gate[Any], State]]:
+    for rule in rules:
+        if not isinstance(rule, Gate):
+            continue
+        own = state_of(rule, state, context)
+        if now is not None and rule.judges_running_day and days.has_results(state.book, now):
+            own, _ = rule.step(own, days.running(state.book, now), context)
+        yield rule, own

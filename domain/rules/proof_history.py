@@ -7,7 +7,7 @@ same state, for a step that moves nothing is no step. Answers of a venue's calen
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from domain.rules import history
 from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalendar, Violation
@@ -25,6 +25,8 @@ from domain.rules.sheets import (
     ViolationSheet,
 )
 from domain.rules.state import PhaseTerms
+
+R = TypeVar("R", bound=HistoryRule[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def violation_sheet(
 ) -> dict[str, Any]:
     """The proof of offence number `offence` against a conduct rule, sealed. `events`: all of the phase's, at least up
     to the offence; `midway`: they begin in the middle of a day. Raises ValueError when they hold no such offence."""
-    rule, context = _rule(whose.terms, rule_id), whose.terms.context
+    rule, context = _named(whose.terms.history_rules, rule_id), whose.terms.context
     moved = fold((rule,), context, events, midway=midway, until=offence).moved
     folded, part = kept((rule,), context, moved, midway=midway)
     event, found = offence_of(folded, offence)
@@ -182,9 +184,7 @@ def gate_sheet(
     proof_id: str, whose: Whose, rule_id: str, at: datetime, events: Iterable[Event], *, midway: bool = False
 ) -> dict[str, Any]:
     """The proof of where a gate stands at `at`, sealed. `events`: all of the phase's up to then."""
-    rule, context = _rule(whose.terms, rule_id), whose.terms.context
-    if not isinstance(rule, Gate):
-        raise ValueError(f"{rule_id} is no gate")
+    rule, context = _named(gates_of(whose.terms), rule_id), whose.terms.context
     folded, part = kept((rule,), context, fold((rule,), context, events, midway=midway).moved, midway=midway)
     own = history.state_of(rule, folded.state, context)
     status, target = rule.status(own, context), context.target_minor
@@ -233,10 +233,10 @@ def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, targ
     return history.effective_target(folded.state, rules, context, target_minor)
 
 
-def _rule(terms: PhaseTerms, rule_id: str) -> HistoryRule[Any]:
-    rule = terms.rule(rule_id)
-    if not isinstance(rule, HistoryRule):
-        raise ValueError(f"{rule_id} is judged by the account's worth, not by its history")
+def _named(rules: Sequence[R], rule_id: str) -> R:
+    rule = next((rule for rule in rules if rule.id == rule_id), None)
+    if rule is None:
+        raise ValueError(f"{rule_id} is none of {', '.join(rule.id for rule in rules) or 'no rules at all'}")
     return rule
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.product_diff import Change, differences
+from domain.product_diff import Change, differences, sentences
 from domain.products import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.proposals import KIND as PROPOSAL_KIND
@@ -149,7 +149,7 @@ async def proposal(session: AsyncSession, proposal_id: str) -> ProposalView:
     return ProposalView(
         **_proposal(row, found[1]),
         proposer_person=found[2],
-        changes=differences(base, terms),
+        changes=(*differences(base, terms), *sentences(base, terms)),
         terms=terms,
         decisions=await history.decisions(session, FIRM, PROPOSAL_KIND, row.id),
         transitions=await history.transitions(session, FIRM, PROPOSAL_KIND, row.id),
@@ -209,7 +209,7 @@ async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> MoveV
     return MoveView(
         **_move(found),
         proposer_person=found[2],
-        changes=differences(old, new),
+        changes=(*differences(old, new), *sentences(old, new)),
         accounts=_accounts(named.tuples().all()),
         decisions=await history.decisions(session, FIRM, "account_move", move_id),
         transitions=await history.transitions(session, FIRM, "account_move", move_id),

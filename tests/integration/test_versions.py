@@ -94,11 +94,11 @@ async def test_a_version_is_on_sale_once_a_second_person_has_approved_it(world: 
 
 
 async def test_the_proposal_shows_what_would_change(world: ApiWorld) -> None:
-    proposal = await proposed(world, fee="600", clock={"zone": "America/Chicago", "reset": "17:00"})
+    proposal = await proposed(world, fee="600", dispute_days=21)
     shown = (await world.ask("auditor", "GET", f"/v1/product-proposals/{proposal}")).json()
     assert [(change["field"], change["was"], change["becomes"]) for change in shown["changes"]] == [
         ("fee", "540.00 USD", "600.00 USD"),
-        ("clock", "00:00 Europe/Prague", "17:00 America/Chicago"),
+        ("dispute_days", "14", "21"),
     ]
     assert (shown["base_version"], shown["reason"], shown["state"]) == (1, WHY["reason"], "proposed")
 

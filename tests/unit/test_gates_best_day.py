@@ -9,11 +9,11 @@ import pytest
 from domain.clocks import Clock
 from domain.rules import history
 from domain.rules.base import Context, GateStatus, Violation
-from domain.rules.events import DayEnded, Event, PaidOut
+from domain.rules.events import Closed, DayEnded, Event, PaidOut
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
 
-CONTEXT = Context(initial_minor=5_000_000, currency="USD", clock=Clock(zone="UTC", reset="00:00"), target_minor=300_000)
+CONTEXT = Context(initial_minor=5_000_000, currency="USD", clock=Clock(zone="UTC", reset="00:00"), target_minor=250_000)
 MONDAY = date(2025, 6, 2)
 
 
@@ -57,7 +57,7 @@ def days(*closed: int) -> list[Event]:
 
 @pytest.mark.parametrize(("compare", "met"), [("<=", True), ("<", False)])
 def test_exactly_forty_percent_is_decided_by_the_operator(compare: str, met: bool) -> None:
-    found = judged(rule(compare=compare), *days(120_000, 90_000, 90_000))
+    found = judged(rule(compare=compare), *days(80_000, 60_000, 60_000))
     assert found.figures["ratio"] == 40
     assert (found.met, found.outcome) == (met, "satisfied" if met else "blocked")
     assert "40.00 %" in found.sentence
@@ -100,9 +100,9 @@ def test_only_a_payout_that_was_paid_empties_its_window() -> None:
 
 def test_against_the_profit_target() -> None:
     gate = rule(denominator="profit_target")
-    found = judged(gate, *days(120_000, -60_000))
+    found = judged(gate, *days(100_000, -60_000))
     assert (found.met, found.figures["ratio"]) == (True, Decimal(40))
-    assert not judged(gate, *days(120_001)).met
+    assert not judged(gate, *days(100_001)).met
     own = rule(denominator="profit_target", profit_target={"type": "pct_of_initial", "value": "10"})
     assert judged(own, *days(200_000)).figures["ratio"] == 40
 
@@ -119,25 +119,25 @@ def test_a_day_may_count_by_equity_from_snapshot_to_snapshot() -> None:
 
 def test_a_target_raised_to_best_day_over_limit_is_reached_and_raised_again() -> None:
     gate = rule(effect="profit_target_raised_to_best_day_over_limit", blocks=("pass",))
-    raised = judged(gate, *days(150_000))
-    assert (raised.outcome, raised.figures["new_target"]) == ("target_raised", 375_000)
-    assert raised.figures["new_best_day_cap"] == 150_000
-    reached = judged(gate, *days(150_000, 150_000, 75_000))
+    raised = judged(gate, *days(130_000))
+    assert (raised.outcome, raised.figures["new_target"]) == ("target_raised", 325_000)
+    assert raised.figures["new_best_day_cap"] == 130_000
+    reached = judged(gate, *days(130_000, 130_000, 65_000))
     assert (reached.outcome, reached.met) == ("satisfied", True)
-    again = judged(gate, *days(150_000, 150_000, 75_000, -1))
+    again = judged(gate, *days(130_000, 130_000, 65_000, -1))
     assert (again.outcome, again.met) == ("target_raised", False)
-    assert judged(gate, *days(120_000)).outcome == "satisfied", "at the limit nothing is raised"
+    assert judged(gate, *days(100_000)).outcome == "satisfied", "at the limit nothing is raised"
 
 
 def test_excess_added_to_the_target_is_never_below_it() -> None:
     gate = rule(effect="excess_added_to_target", blocks=("pass",))
-    assert judged(gate, *days(150_000)).figures["new_target"] == 330_000
-    assert judged(gate, *days(50_000)).figures["new_target"] == 300_000
+    assert judged(gate, *days(130_000)).figures["new_target"] == 280_000
+    assert judged(gate, *days(50_000)).figures["new_target"] == 250_000
 
 
 def test_excess_deducted_blocks_nothing_and_does_not_count() -> None:
     gate = rule(effect="excess_deducted", denominator="profit_target")
-    found = judged(gate, *days(150_000))
+    found = judged(gate, *days(130_000))
     assert (found.met, found.figures["deducted"]) == (True, 30_000)
 
 
@@ -146,10 +146,10 @@ def test_the_effective_target_is_the_highest_raise_plus_what_does_not_count() ->
     cap = DailyProfitCap.model_validate({"type": "daily_profit_cap", "amount": {"type": "amount", "value": "1000"}})
     rules = (raises, cap)
     state = history.start(rules, CONTEXT)
-    assert history.effective_target(state, rules, CONTEXT, 300_000) == 300_000
-    state, _ = history.step(state, day(1, 150_000), rules, CONTEXT)
-    assert history.deducted_minor(state, rules, CONTEXT) == 50_000
-    assert history.effective_target(state, rules, CONTEXT, 300_000) == 375_000 + 50_000
+    assert history.effective_target(state, rules, CONTEXT, 250_000) == 250_000
+    state, _ = history.step(state, day(1, 130_000), rules, CONTEXT)
+    assert history.deducted_minor(state, rules, CONTEXT) == 30_000
+    assert history.effective_target(state, rules, CONTEXT, 250_000) == 325_000 + 30_000
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,30 @@ def test_a_phase_without_a_target_is_a_problem_where_one_is_needed() -> None:
 def test_the_words_are_generated() -> None:
     words = rule(compare="<", window="since_last_approved_payout").words(CONTEXT)
     assert "less than 40 % of the total profit, losing days included, since the last paid payout" in words
-    assert "the profit target (3,000.00 USD)" in rule(denominator="profit_target").words(CONTEXT)
+    assert "the profit target (2,500.00 USD)" in rule(denominator="profit_target").words(CONTEXT)
+
+
+def test_what_the_running_day_has_made_binds_before_it_ends() -> None:
+    cap = DailyProfitCap.model_validate({"type": "daily_profit_cap", "amount": {"type": "amount", "value": "1000"}})
+    rules = (rule(), cap)
+    state = history.start(rules, CONTEXT)
+    for event in days(80_000, 80_000, 80_000):
+        state, _ = history.step(state, event, rules, CONTEXT)
+    large = Closed(
+        seq=9,
+        at=datetime(2025, 6, 6, tzinfo=UTC),
+        balance_minor=5_540_000,
+        equity_minor=5_540_000,
+        position_id="p",
+        symbol="EURUSD",
+        side="buy",
+        lots=Decimal(1),
+        pnl_minor=300_000,
+    )
+    state, _ = history.step(state, large, rules, CONTEXT)
+    assert history.gates(state, rules, CONTEXT)[0][1].met, "as of the last reset"
+    now = history.gates(state, rules, CONTEXT, large)
+    assert (now[0][1].met, now[0][1].figures["best_day"]) == (False, 300_000)
+    assert history.deducted_minor(state, rules, CONTEXT, large) == 200_000
+    assert history.deducted_minor(state, rules, CONTEXT) == 0
+    assert history.effective_target(state, rules, CONTEXT, 250_000, large) == 450_000

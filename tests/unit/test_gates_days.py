@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.clocks import Clock
 from domain.rules import days, history
@@ -26,13 +28,13 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 
 
 def opened(when: datetime, *, adds: bool = False, balance: int = 10_000_000) -> Opened:
-    given: dict[str, Any] = {"seq": 1, "at": when, "balance_minor": balance, "position_id": "p", "symbol": "ES"}
-    return Opened(**given, side="buy", lots=Decimal(1), adds=adds)
+    base: dict[str, Any] = {"seq": 1, "at": when, "balance_minor": balance, "position_id": "p", "symbol": "ES"}
+    return Opened(**base, side="buy", lots=Decimal(1), adds=adds)
 
 
 def closed(when: datetime, pnl: int, value: int | None = None) -> Closed:
-    given: dict[str, Any] = {"seq": 1, "at": when, "balance_minor": 10_000_000 + pnl, "position_id": "p"}
-    return Closed(**given, symbol="ES", side="buy", lots=Decimal(1), pnl_minor=pnl, value_minor=value)
+    base: dict[str, Any] = {"seq": 1, "at": when, "balance_minor": 10_000_000 + pnl, "position_id": "p"}
+    return Closed(**base, symbol="ES", side="buy", lots=Decimal(1), pnl_minor=pnl, value_minor=value)
 
 
 def rolled(when: datetime, day: date, balance: int, equity: int | None = None) -> Rolled:
@@ -68,8 +70,8 @@ def trading(**changes: object) -> TradingDayCount:
 
 def profitable(**changes: object) -> ProfitableDayCount:
     size = {"type": "pct_of_initial", "value": "0.5"}
-    given = {"type": "profitable_day_count", "compare": ">=", "threshold": size, "required": 2, **changes}
-    return ProfitableDayCount.model_validate(given)
+    terms = {"type": "profitable_day_count", "compare": ">=", "threshold": size, "required": 2, **changes}
+    return ProfitableDayCount.model_validate(terms)
 
 
 def test_the_book_ends_a_day_at_its_reset_only() -> None:
@@ -107,6 +109,34 @@ def test_a_payout_is_no_loss_of_the_day_and_a_released_one_no_gain() -> None:
         assert day_profit(day, "equity_snapshot_to_snapshot") == 0
 
 
+MOVES = st.lists(
+    st.tuples(st.sampled_from(["close", "pay", "hold", "release", "reset"]), st.integers(-(10**6), 10**6)), max_size=40
+)
+
+
+@given(moves=MOVES)
+def test_closed_results_and_balances_tell_the_same_days_whatever_is_paid_out(moves: list[tuple[str, int]]) -> None:
+    book, balance, ended, total = days.begin(10_000_000), 10_000_000, list[DayEnded](), 0
+    for kind, amount in [*moves, ("reset", 0)]:
+        event: Event
+        if kind == "close":
+            balance, total = balance + amount, total + amount
+            event = closed(at(2, 14), amount)
+        elif kind == "reset":
+            event = rolled(at(2, 22), date(2025, 6, 2), balance, balance)
+        else:
+            gross = abs(amount)
+            balance += gross if kind == "release" else -gross
+            stage = {"pay": "settled", "hold": "held", "release": "released"}[kind]
+            event = paid(at(2, 15), gross, stage, leaves=kind == "pay")
+        book, found = days.step(book, event)
+        ended += found
+    assert sum(day.closed_minor for day in ended) == total
+    for day in ended:
+        profits = {day_profit(day, basis) for basis in days.BASIS_WORDS}
+        assert profits == {day.closed_minor}
+
+
 def test_a_history_that_begins_midway_says_nothing_of_the_day_before() -> None:
     book, ended = days.step(days.begin(None), rolled(at(2, 22), date(2025, 6, 2), 9_900_000, 9_900_000))
     assert ended == ()
@@ -136,9 +166,9 @@ def test_a_trading_day_is_the_clocks_and_counts_once() -> None:
 @pytest.mark.parametrize(
     ("pnl", "value", "counts"),
     [
-        (12_000, 1_200_000, True),
-        (-12_000, 1_200_000, True),
-        (11_999, 1_200_000, False),
+        (9_000, 900_000, True),
+        (-9_000, 900_000, True),
+        (8_999, 900_000, False),
         (5_000, 500_000, True),
         (5_000, 499_999, False),
         (99_999, None, False),

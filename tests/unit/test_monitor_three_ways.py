@@ -1,5 +1,6 @@
 """The columns, the exact evaluator and a naive oracle agree: same verdict, same event, same floors to the cent."""
 
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 
@@ -12,6 +13,7 @@ from domain.rules.marking import Instrument
 from domain.rules.state import PhaseTerms, phase_terms
 from monitor.accounts import Loaded
 from monitor.facts import BreachFact
+from monitor.feed_quality import FeedQuality, Limits
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, Event
 from tests.unit.exact_path import ExactPath
@@ -51,7 +53,8 @@ def batches(events: list[Event], random: Random) -> list[Batch]:
 
 def by_vectors(story: Story, terms: dict[int, PhaseTerms], random: Random) -> Shard:
     source = Shelf({n: Loaded(f"acc_{n}", f"chl_{n}", n, terms[n], "active", (), None) for n in terms})
-    shard = Shard(source, instruments)
+    # days pass between the quotes of a story; how silence makes a verdict doubtful is tested with the feed's quality
+    shard = Shard(source, instruments, quality=FeedQuality(Limits(stale_after=timedelta(days=1000))))
     for batch in batches(story.events, random):
         shard.apply(batch)
     return shard

@@ -27,7 +27,7 @@ from domain.rules.base import Context
 
 NOW = datetime(2025, 6, 16, 9, tzinfo=UTC)
 BANDS = [{"up_to": None, "approvers": 1}]
-BEST = GateFact(rule_id="best_day", met=False, sentence="The best day is 53.61 % of the profit.")
+BEST = GateFact(rule_id="best_day", met=False, sentence="The best day is 47.20 % of the profit.")
 
 
 def usd(minor: int) -> Money:
@@ -138,7 +138,7 @@ def test_the_chosen_cycle_changes_what_it_names_and_nothing_else() -> None:
     [
         ("balance_minus_initial", {}, 400_000),
         ("profit", {}, 350_000),
-        ("profit_above_safety_net", {"safety_net": {"type": "amount", "value": "2600"}}, 140_000),
+        ("profit_above_safety_net", {"safety_net": {"type": "amount", "value": "1900"}}, 210_000),
         ("profit_target", {"profit_target": {"type": "pct_of_initial", "value": "8"}}, 800_000),
         ("min(profit,profit_target)", {"profit_target": {"type": "amount", "value": "3000"}}, 300_000),
         ("min(profit,profit_target)", {"profit_target": {"type": "amount", "value": "3500.01"}}, 350_000),
@@ -174,17 +174,17 @@ def test_caps_bind_where_they_apply_and_the_smallest_wins() -> None:
 
 def test_half_of_an_odd_balance_rounds_half_up() -> None:
     own = terms(caps=[{"type": "pct_of_balance", "value": "50"}])
-    assert cap_minor(facts(initial_minor=0, balance_minor=135_099), own, "USD") == 67_550
+    assert cap_minor(facts(initial_minor=0, balance_minor=246_813), own, "USD") == 123_407
 
 
 @pytest.mark.parametrize(
     ("excess", "forfeited", "left"),
-    [("kept_in_account", 0, 10_300_000), ("deducted_from_account", 300_000, 10_000_000)],
+    [("kept_in_account", 0, 10_400_000), ("deducted_from_account", 400_000, 10_000_000)],
 )
 def test_the_excess_stays_or_goes(excess: str, forfeited: int, left: int) -> None:
-    own = terms(caps=[{"type": "pct_of_initial", "value": "6"}], excess=excess)
+    own = terms(caps=[{"type": "pct_of_initial", "value": "5"}], excess=excess)
     found = payout_amount(facts(balance_minor=10_900_000), own, "USD")
-    assert (found.base, found.gross, found.trader, found.firm) == (900_000, 600_000, 480_000, 120_000)
+    assert (found.base, found.gross, found.trader, found.firm) == (900_000, 500_000, 400_000, 100_000)
     assert (found.forfeited, found.balance) == (forfeited, left)
 
 
@@ -232,8 +232,8 @@ def test_the_fee_comes_back_with_the_first_payout_only() -> None:
 
 
 def test_a_lost_account_may_still_be_owed_money() -> None:
-    lost = facts(challenge_state="breached", balance_minor=10_700_001)
-    assert goodwill(lost, terms(goodwill_pct="50"), "USD") == usd(350_001)
+    lost = facts(challenge_state="breached", balance_minor=10_600_001)
+    assert goodwill(lost, terms(goodwill_pct="50"), "USD") == usd(300_001)
     assert goodwill(lost, terms(), "USD") == usd(0)
     assert goodwill(facts(balance_minor=9_000_000), terms(goodwill_pct="50"), "USD") == usd(0)
 

@@ -3,7 +3,7 @@ become unmet again."""
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,6 +40,8 @@ class BestDayState(State):
 
 class BestDayRatio(Gate[BestDayState]):
     """`limit_pct` of the `denominator`. `profit_target`: where the denominator is one, but the phase has none."""
+
+    judges_running_day: ClassVar[bool] = True
 
     type: Literal["best_day_ratio"]
     id: RuleId = "best_day"

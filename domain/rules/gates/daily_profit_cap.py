@@ -1,6 +1,6 @@
 """Daily profit cap: what a day makes beyond it does not count. It breaks nothing and blocks nothing."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -18,6 +18,8 @@ class ProfitCapState(State):
 
 
 class DailyProfitCap(Gate[ProfitCapState]):
+    judges_running_day: ClassVar[bool] = True
+
     type: Literal["daily_profit_cap"]
     id: RuleId = "daily_profit_cap"
     amount: Size
