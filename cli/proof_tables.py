@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from domain.money import Money
+from domain.rules.figures import amount, event_told, named, offset, spoken, told
 from domain.rules.sheets import (
     AnySheet,
     BarSource,
@@ -24,12 +24,6 @@ from domain.rules.sheets import (
     StateSource,
     Step,
     ViolationSheet,
-)
-
-# Figures that count something else than money; every other whole number is minor units.
-COUNTS: Final = frozenset(
-    "days required minutes seconds positions open_positions trades violations count counted held_longer offence offences "
-    "profitable_days trading_days pending_orders calendar_days steps times unknown number payouts day_count".split()
 )
 
 
@@ -71,7 +65,7 @@ def _head(sheet: AnySheet, digest: str) -> Table:
     elif isinstance(sheet, ViolationSheet | GateSheet):
         table.add_row("rule", f"{sheet.rule.id} ({sheet.rule.type})")
     if isinstance(sheet, BreachSheet | ViolationSheet):
-        table.add_row("offence", f"number {sheet.offence}, leads to: {_said(sheet.consequence)}")
+        table.add_row("offence", f"number {sheet.offence}, leads to: {told(sheet.consequence)}")
     if isinstance(sheet, MoneySheet | ViolationSheet):
         event = sheet.event
         table.add_row("event", f"{event.kind} {event.symbol or ''} sequence {event.seq} at {_time(event.at)}")
@@ -83,9 +77,8 @@ def _head(sheet: AnySheet, digest: str) -> Table:
 
 
 def _clock(table: Table, purpose: str, clock: ClockPart) -> None:
-    hours, minutes = divmod(abs(clock.utc_offset_minutes), 60)
-    offset = f"UTC{'-' if clock.utc_offset_minutes < 0 else '+'}{hours:02d}:{minutes:02d}"
-    table.add_row(f"{purpose} clock", f"{clock.reset} {clock.zone}, {offset} at {clock.local_time}")
+    now = f"{clock.local_time}, {offset(clock.utc_offset_minutes)}"
+    table.add_row(f"{purpose} clock", f"{clock.reset} {clock.zone}; local time {now}")
     table.add_row(purpose, f"{clock.trading_day}: {_time(clock.day_started_at)} to {_time(clock.day_ends_at)}")
 
 
@@ -95,17 +88,17 @@ def _money(sheet: MoneySheet) -> Table:
     table.add_row("source", escape(_source(sheet.source, currency)))
     table.add_row(
         f"opening, {_time(balance.opening_at) if balance.opening_at else 'start'}",
-        _amount(balance.opening_minor, currency),
+        amount(balance.opening_minor, currency),
     )
     for movement in balance.movements:
         name = f"{movement.kind} {movement.reference}, sequence {movement.seq}"
-        table.add_row(escape(name), _amount(movement.amount_minor, currency))
-    table.add_row("balance", _amount(balance.balance_minor, currency))
-    table.add_row("equity", _amount(sheet.equity_minor, currency))
+        table.add_row(escape(name), amount(movement.amount_minor, currency))
+    table.add_row("balance", amount(balance.balance_minor, currency))
+    table.add_row("equity", amount(sheet.equity_minor, currency))
     costs = (("commissions", sheet.costs.commission_minor), ("swaps", sheet.costs.swap_minor))
     for name, minor in (*costs, ("fees", sheet.costs.fee_minor)):
         if minor:
-            table.add_row(f"{name} so far", _amount(minor, currency))
+            table.add_row(f"{name} so far", amount(minor, currency))
     return table
 
 
@@ -114,7 +107,7 @@ def _source(source: Source, currency: str) -> str:
         return f"account state of the venue, sequence {source.seq} at {_time(source.at)}"
     if isinstance(source, StatementSource):
         stated = source.stated_equity_minor
-        told = "" if stated is None else f", which states an equity of {_amount(stated, currency)}"
+        told = "" if stated is None else f", which states an equity of {amount(stated, currency)}"
         return f"statement {source.file}, sha256 {source.sha256[:16]}…{told}"
     if isinstance(source, BarSource):
         return f"the {source.taken} of the stored bar of {_time(source.minute)}"
@@ -132,7 +125,7 @@ def _positions(positions: Sequence[PositionPart], currency: str) -> Table:
             str(p.close_price),
             f"{p.quote.seq}",
             f"{p.conversion_rate:.6g}",
-            _amount(p.profit_minor, currency),
+            amount(p.profit_minor, currency),
         )
     return table
 
@@ -140,7 +133,7 @@ def _positions(positions: Sequence[PositionPart], currency: str) -> Table:
 def _steps(title: str, steps: Sequence[Step], currency: str) -> Table:
     table = _grid(title)
     for step in steps:
-        table.add_row(step.name, _amount(step.minor, currency))
+        table.add_row(step.name, amount(step.minor, currency))
     return table
 
 
@@ -157,10 +150,10 @@ def _breach(sheet: BreachSheet) -> Iterator[Table]:
 def _pass(sheet: PassSheet) -> Iterator[Table]:
     currency, target = sheet.account.currency, sheet.target
     table = _grid("Target")
-    table.add_row("target", _amount(target.target_minor, currency))
+    table.add_row("target", amount(target.target_minor, currency))
     if target.effective_minor != target.target_minor:
-        table.add_row("raised by gates to", _amount(target.effective_minor, currency))
-    table.add_row("required balance", _amount(target.required_balance_minor, currency))
+        table.add_row("raised by gates to", amount(target.effective_minor, currency))
+    table.add_row("required balance", amount(target.required_balance_minor, currency))
     table.add_row("trading days", ", ".join(map(str, target.trading_days)) or "none")
     for gate in sheet.gates:
         table.add_row(f"gate {gate.rule_id}", escape(f"{gate.outcome}: {gate.sentence}"))
@@ -173,78 +166,45 @@ def _parameters(parameters: Mapping[str, Any]) -> Table:
     table = _grid("Parameters")
     for name, value in parameters.items():
         if value not in (None, [], {}):
-            table.add_row(name, escape(_said(value)))
+            table.add_row(name, escape(told(value)))
     return table
 
 
 def _history(part: HistoryPart, currency: str) -> Table:
     table = Table("sequence", "at", "event", "what", title="The events that decided")
     for event in part.events:
-        told = {name: value for name, value in event.items() if name not in ("type", "seq", "at")}
-        table.add_row(
-            str(event["seq"]), _time(datetime.fromisoformat(event["at"])), event["type"], _event(told, currency)
-        )
+        at = _time(datetime.fromisoformat(event["at"]))
+        table.add_row(str(event["seq"]), at, event["type"], escape(event_told(event, currency)))
     for calendar in part.calendars:
         table.caption = f"sessions of {calendar.name}: {len(calendar.closes)} dates looked up"
     return table
 
 
-def _event(fields: Mapping[str, Any], currency: str) -> str:
-    return escape(
-        ", ".join(
-            f"{name.removesuffix('_minor')} {_amount(value, currency) if name.endswith('_minor') else _said(value)}"
-            for name, value in fields.items()
-            if value is not None
-        )
-    )
-
-
 def _figures(figures: Mapping[str, Any], currency: str) -> Table:
     table = _grid("Figures")
     for name, value in figures.items():
-        table.add_row(name.replace("_", " "), escape(figure(name, value, currency)))
+        table.add_row(named(name), escape(spoken(name, value, currency)))
     return table
-
-
-def figure(name: str, value: Any, currency: str) -> str:
-    """A figure for people: whole numbers are minor units unless their name counts something else."""
-    if isinstance(value, int) and not isinstance(value, bool) and name not in COUNTS:
-        return _amount(value, currency)
-    return _said(value)
 
 
 def _refusal(sheet: PayoutRefusalSheet) -> Iterator[Table]:
     currency = sheet.account.currency
     table = _grid("Request")
-    table.add_row("asked for", _amount(sheet.request.gross_minor, sheet.request.currency))
+    table.add_row("asked for", amount(sheet.request.gross_minor, sheet.request.currency))
     for name, value in sheet.facts.items():
         if value not in (None, [], {}):
-            minor = name.endswith("_minor")
-            said = _amount(value, currency) if minor else _said(value)
-            table.add_row(name.removesuffix("_minor").replace("_", " "), escape(said))
+            table.add_row(named(name), escape(spoken(name, value, currency)))
     yield table
     reasons = Table("code", "reason", "figures", title="Refused because")
     for refusal in sheet.refusals:
-        figures = (f"{name} {figure(name, value, currency)}" for name, value in refusal.figures.items())
-        reasons.add_row(refusal.code, escape(refusal.sentence), escape(", ".join(figures)))
+        said = (f"{named(name)} {spoken(name, value, currency)}" for name, value in refusal.figures.items())
+        reasons.add_row(refusal.code, escape(refusal.sentence), escape(", ".join(said)))
     yield reasons
     rooms = Table("level", "stands at", "room", "room after the payout", "most that can leave", title="Room")
     for room in sheet.rooms:
         figures = (room.floor_minor, room.room_minor, room.room_after_minor, room.spare_minor)
-        rooms.add_row(room.key, *(_amount(minor, currency) for minor in figures))
+        rooms.add_row(room.key, *(amount(minor, currency) for minor in figures))
     yield rooms
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(inner)}" for name, inner in value.items() if inner is not None)
-    if isinstance(value, list | tuple):
-        return "; ".join(_said(inner) for inner in value)
-    return str(value)
-
-
-def _amount(minor: int, currency: str) -> str:
-    return str(Money(minor=minor, currency=currency))
 
 
 def _time(at: datetime) -> str:

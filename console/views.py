@@ -299,11 +299,23 @@ class DealPair:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A table of plain text; the first column heads its row."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    empty: str = "Nothing."
+
+
+@dataclass(frozen=True)
 class ProofView:
-    """A proof sheet as a person reads it; amounts in the account's currency."""
+    """A proof sheet as a person reads it; amounts in the account's currency. `money` is empty for a verdict that does
+    not rest on the account's worth; `facts` and `grids` are what only some kinds have."""
 
     proof_id: str
     kind: str
+    tone: str
     verdict: str
     digest: str
     account_number: str
@@ -311,10 +323,14 @@ class ProofView:
     event_facts: Sequence[tuple[str, str]]
     clock_facts: Sequence[tuple[str, str]]
     rule_facts: Sequence[tuple[str, str]]
-    floor: Sequence[SumLine]
-    money: Sequence[SumLine]
-    movements: Sequence[Entry]
-    positions: Sequence["ProvenPosition"]
+    derivation: str = ""
+    floor: Sequence[SumLine] = ()
+    worth: Sequence[SumLine] = ()
+    money: Sequence[SumLine] = ()
+    movements: Sequence[Entry] = ()
+    positions: Sequence["ProvenPosition"] = ()
+    facts: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
+    grids: Sequence[Grid] = ()
     differences: Sequence[str] = ()
 
 

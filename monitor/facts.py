@@ -97,14 +97,15 @@ class SnapshotFact:
     floors: dict[str, int]
 
 
-Verdict = BreachFact | PassFact | OffenceFact | ResumeFact
+Verdict = BreachFact | PassFact | OffenceFact
 
 
 @dataclass(slots=True)
 class Harvest:
-    """Verdicts leave with the batch; the rest with the next checkpoint."""
+    """Verdicts and resumes leave with the batch; the rest with the next checkpoint."""
 
     verdicts: list[Verdict] = field(default_factory=list)
+    resumes: list[ResumeFact] = field(default_factory=list)
     deals: list[tuple[str, Deal]] = field(default_factory=list)
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)
@@ -116,4 +117,8 @@ class Harvest:
 
     def take_verdicts(self) -> list[Verdict]:
         taken, self.verdicts = self.verdicts, []
+        return taken
+
+    def take_resumes(self) -> list[ResumeFact]:
+        taken, self.resumes = self.resumes, []
         return taken

@@ -1,7 +1,7 @@
 """From what a shard found to rows of the record."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -25,13 +25,12 @@ REPORTING_CURRENCY: Final = "USD"
 FEED_VERSION: Final = 1
 
 
-def verdict_rows(facts: list[Verdict], epoch: int, received_at: datetime) -> VerdictRows:
+def verdict_rows(
+    facts: list[Verdict], epoch: int, received_at: datetime, resumes: Sequence[ResumeFact] = ()
+) -> VerdictRows:
     """`received_at`: the wall time at which the batch with the deciding events arrived."""
     rows = VerdictRows([], [], [], [], [], [], [])
     for fact in facts:
-        if isinstance(fact, ResumeFact):
-            _resume(rows, fact)
-            continue
         rows.proofs.append(
             {
                 "id": fact.proof_id,
@@ -47,6 +46,8 @@ def verdict_rows(facts: list[Verdict], epoch: int, received_at: datetime) -> Ver
             _offence(rows, fact, epoch)
         else:
             _pass(rows, fact, epoch)
+    for resume in resumes:
+        _resume(rows, resume)
     return rows
 
 

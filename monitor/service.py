@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -114,9 +114,9 @@ class _Run:
             self._gap = None
         self._shard.apply(batch)
         self.done = batch.number
-        verdicts = self._shard.harvest.take_verdicts()
-        if verdicts:
-            self._conclude(verdicts)
+        verdicts, resumes = self._shard.harvest.take_verdicts(), self._shard.harvest.take_resumes()
+        if verdicts or resumes:
+            self._conclude(verdicts, resumes)
         flush = any(isinstance(event, ClockMark) and event.flush for event in batch.events)
         if flush or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS:
             self._moves.look(self.done)
@@ -129,17 +129,16 @@ class _Run:
     def _beat(self) -> None:
         self._heartbeat(self.done)
 
-    def _conclude(self, verdicts: list[Verdict]) -> None:
-        rows = verdict_rows(verdicts, self._epoch, self._received_at)
+    def _conclude(self, verdicts: list[Verdict], resumes: Sequence[ResumeFact] = ()) -> None:
+        rows = verdict_rows(verdicts, self._epoch, self._received_at, resumes)
         waiting = set(self._writer.verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
         if placed:
             breaches = [breach_id for lock in placed for breach_id in lock["breach_ids"]]
             self._writer.locked([lock["key"] for lock in placed], breaches)
         for fact in verdicts:
-            if not isinstance(fact, ResumeFact):
-                kind, proof_id = fact.proof["kind"], fact.proof_id
-                _log.info("verdict", kind=kind, account_id=fact.account_id, seq=fact.seq, proof_id=proof_id)
+            kind, proof_id = fact.proof["kind"], fact.proof_id
+            _log.info("verdict", kind=kind, account_id=fact.account_id, seq=fact.seq, proof_id=proof_id)
 
     def _place(self, locks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Lock at the venue; the locks that took effect. One that the venue refuses stays in the outbox, where the

@@ -223,7 +223,7 @@ async def evidence(session: AsyncSession, dispute: Dispute) -> dict[str, Any]:
         "occurred_at": breach.occurred_at.isoformat(),
         "floor_minor": breach.floor_minor,
         "equity_minor": breach.equity_minor,
-        "overshoot_minor": breach.floor_minor - breach.equity_minor,
+        "overshoot_minor": None if breach.floor_minor is None else abs(breach.floor_minor - breach.equity_minor),
         "initial_minor": account.initial_minor,
         "deals_24h": await _deals(session, breach),
         "equity_around": await _equity(session, breach),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -102,6 +102,9 @@ class Venue:
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
         if self._first(f"trading:{login}:{key}", enabled):
             self.seats[login].enabled = enabled
+
+    async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
+        self._first(f"close:{login}:{key}", list(position_ids))
 
     async def lock(self, login: int, *, key: str) -> None:
         if login not in self.seats:

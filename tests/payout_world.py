@@ -1,6 +1,6 @@
 """A small firm with one funded account, and the outside world at port level, for tests of money and surveillance."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -80,6 +80,9 @@ class Venue:
         _unused()
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
+        _unused()
+
+    async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
         _unused()
 
     async def lock(self, login: int, *, key: str) -> None:

@@ -21,7 +21,9 @@ def standing(product: str, phase_index: int, levels: Mapping[str, int] | None = 
     rules = fresh(phase_terms(_shelf()[product], phase_index).specs)
     pairs = zip(rules.specs, rules.states, strict=True)
     at = levels or {}
-    return {"rules": to_json(AccountRules(rules.specs, tuple(_at(spec, state, at.get(spec.key)) for spec, state in pairs)))}
+    return {
+        "rules": to_json(AccountRules(rules.specs, tuple(_at(spec, state, at.get(spec.key)) for spec, state in pairs)))
+    }
 
 
 def _at(spec: FloorSpec, state: RuleState, level: int | None) -> RuleState:

@@ -172,6 +172,8 @@ class _Line:
         except ValueError as exc:
             wanted = self.table.mapping.date_format
             raise self.problem(f"{field}: {text!r} is not written as {wanted} (mapping: date_format)") from exc
+        if not 1990 <= moment.year <= 2100:
+            raise self.problem(f"{field}: {text!r} is not a year that anybody traded in")
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -31,6 +31,8 @@ def instant(text: str, zone: tzinfo) -> datetime:
         year, month, day = match[4], match[3], match[1]
     else:
         raise ValueError(f"{text!r} is not a date and time such as 2024.01.31 09:30:00")
+    if not 1990 <= int(year) <= 2100:
+        raise ValueError(f"{text!r} is not a year that anybody traded in")
     hour, minute, second = (int(part or 0) for part in match.groups()[4:7])
     return datetime(int(year), int(month), int(day), hour, minute, second, tzinfo=zone).astimezone(UTC)
 

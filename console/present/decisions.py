@@ -1,5 +1,6 @@
 """What a person sees before deciding: the effect of each choice in words, the arithmetic, the checks, the evidence."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,7 @@ from domain.payouts import PAYOUT
 from store import products
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
+from store.read.disputes import DisputeView
 from store.read.history import DecisionView as Decided
 from store.read.history import TransitionView
 from store.read.pages import FIRM, Scope, shown
@@ -194,11 +196,7 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
         account_number=row.account_number,
         trader_id=row.trader_id,
         trader=row.trader_name,
-        lines=(
-            SumLine("Equity at the verdict", money(row.equity_minor)),
-            SumLine("Floor", money(row.floor_minor)),
-            SumLine("Below the floor by", money(row.floor_minor - row.equity_minor), total=True),
-        ),
+        lines=_verdict_lines(row, money),
         facts=_dispute_facts(row.evidence, money),
         evidence=(
             Link("Proof sheet", f"/proofs/{row.proof_id}", "", "recomputed whenever it is opened"),
@@ -212,6 +210,14 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
         statement=row.statement,
         timeline=said_steps(row.transitions),
     )
+
+
+def _verdict_lines(row: DisputeView, money: Callable[[int], Money]) -> tuple[SumLine, ...]:
+    equity = SumLine("Equity at the verdict", money(row.equity_minor))
+    if row.floor_minor is None:  # a rule of conduct
+        return (equity,)
+    beyond = money(abs(row.floor_minor - row.equity_minor))
+    return equity, SumLine("Limit", money(row.floor_minor)), SumLine("Beyond the limit by", beyond, total=True)
 
 
 def _dispute_facts(evidence: dict[str, Any], money: Any) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ class BreachView(View):
     proof_id: str
     seq: int
     occurred_at: datetime
-    floor_minor: int
+    floor_minor: int | None  # of a limit on the account's worth; conduct has none
     equity_minor: int
     currency: str
     status: str

@@ -32,7 +32,7 @@ class DisputeView(DisputeRow):
     """`statement` is the trader's own text."""
 
     proof_id: str
-    floor_minor: int
+    floor_minor: int | None  # of a limit on the account's worth; conduct has none
     equity_minor: int
     statement: str
     evidence: dict[str, Any]

@@ -71,9 +71,7 @@ async def of(
     now = select(func.min(MarketClock.watermark)).scalar_subquery()
     statement = (
         select(Account, AccountLive, ProductVersion.terms, now.label("now"))
-        .join(
-            ProductVersion, (ProductVersion.product == Account.product) & (ProductVersion.version == Account.version)
-        )
+        .join(ProductVersion, (ProductVersion.product == Account.product) & (ProductVersion.version == Account.version))
         .outerjoin(AccountLive, AccountLive.account_id == Account.id)
         .where(scope.own(Account.trader_id))
         .order_by(Account.number.desc())

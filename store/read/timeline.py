@@ -18,6 +18,7 @@ from store.models import (
     DealRow,
     Decision,
     Dispute,
+    Offence,
     Payout,
     PhasePass,
     Review,
@@ -68,6 +69,10 @@ def _facts(account: Account) -> list[Select[Any]]:
             "money", "balance", at=BalanceOperationRow.at, serial=BalanceOperationRow.id, ref=BalanceOperationRow.key,
             operation=BalanceOperationRow.operation, amount=BalanceOperationRow.amount_minor,
         ).where(BalanceOperationRow.account_id == account.id),
+        _source(
+            "rules", "offence", at=Offence.occurred_at, serial=Offence.id, ref=Offence.id, rule=Offence.rule_id,
+            sentence=Offence.sentence, consequence=Offence.consequence, proof=Offence.proof_id,
+        ).where(Offence.account_id == account.id),
         _source(
             "rules", "breach", at=Breach.occurred_at, serial=Breach.id, ref=Breach.id, rule=Breach.rule_id,
             floor=Breach.floor_minor, equity=Breach.equity_minor, proof=Breach.proof_id,
@@ -131,7 +136,10 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
     if what == "balance":
         return f"{plain('operation').capitalize()} {money('amount')}"
     if what == "breach":
-        return f"{plain('rule').capitalize()} breached: equity {money('equity')}, floor {money('floor')}"
+        limit = f", floor {money('floor')}" if data.get("floor") is not None else ""
+        return f"{plain('rule').capitalize()} breached: equity {money('equity')}{limit}"
+    if what == "offence":
+        return f"{data['sentence']} Follows: {plain('consequence')}"
     if what == "pass":
         return f"Phase {data['phase']} passed with {money('balance')}"
     if what == "decision":

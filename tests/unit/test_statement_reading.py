@@ -118,6 +118,7 @@ def test_mt4_orders_that_never_traded_are_counted_apart(tmp_path: Path) -> None:
         (mt5, "<td>1.05600</td>", "<td>1.05x00</td>", "is not a number"),
         (mt5, "<td>2025.03.05 08:00:00</td>", "<td>2025.13.05 08:00:00</td>", "month must be in 1..12"),
         (mt5, "<td>2025.03.05 08:00:00</td>", "<td></td>", "is not a date and time"),
+        (mt5, "<td>2025.03.05 08:00:00</td>", "<td>9999.12.31 08:00:00</td>", "not a year that anybody traded in"),
         (mt5, "<td>102</td>", "<td>1o2</td>", "is not a ticket number"),
         (mt5, "<td>-3.50</td>", "", "cells where 13 belong"),
         (mt5, "<td>-3.50</td>", "<td>-3.505</td>", "is not an amount in USD"),

@@ -1,5 +1,7 @@
 """Proposed product versions, and accounts that move from one version to another."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -41,7 +43,7 @@ def upgrade() -> None:
     _guards()
 
 
-def _times() -> tuple[sa.Column[object], ...]:
+def _times() -> tuple[sa.Column[Any], ...]:
     return (
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),

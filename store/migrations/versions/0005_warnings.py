@@ -1,5 +1,7 @@
 """Warnings told to traders, corrections by venues, and how a review ended."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -45,7 +47,7 @@ def upgrade() -> None:
     )
 
 
-def _recorded_at() -> sa.Column[object]:
+def _recorded_at() -> sa.Column[Any]:
     return sa.Column(
         "recorded_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
     )

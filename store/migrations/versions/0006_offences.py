@@ -1,5 +1,7 @@
 """Offences that do not end a phase, breaches of conduct (which have no floor), and scheduled news."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -50,7 +52,7 @@ def upgrade() -> None:
     )
 
 
-def _recorded_at() -> sa.Column[object]:
+def _recorded_at() -> sa.Column[Any]:
     return sa.Column(
         "recorded_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
     )

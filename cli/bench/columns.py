@@ -1,0 +1,204 @@
+"""Everything that is measured on a shard in memory."""
+
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+
+from cli.bench import baselines
+from cli.bench.exact import Followers, broken_at, wrong_equities
+from cli.bench.firm import START, Firm, shard_of
+from cli.bench.market import Market
+from cli.bench.timing import interleaved, median, once, rounded
+from domain.rules.marking import Instrument, QuoteBoard
+from monitor import kernels
+from monitor.accounts import Loaded
+from monitor.columns import Columns
+from monitor.facts import BreachFact
+from monitor.marks import Marks
+from monitor.shard import Shard
+from ports.platform import Batch, ClockMark, Tick
+
+COPY_BYTES: Final = 114  # an account's share of the copy that re-marking is held against
+_SYMBOL: Final = "US500"
+_TICK_SECONDS: Final = 0.0005
+_FOLLOWED: Final = 150
+
+Step = Callable[[str], None]
+
+
+def batch_of(number: int, tick: Tick) -> Batch:
+    mark = ClockMark.model_construct(kind="clock", seq=tick.seq, at=tick.at, flush=False)
+    return Batch.model_construct(number=number, events=(tick, mark))
+
+
+def copy_of(accounts: int) -> Callable[[], None]:
+    """A numpy copy of the fixed number of bytes an account, from memory to memory."""
+    source = np.random.default_rng(1).integers(0, 255, accounts * COPY_BYTES).astype(np.uint8)
+    target = np.ones_like(source)
+    return lambda: np.copyto(target, source)
+
+
+def compile_seconds(firm: Firm) -> float:
+    """What the first marks of a process cost: loading the compiled loops, or compiling them when no cache has them."""
+    shard = shard_of(firm, iter([next(firm.loaded())]))
+    firm.kinds = dict.fromkeys(firm.kinds, 0)
+    started = time.perf_counter()
+    shard.marks.remark()
+    shard.rules.follow(shard.columns, np.zeros(1, np.int64), 1, START)
+    shard.marks.tick(next(iter(shard.board.prices)))
+    shard.marks.arena.pack()
+    return time.perf_counter() - started
+
+
+class Columnar:
+    """The shard under measurement and the accounts it was made of."""
+
+    def __init__(self, firm: Firm, step: Step) -> None:
+        self.firm, self._step = firm, step
+        step("making accounts")
+        self.accounts = list(firm.loaded())
+        step("admitting them to a shard")
+        gc.collect()
+        tracemalloc.start()
+        self.shard = shard_of(firm, iter(self.accounts))
+        gc.collect()
+        self._traced = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+
+    def memory(self) -> dict[str, float]:
+        """Bytes an account: every column, and every Python object that admitting the accounts left in the shard."""
+        shard, n = self.shard, len(self.accounts)
+        columns = {
+            "columns": shard.columns.nbytes(),
+            "rules": shard.rules.nbytes(),
+            "roster": shard.accounts.nbytes(),
+            "positions": shard.marks.nbytes(),
+        }
+        python = max(0, self._traced - sum(columns.values()))
+        parts = {name: rounded(size / n) for name, size in columns.items()}
+        return {"total": rounded((sum(columns.values()) + python) / n), **parts, "python_objects": rounded(python / n)}
+
+    def marks(self, rounds: int) -> dict[str, Any]:
+        """Re-marking all, one symbol, and the baselines; and whether all of them find the same."""
+        shard, n = self.shard, len(self.accounts)
+        self._step("marks against copy, loop, polars, duckdb")
+        frames = baselines.Frames(shard)
+        works: dict[str, tuple[Callable[[], Any], int]] = {
+            "remark_all_ms": (shard.marks.remark, 15),
+            "copy_ms": (copy_of(n), 15),
+            "one_symbol_tick_ms": (lambda: shard.marks.tick(self._symbol()), 15),
+            "python_loop_ms": (baselines.python_loop(frames), 1),
+        }
+        others = {"polars_ms": baselines.polars_query(frames), "duckdb_ms": baselines.duckdb_query(frames)}
+        works |= {name: (query, 3) for name, query in others.items() if query is not None}
+        taken = interleaved(works, rounds)
+        figures: dict[str, Any] = {name: rounded(taken[name]) if name in taken else None for name in (*works, *others)}
+        figures["remark_over_copy"] = rounded(taken["remark_all_ms"] / taken["copy_ms"])
+        equity = shard.columns.equity[: shard.columns.size]
+        low, high = np.array(frames.low), np.array(frames.high)
+        broken = set(np.flatnonzero((equity <= low) | (equity > high)).tolist())
+        for name, (query, _) in works.items():
+            if name in ("python_loop_ms", "polars_ms", "duckdb_ms"):
+                equities, rows = query()
+                same = float(np.abs(np.asarray(equities) - equity).max()) <= 3  # floats round their ties at random
+                figures.setdefault("baselines_agree", True)
+                figures["baselines_agree"] &= bool(same and len(set(np.asarray(rows).tolist()) ^ broken) <= n // 1000 + 1)
+        return figures
+
+    def _symbol(self) -> str:
+        return _SYMBOL if _SYMBOL in self.firm.market.by_symbol else self.firm.market.lines[-1].spec.symbol
+
+    def ticks(self, seconds: float) -> dict[str, Any]:
+        """Mixed ticks through the shard one by one, beside the exact engine on a sample; then every verdict compared."""
+        shard, market = self.shard, self.firm.market
+        self._step("every verdict at one moment against the exact engine")
+        expected = {account.login for account in self.accounts if broken_at(shard, account)}
+        random = Random(3)
+        calm = [account for account in self.accounts if account.login not in expected]
+        edge = [self.accounts[account.row] for account in shard.accounts if self._near(account.row)]
+        sample = random.sample(calm, min(_FOLLOWED, len(calm))) + edge[:_FOLLOWED]
+        followers = Followers([a for a in sample if a.login not in expected], self.firm.board, shard)
+        # at the quotes as they are, one tick per symbol that changes nothing: who is broken must be found by it
+        for line in market.lines:
+            tick = market.tick(line, 0, seconds=_TICK_SECONDS)
+            shard.apply(batch_of(tick.seq, tick))
+            followers.tick(tick)
+        facts = [fact for fact in shard.harvest.verdicts if isinstance(fact, BreachFact)]
+        wrong = len({fact.login for fact in facts} ^ expected) + wrong_equities(shard)
+        self._step("ticks one by one")
+        applied, taken = 0, 0.0
+        while taken < seconds:
+            ticks = [market.any_tick(_TICK_SECONDS) for _ in range(400)]
+            batches = [batch_of(tick.seq, tick) for tick in ticks]
+            taken += once(lambda batches=batches: [shard.apply(batch) for batch in batches]) / 1000  # type: ignore[misc]
+            applied += len(ticks)
+            if applied <= 2_000:
+                for tick in ticks:
+                    followers.tick(tick)
+                facts = [fact for fact in shard.harvest.verdicts if isinstance(fact, BreachFact)]
+            if applied == 2_000:
+                wrong += followers.wrong(shard, facts)
+        if applied < 2_000:
+            wrong += followers.wrong(shard, facts)
+        self._step("every equity against the exact engine")
+        wrong += wrong_equities(shard)
+        found = {fact.login for fact in shard.harvest.verdicts}
+        return {
+            "ticks_per_second": round(applied / taken),
+            "ticks": applied,
+            "breaches": len(found),
+            "near_misses": self.firm.kinds["near_misses"],
+            "accounts_with_more_than_three_positions": self.firm.kinds["more_than_three_positions"],
+            "wrong": wrong,
+        }
+
+    def _near(self, row: int) -> bool:
+        return 0 < int(self.shard.columns.equity[row] - self.shard.columns.low_alarm[row]) < 20_000
+
+
+def scaling(accounts: int, symbols: int, positions: int, rounds: int) -> dict[str, Any]:
+    """Marks alone at another number of accounts: the live columns, filled in bulk."""
+    market = Market(symbols, 7, START)
+    board = QuoteBoard()
+    for line in market.lines:
+        bid, ask = line.quote()
+        board.put(line.spec.symbol, bid, ask, 1, START)
+    columns = Columns(accounts)
+    columns.size = accounts
+    columns.balance[:] = 10_000_000
+    columns.low_alarm[:], columns.high_alarm[:] = 9_000_000, kernels.HIGHEST
+    marks = Marks(columns, board, market.instruments())
+    _fill(marks, market, accounts, positions)
+    marks.remark()
+    taken = interleaved({"remark": (marks.remark, 5), "copy": (copy_of(accounts), 5)}, rounds)
+    return {
+        "accounts": accounts,
+        "remark_all_ms": rounded(taken["remark"]),
+        "copy_ms": rounded(taken["copy"]),
+        "remark_over_copy": rounded(taken["remark"] / taken["copy"]),
+        "ns_per_account": rounded(taken["remark"] * 1e6 / accounts),
+        "copy_ns_per_account": rounded(taken["copy"] * 1e6 / accounts),
+    }
+
+
+def _fill(marks: Marks, market: Market, accounts: int, positions: int) -> None:
+    """Open positions of every account, drawn at once."""
+    generator = np.random.default_rng(5)
+    owners = np.repeat(np.arange(accounts), positions)
+    symbols = generator.integers(0, len(market.lines), len(owners))
+    for number, line in enumerate(market.lines):
+        rows = owners[symbols == number]
+        digits = line.spec.digits
+        opens = np.round((line.points + generator.integers(-20, 20, len(rows))) / 10**digits, digits)
+        lots = generator.integers(1, 100, len(rows)) / 100 * generator.choice([-1, 1], len(rows))
+        instrument = Instrument(line.spec.symbol, line.spec.contract_size, line.spec.quote_currency)
+        marks.book(instrument, "USD").fill(rows, lots * float(line.spec.contract_size), opens, 2, digits)
+
+
+__all__ = ["Columnar", "Decimal", "Loaded", "Shard", "compile_seconds", "median", "scaling"]

@@ -1,0 +1,74 @@
+"""The live columns held against the exact engine: every account's equity, rules and verdict."""
+
+from dataclasses import dataclass
+
+from domain.rules.evaluate import judge, verdicts
+from domain.rules.floors import Mark
+from domain.rules.marking import QuoteBoard, equity_minor
+from domain.rules.state import AccountRules
+from monitor.accounts import Loaded
+from monitor.facts import BreachFact
+from monitor.shard import Shard
+from ports.platform import Tick
+
+
+def broken_at(shard: Shard, account: Loaded) -> bool:
+    """Whether the exact engine says that an account, as it was loaded, is broken at the shard's quotes."""
+    held = account.checkpoint
+    assert held is not None
+    equity = equity_minor(
+        held.balance_minor, held.positions, shard.board, shard.instruments, account.terms.product.currency
+    )
+    return bool(verdicts(held.rules, Mark(held.balance_minor, equity, 0, shard.now)))
+
+
+@dataclass(slots=True)
+class Followed:
+    """One account that the exact engine alone judges, at every tick that may move it."""
+
+    account: Loaded
+    rules: AccountRules
+    ended_at: int | None = None
+
+
+class Followers:
+    """A sample of the accounts, judged tick by tick beside the shard."""
+
+    def __init__(self, accounts: list[Loaded], board: QuoteBoard, shard: Shard) -> None:
+        self._board = QuoteBoard(dict(board.prices), dict(board.stamps))
+        self._instruments = shard.instruments
+        self.all = [Followed(a, a.checkpoint.rules) for a in accounts if a.checkpoint is not None]
+
+    def tick(self, tick: Tick) -> None:
+        self._board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
+        for each in self.all:
+            if each.ended_at is None:
+                each.rules, found = judge(each.rules, self._mark(each, tick))
+                each.ended_at = tick.seq if found else None
+
+    def _mark(self, each: Followed, tick: Tick) -> Mark:
+        held = each.account.checkpoint
+        assert held is not None
+        currency = each.account.terms.product.currency
+        equity = equity_minor(held.balance_minor, held.positions, self._board, self._instruments, currency)
+        return Mark(held.balance_minor, equity, tick.seq, tick.at)
+
+    def wrong(self, shard: Shard, found: list[BreachFact]) -> int:
+        """How many of them the shard judged otherwise: another verdict, another event, another floor or peak."""
+        ended = {fact.login: fact for fact in reversed(found) if fact.cause}
+        wrong = 0
+        for each in self.all:
+            account = shard.by_login[each.account.login]
+            fact = ended.get(each.account.login)
+            verdict = (fact.seq if fact else None) != each.ended_at
+            moved = each.ended_at is None and shard.rules.get(account.row, account.terms.specs) != each.rules
+            wrong += verdict or moved
+        return wrong
+
+
+def wrong_equities(shard: Shard) -> int:
+    """How many rows stand at another equity than the exact engine's."""
+    wrong = 0
+    for account in shard.accounts:
+        wrong += int(shard.columns.equity[account.row]) != shard.marks.exact(account)
+    return wrong
