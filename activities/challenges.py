@@ -5,6 +5,7 @@ lock what was decided, looking again. No call to the outside happens inside a tr
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
@@ -14,10 +15,10 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
 from domain.disputes import breach_is_final
-from domain.lifecycle import CHALLENGE, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
+from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
 from store import challenges, disputes, outbox, payouts, people
 from store.clock import market_now
-from store.models import Breach, Challenge, PhasePass
+from store.models import Account, Breach, Challenge, PhasePass
 
 
 def _status(challenge: Challenge) -> ChallengeStatus:
@@ -221,16 +222,33 @@ class ChallengeActivities:
             if await challenges.verdict_waits(session, account.id):
                 return _status(challenge)  # judged in time; the news is on its way
         await self._platform.lock(account.login, key=f"{account.id}/expired")
+        balance = (await self._platform.snapshot(account.login)).balance_minor  # flat: whatever was open is closed
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state == "active" and challenge.account_id == account.id:
-                await challenges.end_account(session, challenge, "closed", due)
-                await challenges.wake(session, challenge, None)
-                detail = {"account_id": account.id}
-                await challenges.move(
-                    session, challenge, "time_limit_reached", key=f"expired/{account.id}", at=due, detail=detail
-                )
+                await self._end_by_time(session, challenge, account, due, balance)
             return _status(challenge)
+
+    async def _end_by_time(
+        self, session: AsyncSession, challenge: Challenge, account: Account, due: datetime, balance_minor: int
+    ) -> None:
+        """The challenge expires; or its phase begins anew, on an account of its own and without a fee."""
+        phase = (await challenges.terms(session, challenge)).phase(account.phase_index)
+        breached = await challenges.standing_breach(session, account.id) is not None
+        again = may_retake(phase, balance_minor, account.initial_minor, breached=breached)
+        await challenges.end_account(session, challenge, "closed", due)
+        await challenges.wake(session, challenge, None)
+        detail = {"account_id": account.id, "phase_index": account.phase_index, "balance_minor": balance_minor}
+        await challenges.move(
+            session,
+            challenge,
+            "retake_granted" if again else "time_limit_reached",
+            key=f"expired/{account.id}",
+            at=due,
+            detail=detail,
+        )
+        if again:  # what is opened next is the phase after the one that is done
+            challenge.phase_index = account.phase_index - 1
 
     async def _close_window(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:

@@ -41,7 +41,7 @@ class _Pulse:
 class MonitorActivities:
     def __init__(self, deps: Deps) -> None:
         self._db = deps.db
-        self._platform = deps.platform
+        self._platform, self._calendars = deps.platform, deps.calendars
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
         return [self.run_shard]
@@ -59,6 +59,7 @@ class MonitorActivities:
             stop,
             pulse.beat,
             feed=self._platform.name,
+            calendars=self._calendars,
         )
         # A thread of its own: the loop's pool is small, and one that hangs must not keep a shard from starting.
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"shard-{start.shard}")

@@ -10,18 +10,19 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities import payout_holds
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
 from domain import payouts as policy
 from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, BadInput, Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown
-from domain.ledger import payout_released, payout_reserved, payout_returned, payout_sent
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
+from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payout_checks import RiskFacts, risk_verdict, shown
 from ports.payments import Transfer
-from ports.platform import AccountSnapshot, BalanceKind
+from ports.platform import BalanceKind
 from store import audit, decisions, ledger, outbox, payouts, people
 from store.clock import market_now
 from store.models import Account, Decision, Intent, Payout, User
@@ -58,39 +59,30 @@ class PayoutActivities:
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStands:
         """Once the hold is declared the request is no longer judged: the balance may already be without the money."""
-        key = f"{ref.payout_id}/hold"
+        key = payout_holds.hold_key(ref.payout_id)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "requested":
                 return PayoutStands(state=payout.state)
             declared = await session.get(Intent, key) is not None
-            login, gross = await _login(session, payout), payout.gross_minor
+            login = await _login(session, payout)
         snapshot = None if declared else await self._platform.snapshot(login)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "requested":
                 return PayoutStands(state=payout.state)
-            reasons = await _refusals(session, payout, snapshot) if snapshot else []
-            if reasons:
-                await payouts.advance(session, payout, "request_refused", reason="; ".join(reasons))
+            if snapshot is not None and await payout_holds.refuse(session, payout, snapshot):
                 return PayoutStands(state=payout.state)
-            await outbox.declare_intent(session, key=key, kind="payout_hold", payload={"amount_minor": -gross})
-        refused = ""
-        try:
-            await self._platform.balance_operation(login, key=key, operation="payout_hold", amount_minor=-gross)
-        except IdempotencyMismatch:
-            raise  # another amount is held under this key: no refusal, but something a person must see
-        except Conflict as conflict:
-            refused = conflict.message
+            operations = payout_holds.taken(payout)
+            for name, operation, amount in operations:
+                await outbox.declare_intent(session, key=name, kind=operation, payload={"amount_minor": amount})
+        refused = await payout_holds.take(self._platform, login, operations)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state == "requested" and refused:
                 await payouts.advance(session, payout, "request_refused", reason=refused)
             elif payout.state == "requested":
-                await outbox.fulfil_intent(session, key=key, result={"held_minor": gross})
-                now = await market_now(session)
-                await ledger.post(session, payout_reserved(payout.id, payouts.share_of(payout)), occurred_at=now)
-                await payouts.advance(session, payout, "hold_placed")
+                await payout_holds.record_held(session, payout)
             return PayoutStands(state=payout.state)
 
     @activity.defn(name="payouts.check_risk")
@@ -141,7 +133,7 @@ class PayoutActivities:
                     return PayoutStands(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
-            share, beneficiary = payouts.share_of(payout), payout.beneficiary
+            share, beneficiary = payouts.sent_of(payout), payout.beneficiary
         answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
         if answer is None and unchanged:
             answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
@@ -236,7 +228,7 @@ class PayoutActivities:
                     now, because = await market_now(session), await payouts.why_releasing(session, payout)
                     result = {"released_minor": payout.gross_minor}
                     await outbox.fulfil_intent(session, key=f"{payout.id}/release", result=result)
-                    await ledger.post(session, payout_released(payout.id, payouts.share_of(payout)), occurred_at=now)
+                    await payout_holds.record_released(session, payout, now)
                     await payouts.advance(session, payout, _RELEASED[because])
                     await payouts.rest(session, payout)
         return await self._stands(ref)
@@ -251,7 +243,12 @@ class PayoutActivities:
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
             login = await _login(session, payout)
+            returned = payout.forfeited_minor if operation == "payout_release" else 0
         await self._platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
+        if returned:
+            await self._platform.balance_operation(
+                login, key=payout_holds.back_key(ref.payout_id), operation="adjustment", amount_minor=returned
+            )
         return True
 
     async def _stands(self, ref: PayoutRef) -> PayoutStands:
@@ -264,14 +261,6 @@ async def _login(session: AsyncSession, payout: Payout) -> int:
     if login is None:
         raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
     return login
-
-
-async def _refusals(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> list[str]:
-    """The request judged again, on the venue's own word for money and positions."""
-    current = await payouts.situation(session, payout.account_id)
-    now = {"balance_minor": snapshot.balance_minor, "open_positions": len(snapshot.positions)}
-    current = current._replace(facts=current.facts.model_copy(update=now))
-    return payouts.refusals(current, payouts.gross_of(payout))
 
 
 async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
@@ -322,7 +311,7 @@ async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:
     """What is to be sent, without personal data: the digest stands for the beneficiary."""
-    return {"amount_minor": payout.trader_minor, "currency": payout.currency, "digest": digest}
+    return {"amount_minor": payouts.sent_of(payout).minor, "currency": payout.currency, "digest": digest}
 
 
 async def _check_decision(

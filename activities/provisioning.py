@@ -19,7 +19,8 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
         account = await challenges.open_account(
             session, challenge, product, step.phase_index, deps.platform.name, deps.platform.marks(group)
         )
-        key = f"{challenge.id}/{step.phase_index}"
+        again = f"/{account.attempt}" if account.attempt > 1 else ""
+        key = f"{challenge.id}/{step.phase_index}{again}"
         wanted = {
             "group": group,
             "currency": product.currency,

@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.deps import Deps
 from contracts.messages import SurveillanceStart
 from domain.surveillance.copy_trading import CopyTradingDetector, CopyTradingThresholds
-from store import cases
+from store import cases, corrections
 
 _POLL_SECONDS: Final = 0.2
 _ONE_FOLLOWING_SECONDS: Final = 3600
@@ -63,6 +63,7 @@ class SurveillanceActivities:
 
     async def _read_on(self, name: str, detector: CopyTradingDetector, position: int) -> int:
         async with self._db.transaction() as session:
+            await corrections.open_cases(session)
             newest = await cases.newest_deal(session)
         if newest <= position:
             return position

@@ -10,7 +10,7 @@ from api import health, problems, webhooks
 from api.deps import ApiDeps
 from api.edge import Limits, Observed
 from api.metrics import Metrics
-from api.routes import accounts, cases, challenges, disputes, firm, payouts, people, products, tickets
+from api.routes import accounts, cases, challenges, disputes, firm, payouts, people, product_words, products, tickets
 
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.
@@ -54,6 +54,19 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
     app.state.deps = deps
     app.state.metrics = metrics
     problems.install(app, error_page)
-    for module in (people, challenges, products, accounts, payouts, disputes, cases, tickets, firm, webhooks, health):
+    for module in (
+        people,
+        challenges,
+        products,
+        product_words,
+        accounts,
+        payouts,
+        disputes,
+        cases,
+        tickets,
+        firm,
+        webhooks,
+        health,
+    ):
         app.include_router(module.router)
     return app

@@ -5,7 +5,7 @@ from typing import Final
 
 from domain.approvals import DECIDERS, ROLES, STAFF, Actor
 from domain.errors import NotAllowed
-from domain.lifecycle import REFUNDERS
+from domain.lifecycle import EXTENDERS, REFUNDERS
 
 _EVERYBODY: Final = frozenset(ROLES)
 _TRADER: Final = frozenset({"trader"})
@@ -18,6 +18,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
     "challenges.refund": REFUNDERS,
+    "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
     "breaches.read": _EVERYBODY,
     "payouts.read": _EVERYBODY,
@@ -31,6 +32,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "cases.decide": DECIDERS["case"],
     "reviews.read": STAFF,
     "reviews.close": frozenset({"risk", "admin"}),
+    "reviews.decide": DECIDERS["review"],
     "traders.read": _EVERYBODY,
     "traders.list": STAFF,
     "traders.set_beneficiary": _TRADER,

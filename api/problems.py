@@ -31,7 +31,10 @@ _TITLES: Final = {
 
 
 class Problem(BaseModel):
-    """`type` is stable and for programs, `detail` a sentence for a person, `remedy` what to do about it."""
+    """`type` is stable and for programs, `detail` a sentence for a person, `remedy` what to do about it.
+
+    A refused payout has `reasons` for people, `refusals` (code, sentence, figures) for programs, and the proof of both.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,6 +45,8 @@ class Problem(BaseModel):
     field: str | None = None
     remedy: str | None = None
     reasons: list[str] | None = None
+    refusals: list[dict[str, Any]] | None = None
+    proof_id: str | None = None
     request_id: str
     instance: str
 
@@ -55,6 +60,7 @@ def request_id(scope_state: Any) -> str:
 
 
 def problem_body(error: PropOSError, *, instance: str, request: str) -> dict[str, Any]:
+    refused = error if isinstance(error, PayoutRefused) else None
     problem = Problem(
         type=error.type,
         title=_TITLES.get(error.status, "Refused"),
@@ -62,7 +68,9 @@ def problem_body(error: PropOSError, *, instance: str, request: str) -> dict[str
         detail=error.message,
         field=error.field,
         remedy=error.remedy,
-        reasons=error.reasons if isinstance(error, PayoutRefused) and hasattr(error, "reasons") else None,
+        reasons=refused.reasons if refused else None,
+        refusals=(refused.refusals or None) if refused else None,
+        proof_id=refused.proof_id if refused else None,
         request_id=request,
         instance=instance,
     )

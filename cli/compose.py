@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from activities.deps import Deps
+from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
 from api.deps import ApiDeps
 from domain.errors import BadInput
@@ -67,6 +68,7 @@ async def dependencies(settings: Settings, *, pool_size: int = 10) -> AsyncItera
         db=build_database(settings, pool_size=pool_size),
         platform=build_platform(settings),
         payments=build_payments(settings),
+        calendars=ExchangeCalendars(),
     )
     try:
         yield deps

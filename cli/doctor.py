@@ -138,9 +138,10 @@ async def _data_folder(patient: Patient) -> str:
 
 
 async def _products(patient: Patient) -> str:
+    from adapters.calendars import known_venues
     from store.shelf import load_products
 
-    found = load_products(patient.settings.products_path)
+    found = load_products(patient.settings.products_path, known_venues)
     return ", ".join(f"{product.product} v{product.version}" for product in found)
 
 

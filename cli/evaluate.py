@@ -20,6 +20,7 @@ from cli.rehearsal import Progress
 from domain.errors import BadInput, NotFound
 from domain.money import to_minor
 from domain.products import Product
+from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
 from domain.statement_events import Market
 from domain.statements import Statement
@@ -75,7 +76,19 @@ def _judged(
     initial = None
     if terms is not None and terms.initial_balance is not None:
         initial = to_minor(terms.initial_balance, read.currency)
-    return judge(read, sold, phase, initial=initial, market=quotes, wrap=watched)
+    return judge(read, sold, phase, initial=initial, market=quotes, calendars=calendars_of(sold, phase), wrap=watched)
+
+
+def calendars_of(product: Product, phase: int) -> dict[str, VenueCalendar]:
+    """The venue calendars that the rules of a phase name."""
+    named = (getattr(rule, "calendar", None) for rule in product.phase(phase).rules)
+    names = {name for name in named if isinstance(name, str)}
+    if not names:
+        return {}
+    from adapters.calendars.exchange import ExchangeCalendars  # loads pandas, which most products do without
+
+    known = ExchangeCalendars()
+    return {name: known[name] for name in names if name in known}
 
 
 def product_named(name: str) -> Product:

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from adapters.calendars import known_venues
 from domain.approvals import Role
 from store import crypto, products
 from store.db import Database
@@ -41,7 +42,7 @@ class Staff:
 
 async def publish_products(db: Database, folder: Path) -> None:
     """Put every definition of `folder` on the shelf; raises ProductInvalid before anything is published."""
-    definitions = load_products(folder)
+    definitions = load_products(folder, known_venues)
     async with db.transaction() as session:
         for product in definitions:
             await products.publish(session, product)

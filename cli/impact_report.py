@@ -142,28 +142,37 @@ def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> Non
     mpl.use("Agg")
     figure = Figure(figsize=(11, 4.4), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    for product, colour, endings in (
-        (a, _COLOURS[0], [(one.opened_at, one.a.at) for one in found]),
-        (b, _COLOURS[1], [(one.opened_at, one.b.at) for one in found]),
-    ):
-        _survivors(left, product, colour, endings)
-    left.set(
-        xlabel="days since the challenge began", ylabel="challenges still standing", ylim=(0, max(len(found), 1) * 1.05)
-    )
+    ended = [_ended(found, [one.a.at for one in found]), _ended(found, [one.b.at for one in found])]
+    until = max([*ended[0], *ended[1], 1.0]) * 1.02
+    same = len(ended[0]) == len(ended[1])
+    for product, colour, days, side in zip((a, b), _COLOURS, ended, (1, -1), strict=True):
+        _survivors(left, product, colour, days, len(found), until, 6 * side if same else 0)
+    left.set(xlabel="days since the challenge began", ylabel="challenges still standing", xlim=(0, until * 1.2))
+    left.set_ylim(0, max(len(found), 1) * 1.05)
     left.set_title("Who survives", loc="left", fontsize=11)
     _outcomes(right, a, b, found)
     figure.savefig(path)
 
 
-def _survivors(axes: Axes, product: Product, colour: str, endings: list[tuple[datetime, datetime | None]]) -> None:
-    ended = sorted((at - opened).total_seconds() / _DAY for opened, at in endings if at is not None)
-    longest = max([*ended, 1.0]) * 1.05
-    days = [0.0, *ended, longest]
-    standing = [len(endings) - number for number in range(len(ended) + 1)]
-    standing.append(standing[-1])
-    axes.step(days, standing, where="post", color=colour, linewidth=1.8)
+def _ended(found: Sequence[Comparison], ends: Sequence[datetime | None]) -> list[float]:
+    """After how many days challenges ended, in order."""
+    pairs = zip(found, ends, strict=True)
+    return sorted((at - one.opened_at).total_seconds() / _DAY for one, at in pairs if at is not None)
+
+
+def _survivors(
+    axes: Axes, product: Product, colour: str, days: list[float], began: int, until: float, shift: int
+) -> None:
+    standing = [began - number for number in range(len(days) + 1)]
+    axes.step([0.0, *days, until], [*standing, standing[-1]], where="post", color=colour, linewidth=1.8)
     axes.annotate(
-        f"{product.ref}  {standing[-1]}", (days[-1], standing[-1]), color=colour, fontsize=9, ha="right", va="bottom"
+        f"{product.ref}: {standing[-1]}",
+        (until, standing[-1]),
+        xytext=(5, shift),
+        textcoords="offset points",
+        color=colour,
+        fontsize=9,
+        va="center",
     )
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

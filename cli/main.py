@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.bench.app import app as bench_app
 from cli.exits import leave
 from cli.news import app as news_app
 from cli.products import app as products_app
@@ -29,6 +30,7 @@ proof_app = typer.Typer(
 app.add_typer(proof_app, name="proof")
 app.add_typer(news_app, name="news")
 app.add_typer(user_app, name="user")
+app.add_typer(bench_app, name="bench")
 app.add_typer(shards_app, name="shards")
 app.add_typer(products_app, name="products")
 app.add_typer(rules_app, name="rules")

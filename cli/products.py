@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.product_words import describe
 from domain.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Product versions: what is on sale, what is proposed, and accounts that move.", no_args_is_help=True
 )
+
+app.command()(describe)
 
 _T = TypeVar("_T")
 
@@ -105,10 +108,11 @@ def propose(
     data: Data = None,
 ) -> None:
     """Propose a version of a product; a second person approves it before it can be sold."""
+    from adapters.calendars import known_venues
     from store import proposals
     from store.shelf import read_file
 
-    product = read_file(file)
+    product = read_file(file, known_venues)
 
     async def work(session: "AsyncSession", actor: "Actor") -> str:
         row = await proposals.propose(session, product, source=file.name, actor=actor, reason=reason)

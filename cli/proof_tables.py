@@ -69,6 +69,9 @@ def _head(sheet: AnySheet, digest: str) -> Table:
     if isinstance(sheet, MoneySheet | ViolationSheet):
         event = sheet.event
         table.add_row("event", f"{event.kind} {event.symbol or ''} sequence {event.seq} at {_time(event.at)}")
+    if isinstance(sheet, GateSheet):
+        money = amount(sheet.now.balance_minor, account.currency)
+        table.add_row("asked", f"{_time(sheet.now.at)}, sequence {sheet.now.seq}, balance {money}")
     _clock(table, "trading day", sheet.clock)
     if isinstance(sheet, MoneySheet) and sheet.loss_clock is not None:
         _clock(table, "loss snapshot", sheet.loss_clock)
@@ -145,6 +148,13 @@ def _breach(sheet: BreachSheet) -> Iterator[Table]:
     table.add_row("set by event", f"{basis.set_seq} at {_time(basis.set_at)}" if basis.set_at else "the start")
     yield table
     yield _steps("Worth, step by step", sheet.rule.worth, currency)
+    if sheet.confirmation is not None:
+        table = _grid("Confirmed by a person, because an input was doubtful")
+        said = sheet.confirmation
+        table.add_row("confirmed", escape(f"{said.confirmed_by}, {said.role}, {_time(said.at)}"))
+        for doubt in said.doubts:
+            table.add_row(f"{doubt.kind}, sequence {doubt.seq}", escape(f"{doubt.words} ({_time(doubt.at)})"))
+        yield table
 
 
 def _pass(sheet: PassSheet) -> Iterator[Table]:

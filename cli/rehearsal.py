@@ -19,7 +19,7 @@ from cli.stack import Stack
 from domain import payouts as payout_rules
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
-from store import payouts
+from store import payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
 
@@ -168,7 +168,7 @@ class Rehearsal:
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
         async with self._db.transaction() as session:
-            now = await payouts.situation(session, account_id)
+            now = await payout_facts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
         since = payout_rules.eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
@@ -197,7 +197,7 @@ class Rehearsal:
             if sent:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
-                now = await payouts.situation(session, str(challenge.account_id))
+                now = await payout_facts.situation(session, str(challenge.account_id))
                 since = payout_rules.eligible_from(now.facts, now.product.payout)
                 if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)

@@ -17,11 +17,12 @@ from console.pages.people import PeoplePages
 from console.pages.products import ProductPages
 from console.pages.proofs import ProofPages
 from console.pages.records import RecordPages
+from console.pages.rulebooks import RuleBookPages
 from console.pages.support import SupportPages
 from console.pages.work import WorkPages
 from console.views import Crumb
 from domain.approvals import ROLES
-from domain.errors import NotSignedIn, PropOSError
+from domain.errors import NotSignedIn, PayoutRefused, PropOSError
 
 ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
 
@@ -48,6 +49,7 @@ def router(deps: ApiDeps) -> APIRouter:
         SupportPages(desk),
         PeoplePages(desk),
         ProductPages(desk),
+        RuleBookPages(desk),
         RecordPages(desk),
         TraderActions(desk),
     )
@@ -70,6 +72,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "message": error.message,
             "remedy": error.remedy,
             "request_id": request_id,
+            "proof_id": error.proof_id if isinstance(error, PayoutRefused) else None,
             "back": _back(request),
         }
         try:

@@ -203,7 +203,7 @@ _STAFF_RAIL: Final = (
 )
 _TRADER_RAIL: Final = (("Overview", "/", ""), ("Payouts", "/payouts", ""), ("Tickets", "/tickets", ""))
 _OPENS_UNDER: Final = {
-    "/disputes": "/risk", "/cases": "/risk", "/proofs": "/accounts", "/identity": "/queue",
+    "/disputes": "/risk", "/cases": "/risk", "/reviews": "/risk", "/proofs": "/accounts", "/identity": "/queue",
     "/proposals": "/products", "/moves": "/products",
 }  # fmt: skip
 

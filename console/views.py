@@ -11,6 +11,7 @@ from domain.money import Money
 from domain.product_diff import Change
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
+from store.read.warnings import WarningView
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ PAGES: Final = {
     "dispute": "disputes",
     "identity": "identity",
     "payout": "payouts",
+    "review": "reviews",
     "product_version": "proposals",
     "proof": "proofs",
     "ticket": "tickets",
@@ -199,6 +201,7 @@ class AccountPage:
     payouts: Sequence[Link] = ()
     tickets: Sequence[Link] = ()
     decisions: Sequence[Link] = ()
+    warnings: Sequence[WarningView] = ()
 
     @property
     def floating(self) -> Money | None:

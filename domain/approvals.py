@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.errors import AlreadyDecided, NotAllowed, SelfApproval
 
 Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
-Subject = Literal["payout", "dispute", "case", "product_version", "account_move"]
+Subject = Literal["payout", "dispute", "case", "review", "product_version", "account_move"]
 
 ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader")
 STAFF: Final = frozenset({"support", "risk", "finance", "admin", "auditor"})
@@ -17,6 +17,7 @@ DECIDERS: Final[dict[str, frozenset[str]]] = {
     "payout": frozenset({"finance", "admin"}),
     "dispute": frozenset({"risk", "admin"}),
     "case": frozenset({"risk", "admin"}),
+    "review": frozenset({"risk", "admin"}),
     "product_version": frozenset({"risk", "admin"}),
     "account_move": frozenset({"risk", "admin"}),
 }

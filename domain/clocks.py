@@ -49,7 +49,8 @@ class ServerZone(tzinfo):
         if len(fits) == 1:
             return fits[0]
         # a repeated hour counts as its first pass, a skipped one as if the clock had not been changed yet
-        before, after = (self._daylight, self._standard) if fits else (self._standard, self._daylight)
+        larger, smaller = max(self._daylight, self._standard), min(self._daylight, self._standard)
+        before, after = (larger, smaller) if fits else (smaller, larger)
         return after if dt.fold else before
 
     def dst(self, dt: datetime | None) -> timedelta:
@@ -111,8 +112,11 @@ class Clock(BaseModel):
 
     @property
     def spoken(self) -> str:
-        """For people: "17:00 America/Chicago"."""
-        return f"{self.reset} {self.zone}"
+        """For people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight time)"."""
+        server = _SERVER.match(self.zone)
+        if server is None:
+            return f"{self.reset} {self.zone}"
+        return f"{self.reset} server time ({server[1]}, and {server[2]} while {server[3]} has daylight time)"
 
     @property
     def wall(self) -> time:

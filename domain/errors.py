@@ -13,9 +13,10 @@
     |   |-- AlreadyDecided            somebody else was first; says who
     |   |-- IllegalTransition
     |   |-- PayoutOpen                one payout at a time
+    |   |-- ExtensionRefused          no more time for this phase; says why
     |   |-- IdempotencyMismatch       same key, other input
     |   `-- StaleEpoch                a newer owner judges this shard
-    |-- PayoutRefused            422  eligibility says no; carries the reasons
+    |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
     |-- TooLarge                 413
     |-- BadSignature             400  a webhook that cannot be trusted
     |-- TooManyAttempts          429  failed sign-ins in a row
@@ -25,7 +26,8 @@
 `type` is stable and for programs; the message is a sentence for a person.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class PropOSError(Exception):
@@ -106,6 +108,10 @@ class PayoutOpen(Conflict):
         super().__init__(f"Payout {payout_id} is still open; wait for it to end or cancel it first.")
 
 
+class ExtensionRefused(Conflict):
+    type = "extension-refused"
+
+
 class IdempotencyMismatch(Conflict):
     type = "idempotency-mismatch"
 
@@ -121,11 +127,26 @@ class StaleEpoch(Conflict):
 
 
 class PayoutRefused(PropOSError):
+    """`reasons`: clauses for people; `refusals`: the same for programs, each {"code", "sentence", "figures"} (minor units,
+    instants as ISO text); `proof`: the sealed sheet that shows them, `proof_id` its id."""
+
     type, status = "payout-refused", 422
 
-    def __init__(self, reasons: list[str]) -> None:
+    def __init__(
+        self,
+        reasons: list[str],
+        *,
+        refusals: Sequence[Mapping[str, Any]] = (),
+        proof: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__("This payout cannot be made: " + "; ".join(reasons) + ".")
         self.reasons = reasons
+        self.refusals = [dict(refusal) for refusal in refusals]
+        self.proof = proof
+
+    @property
+    def proof_id(self) -> str | None:
+        return None if self.proof is None else str(self.proof["proof_id"])
 
 
 class TooLarge(PropOSError):

@@ -1,7 +1,8 @@
 """The firm's books: which business event makes which postings. Debit positive, credit negative, always zero in sum.
 
 Accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `trader-payable` (what the firm
-owes traders once a payout is reserved), `payout-expense` (profit shares), `chargebacks` (loss).
+owes traders once a payout is reserved), `payout-expense` (profit shares), `chargebacks` (loss). `account-profit` and
+`forfeited-profit` are memorandum accounts: no money of the firm, but what left accounts and was paid to nobody.
 """
 
 import hashlib
@@ -20,6 +21,8 @@ EntryKind = Literal[
     "payout_released",
     "payout_sent",
     "payout_returned",
+    "payout_forfeited",
+    "forfeit_returned",
 ]
 
 
@@ -80,14 +83,35 @@ def fee_charged_back(challenge_id: str, fee: Money, provider: str) -> Entry:
     return _entry("fee_charged_back", challenge_id, fee, "chargebacks", f"provider:{provider}")
 
 
-def payout_reserved(payout_id: str, share: Money) -> Entry:
-    """The trader's share becomes a debt of the firm while the payout is reviewed."""
-    return _entry("payout_reserved", payout_id, share, "payout-expense", "trader-payable")
+def payout_reserved(payout_id: str, share: Money, refund: Money | None = None) -> Entry:
+    """The trader's share becomes a debt of the firm while the payout is reviewed; so does what of the fee comes back
+    with it, out of the fees."""
+    return _with_refund(_entry("payout_reserved", payout_id, share, "payout-expense", "trader-payable"), refund, 1)
 
 
-def payout_released(payout_id: str, share: Money) -> Entry:
+def payout_released(payout_id: str, share: Money, refund: Money | None = None) -> Entry:
     """The reserve of a payout that will not be made."""
-    return _entry("payout_released", payout_id, share, "trader-payable", "payout-expense")
+    return _with_refund(_entry("payout_released", payout_id, share, "trader-payable", "payout-expense"), refund, -1)
+
+
+def _with_refund(entry: Entry, refund: Money | None, sign: Literal[1, -1]) -> Entry:
+    if refund is None or not refund.minor:
+        return entry
+    lines = tuple(
+        Line(account=account, currency=refund.currency, amount_minor=amount)
+        for account, amount in (("fees", sign * refund.minor), ("trader-payable", -sign * refund.minor))
+    )
+    return entry.model_copy(update={"lines": (*entry.lines, *lines)})
+
+
+def payout_forfeited(payout_id: str, excess: Money) -> Entry:
+    """What lay beyond the cap and left the account for nobody."""
+    return _entry("payout_forfeited", payout_id, excess, "account-profit", "forfeited-profit")
+
+
+def forfeit_returned(payout_id: str, excess: Money) -> Entry:
+    """It came back to the account with a payout that was not made."""
+    return _entry("forfeit_returned", payout_id, excess, "forfeited-profit", "account-profit")
 
 
 def payout_sent(payout_id: str, share: Money, provider: str) -> Entry:

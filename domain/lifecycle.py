@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
-from domain.errors import Conflict, NotAllowed
+from domain.errors import Conflict, ExtensionRefused, NotAllowed
+from domain.products import Phase
 from domain.states import StateMachine
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
+EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
 REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
 
 _AFTER_PAYMENT: Final = ("provisioning", "active", "identity_check", "funded", "breached")
@@ -25,6 +27,8 @@ CHALLENGE: Final = StateMachine(
         ("active", "evaluation_passed"): "identity_check",
         ("active", "breach_detected"): "breached",
         ("active", "time_limit_reached"): "expired",
+        ("active", "retake_granted"): "provisioning",
+        ("active", "extension_granted"): "active",
         ("active", "refund_granted"): "refunded",
         ("active", "closed_by_firm"): "closed",
         ("identity_check", "identity_verified"): "provisioning",
@@ -48,16 +52,19 @@ def payment_due(bought_at: datetime) -> datetime:
 
 
 def phase_deadline(
-    opened_at: datetime, limit_days: int | None, suspensions: Iterable[tuple[datetime, datetime]]
+    opened_at: datetime,
+    limit_days: int | None,
+    suspensions: Iterable[tuple[datetime, datetime]],
+    extended_days: int = 0,
 ) -> datetime | None:
     """When a phase is over by time; None without a limit.
 
-    `suspensions` are the (breached, reinstated) spans of breaches that were overturned: time the trader could not use.
+    `extended_days` were granted on top. `suspensions` are the (breached, reinstated) spans of breaches that were overturned: time the trader could not use.
     """
     if limit_days is None:
         return None
     lost = sum((until - since for since, until in suspensions), timedelta())
-    return opened_at + timedelta(days=limit_days) + lost
+    return opened_at + timedelta(days=limit_days + extended_days) + lost
 
 
 def trigger_of_start(phase_index: int, funded_index: int) -> str:
@@ -71,6 +78,34 @@ def trigger_of_pass(phase_index: int, funded_index: int) -> str:
 
 def trigger_of_reinstatement(phase_index: int, funded_index: int) -> str:
     return "funding_reinstated" if phase_index == funded_index else "evaluation_reinstated"
+
+
+def check_may_extend(actor: Actor, trader_id: str) -> None:
+    """Who may ask for more time for this trader's challenge; raises NotAllowed."""
+    if actor.role not in EXTENDERS or (actor.role == "trader" and actor.trader_id != trader_id):
+        raise NotAllowed("Only the trader, support or admin can ask for more time.")
+
+
+def check_extendable(state: str, phase: Phase, granted: int, now: datetime, deadline: datetime | None) -> int:
+    """The days that the phase gets on top; raises ExtensionRefused. `granted`: how many extensions it had; `deadline`:
+    when it is over as things stand."""
+    if not CHALLENGE.allows(state, "extension_granted"):
+        raise ExtensionRefused(f"A challenge that is {state.replace('_', ' ')} gets no more time.")
+    if phase.extension is None or deadline is None:
+        raise ExtensionRefused(f"The phase {phase.name} cannot be extended.", remedy="See the terms of the product.")
+    if granted >= phase.extension.times:
+        raise ExtensionRefused(
+            f"The phase {phase.name} was extended {'once' if granted == 1 else f'{granted} times'} already.",
+            remedy=f"It ends on {deadline:%Y-%m-%d %H:%M} UTC.",
+        )
+    if now >= deadline:
+        raise ExtensionRefused(f"The time of this phase was over on {deadline:%Y-%m-%d %H:%M} UTC.")
+    return phase.extension.days
+
+
+def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:
+    """Whether a flat account whose time is over may begin its phase anew: in profit, and no rule broken."""
+    return phase.free_retake and balance_minor > initial_minor and not breached
 
 
 def check_may_refund(actor: Actor, trader_id: str) -> None:

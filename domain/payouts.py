@@ -65,22 +65,33 @@ def refusals(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> list[str]:
     return [refusal.sentence for refusal in refused(facts, terms, gross)]
 
 
-def approvers_needed(trader_share: Money, terms: PayoutTerms) -> int:
-    """How many distinct people the policy band of this amount asks for (0, 1 or 2)."""
-    amount = from_minor(trader_share.minor, trader_share.currency)
+def approvers_needed(sent: Money, terms: PayoutTerms) -> int:
+    """How many distinct people the policy band of the amount to be sent to the trader asks for (0, 1 or 2)."""
+    amount = from_minor(sent.minor, sent.currency)
     return next(band.approvers for band in terms.bands if band.up_to is None or amount <= band.up_to)
 
 
-def terms_digest(*, payout_id: str, trader_share: Money, beneficiary_index: str, product_hash: str) -> str:
+def terms_digest(
+    *,
+    payout_id: str,
+    trader_share: Money,
+    beneficiary_index: str,
+    product_hash: str,
+    refund_minor: int = 0,
+    forfeited_minor: int = 0,
+) -> str:
     """What an approval is for: change the amount, the currency, the beneficiary or the rules, and it no longer counts.
 
+    `refund_minor`: what of the fee is paid with the share; `forfeited_minor`: what leaves the account for nobody.
     `beneficiary_index` is a keyed digest of the beneficiary. The result rests in plain sight, and there are few enough
     account numbers to try them all against a digest without a key.
     """
     body = {
-        "v": 1,
+        "v": 2,
         "payout": payout_id,
         "amount_minor": trader_share.minor,
+        "refund_minor": refund_minor,
+        "forfeited_minor": forfeited_minor,
         "currency": trader_share.currency,
         "beneficiary": beneficiary_index,
         "product": product_hash,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase, Size, Terms, Where
+from domain.rules.floors import FloorSpec
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 
@@ -117,9 +118,15 @@ def _beyond_reach(phase: "Phase", context: Context) -> Iterator[str]:
         return
     for rule in phase.equity_rules:
         for spec in rule.compile(context.initial_minor, context.currency):
-            # a cap in percent of its anchor compounds, so that it is bounded from above here
-            most = context.initial_minor
-            for _ in range(phase.time_limit_days):
-                most += spec.allowance(most)
-            if spec.direction == "ceiling" and most < context.initial_minor + wanted:
+            if spec.direction == "ceiling" and not _within(spec, phase.time_limit_days, wanted):
                 yield f"{rule.id} caps the gains below it within the time limit; lower it or raise the cap"
+
+
+def _within(cap: FloorSpec, days: int, wanted_minor: int) -> bool:
+    """Whether so many days, each ended at its cap, make the profit. A cap in percent of its anchor compounds."""
+    most = cap.initial_minor
+    for _ in range(days):
+        if most >= cap.initial_minor + wanted_minor:
+            break
+        most += cap.allowance(most)
+    return most >= cap.initial_minor + wanted_minor

@@ -5,7 +5,6 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.clocks import Clock
 from domain.money import to_minor
 from domain.payout_terms.words import words as payout_words
 from domain.products import Family, Phase, Product
@@ -22,8 +21,8 @@ _FAMILIES: Final[dict[Family, str]] = {
     "crypto": "crypto currencies, traded round the clock",
 }
 _MEASURED: Final = (
-    "Your equity is the balance plus the profit and loss of open positions, after commissions, swaps and fees. A rule that "
-    "counts otherwise says so.",
+    "Your equity is the balance plus the profit and loss of open positions, after commissions, swaps and fees.",
+    "A rule that leaves any of these out says so.",
     "All amounts are counted exactly, in the smallest unit of the currency; percentages are rounded half up.",
     "A price that is doubtful closes no account by itself: a person looks at it first.",
     "Times follow daylight saving where the named zone does, so that a day may have 23 or 25 hours.",
@@ -51,7 +50,7 @@ class ProductWords(BaseModel):
 
     @property
     def markdown(self) -> str:
-        parts = [f"# {self.title}", f"Version: {self.ref}. Terms: {self.content_hash[:16]}."]
+        parts = [f"# {self.title}", f"Version: {self.ref}."]
         for section in self.sections:
             parts += [f"## {section.title}", "\n".join(f"- {line}" for line in section.words)]
         return "\n\n".join(parts) + "\n"
@@ -79,12 +78,16 @@ def describe(product: Product) -> ProductWords:
             Section(title="What you buy", words=tuple(_bought(product))),
             Section(title="When days end", words=tuple(_clocks(product))),
             *phases,
-            Section(title=f"Funded: {product.funded.name}", words=tuple(_phase(product, product.funded_index))),
+            Section(title=_funded(product), words=tuple(_phase(product, product.funded_index))),
             Section(title="Payouts", words=(*payout_words(product.payout, funded), *_decided(product, funded))),
             Section(title="If a rule is broken", words=tuple(_broken(product))),
             Section(title="How it is measured", words=_MEASURED),
         ),
     )
+
+
+def _funded(product: Product) -> str:
+    return "Funded" if product.funded.name == "Funded" else f"Funded: {product.funded.name}"
 
 
 def _bought(product: Product) -> Iterator[str]:
@@ -95,27 +98,18 @@ def _bought(product: Product) -> Iterator[str]:
     if product.phases:
         names = ", then ".join(phase.name for phase in product.phases)
         yield f"You pass {names}; each phase is traded on a new account that begins with the same balance."
-    yield "The terms of this version stay yours: a later version changes nothing for an account that runs."
+    yield "A later version changes nothing for an account that runs, unless two people at the firm decide to move it."
 
 
 def _clocks(product: Product) -> Iterator[str]:
-    yield f"A trading day ends, and the next begins, at {_zone(product.clock)}."
+    yield f"A trading day ends, and the next begins, at {product.clock.spoken}."
     if product.loss_clock is None:
         yield "Loss limits that are counted anew each day are counted from that moment too."
     else:
-        yield f"Loss limits that are counted anew each day are counted from {_zone(product.loss_clock)} instead."
+        yield f"Loss limits that are counted anew each day are counted from {product.loss_clock.spoken} instead."
     if product.warn_before_reset_minutes:
         minutes = product.warn_before_reset_minutes
         yield f"You are warned {minutes} minutes before a reset that would break a limit with no price moving."
-
-
-def _zone(clock: Clock) -> str:
-    """ "00:00 (+02:00, and +03:00 while America/New_York keeps daylight time)"."""
-    standard, server, rest = clock.zone.partition(" to ")
-    if not server:
-        return f"{clock.reset} in {clock.zone}"
-    daylight, _, of = rest.partition(" as ")
-    return f"{clock.reset} server time ({standard}, and {daylight} while {of} keeps daylight time)"
 
 
 def _phase(product: Product, index: int) -> Iterator[str]:
@@ -157,11 +151,8 @@ def _decided(product: Product, context: Context) -> Iterator[str]:
 
 def _broken(product: Product) -> Iterator[str]:
     yield "Each rule above says what follows when it is broken. Every breach has a proof sheet, with all its figures."
-    yield (
-        "When the account is closed by a rule, all positions are closed and trading ends; the fee is not paid back. What "
-        "was approved for payout before is still paid."
-    )
-    yield f"You may dispute a breach within {_days(product.dispute_days)}; a person decides, and a mistake is put right."
+    yield "When a rule closes the account, all positions are closed and trading on it ends."
+    yield f"You may dispute a breach within {_days(product.dispute_days)}; a person decides."
 
 
 def _days(days: int) -> str:

@@ -120,8 +120,8 @@ class Product(Terms):
     def _contradictions(self) -> Iterator[tuple[Where, str]]:
         wanted = _EVALUATIONS.get(self.family)
         if wanted is not None and len(self.phases) != wanted:
-            problem = f"a {self.family} product has {wanted} evaluation phase(s), not {len(self.phases)}"
-            yield ("phases",), problem
+            problem = f"the family {self.family} has {wanted} evaluation phase(s), and {len(self.phases)} stand here"
+            yield ("phases",), f"{problem}; add or remove phases, or choose another family"
         yield from product_checks.in_clocks(self)
         for number, phase in enumerate(self.phases):
             if phase.target is None:

@@ -3,7 +3,7 @@ its life, each verdict with its proof."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from domain.errors import BadInput
 from domain.money import from_minor
 from domain.products import Product
 from domain.rules import proof
-from domain.rules.base import Gate, VenueCalendar, said
+from domain.rules.base import ConductRule, Gate, VenueCalendar, said
 from domain.rules.check import check
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
 from domain.rules.proof import Scene
@@ -31,6 +31,8 @@ _NEEDS: Final = {
     "exposure_multiple": "a statement does not say what a position is worth in money",
     "required_stop": "a statement shows the last stop of a trade, not when it was set",
 }
+# a sheet folds the whole history again: a rule that is broken at every trade is proven by its first offences
+_PROVEN: Final = 3
 _BY_SIZE: Final = ("lot_size_band", "max_exposure")
 
 
@@ -77,6 +79,8 @@ def judge(
     began = initial_minor(statement, initial)
     product = fitted(sold, statement.currency, began)
     terms = phase_terms(product, phase_index, calendars)
+    unanswered = dict(_not_judged(statement, terms))
+    terms = replace(terms, history_rules=tuple(rule for rule in terms.history_rules if rule.id not in unanswered))
     timeline = Timeline(
         statement,
         product.clock,
@@ -97,7 +101,7 @@ def judge(
         phase_index=phase_index,
         initial_minor=began,
         replay=judged,
-        not_judged=dict(_not_judged(statement, terms)),
+        not_judged=unanswered,
         notes=tuple(_notes(statement, sold, product, began, phase_index, timeline)),
         priced=market is not None,
     )
@@ -138,6 +142,10 @@ class _Witness:
     def _sheet(self, scenery: Scenery) -> dict[str, Any] | None:
         name, line = self._id(scenery), self._timeline
         if scenery.rule_id is not None and scenery.spec is None:
+            rule = self._terms.rule(scenery.rule_id)
+            kinds = len(rule.consequences) if isinstance(rule, ConductRule) else 1
+            if scenery.offence > max(_PROVEN, kinds):
+                return None
             return violation_sheet(name, self._whose, scenery.rule_id, scenery.offence, scenery.history)
         scene = self._scene(scenery)
         if scene is None:
@@ -146,7 +154,13 @@ class _Witness:
             return proof.breach_sheet(
                 name, scene, scenery.spec, scenery.state, line.board, line.instruments, offence=scenery.offence
             )
-        history, gates, effective = pass_history(self._terms, scenery.history)
+        now = Marked(
+            seq=scene.event.seq,
+            at=scene.event.at,
+            balance_minor=scene.balance.balance_minor,
+            equity_minor=scene.equity_minor,
+        )
+        history, gates, effective = pass_history(self._terms, scenery.history, now)
         if not any(isinstance(rule, Gate) for rule in self._terms.phase.rules):
             return proof.pass_sheet(name, scene, line.board, line.instruments)
         return proof.pass_sheet(

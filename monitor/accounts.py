@@ -15,6 +15,8 @@ from domain.rules.marking import Position
 from domain.rules.proof import Movement
 from domain.rules.state import AccountRules, PhaseTerms, fresh, from_json, to_json
 from monitor.columns import Columns
+from monitor.standings import Standing
+from ports.platform import AccountState
 
 _ID: Final = "S30"  # domain.ids: a noun of three letters, an underscore, 26 characters
 
@@ -96,6 +98,11 @@ class Account:
             self._roster.costs[self.row] = costs
 
     @property
+    def standing(self) -> Standing | None:
+        """What binds it beside floors that end the phase; None when nothing does."""
+        return self._roster.standings.get(self.row)
+
+    @property
     def ended(self) -> bool:
         """Whether a breach or pass was found in this life of the account."""
         return bool(self._roster.ended[self.row])
@@ -139,6 +146,7 @@ class Roster:
         self.days: list[tuple[date, ...]] = []
         self.movements: dict[int, list[Movement]] = {}
         self.offences: dict[int, dict[str, int]] = {}
+        self.standings: dict[int, Standing] = {}
         self.costs: dict[int, Costs] = {}
         self._shared: dict[tuple[date, ...], tuple[date, ...]] = {}
         self._numbers: dict[int, int] = {}
@@ -216,6 +224,7 @@ class Roster:
             raise KeyError(login)
         self._gone.add(account.row)
         self._newest.pop(login, None)
+        self.standings.pop(account.row, None)
 
     def present(self) -> Iterator[Account]:
         """Every account that was not forgotten."""
@@ -273,6 +282,8 @@ class Checkpoint:
     ended: bool
     synced: int
     costs: Costs = NO_COSTS
+    stated: AccountState | None = None  # the venue's last word, for an account that it values itself
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +306,13 @@ class Loaded:
     breaches: tuple[tuple[str, int], ...]
     checkpoint: Checkpoint | None
     pending: Pending | None = None
+    ended_seq: int = 0
+    marks: str = "quotes"  # or states: the venue says itself what the account is worth
+
+    def trades_at(self, seq: int) -> bool:
+        """Whether the record lets it trade at event `seq`: what a later verdict ended was still active there, when the
+        stream is read once more from before it."""
+        return self.status == "active" or seq < self.ended_seq
 
     def offences_before(self, seq: int) -> dict[str, int]:
         """Breaches per rule that were found before `seq`; later ones are about to be judged again."""
@@ -329,6 +347,7 @@ def rule_state(
         "days": [day.isoformat() for day in account.trading_days],
         "offences": account.offences,
         "costs": asdict(account.costs),
+        "conduct": account.standing.model_dump(mode="json") if account.standing else None,
         "judged": judged,
         "ended": account.ended,
         "synced": synced,
@@ -386,4 +405,6 @@ def checkpoint_from(
         ended=state["ended"],
         synced=state["synced"],
         costs=Costs(**state["costs"]) if "costs" in state else NO_COSTS,
+        standing=Standing.model_validate(state["conduct"]) if state.get("conduct") else None,
+        stated=AccountState.model_validate(state["stated"]) if state.get("stated") else None,
     )

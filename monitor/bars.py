@@ -72,7 +72,7 @@ class MinuteBars:
         self._minute = at.replace(second=0, microsecond=0)
         self.ends = self._minute + _MINUTE
         hot, size = self._columns.hot, self._columns.size
-        self._columns.dirty[:size] |= hot[:size, TOUCHED] != 0
+        self._columns.stale[:size] |= hot[:size, TOUCHED] != 0
         hot[:size, TOUCHED] = 0
         hot[:size, BAR_OPEN : BAR_LOW + 1] = hot[:size, EQUITY : EQUITY + 1]
         return done

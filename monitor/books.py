@@ -64,7 +64,15 @@ class Arena:
         if size == self._rooms[number]:
             start = self._moved(number, start, size)
         self.spans[number] = start, size + 1
-        return start + size
+        return int(start + size)
+
+    def claim(self, number: int, count: int) -> slice:
+        """Take in `count` positions of an empty book at once; gives where they lie, for the caller to fill."""
+        if self._end + count > len(self.rows):
+            self._resize(self._end + count)
+        span = slice(self._end, self._end + count)
+        self.spans[number], self._rooms[number], self._end = (self._end, count), count, span.stop
+        return span
 
     def _moved(self, number: int, start: int, size: int) -> int:
         room = max(8, size + size // 2)
@@ -103,7 +111,7 @@ class Arena:
     def nbytes(self) -> int:
         """Memory of the columns."""
         own = (self.spans, self.quotes, *(getattr(self, name) for name in _COLUMNS))
-        return sum(column.nbytes for column in own)
+        return int(sum(column.nbytes for column in own))
 
 
 class Book:

@@ -6,6 +6,7 @@ what falls due without any event waits in a heap.
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from domain.pnl import RateMissing, conversion_rate, position_profit_minor, position_value_minor
 from domain.rules import history
 from domain.rules.base import Violation
+from domain.rules.carry import carried_history
 from domain.rules.events import Action, Clocked, Closed, Event, News, Opened, PaidOut, Rolled
+from domain.rules.floors import Mark
 from domain.rules.marking import Position
+from domain.rules.state import PhaseTerms
 from monitor.offences import cure_ends
 from monitor.standings import Standing, fresh_standing, needs_standing
 from ports.platform import BalanceOperation, Deal
@@ -34,14 +38,15 @@ _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
 
 
 class Conduct:
-    """`standings` by row: an account without one is bound by nothing but floors that end the phase."""
+    """`standings` by row, as the roster keeps them."""
 
     def __init__(self, shard: "Shard") -> None:
         self._shard = shard
-        self.standings: dict[int, Standing] = {}
+        self.standings = shard.accounts.standings
         self._heap: list[tuple[datetime, int]] = []
         self._planned: dict[int, datetime] = {}
         self._news: dict[str, News] = {}
+        shard.judge.curing = self.plan
 
     def admit(self, account: "Account", kept: Standing | None) -> None:
         """Take an account up, as its checkpoint has it or at its very start."""
@@ -49,7 +54,22 @@ class Conduct:
             return
         self.standings[account.row] = kept or fresh_standing(account.terms)
         for release in self._news.values():
-            self._step(account, release)
+            self._tell(account, release)
+        self.plan(account)
+
+    def rebind(self, account: "Account", before: PhaseTerms, mark: Mark) -> None:
+        """The account has come from the terms `before` under others: what both have goes on, the rest begins at `mark`."""
+        kept, terms = self.standings.pop(account.row, None), account.terms
+        self._planned.pop(account.row, None)
+        if not needs_standing(terms):
+            return
+        standing = kept or fresh_standing(terms)
+        standing.history = carried_history(
+            kept.history if kept else None, before.history_rules, terms.history_rules, terms.context, mark
+        )
+        self.standings[account.row] = standing
+        for release in self._news.values():
+            self._tell(account, release)
         self.plan(account)
 
     def begin(self, account: "Account", seq: int, at: datetime) -> None:
@@ -92,7 +112,14 @@ class Conduct:
             self._news[release.news_id] = release
             for row in list(self.standings):
                 account = self._shard.accounts[row]
-                yield account, self._step(account, release)
+                yield account, self._tell(account, release)
+
+    def _tell(self, account: "Account", release: News) -> tuple[Violation, ...]:
+        """Let an account hear of a release, unless it has: a checkpoint keeps what it was told."""
+        heard = (event.news_id for event in self.standings[account.row].events if isinstance(event, News))
+        if release.news_id in heard:
+            return ()
+        return self._step(account, replace(release, **self._money(account)))
 
     # what time alone decides
 
@@ -107,6 +134,8 @@ class Conduct:
             if self._planned.get(row) != at:
                 continue  # planned anew meanwhile
             del self._planned[row]
+            if row not in self.standings:
+                continue  # another shard's by now
             account = self._shard.accounts[row]
             held = len(account.holdings)
             yield account, at, self._step(account, Clocked(seq=seq, at=at, open_positions=held, **self._money(account)))
@@ -128,8 +157,9 @@ class Conduct:
     def _step(self, account: "Account", event: Event) -> tuple[Violation, ...]:
         standing, terms = self.standings[account.row], account.terms
         after, violations = history.step(standing.history, event, terms.history_rules, terms.context)
-        if after is not standing.history:
+        if after is not standing.history or violations:
             standing.history = after
+            standing.events.append(event)
             self._shard.columns.dirty[account.row] = True
             self.plan(account)
         return violations

@@ -12,14 +12,14 @@ from domain.rules.proof import Scene
 from monitor.accounts import Account
 from monitor.facts import Harvest
 from monitor.feed_quality import Doubt, FeedQuality, Kind, ReviewNote
-from monitor.marks import Marks
+from monitor.stated import StatedMarks
 from monitor.warnings import period
 
 
 class DoubtfulBreaches:
     """One review per account, level and period. The account is watched on: good data judge it, or leave it be."""
 
-    def __init__(self, marks: Marks, quality: FeedQuality, harvest: Harvest) -> None:
+    def __init__(self, marks: StatedMarks, quality: FeedQuality, harvest: Harvest) -> None:
         self._marks, self._quality, self._harvest = marks, quality, harvest
         self._open: dict[int, dict[str, ReviewNote]] = {}
 
@@ -34,7 +34,9 @@ class DoubtfulBreaches:
 
     def _symbols(self, account: Account) -> set[str]:
         """The quotes that the account's equity rests on, those that convert included."""
-        found, currency = set(), account.terms.product.currency
+        if self._marks.stated(account.row):
+            return set()
+        found, currency = set[str](), account.terms.product.currency
         for symbol in {position.symbol for position in account.positions()}:
             quoted = self._marks.instruments[symbol].quote_currency
             converts = conversion_symbol(quoted, currency, self._marks.board.prices)

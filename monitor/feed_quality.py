@@ -29,6 +29,7 @@ class Kind(StrEnum):
     MISSED_RESET = "missed_reset"
     UNKNOWN_SYMBOL = "unknown_symbol"
     DOUBTFUL_BREACH = "doubtful_breach"
+    OFFENCE = "offence"  # a rule was broken whose consequence is that a person looks at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class _Symbol:
     level: _Level | None = None
     stale: bool = False
     gap: bool = False
+    revoked: bool = False
     late: int = 0
 
 
@@ -229,6 +231,9 @@ class FeedQuality:
         if known.gap:
             words = f"{symbol} has not been quoted since events were lost"
             yield Doubt(Kind.GAP, symbol, known.seq, known.at, words)
+        if known.revoked:
+            words = f"the venue has taken back the last quote of {symbol}"
+            yield Doubt(Kind.BAD_TICK, symbol, known.seq, known.at, words)
         silent = self._last[1] - known.at
         if silent > self.limits.stale_after:
             words = f"{symbol} has been silent for {_minutes(silent)} min while others tick"
@@ -263,6 +268,12 @@ class FeedQuality:
         for known in self._symbols.values():
             known.gap, known.fit = True, False
 
+    def revoke(self, seq: int) -> None:
+        """The venue corrects or cancels event `seq`: if it is the last quote of its symbol, that judges nobody any more."""
+        for known in self._symbols.values():
+            if known.seq == seq:
+                known.revoked, known.fit = True, False
+
     def states(self, account_id: str, state: AccountState) -> None:
         """The venue's own figures of an account came, flagged as estimated or not."""
         if not state.estimated:
@@ -286,6 +297,7 @@ class FeedQuality:
                     "at": s.at.isoformat(),
                     "stale": s.stale,
                     "gap": s.gap,
+                    "revoked": s.revoked,
                     "level": None if s.level is None else _level_json(s.level),
                 }
                 for name, s in self._symbols.items()
@@ -303,9 +315,9 @@ class FeedQuality:
             return quality
         for name, s in data["symbols"].items():
             level = None if s["level"] is None else _level_from(s["level"])
-            fit = not (s["stale"] or s["gap"] or level)
+            fit = not (s["stale"] or s["gap"] or s["revoked"] or level)
             at = datetime.fromisoformat(s["at"])
-            quality._symbols[name] = _Symbol(s["mid"], s["seq"], at, fit, level, s["stale"], s["gap"])
+            quality._symbols[name] = _Symbol(s["mid"], s["seq"], at, fit, level, s["stale"], s["gap"], s["revoked"])
         for d in data["estimated"]:
             at = datetime.fromisoformat(d["at"])
             quality._estimated[d["subject"]] = Doubt(Kind(d["kind"]), d["subject"], d["seq"], at, d["words"])

@@ -1,19 +1,24 @@
 """From candidates to verdicts: nothing that a float says ends an account, the exact evaluator confirms it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from domain.ids import derived_id
 from domain.pnl import RateMissing
 from domain.rules import proof
+from domain.rules.base import Violation
 from domain.rules.evaluate import Verdict, judge, target_reached, verdicts
+from domain.rules.events import Marked
 from domain.rules.floors import FloorSpec, Mark
+from domain.rules.history import HistoryState
 from domain.rules.proof import BalancePart, EventPart, Scene
+from domain.rules.proof_history import gates_of, pass_history
 from domain.rules.room import warn_level
+from domain.rules.sheets import GatePart, HistoryPart
 from domain.rules.state import AccountRules
 from monitor.accounts import Account, Roster
 from monitor.columns import Ints
@@ -21,8 +26,9 @@ from monitor.doubtful import DoubtfulBreaches
 from monitor.facts import BreachFact, Harvest, PassFact
 from monitor.feed_quality import Doubt, FeedQuality
 from monitor.kernels import HIGHEST, LOWEST
-from monitor.marks import Marks
+from monitor.offences import Offences, sift
 from monitor.rule_columns import RuleColumns, instant
+from monitor.stated import StatedMarks
 from monitor.warnings import limits_used
 
 
@@ -30,19 +36,36 @@ from monitor.warnings import limits_used
 class Happening:
     """What an account is judged at."""
 
-    kind: Literal["tick", "deal", "balance", "account", "rollover"]
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked"]
     seq: int
     at: datetime
     symbol: str | None = None
 
 
+def _now(event: Happening, balance_minor: int, equity_minor: int) -> Marked:
+    return Marked(seq=event.seq, at=event.at, balance_minor=balance_minor, equity_minor=equity_minor)
+
+
+def _history_of(account: Account) -> HistoryState | None:
+    return account.standing.history if account.standing else None
+
+
+def _pass_history(account: Account, now: Marked) -> tuple[HistoryPart | None, tuple[GatePart, ...], int | None]:
+    """What a pass rests on beside the money, for a phase that has gates."""
+    if account.standing is None or not gates_of(account.terms):
+        return None, (), None
+    return pass_history(account.terms, account.standing.events, now)
+
+
 class Judge:
     def __init__(
-        self, roster: Roster, rules: RuleColumns, marks: Marks, harvest: Harvest, quality: FeedQuality
+        self, roster: Roster, rules: RuleColumns, marks: StatedMarks, harvest: Harvest, quality: FeedQuality
     ) -> None:
         self._roster, self._columns = roster, roster.columns
         self._rules, self._marks, self._harvest = rules, marks, harvest
         self.doubts = DoubtfulBreaches(marks, quality, harvest)
+        self._offences = Offences(harvest)
+        self.curing: Callable[[Account], None] = lambda _account: None  # a window for a cure opened or closed
 
     def account(
         self, account: Account, event: Happening, *, moved: AccountRules | None = None, target: bool = False
@@ -67,13 +90,42 @@ class Judge:
         held, days = int(self._columns.positions[account.row]), len(account.trading_days)
         if found and (doubts := self.doubts.of(account, event.at)):
             self.doubts.review(account, self._scene(account, event, equity), found, doubts)
-        elif found:
-            self._breach(account, event, found, equity)
-        elif target and target_reached(account.terms, balance, held, days):
+        elif ending := self._ending(account, event, found, equity):
+            self._breach(account, event, ending, equity)
+        elif target and target_reached(account.terms, _now(event, balance, equity), held, days, _history_of(account)):
             self._pass(account, event, equity)
         else:
             self._warn(account, after, mark)
         self.set_alarms(account, after)
+
+    def _ending(self, account: Account, event: Happening, found: list[Verdict], equity: int) -> list[Verdict]:
+        """What of the broken limits ends the phase; the rest is recorded with its lesser consequence."""
+        standing = account.standing
+        if standing is None or not (found or standing.curing):
+            return found
+        ending, soft = sift(account, standing, found, event.at)
+        self.curing(account)
+        self._columns.dirty[account.row] = True
+        if soft and not ending:
+            scene = self._scene(account, event, equity)
+            for verdict, what in soft:
+                proof = self._breach_sheet(account, scene, verdict)
+                self._offences.limit(account, verdict, what, event.seq, event.at, proof)
+        return ending
+
+    def conduct(self, account: Account, event: Happening, violations: Sequence[Violation]) -> None:
+        """Record broken rules of conduct, unless the account has ended before."""
+        if not violations or not self._columns.judged[account.row]:
+            return
+        equity = int(self._columns.equity[account.row])
+        if self._offences.conduct(account, violations, event.seq, event.at, equity):
+            account.offences |= {v.rule_id: v.offence for v in violations if v.consequence.kind == "fail"}
+            self._end(account)
+            self.set_alarms(account, self._rules.get(account.row, account.terms.specs))
+
+    def resume(self, account: Account, at: datetime) -> None:
+        """The reset at which limits count anew."""
+        self._offences.resume(account, at)
 
     def suspect(self, account: Account, event: Happening, doubt: Doubt) -> None:
         """Whether a quote that was set aside, and now stands on the board for a moment, would break the account: then a
@@ -106,8 +158,13 @@ class Judge:
         """Where the equity of an account begins to be a candidate."""
         columns, row = self._columns, account.row
         low, high = LOWEST, HIGHEST
-        if columns.judged[row]:
+        standing = account.standing
+        if columns.judged[row] and standing is not None and standing.curing:
+            low = HIGHEST  # every mark may be the one that cures
+        elif columns.judged[row]:
             for index, (spec, state) in enumerate(zip(rules.specs, rules.states, strict=True)):
+                if standing is not None and spec.rule_id in standing.muted and not spec.follows_equity:
+                    continue
                 extra = 0 if spec.holds.everything else spec.uncounted(account.costs)
                 told = self._rules.told[index, row]
                 if spec.direction == "floor" and spec.holds.floating:
@@ -158,6 +215,7 @@ class Judge:
             equity_minor=equity,
             trading_days=account.trading_days,
             costs=account.costs,
+            source=self._marks.source(account),
         )
 
     def _breach(self, account: Account, event: Happening, found: Sequence[Verdict], equity: int) -> None:
@@ -176,15 +234,7 @@ class Judge:
                     rule_id=rule_id,
                     offence=offence,
                     proof_id=proof_id,
-                    proof=proof.breach_sheet(
-                        proof_id,
-                        scene,
-                        verdict.spec,
-                        verdict.state,
-                        self._marks.board,
-                        self._marks.instruments,
-                        offence=offence,
-                    ),
+                    proof=self._breach_sheet(account, scene, verdict),
                     seq=event.seq,
                     at=event.at,
                     floor_minor=verdict.floor_minor,
@@ -195,10 +245,18 @@ class Judge:
         account.offences |= {verdict.spec.rule_id: account.offence(verdict.spec.rule_id) for verdict in found}
         self._end(account)
 
+    def _breach_sheet(self, account: Account, scene: Scene, verdict: Verdict) -> dict[str, Any]:
+        rule_id, offence = verdict.spec.rule_id, account.offence(verdict.spec.rule_id)
+        proof_id = derived_id("prf", account.account_id, account.terms.phase_index, rule_id, offence)
+        board, instruments = self._marks.board, self._marks.instruments
+        return proof.breach_sheet(proof_id, scene, verdict.spec, verdict.state, board, instruments, offence=offence)
+
     def _pass(self, account: Account, event: Happening, equity: int) -> None:
         phase = account.terms.phase_index
         proof_id = derived_id("prf", account.account_id, phase, "pass")
         scene = self._scene(account, event, equity)
+        history, gates, wanted = _pass_history(account, _now(event, scene.balance.balance_minor, equity))
+        board, instruments = self._marks.board, self._marks.instruments
         self._harvest.verdicts.append(
             PassFact(
                 account_id=account.account_id,
@@ -206,7 +264,9 @@ class Judge:
                 login=account.login,
                 phase_index=phase,
                 proof_id=proof_id,
-                proof=proof.pass_sheet(proof_id, scene, self._marks.board, self._marks.instruments),
+                proof=proof.pass_sheet(
+                    proof_id, scene, board, instruments, history=history, gates=gates, effective_minor=wanted
+                ),
                 seq=event.seq,
                 at=event.at,
                 balance_minor=scene.balance.balance_minor,

@@ -6,6 +6,7 @@ rounded value *is* the exact one; the rare position where it can is counted as d
 evaluator for it. Everything that is added or compared afterwards is int64.
 """
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -217,3 +218,20 @@ def follow(
             out[n] = r
             n += 1
     return n
+
+
+@cache
+def ready() -> None:
+    """Load the compiled loops, or compile them when no cache has them: once a process, before anything waits for them."""
+    hot, sums, found = np.zeros((1, 8), np.int64), np.zeros(1), np.zeros(1, np.int64)
+    books, spans, quotes = np.zeros(1, np.int64), np.array([[0, 1]]), np.zeros((1, 4))
+    rows, units, opens, profits, fresh = np.zeros(1, np.int32), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1)
+    mark(books, spans, quotes, rows, units, opens, profits, fresh, hot, found)
+    carry(books, spans, rows, profits, fresh, hot, found)
+    remark(books, spans, quotes, rows, units, opens, profits, sums)
+    settle(hot, sums, found)
+    doubts(units, opens, quotes[0], found)
+    no, short, flags = np.zeros(1, np.bool_), np.zeros(1, np.int16), np.zeros((1, 1), np.bool_)
+    levels, table = np.zeros(1, np.int64), np.zeros((1, 1, LEVEL_FIELDS), np.int64)
+    data = np.zeros((7, 1, 1), np.int64)
+    follow(found, 1, hot, no, short, levels, short, levels, table, data, flags, flags, no, 1, 1, found.copy())

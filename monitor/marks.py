@@ -87,7 +87,8 @@ class Marks:
         for book in self._numbered:
             self._quote(book)
 
-    def _book(self, symbol: str, currency: str, *, loose: bool) -> Book:
+    def book(self, symbol: str, currency: str, *, loose: bool = False) -> Book:
+        """The book of a symbol and account currency; a new one when there was none."""
         book = self._books.get((symbol, currency, loose))
         if book is None:
             instrument = self.instruments[symbol]
@@ -127,7 +128,7 @@ class Marks:
             self._remove(account.row, reference)
             reference = None
         if reference is None:
-            book = self._book(position.symbol, account.terms.product.currency, loose=loose)
+            book = self.home(account, position, loose=loose)
             index = book.add(account.row, position)
             self.columns.hold(account.row, book.reference(index))
             self.columns.unknown[account.row] += not book.known
@@ -136,6 +137,10 @@ class Marks:
             book.update(index, position)
         book.profit[index] = self._profit(book, index)
         self.resync(account)
+
+    def home(self, account: Account, position: Position, *, loose: bool) -> Book:
+        """The book that a position of this account belongs in."""
+        return self.book(position.symbol, account.terms.product.currency, loose=loose)
 
     def drop(self, account: Account, position_id: str) -> None:
         reference = self._find(account, position_id)

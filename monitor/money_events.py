@@ -16,7 +16,7 @@ from domain.rules.state import (
 )
 from monitor.accounts import Account
 from monitor.judge import Happening
-from ports.platform import AccountChanged, BalanceOperation, Deal
+from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal
 
 if TYPE_CHECKING:
     from monitor.shard import Shard
@@ -35,7 +35,7 @@ class MoneyEvents:
         if account is None or deal.seq <= shard.columns.synced[account.row]:
             return
         shard.harvest.deals.append((account.account_id, deal))
-        change = deal.profit_minor + deal.commission_minor + deal.swap_minor
+        change = deal.profit_minor + deal.commission_minor + deal.swap_minor + deal.fee_minor
         self._book(
             account, deal, Movement(seq=deal.seq, at=deal.at, kind="deal", reference=deal.deal_id, amount_minor=change)
         )
@@ -43,7 +43,9 @@ class MoneyEvents:
             account.costs,
             commission_minor=account.costs.commission_minor + deal.commission_minor,
             swap_minor=account.costs.swap_minor + deal.swap_minor,
+            fee_minor=account.costs.fee_minor + deal.fee_minor,
         )
+        before = account.holdings.get(deal.position_id) if account.standing else None
         known = shard.knows(deal.symbol, deal.at)
         if not known:
             shard.marks.resync(account)  # we cannot mark its position, but what it did to the balance is certain
@@ -51,8 +53,12 @@ class MoneyEvents:
             self._open(account, deal)
         else:
             self._close(account, deal)
+        violations = shard.conduct.deal(account, deal, before)
+        fails = any(violation.consequence.kind == "fail" for violation in violations)
+        event = Happening("deal", deal.seq, deal.at, deal.symbol)
         # Whether the account is flat, as a pass asks for, cannot be said when it traded what we cannot hold.
-        self._judge(account, Happening("deal", deal.seq, deal.at, deal.symbol), target=known)
+        self._judge(account, event, target=known and not fails)
+        shard.judge.conduct(account, event, violations)
 
     def operation(self, operation: BalanceOperation) -> None:
         """Apply money that came or went without a trade, and what it does to the rules; then judge."""
@@ -79,7 +85,10 @@ class MoneyEvents:
             effect = on_payout_release(rules, size)
         elif operation.operation == "payout_settled":
             effect = on_payout_settled(rules)
-        self._judge(account, Happening("balance", operation.seq, operation.at), effect)
+        violations = shard.conduct.operation(account, operation)
+        event = Happening("balance", operation.seq, operation.at)
+        self._judge(account, event, effect)
+        shard.judge.conduct(account, event, violations)
 
     def begin(self, account: Account, event: AccountChanged, offences: dict[str, int]) -> None:
         """An account may trade: judge it from here on. With earlier breaches it comes back from a reinstatement."""
@@ -94,6 +103,7 @@ class MoneyEvents:
             rules = on_reinstatement(rules, Mark(int(shard.columns.balance[account.row]), equity, event.seq, event.at))
         account.ended = False
         shard.columns.judged[account.row] = True
+        shard.conduct.begin(account, event.seq, event.at)
         shard.judge.account(account, Happening("account", event.seq, event.at), moved=rules, target=True)
 
     def _judge(
@@ -107,7 +117,13 @@ class MoneyEvents:
         elif moved is not None:
             shard.rules.put(account.row, moved)
 
-    def _book(self, account: Account, event: Deal | BalanceOperation, movement: Movement) -> None:
+    def state_balance(self, account: Account, state: AccountState) -> None:
+        """The venue states a balance; one that its own fills do not lead to is a review."""
+        if state.balance_minor != int(self._shard.columns.balance[account.row]):
+            movement = Movement(seq=state.seq, at=state.at, kind="balance", reference="venue state", amount_minor=0)
+            self._book(account, state, movement)
+
+    def _book(self, account: Account, event: Deal | BalanceOperation | AccountState, movement: Movement) -> None:
         """The venue's balance is the balance; when ours would differ, that is a review."""
         columns, row = self._shard.columns, account.row
         before = int(columns.balance[row])

@@ -17,7 +17,7 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import Unavailable
-from monitor.facts import Verdict
+from monitor.facts import ResumeFact, Verdict
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows
 from monitor.shard import Shard
@@ -28,7 +28,7 @@ from store.live_write import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 
-Conclude = Callable[[list[Verdict]], None]
+Conclude = Callable[[list[Verdict], list[ResumeFact]], None]
 
 
 class Moves:
@@ -37,13 +37,15 @@ class Moves:
     def __init__(
         self,
         connection: Connection[Any],
+        accounts: RecordedAccounts,
         platform: str,
         number: int,
         open_stream: Callable[[], PlatformStream],
         conclude: Conclude,
         beat: Callable[[], None],
     ) -> None:
-        self._connection, self._platform, self._number = connection, platform, number
+        self._connection, self._accounts = connection, accounts
+        self._platform, self._number = platform, number
         self._open_stream, self._conclude, self._beat = open_stream, conclude, beat
         self._unfinished: list[MoveRecord] = []
         self._leaving: list[MoveRecord] = []
@@ -75,17 +77,18 @@ class Moves:
         parts = [checkpoint_rows(guests, self._number, rows.batch, rows.feed_name) for _, guests in self._coming]
         if not parts and not self._leaving:
             return rows
+        # What is everybody's (exposures, corrections of the feed) the shard's own rows say already.
+        whose = ("live", "deals", "operations", "snapshots", "warnings", "version_moves")
         known = {key for _, key, *_ in rows.reviews}
         notes = {row[1]: row for part in parts for row in part.reviews if row[1] not in known}
+        together: dict[str, Any] = {
+            name: [row for each in (rows, *parts) for row in getattr(each, name)] for name in whose
+        }
         return replace(
             rows,
-            live=[*rows.live, *(row for part in parts for row in part.live)],
-            deals=[*rows.deals, *(row for part in parts for row in part.deals)],
-            operations=[*rows.operations, *(row for part in parts for row in part.operations)],
-            snapshots=[*rows.snapshots, *(row for part in parts for row in part.snapshots)],
+            **together,
             bars=chain(rows.bars, *(part.bars for part in parts)),
             reviews=[*rows.reviews, *notes.values()],
-            version_moves=[*rows.version_moves, *(done for part in parts for done in part.version_moves)],
             released=[move.move_id for move in self._leaving],
             taken=[move.move_id for move, _ in self._coming],
         )
@@ -99,7 +102,7 @@ class Moves:
                 "accounts released", move=move.move_id, to=move.to_shard, accounts=len(move.account_ids), batch=done
             )
         for move, _ in self._coming:
-            source = RecordedAccounts(self._connection, Accounts(self._platform, self._number, move.move_id))
+            source = self._accounts.of(Accounts(self._platform, self._number, move.move_id))
             for loaded in source.checkpointed():
                 shard.admit(loaded, shard.now)
                 self._beat()
@@ -112,7 +115,7 @@ class Moves:
 
     def _caught_up(self, move: MoveRecord, shard: Shard, done: int) -> Shard:
         """The accounts of a move, as they stand after batch `done`."""
-        source = RecordedAccounts(self._connection, Accounts(self._platform, self._number, move.move_id))
+        source = self._accounts.of(Accounts(self._platform, self._number, move.move_id))
         with closing(self._open_stream()) as stream:
             guests = rebuild(source, move.feed, stream, self._beat)
             at = move.batch
@@ -133,9 +136,9 @@ class Moves:
                 continue
             guests.apply(batch)
             at = batch.number
-            verdicts = guests.harvest.take_verdicts()
-            if verdicts:
-                self._conclude(verdicts)
+            verdicts, resumes = guests.harvest.take_verdicts(), guests.harvest.take_resumes()
+            if verdicts or resumes:
+                self._conclude(verdicts, resumes)
             if at >= done:
                 break
         return at

@@ -19,8 +19,10 @@ from monitor.feed_quality import FeedQuality
 from monitor.record import FEED_VERSION
 from monitor.rule_columns import microseconds
 from monitor.shard import Shard
-from ports.platform import AccountSnapshot, GapInStream, PlatformStream
-from store import live
+from ports.calendars import NONE, Calendars
+from ports.platform import AccountSnapshot, AccountState, GapInStream, PlatformStream
+from store import live, news
+from store.news import Scheduled
 
 _NEWEST: Final = 2**63 - 1
 
@@ -28,9 +30,17 @@ _NEWEST: Final = 2**63 - 1
 class RecordedAccounts:
     """The record as the shard's source of accounts; product terms are read once each."""
 
-    def __init__(self, connection: Connection[Any], which: live.Accounts) -> None:
-        self._connection, self._which = connection, which
+    def __init__(self, connection: Connection[Any], which: live.Accounts, calendars: Calendars = NONE) -> None:
+        self._connection, self._which, self._calendars = connection, which, calendars
         self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
+
+    def of(self, which: live.Accounts) -> "RecordedAccounts":
+        """Other accounts of the same record."""
+        return RecordedAccounts(self._connection, which, self._calendars)
+
+    def news(self, last: int, since: datetime) -> list[Scheduled]:
+        """Scheduled releases that became known after number `last` and happen at `since` or later."""
+        return news.after(self._connection, last, since)
 
     def load(self, login: int) -> Loaded | None:
         record = self._which.by_login(self._connection, login)
@@ -56,6 +66,8 @@ class RecordedAccounts:
             breaches=tuple(record.breaches),
             checkpoint=checkpoint,
             pending=self._pending(record),
+            ended_seq=record.ended_seq,
+            marks=record.marks,
         )
 
     def _pending(self, record: live.AccountRecord) -> Pending | None:
@@ -68,7 +80,7 @@ class RecordedAccounts:
         key = (product, version, phase_index)
         if key not in self._terms:
             terms = Product.model_validate(live.product_terms(self._connection, product, version))
-            self._terms[key] = phase_terms(terms, phase_index)
+            self._terms[key] = phase_terms(terms, phase_index, self._calendars)
         return self._terms[key]
 
 
@@ -85,7 +97,7 @@ def rebuild(
         return instruments_of(stream)
 
     if not feed:
-        return Shard(accounts, instruments)
+        return Shard(accounts, instruments, news=accounts.news)
     if feed["v"] != FEED_VERSION:
         raise ValueError(f"feed state version {feed['v']} is not known")
     board = QuoteBoard()
@@ -100,6 +112,7 @@ def rebuild(
         board=board,
         now=now,
         last_tick_at=datetime.fromisoformat(last_tick) if last_tick else None,
+        news=accounts.news,
     )
     with _without_pauses():
         for loaded in accounts.checkpointed():
@@ -178,6 +191,8 @@ def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: da
         if shard.knows(p.symbol, at):
             shard.marks.put(account, Position(p.position_id, p.symbol, p.side, p.lots, p.open_price, p.opened_at))
     shard.marks.resync(account)
+    if shard.marks.stated(row):
+        shard.marks.take(account, _state_of(snapshot, at))
     shard.bars.restart(row)
     seen = _judged_at(shard, account, snapshot, at, reinstated=reinstated)
     if snapshot.balance_minor != before:
@@ -186,6 +201,16 @@ def _take_over(shard: Shard, account: Account, snapshot: AccountSnapshot, at: da
         seen |= {"seq": snapshot.seq}
         shard.note("gap", f"{account.account_id}/{snapshot.seq}", at, seen, account.account_id)
     shard.judge.set_alarms(account, shard.rules.get(row, account.terms.specs))
+
+
+def _state_of(snapshot: AccountSnapshot, at: datetime) -> AccountState:
+    return AccountState(
+        seq=snapshot.seq,
+        at=at,
+        login=snapshot.login,
+        balance_minor=snapshot.balance_minor,
+        equity_minor=snapshot.equity_minor,
+    )
 
 
 def _judged_at(

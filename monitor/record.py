@@ -23,6 +23,8 @@ from store.live_write import CheckpointRows, Row, VerdictRows
 # What a position floats is summed per symbol over accounts of any currency, so it needs one to be said in.
 REPORTING_CURRENCY: Final = "USD"
 FEED_VERSION: Final = 1
+FEW: Final = 500  # accounts of which every checkpoint may store all
+AT_ONCE: Final = 50  # merely marked ones that it stores of more
 
 
 def verdict_rows(
@@ -159,18 +161,25 @@ def _signal(rows: VerdictRows, fact: BreachFact | PassFact, name: str, key: str,
     rows.signals.append({"key": key, "target": target, "name": name, "payload": payload})
 
 
-def checkpoint_rows(shard: Shard, number: int, batch: int, feed_name: str) -> CheckpointRows:
-    """Everything shard `number` holds as of `batch`, taken out of its buffers."""
+def checkpoint_rows(
+    shard: Shard, number: int, batch: int, feed_name: str, *, whole: bool = True
+) -> CheckpointRows:
+    """Everything shard `number` holds as of `batch`, taken out of its buffers.
+
+    Not `whole`, of many accounts: of those that were merely marked, with nothing to lose but what a page shows, some are
+    left to later checkpoints in turn, and so are the bars of the running minute. Verdicts must not wait for them.
+    """
     harvest = shard.harvest
     bars, harvest.bars = harvest.bars, []
-    running = shard.bars.so_far()
+    changed = _changed(shard, whole=whole)
+    running = shard.bars.so_far() if whole or shard.columns.size <= FEW else None
     rows = CheckpointRows(
         batch=batch,
         feed_name=feed_name,
         feed=feed_state(shard),
         watermark=shard.now,
         last_tick_at=shard.last_tick_at,
-        live=[_live(shard, account, batch) for account in _dirty(shard)],
+        live=[_live(shard, account, batch) for account in changed],
         deals=[
             (
                 *(account_id, d.deal_id, d.seq, d.at, d.position_id, d.symbol, d.side, d.entry, d.lots, d.price),
@@ -218,12 +227,20 @@ def feed_state(shard: Shard) -> dict[str, Any]:
     }
 
 
-def _dirty(shard: Shard) -> list[Account]:
-    """Accounts changed or marked since the last checkpoint; they count as clean from here on."""
+def _changed(shard: Shard, *, whole: bool) -> list[Account]:
+    """Accounts to store now; they count as clean from here on."""
     columns, size = shard.columns, shard.columns.size
-    changed = np.flatnonzero(columns.dirty[:size] | shard.bars.touched[:size])
-    columns.dirty[:size] = False
-    return [shard.accounts[row] for row in changed.tolist()]
+    marked = columns.stale[:size] | (shard.bars.touched[:size] != 0)
+    if whole or size <= FEW:
+        rows = np.flatnonzero(columns.dirty[:size] | marked)
+    else:
+        waiting = np.flatnonzero(marked & ~columns.dirty[:size])
+        turn = int(np.searchsorted(waiting, shard.refreshed, side="right"))
+        turns = np.concatenate([waiting[turn:], waiting[:turn]])[:AT_ONCE]
+        shard.refreshed = int(turns[-1]) if turns.size else -1
+        rows = np.concatenate([np.flatnonzero(columns.dirty[:size]), turns])
+    columns.dirty[rows] = columns.stale[rows] = False
+    return [shard.accounts[row] for row in rows.tolist()]
 
 
 def _live(shard: Shard, account: Account, batch: int) -> Row:
@@ -235,6 +252,9 @@ def _live(shard: Shard, account: Account, batch: int) -> Row:
         equity = int(columns.equity[row])
     opening = (int(columns.opening[row]), instant(int(columns.opening_at[row])), int(columns.opening_seq[row]))
     state = rule_state(account, rules, opening, bool(columns.judged[row]), int(columns.synced[row]))
+    stated = shard.marks.last(account)
+    if stated is not None:
+        state["stated"] = stated.model_dump(mode="json")
     return (
         account.account_id,
         batch,

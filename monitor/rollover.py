@@ -5,7 +5,7 @@ the clocks of that row's product ask for.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -45,23 +45,40 @@ class Rollover:
         self._take(rows[taken], equity[taken], reset.at, seq)
         self._end_day(rows[ended], equity[ended], reset, seq)
         happening = Happening("rollover", seq, reset.at)
+        self._days_of(rows[ended], reset, happening, also_taken=set(rows[taken].tolist()))
         for row in self._broken(rows[taken], equity[taken]):
             judge.account(self._shard.accounts[row], happening)
         self._shard.versions.carry_out(rows[ended], equity[ended], reset, seq)
 
     def _take(self, rows: Ints, equity: Ints, at: datetime, seq: int) -> None:
-        """Anchors and end-of-day peaks anew."""
+        """Anchors and end-of-day peaks anew; limits count anew."""
         columns = self._shard.columns
+        for row in set(rows.tolist()) & self._shard.accounts.standings.keys():
+            self._shard.judge.resume(self._shard.accounts[row], at)
         balance = columns.balance[rows]
         for number in np.unique(columns.terms[rows]).tolist():
             mine = columns.terms[rows] == number
             specs = self._shard.accounts.terms[number].specs
             self._roll(specs, rows[mine], balance[mine], equity[mine], at, seq)
+        for row, standing in list(self._shard.accounts.standings.items()):
+            if standing.curing:
+                account = self._shard.accounts[row]
+                self._shard.judge.set_alarms(account, self._shard.rules.get(row, account.terms.specs))
 
     def _end_day(self, rows: Ints, equity: Ints, reset: Reset, seq: int) -> None:
         balance = self._shard.columns.balance[rows]
         self._open_day(rows, balance, reset.at, seq)
         self._snapshots(rows, balance, equity, reset)
+
+    def _days_of(self, rows: Ints, reset: Reset, event: Happening, also_taken: set[int]) -> None:
+        """Tell conduct rules and gates that their trading day has ended: a gate may now be met, and the phase passed."""
+        shard = self._shard
+        for row in sorted(set(rows.tolist()) & shard.accounts.standings.keys()):
+            account = shard.accounts[row]
+            purpose: Literal["trading_day", "both"] = "both" if row in also_taken else "trading_day"
+            violations = shard.conduct.rolled(account, event.seq, reset.at, reset.ended_day, purpose)
+            shard.judge.account(account, event, target=not violations)
+            shard.judge.conduct(account, event, violations)
 
     def _exact_equity(self, rows: Ints, reset: Reset) -> tuple[Ints, Ints]:
         """Exact equity, and the rows it is known for: one that rests on a missing quote is left as it was."""

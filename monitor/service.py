@@ -18,6 +18,7 @@ from monitor.moves import Moves
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows, verdict_rows
 from monitor.shard import Shard
+from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store.live import Accounts, shard_record
 from store.live_write import LiveWriter
@@ -45,7 +46,9 @@ class MonitorService:
         heartbeat: Callable[[int], None],
         *,
         feed: str = "sandbox",
+        calendars: Calendars = NONE,
     ) -> None:
+        self._calendars = calendars
         self._database_url, self._open_stream = database_url, open_stream
         self._number, self._epoch, self._feed = shard, epoch, feed
         self._stop, self._heartbeat = stop, heartbeat
@@ -57,7 +60,16 @@ class MonitorService:
             psycopg.connect(self._database_url, autocommit=True) as connection,
             closing(self._open_stream()) as stream,
         ):
-            run = _Run(connection, self._open_stream, stream, self._number, self._epoch, self._feed, self._heartbeat)
+            run = _Run(
+                connection,
+                self._open_stream,
+                stream,
+                self._number,
+                self._epoch,
+                self._feed,
+                self._heartbeat,
+                self._calendars,
+            )
             while not self._stop.is_set():
                 try:
                     self._read(run, stream)
@@ -88,14 +100,15 @@ class _Run:
         epoch: int,
         feed: str,
         heartbeat: Callable[[int], None],
+        calendars: Calendars,
     ) -> None:
         self._stream, self._number, self._epoch, self._feed = stream, number, epoch, feed
         self._heartbeat = heartbeat
         self._connection = connection
         self._writer = LiveWriter(connection, number, epoch)
         record = shard_record(connection, number)
-        self._accounts = RecordedAccounts(connection, Accounts(feed, number))
-        self._moves = Moves(connection, feed, number, open_stream, self._conclude, self._beat)
+        self._accounts = RecordedAccounts(connection, Accounts(feed, number), calendars)
+        self._moves = Moves(connection, self._accounts, feed, number, open_stream, self._conclude, self._beat)
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat)
@@ -119,8 +132,8 @@ class _Run:
             self._conclude(verdicts, resumes)
         flush = any(isinstance(event, ClockMark) and event.flush for event in batch.events)
         if flush or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS:
-            self._moves.look(self.done)
-            self._checkpoint()
+            moving = self._moves.look(self.done)
+            self._checkpoint(whole=flush or moving)
         self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -174,9 +187,9 @@ class _Run:
         self._gap = gap
         self.done = gap.first - 1
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, *, whole: bool = True) -> None:
         self._moves.prepare(self._shard, self.done)
-        rows = checkpoint_rows(self._shard, self._number, self.done, self._feed)
+        rows = checkpoint_rows(self._shard, self._number, self.done, self._feed, whole=whole)
         self._writer.checkpoint(self._moves.rows(rows))
         self._stored, self._looked_at = self.done, time.monotonic()
         self._moves.stored(self._shard, self.done)

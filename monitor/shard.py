@@ -1,27 +1,35 @@
 """A shard: applies the venue's events one by one, in sequence, and judges what each of them touches."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domain.pnl import RateMissing
+from domain.rules.events import News
+from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, QuoteBoard
 from domain.rules.state import AccountRules, PhaseTerms
+from monitor import kernels
 from monitor.accounts import Account, AccountSource, Checkpoint, Loaded, Logins, Roster
 from monitor.bars import MinuteBars
 from monitor.clocks import ResetClock
 from monitor.columns import Columns
+from monitor.conduct import Conduct
 from monitor.facts import Harvest
 from monitor.feed_quality import Doubt, FeedQuality, ReviewNote
 from monitor.judge import Happening, Judge
-from monitor.marks import Marks
 from monitor.money_events import MoneyEvents
 from monitor.rollover import Rollover
 from monitor.rule_columns import RuleColumns, microseconds
+from monitor.stated import StatedMarks
 from monitor.versions import VersionMoves
 from monitor.warnings import ResetsAhead
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Correction, Deal, Tick
+from store.news import Scheduled
 
+NewsSource = Callable[[int, datetime], Sequence[Scheduled]]  # after which number, not before when
+
+_NEWS_BEFORE: Final = timedelta(days=7)  # longer than any window around a release
 _START: Final = datetime.min.replace(tzinfo=UTC)
 # A price far off for a moment makes the venue's own equity doubtful too; a stable one must agree to the minor unit.
 DRIFT_PER_POSITION: Final = 1
@@ -44,15 +52,18 @@ class Shard:
         board: QuoteBoard | None = None,
         now: datetime = _START,
         last_tick_at: datetime | None = None,
+        news: NewsSource | None = None,
     ) -> None:
+        self._news, self._heard = news, 0
         self._source, self._fetch_instruments = source, instruments
         self.instruments = dict(instruments())
         self.quality = quality or FeedQuality()
         self.board = board or QuoteBoard()
+        kernels.ready()
         self.columns, self.rules, self.harvest = Columns(), RuleColumns(), Harvest()
         self.bars = MinuteBars(self.columns)
         self.bars.advance(now)
-        self.marks = Marks(self.columns, self.board, self.instruments)
+        self.marks = StatedMarks(self.columns, self.board, self.instruments)
         self.accounts = Roster(self.columns, self.marks.positions, self.rules.bind)
         self.by_login = Logins(self.accounts)
         self.judge = Judge(self.accounts, self.rules, self.marks, self.harvest, self.quality)
@@ -62,6 +73,8 @@ class Shard:
         self.versions = VersionMoves(self)
         self.now, self.last_tick_at = now, last_tick_at
         self.ticks = 0
+        self.refreshed = -1  # the last row whose turn it was to be stored without a need
+        self.conduct = Conduct(self)
         self._money = MoneyEvents(self)
         self._rollover = Rollover(self)
         self._foreign: set[int] = set()  # logins that the stream named and another shard judges
@@ -74,8 +87,11 @@ class Shard:
             at = event.at
             if at >= self.bars.ends:
                 self._next_minute(at, event.seq)
+            if at >= self.conduct.next_at:
+                self._fall_due(at, event.seq)
             if at >= self.clock.next_at:
                 self._rollover.run(at, event.seq)
+                self._fall_due(at, event.seq)
             self.now = max(self.now, at)
             if isinstance(event, Tick):
                 self._tick(event)
@@ -88,12 +104,43 @@ class Shard:
             elif isinstance(event, AccountState):
                 self._stated(event)
             elif isinstance(event, Correction):
+                self.quality.revoke(event.corrects_seq)
                 self.harvest.corrections.append(event)
             else:
                 assert isinstance(event, ClockMark)
         self.last_seq = batch.events[-1].seq
         self.harvest.reviews += self.quality.notes
         self.quality.notes.clear()
+
+    def _fall_due(self, at: datetime, seq: int) -> None:
+        """What time alone decides, up to `at` but not past a reset that has yet to come."""
+        until = min(at, self.clock.next_at)
+        for account, due, violations in self.conduct.due(until, seq):
+            event = Happening("clocked", seq, due)
+            if self.columns.judged[account.row]:
+                self.judge.account(account, event)
+                self.judge.conduct(account, event, violations)
+
+    def _hear(self, at: datetime, seq: int) -> None:
+        """Tell accounts with rules on it of the news that became known."""
+        if self._news is None or not self.accounts.standings:
+            return
+        known = self._news(self._heard, at - _NEWS_BEFORE)
+        self._heard = max([self._heard, *(release.id for release in known)])
+        releases = (
+            News(
+                seq=seq,
+                at=at,
+                balance_minor=0,
+                news_id=release.key,
+                released_at=release.released_at,
+                symbols=release.names,
+                impact=release.impact,
+            )
+            for release in known
+        )
+        for account, violations in self.conduct.announce(releases):
+            self.judge.conduct(account, Happening("clocked", seq, at), violations)
 
     def misses(self, batch: Batch) -> bool:
         """Whether sequence numbers are missing in or before `batch`: the venue said something that never came."""
@@ -106,6 +153,7 @@ class Shard:
             self.harvest.bars.append(bars)
         self.quality.check_stale(at, self.marks.held_symbols())
         self.ahead.run(at, seq)
+        self._hear(at, seq)
         self.judge.look_again(at)
 
     def _tick(self, tick: Tick) -> None:
@@ -175,6 +223,8 @@ class Shard:
         self._foreign.discard(loaded.login)
         account = self.accounts.admit(loaded.account_id, loaded.challenge_id, loaded.login, loaded.terms)
         self._join(account.row, loaded.terms, at)
+        if loaded.marks == "states":
+            self.marks.expect(account.row)
         self._restore(account, loaded.checkpoint or loaded.at_the_start())
         self.versions.expect(account.account_id, loaded.pending)
         return account
@@ -185,13 +235,14 @@ class Shard:
         columns.group[row] = self.clock.group(product.clock, at).index
         columns.loss_group[row] = self.clock.group(product.loss_clock or product.clock, at).index
 
-    def rebind(self, account: Account, terms: PhaseTerms, rules: AccountRules, at: datetime) -> None:
-        """From `at` on the account is under `terms`, whose rules stand at `rules`, and resets by their clock."""
-        row = account.row
+    def rebind(self, account: Account, terms: PhaseTerms, rules: AccountRules, mark: Mark) -> None:
+        """From `mark` on the account is under `terms`, whose floors stand at `rules`, and resets by their clocks."""
+        row, before = account.row, account.terms
         self.columns.terms[row] = self.accounts.number_of(terms)
-        self._join(row, terms, at)
+        self._join(row, terms, mark.at)
         self.columns.dirty[row] = True
         self.rules.put(row, rules)
+        self.conduct.rebind(account, before, mark)
         self.judge.set_alarms(account, rules)
 
     def dismiss(self, account: Account) -> None:
@@ -227,6 +278,9 @@ class Shard:
             if self.knows(position.symbol, position.opened_at):
                 self.marks.put(account, position)
         self.marks.resync(account)
+        self.conduct.admit(account, checkpoint.standing)
+        if checkpoint.stated is not None:
+            self.marks.take(account, checkpoint.stated)
         self.bars.restart(row)
         self.judge.set_alarms(account, checkpoint.rules)
 
@@ -242,7 +296,7 @@ class Shard:
         if event.seq <= self.columns.synced[account.row]:
             return
         # The record decides, the venue's flag only says that it is time to look: rows change before the venue does.
-        if loaded.status != "active":
+        if not loaded.trades_at(event.seq):
             self.columns.judged[account.row] = False
             self.judge.set_alarms(account, self.rules.get(account.row, account.terms.specs))
         elif event.change == "enabled" and not self.columns.judged[account.row]:
@@ -256,9 +310,21 @@ class Shard:
             return
         was_estimated = self.quality.estimated(account.account_id)
         self.quality.states(account.account_id, state)
-        if not state.estimated:
+        if self.marks.stated(account.row):
+            self._value(account, state)
+        elif not state.estimated:
             self._compare(account, state)
         if was_estimated and not state.estimated and self.columns.judged[account.row]:
+            self.judge.account(account, Happening("account", state.seq, state.at))
+
+    def _value(self, account: Account, state: AccountState) -> None:
+        """Take the venue's figures for the account's own, and judge it where they lie beyond an alarm."""
+        columns, row = self.columns, account.row
+        self._money.state_balance(account, state)
+        self.marks.take(account, state)
+        columns.dirty[row] = True
+        self.bars.touch_row(row)
+        if columns.judged[row] and not columns.low_alarm[row] < columns.equity[row] <= columns.high_alarm[row]:
             self.judge.account(account, Happening("account", state.seq, state.at))
 
     def _compare(self, account: Account, state: AccountState) -> None:

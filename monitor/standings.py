@@ -1,13 +1,19 @@
 """Where an account stands beyond its floors: its conduct rules and gates, what it has been let off, what mutes a rule."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from domain.rules import history
+from domain.rules import events_json, history
 from domain.rules.history import HistoryState
 from domain.rules.state import PhaseTerms
+
+Kept = Annotated[
+    Any,
+    BeforeValidator(lambda data: events_json.from_json(data) if isinstance(data, dict) else data),
+    PlainSerializer(events_json.to_json, return_type=dict),
+]
 
 
 class Curing(BaseModel):
@@ -21,23 +27,19 @@ class Curing(BaseModel):
 class Standing(BaseModel):
     """Only accounts whose rules need one have it.
 
-    `offences`: how often each rule was broken without ending the phase. `muted`: rules that were broken since the last
-    reset; one reset period is one offence. `paused`: the offence for which the venue has stopped the account. `curing`
-    and `cured`: see `Cure`.
+    `events`: those that moved the history, which proof sheets fold again. `muted`: limits that were broken since the
+    last reset; one reset period is one offence. `paused`: the offence for which the venue has stopped the account.
+    `curing` and `cured`: see `Cure`.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=False)
+    model_config = ConfigDict(extra="forbid")
 
     history: HistoryState
-    offences: dict[str, int] = Field(default_factory=dict)
-    muted: Annotated[list[str], Field(default_factory=list)]
+    events: list[Kept] = Field(default_factory=list)
+    muted: list[str] = Field(default_factory=list)
     paused: str | None = None
     curing: dict[str, Curing] = Field(default_factory=dict)
     cured: dict[str, int] = Field(default_factory=dict)
-
-    def offence(self, rule_id: str) -> int:
-        """The number the next offence against this rule gets, from 1."""
-        return self.offences.get(rule_id, 0) + 1
 
 
 def needs_standing(terms: PhaseTerms) -> bool:
@@ -47,4 +49,4 @@ def needs_standing(terms: PhaseTerms) -> bool:
 
 
 def fresh_standing(terms: PhaseTerms) -> Standing:
-    return Standing(history=history.start(terms.history_rules, terms.context), muted=[])
+    return Standing(history=history.start(terms.history_rules, terms.context))

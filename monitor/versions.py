@@ -82,7 +82,7 @@ class VersionMoves:
             detail = {"move_id": pending.move_id, "to": product.ref, "why": why, "seq": seq}
             shard.note("move_refused", f"{pending.move_id}/{account.account_id}", at, detail, account.account_id)
             return
-        shard.rebind(account, terms, rules, at)
+        shard.rebind(account, terms, rules, mark)
         self._begun[row] = at
         shard.judge.account(account, Happening("account", seq, at), target=True)
 

@@ -26,7 +26,7 @@ from sandbox.provider import Provider
 from sandbox.sequence import Sequence
 from sandbox.tape import Tape
 from sandbox.traders import Desk
-from sandbox.venue import Venue
+from sandbox.venue import STATES_GROUPS, Venue
 
 SLICE_US: Final = 5 * SECOND
 MAX_TICKS: Final = 400
@@ -62,6 +62,7 @@ class Market:
         self._minute, self._dropped = start_us // MINUTE, 0
         self._tape_changed = False
         self._recent: dict[int, str] = {}
+        self._stated: dict[int, tuple[int, int]] = {}  # by login; said once more after a restart
         self._stamp = Stamper()
         self._turn = asyncio.Lock()
         self._released, self._acknowledged, self._live = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -197,9 +198,8 @@ class Market:
     def _close_batch(self, events: list[str], clock: int, *, flush: bool) -> None:
         self.market_us = self.venue.now_us = clock
         self.provider.advance(clock)
-        if clock // MINUTE != self._minute:
-            self._minute = clock // MINUTE
-            events += self._account_states()
+        events += self._account_states(each_minute=clock // MINUTE != self._minute)
+        self._minute = clock // MINUTE
         events.append(
             f'{{"kind":"clock","seq":{self._sequence.next()},"at":"{self._stamp(clock)}",'
             f'"flush":{"true" if flush else "false"}}}'
@@ -213,14 +213,24 @@ class Market:
             f'"symbol":"{symbol}","bid":"{bid:f}","ask":"{ask:f}"}}'
         )
 
-    def _account_states(self) -> list[str]:
-        at = self._stamp(self.market_us)
-        return [
-            f'{{"kind":"state","seq":{self._sequence.next()},"at":"{at}","login":{account.login},'
-            f'"balance_minor":{account.balance_minor},"equity_minor":{self.venue.equity_minor(account)}}}'
-            for account in self.venue.accounts.values()
-            if account.positions
-        ]
+    def _account_states(self, *, each_minute: bool) -> list[str]:
+        """What accounts are worth: those with positions once a minute, to compare with; those of a group that is
+        reported by state whenever it has changed, at the end of the batch."""
+        at, texts = self._stamp(self.market_us), []
+        for account in self.venue.accounts.values():
+            by_state = account.group.startswith(STATES_GROUPS)
+            if not (by_state or (each_minute and account.positions)):
+                continue
+            worth = (account.balance_minor, self.venue.equity_minor(account))
+            if by_state and self._stated.get(account.login, (0, 0)) == worth:
+                continue
+            if by_state:
+                self._stated[account.login] = worth
+            texts.append(
+                f'{{"kind":"state","seq":{self._sequence.next()},"at":"{at}","login":{account.login},'
+                f'"balance_minor":{worth[0]},"equity_minor":{worth[1]}}}'
+            )
+        return texts
 
     def _publish(self, body: str) -> None:
         self.number += 1

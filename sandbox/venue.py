@@ -18,6 +18,7 @@ from ports.platform import (
     AccountSnapshot,
     BalanceKind,
     BalanceOperation,
+    Correction,
     Deal,
     Side,
     SymbolSpec,
@@ -28,8 +29,9 @@ from sandbox.instants import from_us
 from sandbox.journal import Row
 
 Reason = Literal["client", "stop_loss", "take_profit", "dealer"]
-Pendable = Deal | BalanceOperation | AccountChanged
+Pendable = Deal | BalanceOperation | AccountChanged | Correction
 
+STATES_GROUPS: Final = "states/"  # accounts of groups that begin so are reported by what they are worth
 _FIRST_LOGIN: Final = 10_001
 _MAX_LOTS: Final = Decimal(500)
 _LOT_STEP: Final = Decimal("0.01")
@@ -162,6 +164,10 @@ class Venue:
             positions=tuple(position.state() for position in account.positions.values()),
             seq=seq,
         )
+
+    def correct(self, corrects_seq: int, **said: Any) -> None:
+        """Take back what an earlier event said (see `Correction`); the accounts themselves stay as they are."""
+        self._emit(Correction(seq=0, at=from_us(self.now_us), corrects_seq=corrects_seq, **said))
 
     # orders and marks
 

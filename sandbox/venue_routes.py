@@ -46,6 +46,16 @@ class Closing(_Body):
     position_ids: list[str]
 
 
+class Taken(_Body):
+    """What event `corrects_seq` should have said; nothing else given: it is cancelled."""
+
+    corrects_seq: int = Field(ge=1)
+    bid: ExactDecimal | None = None
+    ask: ExactDecimal | None = None
+    change_minor: int | None = None
+    reason: str = ""
+
+
 class LockOf(_Body):
     login: int
     key: Key
@@ -192,6 +202,11 @@ def _add_control(router: APIRouter, market: Market, seed: int) -> None:
     async def advance(body: Advance) -> dict[str, Any]:
         ticks = await market.advance(to_us(body.until), pause=body.pause)
         return {"market_time": market.market_time, "batch": market.number, "ticks": ticks}
+
+    @router.post("/market/corrections", status_code=204)
+    async def correct(body: Taken) -> None:
+        market.venue.correct(**body.model_dump())
+        market.commit()
 
     @router.post("/market/live")
     async def go_live() -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,9 +17,9 @@ from domain.errors import AlreadyDecided, BadInput, NotFound
 from domain.ids import derived_id
 from domain.lifecycle import CHALLENGE
 from domain.surveillance.copy_trading import DETECTOR, Finding, Opening
-from store import audit, challenges, decisions, outbox, payouts, transitions
+from store import audit, challenges, decisions, disputes, outbox, payouts, transitions
 from store.clock import market_now
-from store.models import Account, Alert, Case, CaseAccount, Challenge, DealRow, SurveillanceCursor
+from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge, DealRow, SurveillanceCursor
 
 _TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
 # A deal can become visible after one with a higher number: what was read last is read again, and known deals ignored.
@@ -84,25 +86,49 @@ async def _openings(session: AsyncSession, *where: Any) -> list[Opening]:
 
 async def open_case(session: AsyncSession, finding: Finding) -> str | None:
     """Alert, case, its workflow and the hold on open payouts, in the caller's transaction; None when it exists."""
-    alert_id = derived_id("alr", finding.key)
+    return await open_about(
+        session,
+        key=finding.key,
+        detector=DETECTOR,
+        score=finding.score,
+        sentence=finding.sentence,
+        evidence=finding.model_dump(mode="json", include={"leader", "follower", "openings", "pairs"}),
+        at=finding.at,
+        account_ids=[finding.leader, finding.follower],
+    )
+
+
+async def open_about(
+    session: AsyncSession,
+    *,
+    key: str,
+    detector: str,
+    score: Decimal,
+    sentence: str,
+    evidence: dict[str, Any],
+    at: datetime,
+    account_ids: Sequence[str],
+) -> str | None:
+    """`open_case` for any finding; `key` makes finding it twice harmless."""
+    alert_id = derived_id("alr", key)
     row = {
         "id": alert_id,
-        "key": finding.key,
-        "detector": DETECTOR,
-        "score": finding.score,
-        "sentence": finding.sentence,
-        "evidence": finding.model_dump(mode="json", include={"leader", "follower", "openings", "pairs"}),
-        "occurred_at": finding.at,
+        "key": key,
+        "detector": detector,
+        "score": score,
+        "sentence": sentence,
+        "evidence": evidence,
+        "occurred_at": at,
     }
     made = await session.scalar(
         insert(Alert).values(row).on_conflict_do_nothing(index_elements=["key"]).returning(Alert.id)
     )
     if made is None:
         return None
-    case_id = derived_id("cas", finding.key)
-    session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=finding.at))
+    case_id = derived_id("cas", key)
+    session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=at))
     await session.flush()
-    session.add_all(CaseAccount(case_id=case_id, account_id=name) for name in (finding.leader, finding.follower))
+    session.add_all(CaseAccount(case_id=case_id, account_id=name) for name in account_ids)
     await session.flush()
     await outbox.start_workflow(session, workflow_id=workflow(case_id), name="Case", payload={"case_id": case_id})
     await payouts.risk_changed(session, cause=f"{case_id}/opened", trader_ids=await _traders(session, case_id))
@@ -111,8 +137,8 @@ async def open_case(session: AsyncSession, finding: Finding) -> str | None:
         action="case.opened",
         subject_kind="case",
         subject_id=case_id,
-        occurred_at=finding.at,
-        evidence={"alert_id": alert_id, "detector": DETECTOR, "score": str(finding.score)},
+        occurred_at=at,
+        evidence={"alert_id": alert_id, "detector": detector, "score": str(score)},
     )
     return case_id
 
@@ -153,8 +179,10 @@ async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Act
         occurred_at=now,
         evidence={"alert_id": alert.id, "score": str(alert.score)},
     )
-    if decision == "confirm":
+    if decision == "confirm" and alert.detector == DETECTOR:
         await _close_follower(session, case, alert)
+    elif decision == "confirm":
+        await _dispute(session, alert, actor)
     traders = await _traders(session, case.id)
     await payouts.risk_changed(session, cause=f"{case.id}/{decision}", trader_ids=traders)
     await _move(session, case, decision, actor, reason, now)
@@ -199,6 +227,13 @@ async def _close_follower(session: AsyncSession, case: Case, alert: Alert) -> No
         name="closed_by_firm",
         payload={"key": key, "case_id": case.id},
     )
+
+
+async def _dispute(session: AsyncSession, alert: Alert, actor: Actor) -> None:
+    """The verdict rests on data that were corrected: a breach is disputed for the trader, and decided as such."""
+    breach = await session.scalar(select(Breach).where(Breach.proof_id == alert.evidence["proof_id"]))
+    if breach is not None:
+        await disputes.open_for_trader(session, breach=breach, actor=actor, statement=alert.sentence)
 
 
 async def _traders(session: AsyncSession, case_id: str) -> list[str]:

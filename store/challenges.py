@@ -1,19 +1,19 @@
 """Challenges on the record: bought, moved along the table, and the accounts of their phases."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor
 from domain.disputes import window_end
-from domain.errors import NotFound
+from domain.errors import ExtensionRefused, NotFound
 from domain.ids import derived_id, new_id
 from domain.ledger import fee_charged_back, fee_paid
-from domain.lifecycle import CHALLENGE, payment_due, phase_deadline
+from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due, phase_deadline
 from domain.money import Money
 from domain.products import Product
 from store import audit, ledger, outbox, products, shards, transitions
@@ -178,12 +178,14 @@ async def open_account(
 ) -> Account:
     """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
     is given to a shard here and now, so that no event of it can be met that no shard feels responsible for."""
-    account_id = derived_id("acc", challenge.id, phase_index)
+    attempt = await attempts(session, challenge.id, phase_index)
+    account_id = derived_id("acc", challenge.id, phase_index, *([attempt] if attempt > 1 else []))
     row = {
         "id": account_id,
         "challenge_id": challenge.id,
         "trader_id": challenge.trader_id,
         "phase_index": phase_index,
+        "attempt": attempt,
         "product": challenge.product,
         "version": challenge.version,
         "platform": platform,
@@ -199,6 +201,19 @@ async def open_account(
     return await session.get_one(Account, account_id)
 
 
+async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
+    """The number of the attempt at a phase that is under way, from 1: each retake begins the next."""
+    retakes = await session.scalar(
+        select(func.count()).where(
+            Transition.subject_kind == "challenge",
+            Transition.subject_id == challenge_id,
+            Transition.trigger == "retake_granted",
+            Transition.detail["phase_index"].as_integer() == phase_index,
+        )
+    )
+    return 1 + int(retakes or 0)
+
+
 async def end_account(session: AsyncSession, challenge: Challenge, status: str, at: datetime) -> None:
     """Mark the current account `locked` or `closed`, if there is one."""
     ended = await account(session, challenge, locked=True)
@@ -207,24 +222,75 @@ async def end_account(session: AsyncSession, challenge: Challenge, status: str, 
 
 
 async def deadline(session: AsyncSession, challenge: Challenge, opened: Account, product: Product) -> datetime | None:
-    """When the current phase is over by time; time lost to overturned breaches does not count."""
+    """When the current phase is over by time, extensions included; time lost to overturned breaches does not count."""
     if opened.opened_at is None:
         return None
     steps = await session.execute(
-        select(Transition.trigger, Transition.occurred_at)
+        select(Transition.trigger, Transition.occurred_at, Transition.detail)
         .where(
             Transition.subject_kind == "challenge",
             Transition.subject_id == challenge.id,
-            Transition.trigger.in_(("breach_detected", *_REINSTATED)),
+            Transition.trigger.in_(("breach_detected", "extension_granted", *_REINSTATED)),
             Transition.detail["account_id"].astext == opened.id,
         )
         .order_by(Transition.id)
     )
     rows = steps.all()
-    breached = [at for trigger, at in rows if trigger == "breach_detected"]
-    reinstated = [at for trigger, at in rows if trigger in _REINSTATED]
+    breached = [at for trigger, at, _ in rows if trigger == "breach_detected"]
+    reinstated = [at for trigger, at, _ in rows if trigger in _REINSTATED]
     spans = list(zip(breached, reinstated, strict=False))  # the last breach may still stand
-    return phase_deadline(opened.opened_at, product.phase(opened.phase_index).time_limit_days, spans)
+    extended = sum(int(detail["days"]) for trigger, _, detail in rows if trigger == "extension_granted")
+    return phase_deadline(opened.opened_at, product.phase(opened.phase_index).time_limit_days, spans, extended)
+
+
+class Extended(NamedTuple):
+    deadline: datetime
+    left: int
+
+
+async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key: str, reason: str) -> Extended:
+    """Give the current phase more time, once more: its deadline and the wake-up for it move together.
+
+    Raises NotFound, NotAllowed, ExtensionRefused. Whoever judges the deadline holds the same row lock and reads the
+    deadline anew, and market time never goes back: what is granted before the deadline is seen at it.
+    """
+    challenge = await lock(session, challenge_id)
+    check_may_extend(actor, challenge.trader_id)
+    product, now = await terms(session, challenge), await market_now(session)
+    opened = await account(session, challenge)
+    if opened is None:
+        raise ExtensionRefused("The phase has not begun yet; its time does not run.")
+    phase, due = product.phase(opened.phase_index), await deadline(session, challenge, opened, product)
+    granted = await _extensions(session, challenge_id, opened.id)
+    days = check_extendable(challenge.state, phase, granted, now, due)
+    assert due is not None and phase.extension is not None
+    due += timedelta(days=days)
+    await wake(session, challenge, due)
+    await move(
+        session,
+        challenge,
+        "extension_granted",
+        key=f"extension/{key}",
+        at=now,
+        detail={"account_id": opened.id, "days": days, "deadline": due.isoformat()},
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+    )
+    return Extended(due, phase.extension.times - granted - 1)
+
+
+async def _extensions(session: AsyncSession, challenge_id: str, account_id: str) -> int:
+    """How often the phase of this account was extended."""
+    count = await session.scalar(
+        select(func.count()).where(
+            Transition.subject_kind == "challenge",
+            Transition.subject_id == challenge_id,
+            Transition.trigger == "extension_granted",
+            Transition.detail["account_id"].astext == account_id,
+        )
+    )
+    return int(count or 0)
 
 
 async def standing_breach(session: AsyncSession, account_id: str) -> Breach | None:

@@ -48,9 +48,25 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
     await _check_open(session, challenge, breach)
     if now >= await challenges.dispute_until(session, challenge, breach):
         raise Conflict("The time to dispute this breach is over.")
+    return await _open(session, challenge, breach, actor, statement)
+
+
+async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
+    """The firm disputes a breach of its own because what it rests on was wrong; a person decides it like any other, also
+    after the trader's time is over. None when it is disputed already. Raises Conflict when it was overturned, or its
+    challenge has ended."""
+    challenge = await challenges.lock(session, breach.challenge_id)
+    if await of_standing_breach(session, breach.account_id) is not None:
+        return None
+    await _check_open(session, challenge, breach)
+    return await _open(session, challenge, breach, actor, statement)
+
+
+async def _open(session: AsyncSession, challenge: Challenge, breach: Breach, actor: Actor, statement: str) -> Dispute:
+    now = await market_now(session)
     dispute = Dispute(
         id=new_id("dsp"),
-        breach_id=breach_id,
+        breach_id=breach.id,
         challenge_id=challenge.id,
         account_id=breach.account_id,
         trader_id=challenge.trader_id,
@@ -73,7 +89,7 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
         occurred_at=now,
         actor=actor.user_id,
         role=actor.role,
-        evidence={"breach_id": breach_id, "proof_id": breach.proof_id},
+        evidence={"breach_id": breach.id, "proof_id": breach.proof_id},
     )
     return dispute
 

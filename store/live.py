@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from pydantic import TypeAdapter
@@ -24,8 +24,12 @@ _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # reads JSON several times as
 _ACCOUNT: Final = """
     SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
            l.balance_minor, l.positions, l.rule_state,
-           (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]') FROM breaches b
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]')
+              FROM (SELECT account_id, phase_index, rule_id, seq FROM breaches
+                    UNION ALL SELECT account_id, phase_index, rule_id, seq FROM offences) b
              WHERE b.account_id = a.id AND b.phase_index = a.phase_index) AS breaches,
+           greatest((SELECT max(b.seq) FROM breaches b WHERE b.account_id = a.id),
+                    (SELECT p.seq FROM phase_passes p WHERE p.account_id = a.id), 0) AS ended_seq,
            (SELECT jsonb_build_object('move_id', r.move_id, 'product', v.product, 'version', v.to_version)
               FROM account_move_rows r JOIN account_moves v ON v.id = r.move_id
              WHERE r.account_id = a.id AND r.state = 'waiting' AND r.taken_batch IS NOT NULL
@@ -61,6 +65,7 @@ class AccountRecord:
     positions: list[dict[str, Any]] | None
     rule_state: dict[str, Any] | None
     breaches: list[tuple[str, int]]
+    ended_seq: int  # the event of its last verdict; 0: none yet
     version_move: dict[str, Any] | None = None  # to another version, at the next reset: move_id, product, version
 
 
@@ -90,7 +95,17 @@ def claim_epoch(database_url: str, shard: int) -> int:
 
 def hold_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
     """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when a newer owner judges."""
-    row = connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,)).fetchone()
+    check_epoch(epoch_held(connection, shard), shard, epoch)
+
+
+def epoch_held(connection: Connection[Any], shard: int) -> Cursor[Any]:
+    """Inside a transaction: nobody becomes the owner until it ends. Gives the query for whose shard it is."""
+    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,))
+
+
+def check_epoch(held: Cursor[Any], shard: int, epoch: int) -> None:
+    """Raises StaleEpoch when `epoch_held` found a newer owner."""
+    row = held.fetchone()
     current = int(row[0]) if row else 0
     if current != epoch:
         raise StaleEpoch(shard, epoch, current)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from psycopg import Connection, sql
+from psycopg import Connection, Cursor, sql
 from pydantic import TypeAdapter
 
-from store.live import hold_epoch
+from store.live import check_epoch, epoch_held, hold_epoch
 from store.version_moves import CarriedOut, carry_out
 
 _CLOCK_LOCK: Final = 7120003
@@ -133,6 +133,39 @@ _CORRECTIONS: Final = _Table(
 )
 
 
+# Only a verdict that is new ends an account: one found again after a restart may have been overturned since. And what a
+# person was asked to look at because the data were doubtful, good data have judged.
+_ENDINGS: Final = """
+    WITH broken AS (
+        INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,
+                              floor_minor, equity_minor, status, epoch, received_at)
+        SELECT id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,
+               floor_minor, equity_minor, status, epoch, received_at
+          FROM jsonb_to_recordset(%s::jsonb)
+            AS r (id text, account_id text, challenge_id text, phase_index int, rule_id text, offence int,
+                  proof_id text, seq bigint, occurred_at timestamptz, floor_minor bigint, equity_minor bigint,
+                  status text, epoch bigint, received_at timestamptz)
+        ON CONFLICT DO NOTHING RETURNING account_id
+    ), passed AS (
+        INSERT INTO phase_passes (id, account_id, challenge_id, phase_index, proof_id, seq, occurred_at, balance_minor)
+        SELECT id, account_id, challenge_id, phase_index, proof_id, seq, occurred_at, balance_minor
+          FROM jsonb_to_recordset(%s::jsonb)
+            AS r (id text, account_id text, challenge_id text, phase_index int, proof_id text, seq bigint,
+                  occurred_at timestamptz, balance_minor bigint)
+        ON CONFLICT DO NOTHING RETURNING account_id
+    ), ended AS (
+        UPDATE accounts SET status = 'locked', ended_at = r.at
+          FROM jsonb_to_recordset(%s::jsonb) AS r (id text, at timestamptz)
+         WHERE accounts.id = r.id AND accounts.status = 'active'
+           AND r.id IN (SELECT account_id FROM broken UNION ALL SELECT account_id FROM passed)
+        RETURNING accounts.id
+    )
+    UPDATE reviews SET status = 'closed', outcome = 'settled', close_reason = 'Judged with good data.'
+      FROM ended
+     WHERE reviews.account_id = ended.id AND reviews.kind = 'doubtful_breach' AND reviews.status = 'open'
+"""
+
+
 class LiveWriter:
     """Writes for one owner of one shard; every transaction first makes sure that it still is the owner."""
 
@@ -143,23 +176,10 @@ class LiveWriter:
     def verdicts(self, rows: VerdictRows) -> list[str]:
         """Commit verdicts with proofs, account states and messages in one transaction. Gives the keys of the locks
         that still have to be placed. Raises StaleEpoch."""
-        with self._connection.transaction():
-            hold_epoch(self._connection, self._shard, self._epoch)
+        # One way there and back for all statements: each would wait for its own answer otherwise.
+        with self._connection.pipeline(), self._connection.transaction():
+            owner = epoch_held(self._connection, self._shard)
             self._proofs(rows.proofs)
-            new = self._insert(
-                "breaches",
-                "id text, account_id text, challenge_id text, phase_index int, rule_id text, offence int, proof_id text,"
-                " seq bigint, occurred_at timestamptz, floor_minor bigint, equity_minor bigint, status text,"
-                " epoch bigint, received_at timestamptz",
-                rows.breaches,
-                returning="account_id",
-            ) | self._insert(
-                "phase_passes",
-                "id text, account_id text, challenge_id text, phase_index int, proof_id text, seq bigint,"
-                " occurred_at timestamptz, balance_minor bigint",
-                rows.passes,
-                returning="account_id",
-            )
             self._insert(
                 "offences",
                 "id text, account_id text, challenge_id text, phase_index int, rule_id text, offence int,"
@@ -167,27 +187,12 @@ class LiveWriter:
                 " occurred_at timestamptz, epoch bigint",
                 rows.offences,
             )
-            # Only a verdict that is new ends an account: one found again after a restart may have been overturned since.
-            ended = [
-                {"id": lock["account_id"], "at": lock["at"]}
-                for lock in rows.locks
-                if lock["ends"] and lock["account_id"] in new
-            ]
-            # What a person was asked to look at because the data were doubtful, good data have judged.
-            self._connection.execute(
-                """
-                WITH ended AS (
-                    UPDATE accounts SET status = 'locked', ended_at = r.at
-                      FROM jsonb_to_recordset(%s::jsonb) AS r (id text, at timestamptz)
-                     WHERE accounts.id = r.id AND accounts.status = 'active' RETURNING accounts.id
-                )
-                UPDATE reviews SET status = 'closed', outcome = 'settled', close_reason = 'Judged with good data.'
-                  FROM ended
-                 WHERE reviews.account_id = ended.id AND reviews.kind = 'doubtful_breach' AND reviews.status = 'open'
-                """,
-                (_text(ended),),
-            )
-            return self._messages(rows)
+            ended = [{"id": lock["account_id"], "at": lock["at"]} for lock in rows.locks if lock["ends"]]
+            self._connection.execute(_ENDINGS, (_text(rows.breaches), _text(rows.passes), _text(ended)))
+            waiting = self._messages(rows)
+            check_epoch(owner, self._shard, self._epoch)
+            open_keys = {key for (key,) in waiting.fetchall()}
+            return [lock["key"] for lock in rows.locks if lock["key"] in open_keys]
 
     def _proofs(self, rows: list[dict[str, Any]]) -> None:
         """Sheets are long: each travels as a text of its own and is taken apart once."""
@@ -206,7 +211,8 @@ class LiveWriter:
             (*values, bodies),
         )
 
-    def _messages(self, rows: VerdictRows) -> list[str]:
+    def _messages(self, rows: VerdictRows) -> Cursor[Any]:
+        """Gives the keys of the locks that nobody has placed yet."""
         locks = [
             {
                 "key": lock["key"],
@@ -231,11 +237,7 @@ class LiveWriter:
             (_text(locks + signals + orders),),
         )
         keys = [lock["key"] for lock in rows.locks]
-        found = self._connection.execute(
-            "SELECT key FROM outbox WHERE key = ANY(%s) AND dispatched_at IS NULL", (keys,)
-        ).fetchall()
-        waiting = {key for (key,) in found}
-        return [key for key in keys if key in waiting]
+        return self._connection.execute("SELECT key FROM outbox WHERE key = ANY(%s) AND dispatched_at IS NULL", (keys,))
 
     def locked(self, keys: list[str], breach_ids: list[str]) -> None:
         """The venue has placed these locks."""
@@ -311,23 +313,15 @@ class LiveWriter:
             (rows.taken, self._shard),
         )
 
-    def _insert(self, table: str, shape: str, rows: list[dict[str, Any]], returning: str = "") -> set[str]:
-        """Insert rows in bulk, skipping those that exist; the values of `returning` of the new ones."""
+    def _insert(self, table: str, shape: str, rows: list[dict[str, Any]]) -> None:
+        """Insert rows in bulk, skipping those that exist."""
         if not rows:
-            return set()
+            return
         names = sql.SQL(", ").join(sql.Identifier(part.split()[0]) for part in shape.split(", "))
         query = sql.SQL(
             "INSERT INTO {} ({}) SELECT {} FROM jsonb_to_recordset(%s::jsonb) AS r ({}) ON CONFLICT DO NOTHING"
-        ).format(
-            sql.Identifier(table),
-            names,
-            names,
-            sql.SQL(shape),
         )
-        if returning:
-            query += sql.SQL(" RETURNING {}").format(sql.Identifier(returning))
-        cursor = self._connection.execute(query, (_text(rows),))
-        return {value for (value,) in cursor.fetchall()} if returning else set()
+        self._connection.execute(query.format(sql.Identifier(table), names, names, sql.SQL(shape)), (_text(rows),))
 
     def _copy(self, table: _Table, rows: Iterable[Row]) -> None:
         """COPY into a temporary twin of the table, then merge: a row that was stored before is no conflict."""

@@ -1,28 +1,24 @@
 """Payouts on the record: who may ask for what, what stands in the way, and each step of the way out."""
 
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import payouts as policy
 from domain.approvals import Actor, Vote, approvals_that_count
-from domain.errors import BadInput, NotFound, PayoutOpen, PayoutRefused
+from domain.errors import BadInput, NotFound, PayoutOpen
 from domain.ids import new_id
 from domain.money import Money
-from domain.payout_checks import RiskFacts, room_check, shown, spare_minor
-from domain.payouts import PAYOUT, PayoutFacts
+from domain.payout_checks import RiskFacts, room_check, shown
+from domain.payouts import PAYOUT
 from domain.products import Product
-from domain.rules.floors import Mark
-from domain.rules.room import Room, rooms_after_payout
-from domain.rules.state import AccountRules, compile_phase, fresh, from_json
 from store import audit, outbox, products, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
     Account,
-    AccountLive,
     Alert,
     Case,
     CaseAccount,
@@ -35,29 +31,12 @@ from store.models import (
     Transition,
     User,
 )
+from store.payout_facts import Situation, rooms_left, situation
+from store.payout_refusals import refusals, refused
 
 OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 _OPEN_DISPUTES: Final = ("opened", "awaiting_decision", "reinstating")
 _TRANSFER_CHECK: Final = timedelta(days=1)
-
-
-class Situation(NamedTuple):
-    """An account as a payout request meets it. `spare`: rule id -> the most that can leave without breaking it."""
-
-    facts: PayoutFacts
-    product: Product
-    account: Account
-    challenge: Challenge
-    trader: Trader
-    spare: dict[str, int]
-    rules: AccountRules
-    mark: Mark
-
-    @property
-    def most(self) -> Money:
-        """The most that can be requested now, if nothing else stands in the way."""
-        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
-        return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
 
 def workflow(payout_id: str) -> str:
@@ -69,64 +48,6 @@ def transfer_key(payout_id: str) -> str:
     return f"{payout_id}/transfer"
 
 
-async def facts(session: AsyncSession, account_id: str) -> tuple[PayoutFacts, Product]:
-    """What eligibility depends on, as of market time now, and the product's terms; raises NotFound."""
-    current = await situation(session, account_id)
-    return current.facts, current.product
-
-
-async def situation(session: AsyncSession, account_id: str) -> Situation:
-    """`facts` with the rows behind them and the room above each floor; raises NotFound."""
-    account = await session.get(Account, account_id)
-    if account is None:
-        raise NotFound()
-    challenge = await session.get_one(Challenge, account.challenge_id)
-    trader = await session.get_one(Trader, account.trader_id)
-    product = await products.load(session, account.product, account.version)
-    live = await session.get(AccountLive, account_id)
-    is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    open_payout = await session.scalar(
-        select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
-    )
-    last = await session.scalar(
-        select(func.max(Payout.closed_at)).where(Payout.challenge_id == challenge.id, Payout.state == "paid")
-    )
-    balance = live.balance_minor if live else account.initial_minor
-    known = PayoutFacts(
-        now=await market_now(session),
-        challenge_state=challenge.state if is_funded_phase else "in_evaluation",
-        funded_at=account.opened_at,
-        last_payout_at=last,
-        balance_minor=balance,
-        initial_minor=account.initial_minor,
-        open_positions=len(live.positions) if live else 0,
-        open_payout_id=open_payout,
-        beneficiary_known=trader.beneficiary is not None,
-    )
-    specs = compile_phase(product.phase(account.phase_index), account.initial_minor, account.currency)
-    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
-    spare = {
-        spec.rule_id: spare_minor(spec, state, balance) for spec, state in zip(rules.specs, rules.states, strict=True)
-    }
-    # a payout needs a flat account: what is open now is not part of what can leave
-    mark = Mark(balance, balance, 0, known.now)
-    return Situation(known, product, account, challenge, trader, spare, rules, mark)
-
-
-def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
-    """The room to every level once this payout has left and is paid."""
-    return rooms_after_payout(current.rules, current.mark, gross.minor)
-
-
-def refusals(current: Situation, gross: Money) -> list[str]:
-    """Why this request cannot be made, each a clause for people; empty when it can."""
-    reasons = policy.refusals(current.facts, current.product.payout, gross)
-    broken = [rule.replace("_", " ") for rule, spare in current.spare.items() if gross.minor > spare]
-    if broken and not reasons:
-        reasons.append(f"it would break {broken[0]} by itself; at most {current.most} can leave the account now")
-    return reasons
-
-
 def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
     """The whole validation as shown to people: name -> {"ok", "words"}."""
     left = {room.spec.rule_id: room for room in rooms_left(current, gross)}
@@ -134,10 +55,13 @@ def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[
     return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **shown(risk), **rooms}
 
 
-async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor, gross: Money) -> Payout:
-    """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit.
+async def request_payout(
+    session: AsyncSession, *, account_id: str, actor: Actor, gross: Money, cycle: str | None = None
+) -> Payout:
+    """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `cycle`: the
+    payout cycle the trader chooses, where the product has several.
 
-    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused.
+    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see `payout_refusals.kept`).
     """
     account = await _lock_own(session, account_id, actor)
     if gross.currency != account.currency or gross.minor <= 0:
@@ -146,12 +70,12 @@ async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor
             field="amount",
             remedy="Ask for more than zero, in the account's currency.",
         )
-    current = await situation(session, account_id)
+    current = await situation(session, account_id, cycle=cycle)
     if current.facts.open_payout_id is not None:
         raise PayoutOpen(current.facts.open_payout_id)
     reasons = refusals(current, gross)
     if reasons:
-        raise PayoutRefused(reasons)
+        raise refused(current, gross, reasons)
     payout = _draft(current, actor, gross)
     payout.checks = checks(current, await risk_facts(session, payout), gross)
     await warnings.payout_leaves(session, current.account, rooms_left(current, gross), gross, current.facts.now)
@@ -168,7 +92,14 @@ async def request_payout(session: AsyncSession, *, account_id: str, actor: Actor
         occurred_at=payout.requested_at,
         actor=actor.user_id,
         role=actor.role,
-        evidence={"gross_minor": gross.minor, "currency": gross.currency, "terms_digest": payout.terms_digest},
+        evidence={
+            "gross_minor": gross.minor,
+            "refund_minor": payout.refund_minor,
+            "forfeited_minor": payout.forfeited_minor,
+            "cycle": cycle,
+            "currency": gross.currency,
+            "terms_digest": payout.terms_digest,
+        },
     )
     return payout
 
@@ -186,7 +117,7 @@ async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Acc
 
 def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
     terms, now = current.product.payout, current.facts.now
-    share, firm = policy.split(gross, terms)
+    amount = current.amount(gross)
     payout = Payout(
         id=new_id("pay"),
         account_id=current.account.id,
@@ -195,21 +126,40 @@ def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
         requested_by=actor.user_id,
         state=PAYOUT.initial,
         gross_minor=gross.minor,
-        trader_minor=share.minor,
-        firm_minor=firm.minor,
+        trader_minor=amount.trader,
+        firm_minor=amount.firm,
+        refund_minor=amount.refund,
+        forfeited_minor=amount.forfeited,
+        cycle=current.facts.cycle,
         currency=gross.currency,
         beneficiary=current.trader.beneficiary or "",
-        approvers_needed=policy.approvers_needed(share, terms),
         requested_at=now,
         decide_by=now + timedelta(days=terms.decision_days),
         was_held=False,
     )
+    payout.approvers_needed = policy.approvers_needed(sent_of(payout), terms)
     payout.terms_digest = digest(payout, current.product)
     return payout
 
 
+def set_forfeit(payout: Payout, current: Situation) -> None:
+    """What lies beyond the cap is what lies beyond it when the money is held; nobody has approved anything yet."""
+    payout.forfeited_minor = current.amount(gross_of(payout)).forfeited
+    payout.terms_digest = digest(payout, current.product)
+
+
 def share_of(payout: Payout) -> Money:
     return Money(minor=payout.trader_minor, currency=payout.currency)
+
+
+def refund_of(payout: Payout) -> Money:
+    """What of the fee comes back with the share."""
+    return Money(minor=payout.refund_minor, currency=payout.currency)
+
+
+def sent_of(payout: Payout) -> Money:
+    """What the trader is sent: the share, and what of the fee comes back with it."""
+    return share_of(payout) + refund_of(payout)
 
 
 def gross_of(payout: Payout) -> Money:
@@ -221,6 +171,8 @@ def digest(payout: Payout, product: Product) -> str:
     return policy.terms_digest(
         payout_id=payout.id,
         trader_share=share_of(payout),
+        refund_minor=payout.refund_minor,
+        forfeited_minor=payout.forfeited_minor,
         beneficiary_index=keys().index(payout.beneficiary),
         product_hash=product.content_hash,
     )
@@ -302,7 +254,7 @@ async def approvals(session: AsyncSession, payout: Payout) -> tuple[int, int]:
     counted = approvals_that_count(
         "payout", votes, requester_person=requester.person_id, digest=digest(payout, product)
     )
-    return counted, policy.approvers_needed(share_of(payout), product.payout)
+    return counted, policy.approvers_needed(sent_of(payout), product.payout)
 
 
 async def advance(

@@ -1,16 +1,21 @@
 """The shelf: reads product definitions (YAML) and names file, line and field of whatever is wrong."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from difflib import get_close_matches
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from domain import product_checks
 from domain.errors import ProductInvalid
 from domain.products import Product
+from store.shelf_errors import Path, explained
 
-SHELF = Path(__file__).parent.parent / "products"
+SHELF = FilePath(__file__).parent.parent / "products"
+# asked only when a rule names one: the calendars take a moment to load
+Venues = Callable[[], Collection[str]]
 
 
 def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
@@ -66,9 +71,10 @@ def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
     return root
 
 
-def read_product(text: str, name: str) -> Product:
+def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
     """Read a definition (YAML, and so JSON too) that `name` holds; raises ProductInvalid whose message has a
-    `name:line field: problem` row per error."""
+    `name:line field: problem` row per error. `venues` gives the venue calendars there are; without it their names are
+    not checked."""
     try:
         root = _checked(name, yaml.compose(text, Loader=yaml.SafeLoader))
         data: Any = yaml.safe_load(text)
@@ -79,36 +85,55 @@ def read_product(text: str, name: str) -> Product:
     except (ValueError, RecursionError) as exc:  # a date that does not exist, brackets without an end
         raise ProductInvalid(f"{name}: cannot be read: {exc}", field=name) from exc
     try:
-        return Product.model_validate(data)
+        product = Product.model_validate(data)
     except ValidationError as exc:
-        rows = [
-            f"{name}:{_line_of(root, error['loc'])} {'.'.join(map(str, error['loc'])) or 'product'}: {error['msg']}"
-            for error in exc.errors()
-        ]
-        raise ProductInvalid("\n".join(rows), field=".".join(map(str, exc.errors()[0]["loc"]))) from exc
+        raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
+    if venues is not None:
+        _check_venues(product, name, root, venues)
+    return product
 
 
-def read_file(path: Path) -> Product:
+def _check_venues(product: Product, name: str, root: yaml.MappingNode, venues: Venues) -> None:
+    named = list(product_checks.venues(product))
+    known = venues() if named else ()
+    unknown = [(where, _no_venue(venue, known)) for where, venue in named if venue not in known]
+    if unknown:
+        raise _refused(name, root, unknown)
+
+
+def _no_venue(venue: str, known: Collection[str]) -> str:
+    near = get_close_matches(venue.upper(), known, n=3, cutoff=0.4) or sorted(known)[:5]
+    return f"there is no venue calendar {venue!r}; use a name such as {', '.join(near)}, or a wall time with its zone"
+
+
+def _refused(name: str, root: yaml.MappingNode, problems: list[tuple[Path, str]]) -> ProductInvalid:
+    rows = [
+        f"{name}:{_line_of(root, where)} {'.'.join(map(str, where)) or 'product'}: {text}" for where, text in problems
+    ]
+    return ProductInvalid("\n".join(rows), field=".".join(map(str, problems[0][0])))
+
+
+def read_file(path: FilePath, venues: Venues | None = None) -> Product:
     """Read one definition whatever its file is called; raises ProductInvalid."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as exc:  # ValueError: bytes that are no UTF-8
         raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
-    return read_product(text, path.name)
+    return read_product(text, path.name, venues)
 
 
-def load_product(path: Path) -> Product:
+def load_product(path: FilePath, venues: Venues | None = None) -> Product:
     """Read one definition of a shelf, whose file is named after it; raises ProductInvalid."""
-    product = read_file(path)
+    product = read_file(path, venues)
     wanted = f"{product.product}.v{product.version}.yaml"
     if path.name != wanted:
         raise ProductInvalid(f"{path.name}:1 product/version: this definition must be named {wanted}", field="product")
     return product
 
 
-def load_products(folder: Path | None = None) -> list[Product]:
+def load_products(folder: FilePath | None = None, venues: Venues | None = None) -> list[Product]:
     """Every definition of a folder (the shipped shelf by default), by product and version."""
     files = sorted((folder or SHELF).glob("*.yaml"))
     if not files:
         raise ProductInvalid(f"{folder or SHELF} holds no *.yaml product definition", field="products_dir")
-    return sorted((load_product(f) for f in files), key=lambda p: (p.product, p.version))
+    return sorted((load_product(f, venues) for f in files), key=lambda p: (p.product, p.version))

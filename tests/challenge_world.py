@@ -22,6 +22,7 @@ from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
 from domain.ids import derived_id
+from domain.products import Product
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -276,6 +277,16 @@ class Firm:
 
     async def _has_checkout(self, challenge_id: str) -> bool:
         return (await self.challenge(challenge_id)).checkout_id is not None
+
+    async def lenient_product(self) -> str:
+        """`two-step` whose phases can be extended once by 14 days and taken again; gives its name on the shelf."""
+        async with self.db.transaction() as session:
+            body = (await products.newest(session, "two-step")).model_dump(mode="json")
+            body |= {"product": "lenient"}
+            for phase in body["phases"]:
+                phase |= {"extension": {"days": 14, "times": 1}, "free_retake": True}
+            await products.publish(session, Product.model_validate(body))
+        return "lenient"
 
     async def pay(self, challenge_id: str) -> None:
         checkout_id = str((await self.challenge(challenge_id)).checkout_id)

@@ -79,7 +79,7 @@ async def build(db: Database) -> Firm:
     async with db.transaction() as session:
         session.add(MarketClock(feed="sandbox", watermark=NOW, last_tick_at=NOW))
         await session.flush()
-        sold = {product.family: product for product in shelf.load_products()}
+        sold = {product.product: product for product in shelf.load_products()}
         for product in sold.values():
             await products.publish(session, product)
         for login, name, role in _STAFF:
@@ -91,7 +91,7 @@ async def build(db: Database) -> Firm:
         hostile = await _trader(session, HOSTILE_NAME, "eve@example.org", password, "FR")
         await _active(session, firm, mara, sold["two-step"])
         await _breached(session, firm, otto, sold["two-step"])
-        await _funded(session, firm, mara, sold["one-step"])
+        await _funded(session, firm, mara, sold["one-step-futures"])
         await _case(session, firm, mara, otto, sold["instant"])
         await _tickets(session, firm, hostile, mara)
         await _identity_check(session, firm, hostile, sold["two-step"])
@@ -287,6 +287,8 @@ async def _payout(
         gross_minor=gross,
         trader_minor=share.minor,
         firm_minor=rest.minor,
+        refund_minor=0,
+        forfeited_minor=0,
         currency="USD",
         beneficiary="DE89370400440532014821",
         approvers_needed=1 if gross < 300_000 else 2,

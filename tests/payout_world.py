@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,6 +17,7 @@ from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSError
 from domain.money import Money
 from domain.products import Product
+from domain.rules.state import fresh, phase_terms, to_json
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -29,11 +30,22 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
-from store import crypto, ledger, payouts, products
+from store import crypto, ledger, payout_refusals, payouts, products
 from store.db import Database
-from store.models import Account, AccountLive, Alert, Case, CaseAccount, Challenge, MarketClock, Payout, Trader, User
+from store.models import (
+    Account,
+    AccountLive,
+    Alert,
+    Case,
+    CaseAccount,
+    Challenge,
+    DealRow,
+    MarketClock,
+    Payout,
+    Trader,
+    User,
+)
 from store.shelf import load_products
-from tests.rule_states import standing
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -246,7 +258,7 @@ class World:
 
     async def add_trader(self, name: str, *, profit_minor: int = 400_000, product: str = "two-step") -> Actor:
         """A verified trader with a bank account and a funded account that made `profit_minor`."""
-        number = sum(map(ord, name))
+        number = _login(name)
         async with self.db.transaction() as session:
             terms = await products.newest(session, product)
             session.add(
@@ -270,24 +282,58 @@ class World:
         self.venue.balances[number] = INITIAL + profit_minor
         return await self.add_user(name, "trader", trader_id=f"trd_{name}")
 
+    async def add_product(self, name: str, *, rules: Sequence[Mapping[str, Any]] = (), **payout: Any) -> str:
+        """`two-step` with other payout terms, and `rules` more in its funded phase; gives its name on the shelf."""
+        async with self.db.transaction() as session:
+            body = (await products.newest(session, "two-step")).model_dump(mode="json")
+            body |= {"product": name, "name": name.title(), "payout": {**body["payout"], **payout}}
+            body["funded"]["rules"] += rules
+            await products.publish(session, Product.model_validate(body))
+        return name
+
+    async def traded(self, name: str, *days: date, pnl_minor: int = 0, first: int = 0) -> None:
+        """One lot bought at noon of each day and sold an hour later; the checkpoint's balance stays as it is."""
+        async with self.db.transaction() as session:
+            for number, day in enumerate(days, start=first):
+                noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+                made = {"in": 0, "out": pnl_minor}
+                for entry, at in (("in", noon), ("out", noon + timedelta(hours=1))):
+                    balance = INITIAL + pnl_minor * number + made[entry]
+                    session.add(_deal(name, entry, at, balance, made[entry], position=2 * number))
+
     async def market_time(self, at: datetime) -> None:
         async with self.db.transaction() as session:
             row = insert(MarketClock).values(feed="fake", watermark=at)
             await session.execute(row.on_conflict_do_update(index_elements=["feed"], set_={"watermark": at}))
 
-    async def request(self, actor: Actor, gross_minor: int) -> str:
-        async with self.db.transaction() as session:
+    async def request(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
+        async with payout_refusals.kept(self.db), self.db.transaction() as session:
             payout = await payouts.request_payout(
                 session,
                 account_id=f"acc_{actor.user_id[4:]}",
                 actor=actor,
                 gross=Money(minor=gross_minor, currency="USD"),
+                cycle=cycle,
             )
             return payout.id
 
-    async def awaiting(self, actor: Actor, gross_minor: int) -> str:
+    async def paid(self, actor: Actor, gross_minor: int, *approvers: Actor, cycle: str | None = None) -> str:
+        """A payout that went all the way."""
+        payout_id = await self.awaiting(actor, gross_minor, cycle)
+        for approver in approvers:
+            await self.decide(payout_id, approver, key=f"{payout_id}/{approver.user_id}")
+        await self.activities.send_money(ref(payout_id))
+        self.provider.becomes(payout_id, "paid")
+        await self.activities.follow_transfer(ref(payout_id))
+        assert (await self.activities.settle(ref(payout_id))).state == "paid"
+        async with self.db.transaction() as session:  # what the monitor's next checkpoint says
+            live = await session.get_one(AccountLive, f"acc_{actor.user_id[4:]}")
+            live.balance_minor = live.equity_minor = self.venue.balances[_login(actor.user_id[4:])]
+        return payout_id
+
+    async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
         """A payout that is held, checked and waits for whoever must approve it."""
-        ref = PayoutRef(payout_id=await self.request(actor, gross_minor))
+        ref = PayoutRef(payout_id=await self.request(actor, gross_minor, cycle))
         await self.activities.place_hold(ref)
         await self.activities.check_risk(ref)
         return ref.payout_id
@@ -344,6 +390,31 @@ class World:
             (await session.get_one(Case, f"cas_{name}")).state = state
 
 
+def _login(name: str) -> int:
+    return sum(map(ord, name))
+
+
+def _deal(name: str, entry: str, at: datetime, balance: int, profit: int, *, position: int) -> DealRow:
+    number = position + (entry == "out")
+    return DealRow(
+        account_id=f"acc_{name}",
+        deal_id=f"{name}-{number}",
+        seq=number + 1,
+        at=at,
+        position_id=f"{name}-{position}",
+        symbol="EURUSD",
+        side="buy" if entry == "in" else "sell",
+        entry=entry,
+        lots=Decimal(1),
+        price=Decimal("1.1"),
+        profit_minor=profit,
+        commission_minor=0,
+        swap_minor=0,
+        balance_minor=balance,
+        reason="client",
+    )
+
+
 def _challenge(name: str, terms: Product) -> Challenge:
     return Challenge(
         id=f"chl_{name}",
@@ -391,7 +462,7 @@ def _live(name: str, terms: Product, balance: int) -> AccountLive:
         equity_minor=balance,
         positions=[],
         floors=floors,
-        rule_state=standing(terms.product, terms.funded_index),
+        rule_state={"rules": to_json(fresh(phase_terms(terms, terms.funded_index).specs))},
     )
 
 

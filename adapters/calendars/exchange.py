@@ -1,13 +1,13 @@
-"""Venue calendars from the exchange_calendars package, by its names (XNYS, CMES, ...)."""
+"""Venue calendars from the exchange_calendars package, by its names (XNYS, CMES, ...).
 
+The package is imported when a calendar is first asked for: most commands never do, and it takes a second.
+"""
+
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Final
-
-import exchange_calendars
-import pandas as pd
-from exchange_calendars.errors import InvalidCalendarName
+from typing import Any, Final
 
 from domain.rules.base import VenueCalendar
 
@@ -17,22 +17,21 @@ _YEARS_AHEAD: Final = 2
 
 
 class ExchangeCalendar:
-    """One venue. Dates outside what the package knows have no session."""
+    """One venue, its sessions read out once. Dates outside what the package knows have no session."""
 
-    def __init__(self, name: str) -> None:
-        end = pd.Timestamp.now().normalize() + pd.DateOffset(years=_YEARS_AHEAD)
-        self._calendar = exchange_calendars.get_calendar(name, start=_FIRST, end=end)
+    def __init__(self, calendar: Any) -> None:
+        """`calendar`: an exchange_calendars.ExchangeCalendar."""
+        self._closes: dict[date, datetime] = {
+            session.date(): close.to_pydatetime().astimezone(UTC) for session, close in calendar.closes.items()
+        }
+        self._opens = sorted(open_.to_pydatetime().astimezone(UTC) for open_ in calendar.opens)
 
     def close_on(self, day: date) -> datetime | None:
-        session = pd.Timestamp(day)
-        if not self._calendar.first_session <= session <= self._calendar.last_session:
-            return None
-        if not self._calendar.is_session(session):
-            return None
-        return _utc(self._calendar.session_close(session))
+        return self._closes.get(day)
 
     def next_open(self, after: datetime) -> datetime:
-        return _utc(self._calendar.next_open(pd.Timestamp(after)))
+        """Raises LookupError beyond the last session that is known."""
+        return self._opens[bisect_right(self._opens, after)]
 
 
 class ExchangeCalendars(Mapping[str, VenueCalendar]):
@@ -42,19 +41,22 @@ class ExchangeCalendars(Mapping[str, VenueCalendar]):
         return _calendar(name)
 
     def __iter__(self) -> Iterator[str]:
+        import exchange_calendars
+
         return iter(exchange_calendars.get_calendar_names(include_aliases=False))
 
     def __len__(self) -> int:
-        return len(exchange_calendars.get_calendar_names(include_aliases=False))
+        return sum(1 for _ in self)
 
 
 @cache
 def _calendar(name: str) -> ExchangeCalendar:
+    import exchange_calendars
+    import pandas as pd
+    from exchange_calendars.errors import InvalidCalendarName
+
+    end = pd.Timestamp.now().normalize() + pd.DateOffset(years=_YEARS_AHEAD)
     try:
-        return ExchangeCalendar(name)
+        return ExchangeCalendar(exchange_calendars.get_calendar(name, start=_FIRST, end=end))
     except InvalidCalendarName as exc:
         raise KeyError(name) from exc
-
-
-def _utc(at: pd.Timestamp) -> datetime:
-    return at.to_pydatetime().astimezone(UTC)

@@ -20,8 +20,11 @@ Paged = Annotated[Window, Depends(window)]
 
 
 class ReviewClosed(View):
+    """`outcome` of a doubtful breach: confirmed or dismissed."""
+
     id: str
     status: str
+    outcome: str | None = None
 
 
 @router.get("/cases", dependencies=[Depends(allowed("cases.read"))])
@@ -81,3 +84,32 @@ async def close_review(review_id: ReviewId, body: DecisionBody, once: Keyed) -> 
         return ReviewClosed(id=review_id, status="closed")
 
     return await once.write(ReviewClosed, body, work)
+
+
+async def _decide_review(
+    decision: review_records.Choice, review_id: str, body: DecisionBody, once: Once
+) -> ReviewClosed:
+    async def work(session: AsyncSession) -> ReviewClosed:
+        row = await review_records.decide(
+            session,
+            review_id=review_id,
+            decision=decision,
+            actor=once.actor,
+            reason=body.reason,
+            key=once.message_key,
+        )
+        return ReviewClosed(id=review_id, status=row.status, outcome=row.outcome)
+
+    return await once.write(ReviewClosed, body, work)
+
+
+@router.post("/reviews/{review_id}/confirm", dependencies=[Depends(allowed("reviews.decide"))])
+async def confirm_review(review_id: ReviewId, body: DecisionBody, once: Keyed) -> ReviewClosed:
+    """The rule was broken, though the data were doubtful: a breach like any other, and its sheet says who confirmed."""
+    return await _decide_review("confirm", review_id, body, once)
+
+
+@router.post("/reviews/{review_id}/dismiss", dependencies=[Depends(allowed("reviews.decide"))])
+async def dismiss_review(review_id: ReviewId, body: DecisionBody, once: Keyed) -> ReviewClosed:
+    """No breach: the account goes on, and good data may still judge it."""
+    return await _decide_review("dismiss", review_id, body, once)

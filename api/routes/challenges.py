@@ -1,5 +1,6 @@
 """The shelf, buying a challenge, and getting the fee back."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -62,6 +63,18 @@ class RefundBody(Input):
 class RefundAnswer(View):
     id: str
     state: str
+
+
+class ExtensionBody(Input):
+    reason: Reason
+
+
+class ExtensionAnswer(View):
+    """`deadline`: market time at which the phase is over now; `extensions_left`: how often it can still be moved."""
+
+    id: str
+    deadline: datetime
+    extensions_left: int
 
 
 class _Ordered(View):
@@ -184,3 +197,19 @@ async def refund_challenge(
         result=ChallengeStatus,
     )
     return RefundAnswer(id=challenge_id, state=status.state)
+
+
+@router.post("/challenges/{challenge_id}/extension", dependencies=[Depends(allowed("challenges.extend"))])
+async def extend_challenge(
+    challenge_id: ChallengeId, body: ExtensionBody, once: Keyed, caller: SignedInCaller
+) -> ExtensionAnswer:
+    """More time for the phase under way, as often as the product allows; before its time is over."""
+
+    async def work(session: AsyncSession) -> ExtensionAnswer:
+        await read.one(session, caller.scope, challenge_id)  # another trader's challenge does not exist
+        given = await challenges.extend(
+            session, challenge_id, actor=once.actor, key=once.message_key, reason=body.reason
+        )
+        return ExtensionAnswer(id=challenge_id, deadline=given.deadline, extensions_left=given.left)
+
+    return await once.write(ExtensionAnswer, body, work)

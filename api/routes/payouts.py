@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, Deps, SignedInCaller, allowed
@@ -11,7 +12,7 @@ from api.once import Keyed, Once
 from contracts.ids import payout_workflow
 from contracts.messages import DecisionResult
 from domain.payouts import PAYOUT
-from store import payouts
+from store import payout_refusals, payouts
 from store.read import accounts
 from store.read import payouts as read
 from store.read.pages import Page, View, Window
@@ -21,18 +22,28 @@ router = APIRouter(prefix="/v1", tags=["payouts"])
 Reader = Annotated[Caller, Depends(allowed("payouts.read"))]
 
 
+Cycle = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,30}$")]
+
+
 class PayoutBody(Input):
-    """`amount` leaves the account, in its currency: the trader's share and the firm's together."""
+    """`amount` leaves the account, in its currency: the trader's share and the firm's together. `cycle`: the payout cycle
+    the trader chooses, where the product has several."""
 
     amount: AmountText
+    cycle: Cycle | None = None
 
 
 class PayoutAsked(View):
+    """The trader is sent `trader_minor` and `refund_minor` of the fee; `forfeited_minor` leaves the account for nobody."""
+
     id: str
     state: str
     gross_minor: int
     trader_minor: int
     firm_minor: int
+    refund_minor: int = 0
+    forfeited_minor: int = 0
+    cycle: str | None = None
     currency: str
     approvers_needed: int
     least_room_minor: int | None = None
@@ -40,33 +51,45 @@ class PayoutAsked(View):
 
 
 @router.get("/accounts/{account_id}/payouts/preview")
-async def preview_payout(account_id: AccountId, caller: Reader, deps: Deps, amount: AmountText) -> PayoutPreview:
+async def preview_payout(
+    account_id: AccountId, caller: Reader, deps: Deps, amount: AmountText, cycle: Cycle | None = None
+) -> PayoutPreview:
     """What a payout of `amount` would do: the shares, the room it leaves to every limit, what stands in its way."""
     async with deps.db.transaction() as session:
         account = await accounts.exists(session, caller.scope, account_id)
-        return await preview(session, account_id, positive_money(amount, account.currency))
+        return await preview(session, account_id, positive_money(amount, account.currency), cycle=cycle)
 
 
 @router.post("/accounts/{account_id}/payouts", status_code=201, dependencies=[Depends(allowed("payouts.request"))])
-async def request_payout(account_id: AccountId, body: PayoutBody, once: Keyed, caller: SignedInCaller) -> PayoutAsked:
+async def request_payout(
+    account_id: AccountId, body: PayoutBody, once: Keyed, caller: SignedInCaller, deps: Deps
+) -> PayoutAsked:
+    """Ask for a payout. What is refused says why, and names the proof sheet that shows it."""
+
     async def work(session: AsyncSession) -> PayoutAsked:
         account = await accounts.exists(session, caller.scope, account_id)
         gross = positive_money(body.amount, account.currency)
-        ahead = await preview(session, account_id, gross)
-        payout = await payouts.request_payout(session, account_id=account_id, actor=once.actor, gross=gross)
+        ahead = await preview(session, account_id, gross, cycle=body.cycle)
+        payout = await payouts.request_payout(
+            session, account_id=account_id, actor=once.actor, gross=gross, cycle=body.cycle
+        )
         return PayoutAsked(
             id=payout.id,
             state=payout.state,
             gross_minor=payout.gross_minor,
             trader_minor=payout.trader_minor,
             firm_minor=payout.firm_minor,
+            refund_minor=payout.refund_minor,
+            forfeited_minor=payout.forfeited_minor,
+            cycle=payout.cycle,
             currency=payout.currency,
             approvers_needed=payout.approvers_needed,
             least_room_minor=ahead.least_room_minor,
             warnings=ahead.warnings,
         )
 
-    return await once.write(PayoutAsked, body, work)
+    async with payout_refusals.kept(deps.db):
+        return await once.write(PayoutAsked, body, work)
 
 
 @router.get("/payouts")

@@ -22,22 +22,22 @@ class Frames:
 
     def __init__(self, shard: Shard) -> None:
         size = shard.columns.size
-        self.rows, self.symbols, self.units, self.opens = (list[Any]() for _ in range(4))
+        rows, symbols, units, opens = (list[Any]() for _ in range(4))
         self.bid, self.ask, self.factor = (list[float]() for _ in range(3))
         for number, book in enumerate(shard.marks.books()):
             positions = [book.position(index) for index in range(book.size)]
-            self.rows += book.rows.tolist()
-            self.symbols += [number] * book.size
-            self.units += book.units.tolist()
-            self.opens += [float(p.open_price) for p in positions]
+            rows += book.rows.tolist()
+            symbols += [number] * book.size
+            units += book.units.tolist()
+            opens += [float(p.open_price) for p in positions]
             bid, ask = shard.board.prices[book.instrument.symbol]
             rate = conversion_rate(book.instrument.quote_currency, book.currency, shard.board.prices)
             self.bid.append(float(bid))
             self.ask.append(float(ask))
             self.factor.append(float(rate * book.scale))
-        order = np.argsort(np.array(self.rows), kind="stable")
+        order = np.argsort(np.array(rows), kind="stable")
         self.rows, self.symbols, self.units, self.opens = (
-            np.array(column)[order] for column in (self.rows, self.symbols, self.units, self.opens)
+            np.array(column)[order] for column in (rows, symbols, units, opens)
         )
         self.balance = shard.columns.balance[:size].copy()
         self.low, self.high = self._levels(shard)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain.rules.evaluate import judge, verdicts
 from domain.rules.floors import Mark
-from domain.rules.marking import QuoteBoard, equity_minor
+from domain.rules.marking import QuoteBoard, conversion_symbol, equity_minor
 from domain.rules.state import AccountRules
 from monitor.accounts import Loaded
 from monitor.facts import BreachFact
@@ -28,6 +28,7 @@ class Followed:
 
     account: Loaded
     rules: AccountRules
+    quotes: frozenset[str]  # the symbols whose quotes its equity rests on
     ended_at: int | None = None
 
 
@@ -37,12 +38,20 @@ class Followers:
     def __init__(self, accounts: list[Loaded], board: QuoteBoard, shard: Shard) -> None:
         self._board = QuoteBoard(dict(board.prices), dict(board.stamps))
         self._instruments = shard.instruments
-        self.all = [Followed(a, a.checkpoint.rules) for a in accounts if a.checkpoint is not None]
+        self.all = [Followed(a, a.checkpoint.rules, self._quotes(a)) for a in accounts if a.checkpoint is not None]
+
+    def _quotes(self, account: Loaded) -> frozenset[str]:
+        assert account.checkpoint is not None
+        found, currency = set[str](), account.terms.product.currency
+        for position in account.checkpoint.positions:
+            quoted = self._instruments[position.symbol].quote_currency
+            found |= {position.symbol, conversion_symbol(quoted, currency, self._board.prices) or position.symbol}
+        return frozenset(found)
 
     def tick(self, tick: Tick) -> None:
         self._board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
         for each in self.all:
-            if each.ended_at is None:
+            if each.ended_at is None and tick.symbol in each.quotes:
                 each.rules, found = judge(each.rules, self._mark(each, tick))
                 each.ended_at = tick.seq if found else None
 

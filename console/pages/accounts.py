@@ -17,7 +17,7 @@ from domain.approvals import ROLES
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
-from store import payouts
+from store import payout_facts, payout_refusals
 from store.read import challenges
 from store.read.pages import Window
 from store.read.timeline import KINDS
@@ -119,12 +119,13 @@ def _range(request: Request) -> str:
 async def _for_trader(visit: Visit, account_id: str) -> dict[str, Any]:
     """What a trader can do here: ask for a payout, with the most that can leave now."""
     try:
-        situation = await payouts.situation(visit.session, account_id)
+        situation = await payout_facts.situation(visit.session, account_id)
     except NotFound:
         return {}
-    smallest = Money(minor=1, currency=situation.account.currency)
+    asked = max(Money(minor=1, currency=situation.account.currency), situation.most)
     funded = situation.facts.challenge_state == "funded"
     return {
         "most": situation.most if funded else None,
-        "payout_refusals": payouts.refusals(situation, max(smallest, situation.most)) if funded else [],
+        "payout_refusals": [part.sentence for part in payout_refusals.refusals(situation, asked)] if funded else [],
+        "payout_cycles": [cycle.name for cycle in situation.product.payout.cycles],
     }

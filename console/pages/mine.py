@@ -7,14 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.fields import iban, positive_money
 from console.desk import Desk, Visit, redirect
-from console.queries import accounts
+from console.present.room import room_rows
+from console.queries import accounts, rulebooks
 from console.views import Crumb, href
-from store import disputes, payouts, people
+from store import disputes, payout_refusals, payouts, people
 from store.read import accounts as read_accounts
-from store.read import breaches, tickets
+from store.read import breaches, room, tickets, warnings
 from store.read import payouts as read_payouts
 from store.read import people as read_people
 from store.read.pages import Window
+from store.read.payout_preview import preview
 
 
 class Made(BaseModel):
@@ -33,6 +35,9 @@ async def trader_home(visit: Visit) -> HTMLResponse:
         "mine.html",
         [Crumb("Overview")],
         trader=await read_people.one(visit.session, visit.scope, trader_id),
+        limits=room_rows(await room.of(visit.session, visit.scope, trader_id=trader_id)),
+        warned=(await warnings.page(visit.session, visit.scope, Window(limit=10), trader_id=trader_id)).items,
+        rulebooks=await rulebooks.of_trader(visit.session, trader_id),
         accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),
         payouts=(await read_payouts.page(visit.session, visit.scope, window)).items,
         breaches=(await breaches.page(visit.session, visit.scope, window)).items,
@@ -45,22 +50,37 @@ class TraderActions:
         self._desk = desk
 
     def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/accounts/{ref}/payout", self.preview_payout, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/payout", self.request_payout, methods=["POST"], response_model=None)
         router.add_api_route("/beneficiary", self.beneficiary, methods=["POST"], response_model=None)
         router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
 
+    async def preview_payout(self, request: Request) -> HTMLResponse:
+        """What a payout would leave, before it is asked for."""
+        text = request.query_params.get("amount", "").replace(",", "")
+        async with self._desk.visit(request, frozenset({"trader"})) as visit:
+            account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
+            account = await read_accounts.one(visit.session, visit.scope, account_id)
+            ahead = await preview(visit.session, account_id, positive_money(text, account.currency))
+            crumbs = [Crumb("Overview", "/"), Crumb(account.number, f"/accounts/{account.number}"), Crumb("Payout")]
+            return await visit.render("payout_preview.html", crumbs, account=account, ahead=ahead, amount=text)
+
     async def request_payout(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "payouts.request")
         text = posted.form.needed("amount", longest=40).replace(",", "")
+        cycle = posted.form.text("cycle") or None
 
         async def work(session: AsyncSession) -> Made:
             account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
             account = await read_accounts.one(session, posted.scope, account_id)
             gross = positive_money(text, account.currency)
-            row = await payouts.request_payout(session, account_id=account_id, actor=posted.actor, gross=gross)
+            row = await payouts.request_payout(
+                session, account_id=account_id, actor=posted.actor, gross=gross, cycle=cycle
+            )
             return Made(id=row.id)
 
-        made = await posted.once.write(Made, Made(text=text), work)
+        async with payout_refusals.kept(self._desk.deps.db):
+            made = await posted.once.write(Made, Made(text=f"{text} {cycle or ''}".strip()), work)
         return redirect(href("payout", made.id), "ok", "Your request is recorded; its checks follow in a moment.")
 
     async def beneficiary(self, request: Request) -> Response:

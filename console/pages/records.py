@@ -17,6 +17,7 @@ from domain.approvals import ROLES
 from store import reviews as store_reviews
 from store.read import audit, cases, disputes, queue, reviews, search
 from store.read.pages import Window
+from store.reviews import DOUBTFUL_BREACH
 
 _EVERYBODY = frozenset(ROLES)
 _SHOWN = 30
@@ -43,6 +44,7 @@ class RecordPages:
                 for row in (await queue.page(visit.session, window, kind=kind)).items
             ]
             doubts = (await reviews.page(visit.session, window)).items
+            asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
             return await visit.render(
                 "risk.html",
                 [Crumb("Risk")],
@@ -58,7 +60,16 @@ class RecordPages:
                     )
                     for row in disputed
                 ],
-                reviews=[(row, _said(row.detail)) for row in doubts],
+                doubtful=[
+                    Link(
+                        f"{row.account_number} {words(row.detail['rule_id'])}",
+                        href("review", row.id),
+                        row.outcome or row.status,
+                        f"{row.occurred_at:%m-%d %H:%M}, {row.detail['doubts'][0]['words']}",
+                    )
+                    for row in asked
+                ],
+                reviews=[(row, _said(row.detail)) for row in doubts if row.kind != DOUBTFUL_BREACH],
                 stuck=stuck,
                 may_close=permissions.may(visit.actor, "reviews.close"),
             )
@@ -111,7 +122,7 @@ def _place(kind: str, subject_id: str, label: str) -> str:
 
 def _page_of(kind: str, subject_id: str) -> str | None:
     shown = (
-        "payout", "dispute", "case", "ticket", "trader", "challenge", "breach", "account", "proof", "product_version",
+        "payout", "dispute", "review", "case", "ticket", "trader", "challenge", "breach", "account", "proof", "product_version",
         "account_move",
     )  # fmt: skip
     return href(kind, subject_id) if kind in shown else None

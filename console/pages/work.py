@@ -21,7 +21,7 @@ from domain.disputes import CASE, DISPUTE
 from domain.errors import BadInput
 from domain.payouts import PAYOUT
 from domain.states import StateMachine
-from store import people
+from store import people, reviews
 from store.read import cases, disputes, payouts, queue
 from store.read.pages import Scope, Window
 from store.read.queue import QueueItem
@@ -81,6 +81,8 @@ class WorkPages:
         router.add_api_route("/payouts/{id}", self.page("payout", _EVERYBODY), methods=["GET"], response_model=None)
         router.add_api_route("/disputes/{id}", self.page("dispute", _EVERYBODY), methods=["GET"], response_model=None)
         router.add_api_route("/cases/{id}", self.page("case"), methods=["GET"], response_model=None)
+        router.add_api_route("/reviews/{id}", self.page("review"), methods=["GET"], response_model=None)
+        router.add_api_route("/reviews/{id}/decision", self.decide_review, methods=["POST"], response_model=None)
         router.add_api_route("/identity/{id}", self.page("identity"), methods=["GET"], response_model=None)
         for kind in SUBJECTS:
             router.add_api_route(
@@ -163,6 +165,25 @@ class WorkPages:
             return redirect(posted.form.text("next") or href(kind, subject_id), "ok", words)
 
         return post
+
+    async def decide_review(self, request: Request) -> Response:
+        posted = await self._desk.posted(request, "reviews.decide")
+        review_id = request.path_params["id"]
+        sent = _decision(posted, ("confirm", "dismiss"))
+
+        async def work(session: AsyncSession) -> Decided:
+            row = await reviews.decide(
+                session,
+                review_id=review_id,
+                decision="confirm" if sent.decision == "confirm" else "dismiss",
+                actor=posted.actor,
+                reason=sent.reason,
+                key=posted.once.message_key,
+            )
+            return Decided(decision=sent.decision, state=row.outcome or "")
+
+        result = await posted.once.write(Decided, sent, work)
+        return redirect(href("review", review_id), "ok", f"Recorded; the breach is {result.state}.")
 
     async def decide_identity(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "traders.decide_identity")

@@ -12,7 +12,7 @@ from console.formats import countdown, digits, plain_money, words
 from console.views import AccountPage, DayRow, Entry, Gauge, Link, href
 from domain.money import Money
 from store.models import Trader
-from store.read import accounts, breaches, challenges, disputes, history, market, payouts, tickets, timeline
+from store.read import accounts, breaches, challenges, disputes, history, market, payouts, tickets, timeline, warnings
 from store.read.accounts import AccountView, RuleGauge
 from store.read.breaches import BreachView
 from store.read.market import DayView
@@ -41,6 +41,7 @@ async def page(
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row) for row in happened.items],
         older=happened.next_cursor,
+        warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
             for row in challenge.accounts
@@ -171,7 +172,14 @@ def _day(account: AccountView, day: DayView) -> DayRow:
     )
 
 
-_TONES: Final = {"breach": "bad", "pass": "ok", "review": "warn", "decision": "info", "case_opened": "warn"}
+_TONES: Final = {
+    "breach": "bad",
+    "pass": "ok",
+    "review": "warn",
+    "warning": "warn",
+    "decision": "info",
+    "case_opened": "warn",
+}
 _SUBJECTS: Final = {"payout", "dispute", "ticket"}
 
 

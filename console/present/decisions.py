@@ -8,14 +8,15 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
 from console.formats import counted, plain_money, words
+from console.present.corrections import of_correction
+from console.present.refusals import may
+from console.present.reviews import review
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
 from domain.errors import NotFound
 from domain.money import Money
 from domain.payouts import PAYOUT
-from store import products
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView
@@ -26,14 +27,6 @@ from store.read.payouts import PayoutView
 
 _SOON: Final = timedelta(hours=2)
 _DECIDABLE: Final = ("awaiting_approval", "in_review")
-
-
-def may(actor: Actor, permission: str) -> str:
-    """Empty when allowed, else the sentence that stands where the form would be."""
-    if permissions.may(actor, permission):
-        return ""
-    names = " or ".join(sorted(permissions.CAN[permission]))
-    return f"Only {names} may decide this; your role is {actor.role}."
 
 
 def said_decisions(rows: tuple[Decided, ...]) -> list[DecisionRow]:
@@ -51,7 +44,6 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
     """Raises NotFound."""
     row = await payouts.one(session, scope, payout_id)
     account = await accounts.one(session, scope, row.account_id)
-    terms = (await products.load(session, account.product, account.version)).payout
     requester = await session.scalar(
         select(User.person_id).join(Payout, Payout.requested_by == User.id).where(Payout.id == payout_id)
     )
@@ -72,26 +64,24 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         account_number=row.account_number,
         trader_id=row.trader_id,
         trader=row.trader_name,
-        lines=(
-            SumLine("Requested", money(row.gross_minor), "held out of the account"),
-            SumLine("Stays with the firm", money(-row.firm_minor), f"{100 - terms.split_pct:f} %"),
-            SumLine("To the trader", money(row.trader_minor), f"{terms.split_pct:f} %", total=True),
-        ),
+        lines=_payout_lines(row),
         checks=_payout_checks(row, now),
         facts=(
             ("Beneficiary", row.beneficiary or "none"),
             ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
             ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
+            *((("Payout cycle", row.cycle),) if row.cycle else ()),
             *((("Outcome", row.reason),) if row.reason else ()),
             *((("Transfer", row.transfer_id),) if row.transfer_id else ()),
         ),
         evidence=(
             Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", account.challenge_state),
+            *((Link("Proof of the refusal", f"/proofs/{row.proof_id}", "", row.proof_id),) if row.proof_id else ()),
             *_books(row),
         ),
         decisions=said_decisions(row.decisions),
         choices=(
-            Choice("approve", f"Approve {plain_money(money(row.trader_minor))}", "primary"),
+            Choice("approve", f"Approve {plain_money(money(row.sent_minor))}", "primary"),
             Choice("return_to_trader", "Return to trader"),
             Choice("reject", "Reject", "danger"),
         )
@@ -104,6 +94,31 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
     )
 
 
+def _payout_lines(row: PayoutView) -> list[SumLine]:
+    """The amount, line by line. Shares are rounded, and may go by tiers: what they come to is said, not the terms."""
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=row.currency)
+
+    def share(minor: int) -> str:
+        pct = (Decimal(100 * minor) / row.gross_minor).quantize(Decimal("0.01"))
+        return f"{pct.normalize():f} %"
+
+    lines = [
+        SumLine("Requested", money(row.gross_minor), "held out of the account"),
+        SumLine("Stays with the firm", money(-row.firm_minor), share(row.firm_minor)),
+    ]
+    if row.refund_minor:
+        lines.append(SumLine("The trader's share", money(row.trader_minor), share(row.trader_minor), total=True))
+        lines.append(SumLine("Fee that comes back", money(row.refund_minor), "with the first payout"))
+        lines.append(SumLine("To the trader", money(row.sent_minor), "", total=True))
+    else:
+        lines.append(SumLine("To the trader", money(row.trader_minor), share(row.trader_minor), total=True))
+    if row.forfeited_minor:
+        lines.append(SumLine("Beyond the cap", money(row.forfeited_minor), "leaves the account, paid to nobody"))
+    return lines
+
+
 def _payout_refusal(row: PayoutView, actor: Actor, requester: str | None) -> str:
     refusal = may(actor, "payouts.decide")
     if not refusal and actor.person_id == requester:
@@ -114,7 +129,7 @@ def _payout_refusal(row: PayoutView, actor: Actor, requester: str | None) -> str
 
 
 def _payout_effect(row: PayoutView, room: Money | None, now: datetime) -> str:
-    trader = plain_money(Money(minor=row.trader_minor, currency=row.currency))
+    trader = plain_money(Money(minor=row.sent_minor, currency=row.currency))
     firm = plain_money(Money(minor=row.firm_minor, currency=row.currency))
     if row.state in PAYOUT.terminal:
         ended = f" It ended on {row.closed_at:%Y-%m-%d %H:%M} UTC." if row.closed_at else ""
@@ -149,7 +164,8 @@ def _payout_checks(row: PayoutView, now: datetime) -> list[Check]:
     else:
         found.append(Check("approvals", "ok", "This amount needs no person by policy."))
     for name, check in row.checks.items():
-        found.append(Check(name.replace("room:", "room under "), "ok" if check["ok"] else "bad", str(check["words"])))
+        tone = "warn" if check.get("warns") else "ok" if check["ok"] else "bad"
+        found.append(Check(name.replace("room:", "room under "), tone, str(check["words"])))
     if row.was_held:
         found.append(Check("surveillance", "warn", "A case held this payout at some time."))
     return found
@@ -246,7 +262,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     refusal = may(actor, "cases.decide")
     is_open = row.state == "open"
     frees = f"frees {counted(len(held), 'held payout')}" if held else "changes nothing else, since no payout is held"
-    return DecisionView(
+    view = DecisionView(
         kind="case",
         subject_id=row.id,
         title=f"Case: {words(row.detector)}",
@@ -285,6 +301,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
         timeline=said_steps(row.transitions),
         pairs=await _pairs(session, row.evidence),
     )
+    return of_correction(view, row.evidence, row.sentence, is_open=is_open) if row.detector == "correction" else view
 
 
 async def _pairs(session: AsyncSession, evidence: dict[str, Any]) -> list[DealPair]:
@@ -348,7 +365,7 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
 
 
 async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
-    """Any of the four kinds, for staff; raises NotFound."""
+    """Any of these kinds, for staff; raises NotFound."""
     if kind == "payout":
         return await payout(session, FIRM, actor, subject_id, now)
     if kind == "dispute":
@@ -357,4 +374,6 @@ async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: st
         return await case(session, actor, subject_id)
     if kind == "identity":
         return await identity(session, actor, subject_id)
+    if kind == "review":
+        return await review(session, actor, subject_id)
     raise NotFound()

@@ -15,8 +15,10 @@ from domain.rules.sheets import (
     BarSource,
     BreachSheet,
     ClockPart,
+    ConfirmationPart,
     EventPart,
     GateSheet,
+    Head,
     HistoryPart,
     MoneySheet,
     PassSheet,
@@ -155,7 +157,16 @@ def _breach(shown: ProofView, sheet: BreachSheet) -> ProofView:
             ("Basis set", set_at),
             *_parameters(rule.parameters),
         ],
+        facts=_confirmation(sheet.confirmation),
     )
+
+
+def _confirmation(part: ConfirmationPart | None) -> list[tuple[str, list[tuple[str, str]]]]:
+    if part is None:
+        return []
+    who = ("Confirmed by", f"{part.confirmed_by}, {part.role}, {_instant(part.at)}")
+    doubts = [(capital(doubt.kind), f"{doubt.words} ({_instant(doubt.at)})") for doubt in part.doubts]
+    return [("Confirmed on doubtful inputs", [who, *doubts])]
 
 
 def _pass(shown: ProofView, sheet: PassSheet) -> ProofView:
@@ -191,7 +202,7 @@ def _judged_by_history(shown: ProofView, sheet: ViolationSheet | GateSheet) -> P
         facts.append(("Offence", f"number {sheet.offence}: {told(sheet.consequence)}"))
         facts.append(("Positions", ", ".join(sheet.position_ids) or "none"))
     else:
-        shown = replace(shown, event_facts=[("Asked at", _instant(sheet.at)), ("Outcome", words(sheet.outcome))])
+        shown = replace(shown, event_facts=[("Asked at", _instant(sheet.now.at)), ("Outcome", words(sheet.outcome))])
     return replace(
         shown,
         rule_facts=[*facts, *_parameters(rule.parameters)],
@@ -244,7 +255,7 @@ def _refusal(shown: ProofView, sheet: PayoutRefusalSheet) -> ProofView:
     )
 
 
-def _amount(minor: int, sheet: AnySheet) -> Money:
+def _amount(minor: int, sheet: Head) -> Money:
     return Money(minor=minor, currency=sheet.account.currency)
 
 

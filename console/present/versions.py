@@ -3,7 +3,8 @@
 from typing import Final
 
 from console.formats import counted
-from console.present.decisions import may, said_decisions, said_steps
+from console.present.decisions import said_decisions, said_steps
+from console.present.refusals import may
 from console.views import Check, Choice, DecisionView, Link
 from domain.approvals import Actor
 from store.read.versions import MoveView, ProposalView
@@ -28,7 +29,10 @@ def proposal(row: ProposalView, actor: Actor) -> DecisionView:
             ("Compared with", compared),
             ("Hash of the terms", row.content_hash[:16] + "…"),
         ),
-        evidence=(Link("Every version of this product", f"/products#{row.product}", ""),),
+        evidence=(
+            Link("The terms in plain words, as the trader reads them", f"/proposals/{row.id}/words", ""),
+            Link("Every version of this product", f"/products#{row.product}", ""),
+        ),
         decisions=said_decisions(row.decisions),
         choices=_proposal_choices(row, actor, refusal),
         refusal=refusal if row.state == "proposed" else "",

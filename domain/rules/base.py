@@ -97,11 +97,15 @@ _FOLLOWS: Final[dict[ConsequenceKind, str]] = {
 
 def follows(consequences: tuple[Consequence, ...]) -> str:
     """What offences lead to, as a sentence."""
-    said = [_FOLLOWS[consequence.kind] for consequence in consequences]
-    if len(said) == 1:
-        return f"Then {said[0]}."
-    first = "; ".join(f"offence {number}: {what}" for number, what in enumerate(said[:-1], start=1))
-    return f"What follows: {first}; from offence {len(said)} on: {said[-1]}."
+    named = [_FOLLOWS[consequence.kind] for consequence in consequences]
+    if len(named) == 1:
+        return f"Then {named[0]}."
+    told, first = [], 1
+    for number, what in enumerate(named[:-1], start=1):
+        if what != named[number]:
+            told.append(f"offence {number}: {what}" if first == number else f"offences {first} to {number}: {what}")
+            first = number + 1
+    return f"What follows: {'; '.join([*told, f'from offence {first} on: {named[-1]}'])}."
 
 
 class Cure(Terms):
@@ -173,12 +177,20 @@ class RuleBase(Terms):
         """The rule as the trader reads it: plain sentences generated from the definition, amounts in money."""
 
 
-class EquityRule(RuleBase):
-    """A floor under (or a ceiling over) an account's worth. `consequences[n]` is what offence n+1 leads to; the last
-    repeats."""
+class BindingRule(RuleBase):
+    """A rule that can be broken. `consequences[n]` is what offence n+1 leads to; the last repeats."""
+
+    consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
+
+    def consequence(self, offence: int) -> Consequence:
+        """What offence number `offence` (from 1) leads to; the last one repeats."""
+        return self.consequences[min(max(offence, 1), len(self.consequences)) - 1]
+
+
+class EquityRule(BindingRule):
+    """A floor under (or a ceiling over) an account's worth."""
 
     breach_when: Operator
-    consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
     cure: Cure | None = None
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
@@ -188,11 +200,13 @@ class EquityRule(RuleBase):
 
     def when_broken(self, context: Context) -> str:
         """The last sentence of the rule's words: when it is broken and what follows."""
-        broken = "at the limit or beyond it" if self.breach_when == "equity <= floor" else "beyond the limit"
-        cure = f" You have {self.cure.minutes} minutes to come back within it, " if self.cure else ""
+        told = "The rule is broken as soon as your equity stands beyond the limit; exactly at it you are still within."
+        if self.breach_when == "equity <= floor":
+            told = "The rule is broken as soon as your equity reaches the limit: exactly at it is broken already."
         if self.cure:
-            cure += "once." if self.cure.times == 1 else f"{self.cure.times} times."
-        return f"The rule is broken {broken}. {follows(self.consequences)}{cure}"
+            times = "once" if self.cure.times == 1 else f"{self.cure.times} times"
+            told += f" Being back within it in {self.cure.minutes} minutes is no offence, {times} in a phase."
+        return f"{told} {follows(self.consequences)}"
 
     @abstractmethod
     def compile(self, initial_minor: int, currency: str) -> "tuple[FloorSpec, ...]":
@@ -247,12 +261,8 @@ class HistoryRule(RuleBase, Generic[S]):
         return None
 
 
-class ConductRule(HistoryRule[S]):
-    consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
-
-    def consequence(self, offence: int) -> Consequence:
-        """What offence number `offence` (from 1) leads to; the last one repeats."""
-        return self.consequences[min(offence, len(self.consequences)) - 1]
+class ConductRule(HistoryRule[S], BindingRule):
+    """A rule on how the account is traded."""
 
     def offended(
         self, offence: int, sentence: str, figures: Mapping[str, Any], position_ids: tuple[str, ...] = ()
@@ -272,6 +282,11 @@ class Gate(HistoryRule[S]):
     judges_running_day: ClassVar[bool] = False
 
     blocks: Annotated[tuple[Literal["pass", "payout"], ...], Field(min_length=1)] = ("payout",)
+
+    @property
+    def held_back(self) -> str:
+        """What the gate holds back, for people: "a payout", "moving up"."""
+        return " and ".join({"pass": "moving up", "payout": "a payout"}[what] for what in dict.fromkeys(self.blocks))
 
     @abstractmethod
     def status(self, state: S, context: Context) -> GateStatus:

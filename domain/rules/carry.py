@@ -10,7 +10,10 @@ the initial balance.
 from dataclasses import replace
 
 from domain.rules import floors
+from domain.rules.base import Context
+from domain.rules.days import DayBook
 from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.history import HistoryState, Rules
 from domain.rules.state import AccountRules
 
 
@@ -30,3 +33,20 @@ def _state(spec: FloorSpec, before: tuple[FloorSpec, RuleState] | None, mark: Ma
 
 def _same(old: FloorSpec, new: FloorSpec) -> bool:
     return (old.rule_type, old.moves, old.initial_minor) == (new.rule_type, new.moves, new.initial_minor)
+
+
+def carried_history(
+    kept: HistoryState | None, before: Rules, rules: Rules, context: Context, mark: Mark
+) -> HistoryState:
+    """Where conduct rules and gates stand after the change. A rule that both versions have (same id and type) goes on
+    with what it has seen; any other begins now. `kept` None: the old version had no such rules."""
+    types = {rule.id: rule.type for rule in before}
+    states = {} if kept is None else kept.rules
+    begun = DayBook(opening_balance_minor=mark.balance_minor, opening_equity_minor=mark.equity_minor)
+    return HistoryState(
+        book=begun if kept is None else kept.book,
+        rules={
+            rule.id: states[rule.id] if rule.id in states and types.get(rule.id) == rule.type else rule.start(context)
+            for rule in rules
+        },
+    )

@@ -1,5 +1,6 @@
 """Recompute a proof sheet from itself alone and say where it differs."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -51,8 +52,7 @@ def check(data: Mapping[str, Any]) -> list[Difference]:
         sheet = read(dict(data))
         product = Product.model_validate(sheet.product.terms)
     except ValidationError as exc:
-        rows = [Difference(".".join(map(str, e["loc"])), str(e["input"])[:60], e["msg"]) for e in exc.errors()]
-        return found + rows
+        return [*found, *_misshapen(exc, str(data.get("kind")))]
     except RecursionError:
         return [*found, Difference("sheet", "nested too deep", "a proof sheet")]
     if not 1 <= sheet.account.phase_index <= product.funded_index:
@@ -63,18 +63,25 @@ def check(data: Mapping[str, Any]) -> list[Difference]:
     return differences + list(_as_text(data, sheet, differences))
 
 
+def _misshapen(exc: ValidationError, kind: str) -> Iterator[Difference]:
+    for error in exc.errors():
+        where = [str(step) for step in error["loc"]]
+        field = ".".join(where[1:] if where[:1] == [kind] else where)
+        yield Difference(field or "kind", str(error["input"])[:60], error["msg"])
+
+
 def _as_text(data: Mapping[str, Any], sheet: AnySheet, found: list[Difference]) -> Iterator[Difference]:
     """What was read means what is written: no field left out, no second way to write the same figure."""
     again = sheet.model_dump(mode="json")
     if not found:
         for name, value in again.items():
-            yield from compare(name, data.get(name), value)
+            yield from compare(name, json.dumps(data.get(name), sort_keys=True), json.dumps(value, sort_keys=True))
 
 
 def _written(sheet: AnySheet, terms: PhaseTerms) -> Iterator[Difference]:
     at = sheet.event.at if isinstance(sheet, MoneySheet | ViolationSheet) else None
     if isinstance(sheet, GateSheet):
-        at = sheet.at
+        at = sheet.now.at
     if at is not None:
         yield from compare_part("clock", sheet.clock, proof.clock_part(terms.product.clock, at))
 

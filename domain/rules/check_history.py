@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from domain.errors import PropOSError
-from domain.rules import history, proof
+from domain.rules import proof
 from domain.rules.base import Context, HistoryRule
 from domain.rules.difference import Difference, compare, compare_part
+from domain.rules.events import Marked
 from domain.rules.events_json import plain
 from domain.rules.proof_history import (
     Folded,
     effective,
     event_part,
+    gate_fields,
     gate_parts,
-    gate_verdict,
     gates_of,
     offence_of,
     refold,
@@ -53,23 +54,17 @@ def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
         return
     yield from _rule(sheet.rule, rule)
     yield from _needed(sheet.history, (rule,), terms.context)
+    now = Marked(**sheet.now.model_dump())
     try:
         folded, context = refold((rule,), terms.context, sheet.history)
-        own = history.state_of(rule, folded.state, context)
-        status, target = rule.status(own, context), context.target_minor
-        raised = None if target is None else rule.raised_target(own, context, target)
-        deducted = rule.deducted_minor(own, context)
+        expected = gate_fields(rule, folded, context, now)
     except _WRONG as exc:
         yield Difference("history", sheet.outcome, str(exc))
         return
-    if folded.moved and folded.moved[-1].at > sheet.at:
-        yield Difference("at", str(sheet.at), f"not before the last event, {folded.moved[-1].at}")
-    yield from compare("met", sheet.met, status.met)
-    yield from compare("outcome", sheet.outcome, status.outcome)
-    yield from compare("figures", sheet.figures, plain(status.figures))
-    yield from compare("raised_target_minor", sheet.raised_target_minor, raised)
-    yield from compare("deducted_minor", sheet.deducted_minor, deducted)
-    yield from compare("verdict", sheet.verdict, gate_verdict(status.met, status.outcome, status.sentence))
+    if folded.moved and folded.moved[-1].at > now.at:
+        yield Difference("now.at", str(now.at), f"not before the last event, {folded.moved[-1].at}")
+    for name, value in expected.items():
+        yield from compare(name, getattr(sheet, name), value)
 
 
 def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
@@ -82,9 +77,12 @@ def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference
         yield from compare("target.effective_minor", sheet.target.effective_minor, sheet.target.target_minor)
         return
     yield from _needed(sheet.history, rules, terms.context)
+    event, balance = sheet.event, sheet.balance.balance_minor
+    now = Marked(seq=event.seq, at=event.at, balance_minor=balance, equity_minor=sheet.equity_minor)
     try:
         folded, context = refold(rules, terms.context, sheet.history)
-        stand, wanted = gate_parts(rules, folded, context), effective(rules, folded, context, target)
+        stand = gate_parts(rules, folded, context, now)
+        wanted = effective(rules, folded, context, target, now)
     except _WRONG as exc:
         yield Difference("history", "gates", str(exc))
         return

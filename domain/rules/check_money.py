@@ -127,8 +127,11 @@ def check_breach(sheet: BreachSheet, terms: PhaseTerms) -> Iterator[Difference]:
     expected = proof.floor_part(spec, state_of(rule.floor.basis, rule.floor.locked_by_payout))
     yield from compare_part("rule.floor", rule.floor, expected, but=("basis",))
     yield from _locked(sheet, spec)
-    yield from _worth(sheet, spec)
-    sentence = proof.breach_sentence(spec, rule.worth_minor, rule.floor.floor_minor)
+    worth = _worth(sheet, spec)
+    yield from compare("rule.worth_minor", rule.worth_minor, worth)
+    steps = proof.worth_steps(spec, sheet.balance.balance_minor, sheet.equity_minor, sheet.costs)
+    yield from compare("rule.worth", rule.worth, steps)
+    sentence = proof.breach_sentence(spec, worth, rule.floor.floor_minor)
     yield from compare("verdict", sheet.verdict, sentence)
     if not sentence.startswith("breached"):
         yield Difference("verdict", sheet.verdict, "a breach sheet proves a breach")
@@ -145,12 +148,10 @@ def _locked(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
         yield Difference("rule.floor.locked_by_payout", "True", "no payout fixes this floor")
 
 
-def _worth(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
-    balance, costs = sheet.balance.balance_minor, sheet.costs
-    paid = Costs(costs.commission_minor, costs.swap_minor, costs.fee_minor)
-    mark = Mark(balance, sheet.equity_minor, sheet.event.seq, sheet.event.at, paid)
-    yield from compare("rule.worth_minor", sheet.rule.worth_minor, spec.seen(mark).equity_minor)
-    yield from compare("rule.worth", sheet.rule.worth, proof.worth_steps(spec, balance, sheet.equity_minor, costs))
+def _worth(sheet: BreachSheet, spec: FloorSpec) -> int:
+    costs = Costs(sheet.costs.commission_minor, sheet.costs.swap_minor, sheet.costs.fee_minor)
+    mark = Mark(sheet.balance.balance_minor, sheet.equity_minor, sheet.event.seq, sheet.event.at, costs)
+    return spec.seen(mark).equity_minor
 
 
 def state_of(basis: BasisPart, locked: bool) -> RuleState:

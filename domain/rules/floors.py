@@ -33,6 +33,13 @@ class Holds(Terms):
     def everything(self) -> bool:
         return self.floating and self.commissions and self.swaps and self.fees
 
+    @property
+    def words(self) -> str:
+        """What the rule leaves out, as a sentence after a space; nothing when it counts everything."""
+        named = {"open profit and loss": self.floating, "commissions": self.commissions, "swaps": self.swaps}
+        left_out = [name for name, counted in {**named, "fees": self.fees}.items() if not counted]
+        return f" For this rule these do not count: {', '.join(left_out)}." if left_out else ""
+
 
 EVERYTHING: Final = Holds()
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializeAsAny
 
 from domain.rules import days
-from domain.rules.base import Context, Gate, GateStatus, HistoryRule, State, Violation
+from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
 
@@ -82,8 +82,18 @@ def effective_target(
 
 
 def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:
-    """The profit that the gates take out of the account's result: it counts for no payout. `now` as in `gates`."""
-    return sum(gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now))
+    """The profit that gates and conduct rules take out of the account's result: it counts for no payout. `now` as in
+    `gates`."""
+    return sum(deductions(state, rules, context, now).values())
+
+
+def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> dict[str, int]:
+    """`deducted_minor` by the id of each rule that takes anything out."""
+    found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
+    for rule in rules:
+        if isinstance(rule, ConductRule):
+            found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
+    return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:

@@ -6,11 +6,11 @@ it from itself alone. Here are the parts that every kind has, and the verdicts o
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from domain.clocks import Clock, require_utc, zone_of
 from domain.pnl import conversion_rate
@@ -47,6 +47,9 @@ from domain.rules.state import PhaseTerms
 __all__ = ["BalancePart", "EventPart", "Movement", "Scene", "Source", "breach_sheet", "pass_sheet"]
 
 _QUOTES: Final = QuotesSource()
+_REMEMBERED: Final = 1024
+T = TypeVar("T")
+V = TypeVar("V")
 _LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "fees": "fee_minor"}
 
 
@@ -82,12 +85,28 @@ def sealed(sheet: AnySheet) -> dict[str, Any]:
     return {**body, "hash": digest(body)}
 
 
-@lru_cache(maxsize=256)
+def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
+    """`make` once per object: terms do not change, thousands of sheets share them, and a model has no hash while it
+    holds a mapping."""
+    known: dict[int, tuple[T, V]] = {}
+
+    def remembered(of: T) -> V:
+        kept = known.get(id(of))
+        if kept is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            kept = known[id(of)] = (of, make(of))
+        return kept[1]
+
+    return remembered
+
+
+@_remembered
 def product_part(product: Product) -> ProductPart:
     return ProductPart(ref=product.ref, content_hash=product.content_hash, terms=product.model_dump(mode="json"))
 
 
-@lru_cache(maxsize=1024)
+@_remembered
 def parameters(rule: RuleBase) -> dict[str, Any]:
     """A rule's definition as the product has it; shared, so not to be changed."""
     return rule.model_dump(mode="json")
@@ -313,7 +332,7 @@ def breach_sheet(
 
 def consequence(rule: EquityRule, offence: int) -> dict[str, Any]:
     """What offence number `offence` (from 1) leads to; the last one repeats."""
-    return rule.consequences[min(max(offence, 1), len(rule.consequences)) - 1].model_dump(mode="json")
+    return rule.consequence(offence).model_dump(mode="json")
 
 
 def pass_sheet(

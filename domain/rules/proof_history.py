@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from domain.rules import history
 from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalendar, Violation
-from domain.rules.events import Event
+from domain.rules.events import Event, Moment
 from domain.rules.events_json import from_json, plain, to_json, type_of
 from domain.rules.history import HistoryState
 from domain.rules.proof import head, parameters, sealed
@@ -22,6 +22,7 @@ from domain.rules.sheets import (
     GateSheet,
     HistoryPart,
     HistoryRulePart,
+    NowPart,
     ViolationSheet,
 )
 from domain.rules.state import PhaseTerms
@@ -181,47 +182,61 @@ def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
 
 
 def gate_sheet(
-    proof_id: str, whose: Whose, rule_id: str, at: datetime, events: Iterable[Event], *, midway: bool = False
+    proof_id: str, whose: Whose, rule_id: str, now: Moment, events: Iterable[Event], *, midway: bool = False
 ) -> dict[str, Any]:
-    """The proof of where a gate stands at `at`, sealed. `events`: all of the phase's up to then."""
+    """The proof of where a gate stands `now` (the account's money at that moment), sealed. `events`: all of the phase's
+    up to then."""
     rule, context = _named(gates_of(whose.terms), rule_id), whose.terms.context
     folded, part = kept((rule,), context, fold((rule,), context, events, midway=midway).moved, midway=midway)
-    own = history.state_of(rule, folded.state, context)
-    status, target = rule.status(own, context), context.target_minor
     return sealed(
         GateSheet(
-            **head_of("gate", proof_id, whose, at),
-            at=at,
+            **head_of("gate", proof_id, whose, now.at),
+            now=now_part(now),
             rule=rule_part(rule),
             history=part,
-            met=status.met,
-            outcome=status.outcome,
-            figures=plain(status.figures),
-            raised_target_minor=None if target is None else rule.raised_target(own, context, target),
-            deducted_minor=rule.deducted_minor(own, context),
-            verdict=gate_verdict(status.met, status.outcome, status.sentence),
+            **gate_fields(rule, folded, context, now),
         )
     )
 
 
+def now_part(now: Moment) -> NowPart:
+    return NowPart(seq=now.seq, at=now.at, balance_minor=now.balance_minor, equity_minor=now.equity_minor)
+
+
+def gate_fields(rule: Gate[Any], folded: Folded, context: Context, now: Moment) -> dict[str, Any]:
+    """What a gate's sheet says about it."""
+    ((_, status),) = history.gates(folded.state, (rule,), context, now)
+    target, deducted = context.target_minor, history.deducted_minor(folded.state, (rule,), context, now)
+    raised = None
+    if target is not None:
+        raised = effective((rule,), folded, context, target, now) - deducted
+    return {
+        "met": status.met,
+        "outcome": status.outcome,
+        "figures": plain(status.figures),
+        "raised_target_minor": raised,
+        "deducted_minor": deducted,
+        "verdict": gate_verdict(status.met, status.outcome, status.sentence),
+    }
+
+
 def pass_history(
-    terms: PhaseTerms, events: Iterable[Event], *, midway: bool = False
+    terms: PhaseTerms, events: Iterable[Event], now: Moment, *, midway: bool = False
 ) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
-    """What a pass rests on beside the money: the history, the gates that a pass must meet, and the profit that passes.
-    Raises ValueError for a phase without a target."""
+    """What a pass rests on beside the money `now`: the history, the gates that it must meet, the profit that passes. Raises ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
     rules, context = gates_of(terms), terms.context
     folded, part = kept(rules, context, fold(rules, context, events, midway=midway).moved, midway=midway)
-    return part, gate_parts(rules, folded, context), effective(rules, folded, context, terms.target_minor)
+    return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
 
 
 def gates_of(terms: PhaseTerms) -> tuple[Gate[Any], ...]:
     return tuple(rule for rule in terms.history_rules if isinstance(rule, Gate))
 
 
-def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context) -> tuple[GatePart, ...]:
-    stand = history.gates(folded.state, rules, context)
+def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context, now: Moment) -> tuple[GatePart, ...]:
+    stand = history.gates(folded.state, rules, context, now)
     return tuple(
         GatePart(rule_id=gate.id, met=status.met, outcome=status.outcome, sentence=status.sentence)
         for gate, status in stand
@@ -229,8 +244,8 @@ def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context) -> 
     )
 
 
-def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, target_minor: int) -> int:
-    return history.effective_target(folded.state, rules, context, target_minor)
+def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, target_minor: int, now: Moment) -> int:
+    return history.effective_target(folded.state, rules, context, target_minor, now)
 
 
 def _named(rules: Sequence[R], rule_id: str) -> R:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from domain.lifecycle import phase_deadline
 from domain.rules import history, known_floors
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule, said
+from domain.rules.evaluate import target_reached
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.history import HistoryState
@@ -39,7 +40,7 @@ class _Fold:
 
     def __init__(self, terms: PhaseTerms, context: Context, witness: Witness | None) -> None:
         self.terms, self.context, self.witness = terms, context, witness
-        self.history_rules: Sequence[HistoryRule[Any]] = terms.phase.history_rules
+        self.history_rules: Sequence[HistoryRule[Any]] = terms.history_rules
         self.equity_rules: dict[str, EquityRule] = {rule.id: rule for rule in terms.phase.equity_rules}
         self.known: KnownRules = known_floors.begin(terms.specs)
         self.moved: list[Event] = []
@@ -200,7 +201,7 @@ class _Fold:
                 seq=event.seq,
                 event=type(event).__name__.lower(),
                 offence=offence,
-                consequence=rule.consequences[min(offence, len(rule.consequences)) - 1],
+                consequence=rule.consequence(offence),
                 sentence=sentence,
                 worth_minor=worth,
                 level_minor=state.floor_minor,
@@ -240,18 +241,14 @@ class _Fold:
 
     def _pass(self, event: Event) -> None:
         """Closed balance at the target, nothing open, enough trading days, and no gate in the way."""
-        target, phase = self.terms.target_minor, self.terms.phase
-        if target is None or self.passed is not None or self.open or len(self.trading_days) < phase.min_trading_days:
+        if self.terms.target_minor is None or self.passed is not None:
             return
-        if event.balance_minor < self.context.initial_minor + target:
+        if not target_reached(self.terms, event, len(self.open), len(self.trading_days), self.history):
             return
-        target = history.effective_target(self.history, self.history_rules, self.context, target)
-        required = self.context.initial_minor + target
-        if event.balance_minor < required or any(
-            not status.met and "pass" in gate.blocks
-            for gate, status in history.gates(self.history, self.history_rules, self.context)
-        ):
-            return
+        rules, context = self.history_rules, self.context
+        required = context.initial_minor + history.effective_target(
+            self.history, rules, context, self.terms.target_minor, event
+        )
         scene = Scenery(event, self._mark(event), tuple(self.moved), trading_days=tuple(self.trading_days))
         proof = self.witness(scene) if self.witness else None
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)

@@ -247,6 +247,15 @@ class HistoryRulePart(Part):
     parameters: dict[str, Any]
 
 
+class NowPart(Part):
+    """The account's money when a gate was asked; the running day counts for the gates that judge it."""
+
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int | None
+
+
 class RequestPart(Part):
     """What was asked for, before the split."""
 
@@ -273,7 +282,28 @@ class RoomPart(Part):
     room_after_minor: int
 
 
-class _Head(Part):
+class DoubtPart(Part):
+    """Why an input was doubtful when the rule was found broken; `seq` is that of the input."""
+
+    kind: str
+    subject: str
+    seq: int
+    at: datetime
+    words: str
+
+
+class ConfirmationPart(Part):
+    """A breach on doubtful inputs is one because a person said so: who (the user's id), in which role, and when."""
+
+    confirmed_by: str
+    role: str
+    at: datetime
+    doubts: Annotated[tuple[DoubtPart, ...], Field(min_length=1)]
+
+
+class Head(Part):
+    """What every kind has; `clock` is the trading day's."""
+
     hash_version: Literal[2]
     proof_id: str
     account: AccountPart
@@ -282,7 +312,7 @@ class _Head(Part):
     verdict: Annotated[str, Field(min_length=1)]
 
 
-class MoneySheet(_Head):
+class MoneySheet(Head):
     """A verdict on the account's worth at one event. `loss_clock`: where the product takes anchors by one of its own."""
 
     event: EventPart
@@ -299,6 +329,7 @@ class BreachSheet(MoneySheet):
     rule: RulePart
     offence: int
     consequence: dict[str, Any]
+    confirmation: ConfirmationPart | None = None
 
 
 class PassSheet(MoneySheet):
@@ -310,7 +341,7 @@ class PassSheet(MoneySheet):
     gates: tuple[GatePart, ...]
 
 
-class ViolationSheet(_Head):
+class ViolationSheet(Head):
     """An offence against a conduct rule, at one event."""
 
     kind: Literal["violation"]
@@ -323,11 +354,11 @@ class ViolationSheet(_Head):
     position_ids: tuple[str, ...]
 
 
-class GateSheet(_Head):
-    """Where a gate stands as of `at`. `raised_target_minor`: the profit it asks for, where the phase has a target."""
+class GateSheet(Head):
+    """Where a gate stands. `raised_target_minor`: the profit it asks for, where the phase has a target."""
 
     kind: Literal["gate"]
-    at: datetime
+    now: NowPart
     rule: HistoryRulePart
     history: HistoryPart
     met: bool
@@ -337,7 +368,7 @@ class GateSheet(_Head):
     deducted_minor: int
 
 
-class PayoutRefusalSheet(_Head):
+class PayoutRefusalSheet(Head):
     """Why a request was refused: the terms' own reasons, then the levels it would have broken."""
 
     kind: Literal["payout_refusal"]

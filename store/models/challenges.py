@@ -43,11 +43,12 @@ class Challenge(Base):
 
 
 class Account(Base):
-    """One phase of one challenge on one platform. `number` is what people say: A-10001."""
+    """One phase of one challenge on one platform. `number` is what people say: A-10001. `attempt`: a phase can be taken
+    again."""
 
     __tablename__ = "accounts"
     __table_args__ = (
-        UniqueConstraint("challenge_id", "phase_index"),
+        UniqueConstraint("challenge_id", "phase_index", "attempt"),
         UniqueConstraint("platform", "login"),
         Index("ix_accounts_shard_status", "shard", "status"),
     )
@@ -57,6 +58,7 @@ class Account(Base):
     challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"))
     trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
     phase_index: Mapped[int]
+    attempt: Mapped[int] = mapped_column(default=1, server_default="1")
     product: Mapped[str] = mapped_column(String(41))
     version: Mapped[int]
     platform: Mapped[str] = mapped_column(String(40))

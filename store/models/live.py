@@ -233,7 +233,7 @@ class Proof(Base):
 
     id: Mapped[Id]
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(12))  # breach | pass
+    kind: Mapped[str] = mapped_column(String(16))  # breach | pass | violation | gate | payout_refusal
     digest: Mapped[str] = mapped_column(String(64))
     body: Mapped[Json]
     recorded_at: Mapped[Recorded]

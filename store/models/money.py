@@ -10,7 +10,11 @@ from store.models.base import Base, Id, Json, Market, Minor, Recorded
 
 
 class Payout(Base):
-    """One request. gross = trader share + firm share. One open payout per account (partial unique index)."""
+    """One request. gross = trader share + firm share. One open payout per account (partial unique index).
+
+    `refund_minor` of the fee is sent with the trader's share; `forfeited_minor` leaves the account for nobody. `cycle` is
+    the payout cycle that was chosen; `proof_id` proves why the request was refused.
+    """
 
     __tablename__ = "payouts"
     __table_args__ = (
@@ -27,6 +31,9 @@ class Payout(Base):
     gross_minor: Mapped[Minor]
     trader_minor: Mapped[Minor]
     firm_minor: Mapped[Minor]
+    refund_minor: Mapped[Minor] = mapped_column(default=0, server_default="0")
+    forfeited_minor: Mapped[Minor] = mapped_column(default=0, server_default="0")
+    cycle: Mapped[str | None] = mapped_column(String(31))
     currency: Mapped[str] = mapped_column(String(3))
     beneficiary: Mapped[str] = mapped_column(Encrypted("payouts.beneficiary"))
     terms_digest: Mapped[str] = mapped_column(String(64))  # over amount, currency, beneficiary and rule version
@@ -36,6 +43,7 @@ class Payout(Base):
     decide_by: Mapped[datetime | None]
     transfer_id: Mapped[str | None] = mapped_column(String(80), unique=True)
     reason: Mapped[str | None]
+    proof_id: Mapped[str | None] = mapped_column(ForeignKey("proofs.id"))
     was_held: Mapped[bool] = mapped_column(default=False)  # a surveillance case stood in its way at some time
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]

@@ -22,6 +22,7 @@ from store.models import (
 )
 from store.read.pages import shown
 
+_Rows = dict[str, list[Any]]  # by account
 _AT_ONCE: Final = 25  # challenges read together: bars are many
 
 
@@ -43,6 +44,28 @@ async def lives(session: AsyncSession, product: str, version: int) -> AsyncItera
     for start in range(0, len(challenges), _AT_ONCE):
         for challenge in await _read(session, challenges[start : start + _AT_ONCE], product, version):
             yield challenge
+
+
+async def life(session: AsyncSession, account: Account, *, bars: bool = True) -> RecordedLife:
+    """The recorded life of one account that has been opened. `bars`: also equity within the minutes, which are many."""
+    ids = [account.id]
+    return _life(
+        account,
+        (await _by_account(session, EquityBar.account_id, ids, EquityBar.minute)) if bars else {},
+        await _by_account(session, DealRow.account_id, ids, DealRow.seq),
+        await _by_account(session, BalanceOperationRow.account_id, ids, BalanceOperationRow.seq),
+        await _by_account(session, DailySnapshot.account_id, ids, DailySnapshot.day),
+    )
+
+
+def _life(account: Account, bars: _Rows, deals: _Rows, operations: _Rows, snapshots: _Rows) -> RecordedLife:
+    return RecordedLife(
+        opened_at=_utc(account.opened_at),
+        bars=tuple(_bar(row) for row in bars.get(account.id, ())),
+        fills=tuple(_fill(row) for row in deals.get(account.id, ())),
+        operations=tuple(_operation(row) for row in operations.get(account.id, ())),
+        snapshots={_utc(row.reset_at): row.equity_minor for row in snapshots.get(account.id, ())},
+    )
 
 
 def _under(product: str, version: int) -> tuple[Any, ...]:
@@ -67,18 +90,11 @@ async def _read(session: AsyncSession, challenges: Sequence[str], product: str, 
     payouts = await _by_account(session, Payout.account_id, ids, Payout.requested_at)
     found: dict[str, list[AccountLife]] = {challenge: [] for challenge in challenges}
     for account in accounts:
-        life = RecordedLife(
-            opened_at=_utc(account.opened_at),
-            bars=tuple(_bar(row) for row in bars.get(account.id, ())),
-            fills=tuple(_fill(row) for row in deals.get(account.id, ())),
-            operations=tuple(_operation(row) for row in operations.get(account.id, ())),
-            snapshots={_utc(row.reset_at): row.equity_minor for row in snapshots.get(account.id, ())},
-        )
         found[account.challenge_id].append(
             AccountLife(
                 number=shown(account.number),
                 phase_index=account.phase_index,
-                life=life,
+                life=_life(account, bars, deals, operations, snapshots),
                 live=_verdict(breaches.get(account.id, ()), passes.get(account.id, ())),
                 payouts=tuple(_payout(row) for row in payouts.get(account.id, ()) if row.state == "paid"),
             )

@@ -6,7 +6,8 @@ from domain.money import Money
 from domain.payout_checks import leaves_no_room
 from domain.payouts import split
 from domain.rules.room import Room, rooms
-from store import payouts
+from domain.rules.sheets import RefusalPart
+from store import payout_facts, payout_refusals
 from store.read.pages import View
 
 
@@ -21,34 +22,42 @@ class RoomChange(View):
 
 
 class PayoutPreview(View):
-    """`refusals` say why it could not be asked for now; `warnings` what it would lead to. `least_room_minor` is the
-    smallest room to any limit afterwards."""
+    """`refusals` say why it could not be asked for now, `refusal_figures` the same for programs ({"code", "sentence",
+    "figures"}); `warnings` what it would lead to. `least_room_minor` is the smallest room to any limit afterwards.
+    `refund_minor` of the fee is sent with the trader's share; `forfeited_minor` leaves the account for nobody."""
 
     currency: str
     gross_minor: int
     trader_minor: int
     firm_minor: int
+    refund_minor: int
+    forfeited_minor: int
     most_minor: int
     rooms: tuple[RoomChange, ...]
     least_room_minor: int
     refusals: tuple[str, ...]
+    refusal_figures: tuple[RefusalPart, ...]
     warnings: tuple[str, ...]
 
 
-async def preview(session: AsyncSession, account_id: str, gross: Money) -> PayoutPreview:
-    """Raises NotFound; the caller has made sure that the account may be seen."""
-    current = await payouts.situation(session, account_id)
-    share, firm = split(gross, current.product.payout)
-    before, after = rooms(current.rules, current.mark), payouts.rooms_left(current, gross)
+async def preview(session: AsyncSession, account_id: str, gross: Money, *, cycle: str | None = None) -> PayoutPreview:
+    """Raises NotFound, or BadInput for an unknown cycle; the caller has made sure that the account may be seen."""
+    current = await payout_facts.situation(session, account_id, cycle=cycle)
+    share, firm = split(gross, current.product.payout, current.facts)
+    amount, reasons = current.amount(gross), payout_refusals.refusals(current, gross)
+    before, after = rooms(current.rules, current.mark), payout_facts.rooms_left(current, gross)
     return PayoutPreview(
         currency=gross.currency,
         gross_minor=gross.minor,
         trader_minor=share.minor,
         firm_minor=firm.minor,
+        refund_minor=amount.refund,
+        forfeited_minor=amount.forfeited,
         most_minor=current.most.minor,
         rooms=tuple(_change(old, new) for old, new in zip(before, after, strict=True)),
         least_room_minor=min(room.room_minor for room in after),
-        refusals=tuple(payouts.refusals(current, gross)),
+        refusals=tuple(part.sentence for part in reasons),
+        refusal_figures=reasons,
         warnings=tuple(leaves_no_room(room, gross.currency) for room in after if room.is_none),
     )
 

@@ -14,6 +14,9 @@ from store.read.pages import Page, Scope, View, Window, keyset, mask_iban, shown
 
 
 class PayoutRow(View):
+    """`sent_minor` goes to the trader: the share, and `refund_minor` of the fee. `forfeited_minor` left the account for
+    nobody. `proof_id`: the proof of why the request was refused."""
+
     id: str
     account_id: str
     account_number: str
@@ -24,11 +27,16 @@ class PayoutRow(View):
     gross_minor: int
     trader_minor: int
     firm_minor: int
+    refund_minor: int
+    forfeited_minor: int
+    sent_minor: int
+    cycle: str | None
     currency: str
     approvals: int
     approvers_needed: int
     was_held: bool
     reason: str | None
+    proof_id: str | None
     requested_at: datetime
     decide_by: datetime | None
     closed_at: datetime | None
@@ -92,11 +100,16 @@ def _fields(scope: Scope, row: Any) -> dict[str, Any]:
         "gross_minor": payout.gross_minor,
         "trader_minor": payout.trader_minor,
         "firm_minor": payout.firm_minor,
+        "refund_minor": payout.refund_minor,
+        "forfeited_minor": payout.forfeited_minor,
+        "sent_minor": payout.trader_minor + payout.refund_minor,
+        "cycle": payout.cycle,
         "currency": payout.currency,
         "approvals": row.approvals,
         "approvers_needed": payout.approvers_needed,
         "was_held": scope.staff and payout.was_held,
         "reason": payout.reason,
+        "proof_id": payout.proof_id,
         "requested_at": payout.requested_at,
         "decide_by": payout.decide_by,
         "closed_at": payout.closed_at,

@@ -22,6 +22,8 @@ class ReviewView(View):
     recorded_at: datetime
     closed_by: str | None
     close_reason: str | None
+    outcome: str | None
+    currency: str | None
 
 
 def _view(row: Any) -> ReviewView:
@@ -37,12 +39,14 @@ def _view(row: Any) -> ReviewView:
         recorded_at=review.recorded_at,
         closed_by=review.closed_by,
         close_reason=review.close_reason,
+        outcome=review.outcome,
+        currency=row.currency,
     )
 
 
 async def page(session: AsyncSession, window: Window, *, status: str | None = None) -> Page[ReviewView]:
     """Newest first."""
-    statement = select(Review, Account.number).outerjoin(Account, Account.id == Review.account_id)
+    statement = select(Review, Account.number, Account.currency).outerjoin(Account, Account.id == Review.account_id)
     if status is not None:
         statement = statement.where(Review.status == status)
     rows, cursor = await keyset(session, statement, [Review.occurred_at, Review.id], window)
@@ -51,7 +55,7 @@ async def page(session: AsyncSession, window: Window, *, status: str | None = No
 
 async def one(session: AsyncSession, review_id: str) -> ReviewView:
     """Raises NotFound."""
-    statement = select(Review, Account.number).outerjoin(Account, Account.id == Review.account_id)
+    statement = select(Review, Account.number, Account.currency).outerjoin(Account, Account.id == Review.account_id)
     row = (await session.execute(statement.where(Review.id == review_id))).one_or_none()
     if row is None:
         raise NotFound

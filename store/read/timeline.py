@@ -24,7 +24,9 @@ from store.models import (
     Review,
     Ticket,
     Transition,
+    WarningRow,
 )
+from store.read import warnings
 from store.read.accounts import exists
 from store.read.pages import Page, Scope, View, Window, keyset
 
@@ -81,6 +83,10 @@ def _facts(account: Account) -> list[Select[Any]]:
             "rules", "pass", at=PhasePass.occurred_at, serial=PhasePass.id, ref=PhasePass.id,
             phase=PhasePass.phase_index, balance=PhasePass.balance_minor, proof=PhasePass.proof_id,
         ).where(PhasePass.account_id == account.id),
+        _source(
+            "rules", "warning", at=WarningRow.at, serial=WarningRow.id, ref=WarningRow.id, warning=WarningRow.kind,
+            rule=WarningRow.rule_id, figures=WarningRow.figures,
+        ).where(WarningRow.account_id == account.id),
     ]  # fmt: skip
 
 
@@ -140,6 +146,8 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
         return f"{plain('rule').capitalize()} breached: equity {money('equity')}{limit}"
     if what == "offence":
         return f"{data['sentence']} Follows: {plain('consequence')}"
+    if what == "warning":
+        return warnings.words(data["warning"], data["rule"], data["figures"], currency)
     if what == "pass":
         return f"Phase {data['phase']} passed with {money('balance')}"
     if what == "decision":

@@ -8,7 +8,8 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.messages import RefundRequest
 from domain.approvals import Actor
-from store import people
+from domain.errors import ExtensionRefused, NotAllowed
+from store import challenges, people
 from tests.challenge_world import Firm, a_firm, after, deal
 
 
@@ -198,3 +199,76 @@ async def test_an_update_before_the_first_task_finds_the_state_and_is_refused(fi
     refusal = await _refusal(firm, challenge_id, ada)
     assert refusal.type == "Conflict"
     assert (await firm.handle(challenge_id).query("status"))["state"] == "awaiting_payment"
+
+
+# time
+
+
+async def test_an_extension_moves_the_end_of_the_phase_once(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada, await firm.lenient_product())
+    async with firm.db.transaction() as session:
+        given = await challenges.extend(session, challenge_id, actor=ada, key="x1", reason="I was ill.")
+    assert given == (after(days=44), 0)
+    async with firm.db.transaction() as session:
+        with pytest.raises(ExtensionRefused, match="extended once already"):
+            await challenges.extend(session, challenge_id, actor=ada, key="x2", reason="Again.")
+    await firm.market_time(after(days=43))
+    await firm.pump()
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "active"
+    await firm.market_time(after(days=44))
+    await firm.ends(challenge_id, "expired")
+    assert await firm.steps("challenge", challenge_id) == [
+        *("payment_settled", "phase_started", "extension_granted", "time_limit_reached")
+    ]
+
+
+async def test_a_stranger_gets_no_more_time_and_support_does(firm: Firm) -> None:
+    ada, eve = await firm.add_trader("ada"), await firm.add_trader("eve")
+    sam = await firm.add_user("sam", "support")
+    challenge_id = await firm.bought(ada, await firm.lenient_product())
+    async with firm.db.transaction() as session:
+        with pytest.raises(NotAllowed):
+            await challenges.extend(session, challenge_id, actor=eve, key="x1", reason="Mine?")
+        await challenges.extend(session, challenge_id, actor=sam, key="x2", reason="The platform was down.")
+    assert (await firm.challenge(challenge_id)).state == "active"
+
+
+async def test_who_is_in_profit_when_time_is_over_begins_the_phase_anew(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada", "verified"), await firm.lenient_product())
+    first = await firm.account(challenge_id)
+    firm.venue.seats[first.login or 0].balance_minor += 1
+    await firm.market_time(after(days=30))
+    await firm.until(lambda: _attempt(firm, challenge_id, 2))
+    await firm.becomes(challenge_id, "active", phase_index=1)
+    second = await firm.account(challenge_id)
+    assert (second.phase_index, second.initial_minor, second.opened_at) == (1, first.initial_minor, after(days=30))
+    assert (second.login != first.login, len(firm.venue.seats)) == (True, 2)
+    assert firm.venue.seats[second.login or 0].balance_minor == 10_000_000
+    assert not firm.venue.seats[first.login or 0].enabled
+    assert (await firm.books())["fees"] == -54_000, "no fee for it"
+    # the second phase can be taken again as well, and the next attempt counts its own time
+    await firm.passes(challenge_id)
+    await firm.becomes(challenge_id, "active", phase_index=2)
+    firm.venue.seats[(await firm.account(challenge_id)).login or 0].balance_minor += 1
+    await firm.market_time(after(days=90))
+    await firm.until(lambda: _attempt(firm, challenge_id, 2, phase_index=2))
+    await firm.becomes(challenge_id, "active", phase_index=2)
+    await firm.market_time(after(days=150))
+    await firm.ends(challenge_id, "expired")
+    steps = await firm.steps("challenge", challenge_id)
+    assert steps.count("retake_granted") == 2
+    assert len(firm.venue.seats) == 4
+
+
+async def _attempt(firm: Firm, challenge_id: str, attempt: int, phase_index: int = 1) -> bool:
+    account = await firm.account(challenge_id)
+    return (account.attempt, account.phase_index) == (attempt, phase_index)
+
+
+async def test_who_has_lost_or_broken_a_rule_does_not_begin_anew(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"), await firm.lenient_product())
+    await firm.market_time(after(days=30))
+    await firm.ends(challenge_id, "expired")
+    assert len(firm.venue.seats) == 1

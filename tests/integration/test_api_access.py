@@ -21,6 +21,7 @@ MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": 
 ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/products", None, "products.read"),
     ("GET", "/v1/products/two-step", None, "products.read"),
+    ("GET", "/v1/products/two-step/1/words", None, "products.read"),
     ("GET", "/v1/products/two-step/versions", None, "versions.read"),
     ("POST", "/v1/products/two-step/versions?reason=because", {"product": "two-step"}, "versions.propose"),
     ("GET", "/v1/product-proposals", None, "versions.read"),

@@ -137,7 +137,7 @@ async def test_the_impact_of_a_proposed_version_on_recorded_accounts(firm: Firm)
         connection.execute("UPDATE accounts SET opened_at = %s", (START,))
     wider = load_product(SHELF / "two-step.v1.yaml").model_dump(mode="json")
     for phase in wider["phases"]:
-        phase["rules"][0]["allowance"]["value"] = "9"
+        phase["rules"][0]["allowance"]["value"] = "11"
         phase["rules"][1]["allowance"]["value"] = "12"
     path, plot = firm.file(phases=wider["phases"], fee="600"), firm.folder / "impact.png"
     said = firm.run("rules", "impact", "--product", "two-step@1", "--against", path, "--json", "--plot", str(plot))

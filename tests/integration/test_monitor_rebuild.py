@@ -5,7 +5,9 @@ from random import Random
 import pytest
 
 from domain.products import Product
+from ports.platform import Event
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
+from tests.integration.test_monitor_service import BREACHES, falling, record_one
 from tests.unit.test_monitor_three_ways import batches
 from tests.unit.venue_story import Story, product
 
@@ -79,3 +81,31 @@ def test_kills_at_random_places_change_nothing(database_url: str, other_database
     for name, table in expected.items():
         assert actual[name] == table, name
     assert len({key for _, key in venue.locks}) == len(venue.locks)
+
+
+def test_a_kill_after_the_breach_and_before_the_first_checkpoint_judges_the_account_from_its_start_again(
+    database_url: str,
+) -> None:
+    record_one(database_url)
+    script = falling()
+    script.batches = [
+        b.model_copy(update={"events": (*b.events[:-1], _unflushed(b.events[-1]))}) for b in script.batches
+    ]
+    venue = ScriptedVenue(script.batches)
+
+    def die() -> None:
+        raise Killed
+
+    venue.on_lock = die
+    with pytest.raises(Killed):
+        judge(database_url, venue)
+    assert rows(database_url, "SELECT status FROM accounts") == [("locked",)]
+    assert rows(database_url, "SELECT batch FROM shards") == [(0,)]
+    venue.on_lock = lambda: None
+    judge(database_url, venue)
+    assert len(rows(database_url, BREACHES)) == len(venue.locks) == 1
+    assert rows(database_url, "SELECT rule_state->>'ended' FROM account_live") == [("true",)]
+
+
+def _unflushed(event: Event) -> Event:
+    return event.model_copy(update={"flush": False})

@@ -218,9 +218,14 @@ def test_a_bad_tick_opens_a_review_and_breaches_nobody(database_url: str) -> Non
     script.batch(flush=True)
     judge(database_url, ScriptedVenue(script.batches))
     assert rows(database_url, "SELECT count(*) FROM breaches") == [(0,)]
-    found = rows(database_url, "SELECT kind, detail->>'why', detail->>'bid', status FROM reviews ORDER BY occurred_at")
+    found = rows(
+        database_url,
+        "SELECT kind, coalesce(detail->>'why', account_id), coalesce(detail->>'bid', detail->>'equity_minor'), status"
+        " FROM reviews ORDER BY occurred_at, kind",
+    )
     assert found == [
         ("bad_tick", "jump", "1.10400", "open"),
+        ("doubtful_breach", "acc_1", "-17600000", "open"),  # what the account would be worth at that quote
         ("bad_tick", "crossed", "1.37400", "open"),
         ("bad_tick", "not positive", "0", "open"),
     ]

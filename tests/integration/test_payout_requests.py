@@ -13,7 +13,7 @@ from contracts.payouts import PayoutRef, PayoutStands
 from domain.errors import NotFound, PayoutOpen, PayoutRefused
 from domain.money import Money
 from ports.platform import PositionState
-from store import crypto, operations, payouts
+from store import crypto, operations, payout_facts, payouts
 from store.models import (
     Account,
     AccountLive,
@@ -44,7 +44,7 @@ async def test_a_request_is_on_the_record_with_its_checks_and_starts_its_workflo
     assert set(payout.checks) >= {"eligibility", "identity", "cases", "disputes", "room:daily_loss", "room:max_loss"}
     async with firm.db.transaction() as session:
         message = (await session.execute(select(OutboxMessage))).scalar_one()
-        actions = (await session.scalars(select(AuditEntry.action))).all()
+        actions = (await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_kind == "payout"))).all()
     assert (message.topic, message.target, message.name) == ("workflow.start", payout_workflow(payout.id), "Payout")
     assert message.payload == {"payout_id": payout.id}
     assert actions == ["payout.requested"]
@@ -59,7 +59,7 @@ async def test_more_than_available_is_refused(firm: World) -> None:
 async def test_a_payout_may_not_break_a_rule_by_itself(firm: World) -> None:
     trader = await firm.add_trader("tina", profit_minor=LARGE)
     async with firm.db.transaction() as session:
-        situation = await payouts.situation(session, "acc_tina")
+        situation = await payout_facts.situation(session, "acc_tina")
         situation.spare["daily_loss"] = 100_000
         assert situation.most.minor == 100_000
     floors = {"daily_loss": {"floor_minor": INITIAL + 300_000, "operator": "equity < floor", "room_minor": 100_000}}

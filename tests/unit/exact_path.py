@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
 from domain.rules.state import (
@@ -15,6 +16,10 @@ from domain.rules.state import (
     on_rollover,
 )
 from ports.platform import BalanceOperation, Deal, Event, Tick
+
+
+def _money(mark: Mark) -> Moment:
+    return Moment(seq=mark.seq, at=mark.at, balance_minor=mark.balance_minor, equity_minor=mark.equity_minor)
 
 
 class ExactPath:
@@ -57,7 +62,7 @@ class ExactPath:
             closed = isinstance(event, Deal | BalanceOperation) and event.login == self.login
             if found:
                 self.conclude(event.seq, mark)
-            elif closed and target_reached(self.terms, self.balance, len(self.positions), len(self.days)):
+            elif closed and target_reached(self.terms, _money(mark), len(self.positions), len(self.days)):
                 self.finding = ("pass", event.seq, {})
 
     def mark(self, seq: int, at: datetime) -> Mark:

@@ -68,8 +68,7 @@ def reset_of(zone: str, reset: str, day: date) -> datetime:
     while wall < target:
         moment, earlier = moment + timedelta(minutes=1), wall
         wall = wall_clock(zone, moment)
-    skipped = wall - earlier - timedelta(minutes=1)
-    return moment if not skipped else moment - timedelta(minutes=1) + (target - earlier)
+    return moment if wall == target else moment - timedelta(minutes=1) + (target - earlier)
 
 
 def resets_between(zone: str, reset: str, after: datetime, until: datetime) -> list[datetime]:
@@ -253,6 +252,7 @@ class Oracle:
         self.history.append(now)
         found = {}
         for rule in self.phase.equity_rules:
+            assert isinstance(rule, DailyLoss | DailyMoveCap | MaxLossStatic | MaxLossTrailing)
             _, worth = counted(now, rule.holds)
             for key, level in levels(rule, self.initial, self.history).items():
                 if broken(rule, worth, key, level):

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.clocks import Clock, require_utc
+from domain.clocks import Clock, ClockHistory, require_utc, zone_of
+from tests.unit.oracle import reset_of, wall_clock
 
 PRAGUE = Clock(zone="Europe/Prague", reset="00:00")
 CHICAGO = Clock(zone="America/Chicago", reset="17:00")
@@ -16,6 +17,8 @@ CHICAGO = Clock(zone="America/Chicago", reset="17:00")
 ZONES = (
     "UTC", "Europe/Prague", "America/Chicago", "America/New_York", "America/Havana", "America/Sao_Paulo",
     "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo", "Pacific/Apia",
+    "+05:30", "-03:00", "+02:00 to +03:00 as America/New_York", "+00:00 to +01:00 as Europe/London",
+    "-01:00 to +01:30 as Australia/Sydney", "+03:00 to +02:00 as Europe/Prague",
 )  # fmt: skip
 CLOCKS = st.builds(
     lambda zone, hour, minute: Clock(zone=zone, reset=f"{hour:02d}:{minute:02d}"),
@@ -108,3 +111,63 @@ def test_a_naive_time_is_an_error() -> None:
     with pytest.raises(ValueError, match="naive"):
         require_utc(datetime(2014, 5, 2))
     assert require_utc(datetime(2014, 5, 2, 2, tzinfo=ZoneInfo("Europe/Prague"))) == utc(2014, 5, 2)
+
+
+SERVERS = st.builds(
+    lambda standard, daylight, of: f"{standard} to {daylight} as {of}",
+    st.sampled_from(["+02:00", "-05:00", "+00:00", "+05:30"]),
+    st.sampled_from(["+03:00", "-04:00", "+01:00", "+06:00"]),
+    st.sampled_from(["America/New_York", "Europe/Prague", "Australia/Lord_Howe", "America/Santiago"]),
+)
+# within a few days of a change of clocks somewhere, or anywhere in three years
+DATES = st.one_of(
+    st.builds(
+        lambda change, near: change + timedelta(near),
+        st.sampled_from([date(2014, 3, 9), date(2014, 3, 30), date(2014, 11, 2), date(2014, 10, 26), date(2014, 4, 6)]),
+        st.integers(-2, 2),
+    ),
+    st.dates(date(2013, 1, 1), date(2015, 12, 31)),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SERVERS, st.integers(0, 23), st.sampled_from([0, 30, 59]), DATES)
+def test_a_servers_resets_are_those_of_a_clock_watched_minute_by_minute(
+    zone: str, hour: int, minute: int, day: date
+) -> None:
+    clock = Clock(zone=zone, reset=f"{hour:02d}:{minute:02d}")
+    assert clock.reset_on(day) == reset_of(zone, clock.reset, day)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SERVERS, DATES, st.integers(0, 24 * 60 - 1))
+def test_a_servers_wall_time_is_read_there_and_back(zone: str, day: date, minute: int) -> None:
+    instant = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minute)
+    local = instant.astimezone(zone_of(zone))
+    assert local.replace(tzinfo=None) == wall_clock(zone, instant)
+    assert local.astimezone(UTC) == instant, "also in an hour that comes twice"
+
+
+@settings(deadline=None, max_examples=200)
+@given(CLOCKS, CLOCKS, DATES, st.integers(0, 24 * 60 - 1))
+def test_a_change_of_clocks_keeps_every_reset_of_the_one_in_force(
+    old: Clock, new: Clock, day: date, minute: int
+) -> None:
+    """Against a list of all resets: the old clock's up to and at the change, the new one's after it."""
+    change = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minute)
+    history = ClockHistory(old, ((change, new),))
+    labels = [day + timedelta(near) for near in range(-6, 7)]
+    before = [(old.day_start(label), label) for label in labels if old.day_start(label) <= change]
+    after = [(new.day_start(label), label) for label in labels if new.day_start(label) > change]
+    for label in labels[2:-4]:
+        start, end = history.day_start(label), history.day_end(label)
+        assert start == min(at for at, named in before + after if named >= label)
+        assert start <= end
+    for label in labels:
+        own = [
+            at
+            for at, in_force in ((old.reset_on(label), True), (new.reset_on(label), False))
+            if (at <= change) == in_force
+        ]
+        if own:
+            assert history.reset_on(label) in own

@@ -6,11 +6,14 @@ import pytest
 
 from domain.approvals import ROLES, Actor, Role
 from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, window_end
-from domain.errors import Conflict, IllegalTransition, NotAllowed
+from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
 from domain.lifecycle import (
     CHALLENGE,
+    check_extendable,
+    check_may_extend,
     check_may_refund,
     check_refundable,
+    may_retake,
     payment_due,
     phase_deadline,
     trigger_of_pass,
@@ -18,6 +21,7 @@ from domain.lifecycle import (
     trigger_of_start,
 )
 from domain.payouts import PAYOUT
+from domain.products import Phase
 from domain.publishing import MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
@@ -66,6 +70,8 @@ def test_the_words_of_tables_fit_their_columns() -> None:
 def test_the_dates_and_choices_of_a_challenge() -> None:
     assert payment_due(AT) == AT + timedelta(hours=24)
     assert phase_deadline(AT, None, []) is None
+    assert phase_deadline(AT, None, [], 7) is None
+    assert phase_deadline(AT, 30, [], 14) == AT + timedelta(days=44)
     lost = [(AT + timedelta(days=3), AT + timedelta(days=5))]
     assert phase_deadline(AT, 30, lost) == AT + timedelta(days=32)
     assert [trigger_of_pass(index, 3) for index in (1, 2)] == ["phase_passed", "evaluation_passed"]
@@ -93,6 +99,63 @@ def test_who_may_ask_for_a_refund(role: Role) -> None:
             check_may_refund(stranger, "trd_1")
     if role == "trader":
         check_may_refund(stranger, "trd_2")
+
+
+def _phase(**changes: object) -> Phase:
+    rule = {"type": "max_loss_static", "id": "max_loss", "allowance": {"type": "pct_of_initial", "value": "10"}}
+    rules = [{**rule, "breach_when": "equity < floor"}]
+    target = {"type": "pct_of_initial", "value": "8"}
+    return Phase.model_validate({"name": "Challenge", "target": target, "rules": rules, **changes})
+
+
+@pytest.mark.parametrize("state", sorted(CHALLENGE.states))
+def test_only_a_phase_under_way_can_be_extended(state: str) -> None:
+    phase = _phase(extension={"days": 14, "times": 2}, time_limit_days=30)
+    if state == "active":
+        assert check_extendable(state, phase, 1, AT, AT + timedelta(seconds=1)) == 14
+    else:
+        with pytest.raises(ExtensionRefused):
+            check_extendable(state, phase, 0, AT, AT + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("extension", "granted", "left", "words"),
+    [
+        (None, 0, timedelta(days=1), "cannot be extended"),
+        ({"days": 14}, 1, timedelta(days=1), "extended once already"),
+        ({"days": 14, "times": 2}, 2, timedelta(days=1), "extended 2 times already"),
+        ({"days": 14}, 0, timedelta(0), "was over on"),
+    ],
+)
+def test_why_a_phase_is_not_extended(extension: object, granted: int, left: timedelta, words: str) -> None:
+    phase = _phase(extension=extension, time_limit_days=30)
+    with pytest.raises(ExtensionRefused, match=words):
+        check_extendable("active", phase, granted, AT, AT + left)
+
+
+def test_a_phase_without_a_time_limit_has_nothing_to_extend() -> None:
+    with pytest.raises(ExtensionRefused, match="cannot be extended"):
+        check_extendable("active", _phase(), 0, AT, None)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_may_ask_for_more_time(role: Role) -> None:
+    actor = Actor(user_id="usr_1", person_id="p1", role=role, trader_id="trd_2" if role == "trader" else None)
+    if role in {"support", "admin"}:
+        check_may_extend(actor, "trd_1")
+    else:
+        with pytest.raises(NotAllowed):
+            check_may_extend(actor, "trd_1")
+    if role == "trader":
+        check_may_extend(actor, "trd_2")
+
+
+def test_who_may_take_a_phase_again() -> None:
+    free = _phase(free_retake=True)
+    assert may_retake(free, 10_000_001, 10_000_000, breached=False)
+    assert not may_retake(free, 10_000_000, 10_000_000, breached=False), "no profit"
+    assert not may_retake(free, 10_000_001, 10_000_000, breached=True)
+    assert not may_retake(_phase(), 10_000_001, 10_000_000, breached=False), "not promised"
 
 
 def test_when_a_breach_is_final() -> None:

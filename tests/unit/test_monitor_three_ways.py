@@ -1,5 +1,6 @@
 """The columns, the exact evaluator and a naive oracle agree: same verdict, same event, same floors to the cent."""
 
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -64,7 +65,7 @@ def minor(levels: dict[str, Decimal]) -> dict[str, int]:
     return {key: to_minor(level, "USD") for key, level in levels.items()}
 
 
-def said_by_vectors(shard: Shard, login: int) -> tuple[str, int, list[tuple[str, int]]] | None:
+def said_by_vectors(shard: Shard, login: int) -> tuple[str, int, list[tuple[str, int | None]]] | None:
     """(kind, sequence number, (rule, level) of everything that broke) of the account's verdict, whose sheet holds."""
     facts = [fact for fact in shard.harvest.verdicts if fact.login == login]
     for fact in facts:
@@ -104,3 +105,41 @@ def test_the_three_ways_agree(seed: int, length: int, accounts: int) -> None:
             kind, seq, floors = oracle.finding.kind, oracle.finding.seq, minor(oracle.finding.floors)
             assert exact.finding == (kind, seq, floors)
             assert vectors == (kind, seq, [(key.removesuffix(".up"), level) for key, level in floors.items()])
+
+
+def test_the_stories_are_about_what_can_go_wrong() -> None:
+    """Every axis and every kind of event decides something in a run's worth of stories."""
+    ended, broken, settings_seen = Counter[str](), Counter[str](), Counter[str]()
+    for seed in range(700):
+        random = Random(seed)
+        terms = phase_terms(product(random), random.choice([1, 1, 2]))
+        story = Story(random, [1])
+        for _ in range(random.randint(5, 60)):
+            story.step()
+        oracle = Oracle(terms.product, terms.phase_index, 1, SPECS)
+        for event in story.events:
+            oracle.event(event)
+        found = oracle.finding
+        ended[found.event if found else "none"] += 1
+        for key in found.floors if found and found.kind == "breach" else ():
+            spec = next(spec for spec in terms.specs if spec.key == key)
+            broken[spec.rule_type] += 1
+            settings_seen.update(
+                name
+                for name, seen in (
+                    ("ceiling", spec.direction == "ceiling"),
+                    ("inclusive", spec.inclusive),
+                    ("costs left out", not (spec.holds.commissions and spec.holds.swaps)),
+                    ("floating left out", not spec.holds.floating),
+                    ("percent of a basis that moves", spec.allowance_minor is None),
+                    ("lock", spec.ceiling_minor is not None),
+                    ("falls by a payout", spec.payout_falls),
+                    ("own loss clock", terms.product.loss_clock is not None),
+                    *((f"settles: {spec.settles}", True), (f"{spec.moves} of {spec.source}", True)),
+                )
+                if seen
+            )
+    assert {"tick", "deal", "rollover", "payout_hold", "payout_settled", "pass", "none"} <= set(ended)
+    assert min(ended["rollover"], ended["pass"], ended["payout_settled"]) >= 5, ended
+    assert set(broken) == {"daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap"}
+    assert len(settings_seen) >= 20 and min(settings_seen.values()) >= 3, settings_seen

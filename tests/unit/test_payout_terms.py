@@ -339,14 +339,14 @@ def test_the_words_say_what_binds() -> None:
     told = " ".join(words(own, context))
     for sentence in (
         "The first payout can be requested 14 days after the first trade.",
-        'You may choose the cycle "on-demand": 90 % is yours, bound by best day.',
+        'You may choose the cycle "on-demand": your share is 90 %; these rules must be met: "best day".',
         "The profit must be more than 4,000.00 USD.",
-        "A request for payout 1 to 2 is at most 6 % of the initial balance (6,000.00 USD).",
-        "A request is at most 50 % of the balance, until winning days is met.",
+        "A request for payouts 1 to 2 is at most 6 % of the initial balance (6,000.00 USD).",
+        'A request is at most 50 % of the balance, until the rule "winning days" is met.',
         "What lies beyond the cap leaves the account and is paid to nobody.",
         "Of what is paid out in total above 10,000.00 USD, 90 % is yours.",
         "After a soft breach 50 % of the profit that stood is still yours.",
-        "Every 4 months the account grows by 25 % of its original size, at most to 2,000,000.00 USD",
+        "Every 4 months the account may grow by 25 % of its original size, at most to 2,000,000.00 USD",
     ):
         assert sentence in told
-    assert "80 % is yours." in words(terms(), context)
+    assert "Your share is 80 %." in words(terms(), context)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 import yaml
 
 from domain.errors import ProductInvalid
-from domain.products import Product
+from domain.products import Family, Product
 from store.shelf import SHELF, load_product, load_products
 
 SOURCE: Final = SHELF / "two-step.v1.yaml"
@@ -41,15 +41,18 @@ def _line(text: str) -> int:
 
 def test_the_shipped_shelf_has_one_of_each_kind() -> None:
     products = load_products()
-    assert {product.family for product in products} == {"two-step", "one-step", "instant"}
-    assert len({product.clock.group for product in products}) == 3
+    assert {product.family for product in products} == set(get_args(Family))
+    assert len({product.clock.group for product in products}) == 4
+    assert {rule.type for product in products for rule in product.funded.rules} | {
+        rule.type for product in products for phase in product.phases for rule in phase.rules
+    } >= {"daily_loss", "daily_move_cap", "max_loss_trailing", "flat_by", "news_window", "best_day_ratio"}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "field", "problem"),
     [
         (FEE, "fee: 540.5", "fee", "a float cannot hold money exactly"),
-        (FEE, 'fee: "-540"', "fee", "greater than 0"),
+        (FEE, 'fee: "-540"', "fee", "it must be more than 0"),
         (FEE, 'fee: ".inf"', "fee", "valid decimal"),
         (FEE, 'fee: "0.001"', "fee", "not an amount in USD: use at most 2 digits after the point"),
         (FEE, 'fee: "1E+16"', "fee", "not an amount in USD"),
@@ -68,19 +71,24 @@ def test_the_shipped_shelf_has_one_of_each_kind() -> None:
             "phases.0.rules.0.daily_loss.allowance.value",
             "not an amount in USD",
         ),
-        ("leverage: 100", "leverage: 0", "leverage", "greater than or equal to 1"),
-        ("currency: USD", "currency: dollar", "currency", "match pattern"),
+        ("leverage: 100", "leverage: 0", "leverage", "it must be at least 1; 0 is not"),
+        ("currency: USD", "currency: dollar", "currency", "write three capital letters, such as USD"),
         ("zone: Europe/Prague", "zone: Europe/Atlantis", "clock.zone", "use an IANA name such as Europe/Prague"),
-        ('reset: "00:00"', 'reset: "24:00"', "clock.reset", "match pattern"),
-        ("dispute_days: 14", "dispute_days: 14\ndiscount: 5", "discount", "Extra inputs are not permitted"),
+        ('reset: "00:00"', 'reset: "24:00"', "clock.reset", "write a wall time from 00:00 to 23:59"),
+        ("dispute_days: 14", "dispute_days: 14\ndiscount: 5", "discount", "there is no such field here; remove it"),
         ("anchor: balance", "anchor: profit", "phases.0.rules.0.daily_loss.anchor", "'balance'"),
         ("type: daily_loss", "type: weekly_loss", "phases.0.rules.0", "'max_loss_static'"),
-        ('up_to: "500"', 'up_to: "5000"', "payout", "up_to must rise from band to band"),
-        ("up_to: null", 'up_to: "9000"', "payout", "every amount has a policy"),
-        ('"500", approvers: 0', '"500", approvers: 2', "payout", "may not need fewer approvers"),
-        ('split_pct: "80"', "split_pct: 101", "payout.split_pct", "less than or equal to 100"),
-        ("id: max_loss", "id: daily_loss", "phases.0", "two rules of phase 'Challenge' share an id"),
-        ("family: two-step", "family: one-step", "phases", "a one-step product has 1 evaluation phase(s), not 2"),
+        ('up_to: "500"', 'up_to: "5000"', "payout.bands", "up_to must rise from band to band"),
+        ("up_to: null", 'up_to: "9000"', "payout.bands", "every amount has a policy"),
+        ('"500", approvers: 0', '"500", approvers: 2', "payout.bands", "may not need fewer approvers"),
+        ('split_pct: "80"', "split_pct: 101", "payout.split_pct", "it must be at most 100"),
+        ("id: max_loss", "id: daily_loss", "phases.0.rules", "two rules of phase 'Challenge' share an id"),
+        (
+            "family: two-step",
+            "family: one-step",
+            "phases",
+            "the family one-step has 1 evaluation phase(s), and 2 stand",
+        ),
     ],
 )
 def test_an_error_names_file_line_and_field(tmp_path: Path, old: str, new: str, field: str, problem: str) -> None:
@@ -88,7 +96,8 @@ def test_an_error_names_file_line_and_field(tmp_path: Path, old: str, new: str, 
     about = [row for row in rows if f" {field}: " in row]
     assert about, rows
     assert problem in about[0]
-    line = {"product": 2, "payout": _line("payout:"), "phases.0": _line("name: Challenge")}.get(field, _line(old))
+    places = {"phases": "phases:", "payout.bands": "bands:", "phases.0.rules": "rules:"}
+    line = _line(places.get(field, old))
     line += field == "discount"  # the line after the one that it was added to
     assert about[0].startswith(f"two-step.v1.yaml:{line} ")
 
@@ -115,7 +124,7 @@ def test_a_key_that_is_repeated_is_refused_wherever_it_stands(tmp_path: Path) ->
 
 def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> None:
     row = _refusal(_changed(tmp_path, "  every_days: 14\n", "")).message
-    assert row == f"two-step.v1.yaml:{_line('payout:')} payout.every_days: Field required"
+    assert row == f"two-step.v1.yaml:{_line('payout:')} payout.every_days: it is missing; add `every_days: …`"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +142,7 @@ def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> 
             'allowance: {type: pct_of_peak, value: "5"}',
             "a daily loss is an amount, pct_of_initial or pct_of_anchor",
         ),
-        ("family: two-step", "family: instant", "a instant product has 0 evaluation phase(s), not 2"),
+        ("family: two-step", "family: instant", "the family instant has 0 evaluation phase(s), and 2 stand here"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:

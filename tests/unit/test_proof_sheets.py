@@ -2,58 +2,59 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cli.proof import check as check_file
+from cli.proof_tables import tables
+from console.present import proof as page
 from domain.errors import BadInput
 from domain.rules import proof
 from domain.rules.check import check
-from domain.rules.state import phase_terms
-from monitor.accounts import Loaded
-from monitor.shard import Shard
-from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
-from tests.unit.venue_story import Story, product
+from domain.rules.sheets import read
+from tests.unit.proof_samples import samples
 
+SHEETS = samples()
+NAMES = [f"{sheet['kind']}-{sheet['proof_id'][-8:]}-{number}" for number, sheet in enumerate(SHEETS)]
 
-def sheets(wanted: int = 12) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    seed = 0
-    while len(found) < wanted:
-        seed += 1
-        random = Random(seed)
-        terms = phase_terms(product(random), 1)
-        shard = Shard(Shelf({1: Loaded("acc_1", "chl_1", 1, terms, "active", (), None)}), instruments)
-        story = Story(random, [1])
-        for _ in range(120):
-            story.step()
-        for batch in batches(story.events, random):
-            shard.apply(batch)
-        found += [fact.proof for fact in shard.harvest.verdicts]
-    return found
-
-
-SHEETS = sheets()
+# What a sheet takes as given: whose it is, and inputs that the verdict rests on in part or, as it happened, not at all.
+# They are what the venue, the clock and the record said; the hash alone guards them.
+GIVEN = re.compile(
+    r"""proof_id | account\.(account_id|challenge_id|login) | event\.(seq|symbol) | offence
+    | balance\.(opening_seq|opening_at) | balance\.movements\.\d+\.(seq|at|kind|reference)
+    | costs\.\w+ | source\.(at|minute|file|open_minor|high_minor|close_minor|sha256|seq)
+    | positions\.\d+\.(position_id|opened_at) | positions\.\d+\.(conversion_)?quote\.(seq|at|bid|ask)
+    | positions\.\d+\.contract_size
+    | (rule\.floor|rooms\.\d+)\.basis\.(set_seq|set_at|balance_minor|equity_minor)
+    | target\.trading_days\.\d+ | now\.\w+ | confirmation\..*
+    | history\.joined_midway | history\.events\.\d+\.\w+ | history\.calendars\.\d+\.opens\.\d+\.\d+
+    | facts\.(last_fee_minor|paid_gross_minor|paid_trader_minor|payouts_paid|pending_orders|profit_minor)
+    """,
+    re.VERBOSE,
+)
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The paths of every number, text and truth value of a JSON document."""
+    """The paths of every number, text, truth value and null of a JSON document."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from leaves(item, (*path, index))
-    elif value is not None:
+    else:
         yield path
 
 
 def changed(value: Any) -> Any:
+    if value is None:
+        return 1
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -65,21 +66,52 @@ def changed(value: Any) -> Any:
     return value[:last] + str((int(value[last]) + 1) % 10) + value[last + 1 :]
 
 
-def test_there_are_sheets_of_both_kinds() -> None:
-    assert {sheet["kind"] for sheet in SHEETS} == {"breach", "pass"}
-    assert any(sheet["positions"] for sheet in SHEETS)
-
-
-@pytest.mark.parametrize("sheet", SHEETS, ids=lambda s: f"{s['kind']}-{s['proof_id'][-6:]}")
-def test_every_changed_field_is_found(sheet: dict[str, Any]) -> None:
-    assert check(sheet) == []
+def forgeries(sheet: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where, the sheet with that one figure changed) for every leaf."""
     for path in leaves(sheet):
         forged = copy.deepcopy(sheet)
-        place = forged
+        place: Any = forged
         for step in path[:-1]:
-            place = place[step]  # type: ignore[index]
-        place[path[-1]] = changed(place[path[-1]])  # type: ignore[index]
-        assert check(forged), path
+            place = place[step]
+        place[path[-1]] = changed(place[path[-1]])
+        yield ".".join(map(str, path)), forged
+
+
+def test_there_are_sheets_of_every_kind_and_source() -> None:
+    assert {sheet["kind"] for sheet in SHEETS} == {"breach", "pass", "violation", "gate", "payout_refusal"}
+    money = [sheet for sheet in SHEETS if "source" in sheet]
+    assert {sheet["source"]["source"] for sheet in money} == {"quotes", "state", "statement", "bar"}
+    assert any(sheet["positions"] for sheet in money) and any(sheet["loss_clock"] for sheet in money)
+    floors = [sheet["rule"]["floor"] for sheet in SHEETS if sheet["kind"] == "breach"]
+    assert {floor["direction"] for floor in floors} == {"floor", "ceiling"}
+    assert any(floor["locked_by_payout"] for floor in floors)
+    assert any(floor["basis"]["payouts_minor"] for floor in floors)
+    assert any(len(sheet["rule"]["worth"]) > 2 for sheet in SHEETS if sheet["kind"] == "breach")
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
+def test_every_changed_figure_is_found(sheet: dict[str, Any]) -> None:
+    assert check(json.loads(json.dumps(sheet))) == []
+    for where, forged in forgeries(sheet):
+        assert check(forged), where
+
+
+@pytest.mark.parametrize("sheet", SHEETS[8:], ids=NAMES[8:])
+def test_who_seals_a_forgery_again_is_found_by_what_follows_from_it(sheet: dict[str, Any]) -> None:
+    for where, forged in forgeries(sheet):
+        if where != "hash" and not GIVEN.fullmatch(where):
+            assert check(resealed(forged)), where
+
+
+@pytest.mark.parametrize("sheet", [s for s in SHEETS if s.get("history")], ids=lambda s: s["proof_id"])
+def test_nothing_that_moved_nothing_can_be_slipped_in(sheet: dict[str, Any]) -> None:
+    events = sheet["history"]["events"]
+    quiet = {"type": "marked", "seq": 1, "at": "2025-03-06T08:00:00+00:00", "balance_minor": 1}
+    for odd in (quiet, {**quiet, "balance_minor": 1.5}, {"type": "nonsense"}, {**quiet, "at": "2025-03-06T08:00:00"}):
+        slipped = {**sheet, "history": {**sheet["history"], "events": [*events, odd]}}
+        assert check(resealed(slipped)), odd
+    if sheet["kind"] == "violation":
+        assert check(resealed({**sheet, "history": {**sheet["history"], "events": events[:-1]}}))
 
 
 def resealed(sheet: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +119,8 @@ def resealed(sheet: dict[str, Any]) -> dict[str, Any]:
 
 
 def breach_with_positions() -> dict[str, Any]:
-    return copy.deepcopy(next(s for s in SHEETS if s["kind"] == "breach" and s["positions"]))
+    floors = (s for s in SHEETS if s["kind"] == "breach" and s["rule"]["floor"]["direction"] == "floor")
+    return copy.deepcopy(next(s for s in floors if s["positions"] and s["positions"][0]["profit_minor"]))
 
 
 def fields(sheet: dict[str, Any]) -> set[str]:
@@ -97,7 +130,7 @@ def fields(sheet: dict[str, Any]) -> set[str]:
 def test_a_forger_who_seals_again_is_found_by_the_figures() -> None:
     sheet = breach_with_positions()
     sheet["positions"][0]["profit_minor"] += 1
-    assert fields(sheet) == {"positions.0.profit_minor", "equity_minor"}
+    assert {"positions.0.profit_minor", "equity_minor"} <= fields(sheet)
 
     sheet = breach_with_positions()
     quote = sheet["positions"][0]["quote"]
@@ -122,7 +155,7 @@ def test_a_forger_who_seals_again_is_found_by_the_figures() -> None:
 
 def test_a_sheet_that_proves_nothing_is_not_accepted() -> None:
     sheet = breach_with_positions()
-    assert {d.field for d in check({})} >= {"hash", "proof_id"}
+    assert {d.field for d in check({})} >= {"hash", "kind"}
     assert "surprise" in {d.field for d in check({**sheet, "surprise": 1})}
     lost = copy.deepcopy(sheet)
     lost["account"]["phase_index"] = 9
@@ -148,3 +181,33 @@ def test_the_command_reads_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureF
         check_file(file)
     with pytest.raises(BadInput, match="cannot be read"):
         check_file(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
+def test_every_kind_is_shown_to_people(sheet: dict[str, Any]) -> None:
+    console = Console(record=True, width=240)
+    for table in tables(read(sheet), sheet["hash"]):
+        console.print(table)
+    text = console.export_text()
+    clock = sheet["clock"]
+    assert {sheet["hash"], sheet["proof_id"]} <= set(text.split()) | {sheet["proof_id"]}
+    assert clock["zone"] in text and clock["local_time"] in text and "UTC" in text
+    if sheet["kind"] == "breach":
+        assert all(step["name"] in text for step in sheet["rule"]["floor"]["steps"])
+    if sheet["kind"] == "payout_refusal":
+        assert all(refusal["code"] in text for refusal in sheet["refusals"])
+    shown = page.view(sheet, "A-10001")
+    assert shown.differences == [] and shown.digest == sheet["hash"]
+    assert bool(shown.money) == (sheet["kind"] in ("breach", "pass"))
+
+
+@pytest.mark.parametrize("sheet", SHEETS[-6:], ids=NAMES[-6:])
+def test_the_command_tells_what_differs_in_any_kind(
+    sheet: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sheet.json"
+    file.write_text(json.dumps(sheet))
+    assert check_file(file)
+    file.write_text(json.dumps({**sheet, "verdict": "all is well"}))
+    assert not check_file(file)
+    assert "verdict" in capsys.readouterr().out

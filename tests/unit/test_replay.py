@@ -215,7 +215,7 @@ def test_conduct_and_gates_are_folded_with_the_days() -> None:
         {"type": "trading_day_count", "required": 2, "blocks": ["pass"]},
     )
     life = Life().open(equity=100_000).close(9_000).roll().wait(24 * 6)
-    result = judged(life.events, *rules)
+    result = judged(life.events, *rules, min_trading_days=0)
     assert [(gate.id, status.met) for gate, status in result.gates] == [("trading_days", False)]
     assert result.passed is None, "the gate is in the way"
     assert [(breach.rule_id, breach.family) for breach in result.breaches] == [("inactivity", "conduct")]

@@ -9,6 +9,7 @@ import pytest
 from domain.products import Phase
 from domain.rules import state as rules_of
 from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.rules.events import Moment
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules, PhaseTerms, open_state
 from store.shelf import load_products
@@ -24,6 +25,10 @@ def rules(**rule: Any) -> AccountRules:
 def dollars(balance: int | str, equity: int | str | None = None) -> Mark:
     cash = int(Decimal(balance) * 100)
     return Mark(cash, cash if equity is None else int(Decimal(equity) * 100), 1, AT)
+
+
+def money(balance: int) -> Moment:
+    return Moment(seq=1, at=AT, balance_minor=balance)
 
 
 def floor(account: AccountRules) -> Decimal:
@@ -143,11 +148,11 @@ def test_10_the_trading_day_follows_the_clock_through_daylight_saving() -> None:
 def test_11_days_and_flatness_are_part_of_the_target() -> None:
     product = next(p for p in load_products() if p.product == "two-step")
     terms: PhaseTerms = rules_of.phase_terms(product, 1)
-    assert target_reached(terms, 10_800_000, 0, 1)
-    assert not target_reached(terms, 10_799_999, 0, 1)
-    assert not target_reached(terms, 10_800_000, 1, 1)
-    assert not target_reached(terms, 10_800_000, 0, 0)
-    assert not target_reached(rules_of.phase_terms(product, 3), 99_999_999, 0, 9)
+    assert target_reached(terms, money(10_800_000), 0, 1)
+    assert not target_reached(terms, money(10_799_999), 0, 1)
+    assert not target_reached(terms, money(10_800_000), 1, 1)
+    assert not target_reached(terms, money(10_800_000), 0, 0)
+    assert not target_reached(rules_of.phase_terms(product, 3), money(99_999_999), 0, 9)
 
 
 def test_several_rules_may_break_at_once_and_the_first_is_the_cause() -> None:

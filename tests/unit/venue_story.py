@@ -101,6 +101,11 @@ def rules(random: Random) -> list[dict[str, Any]]:
 def product(random: Random, number: int = 1) -> Product:
     """A one-step product with random rules; its first phase has a target, its second (funded) has none."""
     clocks = [{"zone": zone, "reset": reset} for zone, reset in random.sample(_CLOCKS, 2)]
+    tested, funded = _lockable(random), _lockable(random)
+    timed = any(
+        rule.get("anchor", "initial_balance") != "initial_balance" or rule.get("peak_basis", "").startswith("eod")
+        for rule in [*tested, *funded]
+    )
     return Product.model_validate(
         {
             "product": f"random-{number}",
@@ -112,16 +117,16 @@ def product(random: Random, number: int = 1) -> Product:
             "fee": "100",
             "leverage": 100,
             "clock": clocks[0],
-            "loss_clock": clocks[1] if random.random() < 0.4 else None,
+            "loss_clock": clocks[1] if timed and random.random() < 0.5 else None,
             "phases": [
                 {
                     "name": "Test",
                     "target": {"type": "pct_of_initial", "value": str(random.choice([1, 1, 2, 4, 9]))},
                     "min_trading_days": random.choice([0, 0, 1, 2]),
-                    "rules": _lockable(random),
+                    "rules": tested,
                 }
             ],
-            "funded": {"name": "Funded", "rules": _lockable(random)},
+            "funded": {"name": "Funded", "rules": funded},
             "payout": {
                 "first_after_days": 0,
                 "every_days": 1,

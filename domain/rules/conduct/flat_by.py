@@ -152,11 +152,14 @@ class FlatBy(ConductRule[FlatByState]):
         windows = self._windows(state.at, state.at + _FAR, context)
         return next((window.start for window in windows if window.start > state.at), None)
 
+    def _at(self, wall: str | None) -> str:
+        return Clock(zone=self.zone or "UTC", reset=wall or "00:00").spoken
+
     def words(self, context: Context) -> str:
         if self.calendar is None:
             day = "every day" if self.weekday is None else f"every {self.weekday.capitalize()}"
-            told = f"Close by {self.time} {self.zone} {day}. Nothing may be open from then until "
-            told += f"{self.reopens} {self.zone}." if self.reopens else "the end of that day."
+            told = f"Close by {self._at(self.time)} {day}. Nothing may be open from then until "
+            told += f"{self._at(self.reopens)}." if self.reopens else "the end of that day."
         else:
             when = f"{self.before_close_minutes} minutes before" if self.before_close_minutes else "by"
             told = f"Close {when} the end of each session of {self.calendar}, early closes and holidays included"

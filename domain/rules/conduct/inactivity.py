@@ -108,6 +108,8 @@ class Inactivity(ConductRule[InactivityState]):
         days = f"{self.calendar_days} days" if self.calendar_days is not None else f"{self.trading_days} trading days"
         since = "your last closed position" if self.counter_starts == "last_position_closed" else "your last trade"
         told = f"Inactivity. No more than {days} may pass after {since} (after the account's start, before any)."
+        if self.calendar is not None:
+            told += f" Days are counted by the sessions of {self.calendar}."
         if self.open_position_suspends:
             told += " While a position is open the time does not run."
         told += (

@@ -144,10 +144,11 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
 
     def words(self, context: Context) -> str:
         if isinstance(self.limit, ShareOfDailyAllowance) and self.daily_allowance is not None:
-            daily = spoken(self.daily_allowance, context)
-            limit = f"{plain(self.limit.value)} % of the daily allowance, which is {daily}"
+            limit = (
+                f"{plain(self.limit.value)} % of the daily allowance, which is {_said(self.daily_allowance, context)}"
+            )
         else:
-            limit = spoken(self.limit, context) if isinstance(self.limit, Size) else ""
+            limit = _said(self.limit, context) if isinstance(self.limit, Size) else ""
         told = f"Loss per trade idea. One idea may lose no more than {limit}."
         if self.merge_within_minutes:
             told += f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes of a"
@@ -155,3 +156,9 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         if self.splits:
             told += " Positions in the same symbol and direction that are open together are one idea."
         return f"{told} {follows(self.consequences)}"
+
+
+def _said(size: Size, context: Context) -> str:
+    if size.type == "pct_of_anchor":
+        return f"{plain(size.value)} % of the balance at the last reset"
+    return spoken(size, context)

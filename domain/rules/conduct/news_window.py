@@ -154,7 +154,11 @@ class NewsWindow(ConductRule[NewsState]):
         actions = ", ".join(action.replace("_", " ") for action in self.applies_to)
         what = "the instruments concerned" if self.targeted_instruments_only else "any instrument"
         told = f"News. From {self.before_minutes} minutes before to {self.after_minutes} minutes after a release of "
-        told += f"{' or '.join(self.impacts)} impact, in {what}, these are not allowed: {actions}."
+        bars = self.counted_pct is None
+        told += f"{' or '.join(self.impacts)} impact, in {what}, "
+        told += f"these are not allowed: {actions}." if bars else f"less of what these make counts: {actions}."
+        told += f" The rule binds in the {' and the '.join(f'{phase} phase' for phase in self.phases)}"
+        told += "." if self.account_types is None else f", on accounts of type {' or '.join(self.account_types)}."
         for target in self.targets:
             told += f" A release for {target.name} concerns {', '.join(target.symbols)}."
         if self.counted_pct is not None:

@@ -4,7 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size, spoken
+from domain.rules.base import Context, EquityRule, RuleId, Size, said, spoken
 from domain.rules.floors import FloorSpec, Holds, Moves, Source, allowance
 
 Anchor = Literal["balance", "equity", "max(balance,equity)", "initial_balance", "session_start_net_pnl"]
@@ -62,9 +62,18 @@ class DailyLoss(EquityRule):
 
     def words(self, context: Context) -> str:
         reset = (context.loss_clock or context.clock).spoken
-        told = f"Daily loss. From reset to reset ({reset}) you may lose {spoken(self.allowance, context)} of room."
-        told += f" The limit is counted from {ANCHOR_WORDS[self.anchor]}"
+        told = f"Daily loss. From reset to reset ({reset}) you may lose {allowed(self.allowance, self.anchor, context)}"
+        told += f", counted from {ANCHOR_WORDS[self.anchor]}"
         told += "." if self.anchor == "initial_balance" else "; before the first reset, from the initial balance."
         if self.payout_effects:
             told += " A payout lowers what the limit is counted from by the amount paid."
-        return f"{told} {self.when_broken(context)}"
+        return f"{told}{self.holds.words} {self.when_broken(context)}"
+
+
+def allowed(size: Size, anchor: Anchor, context: Context) -> str:
+    """An allowance that may follow the anchor, for people: "4 % of the balance at the daily reset"."""
+    if size.type != "pct_of_anchor":
+        return spoken(size, context)
+    at_first = size.minor(initial=context.initial_minor, basis=context.initial_minor, currency=context.currency)
+    first = said(at_first, context.currency)
+    return f"{size.value.normalize():f} % of {ANCHOR_WORDS[anchor]} ({first} on the first day)"

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size, spoken
-from domain.rules.equity.daily_loss import ANCHOR_WORDS, ANCHORS, Anchor
+from domain.rules.base import Context, EquityRule, RuleId, Size
+from domain.rules.equity.daily_loss import ANCHOR_WORDS, ANCHORS, Anchor, allowed
 from domain.rules.floors import Direction, FloorSpec, Holds, allowance
 
 
@@ -48,7 +48,7 @@ class DailyMoveCap(EquityRule):
     def words(self, context: Context) -> str:
         reset = (context.loss_clock or context.clock).spoken
         ways = " or ".join({"down": "lose", "up": "gain"}[direction] for direction in self.directions)
-        told = (
-            f"Daily cap. From reset to reset ({reset}) you may {ways} {spoken(self.allowance, context)}, counted from"
-        )
-        return f"{told} {ANCHOR_WORDS[self.anchor]}. {self.when_broken(context)}"
+        most = allowed(self.allowance, self.anchor, context)
+        told = f"Daily cap. From reset to reset ({reset}) you may {ways} {most}, counted from"
+        told += f" {ANCHOR_WORDS[self.anchor]}; before the first reset, from the initial balance."
+        return f"{told}{self.holds.words} {self.when_broken(context)}"

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size, spoken
+from domain.rules.base import Context, EquityRule, RuleId, Size, said, spoken
 from domain.rules.equity.after_payout import PAID_WORDS, SETTLES, FloorAfterPayout
 from domain.rules.floors import FloorSpec, Holds, allowance
 
@@ -40,5 +40,9 @@ class MaxLossStatic(EquityRule):
         )
 
     def words(self, context: Context) -> str:
-        told = f"Maximum loss. You may lose {spoken(self.allowance, context)} below the initial balance, ever."
-        return f"{told}{PAID_WORDS[self.payout_effect]} {self.when_broken(context)}"
+        floor = context.initial_minor - self.allowance.minor(
+            initial=context.initial_minor, basis=0, currency=context.currency
+        )
+        told = f"Maximum loss. Over the account's whole life you may fall {spoken(self.allowance, context)} below the"
+        told += f" initial balance: the floor stands at {said(floor, context.currency)}."
+        return f"{told}{PAID_WORDS[self.payout_effect]}{self.holds.words} {self.when_broken(context)}"

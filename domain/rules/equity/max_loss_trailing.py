@@ -80,10 +80,16 @@ class MaxLossTrailing(EquityRule):
         )
 
     def words(self, context: Context) -> str:
-        told = f"Trailing loss. You may fall {spoken(self.allowance, context)} below the {_SAID[self.peak_basis]}."
+        most = spoken(self.allowance, context)
+        if self.allowance.type == "pct_of_peak":
+            most = f"{self.allowance.value.normalize():f} % of the peak"
+        told = (
+            f"Trailing loss. You may fall {most} below the peak: your {_SAID[self.peak_basis]}, or the initial balance"
+        )
+        told += " while that is higher."
         if self.lock:
             level = context.initial_minor + to_minor(self.lock.offset, context.currency)
             told += f" The floor rises no further than {said(level, context.currency)}."
         if self.peak_falls_by_payout:
             told += " A payout lowers the peak by the amount paid."
-        return f"{told}{PAID_WORDS[self.payout_effect]} {self.when_broken(context)}"
+        return f"{told}{PAID_WORDS[self.payout_effect]}{self.holds.words} {self.when_broken(context)}"

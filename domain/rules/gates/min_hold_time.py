@@ -80,8 +80,7 @@ class MinHoldTime(Gate[HoldState]):
         told = (
             f"Holding time. {bound.capitalize()} {plain(self.min_share_pct)} % of your {what} must come from positions"
         )
-        blocked = " and ".join("move up" if what == "pass" else "be paid" for what in self.blocks)
-        return f"{told} held longer than {self.seconds} seconds; until then you cannot {blocked}."
+        return f"{told} held longer than {self.seconds} seconds before {self.held_back}."
 
 
 def _opened_at(state: HoldState, event: Closed) -> datetime | None:

@@ -76,7 +76,7 @@ class ProfitableDayCount(Gate[ProfitableDaysState]):
         window = " since the last paid payout" if self.window == "since_last_payout" else ""
         least = "nothing" if self.threshold is None else spoken(self.threshold, context)
         more = "at least" if self.compare == ">=" else "more than"
-        told = f"Profitable days. At least {self.required}{row} are needed{window}."
+        told = f"Profitable days. At least {self.required}{row} are needed{window} before {self.held_back}."
         return f"{told} A day counts when it made {more} {least}, measured as {BASIS_WORDS[self.basis]}."
 
     def _least(self, context: Context) -> int:

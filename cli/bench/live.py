@@ -1,0 +1,216 @@
+"""The monitor's service on a real PostgreSQL and the platform's own server: from a tick to the commit and to the lock."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from cli.bench.columns import Step
+from cli.bench.firm import START, Firm, harmless, loaded, shard_of
+from cli.bench.load import MASS, VICTIMS, LoadStream, Script
+from cli.bench.market import Market
+from cli.bench.servers import Servers, servers
+from cli.bench.timing import once, rounded, spread
+from domain.rules.marking import Position, equity_minor
+from domain.rules.state import fresh
+from monitor.accounts import Loaded
+from monitor.rebuild import RecordedAccounts, rebuild
+from monitor.record import checkpoint_rows
+from monitor.service import MonitorService
+from store.live import Accounts, claim_epoch, shard_record
+from store.live_write import LiveWriter
+
+_FEED: Final = "sandbox"
+_MASS: Final = 1_000
+_BARE: Final = 300
+_PER_SECOND: Final = 25  # victims that may be needed for each second of load
+_FAR: Final = 10_000_000  # logins that the platform does not know lie beyond
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    accounts: int
+    positions: int
+    symbols: int
+    seconds: float
+    seed: int
+
+
+def measure_live(options: LiveOptions, step: Step) -> dict[str, Any]:
+    """Bare commits and locks, rebuild, ticks to commits and locks under load, and a mass breach."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    step("starting PostgreSQL and the simulated platform")
+    with servers() as at:
+        mass = min(_MASS, options.accounts // 4)
+        step("opening accounts at the platform")
+        logins = [at.open_account(number) for number in range(int(options.seconds + 4) * _PER_SECOND)]
+        masses = [at.open_account(1_000_000 + number) for number in range(mass)]
+        bare = [at.open_account(2_000_000 + number) for number in range(_BARE)]
+        bare_mass = [at.open_account(3_000_000 + number) for number in range(mass)]
+        firm = Firm(Market(options.symbols, options.seed, START), options.accounts, options.positions, options.seed)
+        step("recording the firm")
+        accounts = list(_accounts(firm, logins, masses))
+        batch = _record(at, firm, accounts)
+        step("bare commits and locks")
+        first = _bare(at, bare)
+        step("rebuild")
+        rebuilt = _rebuild(at, firm)
+        step("the service under load")
+        script = Script(firm.market, options.seconds)
+        _serve(at, script, batch)
+        step("bare commits and locks again")
+        again = _bare(at, [at.open_account(4_000_000 + number) for number in range(_BARE)])
+        return {"rebuild_seconds": rounded(rebuilt)} | _figures(at, script, first, again, bare_mass, set(masses))
+
+
+def _accounts(firm: Firm, victims: list[int], masses: list[int]) -> Iterator[Loaded]:
+    """Victims of the steady fall one after the other, those of the one great fall, and the rest, whom nothing breaks."""
+    terms = firm.terms[0]
+    rules, initial = fresh(terms.specs), terms.product.initial_minor
+    edge = firm._at_the_edge(rules)
+    for index, login in enumerate(victims):
+        position = _position(firm, login, VICTIMS, Decimal(100))
+        floating = equity_minor(0, [position], firm.board, firm.instruments, terms.product.currency)
+        # a point is worth 100 minor units: the fall by point number index + 1 passes the edge
+        yield loaded(login, terms, rules, edge + 100 * index + 50 - floating, (position,))
+    for login in masses:
+        yield loaded(login, terms, rules, initial, (_position(firm, login, MASS, Decimal(5)),))
+    for number, account in enumerate(firm.loaded()):
+        if number >= firm.accounts - len(victims) - len(masses):
+            return
+        yield harmless(replace(account, login=account.login + _FAR))
+
+
+def _position(firm: Firm, login: int, symbol: str, lots: Decimal) -> Position:
+    line = firm.market.by_symbol[symbol]
+    return Position(f"{login}-1", symbol, "buy", lots, line.quote()[0], START)
+
+
+def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
+    """The accounts as the lifecycle leaves them, and a first checkpoint of their shard; gives its batch."""
+    with psycopg.connect(at.database_url) as connection:
+        connection.execute(
+            "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
+            " VALUES ('trd_1', '\\x00', '\\x00', 'x', 'CZ', 'verified', %s)",
+            (START,),
+        )
+        for product in {a.terms.product.product: a.terms.product for a in accounts}.values():
+            connection.execute(
+                "INSERT INTO products (product, version, name, content_hash, terms) VALUES (%s, 1, %s, %s, %s)",
+                (product.product, product.name, product.content_hash, json.dumps(product.model_dump(mode="json"))),
+            )
+        with connection.cursor() as cursor:
+            with cursor.copy(
+                "COPY challenges (id, trader_id, product, version, state, phase_index, fee_minor, currency, bought_at,"
+                " changed_at) FROM STDIN"
+            ) as copy:
+                for a in accounts:
+                    product, phase = a.terms.product, a.terms.phase_index
+                    copy.write_row(
+                        (a.challenge_id, "trd_1", product.product, 1, "phase", phase, 100, "USD", START, START)
+                    )
+            with cursor.copy(
+                "COPY accounts (id, challenge_id, trader_id, phase_index, product, version, platform, login, shard,"
+                " clock_group, currency, initial_minor, status) FROM STDIN"
+            ) as copy:
+                for a in accounts:
+                    product, phase = a.terms.product, a.terms.phase_index
+                    row = (a.account_id, a.challenge_id, "trd_1", phase, product.product, 1, _FEED, a.login, 0)
+                    copy.write_row((*row, product.clock.group, "USD", product.initial_minor, "active"))
+    epoch = claim_epoch(at.database_url, 0)
+    shard = shard_of(firm, iter(accounts))
+    shard.columns.dirty[: shard.columns.size] = True
+    with psycopg.connect(at.database_url, autocommit=True) as connection:
+        LiveWriter(connection, 0, epoch).checkpoint(checkpoint_rows(shard, 0, 1, _FEED))
+        connection.execute("ANALYZE")
+    return 1
+
+
+def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
+    """Milliseconds of single-row commits and of lock calls, one after the other, with nothing else going on."""
+    with psycopg.connect(at.database_url, autocommit=True) as connection, closing(at.platform.open_stream()) as venue:
+        connection.execute("CREATE TABLE IF NOT EXISTS bench_commits (number bigint PRIMARY KEY, body text)")
+        connection.execute("TRUNCATE bench_commits")
+        insert = "INSERT INTO bench_commits VALUES (%s, 'one row')"
+        commits = [once(lambda n=n: connection.execute(insert, (n,))) for n in range(len(logins))]  # type: ignore[misc]
+        locks = [once(lambda n=n: venue.lock(n, f"bare/{n}")) for n in logins]  # type: ignore[misc]
+    return {"commits": commits, "locks": locks}
+
+
+def _rebuild(at: Servers, firm: Firm) -> float:
+    """Seconds from the record to a shard that can judge."""
+    script = Script(firm.market, 0)
+    stream = LoadStream(script, at.platform.open_stream(), threading.Event(), 0)
+    with psycopg.connect(at.database_url, autocommit=True) as connection, closing(stream):
+        started = time.perf_counter()
+        record = shard_record(connection, 0)
+        shard = rebuild(RecordedAccounts(connection, Accounts(_FEED, 0)), record.feed, stream, lambda: None)
+        assert len(shard.accounts) == firm.accounts
+        return time.perf_counter() - started
+
+
+def _serve(at: Servers, script: Script, batch: int) -> None:
+    """Run the monitor as its worker does, in a thread, until the script has ended."""
+    stop = threading.Event()
+    epoch = claim_epoch(at.database_url, 0)
+
+    def open_stream() -> LoadStream:
+        return LoadStream(script, at.platform.open_stream(), stop, batch)
+
+    service = MonitorService(at.database_url, open_stream, 0, epoch, stop, lambda number: None, feed=_FEED)
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            service.run()
+        except Exception as error:  # noqa: BLE001 -- carried over to the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _figures(
+    at: Servers,
+    script: Script,
+    bare: dict[str, list[float]],
+    again: dict[str, list[float]],
+    bare_mass: list[int],
+    masses: set[int],
+) -> dict[str, Any]:
+    with psycopg.connect(at.database_url) as connection:
+        found = connection.execute(
+            "SELECT a.login, min(b.seq) FROM breaches b JOIN accounts a ON a.id = b.account_id GROUP BY a.login"
+        ).fetchall()
+    seqs = {int(login): int(seq) for login, seq in found}
+    steady = [lock for lock in script.locks if lock.login not in masses]
+    dues = [(lock, script.due[seqs[lock.login]]) for lock in steady]
+    timed = [(lock, due) for lock, due in dues if due >= script.measured_from]
+    mass = [lock for lock in script.locks if lock.login in masses]
+    with closing(at.platform.open_stream()) as venue:
+        bare_many = once(lambda: venue.lock_many([(login, f"bare/{login}") for login in bare_mass]))
+    return {
+        "bare_commit_ms": spread(bare["commits"] + again["commits"]),
+        "bare_lock_ms": spread(bare["locks"] + again["locks"]),
+        "tick_to_commit_ms": spread([(lock.asked - due) * 1000 for lock, due in timed]),
+        "tick_to_lock_ms": spread([(lock.placed - due) * 1000 for lock, due in timed]),
+        "breaches_under_load": len(timed),
+        "ticks_under_load": script.ticks,
+        "longest_wait_ms": rounded(script.behind * 1000),
+        "mass_breach": {
+            "accounts": len(mass),
+            "commit_ms": rounded((min(lock.asked for lock in mass) - script.mass_due) * 1000),
+            "lock_ms": rounded((max(lock.placed for lock in mass) - script.mass_due) * 1000),
+            "bare_lock_ms": rounded(bare_many),
+        },
+    }

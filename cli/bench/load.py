@@ -1,0 +1,127 @@
+"""A stream of ticks at a steady pace that takes the time of what the monitor answers.
+
+Ticks are made in this process, so that their due time is known; locks go to the platform's own server.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from cli.bench.market import Line, Market
+from ports.platform import AccountSnapshot, Batch, ClockMark, PlatformStream, SymbolSpec, Tick
+
+RATE: Final = 2_000  # ticks a second
+VICTIMS: Final = "US500"  # falls by a point at every third tick of it, and breaks one account each time
+MASS: Final = "XAGUSD"  # falls once
+_MASS_FALL: Final = 3  # percent
+_EVERY: Final = 3
+_WARM_SECONDS: Final = 2.0
+_QUIET_SECONDS: Final = 1.5
+_MOST: Final = 200  # ticks in a batch, when the reader has fallen behind
+
+
+@dataclass(slots=True)
+class Lock:
+    """A lock that the monitor asked for, and when: its verdict was committed before."""
+
+    login: int
+    asked: float
+    placed: float
+
+
+@dataclass(slots=True)
+class Script:
+    """What the stream plays, and what came of it. Times are of the performance counter."""
+
+    market: Market
+    seconds: float
+    due: dict[int, float] = field(
+        default_factory=dict
+    )  # of each tick that moved the victims' symbol, by sequence number
+    mass_due: float = 0.0
+    measured_from: float = 0.0
+    ticks: int = 0
+    behind: float = 0.0  # the longest that a tick waited to be read
+    locks: list[Lock] = field(default_factory=list)
+
+
+class LoadStream:
+    """A PlatformStream that plays a script and then ends the monitor."""
+
+    def __init__(self, script: Script, venue: PlatformStream, stop: threading.Event, first: int) -> None:
+        self._script, self._venue, self._stop, self._number = script, venue, stop, first
+        self._turn = 0
+
+    def batches(self, after: int) -> Iterator[Batch | None]:
+        script = self._script
+        began = time.perf_counter()
+        script.measured_from = began + _WARM_SECONDS
+        yield from self._steady(began, began + _WARM_SECONDS + script.seconds)
+        until = time.perf_counter() + _QUIET_SECONDS
+        while time.perf_counter() < until:
+            time.sleep(0.05)
+            yield None
+        line = script.market.by_symbol[MASS]
+        tick = script.market.tick(line, -line.points * _MASS_FALL // 100, seconds=1)
+        script.mass_due = time.perf_counter()
+        yield self._batch([tick])
+        self._stop.set()
+        yield None
+
+    def _steady(self, began: float, until: float) -> Iterator[Batch | None]:
+        script, given = self._script, 0
+        while (now := time.perf_counter()) < until:
+            due = min(int((now - began) * RATE), given + _MOST)
+            if due <= given:
+                time.sleep(began + (given + 1) / RATE - now)
+                continue
+            script.behind = max(script.behind, now - (began + (given + 1) / RATE))
+            ticks = []
+            for number in range(given + 1, due + 1):
+                tick = self._next()
+                ticks.append(tick)
+                if tick.symbol == VICTIMS:
+                    script.due[tick.seq] = began + number / RATE
+            given = due
+            script.ticks += len(ticks)
+            yield self._batch(ticks)
+
+    def _next(self) -> Tick:
+        market = self._script.market
+        line: Line = market.random.choice(market.lines)
+        if line.spec.symbol == MASS:
+            return market.tick(line, 0, seconds=1 / RATE)
+        if line.spec.symbol != VICTIMS:
+            return market.tick(line, seconds=1 / RATE)
+        self._turn += 1
+        return market.tick(line, -(self._turn % _EVERY == 0), seconds=1 / RATE)
+
+    def _batch(self, ticks: list[Tick]) -> Batch:
+        self._number += 1
+        mark = ClockMark.model_construct(kind="clock", seq=ticks[-1].seq, at=ticks[-1].at, flush=False)
+        return Batch.model_construct(number=self._number, events=(*ticks, mark))
+
+    def lock(self, login: int, key: str) -> None:
+        asked = time.perf_counter()
+        self._venue.lock(login, key)
+        self._script.locks.append(Lock(login, asked, time.perf_counter()))
+
+    def lock_many(self, locks: list[tuple[int, str]]) -> None:
+        asked = time.perf_counter()
+        self._venue.lock_many(locks)
+        placed = time.perf_counter()
+        self._script.locks += [Lock(login, asked, placed) for login, _ in locks]
+
+    def acknowledge(self, number: int, keep_after: int) -> None:
+        """Nothing waits for it here."""
+
+    def snapshot(self, login: int) -> AccountSnapshot:
+        return self._venue.snapshot(login)
+
+    def symbols(self) -> list[SymbolSpec]:
+        return self._script.market.specs()
+
+    def close(self) -> None:
+        self._venue.close()

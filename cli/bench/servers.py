@@ -1,0 +1,128 @@
+"""A PostgreSQL and a simulated platform of the benchmark's own, as `propos up` starts them, gone when it ends."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from adapters.platforms.sandbox import SandboxPlatform
+from cli.embedded import postgres
+from cli.probes import free_ports
+from cli.processes import SystemUser, launch_argv
+from domain.errors import Unavailable
+from store.migrate import upgrade
+
+_START_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    database_url: str
+    platform: SandboxPlatform
+    client: httpx.Client
+
+    def open_account(self, number: int) -> int:
+        """A fresh account at the platform; gives its login."""
+        body = {"key": f"bench/{number}", "group": "bench/1", "currency": "USD", "leverage": 100}
+        return int(self.client.post("/venue/accounts", json=body).raise_for_status().json()["login"])
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Both started and ready, the database at the newest schema."""
+    folder = Path(tempfile.mkdtemp(prefix="propos-bench-", dir="/tmp"))
+    folder.chmod(0o711)  # the database's user passes through
+    try:
+        with _postgres(folder) as url, _sandbox(folder) as (address, token):
+            upgrade(url)
+            headers = {"Authorization": f"Bearer {token}"}
+            with httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False) as client:
+                yield Servers(url, SandboxPlatform(url=address, token=token), client)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    cluster = postgres.prepare(folder / "postgres", open_parents=os.environ.get("PROPOS_OPEN_PARENTS") == "1")
+    administrator = cluster.url("postgres")
+    with _running(
+        cluster.argv,
+        partial(postgres.answers, administrator),
+        folder / "postgres.log",
+        user=cluster.user,
+        stop=signal.SIGINT,
+    ):
+        postgres.ensure_database(cluster)
+        yield cluster.url()
+
+
+@contextmanager
+def _sandbox(folder: Path) -> Iterator[tuple[str, str]]:
+    (port,) = free_ports(1)
+    address, token = f"http://127.0.0.1:{port}", secrets.token_urlsafe(16)
+    environment = {
+        "PROPOS_DATA": str(folder / "data"),
+        "PROPOS_SANDBOX_URL": address,
+        "PROPOS_SANDBOX_TOKEN": token,
+        "PROPOS_WEBHOOK_SECRET": secrets.token_urlsafe(16),
+        "PROPOS_LOG_LEVEL": "warning",
+    }
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{address}/health", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    argv = [sys.executable, "-P", "-m", "cli.main", "sandbox"]
+    with _running(argv, ready, folder / "sandbox.log", environment=environment):
+        yield address, token
+
+
+@contextmanager
+def _running(
+    argv: list[str],
+    ready: Callable[[], bool],
+    log: Path,
+    *,
+    user: SystemUser | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+    environment: dict[str, str] | None = None,
+) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            launch_argv(argv, user=user, death_signal=signal.SIGKILL),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+            env=os.environ | (environment or {}),
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Unavailable(f"{log.stem} did not start: {log.read_text()[-500:]}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

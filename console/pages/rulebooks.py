@@ -1,0 +1,44 @@
+"""A product in plain words: for a trader before buying, for staff before approving."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from console.desk import Desk, Visit
+from console.views import Crumb
+from domain.approvals import ROLES
+from domain.errors import NotFound
+from domain.product_words import describe
+from domain.products import Product
+from store import products
+from store.read import versions
+
+_EVERYBODY: Final = frozenset(ROLES)
+
+
+class RuleBookPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        router.add_api_route("/products/{product}/{version}", self.sold, methods=["GET"], response_model=None)
+        router.add_api_route("/proposals/{id}/words", self.proposed, methods=["GET"], response_model=None)
+
+    async def sold(self, request: Request) -> HTMLResponse:
+        product, version = request.path_params["product"], request.path_params["version"]
+        if not version.isdecimal() or len(version) > 6:
+            raise NotFound(f"There is no product {product} version {version}.")
+        async with self._desk.visit(request, _EVERYBODY) as visit:
+            return await _shown(visit, await products.load(visit.session, product, int(version)))
+
+    async def proposed(self, request: Request) -> HTMLResponse:
+        async with self._desk.visit(request) as visit:
+            row = await versions.proposal(visit.session, request.path_params["id"])
+            return await _shown(visit, row.terms, Crumb(f"{row.product} version {row.version}", f"/proposals/{row.id}"))
+
+
+async def _shown(visit: Visit, product: Product, above: Crumb | None = None) -> HTMLResponse:
+    home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Products", "/products")
+    crumbs = [home, *([above] if above else []), Crumb(f"{product.name}, version {product.version}")]
+    return await visit.render("rulebook.html", crumbs, rulebook=describe(product))

@@ -1,0 +1,12 @@
+"""Why somebody may not decide."""
+
+from api import permissions
+from domain.approvals import Actor
+
+
+def may(actor: Actor, permission: str) -> str:
+    """Empty when allowed, else the sentence that stands where the form would be."""
+    if permissions.may(actor, permission):
+        return ""
+    names = " or ".join(sorted(permissions.CAN[permission]))
+    return f"Only {names} may decide this; your role is {actor.role}."

@@ -1,0 +1,282 @@
+"""Payout terms on the record: every fact gathered, every share, refund and excess in the books, every refusal proven."""
+
+import copy
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from domain.approvals import Actor
+from domain.errors import BadInput, PayoutRefused
+from domain.ids import new_id
+from domain.rules.check import check
+from ports.platform import PositionState
+from store import ledger, payout_facts
+from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
+from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, World, a_firm, ref
+
+NO_BANDS = [{"up_to": None, "approvers": 0}]
+DAYS = (date(2014, 5, 5), date(2014, 5, 6), date(2014, 5, 7))
+TRADING_DAYS = {"type": "trading_day_count", "id": "trading_days", "required": 3, "blocks": ["payout"]}
+
+
+@pytest.fixture
+async def firm(database_url: str) -> AsyncIterator[World]:
+    async with a_firm(database_url) as world:
+        yield world
+
+
+async def _trader(firm: World, *, profit_minor: int = 400_000, rules: Any = (), **payout: Any) -> Actor:
+    product = await firm.add_product("special", rules=rules, bands=NO_BANDS, **payout)
+    return await firm.add_trader("tina", profit_minor=profit_minor, product=product)
+
+
+async def _balance(firm: World, account: str) -> int:
+    async with firm.db.transaction() as session:
+        assert await ledger.imbalance(session) == 0
+        return await ledger.balance(session, account, "USD")
+
+
+async def _facts(firm: World, cycle: str | None = None) -> payout_facts.PayoutFacts:
+    async with firm.db.transaction() as session:
+        return (await payout_facts.situation(session, "acc_tina", cycle=cycle)).facts
+
+
+async def test_what_a_request_depends_on_is_read_from_the_record(firm: World) -> None:
+    await _trader(firm)
+    await firm.traded("tina", *DAYS, pnl_minor=200_000)
+    async with firm.db.transaction() as session:
+        session.add(_operation("acc_tina/initial", "deposit", INITIAL))
+        session.add(_operation("dispute/dsp_1", "adjustment", 150_000))
+    facts = await _facts(firm)
+    assert facts.first_trade_at == START.replace(day=5, hour=12)
+    assert facts.profit_minor == 250_000, "what the firm gave is no profit"
+    assert (facts.pending_orders, facts.payouts_paid, facts.last_fee_minor) == (0, 0, 54_000)
+
+
+def _operation(key: str, kind: str, amount: int) -> BalanceOperationRow:
+    return BalanceOperationRow(
+        account_id="acc_tina", key=key, operation=kind, seq=1, at=START, amount_minor=amount, balance_minor=INITIAL
+    )
+
+
+async def test_gates_are_folded_from_the_record_and_block(firm: World) -> None:
+    trader = await _trader(firm, rules=[TRADING_DAYS])
+    await firm.traded("tina", *DAYS[:2])
+    with pytest.raises(PayoutRefused, match="trading days") as refused:
+        await firm.request(trader, SMALL)
+    (refusal,) = refused.value.refusals
+    assert (refusal["code"], refusal["figures"]["gate"]) == ("gate_unmet", "trading_days")
+    await firm.traded("tina", *DAYS[2:], first=2)
+    assert [gate.met for gate in (await _facts(firm)).gates] == [True]
+    assert await firm.request(trader, SMALL)
+
+
+async def test_the_running_day_counts_against_a_gate_as_far_as_it_has_come(firm: World) -> None:
+    """The days that have ended are those whose reset lies behind market time, with or without a later fill."""
+    gate = {"type": "profitable_day_count", "id": "winning_days", "required": 1, "blocks": ["payout"]}
+    gate |= {"threshold": {"type": "amount", "value": "100"}}
+    await _trader(firm, rules=[gate])
+    await firm.traded("tina", DAYS[0], pnl_minor=400_000)
+    await firm.market_time(START.replace(day=5, hour=14))
+    assert [gate.met for gate in (await _facts(firm)).gates] == [False]
+    await firm.market_time(START.replace(day=6, hour=14))
+    assert [gate.met for gate in (await _facts(firm)).gates] == [True]
+
+
+async def test_profit_around_news_does_not_count_and_is_taken_off_once(firm: World) -> None:
+    """The rule keeps count, and the monitor writes an offence for the same money."""
+    news = {"type": "news_window", "id": "news", "before_minutes": 2, "after_minutes": 2, "counted_pct": "0"}
+    news |= {"consequences": [{"kind": "deduct_profit"}], "applies_to": ["open", "close"]}
+    await _trader(firm, rules=[news])
+    await firm.traded("tina", DAYS[0], pnl_minor=300_000)
+    async with firm.db.transaction() as session:
+        session.add(_release())
+    assert (await _facts(firm)).deducted_minor == 300_000
+    async with firm.db.transaction() as session:
+        for rule_id, number in (("news", 300_000), ("too_large", 50_000)):
+            proof = Proof(id=new_id("prf"), account_id="acc_tina", kind="violation", digest="0" * 64, body={})
+            session.add(proof)
+            await session.flush()
+            session.add(_offence(rule_id, number, proof.id))
+    assert (await _facts(firm)).deducted_minor == 350_000
+
+
+def _release() -> NewsRelease:
+    return NewsRelease(
+        key="r1", released_at=START.replace(day=5, hour=12, minute=1), names=["USD"], impact="high", title="Jobs"
+    )
+
+
+def _offence(rule_id: str, minor: int, proof_id: str) -> Offence:
+    return Offence(
+        id=new_id("off"),
+        account_id="acc_tina",
+        challenge_id="chl_tina",
+        phase_index=3,
+        rule_id=rule_id,
+        offence=1,
+        consequence="deduct_profit",
+        sentence="Around news.",
+        deducted_minor=minor,
+        proof_id=proof_id,
+        seq=1,
+        occurred_at=START,
+        epoch=1,
+    )
+
+
+# what is paid
+
+
+async def test_the_split_follows_the_number_of_the_payout(firm: World) -> None:
+    trader = await _trader(firm, split_by_payout=[{"from_payout": 2, "pct": "90"}])
+    first = await firm.payout(await firm.paid(trader, SMALL))
+    await firm.market_time(START + timedelta(days=60))
+    second = await firm.payout(await firm.paid(trader, SMALL))
+    assert [row.trader_minor for row in (first, second)] == [40_000, 45_000]
+    assert (await _facts(firm)).paid_trader_minor == 85_000
+
+
+async def test_tiers_go_by_what_was_paid_before(firm: World) -> None:
+    trader = await _trader(firm, split_tiers=[{"up_to": "750", "pct": "100"}, {"up_to": None, "pct": "80"}])
+    await firm.paid(trader, SMALL)
+    await firm.market_time(START + timedelta(days=60))
+    assert (await firm.payout(await firm.request(trader, SMALL))).trader_minor == 25_000 + 20_000
+
+
+async def test_a_cycle_that_is_chosen_binds_and_an_unknown_one_is_refused(firm: World) -> None:
+    cycle = {"name": "monthly", "first_after_days": 30, "every_days": 30, "split_pct": "95"}
+    trader = await _trader(firm, cycles=[cycle])
+    with pytest.raises(BadInput) as unknown:
+        await firm.request(trader, SMALL, "weekly")
+    assert (unknown.value.field, "monthly" in str(unknown.value.remedy)) == ("cycle", True)
+    with pytest.raises(PayoutRefused, match="from 2014-06-01"):
+        await firm.request(trader, SMALL, "monthly")
+    await firm.market_time(START + timedelta(days=30))
+    payout = await firm.payout(await firm.awaiting(trader, SMALL, "monthly"))
+    assert (payout.cycle, payout.trader_minor, payout.state) == ("monthly", 47_500, "approved")
+
+
+async def test_the_fee_comes_back_with_the_first_payout_alone(firm: World) -> None:
+    trader = await _trader(firm, fee_refund={"pct": "100"})
+    first = await firm.payout(await firm.paid(trader, SMALL))
+    assert (first.trader_minor, first.refund_minor) == (40_000, 54_000)
+    assert [t.amount_minor for t in firm.provider.transfers.values()] == [94_000]
+    assert await firm.books() == (0, -94_000, 0)
+    assert (await _balance(firm, "fees"), await _balance(firm, "payout-expense")) == (54_000, 40_000)
+    await firm.market_time(START + timedelta(days=60))
+    assert (await firm.payout(await firm.request(trader, SMALL))).refund_minor == 0
+
+
+async def test_a_fee_that_would_come_back_stays_when_the_payout_is_not_made(firm: World) -> None:
+    trader, fay = await _trader(firm, fee_refund={"pct": "50"}), await firm.add_user("fay", "finance")
+    await firm.add_case("c", "acc_tina")
+    payout_id = await firm.awaiting(trader, SMALL)
+    assert (await firm.books())[0] == -67_000
+    await firm.decide(payout_id, fay, "reject")
+    await firm.activities.release_hold(ref(payout_id))
+    assert await firm.books() == (0, 0, 0)
+    assert await _balance(firm, "fees") == 0
+
+
+CAPPED = {"caps": [{"type": "amount", "value": "1000"}], "excess": "deducted_from_account"}
+
+
+async def test_what_lies_beyond_the_cap_leaves_the_account_for_nobody(firm: World) -> None:
+    trader = await _trader(firm, **CAPPED)
+    payout = await firm.payout(await firm.paid(trader, 100_000))
+    assert (payout.trader_minor, payout.forfeited_minor) == (80_000, 300_000)
+    assert list(firm.venue.balances.values()) == [INITIAL]
+    assert firm.venue.done[f"{payout.id}/forfeit"] == ("adjustment", -300_000)
+    assert await _balance(firm, "forfeited-profit") == -300_000
+
+
+async def test_a_payout_that_is_not_made_forfeits_nothing(firm: World) -> None:
+    trader, fay = await _trader(firm, **CAPPED), await firm.add_user("fay", "finance")
+    await firm.add_case("c", "acc_tina")
+    payout_id = await firm.awaiting(trader, 100_000)
+    assert list(firm.venue.balances.values()) == [INITIAL]
+    await firm.decide(payout_id, fay, "reject")
+    await firm.activities.release_hold(ref(payout_id))
+    assert list(firm.venue.balances.values()) == [INITIAL + 400_000]
+    assert await _balance(firm, "forfeited-profit") == 0
+    async with firm.db.transaction() as session:
+        assert await session.scalar(select(func.count()).where(Intent.done_at.is_(None))) == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_kill_between_hold_and_excess_takes_each_once(firm: World, moment: Any) -> None:
+    trader = await _trader(firm, **CAPPED)
+    payout_id = await firm.request(trader, 100_000)
+    firm.venue.dies = moment
+    with pytest.raises(Killed):
+        await firm.activities.place_hold(ref(payout_id))
+    firm.venue.dies = None
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "reserved"
+    assert sorted(firm.venue.done.values()) == [("adjustment", -300_000), ("payout_hold", -100_000)]
+
+
+async def test_an_excess_that_the_platform_will_not_take_gives_the_hold_back(firm: World) -> None:
+    trader = await _trader(firm, **CAPPED)
+    payout_id = await firm.request(trader, 100_000)
+    firm.venue.dies = "before"
+    with pytest.raises(Killed):
+        await firm.activities.place_hold(ref(payout_id))
+    firm.venue.dies = None
+    (login,) = firm.venue.balances
+    firm.venue.balances[login] = 200_000  # lost since the request was judged
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
+    assert firm.venue.balances[login] == 200_000
+    assert await firm.books() == (0, 0, 0)
+
+
+async def test_an_approval_covers_the_refund_and_the_excess(firm: World) -> None:
+    trader = await _trader(firm, **CAPPED, fee_refund={"pct": "100"})
+    payout_id = await firm.awaiting(trader, 100_000)
+    async with firm.db.transaction() as session:
+        (await session.get_one(Payout, payout_id)).refund_minor += 1
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert firm.provider.calls == 0
+
+
+# refusals
+
+
+async def test_a_refusal_is_proven_once_and_a_changed_digit_is_found(firm: World) -> None:
+    trader = await firm.add_trader("tina", profit_minor=MEDIUM)
+    for _ in range(2):
+        with pytest.raises(PayoutRefused) as refused:
+            await firm.request(trader, MEDIUM + 1)
+    assert [refusal["code"] for refusal in refused.value.refusals] == ["more_than_available"]
+    assert refused.value.refusals[0]["figures"] == {"requested": MEDIUM + 1, "available": MEDIUM}
+    async with firm.db.transaction() as session:
+        (proof,) = (await session.scalars(select(Proof))).all()
+        assert await session.scalar(select(func.count()).select_from(Posting)) == 0
+    assert (proof.id, proof.kind) == (refused.value.proof_id, "payout_refusal")
+    assert check(proof.body) == []
+    wrong = copy.deepcopy(proof.body)
+    wrong["facts"]["balance_minor"] += 1
+    assert check(wrong)
+
+
+async def test_a_refusal_at_the_hold_names_its_proof(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    payout_id = await firm.request(trader, MEDIUM)
+    (login,) = firm.venue.balances
+    firm.venue.positions[login] = (_position(),)
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
+    payout = await firm.payout(payout_id)
+    async with firm.db.transaction() as session:
+        proof = await session.get_one(Proof, payout.proof_id)
+    assert check(proof.body) == []
+    assert [part["code"] for part in proof.body["refusals"]] == ["positions_open"]
+    assert proof.body["facts"]["open_positions"] == 1
+
+
+def _position() -> PositionState:
+    return PositionState.model_validate(
+        {"position_id": "1", "symbol": "EURUSD", "side": "buy", "lots": "1", "open_price": "1", "opened_at": START}
+    )

@@ -1,0 +1,166 @@
+"""The text that a trader reads says all that binds: whatever is changed in a definition changes its words."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import Any, Final, Literal, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from typer.testing import CliRunner
+
+from cli.main import app
+from domain.errors import NotFound
+from domain.product_words import describe
+from domain.products import Product
+from store.shelf import SHELF, load_products
+
+SHIPPED: Final = {product.product: product for product in load_products()}
+DOCUMENTS: Final = SHELF.parent / "docs" / "products"
+Path = tuple[str | int, ...]
+
+# names, not terms; and what the shelf calls the product
+NAMES: Final = frozenset({"id", "product", "version"})
+
+
+def body(product: Product) -> list[str]:
+    """The words without the version and the hash, which change with everything."""
+    words = describe(product)
+    return [words.title, *(line for section in words.sections for line in (section.title, *section.words))]
+
+
+def _literals(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    for part in get_args(annotation):
+        yield from _literals(part)
+
+
+def _leaves(part: BaseModel, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
+    """(path, value, annotation) of every field that is no part itself."""
+    for name, field in type(part).model_fields.items():
+        yield from _of(getattr(part, name), field.annotation, (*path, name))
+
+
+def _of(value: Any, annotation: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    if isinstance(value, BaseModel):
+        yield from _leaves(value, path)
+    elif isinstance(value, tuple):
+        yield path, value, annotation
+        for number, item in enumerate(value):
+            yield from _of(item, annotation, (*path, number))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _of(item, annotation, (*path, key))
+    else:
+        yield path, value, annotation
+
+
+_SIZES: Final = ({"type": "amount", "value": "777"}, {"type": "pct_of_initial", "value": "7.77"})
+_TEXTS: Final = ("Asia/Tokyo", "XNYS", "14:35", "13:00", "low", "weekly-two", "Another name", "GBP", "max_loss")
+
+
+def _others(value: Any, annotation: Any) -> Iterator[Any]:
+    """Other values that may be possible here; those that are not are refused by the schema."""
+    choices = [choice for choice in _literals(annotation) if choice != value]
+    if isinstance(value, tuple):
+        # naming one twice says nothing new
+        named = [choice for choice in choices if choice not in value]
+        yield from (
+            value[:-1],
+            value[1:],
+            ({"kind": "warn"}, *value),
+            *((*value, choice) for choice in named),
+            *((choice,) for choice in named),
+        )
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (value + 1, value - 1, value + 7)
+    elif isinstance(value, Decimal):
+        yield from (str(value + 1), str(value - 1), str(value / 2), str(value * 3 / 2), str(value + 1000))
+    elif value is None:
+        yield from (True, 3, "3", *_SIZES, *choices, *_TEXTS, ["swing"], [{"kind": "warn"}])
+        yield from ({"minutes": 7}, {"days": 9}, {"offset": "50"}, {"pct": "33"}, {"increase_pct": "11"})
+    else:
+        yield from (*choices, *_TEXTS)
+
+
+def _changed(product: Product, path: Path, value: Any) -> Product | None:
+    """`product` with another value at `path`; None when it is refused."""
+    terms = product.model_dump(mode="python")
+    place: Any = terms
+    *way, last = path
+    for step in way:
+        if isinstance(place[step], tuple):
+            place[step] = list(place[step])
+        place = place[step]
+    place[last] = value
+    try:
+        return Product.model_validate(terms)
+    except ValidationError:
+        return None
+
+
+def _binds(product: Product, path: Path) -> bool:
+    """Whether the field means anything as the others stand."""
+    part: Any = product
+    for step in path[:-1]:
+        part = getattr(part, step) if isinstance(step, str) and isinstance(part, BaseModel) else part[step]
+    name, fields = path[-1], getattr(part, "__dict__", {})
+    if name == "evaluated" and not fields.get("tiers"):
+        return False  # a limit that is fixed is not looked at again
+    if name == "profit_target" and fields.get("type") == "best_day_ratio":
+        # measured by only where the denominator or the effect needs a target
+        return fields["denominator"] == "profit_target" or "target" in fields["effect"]
+    if name == "split_pct" and fields.get("split_tiers"):
+        return False
+    return name not in NAMES
+
+
+@pytest.mark.parametrize("product", SHIPPED.values(), ids=SHIPPED)
+def test_nothing_that_binds_is_unsaid(product: Product) -> None:
+    told, silent, tried, moved = body(product), [], 0, 0
+    for path, value, annotation in _leaves(product):
+        if not _binds(product, path):
+            continue
+        others = [_changed(product, path, other) for other in _others(value, annotation)]
+        possible = [other for other in others if other is not None and other.canonical() != product.canonical()]
+        silent += [f"{'.'.join(map(str, path))}: {value!r}" for other in possible if body(other) == told][:1]
+        if value is not None and value != () and len(list(_literals(annotation))) != 1 and path[-1] != "type":
+            tried, moved = tried + 1, moved + bool(possible)
+    assert silent == []
+    # it would prove nothing if the schema refused whatever is tried
+    assert tried > 30
+    assert moved / tried > 0.85
+
+
+def test_the_documents_are_those_that_the_command_writes(tmp_path: FilePath) -> None:
+    done = CliRunner().invoke(app, ["products", "describe", "--into", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    committed = {path.name: path.read_text() for path in DOCUMENTS.glob("*.v*.md")}
+    assert written == committed, "write them anew: propos products describe --into docs/products"
+
+
+def test_a_definition_that_is_not_on_the_shelf_is_described_too(tmp_path: FilePath) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text((SHELF / "crypto.v1.yaml").read_text().replace("Crypto 25k", "Nightly"))
+    done = CliRunner().invoke(app, ["products", "describe", str(path), "--markdown"])
+    assert done.exit_code == 0 and done.stdout.startswith("# Nightly\n")
+    missing = CliRunner().invoke(app, ["products", "describe", "no-such-product"])
+    assert isinstance(missing.exception, NotFound) and "two-step@1" in str(missing.exception)
+
+
+def test_amounts_and_zones_stand_in_the_words() -> None:
+    told = "\n".join(body(SHIPPED["one-step"]))
+    for said in (
+        "00:00 server time (+02:00, and +03:00 while America/New_York has daylight time)",
+        "3 % of the initial balance (1,500.00 USD)",
+        "offences 1 to 2: positions are closed and trading is paused until the next reset",
+        "from offence 3 on: the account is closed",
+        "reaches the limit: exactly at it is broken already",
+        "You may dispute a breach within 14 days",
+    ):
+        assert said in told
+    assert "exactly at it you are still within" in "\n".join(body(SHIPPED["two-step"]))
