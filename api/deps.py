@@ -1,6 +1,6 @@
 """What the API and the console are given: the composition root builds it once per process."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -40,3 +40,4 @@ class ApiDeps:
     public_url: str  # where browsers reach us, without a trailing slash
     cookie_secure: bool = True
     throttle: Throttle = field(default_factory=Throttle)
+    venues: Callable[[], Collection[str]] | None = None  # names of venue calendars; None: products' are not checked

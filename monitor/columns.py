@@ -35,6 +35,7 @@ _GROWING = (
         "synced",
     ),
     "slots",
+    "stale",
 )
 
 

@@ -137,8 +137,7 @@ class Conduct:
             if row not in self.standings:
                 continue  # another shard's by now
             account = self._shard.accounts[row]
-            held = len(account.holdings)
-            yield account, at, self._step(account, Clocked(seq=seq, at=at, open_positions=held, **self._money(account)))
+            yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
             if self._planned.get(row) == at:  # it has decided nothing, and would not the next time either
                 del self._planned[row]
 

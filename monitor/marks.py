@@ -1,6 +1,7 @@
 """The live value of a shard's positions: quotes, books, conversions."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
@@ -164,8 +165,9 @@ class Marks:
         return None
 
     def positions(self, row: int) -> list[Position]:
-        """The exact positions of a row, in the order in which they came."""
-        return [self._numbered[ref >> BITS].position(ref & _PLACE) for ref in self.columns.held(row)]
+        """The exact positions of a row, oldest first: an order that a rebuilt shard gives as well."""
+        held = [self._numbered[ref >> BITS].position(ref & _PLACE) for ref in self.columns.held(row)]
+        return sorted(held, key=_age)
 
     def resync(self, account: Account) -> None:
         """Equity from balance and profits, after either changed."""
@@ -184,10 +186,10 @@ class Marks:
         return equity_minor(balance, account.positions(), self.board, self.instruments, account.terms.product.currency)
 
     def valued(self, account: Account) -> Iterator[tuple[Position, Decimal | None, int | None]]:
-        """Each position with its closing price and profit; None for both while they are not known."""
-        for reference in self.columns.held(account.row):
-            book, index = self._numbered[reference >> BITS], reference & _PLACE
-            position = book.position(index)
+        """Each position, oldest first, with its closing price and profit; None for both while they are not known."""
+        held = [(self._numbered[ref >> BITS], ref & _PLACE) for ref in self.columns.held(account.row)]
+        positions = [(book.position(index), book, index) for book, index in held]
+        for position, book, index in sorted(positions, key=lambda each: _age(each[0])):
             if book.known:
                 yield position, self.board.closing_price(position.symbol, position.side), int(book.profit[index])
             else:
@@ -203,3 +205,7 @@ class Marks:
         """Memory of all books and of the scratch columns."""
         scratch = self._fresh.nbytes + self._found.nbytes + self._sums.nbytes
         return scratch + self.arena.nbytes()
+
+
+def _age(position: Position) -> tuple[datetime, str]:
+    return position.opened_at, position.position_id

@@ -82,6 +82,7 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
                 "kind": proof.kind,
                 "sentence": proof.body["verdict"],
                 "equity_minor": proof.body["equity_minor"],
+                "level_minor": proof.body["rule"]["floor"]["floor_minor"] if proof.kind == "breach" else None,
             },
             "corrected": {
                 "stands": again.stands,

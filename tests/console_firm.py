@@ -37,6 +37,7 @@ from store.models import (
     TicketMessage,
     Transition,
 )
+from tests.console_doubts import doubts
 from tests.console_history import INITIAL, NOW, deal, live, trade
 from tests.console_surroundings import surroundings
 
@@ -69,6 +70,7 @@ class Firm:
     ticket: str = ""
     waiting_trader: str = ""
     review: str = ""
+    doubtful: str = ""
 
 
 async def build(db: Database) -> Firm:
@@ -177,6 +179,7 @@ async def _active(session: AsyncSession, firm: Firm, trader: Actor, product: Pro
     _, account = await _open(session, trader, product, 2, "active", days=4)
     await trade(session, account, product, minutes=3 * 1440, drift=60, seed=11, open_now=True)
     firm.active = f"A-{account.number}"
+    firm.doubtful = await doubts(session, account, product)
 
 
 async def _breached(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:

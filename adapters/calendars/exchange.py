@@ -22,9 +22,9 @@ class ExchangeCalendar:
     def __init__(self, calendar: Any) -> None:
         """`calendar`: an exchange_calendars.ExchangeCalendar."""
         self._closes: dict[date, datetime] = {
-            session.date(): close.to_pydatetime().astimezone(UTC) for session, close in calendar.closes.items()
+            session.date(): _utc(close) for session, close in calendar.closes.items()
         }
-        self._opens = sorted(open_.to_pydatetime().astimezone(UTC) for open_ in calendar.opens)
+        self._opens = sorted(_utc(opening) for opening in calendar.opens)
 
     def close_on(self, day: date) -> datetime | None:
         return self._closes.get(day)
@@ -60,3 +60,9 @@ def _calendar(name: str) -> ExchangeCalendar:
         return ExchangeCalendar(exchange_calendars.get_calendar(name, start=_FIRST, end=end))
     except InvalidCalendarName as exc:
         raise KeyError(name) from exc
+
+
+def _utc(moment: Any) -> datetime:
+    """`moment`: a pandas.Timestamp."""
+    at: datetime = moment.to_pydatetime()
+    return at.astimezone(UTC)

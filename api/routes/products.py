@@ -73,7 +73,7 @@ async def list_versions(product: str, deps: Deps) -> VersionList:
     openapi_extra={"requestBody": _DEFINITION},
 )
 async def propose_version(
-    product: Slug, request: Request, once: Keyed, reason: Annotated[Reason, Query(description="Why it is proposed.")]
+    product: Slug, request: Request, deps: Deps, once: Keyed, reason: Annotated[Reason, Query(description="Why it is proposed.")]
 ) -> Proposed:
     """Propose a version. The body is its definition, in YAML or JSON; errors name its line and field."""
     try:
@@ -82,7 +82,7 @@ async def propose_version(
         raise BadInput(
             "The definition is not UTF-8.", field="body", remedy="Save it as UTF-8 and send it again."
         ) from exc
-    definition = read_product(text, "definition")
+    definition = read_product(text, "definition", deps.venues)
     if definition.product != product:
         raise BadInput(
             f"This defines {definition.product}, and was sent as a version of {product}.",

@@ -26,6 +26,7 @@ def of_correction(view: DecisionView, evidence: dict[str, Any], sentence: str, *
         effect=f"{sentence} {effect if is_open else f'This case is {view.state}.'}",
         lines=(
             SumLine("Equity as judged", money(was["equity_minor"])),
+            *((SumLine("Level", money(was["level_minor"])),) if was["level_minor"] is not None else ()),
             SumLine(
                 "Equity with the corrected data",
                 money(now["equity_minor"]),
@@ -34,8 +35,6 @@ def of_correction(view: DecisionView, evidence: dict[str, Any], sentence: str, *
             ),
         ),
         facts=(
-            ("As judged", was["sentence"]),
-            ("As corrected", now["sentence"] or "not computed"),
             *((("Not known", "; ".join(now["unknown"])),) if now["unknown"] else ()),
             ("Correction", _said(change)),
             *view.facts,

@@ -1,16 +1,17 @@
 """A doubtful breach as a person decides it: what is known, what is doubtful about it, what each choice leads to."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import plain_money, words
 from console.present.refusals import may
-from console.views import Check, Choice, DecisionView, Link, SumLine
+from console.views import Check, Choice, DecisionRow, DecisionView, Link, SumLine
 from domain.approvals import Actor
 from domain.errors import NotFound
 from domain.money import Money
-from store.read import accounts, reviews
+from store.read import accounts, history, reviews
 from store.read.pages import FIRM
 from store.read.reviews import ReviewView
 from store.reviews import DOUBTFUL_BREACH
@@ -41,7 +42,11 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
         trader=account.trader_name,
         lines=_lines(row.detail, account.currency),
         checks=[
-            Check(f"{words(doubt['kind'])}", "warn", f"{doubt['words']} (sequence {doubt['seq']:,}, {doubt['at']}).")
+            Check(
+                f"{words(doubt['kind'])}",
+                "warn",
+                f"{doubt['words']} (sequence {doubt['seq']:,}, {_time(doubt['at'])}).",
+            )
             for doubt in row.detail["doubts"]
         ],
         facts=_facts(row, account.currency),
@@ -50,7 +55,15 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
         if is_open and not refusal
         else (),
         refusal=refusal if is_open else "",
+        decisions=[
+            DecisionRow(made.decision, made.name or made.role, made.role, made.reason, made.occurred_at)
+            for made in await history.decisions(session, FIRM, "review", row.id)
+        ],
     )
+
+
+def _time(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _effect(row: ReviewView, number: str) -> str:
@@ -87,7 +100,7 @@ def _facts(row: ReviewView, currency: str) -> list[tuple[str, str]]:
     ]
     if good:
         equity = Money(minor=good["equity_minor"], currency=currency)
-        found.append(("Good data since", f"did not confirm it: equity {plain_money(equity)} at {good['at']}"))
+        found.append(("Good data since", f"did not confirm it: equity {plain_money(equity)} at {_time(good['at'])}"))
     return found
 
 

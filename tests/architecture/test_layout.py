@@ -15,12 +15,12 @@ THIRD_PARTY = {
     "ports": {"pydantic"},
     "contracts": {"pydantic", "temporalio"},
     "workflows": {"pydantic", "temporalio"},
-    "monitor": {"pydantic", "numpy", "structlog", "prometheus_client", "sqlalchemy", "psycopg"},
+    "monitor": {"pydantic", "numpy", "numba", "structlog", "prometheus_client", "sqlalchemy", "psycopg"},
     "store": {"pydantic", "sqlalchemy", "psycopg", "alembic", "argon2", "cryptography", "yaml", "structlog"},
     "relay": {"pydantic", "temporalio", "sqlalchemy", "psycopg", "structlog", "prometheus_client", "cryptography"},
     "activities": {"pydantic", "temporalio", "sqlalchemy", "structlog", "prometheus_client", "cryptography"},
     "sandbox": {"pydantic", "fastapi", "starlette", "uvicorn", "httpx", "numpy", "structlog", "jinja2"},
-    "adapters": {"pydantic", "httpx", "stripe", "structlog"},
+    "adapters": {"pydantic", "httpx", "stripe", "structlog", "selectolax", "exchange_calendars", "pandas", "yaml"},
     "products": set(),
 }
 # package -> the parts of temporalio it may import.

@@ -52,6 +52,7 @@ async def test_the_case_holds_the_verdict_as_it_was_and_as_it_would_be(
     assert isinstance(evidence, dict)
     assert evidence["verdict"] == {
         "kind": "breach", "sentence": "breached: worth 9499000 < floor 9500000", "equity_minor": 9_499_000,
+        "level_minor": 9_500_000,
     }  # fmt: skip
     assert (evidence["corrected"]["stands"], evidence["corrected"]["equity_minor"]) == (stands, equity)
     assert bool(evidence["corrected"]["unknown"]) is (stands is None)

@@ -76,7 +76,7 @@ async def test_gates_are_folded_from_the_record_and_block(firm: World) -> None:
 
 async def test_the_running_day_counts_against_a_gate_as_far_as_it_has_come(firm: World) -> None:
     """The days that have ended are those whose reset lies behind market time, with or without a later fill."""
-    gate = {"type": "profitable_day_count", "id": "winning_days", "required": 1, "blocks": ["payout"]}
+    gate = {"type": "profitable_day_count", "id": "winning_days", "required": 1, "compare": ">=", "blocks": ["payout"]}
     gate |= {"threshold": {"type": "amount", "value": "100"}}
     await _trader(firm, rules=[gate])
     await firm.traded("tina", DAYS[0], pnl_minor=400_000)

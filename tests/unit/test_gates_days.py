@@ -284,7 +284,7 @@ def test_contradictions_are_refused(build: Any, changes: dict[str, object], word
 
 
 def test_the_words_are_generated() -> None:
-    assert "At least 2 in a row are needed" in profitable(consecutive=True).words(CONTEXT)
+    assert "at least 2 in a row are needed" in profitable(consecutive=True).words(CONTEXT)
     assert "at least 0.5 % of the initial balance (500.00 USD)" in profitable().words(CONTEXT)
     assert trading().words(CONTEXT).endswith("A trading day is one on which a new position is opened.")
     value = {"type": "pct_of_initial", "value": "5"}

@@ -1,5 +1,6 @@
 """The meanings that systems get wrong, each as figures. Balances are dollars of a 100,000 account."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from domain.products import Phase
 from domain.rules import state as rules_of
 from domain.rules.evaluate import judge, target_reached, verdicts
 from domain.rules.events import Moment
-from domain.rules.floors import Mark
+from domain.rules.floors import Costs, Mark
 from domain.rules.state import AccountRules, PhaseTerms, open_state
 from store.shelf import load_products
 
@@ -174,3 +175,77 @@ def test_reinstatement_starts_the_day_anew_and_keeps_the_peak() -> None:
     assert floor(daily) == 88_000
     trailing = rules_of.on_mark(rules(**TRAILING), dollars(103_000))
     assert rules_of.on_reinstatement(trailing, dollars(96_000)) == trailing
+
+
+CAP = {
+    "type": "daily_move_cap",
+    "anchor": "balance",
+    "allowance": {"type": "pct_of_anchor", "value": "4"},
+    "directions": ["down", "up"],
+}
+STATIC = {"type": "max_loss_static", "allowance": {"type": "pct_of_initial", "value": "10"}}
+
+
+def levels(account: AccountRules) -> list[Decimal]:
+    return [Decimal(state.floor_minor) / 100 for state in account.states]
+
+
+@pytest.mark.parametrize(("operator", "at_it"), [("equity < floor", False), ("equity <= floor", True)])
+def test_a_cap_binds_both_ways_and_its_ceiling_mirrors_the_operator(operator: str, at_it: bool) -> None:
+    account = roll(rules(**{**CAP, "breach_when": operator}), 110_000)
+    assert levels(account) == [105_600, 114_400]
+    assert breaks(account, 110_000, 114_400) is breaks(account, 110_000, 105_600) is at_it
+    assert breaks(account, 110_000, "114400.01") and breaks(account, 110_000, "105599.99")
+    assert not breaks(account, 110_000, 110_000)
+
+
+def test_a_cap_downwards_only_has_no_ceiling() -> None:
+    assert not breaks(rules(**{**CAP, "directions": ["down"]}), 200_000)
+
+
+def test_what_a_rule_does_not_hold_moves_neither_its_anchor_nor_its_worth() -> None:
+    costs = Costs(commission_minor=-30_000, swap_minor=-20_000, fee_minor=-10_000)
+    account = rules(**{**DAILY, "anchor": "equity", "holds": {"floating": False, "commissions": False}})
+    account = rules_of.on_rollover(account, replace(dollars(101_000, 104_000), costs=costs))
+    assert floor(account) == 96_300, "101,000 and the 300 of commissions, without the open 3,000"
+    assert not judge(account, replace(dollars(96_000, 90_000), costs=costs))[1]
+    assert judge(account, replace(dollars("95999.99", 120_000), costs=costs))[1]
+
+
+@pytest.mark.parametrize(
+    ("effect", "held", "settled"),
+    [("unchanged", 90_000, 90_000), ("locks_at_initial", 90_000, 100_000), ("floor_set_to_zero", 90_000, 0)],
+)
+def test_the_first_payout_paid_may_fix_a_static_floor(effect: str, held: int, settled: int) -> None:
+    account = rules_of.on_payout_hold(rules(**{**STATIC, "payout_effect": effect}), 300_000)
+    assert floor(account) == held
+    assert floor(rules_of.on_payout_settled(account)) == settled
+
+
+def test_a_full_reset_begins_the_peak_anew_at_each_payout() -> None:
+    account = rules(**{**TRAILING, "payout_effect": "full_reset"})
+    for _ in range(2):
+        account = rules_of.on_mark(account, dollars(120_000))
+        assert floor(account) == 114_000
+        account = rules_of.on_payout_settled(rules_of.on_payout_hold(account, 2_000_000))
+        assert floor(account) == 94_000
+
+
+def test_a_payout_lowers_an_anchor_that_falls_by_it_and_its_return_lifts_it() -> None:
+    account = roll(rules(**{**DAILY, "payout_effects": ["anchor_falls_by_payout"]}), 110_000)
+    held = rules_of.on_payout_hold(account, 1_000_000)
+    assert floor(account) == 105_000
+    assert floor(held) == 95_000
+    assert floor(rules_of.on_payout_release(held, 1_000_000)) == 105_000
+    assert floor(roll(held, 100_000)) == 95_000, "the next reset takes the anchor from what is left"
+
+
+def test_a_futures_session_counts_from_the_equity_it_began_with() -> None:
+    account = roll(rules(**{**DAILY, "anchor": "session_start_net_pnl"}), 103_000, 101_000)
+    assert floor(account) == 96_000
+    assert not breaks(account, 103_000, 96_000)
+    assert breaks(account, 103_000, "95999.99")
+
+
+def test_an_anchor_at_the_initial_balance_never_moves() -> None:
+    assert floor(roll(rules(**{**DAILY, "anchor": "initial_balance"}), 130_000)) == 95_000

@@ -119,14 +119,15 @@ class MaxExposure(ConductRule[ExposureState]):
                 for tier in self.tiers
                 if tier.below is not None
             ]
-            when = "at the end of each trading day" if self.evaluated == "eod_only" else "continuously"
-            told += (
-                f"{'; '.join([*steps, f'{plain(self.tiers[-1].max)} above that'])}. Your profit is looked at {when}."
-            )
+            when = "at the end of each trading day" if self.evaluated == "eod_only" else "at that instant"
+            steps.append(f"{plain(self.tiers[-1].max)} from there on")
+            told += f"{'; '.join(steps)}. The profit that counts is the one {when}."
+        # the order of a mapping is not kept everywhere, and the words are the same everywhere
         if self.weights:
-            told += f" Each counts as: {', '.join(f'{name} {plain(weight)}' for name, weight in self.weights.items())}."
-        for name in dict.fromkeys(self.classes.values()):
-            symbols = ", ".join(symbol for symbol, of in self.classes.items() if of == name)
+            weights = ", ".join(f"{name} {plain(weight)}" for name, weight in sorted(self.weights.items()))
+            told += f" Each counts as: {weights}."
+        for name in sorted(set(self.classes.values())):
+            symbols = ", ".join(sorted(symbol for symbol, of in self.classes.items() if of == name))
             told += f" Of class {name}: {symbols}."
         return f"{told} Each position opened above the limit is an offence of its own. {follows(self.consequences)}"
 

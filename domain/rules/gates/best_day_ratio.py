@@ -124,11 +124,11 @@ class BestDayRatio(Gate[BestDayState]):
         measured = self.denominator == "profit_target" or self.effect in _RAISES
         target = f"the profit target ({said(self._target(context), context.currency)})" if measured else ""
         of = target if self.denominator == "profit_target" else "the total profit, losing days included"
-        window = "since the last paid payout" if self.window != "whole_phase" else "over the whole phase"
+        window = "since the last payout was paid" if self.window != "whole_phase" else "over the whole phase"
         day = f"A day's result is {BASIS_WORDS[self.attribution]}."
         told = f"Consistency. Your best day may be {share} of {of}, {window}. {day} {_EFFECT_WORDS[self.effect]}"
-        told += f" It begins at {target}." if target and of != target else ""
-        return f"{told} This binds {self.held_back}."
+        told += f" Without that it is {target}." if target and of != target else ""
+        return f"{told} It counts for {self.held_back}."
 
     def _compared(self, state: BestDayState, context: Context, figures: dict[str, object]) -> GateStatus:
         currency = context.currency

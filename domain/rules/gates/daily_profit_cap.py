@@ -66,7 +66,7 @@ class DailyProfitCap(Gate[ProfitCapState]):
 
     def words(self, context: Context) -> str:
         told = f"Daily profit cap. Of one day's profit at most {spoken(self.amount, context)} counts"
-        window = "since the last paid payout" if self.window == "since_last_payout" else "over the whole phase"
+        window = "since the last payout was paid" if self.window == "since_last_payout" else "over the whole phase"
         told += f", measured as {BASIS_WORDS[self.basis]}; losses count in full. What lies beyond is left out {window}"
         return f"{told}, for {self.held_back}."
 

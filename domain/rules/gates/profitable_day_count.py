@@ -73,10 +73,10 @@ class ProfitableDayCount(Gate[ProfitableDaysState]):
 
     def words(self, context: Context) -> str:
         row = " in a row" if self.consecutive else ""
-        window = " since the last paid payout" if self.window == "since_last_payout" else ""
+        window = " since the last payout was paid" if self.window == "since_last_payout" else ""
         least = "nothing" if self.threshold is None else spoken(self.threshold, context)
         more = "at least" if self.compare == ">=" else "more than"
-        told = f"Profitable days. At least {self.required}{row} are needed{window} before {self.held_back}."
+        told = f"Profitable days. Before {self.held_back} at least {self.required}{row} are needed{window}."
         return f"{told} A day counts when it made {more} {least}, measured as {BASIS_WORDS[self.basis]}."
 
     def _least(self, context: Context) -> int:

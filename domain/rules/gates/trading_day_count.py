@@ -86,8 +86,8 @@ class TradingDayCount(Gate[TradingDaysState]):
         return GateStatus(known.met, known.outcome, known.sentence, figures)
 
     def words(self, context: Context) -> str:
-        window = " since the last paid payout" if self.window == "since_last_payout" else ""
-        told = f"Trading days. At least {self.required} are needed{window} before {self.held_back}."
+        window = " since the last payout was paid" if self.window == "since_last_payout" else ""
+        told = f"Trading days. Before {self.held_back} at least {self.required} are needed{window}."
         if self.counts == "day_with_new_position_opened":
             return f"{told} A trading day is one on which a new position is opened."
         value = "" if self.min_trade_value is None else f" of at least {spoken(self.min_trade_value, context)}"
