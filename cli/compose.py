@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from activities.deps import Deps
+from adapters.calendars import known_venues
 from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
 from api.deps import ApiDeps
@@ -88,6 +89,7 @@ def build_api(settings: Settings) -> FastAPI:
             platform=settings.platform,
             public_url=settings.api_url,
             cookie_secure=settings.api_url.startswith("https://"),
+            venues=known_venues,
         )
     )
 

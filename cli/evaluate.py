@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 from rich.console import Console
 
+from adapters.calendars import known_venues
 from adapters.market.contracts import instruments_of
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
@@ -94,7 +95,7 @@ def calendars_of(product: Product, phase: int) -> dict[str, VenueCalendar]:
 def product_named(name: str) -> Product:
     """A product of the shelf by name (its newest version) or `name@version`, or the definition in a YAML file."""
     if name.endswith((".yaml", ".yml")):
-        return load_product(Path(name))
+        return load_product(Path(name), known_venues)
     shelf = load_products()
     wanted = [product for product in shelf if name in (product.product, product.ref)]
     if not wanted:

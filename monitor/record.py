@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, PhasePassed
@@ -293,14 +294,15 @@ def _exposures(shard: Shard, number: int) -> Iterator[Row]:
     lots: dict[str, list[Decimal]] = {}
     for symbol in shard.board.prices:
         lots[symbol] = [Decimal(0), Decimal(0), Decimal(0)]
-    holders: dict[str, set[int]] = {}
+    holders: dict[str, npt.NDArray[np.bool_]] = {}
     for book in shard.marks.books():
         figures = lots.get(book.instrument.symbol)
         if figures is None:
             continue
         figures[0] += book.lots("buy")
         figures[1] += book.lots("sell")
-        holders.setdefault(book.instrument.symbol, set()).update(book.rows.tolist())
+        holds = holders.setdefault(book.instrument.symbol, np.zeros(shard.columns.size, np.bool_))
+        holds[book.rows] = True
         try:
             rate = conversion_rate(book.currency, REPORTING_CURRENCY, shard.board.prices)
         except RateMissing:
@@ -308,4 +310,4 @@ def _exposures(shard: Shard, number: int) -> Iterator[Row]:
         figures[2] += Decimal(round(float(book.profit.sum()))) * rate
     for symbol, (long, short, floating) in lots.items():
         (bid, ask), (_, at) = shard.board.prices[symbol], shard.board.stamps[symbol]
-        yield (number, symbol, long, short, len(holders.get(symbol, ())), int(floating), bid, ask, at)
+        yield (number, symbol, long, short, int(np.count_nonzero(holders.get(symbol, ()))), int(floating), bid, ask, at)

@@ -12,6 +12,7 @@ import httpx
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from adapters.calendars import known_venues
 from adapters.payments.sandbox import SandboxPayments
 from api.deps import ApiDeps, ServiceHealth, WorkflowHandle
 from api.json_api import create_json_api
@@ -213,6 +214,7 @@ async def api_world(database_url: str) -> AsyncIterator[ApiWorld]:
         platform="sandbox",
         public_url="http://firm.test",
         cookie_secure=False,
+        venues=known_venues,
     )
     transport = httpx.ASGITransport(app=create_json_api(deps))
     try:

@@ -73,7 +73,11 @@ async def list_versions(product: str, deps: Deps) -> VersionList:
     openapi_extra={"requestBody": _DEFINITION},
 )
 async def propose_version(
-    product: Slug, request: Request, deps: Deps, once: Keyed, reason: Annotated[Reason, Query(description="Why it is proposed.")]
+    product: Slug,
+    request: Request,
+    deps: Deps,
+    once: Keyed,
+    reason: Annotated[Reason, Query(description="Why it is proposed.")],
 ) -> Proposed:
     """Propose a version. The body is its definition, in YAML or JSON; errors name its line and field."""
     try:

@@ -40,6 +40,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
     ("POST", "/v1/challenges/{chl}/refund", REASON, "challenges.refund"),
+    ("POST", "/v1/challenges/{chl}/extension", REASON, "challenges.extend"),
     ("GET", "/v1/accounts", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/deals", None, "accounts.read"),

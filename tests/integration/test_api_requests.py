@@ -12,7 +12,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from domain.errors import AlreadyDecided, Conflict, SelfApproval, Unavailable
-from store.models import Challenge, IdempotencyKey, OutboxMessage, Payout
+from domain.rules.check import check
+from store.models import Challenge, IdempotencyKey, OutboxMessage, Payout, Proof
 from store.read.pages import encode_cursor
 from tests.api_world import ApiWorld, api_world
 
@@ -202,6 +203,15 @@ async def test_more_than_available_and_a_wrong_product(world: ApiWorld) -> None:
     much = await world.ask("tina", "POST", path, {"amount": "99999"})
     assert (much.status_code, much.json()["type"]) == (422, "payout-refused")
     assert "available" in much.json()["reasons"][0]
+    refusal = much.json()["refusals"][0]
+    assert (refusal["code"], refusal["figures"]["requested"]) == ("more_than_available", 9_999_900)
+    async with world.db.transaction() as session:
+        proof = await session.get_one(Proof, much.json()["proof_id"])
+    assert check(proof.body) == []
+    cycle = await world.ask("tina", "POST", path, {"amount": "100", "cycle": "weekly"})
+    assert (cycle.status_code, cycle.json()["field"]) == (422, "cycle")
+    ahead = await world.ask("tina", "GET", f"{path}/preview?amount=99999")
+    assert ahead.json()["refusal_figures"] == much.json()["refusals"]
     unknown = await world.ask("tina", "POST", "/v1/challenges", {"product": "no-such-thing"})
     assert (unknown.status_code, unknown.json()["field"]) == (422, "product")
 
@@ -375,3 +385,15 @@ async def test_the_console_and_the_api_live_on_one_address(world: ApiWorld) -> N
         assert page.headers["content-type"].startswith("text/html")
         assert (await browser.get("/v1/products")).json()["type"] == "not-signed-in"
         assert (await browser.get("/v1/accounts", headers=_bearer(world, "risk"))).status_code == 200
+
+
+async def test_more_time_is_asked_for_and_refused_with_a_type(world: ApiWorld) -> None:
+    """The funded challenge runs without end; another trader's does not exist; risk has no say in it."""
+    path = f"/v1/challenges/{world.people['tina'].has('chl')}/extension"
+    body = {"reason": "I was ill."}
+    for who in ("tina", "support"):
+        refused = await world.ask(who, "POST", path, body)
+        assert (refused.status_code, refused.json()["type"]) == (409, "extension-refused")
+    assert (await world.ask("eve", "POST", path, body)).status_code == 404
+    assert (await world.ask("risk", "POST", path, body)).status_code == 403
+    assert (await world.ask("tina", "POST", path, {})).status_code == 422

@@ -1,11 +1,12 @@
 """What the console's forms do without script, and what they refuse."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
 from domain.errors import AlreadyDecided
-from store.models import Ticket, Trader
+from store.models import Payout, Ticket, Trader
 from tests.console_world import ConsoleWorld, console_world
 
 KEY = "key-made-at-render-0001"
@@ -157,6 +158,25 @@ async def test_a_trader_asks_and_changes_the_bank_account(world: ConsoleWorld) -
         assert "Where is it?" in (await browser.get(opened.headers["Location"])).text
         again = await browser.post(f"/accounts/{world.firm.funded}/payout", amount="100.00")
         assert again.status_code == 409 and "still open" in again.text
+
+
+async def test_a_refused_payout_leads_to_its_proof(world: ConsoleWorld) -> None:
+    async with world.browser("mara@example.org") as browser:
+        refused = await browser.post(f"/accounts/{world.firm.active}/payout", amount="100.00")
+        assert refused.status_code == 422 and "the account is not funded" in refused.text
+        (proof,) = set(re.findall(r"/proofs/prf_[0-9a-z]{26}", refused.text))
+        shown = await browser.get(proof)
+    assert "Recomputed from the sheet alone just now" in shown.text and "not funded" in shown.text
+
+
+async def test_every_line_of_what_is_paid_is_shown(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        row = await session.get_one(Payout, world.firm.payout)
+        row.refund_minor, row.forfeited_minor, row.cycle = 54_000, 12_345, "monthly"
+    async with world.browser("finn@firm.example") as browser:
+        shown = (await browser.get(f"/payouts/{world.firm.payout}")).text
+    for words in ("Fee that comes back", "540.00", "Beyond the cap", "123.45", "monthly"):
+        assert words in shown
 
 
 async def test_a_trader_withdraws_only_a_request_of_their_own(world: ConsoleWorld) -> None:

@@ -26,6 +26,7 @@ from store.models import (
     Transition,
 )
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, START, Killed, World, a_firm, ref
+from tests.rule_states import standing
 
 
 @pytest.fixture
@@ -62,9 +63,9 @@ async def test_a_payout_may_not_break_a_rule_by_itself(firm: World) -> None:
         situation = await payout_facts.situation(session, "acc_tina")
         situation.spare["daily_loss"] = 100_000
         assert situation.most.minor == 100_000
-    floors = {"daily_loss": {"floor_minor": INITIAL + 300_000, "operator": "equity < floor", "room_minor": 100_000}}
+    raised = standing("two-step", 3, {"daily_loss": INITIAL + 300_000})
     async with firm.db.transaction() as session:
-        await session.execute(update(AccountLive).values(floors=floors))
+        await session.execute(update(AccountLive).values(rule_state=raised))
     with pytest.raises(PayoutRefused, match=r"break daily loss by itself; at most 1,000\.00 USD"):
         await firm.request(trader, LARGE)
     assert await firm.request(trader, 100_000)

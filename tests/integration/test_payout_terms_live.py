@@ -182,7 +182,7 @@ async def test_a_fee_that_would_come_back_stays_when_the_payout_is_not_made(firm
     assert await _balance(firm, "fees") == 0
 
 
-CAPPED = {"caps": [{"type": "amount", "value": "1000"}], "excess": "deducted_from_account"}
+CAPPED: dict[str, Any] = {"caps": [{"type": "amount", "value": "1000"}], "excess": "deducted_from_account"}
 
 
 async def test_what_lies_beyond_the_cap_leaves_the_account_for_nobody(firm: World) -> None:

@@ -60,3 +60,13 @@ async def test_whoever_approves_a_version_reads_what_traders_will_read(world: Co
         assert 'href="/products/futures-eod/1"' in (await browser.get("/products")).text
     async with world.browser("mara@example.org") as browser:
         assert (await browser.get(f"/proposals/{row.id}/words")).status_code == 403
+
+
+async def test_a_proposed_definition_with_an_unknown_venue_is_refused(database_url: str) -> None:
+    text = (SHELF / "futures-eod.v1.yaml").read_text().replace("version: 1", "version: 2").replace("CMES", "CMEX")
+    async with api_world(database_url) as firm:
+        path = "/v1/products/futures-eod/versions?reason=because"
+        answer = await firm.ask("risk", "POST", path, content=text)
+        assert answer.status_code == 422
+        assert answer.json()["field"].endswith("flat_by.calendar")
+        assert "there is no venue calendar 'CMEX'; use a name such as" in answer.text

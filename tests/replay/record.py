@@ -28,7 +28,7 @@ from contracts.messages import (
 )
 from domain.approvals import Actor
 from relay.temporal import connect
-from store import people
+from store import challenges, people
 from store.migrate import upgrade
 from tests import servers
 from tests.challenge_world import KEYS, Firm, a_firm, after
@@ -63,6 +63,26 @@ async def _refunded(firm: Firm) -> WorkflowHandle[Any, Any]:
 
 async def _expired(firm: Firm) -> WorkflowHandle[Any, Any]:
     challenge_id = await firm.bought(await firm.add_trader("expired"))
+    await firm.market_time(await firm.now() + (after(days=30) - after()))
+    await firm.ends(challenge_id, "expired")
+    return firm.handle(challenge_id)
+
+
+async def _retaken(firm: Firm) -> WorkflowHandle[Any, Any]:
+    """In profit when its time is over, extended once: a second attempt at the phase, which expires."""
+    actor = await firm.add_trader("retaken")
+    challenge_id = await firm.bought(actor, await firm.lenient_product())
+    async with firm.db.transaction() as session:
+        await challenges.extend(session, challenge_id, actor=actor, key="x1", reason="I was ill.")
+    first = await firm.account(challenge_id)
+    firm.venue.seats[first.login or 0].balance_minor += 1
+    await firm.market_time(await firm.now() + (after(days=44) - after()))
+
+    async def again() -> bool:
+        return (await firm.account(challenge_id)).attempt == 2
+
+    await firm.until(again)
+    await firm.becomes(challenge_id, "active")
     await firm.market_time(await firm.now() + (after(days=30) - after()))
     await firm.ends(challenge_id, "expired")
     return firm.handle(challenge_id)
@@ -130,6 +150,7 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "challenge-cancelled": _cancelled,
     "challenge-refunded": _refunded,
     "challenge-expired": _expired,
+    "challenge-retaken": _retaken,
     "challenge-failed": _failed,
     "challenge-charged-back": _charged_back,
     "challenge-closed": _closed,

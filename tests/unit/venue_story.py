@@ -45,9 +45,12 @@ def _pick(random: Random, *choices: Any) -> Any:
 
 
 def _allowance(random: Random, relative: str, largest: int) -> dict[str, str]:
+    """Whole hundreds or percents every other time: prices of a coarse story then meet the level to the cent."""
     kind = _pick(random, "amount", "pct_of_initial", relative)
     percent = Decimal(random.randint(50, largest * 100)) / 100
-    amount = _pick(random, random.randint(1, largest) * 100, Decimal(random.randint(5_000, largest * 10_000)) / 100)
+    amount = Decimal(random.randint(5_000, largest * 10_000)) / 100
+    if random.random() < 0.5:
+        percent, amount = Decimal(random.randint(1, largest)), Decimal(random.randint(1, largest) * 100)
     return {"type": kind, "value": str(amount if kind == "amount" else percent)}
 
 
@@ -150,7 +153,10 @@ def _lockable(random: Random) -> list[dict[str, Any]]:
 
 
 class Story:
-    """A venue that invents what happens next. `logins` each trade; `events` grows by every `step`."""
+    """A venue that invents what happens next. `logins` each trade; `events` grows by every `step`.
+
+    In a coarse story every result is whole hundreds, so that accounts often stand at a level exactly.
+    """
 
     def __init__(self, random: Random, logins: list[int]) -> None:
         self.random, self.logins = random, logins
@@ -159,7 +165,8 @@ class Story:
         self.events: list[Event] = []
         self.mids = {symbol: Decimal(price) for symbol, price in _START.items()}
         self.digits = {spec.symbol: spec.digits for spec in SPECS}
-        self.coarse = random.random() < 0.4
+        self.coarse = random.random() < 0.5
+        self.symbols = ["EURUSD", "GBPUSD", "XAUUSD"] if self.coarse else list(_START)
         self.lots = random.choice([50, 200, 800])
         self.pace = random.choice([[60, 25, 12, 4, 1], [5, 5, 30, 50, 10], [1, 1, 2, 8, 2]])
         self.slope = random.choice([[-3, -1, -1, 0, 1, 1, 2], [-2, -1, 1, 1, 3], [-3, -2, 2, 3]])
@@ -209,8 +216,8 @@ class Story:
         )
 
     def deal(self, login: int, position: str, symbol: str, side: str, lots: Decimal, entry: str, profit: int) -> None:
-        commission = self.random.choice([0, -350])
-        swap = self.random.choice([0, 0, -1275, 410]) if entry == "out" else 0
+        commission = 0 if self.coarse else self.random.choice([0, -350])
+        swap = self.random.choice([0, 0, -1275, 410]) if entry == "out" and not self.coarse else 0
         self.balance[login] += profit + commission + swap
         bid, ask = self.quotes[symbol]
         self.emit(
@@ -238,7 +245,7 @@ class Story:
     def open_position(self, login: int) -> None:
         """A long or short; or both, of which one will be taken with its profit and the other kept with its loss."""
         sides = self.random.choice([["buy"], ["sell"], ["buy", "sell"]])
-        symbol = self.random.choice(list(_START))
+        symbol = self.random.choice(self.symbols)
         lots = Decimal(1) if self.coarse else Decimal(self.random.randint(1, self.lots)) / 100
         bid, ask = self.quotes[symbol]
         for side in sides:
@@ -262,7 +269,7 @@ class Story:
         names = sorted(self.open[login], key=lambda n: -self.profit(n, login, self.open[login][n][2]))
         name = names[0] if self.random.random() < 0.8 else names[-1]
         symbol, side, held, price = self.open[login][name]
-        lots = held if whole or self.random.random() < 0.7 else (held / 2).quantize(Decimal("0.01"))
+        lots = held if whole or self.coarse or self.random.random() < 0.7 else (held / 2).quantize(Decimal("0.01"))
         lots = lots or held
         profit = self.profit(name, login, lots)
         if lots == held:
@@ -282,7 +289,10 @@ class Story:
 
     def hedge(self, login: int) -> None:
         """Both ways at once; the winner is taken before the reset, the loser kept over it: balance above equity."""
-        symbol, lots = "EURUSD", Decimal(self.random.randint(1, 30)) / 10
+        symbol, lots = (
+            "EURUSD",
+            Decimal(self.random.randint(1, 3) if self.coarse else self.random.randint(1, 30) / Decimal(10)),
+        )
         bid, ask = self.quotes[symbol]
         for side in ("buy", "sell"):
             name = f"p{self.seq}"
@@ -301,7 +311,7 @@ class Story:
             self.held[login] = 0
             return
         profit = self.balance[login] - 1_000_000
-        self.held[login] = self.random.randint(1, max(profit, 6_000))
+        self.held[login] = 10_000 if self.coarse else self.random.randint(1, max(profit, 6_000))
         self.cash(login, "payout_hold", -self.held[login])
 
     def step(self) -> None:
@@ -310,7 +320,7 @@ class Story:
         self.at += timedelta(seconds=random.randint(0, gap))
         what, login = random.random(), random.choice(self.logins)
         if what < 0.52:
-            self.tick(random.choice(list(_START)), random.choice(self.slope))
+            self.tick(random.choice(self.symbols), random.choice(self.slope))
         elif what < 0.68:
             self.open_position(login)
         elif what < 0.82:
