@@ -17,6 +17,7 @@ from cli.actors import ApiClient, Operator
 from cli.compose import build_database, temporal
 from cli.firm import Staff, open_firm
 from cli.personas import personas
+from cli.proof import export
 from cli.rehearsal import Progress, Rehearsal
 from cli.stack import Market, Stack, StackOptions
 from contracts.ids import RECONCILIATION_WORKFLOW
@@ -80,6 +81,7 @@ async def _play(stack: Stack, options: DemoOptions, progress: Progress, started:
             for _ in range(2):  # one more reset of every clock after the last date
                 await rehearsal.step(rehearsal.now + timedelta(days=1), operator)
         await _reconcile(client)
+        await asyncio.to_thread(export, settings, settings.data_dir / "proofs")
         return await demo_report.summarise(db, rehearsal.names, ticks=ticks, seconds=time.monotonic() - started)
     finally:
         await rehearsal.close()

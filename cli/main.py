@@ -206,7 +206,7 @@ def evaluate(
 
 @proof_app.command("show")
 def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> None:
-    """Show the proof sheet of a breach: the rule, its inputs and each step to the floor."""
+    """Show a proof sheet: the rule, its inputs and each step to the verdict."""
     from cli.proof import show
     from settings import load
 
@@ -214,12 +214,25 @@ def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> Non
 
 
 @proof_app.command("check")
-def proof_check(file: Path) -> None:
-    """Recompute a proof sheet from its file alone."""
+def proof_check(
+    file: Annotated[list[Path], typer.Argument(help="Files of one sheet each, or folders of them.")],
+) -> None:
+    """Recompute proof sheets from their files alone; exit code 1 when one differs."""
     from cli.proof import check
 
     if not check(file):
         raise typer.Exit(1)
+
+
+@proof_app.command("export")
+def proof_export(
+    into: Annotated[Path, typer.Option("--into", help="Folder for one file per sheet.")], data: Data = None
+) -> None:
+    """Write every stored proof sheet to a file of its own."""
+    from cli.proof import export
+    from settings import load
+
+    typer.echo(f"{export(load(data_dir=data), into)} sheets written to {into}")
 
 
 @app.command()

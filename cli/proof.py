@@ -1,11 +1,13 @@
 """`propos proof`: show a stored proof sheet, and recompute one from its file alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from cli.proof_tables import tables
@@ -14,7 +16,7 @@ from domain.rules.check import check as recompute
 from domain.rules.difference import Difference
 from domain.rules.sheets import read
 from settings import Settings
-from store.live import proof_body
+from store.live import proof_bodies, proof_body
 
 _LARGEST = 20_000_000  # bytes; a sheet of an account with thousands of positions or events stays far below
 _SHOWN = 300  # characters of one side of a difference
@@ -32,13 +34,40 @@ def show(proof_id: str, settings: Settings, *, as_json: bool = False) -> None:
     _report(console, recompute(body))
 
 
-def check(file: Path) -> bool:
-    """Recompute the sheet in `file` and print where it differs; True when it holds. Raises BadInput for a file that is
-    no JSON object."""
-    console = Console()
-    differences = recompute(_read(file))
-    _report(console, differences)
-    return not differences
+def export(settings: Settings, into: Path) -> int:
+    """Write every stored sheet to `into` as ID.json, for `check` to read; gives how many."""
+    into.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for proof_id, body in proof_bodies(settings.required("database_url")):
+        (into / f"{proof_id}.json").write_text(json.dumps(body, indent=2, sort_keys=True))
+        count += 1
+    return count
+
+
+def check(paths: Sequence[Path]) -> bool:
+    """Recompute the sheets in these files (of a folder: every .json in it) and print where they differ; True when all
+    hold. Raises BadInput for a file that is no JSON object, and for a folder without any."""
+    files = [file for path in paths for file in _files(path)]
+    console, wrong = Console(), 0
+    for file in track(files, "sheets", console=Console(stderr=True), transient=True, disable=len(files) < 20):
+        differences = recompute(_read(file))
+        wrong += bool(differences)
+        if differences and len(files) > 1:
+            console.print(f"[bold]{escape(str(file))}[/]")
+        if differences or len(files) == 1:
+            _report(console, differences)
+    if len(files) > 1:
+        console.print(f"{len(files) - wrong} sheets hold, {wrong} do not", highlight=False)
+    return not wrong
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise BadInput(f"{path} holds no sheet.", field="file", remedy="Write them with `propos proof export`.")
+    return files
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run_demo(
         return
     console = Console()
     show(summary, console)
-    console.print(f"Everything of this run is in {folder}", highlight=False)
+    console.print(f"Everything of this run is in {folder}, its proof sheets in {folder / 'proofs'}", highlight=False)
 
 
 def _temporary_folder() -> Path:

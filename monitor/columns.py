@@ -36,6 +36,7 @@ _GROWING = (
     ),
     "slots",
     "stale",
+    "peaked",
 )
 
 
@@ -60,6 +61,7 @@ class Columns:
         self.judged: Bools = np.zeros(0, np.bool_)
         self.dirty: Bools = np.zeros(0, np.bool_)
         self.stale: Bools = np.zeros(0, np.bool_)  # marked since it was stored, and nothing more than that
+        self.peaked: Bools = np.zeros(0, np.bool_)  # a peak that follows equity moved since it was stored
         self.positions: Short = np.zeros(0, np.int16)
         self.unknown: Short = np.zeros(0, np.int16)  # how many of them have no known value yet
         # whose resets end its trading day, and whose take its anchors and end-of-day peaks

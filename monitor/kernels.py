@@ -165,7 +165,7 @@ def share(basis: int, top: int, bottom: int) -> int:
 @njit(cache=True, nogil=True)
 def follow(
     found: Any, count: int, hot: Any, judged: Any, unknown: Any, synced: Any, terms: Any, levels: Any, table: Any,
-    data: Any, locked: Any, told: Any, dirty: Any, seq: int, at: int, out: Any,
+    data: Any, locked: Any, told: Any, peaked: Any, seq: int, at: int, out: Any,
 ) -> int:  # fmt: skip
     """Move the peaks that follow equity for the `found` rows at event `seq`, and their alarms with them. The rows that
     then stand beyond a level, or where a warning is due that was not `told`, are written to `out`: the exact evaluator
@@ -201,7 +201,7 @@ def follow(
                     data[PAYOUTS, k, r] = 0
                     data[SEQ, k, r] = seq
                     data[AT, k, r] = at
-                    dirty[r] = True
+                    peaked[r] = True
                 high = min(high, data[BASIS, k, r])
             level, left = data[FLOOR, k, r], 0
             if not told[k, r]:

@@ -1,6 +1,6 @@
 """The live value of a shard's positions: quotes, books, conversions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -137,6 +137,18 @@ class Marks:
             book, index = self._numbered[reference >> BITS], reference & _PLACE
             book.update(index, position)
         book.profit[index] = self._profit(book, index)
+        self.resync(account)
+
+    def load(self, account: Account, positions: Iterable[Position]) -> None:
+        """Take over the positions of an account that holds none yet."""
+        columns, row = self.columns, account.row
+        for position in positions:
+            book = self.home(account, position, loose=not fits(position))
+            index = book.add(row, position)
+            columns.hold(row, book.reference(index))
+            columns.unknown[row] += not book.known
+            if book.known:
+                book.profit[index] = profit_minor(position, self.board, self.instruments, book.currency)
         self.resync(account)
 
     def home(self, account: Account, position: Position, *, loose: bool) -> Book:

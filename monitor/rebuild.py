@@ -118,7 +118,22 @@ def rebuild(
         for loaded in accounts.checkpointed():
             shard.admit(loaded, now)
             beat()
+    if "peaks" in feed:
+        _take_peaks(shard, feed["peaks"])
     return shard
+
+
+def _take_peaks(shard: Shard, peaks: str) -> None:
+    """Peaks that moved after their accounts' rows were stored."""
+
+    def row_of(login: int) -> int | None:
+        account = shard.by_login.get(login)
+        return account.row if account else None
+
+    for row in shard.rules.take_peaks(peaks, row_of):
+        account = shard.accounts[row]
+        shard.columns.peaked[row] = True
+        shard.judge.set_alarms(account, shard.rules.get(row, account.terms.specs))
 
 
 @contextmanager

@@ -162,13 +162,12 @@ def _signal(rows: VerdictRows, fact: BreachFact | PassFact, name: str, key: str,
     rows.signals.append({"key": key, "target": target, "name": name, "payload": payload})
 
 
-def checkpoint_rows(
-    shard: Shard, number: int, batch: int, feed_name: str, *, whole: bool = True
-) -> CheckpointRows:
+def checkpoint_rows(shard: Shard, number: int, batch: int, feed_name: str, *, whole: bool = True) -> CheckpointRows:
     """Everything shard `number` holds as of `batch`, taken out of its buffers.
 
     Not `whole`, of many accounts: of those that were merely marked, with nothing to lose but what a page shows, some are
-    left to later checkpoints in turn, and so are the bars of the running minute. Verdicts must not wait for them.
+    left to later checkpoints in turn, and so are the bars of the running minute; peaks that moved are in `feed` until
+    then. Verdicts must not wait for them.
     """
     harvest = shard.harvest
     bars, harvest.bars = harvest.bars, []
@@ -215,8 +214,11 @@ def checkpoint_rows(
 
 
 def feed_state(shard: Shard) -> dict[str, Any]:
-    """Market time, last quotes and doubts: what a rebuild needs beside the accounts."""
-    return {
+    """Market time, last quotes, doubts, and peaks that their accounts' rows do not have yet: what a rebuild needs beside
+    the accounts."""
+    peaked = np.flatnonzero(shard.columns.peaked[: shard.columns.size])
+    peaks = {"peaks": shard.rules.peaks(shard.columns, peaked, shard.accounts.logins)} if peaked.size else {}
+    return peaks | {
         "v": FEED_VERSION,
         "now": shard.now.isoformat(),
         "last_tick_at": shard.last_tick_at.isoformat() if shard.last_tick_at else None,
@@ -231,7 +233,7 @@ def feed_state(shard: Shard) -> dict[str, Any]:
 def _changed(shard: Shard, *, whole: bool) -> list[Account]:
     """Accounts to store now; they count as clean from here on."""
     columns, size = shard.columns, shard.columns.size
-    marked = columns.stale[:size] | (shard.bars.touched[:size] != 0)
+    marked = columns.stale[:size] | columns.peaked[:size] | (shard.bars.touched[:size] != 0)
     if whole or size <= FEW:
         rows = np.flatnonzero(columns.dirty[:size] | marked)
     else:
@@ -240,17 +242,14 @@ def _changed(shard: Shard, *, whole: bool) -> list[Account]:
         turns = np.concatenate([waiting[turn:], waiting[:turn]])[:AT_ONCE]
         shard.refreshed = int(turns[-1]) if turns.size else -1
         rows = np.concatenate([np.flatnonzero(columns.dirty[:size]), turns])
-    columns.dirty[rows] = columns.stale[rows] = False
+    columns.dirty[rows] = columns.stale[rows] = columns.peaked[rows] = False
     return [shard.accounts[row] for row in rows.tolist()]
 
 
 def _live(shard: Shard, account: Account, batch: int) -> Row:
     columns, row = shard.columns, account.row
     rules = shard.rules.get(row, account.terms.specs)
-    try:
-        equity = shard.marks.exact(account)
-    except RateMissing:
-        equity = int(columns.equity[row])
+    equity = int(columns.equity[row])
     opening = (int(columns.opening[row]), instant(int(columns.opening_at[row])), int(columns.opening_seq[row]))
     state = rule_state(account, rules, opening, bool(columns.judged[row]), int(columns.synced[row]))
     stated = shard.marks.last(account)

@@ -4,7 +4,8 @@ The columns execute the same `FloorSpec` data as `domain.rules.floors`: a daily 
 and rule, peaks that follow equity move in a compiled loop, and a property test holds them to the exact functions.
 """
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -96,9 +97,32 @@ class RuleColumns:
         stand beyond a level, or that only the exact evaluator can move."""
         out = np.zeros(len(found), np.int64)
         accounts = (columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms)
-        rules = (self._levels, self._table, self._data, self._locked, self.told, columns.dirty)
+        rules = (self._levels, self._table, self._data, self._locked, self.told, columns.peaked)
         n = kernels.follow(found, len(found), *accounts, *rules, seq, microseconds(at), out)
         return out[:n]
+
+    def peaks(self, columns: Columns, rows: Ints, logins: Ints) -> str:
+        """Where the peaks of `rows` stand that follow equity, as text: a checkpoint keeps this of the accounts with
+        nothing else to store, since in a rising market there are many."""
+        terms = columns.terms[rows]
+        parts = []
+        for level in range(self._table.shape[1]):
+            mine = rows[(self._levels[terms] > level) & (self._table[terms, level, kernels.FOLLOWS] != 0)]
+            head = np.stack([logins[mine], np.full(mine.shape, level, np.int64)])
+            parts.append(np.concatenate([head, self._data[:, level, mine]]).T)
+        return base64.b64encode(np.concatenate(parts).astype("<i8").tobytes()).decode()
+
+    def take_peaks(self, text: str, row_of: Callable[[int], int | None]) -> list[int]:
+        """Read back what `peaks` wrote; gives the rows. `row_of`: the row of a login, None for an account elsewhere."""
+        width = 2 + len(_FIELDS)
+        found = np.frombuffer(base64.b64decode(text), "<i8").reshape(-1, width)
+        rows = []
+        for login, level, *fields in found.tolist():
+            row = row_of(login)
+            if row is not None:
+                self._data[:, level, row] = fields
+                rows.append(row)
+        return rows
 
     def nbytes(self) -> int:
         """Memory of the columns."""

@@ -274,10 +274,7 @@ class Shard:
         account.costs = checkpoint.costs
         account.ended = checkpoint.ended
         self.rules.put(row, checkpoint.rules)
-        for position in checkpoint.positions:
-            if self.knows(position.symbol, position.opened_at):
-                self.marks.put(account, position)
-        self.marks.resync(account)
+        self.marks.load(account, (p for p in checkpoint.positions if self.knows(p.symbol, p.opened_at)))
         self.conduct.admit(account, checkpoint.standing)
         if checkpoint.stated is not None:
             self.marks.take(account, checkpoint.stated)

@@ -204,6 +204,13 @@ def watermark(connection: Connection[Any], feed: str) -> datetime | None:
     return row[0] if row else None
 
 
+def proof_bodies(database_url: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(id, sheet) of every stored proof, oldest first."""
+    with psycopg.connect(database_url) as connection, connection.cursor("proofs") as cursor:
+        cursor.execute("SELECT id, body FROM proofs ORDER BY recorded_at, id")
+        yield from cursor
+
+
 def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
     """A stored proof sheet; raises NotFound."""
     with psycopg.connect(database_url) as connection:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from domain.products import Product
 from domain.rules.floors import FloorSpec, RuleState
 from domain.rules.state import AccountRules, fresh, phase_terms, to_json
 from store.shelf import load_products
+
+_SET_AT: Final = datetime(2014, 5, 2, 22, tzinfo=UTC)  # when a level that is not the first one was set
 
 
 @lru_cache
@@ -30,4 +33,12 @@ def _at(spec: FloorSpec, state: RuleState, level: int | None) -> RuleState:
     if level is None or level == state.floor_minor:
         return state
     basis = state.basis_minor + level - state.floor_minor
-    return replace(state, floor_minor=level, basis_minor=basis, balance_minor=basis, equity_minor=basis)
+    return replace(
+        state,
+        floor_minor=level,
+        basis_minor=basis,
+        balance_minor=basis,
+        equity_minor=basis,
+        seq=1,
+        at=_SET_AT,
+    )

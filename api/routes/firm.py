@@ -11,7 +11,9 @@ from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["firm"])
 Paged = Annotated[Window, Depends(window)]
-QueueKind = Literal["payout", "dispute", "case", "identity", "review", "ticket", "inbox", "outbox"]
+QueueKind = Literal[
+    "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox"
+]
 
 
 class ExposureList(View):

@@ -41,15 +41,11 @@ def copy_of(accounts: int) -> Callable[[], None]:
     return lambda: np.copyto(target, source)
 
 
-def compile_seconds(firm: Firm) -> float:
-    """What the first marks of a process cost: loading the compiled loops, or compiling them when no cache has them."""
-    shard = shard_of(firm, iter([next(firm.loaded())]))
-    firm.kinds = dict.fromkeys(firm.kinds, 0)
+def compile_seconds() -> float:
+    """What the compiled loops cost a process that uses them for the first time: loading them, or compiling them when no
+    cache has them."""
     started = time.perf_counter()
-    shard.marks.remark()
-    shard.rules.follow(shard.columns, np.zeros(1, np.int64), 1, START)
-    shard.marks.tick(next(iter(shard.board.prices)))
-    shard.marks.arena.pack()
+    kernels.ready()
     return time.perf_counter() - started
 
 

@@ -199,6 +199,8 @@ def _figures(
     mass = [lock for lock in script.locks if lock.login in masses]
     with closing(at.platform.open_stream()) as venue:
         bare_many = once(lambda: venue.lock_many([(login, f"bare/{login}") for login in bare_mass]))
+    begun = min((lock.asked for lock in mass), default=script.mass_due)
+    placed = max((lock.placed for lock in mass), default=script.mass_due)
     return {
         "bare_commit_ms": spread(bare["commits"] + again["commits"]),
         "bare_lock_ms": spread(bare["locks"] + again["locks"]),
@@ -209,8 +211,8 @@ def _figures(
         "longest_wait_ms": rounded(script.behind * 1000),
         "mass_breach": {
             "accounts": len(mass),
-            "commit_ms": rounded((min(lock.asked for lock in mass) - script.mass_due) * 1000),
-            "lock_ms": rounded((max(lock.placed for lock in mass) - script.mass_due) * 1000),
+            "commit_ms": rounded((begun - script.mass_due) * 1000),
+            "lock_ms": rounded((placed - script.mass_due) * 1000),
             "bare_lock_ms": rounded(bare_many),
         },
     }

@@ -22,8 +22,7 @@ def measure(
 ) -> dict[str, Any]:
     """Every figure of the benchmark. `seconds`: how long ticks are counted, and how long the service runs."""
     step("starting the compiled loops")
-    first = Firm(Market(symbols, _SEED, START), 1, positions, _SEED)
-    started = compile_seconds(first)
+    started = compile_seconds()
     columnar = Columnar(Firm(Market(symbols, _SEED, START), accounts, positions, _SEED), step)
     figures: dict[str, Any] = {"accounts": accounts, "positions": positions, "symbols": symbols}
     figures |= columnar.marks(rounds=7)

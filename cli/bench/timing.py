@@ -24,7 +24,10 @@ def median(values: Sequence[float]) -> float:
     return percentile(values, 0.5)
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """None when nothing was measured."""
+    if not values:
+        return None
     return {"p50": rounded(percentile(values, 0.5)), "p99": rounded(percentile(values, 0.99))}
 
 

@@ -18,6 +18,8 @@ _WORK = (
     ("dispute", "Disputes to decide", "/queue?kind=dispute"),
     ("case", "Surveillance cases", "/queue?kind=case"),
     ("identity", "Identity checks", "/queue?kind=identity"),
+    ("product_version", "Product versions to approve", "/queue?kind=product_version"),
+    ("account_move", "Account moves to approve", "/queue?kind=account_move"),
     ("review", "Reviews of the feed", "/risk"),
     ("ticket", "Tickets waiting for the firm", "/tickets?state=open"),
 )

@@ -109,4 +109,4 @@ def _sent(posted: Posted, allowed: tuple[str, ...]) -> Decided:
 
 async def _answer(posted: Posted, sent: Decided, work: Any, target: str) -> Response:
     result = await posted.once.write(Decided, sent, work)
-    return redirect(target, "ok", f"Recorded; it is {result.state.replace('_', ' ')}.")
+    return redirect(posted.form.text("next") or target, "ok", f"Recorded; it is {result.state.replace('_', ' ')}.")

@@ -12,6 +12,7 @@ from api import permissions
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.lists import Table
 from console.present import decisions
+from console.present.subjects import subject as subject_view
 from console.queries import frame
 from console.views import Crumb, href
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
@@ -28,7 +29,7 @@ from store.read.queue import QueueItem
 
 _EVERYBODY = frozenset(ROLES)
 KINDS: Final = frame.DECIDED
-_TABS: Final = (("", "all"), *((kind, kind) for kind in KINDS))
+_TABS: Final = (("", "all"), *((kind, kind.replace("_", " ")) for kind in KINDS))
 _ROWS: Final = 60
 
 
@@ -110,7 +111,7 @@ class WorkPages:
             return await visit.render("queue.html", [Crumb("Queue")], **context)
 
     async def _selected_view(self, visit: Visit, item: QueueItem) -> Any:
-        return await decisions.subject(visit.session, visit.actor, item.kind, item.subject_id, await visit.now())
+        return await subject_view(visit.session, visit.actor, item.kind, item.subject_id, await visit.now())
 
     async def payouts(self, request: Request) -> HTMLResponse:
         state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
@@ -232,7 +233,7 @@ async def _view(visit: Visit, kind: str, subject_id: str) -> Any:
         return await decisions.payout(visit.session, visit.scope, visit.actor, subject_id, await visit.now())
     if kind == "dispute":
         return await decisions.dispute(visit.session, visit.scope, visit.actor, subject_id)
-    return await decisions.subject(visit.session, visit.actor, kind, subject_id, await visit.now())
+    return await subject_view(visit.session, visit.actor, kind, subject_id, await visit.now())
 
 
 def _selected(items: list[QueueItem], wanted: str | None) -> int | None:

@@ -12,12 +12,25 @@ from console.formats import countdown, digits, plain_money, words
 from console.views import AccountPage, DayRow, Entry, Gauge, Link, href
 from domain.money import Money
 from store.models import Trader
-from store.read import accounts, breaches, challenges, disputes, history, market, payouts, tickets, timeline, warnings
+from store.read import (
+    accounts,
+    breaches,
+    challenges,
+    disputes,
+    history,
+    market,
+    payouts,
+    tickets,
+    timeline,
+    versions,
+    warnings,
+)
 from store.read.accounts import AccountView, RuleGauge
 from store.read.breaches import BreachView
 from store.read.market import DayView
 from store.read.pages import Scope, Window
 from store.read.timeline import TimelineEntry
+from store.read.versions import MoveAhead
 
 LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
 _TIMELINE: Final = 40
@@ -41,6 +54,7 @@ async def page(
         days=[_day(account, day) for day in reversed(await market.days(session, account_id))],
         timeline=[entry(row) for row in happened.items],
         older=happened.next_cursor,
+        move=await _move(session, scope, account_id),
         warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
@@ -63,6 +77,12 @@ async def page(
             for row in await history.decisions(session, scope, kind, subject)
         ],
     )
+
+
+async def _move(session: AsyncSession, scope: Scope, account_id: str) -> MoveAhead | None:
+    """The move to another version that the account waits for. A trader learns of it once it is agreed to."""
+    found = await versions.ahead(session, account_id)
+    return found if found is None or scope.staff or found.state == "approved" else None
 
 
 async def live_parts(session: AsyncSession, scope: Scope, account_id: str) -> AccountPage:
@@ -100,8 +120,8 @@ def gauges(account: AccountView, breach: BreachView | None = None) -> list[Gauge
         big = f"{account.trading_days} of {account.min_trading_days}"
         left = "reached" if share >= 1 else f"{account.min_trading_days - done} to go"
         found.append(Gauge("Trading days", big, "days", left, "", share, "info"))
-    if account.time_limit_days and account.opened_at:
-        found.append(_limit(account, account.opened_at, account.time_limit_days))
+    if account.time_ends_at and account.opened_at:
+        found.append(_limit(account, account.time_ends_at - account.opened_at, account.time_ends_at))
     return found
 
 
@@ -140,16 +160,15 @@ def _target(account: AccountView) -> Gauge:
     )
 
 
-def _limit(account: AccountView, opened_at: datetime, days: int) -> Gauge:
-    ends = opened_at + timedelta(days=days)
+def _limit(account: AccountView, whole: timedelta, ends: datetime) -> Gauge:
     left = max(timedelta(0), ends - account.market_time)
     return Gauge(
         label="Time limit",
         big=f"{left.days} d {left.seconds // 3600} h",
         unit="left",
-        left=f"of {days} days",
+        left=f"of {whole.days} days",
         right=f"ends {ends.astimezone(ZoneInfo('UTC')):%Y-%m-%d %H:%M} UTC",
-        share=left / timedelta(days=days),
+        share=left / whole,
         tone="info",
     )
 

@@ -11,10 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.formats import counted, plain_money, words
 from console.present.corrections import of_correction
 from console.present.refusals import may
-from console.present.reviews import review
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
-from domain.errors import NotFound
 from domain.money import Money
 from domain.payouts import PAYOUT
 from store.models import Account, DealRow, Payout, User
@@ -362,18 +360,3 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
         else (),
         refusal=refusal if undecided else "",
     )
-
-
-async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
-    """Any of these kinds, for staff; raises NotFound."""
-    if kind == "payout":
-        return await payout(session, FIRM, actor, subject_id, now)
-    if kind == "dispute":
-        return await dispute(session, FIRM, actor, subject_id)
-    if kind == "case":
-        return await case(session, actor, subject_id)
-    if kind == "identity":
-        return await identity(session, actor, subject_id)
-    if kind == "review":
-        return await review(session, actor, subject_id)
-    raise NotFound()

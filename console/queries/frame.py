@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.views import FeedRow, Live
 from store.clock import market_now
 from store.models import MarketClock
-from store.read import queue, versions
+from store.read import queue
 
 SILENT: Final = timedelta(seconds=15)
-DECIDED: Final = ("payout", "dispute", "case", "identity")
+DECIDED: Final = ("payout", "dispute", "case", "identity", "product_version", "account_move")
 QUOTELESS: Final = timedelta(minutes=5)
 
 
@@ -58,5 +58,5 @@ async def waiting(session: AsyncSession) -> dict[str, int]:
         "payouts": counts["payout"],
         "risk": counts["case"] + counts["dispute"] + counts["review"],
         "tickets": counts["ticket"],
-        "products": await versions.waiting(session),
+        "products": counts["product_version"] + counts["account_move"],
     }

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from domain.conformance.case import Case, Got, RawEvent, Unsupported, Value
 from domain.conformance.daily import told
 from domain.conformance.eligibility import payout_eligibility
-from domain.conformance.facts import facts, payout_terms
-from domain.conformance.gates import amount_of, needed, sized
+from domain.conformance.facts import REQUEST_SHARES, caps, cycle_dates, facts, payout_terms
+from domain.conformance.gates import amount_of, needed, resolved
 from domain.payout_terms import PayoutFacts, PayoutTerms
-from domain.payout_terms.amounts import cap_minor, next_cycle, payout_amount, refund_minor
+from domain.payout_terms.amounts import cap_minor, payout_amount, refund_minor
 from domain.payout_terms.eligibility import standing
 from domain.payout_terms.live_account import LiveAccountStart, SimulatedAccount
 from domain.payout_terms.scaling import Scaling
@@ -54,15 +53,19 @@ class _Purse:
 def payout_amount_of(case: Case) -> Got:
     given = case.params(
         *("base", "cap", "cap_first_payouts", "excess", "split_pct", "safety_net", "profit_target", "day"),
-        *("unlock_when_total_withdrawn", "first_cycle_days", "next_cycle_days", "max_request_pct_of_balance"),
+        *("unlock_when_total_withdrawn", "first_cycle_days", "next_cycle_days", "max_request"),
+        *(f"max_request_{size}" for size in REQUEST_SHARES),
     )
+    base, limits = given.get("base", "balance_minus_initial"), caps(case, given)
+    deducts = given.get("excess") == "deducted_from_account"
     terms = payout_terms(
         case,
-        base=given.get("base", "balance_minus_initial"),
-        safety_net=sized(given.get("safety_net")),
-        profit_target=sized(given.get("profit_target")) if "profit_target" in given.get("base", "") else None,
-        caps=_caps(given),
-        excess=given.get("excess", "kept_in_account"),
+        base=base,
+        safety_net=resolved(case, given.get("safety_net")) if "safety_net" in base else None,
+        profit_target=resolved(case, given.get("profit_target")) if "profit_target" in base else None,
+        caps=limits,
+        # whatever else a case calls it, only this word takes the rest away
+        excess="deducted_from_account" if deducts and limits else "kept_in_account",
         split_pct=given.get("split_pct", 100),
         unlock_when_total_withdrawn=case.major(amount_of(case, given.get("unlock_when_total_withdrawn"))),
     )
@@ -74,23 +77,13 @@ def payout_amount_of(case: Case) -> Got:
         if raw.kind == "payout_request":
             number = raw.data.get("payout_number")
             purse.paid = purse.paid if number is None else int(number) - 1
-            got.outcome, got.amounts = _paid(case, terms, purse)
+            got.outcome, got.amounts = _paid(case, terms, purse, _requested(case, raw))
         got.steps.append({**got.amounts, "balance": case.major(purse.balance)})
     if not any(raw.kind == "payout_request" for raw in case.events):
         got.outcome, got.amounts = _paid(case, terms, purse)
         got.steps[-1:] = [got.amounts]
-    got.amounts |= _cycle(case, given)
+    got.amounts |= cycle_dates(case, given)
     return got
-
-
-def _caps(given: Any) -> list[dict[str, Any]]:
-    caps = list[dict[str, Any]]()
-    cap = sized(given.get("cap"))
-    if cap is not None:
-        caps.append({**cap, "to_payout": given.get("cap_first_payouts")})
-    if given.get("max_request_pct_of_balance") is not None:
-        caps.append({"type": "pct_of_balance", "value": given["max_request_pct_of_balance"]})
-    return caps
 
 
 def _earned(case: Case, raw: RawEvent, purse: _Purse) -> None:
@@ -112,9 +105,14 @@ def _earned(case: Case, raw: RawEvent, purse: _Purse) -> None:
     purse.withdrawn = purse.withdrawn if withdrawn is None else withdrawn
 
 
-def _paid(case: Case, terms: PayoutTerms, purse: _Purse) -> tuple[str, dict[str, Value]]:
+def _requested(case: Case, raw: RawEvent) -> int | None:
+    names = ("amount", "gross_amount", "requested")
+    return next((money for name in names if (money := raw.money(name, case.currency)) is not None), None)
+
+
+def _paid(case: Case, terms: PayoutTerms, purse: _Purse, requested: int | None = None) -> tuple[str, dict[str, Value]]:
     known = _known(case, purse)
-    amount = payout_amount(known, terms, case.currency)
+    amount = payout_amount(known, terms, case.currency, requested)
     locked = any(refusal.code == "locked" for refusal in standing(known, terms, case.currency))
     named = {
         "profit": amount.base,
@@ -141,27 +139,6 @@ def _known(case: Case, purse: _Purse) -> PayoutFacts:
         payouts_paid=purse.paid,
         paid_gross_minor=purse.withdrawn,
     )
-
-
-def _cycle(case: Case, given: Any) -> dict[str, Value]:
-    """The cycle after the one that ended, or after the first one, which begins when the account is funded."""
-    ended, first, days = _day_of(case, "cycle_end"), given.get("first_cycle_days"), given.get("next_cycle_days")
-    funded = _day_of(case, "funded")
-    named = dict[str, Value]()
-    if first is not None and funded is not None:
-        named["first_cycle_start"] = funded
-        named["first_cycle_end"] = next_cycle(funded - timedelta(days=1), int(first))[1]
-        ended = ended or next_cycle(funded - timedelta(days=1), int(first))[1]
-    if ended is not None:
-        start, end = next_cycle(ended, int(days or first or 1))
-        named |= {"cycle_end": ended, "next_cycle_start": start, "next_cycle_end": end}
-    return named
-
-
-def _day_of(case: Case, kind: str) -> date | None:
-    clock = case.clock(case.rule.get("day"))
-    days = [raw.day(clock) for raw in case.events if raw.kind == kind]
-    return days[-1] if days else None
 
 
 def _only_amount(case: Case, raw: RawEvent) -> int | None:
@@ -191,10 +168,11 @@ def fee_refund(case: Case) -> Got:
 
 
 def payout_drawdown_effect(case: Case) -> Got:
-    given = case.params("floor_policy", "floor_before", "max_request_pct_of_balance", "lock", "day")
-    before = amount_of(case, given.get("floor_before"))
+    given = case.params("floor_policy", "floor_before", *(f"max_request_{size}" for size in REQUEST_SHARES))
+    said = (raw.data["floor_before"] for raw in case.events if "floor_before" in raw.data)
+    before = amount_of(case, given.get("floor_before", next(said, None)))
     rules = _floor(case, needed(case, "floor_policy"), before)
-    terms = payout_terms(case, caps=_caps(given), split_pct=100)
+    terms = payout_terms(case, caps=caps(case, given), split_pct=100)
     got, balance, equity, paid = Got(outcome="computed"), case.initial_minor, case.initial_minor, 0
     for raw in case.events:
         made = raw.money("pnl", case.currency) or raw.money("net_pnl", case.currency) or 0

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from domain.clocks import Clock
@@ -85,13 +85,20 @@ class Case:
     rule: Mapping[str, Any]
     events: tuple[RawEvent, ...]
     expected: Mapping[str, Any]
+    # why it could not be read; such a case is reported among the others
+    problem: str | None = None
 
     def params(self, *known: str) -> Mapping[str, Any]:
         """The rule's parameters without its kind; Unsupported names what is not among `known`."""
-        unknown = sorted(set(self.rule) - {"kind", "severity", *known})
+        allowance = ("daily_allowance",) if self._takes_of_daily_allowance() else ()
+        unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance})
         if unknown:
             raise Unsupported(f"{self.kind}: parameter {unknown[0]}")
         return {name: value for name, value in self.rule.items() if name != "kind"}
+
+    def _takes_of_daily_allowance(self) -> bool:
+        sizes = (value for value in self.rule.values() if isinstance(value, Mapping))
+        return any(size.get("type") == "pct_of_daily_allowance" for size in sizes)
 
     @property
     def severity(self) -> str | None:
@@ -151,7 +158,8 @@ class Got:
 
 
 def read_cases(text: str, name: str) -> list[Case]:
-    """The cases of a file; raises CaseUnreadable, which says where and what."""
+    """The cases of a file; raises CaseUnreadable, which says where and what. One case that cannot be read has a `problem`
+    and leaves the others alone."""
     try:
         data = json.loads(text, parse_float=Decimal)
     except json.JSONDecodeError as exc:
@@ -165,11 +173,28 @@ def read_cases(text: str, name: str) -> list[Case]:
 
 def _cases(data: list[Any], name: str) -> Iterator[Case]:
     for number, raw in enumerate(data, start=1):
-        where = f"{name}, case {raw.get('id', number) if isinstance(raw, dict) else number}"
         try:
             yield _case(raw)
-        except (KeyError, TypeError, AttributeError, ValueError, InvalidOperation) as exc:
-            raise CaseUnreadable(f"{where} cannot be read: {exc!r}", field=where) from exc
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, BadInput) as exc:
+            yield _unread(raw, number, f"{name}, case {number} cannot be read: {exc!r}")
+
+
+def _unread(raw: Any, number: int, problem: str) -> Case:
+    """What can be told of a case that is not in the format."""
+    data = raw if isinstance(raw, dict) else {}
+    rule, expected = data.get("rule"), data.get("expected")
+    return Case(
+        id=str(data.get("id", number)),
+        kind=str(rule.get("kind", "")) if isinstance(rule, dict) else "",
+        currency="USD",
+        initial_minor=0,
+        phase=None,
+        account_type="standard",
+        rule={},
+        events=(),
+        expected=expected if isinstance(expected, dict) else {},
+        problem=problem,
+    )
 
 
 def _case(raw: Mapping[str, Any]) -> Case:

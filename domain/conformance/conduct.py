@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
 
 from domain.conformance.case import Case, Got, RawEvent, Unsupported, Value
+from domain.conformance.gates import sized
 from domain.conformance.story import Story, context_of
 from domain.rules.base import ConductRule, Consequence, Context, State, Violation
 from domain.rules.conduct.flat_by import FlatBy
@@ -24,6 +25,10 @@ Translates = Callable[[RawEvent], Iterable[Event]]
 _WEEKDAYS: Final = {
     day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 }
+
+# the names under which a list of trades says what each made
+_MADE: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
+_EVERY_DAY: Final = ("daily", "every_day", "any", "all")
 
 
 def inactivity(case: Case) -> Got:
@@ -56,7 +61,7 @@ def flat_by(case: Case) -> Got:
 
 
 def _weekday(name: str | None) -> str | None:
-    if name is None:
+    if name is None or str(name).lower() in _EVERY_DAY:
         return None
     day = _WEEKDAYS.get(str(name)[:3].lower())
     if day is None:
@@ -191,8 +196,8 @@ def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 
 
 def max_loss_per_trade_idea(case: Case) -> Got:
-    given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
-    limit, daily = _needed(case, "limit"), given.get("daily_allowance")
+    given = case.params("limit", "merge_within_minutes", "day")
+    limit, daily = sized(_needed(case, "limit")) or {}, given.get("daily_allowance")
     of_daily = limit["type"] == "pct_of_daily_allowance"
     rule = MaxLossPerTradeIdea(
         type="max_loss_per_trade_idea",
@@ -234,13 +239,17 @@ def min_hold_time(case: Case) -> Got:
 
 def _trades(raw: RawEvent, story: Story) -> Iterable[Event]:
     """A list of trades by how long each was held, and what each made where the case says."""
-    unknown = sorted(set(raw.data) - {"durations_seconds", "pnl", "pnls", "profits"})
+    unknown = sorted(set(raw.data) - {"durations_seconds", "trades", *_MADE})
     if unknown:
         raise Unsupported(f"trades: field {unknown[0]}")
-    durations = raw.data.get("durations_seconds", [])
-    made = raw.data.get("pnls") or raw.data.get("profits") or raw.data.get("pnl") or [0] * len(durations)
+    each = raw.data.get("trades", ())
+    durations = raw.data.get("durations_seconds") or [trade["duration_seconds"] for trade in each]
+    listed = next((raw.data[name] for name in _MADE if name in raw.data), None)
+    made = listed or [next((trade[name] for name in _MADE if name in trade), None) for trade in each]
+    if not made and story.case.rule.get("metric") == "profit" and durations:
+        raise Unsupported("trades: what each made is missing")
     mark = story.event(raw)
-    for number, (seconds, pnl) in enumerate(zip(durations, made, strict=True)):
+    for number, (seconds, pnl) in enumerate(zip(durations, made or [0] * len(durations), strict=True)):
         yield Closed(
             seq=mark.seq,
             at=mark.at,

@@ -1,18 +1,19 @@
 """Whether a payout may be requested: time by dates, days by the engine's gates, the rest by the engine's terms."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from domain.clocks import Clock
 from domain.conformance.case import Case, Got, Value
 from domain.conformance.daily import context, folded, status
-from domain.conformance.facts import facts, payout_terms
-from domain.conformance.gates import amount_of, profitable_days, sized, window_of
+from domain.conformance.facts import REQUEST_SHARES, caps, cycle_dates, facts, payout_terms
+from domain.conformance.gates import amount_of, profitable_days, resolved, window_of
 from domain.conformance.story import Story
 from domain.money import Money, from_minor
 from domain.payout_terms import GateFact, PayoutFacts, PayoutTerms
-from domain.payout_terms.amounts import available_minor, base_minor, cap_minor
+from domain.payout_terms.amounts import available_minor, base_minor, cap_minor, split
 from domain.payout_terms.eligibility import Refusal, eligible_from, refusals, share_refusals, standing
 from domain.rules.base import Gate, GateStatus
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
@@ -27,15 +28,28 @@ _TIME: Final = (
     "first_cycle_days",
     "next_cycle_days",
 )
+# the same parameter as firms' texts name it, too
+_ALSO: Final = {
+    "days_since_first_trade": "min_days_since_first_trade",
+    "days_since_last_payout": "min_days_since_last_payout",
+    "days_between_payouts": "min_days_since_last_payout",
+    "min_days_between_payouts": "min_days_since_last_payout",
+    "days_since_funded": "min_days_since_funded",
+    "trading_days_required": "min_trading_days",
+}
+# amounts of an event that tell how the account stands; without any, a request is only compared with the parameters
+_MONEY: Final = ("balance", "equity", "profit", "net_pnl", "closed_pnl", "pnl", "gross_pnl")
 _OTHERS: Final = (
     *("min_trading_days", "min_balance_above_initial", "min_balance", "min_profit", "min_request", "min_trader_share"),
-    *("requires_flat", "requires_no_pending_orders", "max_request_pct_of_balance", "max_request", "cap"),
+    *("requires_flat", "requires_no_pending_orders", "max_request", "cap", "cap_first_payouts", "split_pct"),
+    *(f"max_request_{size}" for size in REQUEST_SHARES),
     *("consecutive", "window", "compare", "day", "base", "safety_net", "counts", "basis"),
 )
 
 
 def payout_eligibility(case: Case) -> Got:
     days = [name for word in _DAYS for name in _day_names(word)]
+    case = replace(case, rule={_ALSO.get(name, name): value for name, value in case.rule.items()})
     given = case.params(*_TIME, *_OTHERS, *days)
     clock = case.clock(given.get("day"))
     terms = _terms(case, given)
@@ -57,39 +71,76 @@ def _outcome(in_the_way: list[Refusal]) -> str:
 
 
 def _in_the_way(case: Case, terms: PayoutTerms, known: PayoutFacts) -> Iterator[Refusal]:
-    requested = _fact(case, "payout_request", "amount", "gross_amount", "requested")
-    if requested is None and "min_request" in case.rule:
+    requested, told = _requested(case), _tells_money(case)
+    if requested is None and told and "min_request" in case.rule:
         requested = available_minor(known, terms, case.currency)
-    # a case may say what the trader's share is; then it is not worked out from a request
-    share = _fact(case, None, "trader_share")
-    plain = terms if share is None else terms.model_copy(update={"min_trader_share": None})
+    plain = terms.model_copy(update={"min_trader_share": None})
     if requested is None:
         yield from standing(known, plain, case.currency)
     else:
-        yield from refusals(known, plain, Money(minor=requested, currency=case.currency))
+        cap = cap_minor(known, terms, case.currency)
+        fits = not told and (cap is None or requested <= cap)
+        for refusal in refusals(known, plain, Money(minor=requested, currency=case.currency)):
+            if refusal.code != "more_than_available" or not fits:
+                yield refusal
+    if _waits_for_both(case):
+        yield from (
+            one for one in standing(known, _since_funded(case, plain), case.currency) if one.code == "too_early"
+        )
+    share = _share(case, terms, known)
     if share is not None:
         yield from share_refusals(share, terms, case.currency)
 
 
+def _requested(case: Case) -> int | None:
+    return _fact(case, "payout_request", "amount", "gross_amount", "requested")
+
+
+def _tells_money(case: Case) -> bool:
+    return any(name in raw.data for raw in case.events for name in _MONEY)
+
+
+def _share(case: Case, terms: PayoutTerms, known: PayoutFacts) -> int | None:
+    """The trader's: as the case says, else of what is requested, else of what could be."""
+    said, requested = _fact(case, None, "trader_share"), _requested(case)
+    if said is not None or (requested is None and not _tells_money(case)):
+        return said
+    gross = available_minor(known, terms, case.currency) if requested is None else requested
+    return split(Money(minor=gross, currency=case.currency), terms, known)[0].minor
+
+
+def _waits_for_both(case: Case) -> bool:
+    return "min_days_since_first_trade" in case.rule and _funded_days(case.rule) is not None
+
+
+def _funded_days(given: Mapping[str, Any]) -> Any:
+    return given.get("min_days_since_funded", given.get("first_cycle_days"))
+
+
+def _since_funded(case: Case, terms: PayoutTerms) -> PayoutTerms:
+    """The terms of a case that waits from the first trade, counted from the funding."""
+    return terms.model_copy(update={"first_after": "funded", "first_after_days": int(_funded_days(case.rule))})
+
+
 def _terms(case: Case, given: Mapping[str, Any]) -> PayoutTerms:
     first = given.get("min_days_since_first_trade")
-    funded = given.get("min_days_since_funded", given.get("first_cycle_days"))
-    caps: list[dict[str, Any]] = [{**size} for name in ("cap", "max_request") if (size := sized(given.get(name)))]
-    if given.get("max_request_pct_of_balance") is not None:
-        caps.append({"type": "pct_of_balance", "value": given["max_request_pct_of_balance"]})
+    funded = _funded_days(given)
+    # a profit that the case names is the profit; else it is what the balance is above the initial one
+    base = "balance_minus_initial" if _fact(case, None, "profit") is None else "profit"
     terms: dict[str, Any] = {
         "first_after_days": next((days for days in (first, funded) if days is not None), 0),
         "first_after": "funded" if first is None else "first_trade",
         "every_days": given.get("min_days_since_last_payout", given.get("next_cycle_days", first)) or 1,
         "requires_flat": given.get("requires_flat", False),
         "requires_no_pending_orders": given.get("requires_no_pending_orders", False),
-        "min_balance_above_initial": sized(given.get("min_balance_above_initial")),
-        "min_profit": sized(given.get("min_profit")),
+        "min_balance_above_initial": resolved(case, given.get("min_balance_above_initial")),
+        "min_profit": resolved(case, given.get("min_profit")),
         "compare": given.get("compare", ">="),
         "min_trader_share": case.major(amount_of(case, given.get("min_trader_share"))),
-        "caps": caps,
-        "base": given.get("base", "balance_minus_initial"),
-        "safety_net": sized(given.get("safety_net")),
+        "caps": caps(case, given),
+        "base": given.get("base", base),
+        "safety_net": resolved(case, given.get("safety_net")),
+        "split_pct": given.get("split_pct", 100),
     }
     least = amount_of(case, given.get("min_request"))
     if least:
@@ -227,9 +278,12 @@ def _amounts(case: Case, given: Mapping[str, Any], terms: PayoutTerms, known: Pa
         "available": available_minor(known, terms, currency),
         "max_request": cap_minor(known, terms, currency),
         "min_balance": None if above is None else case.initial_minor + above.of(case.initial_minor, currency),
-        "trader_share": _fact(case, None, "trader_share"),
+        "trader_share": _share(case, terms, known),
     }
     sizes = ("min_balance_above_initial", "min_profit", "min_request", "min_trader_share", "winning_day_min_pnl")
     money |= {name: amount_of(case, given[name]) for name in sizes if name in given}
     named: dict[str, Value] = {name: case.major(minor) for name, minor in money.items()}
-    return named | {"date": None if since is None else since.date()}
+    if _waits_for_both(case):
+        starts = (since, eligible_from(known, _since_funded(case, terms)))
+        since = max((start for start in starts if start is not None), default=None)
+    return named | {"date": None if since is None else since.date()} | cycle_dates(case, given)

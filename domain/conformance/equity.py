@@ -107,25 +107,36 @@ def _floors(case: Case, rule: EquityRule) -> Got:
         rules, broken = judge(rules, mark)
         if broken and got.at_event is None:
             got.outcome, got.at_event, got.severity = "breach", event.index, case.severity
-            got.floor = case.major(broken[0].floor_minor)
+            got.floor = _floor(case, rules)
         amounts = _amounts(case, rules, mark)
         got.steps.append(amounts)
-        got.floors.append(case.major(rules.states[0].floor_minor))
+        got.floors.append(_floor(case, rules))
         got.amounts = amounts
     if got.at_event is None:
-        got.floor = case.major(rules.states[0].floor_minor)
+        got.floor = _floor(case, rules)
     return got
 
 
+def _floor(case: Case, rules: AccountRules) -> Decimal | None:
+    """The floor; of a cap upwards only, its ceiling."""
+    return case.major(rules.states[_first(rules)].floor_minor)
+
+
+def _first(rules: AccountRules) -> int:
+    """The place of the floor among the levels; of the only level, where there is none."""
+    return next((place for place, spec in enumerate(rules.specs) if spec.direction == "floor"), 0)
+
+
 def _amounts(case: Case, rules: AccountRules, mark: Mark) -> dict[str, Value]:
-    """The account and its first level in money; of a cap both ways the ceiling as well."""
-    spec, state = rules.specs[0], rules.states[0]
+    """The account and its floor in money; of a cap both ways the ceiling as well."""
+    first = _first(rules)
+    spec, state = rules.specs[first], rules.states[first]
     named: dict[str, int | None] = {
         "balance": mark.balance_minor,
         "equity": mark.equity_minor,
         "allowance": spec.allowance(state.basis_minor),
         "anchor" if spec.moves == "rollover" else "peak": state.basis_minor,
-        "room": min(_room(s, st, mark) for s, st in zip(rules.specs, rules.states, strict=True)),
+        "room": _room(spec, state, mark),
     }
     for level, at in zip(rules.specs, rules.states, strict=True):
         named[level.direction] = at.floor_minor

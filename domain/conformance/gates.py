@@ -122,6 +122,15 @@ def sized(value: Any) -> Mapping[str, Any] | None:
     return value if value is None or isinstance(value, Mapping) else {"type": "amount", "value": value}
 
 
+def resolved(case: Case, value: Any) -> dict[str, Any] | None:
+    """A size of the format, or a bare number, in the types that the engine has; an amount may be zero."""
+    size = sized(value)
+    if size is not None and size["type"] == "pct_of_daily_allowance":
+        found = case.size(size)
+        return None if found is None else {"type": found.type, "value": found.value}
+    return None if size is None else dict(size)
+
+
 def amount_of(case: Case, value: Any) -> int | None:
     """A size or a bare number in minor units."""
     size = sized(value)

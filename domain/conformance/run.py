@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
@@ -44,26 +44,29 @@ class CaseResult:
 
 def run(case: Case) -> CaseResult:
     """Feed one case through the engine."""
+    if case.problem is not None:
+        return _unsupported(case, case.problem)
     build = KINDS.get(case.kind)
-    expected = dict(case.expected)
     if build is None:
-        why = ("kind", case.kind, "unsupported")
-        return CaseResult(case.id, case.kind, "unsupported", {}, expected, (why,))
+        return _unsupported(case, f"kind {case.kind}")
     try:
-        got = build(case)
+        named = dict(_named(case.expected, build(case)))
     except Unsupported as exc:
-        return CaseResult(case.id, case.kind, "unsupported", {}, expected, (("unsupported", "-", str(exc)),))
+        return _unsupported(case, str(exc))
     except ValidationError as exc:
-        problem = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        return CaseResult(case.id, case.kind, "unsupported", {}, expected, (("unsupported", "-", problem),))
-    except (KeyError, TypeError, ValueError, InvalidOperation, PropOSError) as exc:
+        return _unsupported(case, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()))
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, PropOSError) as exc:
         # a field that is missing or not what the format says: this case cannot be told, the others can
-        why = ("unsupported", "-", f"{type(exc).__name__}: {exc}")
-        return CaseResult(case.id, case.kind, "unsupported", {}, expected, (why,))
-    named = dict(_named(case.expected, got))
+        return _unsupported(case, f"{type(exc).__name__}: {exc}")
     differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in named.items() if not same)
     shown = {path: _plain(have) for path, (_, have, _) in named.items()}
-    return CaseResult(case.id, case.kind, "failed" if differences else "passed", shown, expected, differences)
+    return CaseResult(
+        case.id, case.kind, "failed" if differences else "passed", shown, dict(case.expected), differences
+    )
+
+
+def _unsupported(case: Case, why: str) -> CaseResult:
+    return CaseResult(case.id, case.kind, "unsupported", {}, dict(case.expected), (("unsupported", "-", why),))
 
 
 Compared = tuple[Any, Any, bool]

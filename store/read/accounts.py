@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import NotFound
 from domain.products import Phase, Product
 from domain.rules.state import compile_phase, fresh, from_json
-from store import products
+from store import challenges, products
 from store.clock import market_now
 from store.models import Account, AccountLive, Challenge, Payout, Trader
 from store.read.pages import Page, Scope, View, Window, keyset, shown
@@ -72,6 +72,8 @@ class PositionView(View):
 
 
 class AccountView(AccountRow):
+    """`time_ends_at`: when the phase is over by time, extensions and lost time included; None without a limit."""
+
     phase_name: str
     product_name: str
     content_hash: str
@@ -81,6 +83,7 @@ class AccountView(AccountRow):
     trading_days: int
     min_trading_days: int
     time_limit_days: int | None
+    time_ends_at: datetime | None
     clock_zone: str
     clock_reset: str
     next_reset: datetime
@@ -171,6 +174,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
     terms = await products.load(session, account.product, account.version)
     phase = terms.phase(account.phase_index)
     now = await market_now(session)
+    challenge = await session.get_one(Challenge, account.challenge_id)
     return AccountView(
         **_fields(account, live, row.challenge_state, row.trader_name),
         phase_name=phase.name,
@@ -182,6 +186,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
         trading_days=live.trading_days if live else 0,
         min_trading_days=phase.min_trading_days,
         time_limit_days=phase.time_limit_days,
+        time_ends_at=await challenges.deadline(session, challenge, account, terms),
         clock_zone=terms.clock.zone,
         clock_reset=terms.clock.reset,
         next_reset=terms.clock.next_reset(now),

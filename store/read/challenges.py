@@ -38,6 +38,7 @@ class PhaseAccount(View):
     account_id: str
     number: str
     phase_index: int
+    attempt: int
     phase_name: str
     status: str
     opened_at: datetime | None
@@ -108,7 +109,7 @@ async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> Challen
     challenge: Challenge = row.Challenge
     terms = await products.load(session, challenge.product, challenge.version)
     accounts = await session.scalars(
-        select(Account).where(Account.challenge_id == challenge_id).order_by(Account.phase_index)
+        select(Account).where(Account.challenge_id == challenge_id).order_by(Account.phase_index, Account.attempt)
     )
     return ChallengeView(
         **_fields(challenge, row.trader_name, row.product_name),
@@ -117,6 +118,7 @@ async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> Challen
                 account_id=account.id,
                 number=shown(account.number),
                 phase_index=account.phase_index,
+                attempt=account.attempt,
                 phase_name=terms.phase(account.phase_index).name,
                 status=account.status,
                 opened_at=account.opened_at,

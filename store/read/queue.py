@@ -11,6 +11,7 @@ from sqlalchemy.types import BigInteger
 from domain.money import Money
 from store.models import (
     Account,
+    AccountMove,
     Alert,
     Case,
     CaseAccount,
@@ -19,13 +20,16 @@ from store.models import (
     InboxEvent,
     OutboxMessage,
     Payout,
+    ProductProposal,
     Review,
     Ticket,
     Trader,
 )
 from store.read.pages import Page, View, Window, keyset, shown
 
-KINDS: Final = ("payout", "dispute", "case", "identity", "review", "ticket", "inbox", "outbox")
+KINDS: Final = (
+    "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox",
+)  # fmt: skip
 
 
 class QueueItem(View):
@@ -90,6 +94,27 @@ def _waiting_for_identity() -> CompoundSelect[Any]:
     return union_all(passed, unpaid)
 
 
+def _versions() -> Mapping[str, Select[Any]]:
+    """What waits for a second person, or, agreed to, for somebody to put it on sale. No account and no deadline: a
+    proposal holds nobody up."""
+    return {
+        "product_version": _row(
+            "product_version",
+            subject_id=ProductProposal.id,
+            state=ProductProposal.state,
+            since=ProductProposal.proposed_at,
+            note=ProductProposal.product + " version " + cast(ProductProposal.version, Text),
+        ).where(ProductProposal.state.in_(("proposed", "approved"))),
+        "account_move": _row(
+            "account_move",
+            subject_id=AccountMove.id,
+            state=AccountMove.state,
+            since=AccountMove.proposed_at,
+            note=AccountMove.product + " to version " + cast(AccountMove.to_version, Text),
+        ).where(AccountMove.state == "proposed"),
+    }
+
+
 def _sources() -> Mapping[str, Select[Any]]:
     """One SELECT per kind, all of the same columns."""
     first_account = (
@@ -97,6 +122,7 @@ def _sources() -> Mapping[str, Select[Any]]:
     )
     waiting = _waiting_for_identity().subquery()
     return {
+        **_versions(),
         "payout": _row(
             "payout",
             subject_id=Payout.id,
@@ -174,6 +200,8 @@ def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
         "dispute": lambda: "Disputed breach",
         "case": lambda: str(row["note"]),
         "identity": lambda: "Identity check",
+        "product_version": lambda: f"New terms: {row['note']}",
+        "account_move": lambda: f"Accounts move: {row['note']}",
         "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
         "ticket": lambda: "Question",
         "inbox": lambda: f"Webhook {row['note']} that nothing waits for",

@@ -225,9 +225,26 @@ def _accounts(rows: Sequence[tuple[AccountMoveRow, int]]) -> tuple[MovedAccount,
     )
 
 
-async def waiting(session: AsyncSession) -> int:
-    """Proposals and moves that wait for a person."""
-    open_proposals = select(func.count()).where(ProductProposal.state.in_(("proposed", "approved")))
-    open_moves = select(func.count()).where(AccountMove.state == "proposed")
-    both = select(open_proposals.scalar_subquery() + open_moves.scalar_subquery())
-    return int(await session.scalar(both) or 0)
+class MoveAhead(View):
+    """An account that goes on under `to_version`: `proposed`, or `approved` and due at its next daily reset."""
+
+    move_id: str
+    to_version: int
+    state: str
+
+
+async def ahead(session: AsyncSession, account_id: str) -> MoveAhead | None:
+    """The move that an account waits for, if any; an approved one before one that is only proposed."""
+    statement = (
+        select(AccountMove.id, AccountMove.to_version, AccountMove.state)
+        .join(AccountMoveRow, AccountMoveRow.move_id == AccountMove.id)
+        .where(
+            AccountMoveRow.account_id == account_id,
+            AccountMoveRow.state == "waiting",
+            AccountMove.state.in_(("proposed", "approved")),
+        )
+        .order_by(AccountMove.state, AccountMove.id)
+        .limit(1)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return None if found is None else MoveAhead(move_id=found[0], to_version=found[1], state=found[2])

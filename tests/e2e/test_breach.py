@@ -42,5 +42,5 @@ async def test_a_killed_monitor_loses_no_breach_and_judges_none_twice(data_dir: 
         text = good.read_text()
         assert "9500000" in text
         forged.write_text(text.replace("9500000", "9500001", 1))
-        assert proof.check(good)
-        assert not proof.check(forged)
+        assert proof.check([good])
+        assert not proof.check([forged])

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
 from domain.ids import new_id
+from domain.payout_terms import PayoutFacts
 from domain.rules.check import check
 from ports.platform import PositionState
 from store import ledger, payout_facts
@@ -39,7 +40,7 @@ async def _balance(firm: World, account: str) -> int:
         return await ledger.balance(session, account, "USD")
 
 
-async def _facts(firm: World, cycle: str | None = None) -> payout_facts.PayoutFacts:
+async def _facts(firm: World, cycle: str | None = None) -> PayoutFacts:
     async with firm.db.transaction() as session:
         return (await payout_facts.situation(session, "acc_tina", cycle=cycle)).facts
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from domain.rules import history
 from domain.rules.conduct.news_window import NewsWindow
 from domain.rules.events import Event
 from tests.unit.conduct_story import CONTEXT, closed, opened, release, tell
@@ -124,6 +125,15 @@ def test_haircut(made: list[tuple[str | None, str, int, str]], deducted: int) ->
     rule = haircut()
     state, _ = tell(rule, *events)
     assert rule.deducted_minor(state, CONTEXT) == deducted
+
+
+def test_a_haircut_counts_among_the_deductions_of_the_whole_history() -> None:
+    rule = haircut()
+    state = history.start((rule,), CONTEXT)
+    for event in (NFP, opened("2025-06-06 12:31"), closed("2025-06-06 13:30", pnl_minor=100_000)):
+        state, _ = history.step(state, event, (rule,), CONTEXT)
+    assert history.deductions(state, (rule,), CONTEXT) == {rule.id: 60_000}
+    assert history.deducted_minor(state, (rule,), CONTEXT) == 60_000
 
 
 @given(pnl=st.integers(-(10**9), 10**9), pct=st.integers(0, 99))

@@ -42,6 +42,28 @@ def test_a_paid_payout_is_an_expense_paid_by_the_provider(amount: Money) -> None
     assert paid == {"payout-expense": amount.minor, "provider:p": -amount.minor}
 
 
+@given(AMOUNTS, AMOUNTS)
+def test_a_fee_that_comes_back_with_a_payout_is_taken_out_of_the_fees(amount: Money, fee: Money) -> None:
+    refund = Money(minor=fee.minor, currency=amount.currency)
+    reserved = ledger.payout_reserved("pay_1", amount, refund)
+    assert net(reserved) == {
+        "payout-expense": amount.minor,
+        "fees": refund.minor,
+        "trader-payable": -amount.minor - refund.minor,
+    }
+    assert net(reserved, ledger.payout_sent("pay_1", amount + refund, "p")).get("trader-payable") is None
+    assert net(reserved, ledger.payout_released("pay_1", amount, refund)) == {}
+    nothing = Money(minor=0, currency=amount.currency)
+    assert ledger.payout_reserved("pay_1", amount, nothing) == ledger.payout_reserved("pay_1", amount)
+
+
+@given(AMOUNTS)
+def test_what_is_forfeited_touches_no_money_of_the_firm(excess: Money) -> None:
+    taken, back = ledger.payout_forfeited("pay_1", excess), ledger.forfeit_returned("pay_1", excess)
+    assert net(taken) == {"account-profit": excess.minor, "forfeited-profit": -excess.minor}
+    assert net(taken, back) == {}
+
+
 @given(AMOUNTS, st.sampled_from(PROVIDER_ENTRIES))
 def test_every_entry_balances_and_its_reversal_undoes_it(
     amount: Money, make: Callable[[str, Money, str], Entry]

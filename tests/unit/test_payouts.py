@@ -120,12 +120,15 @@ def test_the_band_of_the_traders_share_decides(minor: int, needed: int) -> None:
 
 
 def test_the_digest_changes_with_everything_that_is_approved() -> None:
-    def digest(minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h") -> str:
+    def digest(
+        minor: int = 5, currency: str = "USD", payout: str = "pay_1", to: str = "DE1", rules: str = "h", **more: int
+    ) -> str:
         share = Money(minor=minor, currency=currency)
-        return terms_digest(payout_id=payout, trader_share=share, beneficiary_index=to, product_hash=rules)
+        return terms_digest(payout_id=payout, trader_share=share, beneficiary_index=to, product_hash=rules, **more)
 
     others = [digest(6), digest(currency="EUR"), digest(payout="pay_2"), digest(to="DE2"), digest(rules="i")]
-    assert len({digest(), *others}) == 6
+    others += [digest(refund_minor=1), digest(forfeited_minor=1)]
+    assert len({digest(), *others}) == 8
 
 
 @pytest.mark.parametrize(

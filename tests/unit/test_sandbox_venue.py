@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import BadInput, Conflict
 from domain.pnl import RateMissing
-from ports.platform import Deal, Side
+from ports.platform import Correction, Deal, Side
 from sandbox.feed import Quote
 from sandbox.symbols import specs_of
 from sandbox.venue import Venue
@@ -118,3 +118,11 @@ def test_a_disabled_account_and_an_unquoted_symbol_refuse_orders() -> None:
     venue.set_trading(login, "off", False)
     with pytest.raises(Conflict, match="disabled"):
         venue.order(login, "XAUUSD", "buy", Decimal(1))
+
+
+def test_what_was_said_can_be_taken_back() -> None:
+    venue, _ = _venue()
+    venue.correct(7, bid=Decimal("1284.1"), ask=Decimal("1284.4"), reason="wrong print")
+    event = venue.pending[-1].event
+    assert isinstance(event, Correction)
+    assert (event.corrects_seq, event.bid, event.change_minor) == (7, Decimal("1284.1"), None)

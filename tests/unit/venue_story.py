@@ -302,6 +302,14 @@ class Story:
         self.close_position(login)
         self.at += timedelta(hours=self.random.randint(0, 24))
 
+    def creep(self, login: int) -> None:
+        """The price of something held goes one way, step by step: past the warning, to the level, and through it."""
+        if self.open[login]:
+            symbol, side, _, _ = self.random.choice(list(self.open[login].values()))
+            way = self.random.choice([-1, -1, 1]) * (1 if side == "buy" else -1)
+            for _ in range(self.random.randint(2, 8)):
+                self.tick(symbol, way)
+
     def payout(self, login: int) -> None:
         if self.held[login]:
             if self.random.random() < 0.5:
@@ -319,8 +327,10 @@ class Story:
         gap = random.choices([1, 60, 3600, 86400 // 3, 86400 * 2], self.pace)[0]
         self.at += timedelta(seconds=random.randint(0, gap))
         what, login = random.random(), random.choice(self.logins)
-        if what < 0.52:
+        if what < 0.46:
             self.tick(random.choice(self.symbols), random.choice(self.slope))
+        elif what < 0.52:
+            self.creep(login)
         elif what < 0.68:
             self.open_position(login)
         elif what < 0.82:

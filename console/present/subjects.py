@@ -1,0 +1,34 @@
+"""Whatever a person of the firm decides, as one view, whichever kind of work it is."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.present import versions as present_versions
+from console.present.decisions import case, dispute, identity, payout
+from console.present.reviews import review
+from console.views import DecisionView
+from domain.approvals import Actor
+from domain.errors import NotFound
+from store.read import versions
+from store.read.pages import FIRM
+
+
+async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
+    """Any of the kinds of the queue that are decided; raises NotFound."""
+    match kind:
+        case "payout":
+            return await payout(session, FIRM, actor, subject_id, now)
+        case "dispute":
+            return await dispute(session, FIRM, actor, subject_id)
+        case "case":
+            return await case(session, actor, subject_id)
+        case "identity":
+            return await identity(session, actor, subject_id)
+        case "review":
+            return await review(session, actor, subject_id)
+        case "product_version":
+            return present_versions.proposal(await versions.proposal(session, subject_id), actor)
+        case "account_move":
+            return present_versions.move(await versions.move(session, subject_id), actor)
+    raise NotFound

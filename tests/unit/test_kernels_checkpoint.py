@@ -1,0 +1,68 @@
+"""Checkpoints of many accounts: what must be stored is, what can wait takes turns, peaks are never lost."""
+
+import numpy as np
+
+from cli.bench.firm import START, Firm, NoRecord, harmless, shard_of
+from cli.bench.market import Market
+from monitor.record import AT_ONCE, FEW, checkpoint_rows
+from monitor.shard import Shard
+from ports.platform import Batch, ClockMark
+
+ACCOUNTS = FEW + 100
+
+
+def a_shard() -> tuple[Firm, Shard]:
+    firm = Firm(Market(12, 7, START), ACCOUNTS, 3, 7)
+    return firm, shard_of(firm, (harmless(account) for account in firm.loaded()))
+
+
+def play(firm: Firm, shard: Shard, ticks: int) -> None:
+    for number in range(ticks):
+        tick = firm.market.any_tick(0.001)
+        shard.apply(Batch(number=number + 1, events=(tick, ClockMark(seq=tick.seq, at=tick.at))))
+
+
+def test_accounts_that_were_merely_marked_take_turns() -> None:
+    firm, shard = a_shard()
+    play(firm, shard, 300)
+    stored: set[str] = set()
+    for number in range(2 * ACCOUNTS // AT_ONCE):
+        rows = checkpoint_rows(shard, 0, number + 1, "sandbox", whole=False)
+        assert len(rows.live) <= AT_ONCE
+        stored |= {row[0] for row in rows.live}
+    assert len(stored) == ACCOUNTS
+
+
+def test_an_account_that_changed_is_stored_at_once() -> None:
+    firm, shard = a_shard()
+    play(firm, shard, 50)
+    shard.columns.dirty[:ACCOUNTS:2] = True
+    changed = {shard.accounts[row].account_id for row in range(0, ACCOUNTS, 2)}
+    assert changed <= {row[0] for row in checkpoint_rows(shard, 0, 1, "sandbox", whole=False).live}
+
+
+def test_a_whole_checkpoint_leaves_nothing_waiting() -> None:
+    firm, shard = a_shard()
+    play(firm, shard, 300)
+    rows = checkpoint_rows(shard, 0, 1, "sandbox")
+    assert len(rows.live) == ACCOUNTS
+    assert "peaks" not in rows.feed
+
+
+def test_peaks_that_wait_are_in_the_feed_and_come_back() -> None:
+    firm, shard = a_shard()
+    before = [shard.rules.get(a.row, a.terms.specs) for a in shard.accounts]
+    play(firm, shard, 300)
+    after = [shard.rules.get(a.row, a.terms.specs) for a in shard.accounts]
+    moved = [row for row in range(ACCOUNTS) if before[row] != after[row]]
+    assert len(moved) > 50
+    rows = checkpoint_rows(shard, 0, 1, "sandbox", whole=False)
+    in_rows = {row[0] for row in rows.live}
+    again = shard_of(firm, (harmless(account) for account in firm.loaded()))
+    found = again.rules.take_peaks(rows.feed["peaks"], lambda login: again.by_login[login].row)
+    for row in moved:
+        kept = again.rules.get(row, again.accounts[row].terms.specs) == after[row]
+        assert kept or shard.accounts[row].account_id in in_rows
+    assert set(found) == set(np.flatnonzero(shard.columns.peaked[:ACCOUNTS]).tolist())
+    assert again.rules.take_peaks(rows.feed["peaks"], lambda login: None) == []
+    assert NoRecord().load(1) is None
