@@ -25,6 +25,7 @@ from domain.rules.floors import FloorSpec, Mark, floor_of, opened, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled
 
 _BASES: Final[dict[str, DayBasis]] = {
+    "equity": "equity_snapshot_to_snapshot",
     "equity_snapshot_to_snapshot": "equity_snapshot_to_snapshot",
     "closed_pnl": "closed_pnl",
     "closed_pnl_plus_negative_floating": "closed_pnl_plus_negative_floating",
@@ -144,7 +145,9 @@ def _known(case: Case, purse: _Purse) -> PayoutFacts:
 def _only_amount(case: Case, raw: RawEvent) -> int | None:
     """The amount of a fact that carries one figure only, whatever its name."""
     names = ("amount", "value", "total", raw.kind, "gross_amount", "fee", "price")
-    return next((money for name in names if (money := raw.money(name, case.currency)) is not None), None)
+    found = next((money for name in names if (money := raw.money(name, case.currency)) is not None), None)
+    figures = [name for name, value in raw.data.items() if isinstance(value, int | Decimal)]
+    return raw.money(figures[0], case.currency) if found is None and len(figures) == 1 else found
 
 
 def fee_refund(case: Case) -> Got:
@@ -168,7 +171,7 @@ def fee_refund(case: Case) -> Got:
 
 
 def payout_drawdown_effect(case: Case) -> Got:
-    given = case.params("floor_policy", "floor_before", *(f"max_request_{size}" for size in REQUEST_SHARES))
+    given = case.params("floor_policy", "floor_before", "day", *(f"max_request_{size}" for size in REQUEST_SHARES))
     said = (raw.data["floor_before"] for raw in case.events if "floor_before" in raw.data)
     before = amount_of(case, given.get("floor_before", next(said, None)))
     rules = _floor(case, needed(case, "floor_policy"), before)

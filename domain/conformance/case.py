@@ -23,6 +23,15 @@ Figure = Decimal | int | str | bool | date | datetime | None
 Value = Figure | list[Any]
 
 
+EVENTS: Final = frozenset(
+    (
+        *("snapshot", "rollover", "trade_open", "trade_close", "pending_order_placed", "day_result", "payout"),
+        *("payout_request", "cycle_end", "funded", "phase_passed", "withdrawn_total", "payment", "clock", "news"),
+        *("totals", "position_state", "pnl", "rollover_pnl", "accounts", "scale_up", "trades"),
+    )
+)
+
+
 class Unsupported(Exception):
     """A kind, a parameter or a value of one that the engine cannot express; the text names it."""
 
@@ -108,6 +117,7 @@ class Case:
         """A size of the format as the engine's; a percentage of the daily allowance is taken of that size."""
         if data is None:
             return None
+        self._only("size", data, ("type", "value"))
         kind, value = data["type"], Decimal(data["value"])
         if kind == "pct_of_daily_allowance":
             whole = self.size(self.rule.get("daily_allowance"))
@@ -118,6 +128,11 @@ class Case:
             return Size(type=kind, value=value)
         except ValueError as exc:
             raise Unsupported(f"size {kind} {value}") from exc
+
+    def _only(self, what: str, data: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        unknown = sorted(set(data) - set(known))
+        if unknown:
+            raise Unsupported(f"{self.kind}: {what} with {unknown[0]}")
 
     def money_of(self, data: Mapping[str, Any], basis_minor: int = 0) -> int:
         """A size of the format in minor units; `basis_minor`: the anchor, peak or trade value."""
@@ -130,6 +145,7 @@ class Case:
 
     def clock(self, data: Mapping[str, Any] | None) -> Clock | None:
         """A clock of the format; None where the platform's rollover events say when the day ends."""
+        self._only("clock", data or {}, ("timezone", "reset", "from", "session_end"))
         if data is None or data.get("timezone") in (None, "platform") or not _is_time(data.get("reset")):
             return None
         try:
@@ -200,6 +216,8 @@ def _unread(raw: Any, number: int, problem: str) -> Case:
 def _case(raw: Mapping[str, Any]) -> Case:
     account = raw.get("account") or {}
     currency = account.get("currency", "USD")
+    if not isinstance(raw["rule"]["kind"], str):
+        raise TypeError(f"kind {raw['rule']['kind']!r} is no word")
     events = [
         RawEvent(
             index, event["type"], str(event.get("t", "")), {k: v for k, v in event.items() if k not in ("t", "type")}
@@ -207,7 +225,7 @@ def _case(raw: Mapping[str, Any]) -> Case:
         for index, event in enumerate(raw.get("events", ()))
     ]
     return Case(
-        id=raw["id"],
+        id=str(raw["id"]),
         kind=raw["rule"]["kind"],
         currency=currency,
         initial_minor=to_minor(Decimal(account.get("initial_balance", 0)), currency),

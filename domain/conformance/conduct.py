@@ -108,13 +108,14 @@ def lot_size_band(case: Case) -> Got:
 def max_exposure(case: Case) -> Got:
     given = case.params("unit", "limit", "weights", "severity_by_violation", "day")
     states = any(raw.kind == "position_state" for raw in case.events)
-    words = given.get("severity_by_violation") or ([case.severity] if case.severity else [])
+    by_violation = given.get("severity_by_violation") or ([case.severity] if case.severity else [])
+    words = list(by_violation.values() if isinstance(by_violation, Mapping) else by_violation)
     weights = given.get("weights") or {}
     rule = MaxExposure.model_validate(
         {
             "type": "max_exposure",
             # what weights multiply, and what a position state tells, is a number of contracts, whatever it is called
-            "unit": given.get("unit", "lots") if not weights and not states else "lots",
+            "unit": "positions" if given.get("unit") == "positions" and not weights and not states else "lots",
             "limit": _needed(case, "limit"),
             "weights": weights,
             "consequences": [_consequence(word) for word in words] or [_consequence("hard")],

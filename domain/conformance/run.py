@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from domain.conformance import amounts, clocks, conduct, equity, gates
-from domain.conformance.case import Case, Got, Unsupported
+from domain.conformance.case import EVENTS, Case, Got, Unsupported
 from domain.errors import PropOSError
 
 Status = Literal["passed", "failed", "unsupported"]
@@ -49,6 +49,9 @@ def run(case: Case) -> CaseResult:
     build = KINDS.get(case.kind)
     if build is None:
         return _unsupported(case, f"kind {case.kind}")
+    unknown = sorted({event.kind for event in case.events} - EVENTS)
+    if unknown:
+        return _unsupported(case, f"event type {unknown[0]}")
     try:
         named = dict(_named(case.expected, build(case)))
     except Unsupported as exc:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.demo import DemoOptions, demo
+from cli.proof import check
 from sandbox.synthetic import write_day
 from tests import servers
 
@@ -25,10 +26,21 @@ async def _run(folder: Path, seed: int) -> dict[str, Any]:
     return await demo(options, lambda what, done: None)
 
 
+def _every_proof_holds(folder: Path, count: int) -> None:
+    sheets = sorted(folder.glob("*.json"))
+    assert len(sheets) == count > 0
+    assert check([folder])
+    text = sheets[0].read_text()
+    digit = next(index for index, letter in enumerate(text) if letter in "12345678")
+    sheets[0].write_text(text[:digit] + str(int(text[digit]) + 1) + text[digit + 1 :])
+    assert not check([folder])
+
+
 @pytest.mark.timeout(600)
 async def test_the_same_seed_lives_the_same_life() -> None:
     with servers.scratch_dir("demo") as one, servers.scratch_dir("demo") as two:
         first, second = await _run(one, 7), await _run(two, 7)
+        _every_proof_holds(one / "data" / "proofs", first["proofs"])
     assert first["states"] == second["states"]
     assert first["breach_list"] == second["breach_list"]
     assert first["payout_list"] == second["payout_list"]

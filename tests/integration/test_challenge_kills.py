@@ -1,5 +1,6 @@
 """A worker killed before or after any call to the outside, or before any commit: run again, every effect is there once."""
 
+import inspect
 import itertools
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal, cast
@@ -48,7 +49,7 @@ class Mortal:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if not callable(found):
+        if not inspect.iscoroutinefunction(found):
             return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
