@@ -15,7 +15,7 @@ from domain.pnl import RateMissing, conversion_rate, position_profit_minor, posi
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import Action, Clocked, Closed, Event, News, Opened, PaidOut, Rolled
+from domain.rules.events import Action, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from domain.rules.state import PhaseTerms
@@ -164,6 +164,10 @@ class Conduct:
         return violations
 
     # events out of the stream
+
+    def moment(self, account: "Account", seq: int, at: datetime) -> Marked:
+        """The account's money as it stands."""
+        return Marked(seq=seq, at=at, **self._money(account))
 
     def _money(self, account: "Account") -> dict[str, Any]:
         try:

@@ -61,6 +61,21 @@ class OffenceFact:
 
 
 @dataclass(frozen=True, slots=True)
+class GateFact:
+    """A gate has another outcome than at the end of the day before; `blocks`: what it holds back while not met."""
+
+    account_id: str
+    rule_id: str
+    met: bool
+    outcome: str
+    sentence: str
+    blocks: tuple[str, ...]
+    proof_id: str
+    proof: dict[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeFact:
     """The reset came for which a paused account was waiting: `offence_id` is what it was paused for."""
 
@@ -106,6 +121,7 @@ class Harvest:
 
     verdicts: list[Verdict] = field(default_factory=list)
     resumes: list[ResumeFact] = field(default_factory=list)
+    gates: list[GateFact] = field(default_factory=list)
     deals: list[tuple[str, Deal]] = field(default_factory=list)
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)

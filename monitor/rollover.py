@@ -15,6 +15,7 @@ from monitor.accounts import Account
 from monitor.clocks import Reset
 from monitor.columns import Ints
 from monitor.facts import SnapshotFact
+from monitor.gates import changed_gates
 from monitor.judge import Happening
 from monitor.rule_columns import microseconds
 
@@ -77,6 +78,7 @@ class Rollover:
             account = shard.accounts[row]
             purpose: Literal["trading_day", "both"] = "both" if row in also_taken else "trading_day"
             violations = shard.conduct.rolled(account, event.seq, reset.at, reset.ended_day, purpose)
+            shard.harvest.gates += changed_gates(account, shard.conduct.moment(account, event.seq, reset.at))
             shard.judge.account(account, event, target=not violations)
             shard.judge.conduct(account, event, violations)
 

@@ -29,7 +29,7 @@ class Standing(BaseModel):
 
     `events`: those that moved the history, which proof sheets fold again. `muted`: limits that were broken since the
     last reset; one reset period is one offence. `paused`: the offence for which the venue has stopped the account.
-    `curing` and `cured`: see `Cure`.
+    `curing` and `cured`: see `Cure`. `gates`: the outcome last told of each gate.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +40,7 @@ class Standing(BaseModel):
     paused: str | None = None
     curing: dict[str, Curing] = Field(default_factory=dict)
     cured: dict[str, int] = Field(default_factory=dict)
+    gates: dict[str, str] = Field(default_factory=dict)
 
 
 def needs_standing(terms: PhaseTerms) -> bool:

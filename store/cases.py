@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
 from domain.disputes import CASE
-from domain.errors import AlreadyDecided, BadInput, NotFound
+from domain.errors import AlreadyDecided, BadInput
 from domain.ids import derived_id
 from domain.lifecycle import CHALLENGE
 from domain.surveillance.copy_trading import DETECTOR, Finding, Opening
-from store import audit, challenges, decisions, disputes, outbox, payouts, transitions
+from store import audit, challenges, decisions, disputes, outbox, payouts, rows, transitions
 from store.clock import market_now
 from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge, DealRow, SurveillanceCursor
 
@@ -145,12 +145,7 @@ async def open_about(
 
 async def locked(session: AsyncSession, case_id: str) -> Case:
     """The row, locked until the transaction ends; raises NotFound."""
-    row: Case | None = await session.scalar(
-        select(Case).where(Case.id == case_id).with_for_update(key_share=True).execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound
-    return row
+    return await rows.locked(session, Case, case_id)
 
 
 async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Actor, reason: str, key: str) -> None:

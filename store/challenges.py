@@ -16,7 +16,7 @@ from domain.ledger import fee_charged_back, fee_paid
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due, phase_deadline
 from domain.money import Money
 from domain.products import Product
-from store import audit, ledger, outbox, products, shards, transitions
+from store import audit, ledger, outbox, products, rows, shards, transitions
 from store.clock import market_now
 from store.models import (
     Account,
@@ -106,15 +106,7 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
 
 async def lock(session: AsyncSession, challenge_id: str) -> Challenge:
     """The row, locked until the transaction ends, against new rows that refer to it as well. Raises NotFound."""
-    row = await session.scalar(
-        select(Challenge)
-        .where(Challenge.id == challenge_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound
-    return row
+    return await rows.locked(session, Challenge, challenge_id, references_too=True)
 
 
 async def move(

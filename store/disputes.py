@@ -16,7 +16,7 @@ from domain.disputes import DISPUTE
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.ids import new_id
 from domain.lifecycle import CHALLENGE
-from store import audit, challenges, decisions, outbox, payouts, people, transitions
+from store import audit, challenges, decisions, outbox, payouts, people, rows, transitions
 from store.clock import market_now
 from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
 
@@ -116,15 +116,7 @@ async def of_standing_breach(session: AsyncSession, account_id: str) -> Dispute 
 
 async def lock(session: AsyncSession, dispute_id: str) -> Dispute:
     """The row, locked until the transaction ends; raises NotFound."""
-    row = await session.scalar(
-        select(Dispute)
-        .where(Dispute.id == dispute_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound
-    return row
+    return await rows.locked(session, Dispute, dispute_id)
 
 
 async def move(

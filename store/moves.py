@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
-from domain.errors import BadInput, NotAllowed, NotFound
+from domain.errors import BadInput, NotAllowed
 from domain.ids import new_id
 from domain.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
-from store import audit, decisions, products, transitions
+from store import audit, decisions, products, rows, transitions
 from store.clock import market_now
 from store.models import Account, AccountMove, AccountMoveRow, Payout, User
 
@@ -128,15 +128,7 @@ async def _chosen(session: AsyncSession, product: str, version: int, numbers: Se
 
 async def locked(session: AsyncSession, move_id: str) -> AccountMove:
     """The row, locked until the transaction ends; raises NotFound."""
-    row: AccountMove | None = await session.scalar(
-        select(AccountMove)
-        .where(AccountMove.id == move_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound(f"There is no account move {move_id}.")
-    return row
+    return await rows.locked(session, AccountMove, move_id)
 
 
 async def digest(session: AsyncSession, move: AccountMove) -> str:

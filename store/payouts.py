@@ -7,14 +7,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import payouts as policy
-from domain.approvals import Actor, Vote, approvals_that_count
+from domain.approvals import Actor, approvals_that_count
 from domain.errors import BadInput, NotFound, PayoutOpen
 from domain.ids import new_id
 from domain.money import Money
 from domain.payout_checks import RiskFacts, room_check, shown
 from domain.payouts import PAYOUT
 from domain.products import Product
-from store import audit, outbox, products, transitions, warnings
+from store import audit, decisions, outbox, products, rows, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
@@ -23,7 +23,6 @@ from store.models import (
     Case,
     CaseAccount,
     Challenge,
-    Decision,
     Dispute,
     Intent,
     Payout,
@@ -180,15 +179,7 @@ def digest(payout: Payout, product: Product) -> str:
 
 async def locked(session: AsyncSession, payout_id: str) -> Payout:
     """The row, locked until the transaction ends; raises NotFound."""
-    row: Payout | None = await session.scalar(
-        select(Payout)
-        .where(Payout.id == payout_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound()
-    return row
+    return await rows.locked(session, Payout, payout_id)
 
 
 async def product_of(session: AsyncSession, payout: Payout) -> Product:
@@ -236,21 +227,7 @@ async def approvals(session: AsyncSession, payout: Payout) -> tuple[int, int]:
     """(approvals that count now, approvals needed): people, roles and terms as they are at this moment."""
     product = await product_of(session, payout)
     requester = await session.get_one(User, payout.requested_by)
-    rows = await session.execute(
-        select(Decision, User)
-        .join(User, User.id == Decision.user_id)
-        .where(Decision.subject_kind == "payout", Decision.subject_id == payout.id)
-    )
-    votes = [
-        Vote(
-            decision=decision.decision,
-            user_id=decision.user_id,
-            person_id=decision.person_id,
-            role_now=user.role if user.active else None,
-            subject_digest=decision.subject_digest,
-        )
-        for decision, user in rows
-    ]
+    votes = await decisions.votes(session, "payout", payout.id)
     counted = approvals_that_count(
         "payout", votes, requester_person=requester.person_id, digest=digest(payout, product)
     )

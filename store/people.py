@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, Role
 from domain.errors import BadInput, NotAllowed, NotFound
-from store import audit, challenges, outbox, payouts
+from store import audit, challenges, outbox, payouts, rows
 from store.clock import market_now
 from store.models import Challenge, Trader, User
 
@@ -30,15 +30,7 @@ async def person_of(session: AsyncSession, trader_id: str) -> str:
 
 async def lock_trader(session: AsyncSession, trader_id: str) -> Trader:
     """The row, locked until the transaction ends; raises NotFound."""
-    row = await session.scalar(
-        select(Trader)
-        .where(Trader.id == trader_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound
-    return row
+    return await rows.locked(session, Trader, trader_id)
 
 
 async def identity_of(session: AsyncSession, trader_id: str) -> str:

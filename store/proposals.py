@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
-from domain.errors import BadInput, Conflict, NotAllowed, NotFound
+from domain.errors import BadInput, Conflict, NotAllowed
 from domain.ids import new_id
 from domain.products import Product
 from domain.publishing import (
@@ -19,7 +18,7 @@ from domain.publishing import (
     content_hash,
     proposal_digest,
 )
-from store import audit, decisions, products, transitions
+from store import audit, decisions, products, rows, transitions
 from store.clock import market_now
 from store.models import ProductProposal, User
 
@@ -76,15 +75,7 @@ async def propose(
 
 async def locked(session: AsyncSession, proposal_id: str) -> ProductProposal:
     """The row, locked until the transaction ends; raises NotFound."""
-    row: ProductProposal | None = await session.scalar(
-        select(ProductProposal)
-        .where(ProductProposal.id == proposal_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFound(f"There is no product proposal {proposal_id}.")
-    return row
+    return await rows.locked(session, ProductProposal, proposal_id)
 
 
 def digest(proposal: ProductProposal) -> str:

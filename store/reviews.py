@@ -13,7 +13,7 @@ from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.ids import derived_id
 from domain.rules.confirmation import confirmed
-from store import audit, challenges, decisions, outbox
+from store import audit, challenges, decisions, outbox, rows
 from store.clock import market_now
 from store.models import Account, Breach, Proof, Review, Shard
 
@@ -23,12 +23,7 @@ _OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismi
 
 
 async def _locked(session: AsyncSession, review_id: str) -> Review:
-    review: Review | None = await session.scalar(
-        select(Review).where(Review.id == review_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if review is None:
-        raise NotFound
-    return review
+    return await rows.locked(session, Review, review_id, references_too=True)
 
 
 async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:

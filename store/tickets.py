@@ -9,7 +9,7 @@ from domain.approvals import Actor
 from domain.errors import BadInput, NotAllowed, NotFound
 from domain.ids import new_id
 from domain.tickets import TICKET
-from store import audit, transitions
+from store import audit, rows, transitions
 from store.clock import market_now
 from store.models import Account, Payout, Ticket, TicketMessage, Transition
 
@@ -82,10 +82,8 @@ async def solve(session: AsyncSession, *, ticket_id: str, actor: Actor) -> Ticke
 
 
 async def _locked(session: AsyncSession, ticket_id: str, actor: Actor) -> Ticket:
-    ticket: Ticket | None = await session.scalar(
-        select(Ticket).where(Ticket.id == ticket_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if ticket is None or (actor.role == "trader" and ticket.trader_id != actor.trader_id):
+    ticket = await rows.locked(session, Ticket, ticket_id, references_too=True)
+    if actor.role == "trader" and ticket.trader_id != actor.trader_id:
         raise NotFound
     if actor.role != "trader" and actor.role not in ANSWERERS:
         raise NotAllowed(f"Answering tickets needs the role admin or support; yours is {actor.role}.")

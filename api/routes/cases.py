@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import Deps, allowed
 from api.fields import AccountId, CaseId, DecisionBody, ReviewId, State, window
 from api.once import Keyed, Once
-from contracts.ids import case_workflow
+from api.subjects import decide
 from contracts.messages import DecisionResult
-from domain.disputes import CASE
 from store import reviews as review_records
 from store.read import cases, reviews
 from store.read.pages import Page, View, Window
@@ -41,26 +40,17 @@ async def get_case(case_id: CaseId, deps: Deps) -> cases.CaseView:
         return await cases.one(session, case_id)
 
 
-async def _decide(update: str, case_id: str, body: DecisionBody, once: Once) -> DecisionResult:
-    async def state_of(session: AsyncSession) -> str:
-        return (await cases.one(session, case_id)).state
-
-    return await once.decide(
-        case_workflow(case_id), update, body.reason, body=body, machine=CASE, state_of=state_of, result=DecisionResult
-    )
-
-
 @router.post("/cases/{case_id}/clear", dependencies=[Depends(allowed("cases.decide"))])
 async def clear_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """Nothing to act on: payouts that it held go on."""
-    return await _decide("clear", case_id, body, once)
+    return await decide("case", case_id, "clear", body.reason, body=body, once=once)
 
 
 @router.post("/cases/{case_id}/confirm", dependencies=[Depends(allowed("cases.decide"))])
 async def confirm_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """It is abuse: the firm closes the challenge of the account that copied, and its payouts are rejected. Those of the
     account that was copied go on."""
-    return await _decide("confirm", case_id, body, once)
+    return await decide("case", case_id, "confirm", body.reason, body=body, once=once)
 
 
 @router.get("/reviews", dependencies=[Depends(allowed("reviews.read"))])

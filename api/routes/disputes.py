@@ -7,10 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, Deps, SignedInCaller, allowed
 from api.fields import AccountId, BreachId, DecisionBody, DisputeId, Input, State, Words, window
-from api.once import Keyed, Once
-from contracts.ids import dispute_workflow
+from api.once import Keyed
+from api.subjects import decide
 from contracts.messages import DecisionResult
-from domain.disputes import DISPUTE
 from store import disputes
 from store.read import breaches
 from store.read import disputes as read
@@ -60,28 +59,13 @@ async def get_dispute(dispute_id: DisputeId, caller: Reader, deps: Deps) -> read
         return await read.one(session, caller.scope, dispute_id)
 
 
-async def _decide(update: str, dispute_id: str, body: DecisionBody, once: Once, caller: Caller) -> DecisionResult:
-    async def state_of(session: AsyncSession) -> str:
-        return (await read.one(session, caller.scope, dispute_id)).state
-
-    return await once.decide(
-        dispute_workflow(dispute_id),
-        update,
-        body.reason,
-        body=body,
-        machine=DISPUTE,
-        state_of=state_of,
-        result=DecisionResult,
-    )
-
-
 @router.post("/disputes/{dispute_id}/uphold", dependencies=[Depends(allowed("disputes.decide"))])
-async def uphold(dispute_id: DisputeId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+async def uphold(dispute_id: DisputeId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """The breach stands."""
-    return await _decide("uphold", dispute_id, body, once, caller)
+    return await decide("dispute", dispute_id, "uphold", body.reason, body=body, once=once)
 
 
 @router.post("/disputes/{dispute_id}/reinstate", dependencies=[Depends(allowed("disputes.decide"))])
-async def reinstate(dispute_id: DisputeId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+async def reinstate(dispute_id: DisputeId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """The breach is overturned: floors are restored and the account trades again."""
-    return await _decide("reinstate", dispute_id, body, once, caller)
+    return await decide("dispute", dispute_id, "reinstate", body.reason, body=body, once=once)

@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller, Deps, SignedInCaller, allowed
 from api.fields import AccountId, AmountText, DecisionBody, Input, PayoutId, State, TraderId, positive_money, window
-from api.once import Keyed, Once
-from contracts.ids import payout_workflow
+from api.once import Keyed
+from api.subjects import decide
 from contracts.messages import DecisionResult
-from domain.payouts import PAYOUT
 from store import payout_refusals, payouts
 from store.read import accounts
 from store.read import payouts as read
@@ -111,41 +110,24 @@ async def get_payout(payout_id: PayoutId, caller: Reader, deps: Deps) -> read.Pa
         return await read.one(session, caller.scope, payout_id)
 
 
-async def _decide(update: str, payout_id: str, body: DecisionBody, once: Once, caller: Caller) -> DecisionResult:
-    async def state_of(session: AsyncSession) -> str:
-        return (await read.one(session, caller.scope, payout_id)).state
-
-    return await once.decide(
-        payout_workflow(payout_id),
-        update,
-        body.reason,
-        body=body,
-        machine=PAYOUT,
-        state_of=state_of,
-        result=DecisionResult,
-    )
-
-
 @router.post("/payouts/{payout_id}/approve", dependencies=[Depends(allowed("payouts.decide"))])
-async def approve_payout(
-    payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller
-) -> DecisionResult:
+async def approve_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """Agree to exactly this amount and beneficiary; sent when as many people as the policy asks for have."""
-    return await _decide("approve", payout_id, body, once, caller)
+    return await decide("payout", payout_id, "approve", body.reason, body=body, once=once)
 
 
 @router.post("/payouts/{payout_id}/return", dependencies=[Depends(allowed("payouts.decide"))])
-async def return_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+async def return_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """Give it back to the trader to change and ask again."""
-    return await _decide("return_to_trader", payout_id, body, once, caller)
+    return await decide("payout", payout_id, "return_to_trader", body.reason, body=body, once=once)
 
 
 @router.post("/payouts/{payout_id}/reject", dependencies=[Depends(allowed("payouts.decide"))])
-async def reject_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
-    return await _decide("reject", payout_id, body, once, caller)
+async def reject_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
+    return await decide("payout", payout_id, "reject", body.reason, body=body, once=once)
 
 
 @router.post("/payouts/{payout_id}/cancel", dependencies=[Depends(allowed("payouts.cancel"))])
-async def cancel_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed, caller: SignedInCaller) -> DecisionResult:
+async def cancel_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
     """Take it back before it is sent: the trader's own wish, or finance on their behalf."""
-    return await _decide("cancel", payout_id, body, once, caller)
+    return await decide("payout", payout_id, "cancel", body.reason, body=body, once=once)

@@ -1,6 +1,5 @@
 """A PostgreSQL and a simulated platform of the benchmark's own, as `propos up` starts them, gone when it ends."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -8,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from cli.embedded import postgres
 from cli.probes import free_ports
 from cli.processes import SystemUser, launch_argv
 from domain.errors import Unavailable
+from settings import child_environment, load
 from store.migrate import upgrade
 
 _START_SECONDS: Final = 60
@@ -56,7 +56,7 @@ def servers() -> Iterator[Servers]:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    cluster = postgres.prepare(folder / "postgres", open_parents=os.environ.get("PROPOS_OPEN_PARENTS") == "1")
+    cluster = postgres.prepare(folder / "postgres", open_parents=load().open_parents)
     administrator = cluster.url("postgres")
     with _running(
         cluster.argv,
@@ -73,7 +73,7 @@ def _postgres(folder: Path) -> Iterator[str]:
 def _sandbox(folder: Path) -> Iterator[tuple[str, str]]:
     (port,) = free_ports(1)
     address, token = f"http://127.0.0.1:{port}", secrets.token_urlsafe(16)
-    environment = {
+    environment: dict[str, str | None] = {
         "PROPOS_DATA": str(folder / "data"),
         "PROPOS_SANDBOX_URL": address,
         "PROPOS_SANDBOX_TOKEN": token,
@@ -100,7 +100,7 @@ def _running(
     *,
     user: SystemUser | None = None,
     stop: signal.Signals = signal.SIGTERM,
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
 ) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -110,7 +110,7 @@ def _running(
             stderr=output,
             cwd="/",
             start_new_session=True,
-            env=os.environ | (environment or {}),
+            env=child_environment(environment or {}),
         )
     try:
         deadline = time.monotonic() + _START_SECONDS

@@ -8,23 +8,19 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
+from api import permissions, subjects
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.lists import Table
 from console.present import decisions
 from console.present.subjects import subject as subject_view
 from console.queries import frame
 from console.views import Crumb, href
-from contracts.ids import case_workflow, dispute_workflow, payout_workflow
-from contracts.messages import DecisionResult
 from domain.approvals import ROLES
-from domain.disputes import CASE, DISPUTE
 from domain.errors import BadInput
 from domain.payouts import PAYOUT
-from domain.states import StateMachine
 from store import people, reviews
-from store.read import cases, disputes, payouts, queue
-from store.read.pages import Scope, Window
+from store.read import payouts, queue
+from store.read.pages import Window
 from store.read.queue import QueueItem
 
 _EVERYBODY = frozenset(ROLES)
@@ -33,34 +29,17 @@ _TABS: Final = (("", "all"), *((kind, kind.replace("_", " ")) for kind in KINDS)
 _ROWS: Final = 60
 
 
-class Subject(NamedTuple):
-    """How a decision reaches its workflow."""
+class Way(NamedTuple):
+    """Which buttons a kind of decision has, and who may press them."""
 
     permission: str
-    workflow: Callable[[str], str]
-    machine: StateMachine
     updates: tuple[str, ...]
-    state: Callable[[AsyncSession, Scope, str], Awaitable[str]]
 
 
-async def _payout_state(session: AsyncSession, scope: Scope, payout_id: str) -> str:
-    return (await payouts.one(session, scope, payout_id)).state
-
-
-async def _dispute_state(session: AsyncSession, scope: Scope, dispute_id: str) -> str:
-    return (await disputes.one(session, scope, dispute_id)).state
-
-
-async def _case_state(session: AsyncSession, scope: Scope, case_id: str) -> str:
-    return (await cases.one(session, case_id)).state
-
-
-SUBJECTS: Final[Mapping[str, Subject]] = {
-    "payout": Subject(
-        "payouts.decide", payout_workflow, PAYOUT, ("approve", "return_to_trader", "reject", "cancel"), _payout_state
-    ),
-    "dispute": Subject("disputes.decide", dispute_workflow, DISPUTE, ("uphold", "reinstate"), _dispute_state),
-    "case": Subject("cases.decide", case_workflow, CASE, ("clear", "confirm"), _case_state),
+WAYS: Final[Mapping[str, Way]] = {
+    "payout": Way("payouts.decide", ("approve", "return_to_trader", "reject", "cancel")),
+    "dispute": Way("disputes.decide", ("uphold", "reinstate")),
+    "case": Way("cases.decide", ("clear", "confirm")),
 }
 
 
@@ -85,7 +64,7 @@ class WorkPages:
         router.add_api_route("/reviews/{id}", self.page("review"), methods=["GET"], response_model=None)
         router.add_api_route("/reviews/{id}/decision", self.decide_review, methods=["POST"], response_model=None)
         router.add_api_route("/identity/{id}", self.page("identity"), methods=["GET"], response_model=None)
-        for kind in SUBJECTS:
+        for kind in WAYS:
             router.add_api_route(
                 f"{href(kind, '{id}')}/decision", self.decide(kind), methods=["POST"], response_model=None
             )
@@ -140,26 +119,14 @@ class WorkPages:
 
     def decide(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
         """The form of one kind: an update of its workflow, then the next row or the subject's page."""
-        subject = SUBJECTS[kind]
+        way = WAYS[kind]
 
         async def post(request: Request) -> Response:
             posted = await self._desk.posted(request)
             subject_id = request.path_params["id"]
-            sent = _decision(posted, subject.updates)
-            permissions.check(posted.actor, "payouts.cancel" if sent.decision == "cancel" else subject.permission)
-
-            async def state_of(session: AsyncSession) -> str:
-                return await subject.state(session, posted.scope, subject_id)
-
-            result = await posted.once.decide(
-                subject.workflow(subject_id),
-                sent.decision,
-                sent.reason,
-                body=sent,
-                machine=subject.machine,
-                state_of=state_of,
-                result=DecisionResult,
-            )
+            sent = _decision(posted, way.updates)
+            permissions.check(posted.actor, "payouts.cancel" if sent.decision == "cancel" else way.permission)
+            result = await subjects.decide(kind, subject_id, sent.decision, sent.reason, body=sent, once=posted.once)
             words = f"{sent.decision.replace('_', ' ').capitalize()} recorded; the {kind} is {result.state.replace('_', ' ')}."
             if result.approvals < result.approvals_needed:
                 words += f" {result.approvals} of {result.approvals_needed} approvals are there."

@@ -117,7 +117,7 @@ class Case:
         """A size of the format as the engine's; a percentage of the daily allowance is taken of that size."""
         if data is None:
             return None
-        self._only("size", data, ("type", "value"))
+        self.only("size", data, ("type", "value"))
         kind, value = data["type"], Decimal(data["value"])
         if kind == "pct_of_daily_allowance":
             whole = self.size(self.rule.get("daily_allowance"))
@@ -129,7 +129,10 @@ class Case:
         except ValueError as exc:
             raise Unsupported(f"size {kind} {value}") from exc
 
-    def _only(self, what: str, data: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    def only(self, what: str, data: Any, known: tuple[str, ...]) -> None:
+        """Unsupported names what `data`, a part of the rule, says besides `known`."""
+        if not isinstance(data, Mapping):
+            raise Unsupported(f"{self.kind}: {what} {data!r}")
         unknown = sorted(set(data) - set(known))
         if unknown:
             raise Unsupported(f"{self.kind}: {what} with {unknown[0]}")
@@ -145,7 +148,7 @@ class Case:
 
     def clock(self, data: Mapping[str, Any] | None) -> Clock | None:
         """A clock of the format; None where the platform's rollover events say when the day ends."""
-        self._only("clock", data or {}, ("timezone", "reset", "from", "session_end"))
+        self.only("clock", data or {}, ("timezone", "reset", "from", "session_end"))
         if data is None or data.get("timezone") in (None, "platform") or not _is_time(data.get("reset")):
             return None
         try:
@@ -222,7 +225,7 @@ def _case(raw: Mapping[str, Any]) -> Case:
         RawEvent(
             index, event["type"], str(event.get("t", "")), {k: v for k, v in event.items() if k not in ("t", "type")}
         )
-        for index, event in enumerate(raw.get("events", ()))
+        for index, event in enumerate(raw.get("events") or ())
     ]
     return Case(
         id=str(raw["id"]),

@@ -49,6 +49,8 @@ def _clocks(case: Case) -> _Clocks:
     for name, value in rule.items():
         if name in ("kind", "severity", "timezone", "reset", "versions"):
             continue
+        if isinstance(value, Mapping):
+            case.only(name, value, ("timezone", "reset", "versions", "standard", "daylight", "dst_of"))
         if isinstance(value, Mapping) and "versions" in value:
             found.histories[name] = _history(value["versions"])
         elif isinstance(value, Mapping) and "reset" in value:

@@ -197,7 +197,7 @@ def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 
 
 def max_loss_per_trade_idea(case: Case) -> Got:
-    given = case.params("limit", "merge_within_minutes", "day")
+    given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
     limit, daily = sized(_needed(case, "limit")) or {}, given.get("daily_allowance")
     of_daily = limit["type"] == "pct_of_daily_allowance"
     rule = MaxLossPerTradeIdea(

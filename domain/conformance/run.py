@@ -69,7 +69,9 @@ def run(case: Case) -> CaseResult:
 
 
 def _unsupported(case: Case, why: str) -> CaseResult:
-    return CaseResult(case.id, case.kind, "unsupported", {}, dict(case.expected), (("unsupported", "-", why),))
+    return CaseResult(
+        case.id, case.kind, "unsupported", {"unsupported": why}, dict(case.expected), (("unsupported", "-", why),)
+    )
 
 
 Compared = tuple[Any, Any, bool]

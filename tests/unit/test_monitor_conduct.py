@@ -118,7 +118,7 @@ class Venue:
         self.begin(checkpoint_from(self.terms, row[3], positions, state))
         self.shard.board.prices.update(board.prices)
         self.shard.board.stamps.update(board.stamps)
-        self.shard.harvest.verdicts = waiting.verdicts
+        self.shard.harvest.verdicts, self.shard.harvest.gates = waiting.verdicts, waiting.gates
         self.quote(str(self.bid))
 
     @property
@@ -249,6 +249,9 @@ def test_a_gate_holds_a_pass_back_until_a_day_has_ended() -> None:
     venue.close("b")
     venue.wait(days=1)
     assert venue.found == [("pass", "", 0)]
+    told = venue.shard.harvest.gates
+    assert [(fact.outcome, fact.met) for fact in told] == [("blocked", False)], "as of the end of the first day"
+    assert check(json.loads(json.dumps(told[0].proof))) == []
 
 
 def test_a_payout_and_news_reach_the_rules() -> None:

@@ -1,0 +1,20 @@
+"""Single rows, locked until the transaction ends."""
+
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import NotFound
+from store.models.base import Base
+
+M = TypeVar("M", bound=Base)
+
+
+async def locked(session: AsyncSession, model: type[M], row_id: str, *, references_too: bool = False) -> M:
+    """The row as it stands now, against every other writer (FOR NO KEY UPDATE). `references_too`: new rows that refer
+    to it wait as well (FOR UPDATE). Raises NotFound."""
+    lock = {"key_share": not references_too}
+    row = await session.get(model, row_id, with_for_update=lock, populate_existing=True)
+    if row is None:
+        raise NotFound
+    return row
