@@ -11,6 +11,7 @@ from domain.money import Money
 from domain.product_diff import Change
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
+from store.read.gates import GateView
 from store.read.versions import MoveAhead
 from store.read.warnings import WarningView
 
@@ -203,6 +204,7 @@ class AccountPage:
     tickets: Sequence[Link] = ()
     decisions: Sequence[Link] = ()
     warnings: Sequence[WarningView] = ()
+    gates: Sequence[GateView] = ()
     move: MoveAhead | None = None
 
     @property

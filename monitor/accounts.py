@@ -119,6 +119,18 @@ class Account:
     def positions(self) -> list[Position]:
         return self._roster.positions(self.row)
 
+    def aside(self) -> "Aside":
+        standing = self.standing
+        return Aside(
+            account_id=self.account_id,
+            movements=self.movements,
+            trading_days=self.trading_days,
+            offences=self.offences,
+            costs=self.costs,
+            standing=standing.model_dump(mode="json") if standing else None,
+            ended=self.ended,
+        )
+
     def offence(self, rule_id: str) -> int:
         """The number the next breach of this rule gets: 1, or more after a reinstatement."""
         return self.offences.get(rule_id, 0) + 1
@@ -334,8 +346,21 @@ class AccountSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What an account has beside its columns, at one moment; `standing` as JSON."""
+
+    account_id: str
+    movements: tuple[Movement, ...]
+    trading_days: tuple[date, ...]
+    offences: dict[str, int]
+    costs: Costs
+    standing: dict[str, Any] | None
+    ended: bool
+
+
 def rule_state(
-    account: Account, rules: AccountRules, opening: tuple[int, datetime | None, int], judged: bool, synced: int
+    account: Aside, rules: AccountRules, opening: tuple[int, datetime | None, int], judged: bool, synced: int
 ) -> dict[str, Any]:
     """The engine's own state of an account, version 1."""
     minor, at, seq = opening
@@ -347,7 +372,7 @@ def rule_state(
         "days": [day.isoformat() for day in account.trading_days],
         "offences": account.offences,
         "costs": asdict(account.costs),
-        "conduct": account.standing.model_dump(mode="json") if account.standing else None,
+        "conduct": account.standing,
         "judged": judged,
         "ended": account.ended,
         "synced": synced,

@@ -5,6 +5,8 @@ one conversion, so that marking is a handful of operations on contiguous arrays,
 Beside what marking needs, a book keeps what the exact `Position` is made of again when it is asked for.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -253,15 +255,33 @@ class Book:
         n = kernels.doubts(arena.units[span], arena.opens[span], arena.quotes[self.number], found)
         return found[:n]
 
-    def lots(self, side: str) -> Decimal:
-        """Lots held on one side, to the eighth digit."""
-        mine = self.units > 0 if side == "buy" else self.units < 0
-        lots = abs(float(self.units[mine].sum())) / float(self.instrument.contract_size)
+    def lots_of(self, units: Floats) -> Decimal:
+        """`units` of one side in lots, to the eighth digit."""
+        lots = abs(float(units.sum())) / float(self.instrument.contract_size)
         return Decimal(f"{lots:.8f}").normalize() + 0
 
     def apart(self) -> int:
         """How many positions are kept beside the columns."""
         return len(self._apart)
+
+
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """The positions of `books` at one moment: copies, which judging does not change any more."""
+
+    numbered: tuple[Book, ...]
+    accounts: int
+    spans: Ints
+    rows: Narrow
+    units: Floats
+    profits: Floats
+
+    def books(self) -> Iterator[tuple[Book, Narrow, Floats, Floats]]:
+        """Every book with the rows, units and profits of its positions."""
+        for book in self.numbered:
+            start, size = self.spans[book.number].tolist()
+            span = slice(start, start + size)
+            yield book, self.rows[span], self.units[span], self.profits[span]
 
 
 def fits(position: Position) -> bool:

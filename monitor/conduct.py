@@ -15,7 +15,7 @@ from domain.pnl import RateMissing, conversion_rate, position_profit_minor, posi
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import Action, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.events import Clocked, CloseAction, Closed, Event, Marked, News, Opened, PaidOut, Rolled
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from domain.rules.state import PhaseTerms
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _NEXT: Final = timedelta(microseconds=1)
-_CLOSED_BY: Final[Mapping[str, Action]] = {"stop_loss": "stop_loss", "take_profit": "take_profit"}
+_CLOSED_BY: Final[Mapping[str, CloseAction]] = {
+    "stop_loss": "stop_loss",
+    "take_profit": "take_profit",
+    "dealer": "dealer",
+}
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -67,6 +71,8 @@ class Conduct:
         standing.history = carried_history(
             kept.history if kept else None, before.history_rules, terms.history_rules, terms.context, mark
         )
+        # proofs fold what comes from here on under the new terms, not what was judged under the old ones
+        standing.began, standing.events = standing.history, []
         self.standings[account.row] = standing
         for release in self._news.values():
             self._tell(account, release)
@@ -76,6 +82,7 @@ class Conduct:
         """The account may trade from now on: what counts from its start counts from here."""
         if account.row in self.standings:
             self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
+            self.plan(account)
 
     def deal(self, account: "Account", deal: Deal, before: Position | None) -> tuple[Violation, ...]:
         """The offences that a fill is; `before` is its position as it was until then."""
@@ -97,12 +104,18 @@ class Conduct:
         )
 
     def rolled(
-        self, account: "Account", seq: int, at: datetime, day: date, purpose: Literal["trading_day", "both"]
+        self, account: "Account", now: Marked, day: date, purpose: Literal["trading_day", "both"]
     ) -> tuple[Violation, ...]:
-        """The trading day `day` has ended."""
-        if account.row not in self.standings:
-            return ()
-        return self._step(account, Rolled(seq=seq, at=at, day=day, purpose=purpose, **self._money(account)))
+        """The trading day `day` has ended, with the account's money `now`."""
+        rolled = Rolled(
+            seq=now.seq,
+            at=now.at,
+            balance_minor=now.balance_minor,
+            equity_minor=now.equity_minor,
+            day=day,
+            purpose=purpose,
+        )
+        return self._step(account, rolled)
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple["Account", tuple[Violation, ...]]]:
         """News became known: every account with such rules hears of it."""
@@ -137,6 +150,8 @@ class Conduct:
             if row not in self.standings:
                 continue  # another shard's by now
             account = self._shard.accounts[row]
+            if not self._shard.columns.judged[row]:
+                continue  # it has ended: what would be found now nobody would record; planned again when it begins anew
             yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
             if self._planned.get(row) == at:  # it has decided nothing, and would not the next time either
                 del self._planned[row]
@@ -164,10 +179,6 @@ class Conduct:
         return violations
 
     # events out of the stream
-
-    def moment(self, account: "Account", seq: int, at: datetime) -> Marked:
-        """The account's money as it stands."""
-        return Marked(seq=seq, at=at, **self._money(account))
 
     def _money(self, account: "Account") -> dict[str, Any]:
         try:

@@ -117,7 +117,7 @@ Verdict = BreachFact | PassFact | OffenceFact
 
 @dataclass(slots=True)
 class Harvest:
-    """Verdicts and resumes leave with the batch; the rest with the next checkpoint."""
+    """Verdicts, resumes and gates leave with the batch; the rest with the next checkpoint."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     resumes: list[ResumeFact] = field(default_factory=list)
@@ -131,10 +131,16 @@ class Harvest:
     corrections: list[Correction] = field(default_factory=list)
     version_moves: list[CarriedOut] = field(default_factory=list)
 
-    def take_verdicts(self) -> list[Verdict]:
-        taken, self.verdicts = self.verdicts, []
+    def take_found(self) -> tuple[list[Verdict], list[ResumeFact], list[GateFact]]:
+        """What is to be committed at once."""
+        taken = self.verdicts, self.resumes, self.gates
+        self.verdicts, self.resumes, self.gates = [], [], []
         return taken
 
-    def take_resumes(self) -> list[ResumeFact]:
-        taken, self.resumes = self.resumes, []
+    def take_rest(self) -> "Harvest":
+        """All that may wait for a checkpoint."""
+        taken = Harvest()
+        for name in ("deals", "operations", "snapshots", "bars", "reviews", "warnings", "corrections", "version_moves"):
+            setattr(taken, name, getattr(self, name))
+            setattr(self, name, [])
         return taken

@@ -29,6 +29,6 @@ def changed_gates(account: Account, now: Moment) -> Iterator[GateFact]:
             sentence=status.sentence,
             blocks=gate.blocks,
             proof_id=proof_id,
-            proof=gate_sheet(proof_id, whose, gate.id, now, standing.events),
+            proof=gate_sheet(proof_id, whose, gate.id, now, standing.events, began=standing.began),
             at=now.at,
         )

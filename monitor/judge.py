@@ -54,7 +54,7 @@ def _pass_history(account: Account, now: Marked) -> tuple[HistoryPart | None, tu
     """What a pass rests on beside the money, for a phase that has gates."""
     if account.standing is None or not gates_of(account.terms):
         return None, (), None
-    return pass_history(account.terms, account.standing.events, now)
+    return pass_history(account.terms, account.standing.events, now, began=account.standing.began)
 
 
 class Judge:
@@ -72,6 +72,8 @@ class Judge:
     ) -> None:
         """Judge one account exactly. `moved`: its rules after what the event itself did to them; `target`: closed
         money changed, so that the target may have been reached."""
+        if not self._columns.judged[account.row]:
+            return  # what came before at this very event has ended it
         if event.seq <= self._columns.synced[account.row]:
             return  # its money and positions are already those of a later moment
         rules = moved or self._rules.get(account.row, account.terms.specs)
@@ -113,6 +115,22 @@ class Judge:
                 self._offences.limit(account, verdict, what, event.seq, event.at, proof)
         return ending
 
+    def money(
+        self,
+        account: Account,
+        event: Happening,
+        violations: Sequence[Violation],
+        *,
+        moved: AccountRules | None = None,
+        target: bool = True,
+    ) -> None:
+        """Judge an event that changed closed money: limits first, then the offences that it is, and only who still
+        stands after both may pass."""
+        self.account(account, event, moved=moved, target=target and not violations)
+        self.conduct(account, event, violations)
+        if violations and target:
+            self.account(account, event, target=True)
+
     def conduct(self, account: Account, event: Happening, violations: Sequence[Violation]) -> None:
         """Record broken rules of conduct, unless the account has ended before."""
         if not violations or not self._columns.judged[account.row]:
@@ -123,9 +141,16 @@ class Judge:
             self._end(account)
             self.set_alarms(account, self._rules.get(account.row, account.terms.specs))
 
-    def resume(self, account: Account, at: datetime) -> None:
+    def unmute(self, account: Account) -> None:
         """The reset at which limits count anew."""
-        self._offences.resume(account, at)
+        if account.standing is not None and account.standing.muted:
+            account.standing.muted.clear()
+            self._columns.dirty[account.row] = True
+            self.set_alarms(account, self._rules.get(account.row, account.terms.specs))
+
+    def resume(self, account: Account, at: datetime) -> None:
+        """The reset of the trading day, for which a paused account waits."""
+        self._columns.dirty[account.row] |= self._offences.resume(account, at)
 
     def suspect(self, account: Account, event: Happening, doubt: Doubt) -> None:
         """Whether a quote that was set aside, and now stands on the board for a moment, would break the account: then a

@@ -10,7 +10,7 @@ from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor import kernels
 from monitor.accounts import Account
-from monitor.books import BITS, Arena, Book, digits_of, fits
+from monitor.books import BITS, Arena, Book, Lots, digits_of, fits
 from monitor.columns import Columns, Floats, Ints
 
 _PLACE = (1 << BITS) - 1
@@ -212,6 +212,12 @@ class Marks:
 
     def books(self) -> Iterator[Book]:
         yield from self._numbered
+
+    def lots(self) -> Lots:
+        """Who holds what, as it stands."""
+        arena = self.arena
+        columns = (arena.spans.copy(), arena.rows.copy(), arena.units.copy(), arena.profits.copy())
+        return Lots(tuple(self._numbered), self.columns.size, *columns)
 
     def nbytes(self) -> int:
         """Memory of all books and of the scratch columns."""

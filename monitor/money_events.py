@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from domain.pnl import RateMissing
+from domain.rules.base import Violation
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from domain.rules.proof import Movement
@@ -54,11 +55,9 @@ class MoneyEvents:
         else:
             self._close(account, deal)
         violations = shard.conduct.deal(account, deal, before)
-        fails = any(violation.consequence.kind == "fail" for violation in violations)
         event = Happening("deal", deal.seq, deal.at, deal.symbol)
         # Whether the account is flat, as a pass asks for, cannot be said when it traded what we cannot hold.
-        self._judge(account, event, target=known and not fails)
-        shard.judge.conduct(account, event, violations)
+        self._judge(account, event, violations, target=known)
 
     def operation(self, operation: BalanceOperation) -> None:
         """Apply money that came or went without a trade, and what it does to the rules; then judge."""
@@ -87,8 +86,7 @@ class MoneyEvents:
             effect = on_payout_settled(rules)
         violations = shard.conduct.operation(account, operation)
         event = Happening("balance", operation.seq, operation.at)
-        self._judge(account, event, effect)
-        shard.judge.conduct(account, event, violations)
+        self._judge(account, event, violations, moved=effect)
 
     def begin(self, account: Account, event: AccountChanged, offences: dict[str, int]) -> None:
         """An account may trade: judge it from here on. With earlier breaches it comes back from a reinstatement."""
@@ -107,13 +105,19 @@ class MoneyEvents:
         shard.judge.account(account, Happening("account", event.seq, event.at), moved=rules, target=True)
 
     def _judge(
-        self, account: Account, event: Happening, moved: AccountRules | None = None, *, target: bool = True
+        self,
+        account: Account,
+        event: Happening,
+        violations: tuple[Violation, ...],
+        *,
+        moved: AccountRules | None = None,
+        target: bool = True,
     ) -> None:
         shard = self._shard
         shard.columns.dirty[account.row] = True
         shard.bars.touch_row(account.row)
         if shard.columns.judged[account.row]:
-            shard.judge.account(account, event, moved=moved, target=target)
+            shard.judge.money(account, event, violations, moved=moved, target=target)
         elif moved is not None:
             shard.rules.put(account.row, moved)
 

@@ -10,14 +10,13 @@ the venue from forgetting the batches after B.
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import structlog
 from psycopg import Connection
 
 from domain.errors import Unavailable
-from monitor.facts import ResumeFact, Verdict
+from monitor.facts import GateFact, ResumeFact, Verdict
 from monitor.rebuild import RecordedAccounts, rebuild, resync
 from monitor.record import checkpoint_rows
 from monitor.shard import Shard
@@ -28,7 +27,7 @@ from store.live_write import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 
-Conclude = Callable[[list[Verdict], list[ResumeFact]], None]
+Conclude = Callable[[list[Verdict], list[ResumeFact], list[GateFact]], None]
 
 
 class Moves:
@@ -62,6 +61,11 @@ class Moves:
     def _comes(self, move: MoveRecord, done: int) -> bool:
         return move.to_shard == self._number and move.state == "released" and move.batch <= done
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a move from or to this shard was not done when it was looked at last."""
+        return bool(self._unfinished)
+
     def keep_after(self, stored: int) -> int:
         """What the venue may forget: nothing that the target of a move may still have to read."""
         return min([stored, *(m.batch for m in self._unfinished if m.from_shard == self._number and m.batch)])
@@ -78,7 +82,7 @@ class Moves:
         if not parts and not self._leaving:
             return rows
         # What is everybody's (exposures, corrections of the feed) the shard's own rows say already.
-        whose = ("live", "deals", "operations", "snapshots", "warnings", "version_moves")
+        whose = ("live", "deals", "operations", "snapshots", "bars", "warnings", "version_moves")
         known = {key for _, key, *_ in rows.reviews}
         notes = {row[1]: row for part in parts for row in part.reviews if row[1] not in known}
         together: dict[str, Any] = {
@@ -87,7 +91,6 @@ class Moves:
         return replace(
             rows,
             **together,
-            bars=chain(rows.bars, *(part.bars for part in parts)),
             reviews=[*rows.reviews, *notes.values()],
             released=[move.move_id for move in self._leaving],
             taken=[move.move_id for move, _ in self._coming],
@@ -136,9 +139,9 @@ class Moves:
                 continue
             guests.apply(batch)
             at = batch.number
-            verdicts, resumes = guests.harvest.take_verdicts(), guests.harvest.take_resumes()
-            if verdicts or resumes:
-                self._conclude(verdicts, resumes)
+            found = guests.harvest.take_found()
+            if any(found):
+                self._conclude(*found)
             if at >= done:
                 break
         return at

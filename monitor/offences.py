@@ -89,7 +89,9 @@ class Offences:
         for found in violations:
             proof_id = derived_id("prf", account.account_id, phase, found.rule_id, found.offence)
             whose = Whose(account.account_id, account.challenge_id, account.login, account.terms)
-            proof = violation_sheet(proof_id, whose, found.rule_id, found.offence, standing.events)
+            proof = violation_sheet(
+                proof_id, whose, found.rule_id, found.offence, standing.events, began=standing.began
+            )
             if found.consequence.kind != "fail":
                 # what is deducted of the profit is the rule's own sum: it may still change with the rest of a position
                 self._add(
@@ -117,15 +119,14 @@ class Offences:
             ended = True
         return ended
 
-    def resume(self, account: Account, at: datetime) -> None:
-        """A reset: limits count anew, and a paused account may trade again."""
+    def resume(self, account: Account, at: datetime) -> bool:
+        """A trading day has ended: a paused account may trade again. Gives whether it was one."""
         standing = account.standing
-        if standing is None:
-            return
-        standing.muted.clear()
-        if standing.paused is not None:
-            self._harvest.resumes.append(ResumeFact(account.account_id, account.login, standing.paused, at))
-            standing.paused = None
+        if standing is None or standing.paused is None:
+            return False
+        self._harvest.resumes.append(ResumeFact(account.account_id, account.login, standing.paused, at))
+        standing.paused = None
+        return True
 
     def _add(
         self,

@@ -89,9 +89,15 @@ def instruments_of(stream: PlatformStream) -> Mapping[str, Instrument]:
 
 
 def rebuild(
-    accounts: RecordedAccounts, feed: dict[str, Any], stream: PlatformStream, beat: Callable[[], None]
+    accounts: RecordedAccounts,
+    feed: dict[str, Any],
+    stream: PlatformStream,
+    beat: Callable[[], None],
+    *,
+    peaks: bytes = b"",
 ) -> Shard:
-    """The shard as it was at its last checkpoint; a fresh one before the first. `beat` is called per account."""
+    """The shard as it was at its last checkpoint; a fresh one before the first. `peaks`: those that moved after their
+    accounts' rows were stored. `beat` is called per account."""
 
     def instruments() -> Mapping[str, Instrument]:
         return instruments_of(stream)
@@ -118,13 +124,11 @@ def rebuild(
         for loaded in accounts.checkpointed():
             shard.admit(loaded, now)
             beat()
-    if "peaks" in feed:
-        _take_peaks(shard, feed["peaks"])
+    _take_peaks(shard, peaks)
     return shard
 
 
-def _take_peaks(shard: Shard, peaks: str) -> None:
-    """Peaks that moved after their accounts' rows were stored."""
+def _take_peaks(shard: Shard, peaks: bytes) -> None:
 
     def row_of(login: int) -> int | None:
         account = shard.by_login.get(login)

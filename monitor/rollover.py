@@ -4,12 +4,16 @@ A product may take its anchors by another clock than the one that ends its tradi
 the clocks of that row's product ask for.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from domain.pnl import RateMissing
+from domain.rules.events import Marked
 from domain.rules.floors import FloorSpec
 from monitor.accounts import Account
 from monitor.clocks import Reset
@@ -21,6 +25,18 @@ from monitor.rule_columns import microseconds
 
 if TYPE_CHECKING:
     from monitor.shard import Shard
+
+
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """No collection of garbage meanwhile: what a reset makes stays, and each look at all of it takes half a second."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Rollover:
@@ -36,26 +52,38 @@ class Rollover:
         columns, judge, index = self._shard.columns, self._shard.judge, reset.group.index
         size = columns.size
         concerned = (columns.group[:size] == index) | (columns.loss_group[:size] == index)
-        rows = self._shard.versions.not_begun_at(np.flatnonzero(columns.judged[:size] & concerned), reset.at)
-        rows, equity = self._exact_equity(rows, reset)
+        mine = self._shard.versions.not_begun_at(np.flatnonzero(columns.judged[:size] & concerned), reset.at)
+        rows, equity = self._exact_equity(mine, reset)
         for row in rows[columns.synced[rows] >= seq].tolist():
             self._doubt(
                 self._shard.accounts[row], reset, "after a gap in the stream: the platform's later snapshot was used"
             )
         taken, ended = columns.loss_group[rows] == index, columns.group[rows] == index
+        self._anew(mine, index, reset.at)
         self._take(rows[taken], equity[taken], reset.at, seq)
         self._end_day(rows[ended], equity[ended], reset, seq)
         happening = Happening("rollover", seq, reset.at)
-        self._days_of(rows[ended], reset, happening, also_taken=set(rows[taken].tolist()))
         for row in self._broken(rows[taken], equity[taken]):
             judge.account(self._shard.accounts[row], happening)
+        with _without_pauses():
+            self._days_of(mine[columns.group[mine] == index], reset, happening)
         self._shard.versions.carry_out(rows[ended], equity[ended], reset, seq)
 
+    def _anew(self, rows: Ints, index: int, at: datetime) -> None:
+        """Limits count anew at the reset of their clock, and who was paused trades again at the end of the trading day;
+        neither asks what the account is worth."""
+        shard, columns = self._shard, self._shard.columns
+        for row in sorted(set(rows.tolist()) & shard.accounts.standings.keys()):
+            account = shard.accounts[row]
+            if columns.loss_group[row] == index:
+                shard.judge.unmute(account)
+            if columns.group[row] == index:
+                shard.judge.resume(account, at)
+
     def _take(self, rows: Ints, equity: Ints, at: datetime, seq: int) -> None:
-        """Anchors and end-of-day peaks anew; limits count anew."""
+        """Anchors and end-of-day peaks anew."""
         columns = self._shard.columns
-        for row in set(rows.tolist()) & self._shard.accounts.standings.keys():
-            self._shard.judge.resume(self._shard.accounts[row], at)
+        columns.dirty[rows] = True
         balance = columns.balance[rows]
         for number in np.unique(columns.terms[rows]).tolist():
             mine = columns.terms[rows] == number
@@ -71,16 +99,27 @@ class Rollover:
         self._open_day(rows, balance, reset.at, seq)
         self._snapshots(rows, balance, equity, reset)
 
-    def _days_of(self, rows: Ints, reset: Reset, event: Happening, also_taken: set[int]) -> None:
-        """Tell conduct rules and gates that their trading day has ended: a gate may now be met, and the phase passed."""
-        shard = self._shard
+    def _days_of(self, rows: Ints, reset: Reset, event: Happening) -> None:
+        """Tell conduct rules and gates that their trading day has ended, whether or not it is known what the account is
+        worth: a gate may now be met, and the phase passed."""
+        shard, columns, index = self._shard, self._shard.columns, reset.group.index
         for row in sorted(set(rows.tolist()) & shard.accounts.standings.keys()):
             account = shard.accounts[row]
-            purpose: Literal["trading_day", "both"] = "both" if row in also_taken else "trading_day"
-            violations = shard.conduct.rolled(account, event.seq, reset.at, reset.ended_day, purpose)
-            shard.harvest.gates += changed_gates(account, shard.conduct.moment(account, event.seq, reset.at))
-            shard.judge.account(account, event, target=not violations)
+            purpose: Literal["trading_day", "both"] = "both" if columns.loss_group[row] == index else "trading_day"
+            equity = None if columns.unknown[row] else int(columns.equity[row])
+            now = Marked(seq=event.seq, at=reset.at, balance_minor=int(columns.balance[row]), equity_minor=equity)
+            violations = shard.conduct.rolled(account, now, reset.ended_day, purpose)
+            shard.harvest.gates += changed_gates(account, now)
             shard.judge.conduct(account, event, violations)
+            if self._may_pass(account):
+                shard.judge.account(account, event, target=True)
+
+    def _may_pass(self, account: Account) -> bool:
+        """Whether nothing but gates may stand between the account and its target: few need the exact judge."""
+        columns, row, target = self._shard.columns, account.row, account.terms.target_minor
+        if target is None or columns.positions[row]:
+            return False
+        return int(columns.balance[row]) >= account.terms.product.initial_minor + target
 
     def _exact_equity(self, rows: Ints, reset: Reset) -> tuple[Ints, Ints]:
         """Exact equity, and the rows it is known for: one that rests on a missing quote is left as it was."""

@@ -4,7 +4,6 @@ The columns execute the same `FloorSpec` data as `domain.rules.floors`: a daily 
 and rule, peaks that follow equity move in a compiled loop, and a property test holds them to the exact functions.
 """
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -101,8 +100,8 @@ class RuleColumns:
         n = kernels.follow(found, len(found), *accounts, *rules, seq, microseconds(at), out)
         return out[:n]
 
-    def peaks(self, columns: Columns, rows: Ints, logins: Ints) -> str:
-        """Where the peaks of `rows` stand that follow equity, as text: a checkpoint keeps this of the accounts with
+    def peaks(self, columns: Columns, rows: Ints, logins: Ints) -> bytes:
+        """Where the peaks of `rows` stand that follow equity, as bytes: a checkpoint keeps this of the accounts with
         nothing else to store, since in a rising market there are many."""
         terms = columns.terms[rows]
         parts = []
@@ -110,12 +109,12 @@ class RuleColumns:
             mine = rows[(self._levels[terms] > level) & (self._table[terms, level, kernels.FOLLOWS] != 0)]
             head = np.stack([logins[mine], np.full(mine.shape, level, np.int64)])
             parts.append(np.concatenate([head, self._data[:, level, mine]]).T)
-        return base64.b64encode(np.concatenate(parts).astype("<i8").tobytes()).decode()
+        return np.concatenate(parts).astype("<i8", copy=False).tobytes()
 
-    def take_peaks(self, text: str, row_of: Callable[[int], int | None]) -> list[int]:
+    def take_peaks(self, peaks: bytes, row_of: Callable[[int], int | None]) -> list[int]:
         """Read back what `peaks` wrote; gives the rows. `row_of`: the row of a login, None for an account elsewhere."""
         width = 2 + len(_FIELDS)
-        found = np.frombuffer(base64.b64decode(text), "<i8").reshape(-1, width)
+        found = np.frombuffer(peaks, "<i8").reshape(-1, width)
         rows = []
         for login, level, *fields in found.tolist():
             row = row_of(login)

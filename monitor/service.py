@@ -1,5 +1,6 @@
 """The loop of one shard: stream, judge, commit, lock, acknowledge."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,18 +14,23 @@ from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
 from monitor.accounts import Pending
-from monitor.facts import ResumeFact, Verdict
+from monitor.behind import Behind
+from monitor.facts import GateFact, ResumeFact, Verdict
 from monitor.moves import Moves
 from monitor.rebuild import RecordedAccounts, rebuild, resync
-from monitor.record import checkpoint_rows, verdict_rows
+from monitor.record import AT_ONCE, FEW, checkpoint_rows, take, waiting
 from monitor.shard import Shard
+from monitor.verdicts import verdict_rows
 from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
+from store import version_moves
 from store.live import Accounts, shard_record
 from store.live_write import LiveWriter
-from store.version_moves import take_up
 
 CHECKPOINT_SECONDS: Final = 1.0
+# Python threads take turns: judging must not wait the usual ten times as long for the one that makes rows.
+TURN_SECONDS: Final = 0.0005
+AT_ONCE_IN_THE_QUIET: Final = 500  # merely marked accounts that a checkpoint stores while nothing is to be judged
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +39,8 @@ class MonitorService:
     """Judges one shard until `stop` is set.
 
     `open_stream` gives the platform's feed, read under the shard's own name; `heartbeat` is called with the number of the last batch at least once a
-    second while the feed is alive, and per account while the shard is built; `feed` names the platform. Everything runs in the thread that calls `run`.
+    second while the feed is alive, and per account while the shard is built; `feed` names the platform. Everything runs in
+    the thread that calls `run`, except that most checkpoints are written behind it.
     """
 
     def __init__(
@@ -56,12 +63,15 @@ class MonitorService:
     def run(self) -> None:
         """Returns after a last checkpoint when stopped. Raises StaleEpoch when a newer owner judges this shard, and
         Unavailable or OutcomeUnknown when the platform fails: a new attempt goes on from the last checkpoint."""
+        sys.setswitchinterval(TURN_SECONDS)
         with (
             psycopg.connect(self._database_url, autocommit=True) as connection,
             closing(self._open_stream()) as stream,
+            closing(Behind(self._database_url, self._number, self._epoch)) as behind,
         ):
             run = _Run(
                 connection,
+                behind,
                 self._open_stream,
                 stream,
                 self._number,
@@ -94,6 +104,7 @@ class _Run:
     def __init__(
         self,
         connection: Connection[Any],
+        behind: Behind,
         open_stream: Callable[[], PlatformStream],
         stream: PlatformStream,
         number: int,
@@ -104,14 +115,14 @@ class _Run:
     ) -> None:
         self._stream, self._number, self._epoch, self._feed = stream, number, epoch, feed
         self._heartbeat = heartbeat
-        self._connection = connection
+        self._connection, self._behind = connection, behind
         self._writer = LiveWriter(connection, number, epoch)
         record = shard_record(connection, number)
         self._accounts = RecordedAccounts(connection, Accounts(feed, number), calendars)
         self._moves = Moves(connection, self._accounts, feed, number, open_stream, self._conclude, self._beat)
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
-        self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat)
+        self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat, peaks=record.peaks)
         self._looked_at, self._received_at = time.monotonic(), datetime.now(UTC)
         _log.info("shard rebuilt", shard=number, epoch=epoch, batch=record.batch, accounts=len(self._shard.accounts))
 
@@ -127,13 +138,15 @@ class _Run:
             self._gap = None
         self._shard.apply(batch)
         self.done = batch.number
-        verdicts, resumes = self._shard.harvest.take_verdicts(), self._shard.harvest.take_resumes()
-        if verdicts or resumes:
-            self._conclude(verdicts, resumes)
+        found = self._shard.harvest.take_found()
+        if any(found):
+            self._conclude(*found)
         flush = any(isinstance(event, ClockMark) and event.flush for event in batch.events)
-        if flush or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS:
-            moving = self._moves.look(self.done)
-            self._checkpoint(whole=flush or moving)
+        if flush:
+            self._moves.look(self.done)
+            self._checkpoint()
+        else:
+            self._checkpoint_behind(AT_ONCE)
         self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -142,8 +155,10 @@ class _Run:
     def _beat(self) -> None:
         self._heartbeat(self.done)
 
-    def _conclude(self, verdicts: list[Verdict], resumes: Sequence[ResumeFact] = ()) -> None:
-        rows = verdict_rows(verdicts, self._epoch, self._received_at, resumes)
+    def _conclude(
+        self, verdicts: list[Verdict], resumes: Sequence[ResumeFact] = (), gates: Sequence[GateFact] = ()
+    ) -> None:
+        rows = verdict_rows(verdicts, self._epoch, self._received_at, resumes, gates)
         waiting = set(self._writer.verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
         if placed:
@@ -172,14 +187,19 @@ class _Run:
 
     def settle(self, *, force: bool = False) -> None:
         """While the stream is quiet: store what is not stored yet, so that the venue may forget it, and do what moves
-        ask for."""
-        due = force or time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS
-        if not due or self._gap is not None:
+        ask for. Of many accounts some at a time, since the next price may come at any moment."""
+        if self._gap is not None:
             return
-        self._looked_at = time.monotonic()
-        if self._moves.look(self.done) or self.done > self._stored:
-            self._checkpoint()
+        if force or (len(self._shard.accounts) <= FEW and self._due()):
+            self._looked_at = time.monotonic()
+            if self._moves.look(self.done) or self.done > self._stored:
+                self._checkpoint()
+                self._acknowledge()
+        elif self._checkpoint_behind(AT_ONCE_IN_THE_QUIET):
             self._acknowledge()
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._looked_at >= CHECKPOINT_SECONDS
 
     def gap(self, gap: GapInStream) -> None:
         """Go on where the venue's memory begins; its first batch says what time it is there."""
@@ -187,7 +207,29 @@ class _Run:
         self._gap = gap
         self.done = gap.first - 1
 
+    def _checkpoint_behind(self, at_once: int) -> bool:
+        """Take in what was stored behind, and when one is due begin the next checkpoint; whether the first was so."""
+        stored = self._behind.written()
+        if stored is not None:
+            self._stored = stored.batch
+            if stored.asked or self._moves.unfinished:
+                self._attend()
+        if self._due() and not self._behind.busy:
+            self._looked_at = time.monotonic()
+            if self.done > self._stored or waiting(self._shard):
+                taken = take(self._shard, self._number, self.done, self._feed, whole=False, at_once=at_once)
+                self._behind.write(taken)
+        return stored is not None
+
+    def _attend(self) -> None:
+        """Moves are carried out at a checkpoint that nothing is judged behind."""
+        moving = self._moves.look(self.done)
+        if moving or version_moves.waiting(self._connection, self._number):
+            self._checkpoint(whole=moving)
+
     def _checkpoint(self, *, whole: bool = True) -> None:
+        """One that is stored when this returns."""
+        self._behind.finish(self._beat)
         self._moves.prepare(self._shard, self.done)
         rows = checkpoint_rows(self._shard, self._number, self.done, self._feed, whole=whole)
         self._writer.checkpoint(self._moves.rows(rows))
@@ -198,7 +240,7 @@ class _Run:
     def _learn_versions(self) -> None:
         """Accounts that shall go on under another version, known from this checkpoint on: right after it, and before
         anything else is judged, so that a shard rebuilt from it knows the same."""
-        for waits in take_up(self._connection, self._number, self._epoch, self._stored):
+        for waits in version_moves.take_up(self._connection, self._number, self._epoch, self._stored):
             account = self._shard.by_login.get(waits.login)
             if account is not None:
                 terms = self._accounts.terms(waits.product, waits.version, account.terms.phase_index)

@@ -85,13 +85,13 @@ class Shard:
         """Apply every event of a batch in sequence. Verdicts and rows to store wait in `harvest`."""
         for event in batch.events:
             at = event.at
-            if at >= self.bars.ends:
+            begins = at >= self.bars.ends
+            if begins:
                 self._next_minute(at, event.seq)
-            if at >= self.conduct.next_at:
-                self._fall_due(at, event.seq)
-            if at >= self.clock.next_at:
-                self._rollover.run(at, event.seq)
-                self._fall_due(at, event.seq)
+            if at >= self.conduct.next_at or at >= self.clock.next_at:
+                self._time_alone(at, event.seq)
+            if begins:
+                self._hear(at, event.seq)
             self.now = max(self.now, at)
             if isinstance(event, Tick):
                 self._tick(event)
@@ -111,6 +111,13 @@ class Shard:
         self.last_seq = batch.events[-1].seq
         self.harvest.reviews += self.quality.notes
         self.quality.notes.clear()
+
+    def _time_alone(self, at: datetime, seq: int) -> None:
+        """Resets and what falls due between them, up to and at `at`, in the order of time."""
+        self._fall_due(at, seq)
+        while self.clock.next_at <= at:
+            self._rollover.run(self.clock.next_at, seq)
+            self._fall_due(at, seq)
 
     def _fall_due(self, at: datetime, seq: int) -> None:
         """What time alone decides, up to `at` but not past a reset that has yet to come."""
@@ -153,7 +160,6 @@ class Shard:
             self.harvest.bars.append(bars)
         self.quality.check_stale(at, self.marks.held_symbols())
         self.ahead.run(at, seq)
-        self._hear(at, seq)
         self.judge.look_again(at)
 
     def _tick(self, tick: Tick) -> None:

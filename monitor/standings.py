@@ -27,7 +27,8 @@ class Curing(BaseModel):
 class Standing(BaseModel):
     """Only accounts whose rules need one have it.
 
-    `events`: those that moved the history, which proof sheets fold again. `muted`: limits that were broken since the
+    `events`: those that moved the history, which proof sheets fold again; since `began`, where the history stood when the
+    account came under other terms, if it did. `muted`: limits that were broken since the
     last reset; one reset period is one offence. `paused`: the offence for which the venue has stopped the account.
     `curing` and `cured`: see `Cure`. `gates`: the outcome last told of each gate.
     """
@@ -36,6 +37,7 @@ class Standing(BaseModel):
 
     history: HistoryState
     events: list[Kept] = Field(default_factory=list)
+    began: HistoryState | None = None
     muted: list[str] = Field(default_factory=list)
     paused: str | None = None
     curing: dict[str, Curing] = Field(default_factory=dict)

@@ -174,16 +174,19 @@ class OutboxDispatcher:
             await deliveries.locked_at_venue(session, str(message.payload["account_id"]))
         return _DONE
 
-
     async def _close(self, message: Outgoing) -> Outcome:
         positions = [str(position) for position in message.payload["position_ids"]]
         await self._platform.close_positions(int(message.target), key=message.key, position_ids=positions)
         return _DONE
 
     async def _resume(self, message: Outgoing) -> Outcome:
-        """Let a paused account trade again, unless its life has ended meanwhile."""
+        """Let a paused account trade again, unless its life has ended meanwhile or it is paused once more: locks reach
+        the venue past the outbox, so that a resume that was late may come after the next of them."""
+        account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
         async with self._db.transaction() as session:
-            if not await deliveries.is_active(session, str(message.payload["account_id"])):
+            if not await deliveries.is_active(session, account_id):
+                return _DONE
+            if await deliveries.paused_after(session, account_id, offence_id):
                 return _DONE
         await self._platform.set_trading(int(message.target), key=message.key, enabled=True)
         return _DONE

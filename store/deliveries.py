@@ -11,7 +11,7 @@ from sqlalchemy.sql import func
 
 from store import outbox
 from store.clock import watermark
-from store.models import Account, Breach, OutboxMessage, Wakeup
+from store.models import Account, Breach, Offence, OutboxMessage, Wakeup
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,15 @@ async def locked_at_venue(session: AsyncSession, account_id: str) -> None:
 
 async def is_active(session: AsyncSession, account_id: str) -> bool:
     return await session.scalar(select(Account.status).where(Account.id == account_id)) == "active"
+
+
+async def paused_after(session: AsyncSession, account_id: str, offence_id: str) -> bool:
+    """Whether the account was paused once more after the offence that it was paused for."""
+    first = select(Offence.seq).where(Offence.id == offence_id).scalar_subquery()
+    later = select(Offence.id).where(
+        Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.seq > first
+    )
+    return await session.scalar(later.limit(1)) is not None
 
 
 async def fire_wakeups(session: AsyncSession, *, limit: int) -> int:

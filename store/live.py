@@ -71,10 +71,11 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """The batch of the last checkpoint and the feed's state as of it (empty before the first)."""
+    """The batch of the last checkpoint, and the feed's state and peaks as of it (empty before the first)."""
 
     batch: int
     feed: dict[str, Any]
+    peaks: bytes = b""
 
 
 def claim_epoch(database_url: str, shard: int) -> int:
@@ -103,6 +104,11 @@ def epoch_held(connection: Connection[Any], shard: int) -> Cursor[Any]:
     return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,))
 
 
+def epoch_taken(connection: Connection[Any], shard: int) -> Cursor[Any]:
+    """The same for a transaction that goes on to write the shard's own row: nobody else holds it from here on."""
+    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR NO KEY UPDATE", (shard,))
+
+
 def check_epoch(held: Cursor[Any], shard: int, epoch: int) -> None:
     """Raises StaleEpoch when `epoch_held` found a newer owner."""
     row = held.fetchone()
@@ -112,8 +118,11 @@ def check_epoch(held: Cursor[Any], shard: int, epoch: int) -> None:
 
 
 def shard_record(connection: Connection[Any], shard: int) -> ShardRecord:
-    row = connection.execute("SELECT batch, feed FROM shards WHERE id = %s", (shard,)).fetchone()
-    return ShardRecord(int(row[0]), row[1]) if row else ShardRecord(0, {})
+    row = connection.execute(
+        "SELECT s.batch, s.feed, p.peaks FROM shards s LEFT JOIN shard_peaks p ON p.shard = s.id WHERE s.id = %s",
+        (shard,),
+    ).fetchone()
+    return ShardRecord(int(row[0]), row[1], bytes(row[2] or b"")) if row else ShardRecord(0, {})
 
 
 @dataclass(frozen=True, slots=True)

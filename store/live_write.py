@@ -1,18 +1,23 @@
 """What the monitor writes: verdicts at once, everything else with a checkpoint. Repeating any of it is harmless."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from psycopg import Connection, Cursor, sql
 from pydantic import TypeAdapter
 
-from store.live import check_epoch, epoch_held, hold_epoch
+from store.live import check_epoch, epoch_held, epoch_taken
 from store.version_moves import CarriedOut, carry_out
 
 _CLOCK_LOCK: Final = 7120003
+_BINARY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
+_BINARY_END: Final = b"\xff\xff"
+_BINARY_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 REPAIR_AFTER_SECONDS: Final = 5  # by then the monitor has placed the lock itself, or it is the relay's to place
 
 Row = Sequence[Any]
@@ -34,23 +39,35 @@ class VerdictRows:
     signals: list[dict[str, Any]]  # key, target, name, payload
     offences: list[dict[str, Any]]
     orders: list[dict[str, Any]]  # for the venue, after the offences: key, topic, target, payload
+    gates: list[dict[str, Any]]  # where gates stand now
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteRows:
+    """The bars of one minute: per account its id, and open, high, low, close and balance."""
+
+    minute: datetime
+    account_ids: npt.NDArray[np.bytes_]
+    figures: npt.NDArray[np.int64]  # accounts x 5
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRows:
-    """Everything a shard holds as of batch `batch`; each row in the order of the columns named below. `released` and
-    `taken` are the moves (ids) whose accounts the shard lets go, or has caught up with, at this very batch."""
+    """Everything a shard holds as of batch `batch`; each row in the order of the columns named below. `peaks`: those
+    that moved after their accounts' rows were stored. `released` and `taken` are the moves (ids) whose accounts the
+    shard lets go, or has caught up with, at this very batch."""
 
     batch: int
     feed_name: str
     feed: dict[str, Any]
     watermark: datetime
     last_tick_at: datetime | None
+    peaks: bytes = b""
     live: list[Row] = field(default_factory=list)
     deals: list[Row] = field(default_factory=list)
     operations: list[Row] = field(default_factory=list)
     snapshots: list[Row] = field(default_factory=list)
-    bars: Iterable[Row] = ()
+    bars: list[MinuteRows] = field(default_factory=list)
     exposures: list[Row] = field(default_factory=list)
     reviews: list[Row] = field(default_factory=list)
     warnings: list[Row] = field(default_factory=list)
@@ -135,6 +152,17 @@ _CORRECTIONS: Final = _Table(
 
 # Only a verdict that is new ends an account: one found again after a restart may have been overturned since. And what a
 # person was asked to look at because the data were doubtful, good data have judged.
+_GATES: Final = """
+    INSERT INTO gate_standings (account_id, rule_id, met, outcome, sentence, blocks, proof_id, occurred_at)
+    SELECT account_id, rule_id, met, outcome, sentence, blocks, proof_id, occurred_at
+      FROM jsonb_to_recordset(%s::jsonb)
+        AS r (account_id text, rule_id text, met boolean, outcome text, sentence text, blocks jsonb, proof_id text,
+              occurred_at timestamptz)
+    ON CONFLICT (account_id, rule_id) DO UPDATE
+       SET (met, outcome, sentence, blocks, proof_id, occurred_at) = ROW (excluded.met, excluded.outcome,
+            excluded.sentence, excluded.blocks, excluded.proof_id, excluded.occurred_at)
+     WHERE excluded.occurred_at >= gate_standings.occurred_at
+"""
 _ENDINGS: Final = """
     WITH broken AS (
         INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,
@@ -187,6 +215,9 @@ class LiveWriter:
                 " occurred_at timestamptz, epoch bigint",
                 rows.offences,
             )
+            if rows.gates:
+                last = {(gate["account_id"], gate["rule_id"]): gate for gate in rows.gates}
+                self._connection.execute(_GATES, (_text(list(last.values())),))
             ended = [{"id": lock["account_id"], "at": lock["at"]} for lock in rows.locks if lock["ends"]]
             self._connection.execute(_ENDINGS, (_text(rows.breaches), _text(rows.passes), _text(ended)))
             waiting = self._messages(rows)
@@ -241,7 +272,7 @@ class LiveWriter:
 
     def locked(self, keys: list[str], breach_ids: list[str]) -> None:
         """The venue has placed these locks."""
-        with self._connection.transaction():
+        with self._connection.pipeline(), self._connection.transaction():
             self._connection.execute(
                 "UPDATE breaches SET locked_at = clock_timestamp() WHERE id = ANY(%s) AND locked_at IS NULL",
                 (breach_ids,),
@@ -252,30 +283,42 @@ class LiveWriter:
             )
 
     def checkpoint(self, rows: CheckpointRows) -> None:
-        """Store everything up to a batch in one transaction. Raises StaleEpoch."""
+        """Store everything up to a batch in one transaction. Raises StaleEpoch.
+
+        Whose the shard is, is asked last, and of what verdicts lock nothing is touched before: they hold the shard's row
+        too, and must not wait for all the rest. A newer owner sees nothing of it, since nothing is committed then.
+        """
         with self._connection.transaction():
-            hold_epoch(self._connection, self._shard, self._epoch)
             for table, data in (
                 (_DEALS, rows.deals),
                 (_OPERATIONS, rows.operations),
                 (_SNAPSHOTS, rows.snapshots),
-                (_BARS, rows.bars),
                 (_LIVE, rows.live),
                 (_EXPOSURES, rows.exposures),
-                (_REVIEWS, rows.reviews),
                 (_WARNINGS, rows.warnings),
                 (_CORRECTIONS, rows.corrections),
             ):
                 self._copy(table, data)
+            self._bars(rows.bars)
+            self._connection.execute(
+                "INSERT INTO shard_peaks (shard, peaks) VALUES (%s, %b)"
+                " ON CONFLICT (shard) DO UPDATE SET peaks = excluded.peaks",
+                (self._shard, rows.peaks),
+            )
+            self._stage(_REVIEWS, rows.reviews)
+            check_epoch(epoch_taken(self._connection, self._shard), self._shard, self._epoch)
+            if rows.reviews:
+                self._merge(_REVIEWS)
             carry_out(self._connection, rows.version_moves)
             if rows.released or rows.taken:
                 self._moves(rows)
-            self._connection.execute(
-                "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
-                " WHERE id = %s",
-                (rows.batch, json.dumps(rows.feed), rows.watermark, self._shard),
-            )
-            self._market_clock(rows)
+            with self._connection.pipeline():
+                self._connection.execute(
+                    "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
+                    " WHERE id = %s",
+                    (rows.batch, json.dumps(rows.feed), rows.watermark, self._shard),
+                )
+                self._market_clock(rows)
 
     def _market_clock(self, rows: CheckpointRows) -> None:
         """Market time is that of the slowest shard. One checkpoint at a time reads the shards: two at once would each
@@ -323,28 +366,70 @@ class LiveWriter:
         )
         self._connection.execute(query.format(sql.Identifier(table), names, names, sql.SQL(shape)), (_text(rows),))
 
-    def _copy(self, table: _Table, rows: Iterable[Row]) -> None:
+    def _copy(self, table: _Table, rows: Sequence[Row]) -> None:
         """COPY into a temporary twin of the table, then merge: a row that was stored before is no conflict."""
-        rows = iter(rows)
-        first = next(rows, None)
-        if first is None:
+        if rows:
+            self._stage(table, rows)
+            self._merge(table)
+
+    def _stage(self, table: _Table, rows: Sequence[Row]) -> None:
+        if not rows:
             return
+        twin, columns = self._twin(table)
+        query = sql.SQL("COPY {} ({}) FROM STDIN").format(twin, columns)
+        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def _bars(self, minutes: Sequence[MinuteRows]) -> None:
+        """Bars are many at a time; in the binary form no row of theirs is ever looked at by itself."""
+        if not minutes:
+            return
+        twin, columns = self._twin(_BARS)
+        query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(twin, columns)
+        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            copy.write(_BINARY_HEAD)
+            for minute in minutes:
+                for block in binary_bars(minute):
+                    copy.write(block)
+            copy.write(_BINARY_END)
+        self._merge(_BARS)
+
+    def _twin(self, table: _Table) -> tuple[sql.Identifier, sql.Composed]:
+        """The temporary table's name and columns; it is made once a connection and is empty between transactions."""
         twin = sql.Identifier(f"staged_{table.name}")
         columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        with self._connection.cursor() as cursor:
-            if table.name not in self._staged:
-                cursor.execute(
-                    sql.SQL("CREATE TEMP TABLE {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
-                        twin, columns, sql.Identifier(table.name)
-                    )
+        if table.name not in self._staged:
+            self._connection.execute(
+                sql.SQL("CREATE TEMP TABLE {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA").format(
+                    twin, columns, sql.Identifier(table.name)
                 )
-                self._staged.add(table.name)
-            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(twin, columns)) as copy:
-                copy.write_row(first)
-                for row in rows:
-                    copy.write_row(row)
-            order = sql.SQL(" ORDER BY {}").format(sql.Identifier(table.order)) if table.order else sql.SQL("")
-            merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT {}")
-            cursor.execute(
-                merge.format(sql.Identifier(table.name), columns, columns, twin, order, sql.SQL(table.conflict))
             )
+            self._staged.add(table.name)
+        return twin, columns
+
+    def _merge(self, table: _Table) -> None:
+        twin, columns = self._twin(table)
+        order = sql.SQL(" ORDER BY {}").format(sql.Identifier(table.order)) if table.order else sql.SQL("")
+        merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT {}")
+        self._connection.execute(
+            merge.format(sql.Identifier(table.name), columns, columns, twin, order, sql.SQL(table.conflict))
+        )
+
+
+def binary_bars(minute: MinuteRows) -> Iterator[bytes]:
+    """Rows of `equity_bars` in PostgreSQL's binary form: per row the number of fields, then each field's length and
+    bytes. Ids of one length make rows of one shape, which numpy fills column by column."""
+    lengths = np.strings.str_len(minute.account_ids)
+    at = (minute.minute - _BINARY_EPOCH) // timedelta(microseconds=1)
+    for length in np.unique(lengths).tolist():
+        mine = lengths == length
+        names = ("open", "high", "low", "close", "balance")
+        fields = [("fields", ">i2"), ("id_length", ">i4"), ("id", f"S{length}"), ("at_length", ">i4"), ("at", ">i8")]
+        fields += [part for name in names for part in ((f"{name}_length", ">i4"), (name, ">i8"))]
+        block = np.zeros(int(mine.sum()), fields)
+        block["fields"], block["id_length"], block["id"] = len(_BARS.columns), length, minute.account_ids[mine]
+        block["at_length"], block["at"] = 8, at
+        for name, figures in zip(names, minute.figures[mine].T, strict=True):
+            block[f"{name}_length"], block[name] = 8, figures
+        yield block.tobytes()

@@ -52,9 +52,8 @@ class CarriedOut:
     why: str
 
 
-def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> list[Waiting]:
-    """Approved moves of this shard's accounts that it did not know at checkpoint `batch`; now it does. StaleEpoch."""
-    parameters = {"shard": shard, "batch": batch, "roles": sorted(DECIDERS["account_move"])}
+def waiting(connection: Connection[Any], shard: int) -> list[Waiting]:
+    """Approved moves of a shard's accounts that the shard does not know yet."""
     ask = f"""
         SELECT r.move_id, r.account_id, a.login, v.product, v.to_version
           FROM account_move_rows r
@@ -63,7 +62,13 @@ def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> 
          WHERE r.state = 'waiting' AND r.taken_batch IS NULL AND {_APPROVED}
          ORDER BY a.login
     """
-    found = [Waiting(*row) for row in connection.execute(ask, parameters).fetchall()]
+    parameters = {"shard": shard, "roles": sorted(DECIDERS["account_move"])}
+    return [Waiting(*row) for row in connection.execute(ask, parameters).fetchall()]
+
+
+def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> list[Waiting]:
+    """Approved moves of this shard's accounts that it did not know at checkpoint `batch`; now it does. StaleEpoch."""
+    found = waiting(connection, shard)
     if found:
         with connection.transaction():
             hold_epoch(connection, shard, epoch)

@@ -21,9 +21,7 @@ class ExchangeCalendar:
 
     def __init__(self, calendar: Any) -> None:
         """`calendar`: an exchange_calendars.ExchangeCalendar."""
-        self._closes: dict[date, datetime] = {
-            session.date(): _utc(close) for session, close in calendar.closes.items()
-        }
+        self._closes: dict[date, datetime] = {session.date(): _utc(close) for session, close in calendar.closes.items()}
         self._opens = sorted(_utc(opening) for opening in calendar.opens)
 
     def close_on(self, day: date) -> datetime | None:

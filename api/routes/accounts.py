@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from api.auth import Caller, Deps, allowed
 from api.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
-from store.read import accounts, breaches, market, room, timeline, warnings
+from store.read import accounts, breaches, gates, market, room, timeline, warnings
 from store.read.pages import Page, Window
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -52,6 +52,14 @@ async def list_warnings(account_id: AccountId, caller: Reader, deps: Deps, page:
     async with deps.db.transaction() as session:
         await accounts.exists(session, caller.scope, account_id)
         return await warnings.page(session, caller.scope, page, account_id=account_id)
+
+
+@router.get("/accounts/{account_id}/gates")
+async def list_gates(account_id: AccountId, caller: Reader, deps: Deps) -> list[gates.GateView]:
+    """What must be met before a pass or a payout, as of the last trading day at which it changed."""
+    async with deps.db.transaction() as session:
+        await accounts.exists(session, caller.scope, account_id)
+        return await gates.of(session, caller.scope, account_id)
 
 
 @router.get("/accounts/{account_id}/deals")

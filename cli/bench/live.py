@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import structlog
 
 from cli.bench.columns import Step
 from cli.bench.firm import START, Firm, harmless, loaded, shard_of
-from cli.bench.load import MASS, VICTIMS, LoadStream, Script
+from cli.bench.load import MASS, VICTIMS, WARM_SECONDS, LoadStream, Script
 from cli.bench.market import Market
 from cli.bench.servers import Servers, servers
 from cli.bench.timing import once, rounded, spread
@@ -63,6 +64,8 @@ def measure_live(options: LiveOptions, step: Step) -> dict[str, Any]:
         step("rebuild")
         rebuilt = _rebuild(at, firm)
         step("the service under load")
+        # half way through, a minute of market time ends, and with it a bar of every account
+        firm.market.at = START + timedelta(minutes=1) - timedelta(seconds=(WARM_SECONDS + options.seconds / 2) % 60)
         script = Script(firm.market, options.seconds)
         _serve(at, script, batch)
         step("bare commits and locks again")
@@ -151,7 +154,9 @@ def _rebuild(at: Servers, firm: Firm) -> float:
     with psycopg.connect(at.database_url, autocommit=True) as connection, closing(stream):
         started = time.perf_counter()
         record = shard_record(connection, 0)
-        shard = rebuild(RecordedAccounts(connection, Accounts(_FEED, 0)), record.feed, stream, lambda: None)
+        shard = rebuild(
+            RecordedAccounts(connection, Accounts(_FEED, 0)), record.feed, stream, lambda: None, peaks=record.peaks
+        )
         assert len(shard.accounts) == firm.accounts
         return time.perf_counter() - started
 

@@ -17,7 +17,7 @@ VICTIMS: Final = "US500"  # falls by a point at every third tick of it, and brea
 MASS: Final = "XAGUSD"  # falls once
 _MASS_FALL: Final = 3  # percent
 _EVERY: Final = 3
-_WARM_SECONDS: Final = 2.0
+WARM_SECONDS: Final = 2.0
 _QUIET_SECONDS: Final = 1.5
 _MOST: Final = 200  # ticks in a batch, when the reader has fallen behind
 
@@ -57,8 +57,8 @@ class LoadStream:
     def batches(self, after: int) -> Iterator[Batch | None]:
         script = self._script
         began = time.perf_counter()
-        script.measured_from = began + _WARM_SECONDS
-        yield from self._steady(began, began + _WARM_SECONDS + script.seconds)
+        script.measured_from = began + WARM_SECONDS
+        yield from self._steady(began, began + WARM_SECONDS + script.seconds)
         until = time.perf_counter() + _QUIET_SECONDS
         while time.perf_counter() < until:
             time.sleep(0.05)

@@ -17,6 +17,7 @@ from store.read import (
     breaches,
     challenges,
     disputes,
+    gates,
     history,
     market,
     payouts,
@@ -56,6 +57,7 @@ async def page(
         older=happened.next_cursor,
         move=await _move(session, scope, account_id),
         warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
+        gates=await gates.of(session, scope, account_id),
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
             for row in challenge.accounts

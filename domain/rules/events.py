@@ -12,6 +12,7 @@ from typing import Literal
 
 Side = Literal["buy", "sell"]
 Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
+CloseAction = Action | Literal["dealer"]  # the venue's own doing, as when an account is paused: no action of a trader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Closed(Moment):
     commission_minor: int = 0
     swap_minor: int = 0
     value_minor: int | None = None
-    action: Action = "close"
+    action: CloseAction = "close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

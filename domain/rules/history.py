@@ -59,7 +59,8 @@ def step(
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     """The next instant at which time alone may decide for any rule: a `Clocked` event must be stepped then."""
-    instants = (rule.due(state_of(rule, state, context), context) for rule in rules)
+    timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most wait for events alone
+    instants = (rule.due(state_of(rule, state, context), context) for rule in timed)
     return min((at for at in instants if at is not None), default=None)
 
 

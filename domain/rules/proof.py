@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from domain.clocks import Clock, require_utc, zone_of
@@ -72,17 +73,14 @@ class Scene:
 
 def canonical(body: Mapping[str, Any]) -> str:
     """JSON with sorted keys and no spaces, without the hash itself: what the hash is taken over."""
-    return json.dumps({k: v for k, v in body.items() if k != "hash"}, sort_keys=True, separators=(",", ":"))
+    return _json({k: v for k, v in body.items() if k != "hash"})
+
+
+_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(body).encode()).hexdigest()
-
-
-def sealed(sheet: AnySheet) -> dict[str, Any]:
-    """The sheet as JSON data with its hash."""
-    body = sheet.model_dump(mode="json")
-    return {**body, "hash": digest(body)}
 
 
 def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
@@ -99,6 +97,27 @@ def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
         return kept[1]
 
     return remembered
+
+
+@_remembered
+def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
+    """A part that many sheets share, as JSON data and as `canonical` writes it; shared, so not to be changed."""
+    data = part.model_dump(mode="json")
+    return data, canonical(data)
+
+
+def sealed(sheet: AnySheet) -> dict[str, Any]:
+    """The sheet as JSON data with its hash: `digest` of it, put together from parts whose text is known."""
+    known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
+    data = sheet.model_dump(mode="json", exclude=set(known))
+    body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}
+    texts = []
+    for shared, names in groupby(sorted(body), key=known.__contains__):
+        if shared:
+            texts += [f'"{name}":{known[name][1]}' for name in names]
+        else:
+            texts.append(_json({name: body[name] for name in names})[1:-1])
+    return {**body, "hash": hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()}
 
 
 @_remembered

@@ -88,10 +88,11 @@ def fold(
     *,
     midway: bool = False,
     until: int | None = None,
+    began: HistoryState | None = None,
 ) -> Folded:
     """Fold `events`, in order, through the rules' own steps; with `until`, no further than the event that is offence
-    number `until`."""
-    state = history.start(rules, context, midway=midway)
+    number `until`. `began`: where the rules stood before them, when that is not their start."""
+    state = began or history.start(rules, context, midway=midway)
     moved: list[Event] = []
     found: list[tuple[Event, Violation]] = []
     for event in events:
@@ -106,12 +107,17 @@ def fold(
 
 
 def kept(
-    rules: Sequence[HistoryRule[Any]], context: Context, moved: Sequence[Event], *, midway: bool
+    rules: Sequence[HistoryRule[Any]],
+    context: Context,
+    moved: Sequence[Event],
+    *,
+    midway: bool,
+    began: HistoryState | None = None,
 ) -> tuple[Folded, HistoryPart]:
     """What folding `moved` again needs: they, and the calendars' answers on the way."""
     asked = {name: _Recorder(calendar) for name, calendar in context.calendars.items()}
     seen = replace(context, calendars=asked)
-    folded = fold(rules, seen, moved, midway=midway)
+    folded = fold(rules, seen, moved, midway=midway, began=began)
     for rule in rules:
         if isinstance(rule, Gate):
             rule.status(history.state_of(rule, folded.state, seen), seen)
@@ -120,7 +126,17 @@ def kept(
         for name, recorder in asked.items()
         if recorder.closes or recorder.opens
     )
-    return folded, HistoryPart(joined_midway=midway, events=tuple(map(to_json, moved)), calendars=calendars)
+    return folded, HistoryPart(
+        joined_midway=midway,
+        events=tuple(map(to_json, moved)),
+        calendars=calendars,
+        began=None if began is None else _of(began, rules).model_dump(mode="json"),
+    )
+
+
+def _of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
+    """What `began` says of `rules` alone."""
+    return HistoryState(book=began.book, rules={r.id: began.rules[r.id] for r in rules if r.id in began.rules})
 
 
 def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
@@ -128,7 +144,9 @@ def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPar
     a calendar's answer that is left out."""
     answers: Mapping[str, VenueCalendar] = {calendar.name: _Answers(calendar) for calendar in part.calendars}
     seen = replace(context, calendars=answers)
-    return fold(rules, seen, [from_json(data) for data in part.events], midway=part.joined_midway), seen
+    began = None if part.began is None else HistoryState.model_validate(part.began)
+    events = [from_json(data) for data in part.events]
+    return fold(rules, seen, events, midway=part.joined_midway, began=began), seen
 
 
 def rule_part(rule: RuleBase) -> HistoryRulePart:
@@ -150,13 +168,21 @@ def gate_verdict(met: bool, outcome: str, sentence: str) -> str:
 
 
 def violation_sheet(
-    proof_id: str, whose: Whose, rule_id: str, offence: int, events: Iterable[Event], *, midway: bool = False
+    proof_id: str,
+    whose: Whose,
+    rule_id: str,
+    offence: int,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
 ) -> dict[str, Any]:
     """The proof of offence number `offence` against a conduct rule, sealed. `events`: all of the phase's, at least up
-    to the offence; `midway`: they begin in the middle of a day. Raises ValueError when they hold no such offence."""
+    to the offence; `midway`: they begin in the middle of a day; `began`: where its rules stood before them, for a phase
+    that changed its terms. Raises ValueError when they hold no such offence."""
     rule, context = _named(whose.terms.history_rules, rule_id), whose.terms.context
-    moved = fold((rule,), context, events, midway=midway, until=offence).moved
-    folded, part = kept((rule,), context, moved, midway=midway)
+    moved = fold((rule,), context, events, midway=midway, until=offence, began=began).moved
+    folded, part = kept((rule,), context, moved, midway=midway, began=began)
     event, found = offence_of(folded, offence)
     return sealed(
         ViolationSheet(
@@ -182,12 +208,20 @@ def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
 
 
 def gate_sheet(
-    proof_id: str, whose: Whose, rule_id: str, now: Moment, events: Iterable[Event], *, midway: bool = False
+    proof_id: str,
+    whose: Whose,
+    rule_id: str,
+    now: Moment,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
 ) -> dict[str, Any]:
     """The proof of where a gate stands `now` (the account's money at that moment), sealed. `events`: all of the phase's
     up to then."""
     rule, context = _named(gates_of(whose.terms), rule_id), whose.terms.context
-    folded, part = kept((rule,), context, fold((rule,), context, events, midway=midway).moved, midway=midway)
+    moved = fold((rule,), context, events, midway=midway, began=began).moved
+    folded, part = kept((rule,), context, moved, midway=midway, began=began)
     return sealed(
         GateSheet(
             **head_of("gate", proof_id, whose, now.at),
@@ -221,13 +255,19 @@ def gate_fields(rule: Gate[Any], folded: Folded, context: Context, now: Moment) 
 
 
 def pass_history(
-    terms: PhaseTerms, events: Iterable[Event], now: Moment, *, midway: bool = False
+    terms: PhaseTerms,
+    events: Iterable[Event],
+    now: Moment,
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
 ) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
     """What a pass rests on beside the money `now`: the history, the gates that it must meet, the profit that passes. Raises ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
     rules, context = gates_of(terms), terms.context
-    folded, part = kept(rules, context, fold(rules, context, events, midway=midway).moved, midway=midway)
+    moved = fold(rules, context, events, midway=midway, began=began).moved
+    folded, part = kept(rules, context, moved, midway=midway, began=began)
     return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
 
 

@@ -234,11 +234,13 @@ class CalendarPart(Part):
 
 class HistoryPart(Part):
     """The events that moved the rule or its day book, in order; all others left both as they were. `joined_midway`:
-    they begin in the middle of a day."""
+    they begin in the middle of a day. `began`: where the rule stood when the account came under these terms in the middle
+    of its phase; the events are those since."""
 
     joined_midway: bool
     events: tuple[dict[str, Any], ...]
     calendars: tuple[CalendarPart, ...]
+    began: dict[str, Any] | None = None
 
 
 class HistoryRulePart(Part):

@@ -21,6 +21,7 @@ from store.models.live import (
     DealRow,
     EquityBar,
     Exposure,
+    GateStanding,
     MarketClock,
     NewsRelease,
     Offence,
@@ -30,6 +31,7 @@ from store.models.live import (
     Shard,
     ShardMove,
     ShardMoveAccount,
+    ShardPeaks,
 )
 from store.models.money import LedgerTransaction, Payout, Posting, ProviderEntryRow
 from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, Wakeup
@@ -58,6 +60,7 @@ __all__ = [
     "Dispute",
     "EquityBar",
     "Exposure",
+    "GateStanding",
     "IdempotencyKey",
     "InboxEvent",
     "Intent",
@@ -78,6 +81,7 @@ __all__ = [
     "Shard",
     "ShardMove",
     "ShardMoveAccount",
+    "ShardPeaks",
     "SurveillanceCursor",
     "Ticket",
     "TicketMessage",

@@ -28,6 +28,16 @@ class Shard(Base):
     watermark: Mapped[datetime | None]
 
 
+class ShardPeaks(Base):
+    """Peaks of a shard's accounts that moved after their rows were stored, as of the shard's checkpoint: the monitor's
+    own."""
+
+    __tablename__ = "shard_peaks"
+
+    shard: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    peaks: Mapped[bytes]
+
+
 class ShardMove(Base):
     """Accounts that one shard hands to another: requested by a person, released by the source as of `batch` with its
     `feed` state there, and done once the target has caught up with the stream after it."""
@@ -196,6 +206,21 @@ class Offence(Base):
     occurred_at: Mapped[Market]
     epoch: Mapped[int] = mapped_column(BigInteger)
     recorded_at: Mapped[Recorded]
+
+
+class GateStanding(Base):
+    """Where a gate of an account stood after its last trading day at which that changed. `blocks`: pass, payout."""
+
+    __tablename__ = "gate_standings"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    rule_id: Mapped[str] = mapped_column(String(41), primary_key=True)
+    met: Mapped[bool]
+    outcome: Mapped[str] = mapped_column(String(20))
+    sentence: Mapped[str]
+    blocks: Mapped[list[str]] = mapped_column(JSONB)
+    proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
+    occurred_at: Mapped[Market]
 
 
 class NewsRelease(Base):

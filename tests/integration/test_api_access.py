@@ -49,6 +49,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/accounts/{acc}/timeline", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/room", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/warnings", None, "accounts.read"),
+    ("GET", "/v1/accounts/{acc}/gates", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/payouts/preview?amount=100.00", None, "payouts.read"),
     ("POST", "/v1/accounts/{acc}/payouts", {"amount": "100.00"}, "payouts.request"),
     ("GET", "/v1/breaches", None, "breaches.read"),

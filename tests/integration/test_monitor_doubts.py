@@ -164,7 +164,7 @@ def test_a_reset_that_will_breach_with_no_price_move_is_told_an_hour_before(data
     script.tick("1.38350")
     script.batch(flush=True)
     judge(database_url, ScriptedVenue(script.batches))
-    [(kind, rule, period, at, figures)] = rows(database_url, WARNINGS)
+    [(kind, rule, period, _at, figures)] = rows(database_url, WARNINGS)
     assert (kind, rule, period) == ("reset_would_breach", "daily_loss", "2014-05-02T22:00:00+00:00")
     assert isinstance(figures, dict)
     assert (figures["floor_minor"], figures["equity_minor"]) == (10_500_000, 10_350_000)

@@ -46,10 +46,10 @@ def test_a_whole_checkpoint_leaves_nothing_waiting() -> None:
     play(firm, shard, 300)
     rows = checkpoint_rows(shard, 0, 1, "sandbox")
     assert len(rows.live) == ACCOUNTS
-    assert "peaks" not in rows.feed
+    assert rows.peaks == b""
 
 
-def test_peaks_that_wait_are_in_the_feed_and_come_back() -> None:
+def test_peaks_that_wait_are_kept_and_come_back() -> None:
     firm, shard = a_shard()
     before = [shard.rules.get(a.row, a.terms.specs) for a in shard.accounts]
     play(firm, shard, 300)
@@ -59,10 +59,10 @@ def test_peaks_that_wait_are_in_the_feed_and_come_back() -> None:
     rows = checkpoint_rows(shard, 0, 1, "sandbox", whole=False)
     in_rows = {row[0] for row in rows.live}
     again = shard_of(firm, (harmless(account) for account in firm.loaded()))
-    found = again.rules.take_peaks(rows.feed["peaks"], lambda login: again.by_login[login].row)
+    found = again.rules.take_peaks(rows.peaks, lambda login: again.by_login[login].row)
     for row in moved:
         kept = again.rules.get(row, again.accounts[row].terms.specs) == after[row]
         assert kept or shard.accounts[row].account_id in in_rows
     assert set(found) == set(np.flatnonzero(shard.columns.peaked[:ACCOUNTS]).tolist())
-    assert again.rules.take_peaks(rows.feed["peaks"], lambda login: None) == []
+    assert again.rules.take_peaks(rows.peaks, lambda login: None) == []
     assert NoRecord().load(1) is None

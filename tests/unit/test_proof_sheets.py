@@ -171,16 +171,16 @@ def test_a_sheet_that_proves_nothing_is_not_accepted() -> None:
 def test_the_command_reads_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "sheet.json"
     file.write_text(json.dumps(SHEETS[0], indent=2))
-    assert check_file(file)
+    assert check_file([file])
     assert "The sheet holds" in capsys.readouterr().out
     file.write_text(json.dumps({**SHEETS[0], "equity_minor": 1}))
-    assert not check_file(file)
+    assert not check_file([file])
     assert "equity_minor" in capsys.readouterr().out
     file.write_text("[1]")
     with pytest.raises(BadInput, match="holds no proof sheet"):
-        check_file(file)
+        check_file([file])
     with pytest.raises(BadInput, match="cannot be read"):
-        check_file(tmp_path / "none.json")
+        check_file([tmp_path / "none.json"])
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
@@ -207,7 +207,7 @@ def test_the_command_tells_what_differs_in_any_kind(
 ) -> None:
     file = tmp_path / "sheet.json"
     file.write_text(json.dumps(sheet))
-    assert check_file(file)
+    assert check_file([file])
     file.write_text(json.dumps({**sheet, "verdict": "all is well"}))
-    assert not check_file(file)
+    assert not check_file([file])
     assert "verdict" in capsys.readouterr().out

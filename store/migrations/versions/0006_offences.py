@@ -1,4 +1,4 @@
-"""Offences that do not end a phase, breaches of conduct (which have no floor), and scheduled news."""
+"""Offences that do not end a phase, breaches of conduct (which have no floor), gates, and scheduled news."""
 
 from typing import Any
 
@@ -38,6 +38,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_offences_account_at", "offences", ["account_id", "occurred_at"])
     op.create_index(op.f("ix_offences_challenge_id"), "offences", ["challenge_id"])
+    op.create_table(
+        "gate_standings",
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("rule_id", sa.String(length=41), nullable=False),
+        sa.Column("met", sa.Boolean(), nullable=False),
+        sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("blocks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("proof_id", sa.String(length=32), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_gate_standings_account_id")),
+        sa.ForeignKeyConstraint(["proof_id"], ["proofs.id"], name=op.f("fk_gate_standings_proof_id")),
+        sa.PrimaryKeyConstraint("account_id", "rule_id", name=op.f("pk_gate_standings")),
+    )
     op.create_table(
         "news_releases",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -1,0 +1,112 @@
+"""Checkpoints written while the shard judges on: in full, late to ask whose the shard is, and never seen of an old owner."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import Connection
+
+from domain.errors import StaleEpoch
+from monitor.behind import Behind
+from monitor.record import Taken, take
+from store.live import claim_epoch, shard_record
+from store.live_write import CheckpointRows, LiveWriter, MinuteRows
+from tests.integration.scripted_venue import rows
+from tests.unit.test_kernels_checkpoint import a_shard, play
+
+MINUTE = datetime(2026, 3, 6, 9, 1, tzinfo=UTC)
+
+
+def taken(batch: int) -> Taken:
+    """A shard's state without anything of accounts, which need rows of their own."""
+    firm, shard = a_shard()
+    play(firm, shard, 50)
+    shard.columns.stale[:] = shard.columns.peaked[:] = shard.columns.dirty[:] = False
+    shard.columns.hot[:, -1] = 0
+    return take(shard, 0, batch, "sandbox", whole=False)
+
+
+def checkpoint(batch: int, **more: Any) -> CheckpointRows:
+    return CheckpointRows(
+        batch=batch, feed_name="sandbox", feed={"v": 1}, watermark=MINUTE, last_tick_at=MINUTE, **more
+    )
+
+
+def test_what_is_written_behind_is_stored_and_said_once(database_url: str) -> None:
+    behind = Behind(database_url, 0, claim_epoch(database_url, 0))
+    behind.write(taken(7))
+    assert behind.busy
+    stored = behind.finish(lambda: None)
+    assert stored is not None
+    assert (stored.batch, stored.asked) == (7, False)
+    assert behind.written() is None
+    assert not behind.busy
+    behind.close()
+    assert rows(database_url, "SELECT batch FROM shards") == [(7,)]
+    assert rows(database_url, "SELECT count(*) FROM exposures") == [(12,)]
+
+
+def test_a_failure_behind_is_raised_where_it_is_asked_for(database_url: str) -> None:
+    old = claim_epoch(database_url, 0)
+    claim_epoch(database_url, 0)
+    behind = Behind(database_url, 0, old)
+    behind.write(taken(7))
+    with pytest.raises(StaleEpoch, match=f"epoch {old} may not write"):
+        behind.finish(lambda: None)
+    behind.close()
+    assert rows(database_url, "SELECT batch FROM shards") == [(0,)]
+    for table in ("exposures", "shard_peaks", "market_clock"):
+        assert rows(database_url, f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def held_by_a_verdict(connection: Connection[Any]) -> None:
+    connection.execute("SELECT epoch FROM shards WHERE id = 0 FOR SHARE")
+
+
+def test_verdicts_do_not_wait_for_a_checkpoint_that_is_being_written(database_url: str) -> None:
+    """It asks for the shard's row last: while a verdict holds that, all the rest has already been done."""
+    epoch = claim_epoch(database_url, 0)
+    with psycopg.connect(database_url) as verdict, psycopg.connect(database_url, autocommit=True) as writing:
+        held_by_a_verdict(verdict)
+        figures = np.arange(10, dtype=np.int64).reshape(2, 5)
+        minute = MinuteRows(MINUTE, np.array([b"acc_1", b"acc_22"]), figures)
+        thread = threading.Thread(
+            target=LiveWriter(writing, 0, epoch).checkpoint, args=(checkpoint(3, bars=[minute], peaks=b"12345678"),)
+        )
+        thread.start()
+        deadline = time.monotonic() + 10
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+        with psycopg.connect(database_url, autocommit=True) as other:
+            while other.execute(waits, ("SELECT epoch%NO KEY UPDATE%",)).fetchone() != (1,):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            other.execute("SET lock_timeout = '2s'")
+            other.execute("UPDATE exposures SET accounts = 0")
+        assert rows(database_url, "SELECT count(*) FROM equity_bars") == [(0,)]
+        verdict.commit()
+        thread.join()
+    assert rows(database_url, "SELECT * FROM equity_bars ORDER BY account_id") == [
+        ("acc_1", MINUTE, 0, 1, 2, 3, 4),
+        ("acc_22", MINUTE, 5, 6, 7, 8, 9),
+    ]
+    with psycopg.connect(database_url) as connection:
+        assert shard_record(connection, 0).peaks == b"12345678"
+
+
+def test_the_rest_of_a_minute_extends_what_is_stored_of_it(database_url: str) -> None:
+    epoch = claim_epoch(database_url, 0)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        writer = LiveWriter(connection, 0, epoch)
+        for batch, figures in enumerate(([100, 120, 90, 95, 100], [95, 110, -80, -70, 100]), start=1):
+            minute = MinuteRows(MINUTE, np.array([b"acc_1"]), np.array([figures], np.int64))
+            writer.checkpoint(checkpoint(batch, bars=[minute]))
+        later = MinuteRows(MINUTE + timedelta(minutes=1), np.array([b"acc_1"]), np.array([[1, 2, 3, 4, 5]], np.int64))
+        writer.checkpoint(checkpoint(3, bars=[later]))
+    assert rows(database_url, "SELECT * FROM equity_bars ORDER BY minute") == [
+        ("acc_1", MINUTE, 100, 120, -80, -70, 100),
+        ("acc_1", MINUTE + timedelta(minutes=1), 1, 2, 3, 4, 5),
+    ]
