@@ -1,11 +1,11 @@
 """`propos news`: the economic calendar that news rules go by."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.transaction import in_transaction
 from domain.errors import BadInput
 
 app = typer.Typer(help="The economic calendar that news rules go by.", no_args_is_help=True)
@@ -24,8 +24,6 @@ def import_(
 ) -> None:
     """Take scheduled releases from a file; those that are known already stay as they are."""
     from adapters.news.calendar_csv import Columns, read_calendar
-    from cli.compose import build_database
-    from settings import load
     from store import news
 
     given = dict(_pair(text) for text in column or ())
@@ -33,17 +31,8 @@ def import_(
     if unknown:
         raise BadInput(f"--column {unknown[0]} is not known.", field="column", remedy="Use time, title, place, impact.")
     releases = read_calendar(file.read_text(encoding="utf-8"), file.name, Columns(**given))
-    settings = load(data_dir=data)
-
-    async def work() -> int:
-        database = build_database(settings, pool_size=1)
-        try:
-            async with database.transaction() as session:
-                return await news.add(session, [(r.key, r.at, r.names, r.impact, r.title) for r in releases])
-        finally:
-            await database.close()
-
-    added = asyncio.run(work())
+    rows = [(r.key, r.at, r.names, r.impact, r.title) for r in releases]
+    added = in_transaction(data, lambda session: news.add(session, rows))
     typer.echo(f"{len(releases)} releases read, {added} of them new")
 
 

@@ -1,20 +1,17 @@
 """`propos shards`: which shard judges how many accounts, and moves between them. What it asks for is on the audit log,
 made by `command-line`; the shards carry it out themselves."""
 
-import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import typer
 
+from cli.transaction import in_transaction
 from domain.errors import Unavailable
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
 
 app = typer.Typer(
     help="Which shard judges which accounts: list them, move accounts, even them out.", no_args_is_help=True
@@ -22,7 +19,6 @@ app = typer.Typer(
 
 _BY: Final = "command-line"
 _LOOK_SECONDS: Final = 0.2
-_T = TypeVar("_T")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
@@ -35,7 +31,7 @@ def list_shards(data: Data = None, as_json: AsJson = False) -> None:
     """Every shard: its owner, how far it has come, its live accounts, and those on their way."""
     from store.shards import overview
 
-    found = _run(data, overview)
+    found = in_transaction(data, overview)
     if as_json:
         typer.echo(json.dumps({"shards": [_plain(shard) for shard in found]}))
         return
@@ -68,7 +64,9 @@ def move(
     """Have accounts judged by another shard. Nothing of them is lost or judged twice on the way."""
     from store.shards import request_move
 
-    asked = _run(data, lambda session: request_move(session, accounts=accounts, to=to, actor=_BY, reason=reason))
+    asked = in_transaction(
+        data, lambda session: request_move(session, accounts=accounts, to=to, actor=_BY, reason=reason)
+    )
     _follow(asked, wait, data, as_json)
 
 
@@ -77,7 +75,7 @@ def balance(reason: Reason = "", wait: Wait = 60.0, data: Data = None, as_json: 
     """Move the fewest accounts after which every shard that takes new ones has its share, and the others none."""
     from store.shards import request_balance
 
-    asked = _run(data, lambda session: request_balance(session, actor=_BY, reason=reason))
+    asked = in_transaction(data, lambda session: request_balance(session, actor=_BY, reason=reason))
     _follow(asked, wait, data, as_json)
 
 
@@ -87,7 +85,7 @@ def _follow(asked: Sequence[str], wait: float, data: Path | None, as_json: bool)
 
     deadline = time.monotonic() + wait
     while True:
-        found = _run(data, lambda session: moves(session, asked)) if asked else []
+        found = in_transaction(data, lambda session: moves(session, asked)) if asked else []
         unfinished = [seen for seen in found if seen.state != "done"]
         if not unfinished or time.monotonic() >= deadline:
             break
@@ -109,21 +107,3 @@ def _follow(asked: Sequence[str], wait: float, data: Path | None, as_json: bool)
 def _plain(view: Any) -> dict[str, Any]:
     values: dict[str, Any] = dataclasses.asdict(view)
     return {name: v.isoformat() if hasattr(v, "isoformat") else v for name, v in values.items()}
-
-
-def _run(data: Path | None, work: "Callable[[AsyncSession], Awaitable[_T]]") -> _T:
-    """Do `work` in one transaction on DATABASE_URL, or on what `propos up` runs on the data folder."""
-    from cli.compose import build_database
-    from settings import load
-
-    settings = load(data_dir=data)
-
-    async def transact() -> _T:
-        db = build_database(settings, pool_size=1)
-        try:
-            async with db.transaction() as session:
-                return await work(session)
-        finally:
-            await db.close()
-
-    return asyncio.run(transact())

@@ -1,14 +1,13 @@
 """`propos user`: who of the firm may sign in. What it does is on the audit log, made by `command-line`."""
 
-import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from cli.transaction import in_transaction
 from domain.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ _BY: Final = "command-line"
 _PASSWORD_BYTES: Final = 15  # 20 characters of 6 bits
 # Person ids stand unencrypted in the record and on the audit log: no names, no e-mail addresses.
 _PERSON: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_T = TypeVar("_T")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 Login = Annotated[str, typer.Argument(help="What they sign in with.")]
@@ -64,7 +62,7 @@ def add(
         )
         return actor.person_id
 
-    person_id = _run(data, work)
+    person_id = in_transaction(data, work)
     typer.echo(f"Added {login} as {wanted}, person {person_id}.")
     typer.echo(f"Password, shown only now: {password}")
 
@@ -75,7 +73,7 @@ def change_role(login: Login, role: str, data: Data = None) -> None:
     from store import identity
 
     wanted = _role(role)
-    changed = _run(data, lambda session: identity.change_role(session, login=login, role=wanted, by=_BY))
+    changed = in_transaction(data, lambda session: identity.change_role(session, login=login, role=wanted, by=_BY))
     typer.echo(f"{login} is {'now' if changed else 'already'} {wanted}." + _sessions(changed))
 
 
@@ -84,7 +82,7 @@ def disable(login: Login, data: Data = None) -> None:
     """Keep a login from signing in. Its open sessions end."""
     from store.identity import disable_user
 
-    changed = _run(data, lambda session: disable_user(session, login=login, by=_BY))
+    changed = in_transaction(data, lambda session: disable_user(session, login=login, by=_BY))
     typer.echo(f"{login} is {'now' if changed else 'already'} disabled." + _sessions(changed))
 
 
@@ -98,29 +96,11 @@ def list_users(data: Data = None) -> None:
     from store.identity import staff
 
     table = Table("login", "name", "role", "person", "may sign in")
-    for user in _run(data, staff):
+    for user in in_transaction(data, staff):
         table.add_row(
             escape(user.login), escape(user.name), user.role, user.person_id, "yes" if user.active else "disabled"
         )
     Console().print(table)
-
-
-def _run(data: Path | None, work: "Callable[[AsyncSession], Awaitable[_T]]") -> _T:
-    """Do `work` in one transaction on DATABASE_URL, or on what `propos up` runs on the data folder."""
-    from cli.compose import build_database
-    from settings import load
-
-    settings = load(data_dir=data)
-
-    async def transact() -> _T:
-        db = build_database(settings, pool_size=1)
-        try:
-            async with db.transaction() as session:
-                return await work(session)
-        finally:
-            await db.close()
-
-    return asyncio.run(transact())
 
 
 def _role(role: str) -> "Role":

@@ -28,8 +28,8 @@ from store.live import Accounts, shard_record
 from store.live_write import LiveWriter
 
 CHECKPOINT_SECONDS: Final = 1.0
-# Python threads take turns: judging must not wait the usual ten times as long for the one that makes rows.
-TURN_SECONDS: Final = 0.0005
+# Python threads take turns: judging must not wait the usual 5 ms for the one that makes rows.
+TURN_SECONDS: Final = 0.0002
 AT_ONCE_IN_THE_QUIET: Final = 500  # merely marked accounts that a checkpoint stores while nothing is to be judged
 
 _log = structlog.get_logger(__name__)

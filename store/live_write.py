@@ -150,8 +150,6 @@ _CORRECTIONS: Final = _Table(
 )
 
 
-# Only a verdict that is new ends an account: one found again after a restart may have been overturned since. And what a
-# person was asked to look at because the data were doubtful, good data have judged.
 _GATES: Final = """
     INSERT INTO gate_standings (account_id, rule_id, met, outcome, sentence, blocks, proof_id, occurred_at)
     SELECT account_id, rule_id, met, outcome, sentence, blocks, proof_id, occurred_at
@@ -163,6 +161,8 @@ _GATES: Final = """
             excluded.sentence, excluded.blocks, excluded.proof_id, excluded.occurred_at)
      WHERE excluded.occurred_at >= gate_standings.occurred_at
 """
+# Only a verdict that is new ends an account: one found again after a restart may have been overturned since. And what a
+# person was asked to look at because the data were doubtful, good data have judged.
 _ENDINGS: Final = """
     WITH broken AS (
         INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,
@@ -182,8 +182,8 @@ _ENDINGS: Final = """
                   occurred_at timestamptz, balance_minor bigint)
         ON CONFLICT DO NOTHING RETURNING account_id
     ), ended AS (
-        UPDATE accounts SET status = 'locked', ended_at = r.at
-          FROM jsonb_to_recordset(%s::jsonb) AS r (id text, at timestamptz)
+        UPDATE accounts SET status = 'locked', ended_at = r.at::timestamptz
+          FROM unnest(%b::text[], %b::text[]) AS r (id, at)
          WHERE accounts.id = r.id AND accounts.status = 'active'
            AND r.id IN (SELECT account_id FROM broken UNION ALL SELECT account_id FROM passed)
         RETURNING accounts.id
@@ -218,8 +218,10 @@ class LiveWriter:
             if rows.gates:
                 last = {(gate["account_id"], gate["rule_id"]): gate for gate in rows.gates}
                 self._connection.execute(_GATES, (_text(list(last.values())),))
-            ended = [{"id": lock["account_id"], "at": lock["at"]} for lock in rows.locks if lock["ends"]]
-            self._connection.execute(_ENDINGS, (_text(rows.breaches), _text(rows.passes), _text(ended)))
+            ended = [lock for lock in rows.locks if lock["ends"]]
+            # as arrays, whose length the planner knows: it must not read all accounts to end one
+            ids, times = [lock["account_id"] for lock in ended], [lock["at"] for lock in ended]
+            self._connection.execute(_ENDINGS, (_text(rows.breaches), _text(rows.passes), ids, times))
             waiting = self._messages(rows)
             check_epoch(owner, self._shard, self._epoch)
             open_keys = {key for (key,) in waiting.fetchall()}

@@ -10,6 +10,7 @@ from domain.rules.history import state_of
 from domain.rules.state import PhaseTerms, phase_terms
 from monitor.accounts import Loaded, Pending
 from monitor.facts import OffenceFact
+from monitor.verdicts import verdict_rows
 from ports.platform import Deal
 from store.news import Scheduled
 from tests.unit.test_monitor_conduct import DAILY, START, Venue
@@ -202,3 +203,15 @@ def test_a_soft_limit_stays_muted_and_alarms_stay_right_over_a_restart() -> None
     assert venue.found[1:] == [("breach", "max_loss", 1)]
     assert not any(isinstance(fact, OffenceFact) for fact in venue.shard.harvest.verdicts[1:])
     assert venue.bid == Decimal("1.08999")
+
+
+def test_every_breach_of_an_event_belongs_to_the_lock_that_ends_the_account() -> None:
+    few = {"type": "max_exposure", "unit": "positions", "limit": "1"}
+    venue = Venue(
+        few | {"id": "ends"}, few | {"id": "pauses", "consequences": PAUSES}, few | {"id": "ends_too"}, target="9000"
+    )
+    venue.open("a")
+    venue.open("b")
+    assert [rule for _, rule, _ in venue.found] == ["ends", "pauses", "ends_too"]
+    rows = verdict_rows(venue.shard.harvest.verdicts, 1, venue.now)
+    assert [(lock["ends"], len(lock["breach_ids"])) for lock in rows.locks] == [(True, 2), (False, 0)]
