@@ -9,7 +9,7 @@ from typing import Final, Literal, TypedDict
 
 from domain.clocks import Clock
 from domain.products import Product
-from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled, Side
+from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled, Side
 
 Purpose = Literal["trading_day", "loss_snapshot", "both"]
 
@@ -42,6 +42,7 @@ class Fill:
     commission_minor: int
     swap_minor: int
     balance_minor: int
+    reason: str = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ class _Life:
             gross_minor=fill.profit_minor,
             commission_minor=fill.commission_minor,
             swap_minor=fill.swap_minor,
+            action=CLOSED_BY.get(fill.reason, "close"),
         )
 
     def _worth_at(self, at: datetime) -> None:

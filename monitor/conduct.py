@@ -15,7 +15,7 @@ from domain.pnl import RateMissing, conversion_rate, position_profit_minor, posi
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import Clocked, CloseAction, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from domain.rules.state import PhaseTerms
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _NEXT: Final = timedelta(microseconds=1)
-_CLOSED_BY: Final[Mapping[str, CloseAction]] = {
-    "stop_loss": "stop_loss",
-    "take_profit": "take_profit",
-    "dealer": "dealer",
-}
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -244,6 +239,6 @@ class Conduct:
             commission_minor=deal.commission_minor,
             swap_minor=deal.swap_minor,
             value_minor=self._value(account, deal.symbol, deal.lots, price),
-            action=_CLOSED_BY.get(deal.reason, "close"),
+            action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )

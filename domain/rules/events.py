@@ -5,14 +5,21 @@ Instants are aware UTC; money is minor units of the account's currency. `seq` is
 `balance_minor` and `equity_minor` are the account's after the event; equity None: not known, for want of prices.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 Side = Literal["buy", "sell"]
 Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
 CloseAction = Action | Literal["dealer"]  # the venue's own doing, as when an account is paused: no action of a trader
+# what closed a position, as a venue's own word for it says
+CLOSED_BY: Final[Mapping[str, CloseAction]] = {
+    "stop_loss": "stop_loss",
+    "take_profit": "take_profit",
+    "dealer": "dealer",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

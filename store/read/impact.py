@@ -140,6 +140,7 @@ def _fill(row: DealRow) -> Fill:
         commission_minor=row.commission_minor,
         swap_minor=row.swap_minor,
         balance_minor=row.balance_minor,
+        reason=row.reason,
     )
 
 
