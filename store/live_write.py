@@ -15,6 +15,7 @@ from store.live import check_epoch, epoch_held, epoch_taken
 from store.version_moves import CarriedOut, carry_out
 
 _CLOCK_LOCK: Final = 7120003
+_BARS_AT_ONCE: Final = 2_000
 _BINARY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _BINARY_END: Final = b"\xff\xff"
 _BINARY_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -421,17 +422,24 @@ class LiveWriter:
 
 def binary_bars(minute: MinuteRows) -> Iterator[bytes]:
     """Rows of `equity_bars` in PostgreSQL's binary form: per row the number of fields, then each field's length and
-    bytes. Ids of one length make rows of one shape, which numpy fills column by column."""
-    lengths = np.strings.str_len(minute.account_ids)
+    bytes. Some rows at a time, so that no thread waits long for this one; ids of one length make rows of one shape."""
     at = (minute.minute - _BINARY_EPOCH) // timedelta(microseconds=1)
-    for length in np.unique(lengths).tolist():
-        mine = lengths == length
-        names = ("open", "high", "low", "close", "balance")
-        fields = [("fields", ">i2"), ("id_length", ">i4"), ("id", f"S{length}"), ("at_length", ">i4"), ("at", ">i8")]
-        fields += [part for name in names for part in ((f"{name}_length", ">i4"), (name, ">i8"))]
-        block = np.zeros(int(mine.sum()), fields)
-        block["fields"], block["id_length"], block["id"] = len(_BARS.columns), length, minute.account_ids[mine]
-        block["at_length"], block["at"] = 8, at
-        for name, figures in zip(names, minute.figures[mine].T, strict=True):
-            block[f"{name}_length"], block[name] = 8, figures
-        yield block.tobytes()
+    for start in range(0, len(minute.account_ids), _BARS_AT_ONCE):
+        some = slice(start, start + _BARS_AT_ONCE)
+        ids, figures = minute.account_ids[some], minute.figures[some]
+        lengths = np.strings.str_len(ids)
+        for length in np.unique(lengths).tolist():
+            mine = lengths == length
+            yield _binary_block(at, ids[mine], length, figures[mine])
+
+
+def _binary_block(at: int, ids: npt.NDArray[np.bytes_], length: int, figures: npt.NDArray[np.int64]) -> bytes:
+    names = ("open", "high", "low", "close", "balance")
+    fields = [("fields", ">i2"), ("id_length", ">i4"), ("id", f"S{length}"), ("at_length", ">i4"), ("at", ">i8")]
+    fields += [part for name in names for part in ((f"{name}_length", ">i4"), (name, ">i8"))]
+    block = np.zeros(len(ids), fields)
+    block["fields"], block["id_length"], block["id"] = len(_BARS.columns), length, ids
+    block["at_length"], block["at"] = 8, at
+    for name, column in zip(names, figures.T, strict=True):
+        block[f"{name}_length"], block[name] = 8, column
+    return block.tobytes()
