@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from monitor.record import Taken
 from store import live, version_moves
-from store.live_write import LiveWriter
+from store.live_checkpoint import CheckpointWriter
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -29,7 +29,7 @@ class Behind:
     def __init__(self, database_url: str, shard: int, epoch: int) -> None:
         self._database_url, self._shard, self._epoch = database_url, shard, epoch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{shard}")
-        self._opened: tuple[Connection[Any], LiveWriter] | None = None
+        self._opened: tuple[Connection[Any], CheckpointWriter] | None = None
         self._writing: Future[Stored] | None = None
 
     @property
@@ -65,8 +65,8 @@ class Behind:
     def _write(self, taken: Taken) -> Stored:
         if self._opened is None:
             connection = psycopg.connect(self._database_url, autocommit=True)
-            self._opened = connection, LiveWriter(connection, self._shard, self._epoch)
+            self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
         connection, writer = self._opened
-        writer.checkpoint(taken.rows())
+        writer.write(taken.rows())
         moves, versions = live.unfinished_moves(connection, self._shard), version_moves.waiting(connection, self._shard)
         return Stored(taken.batch, bool(moves or versions))

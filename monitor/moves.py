@@ -23,7 +23,7 @@ from monitor.shard import Shard
 from ports.platform import GapInStream, PlatformStream
 from store import live
 from store.live import Accounts, MoveRecord
-from store.live_write import CheckpointRows
+from store.live_checkpoint import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,8 @@ from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from domain.rules.state import PhaseTerms, on_reinstatement, phase_terms
-from monitor.accounts import Account, Loaded, Pending, checkpoint_from
+from monitor.accounts import Account
+from monitor.checkpoints import Loaded, Pending, checkpoint_from
 from monitor.feed_quality import FeedQuality
 from monitor.record import FEED_VERSION
 from monitor.rule_columns import microseconds

@@ -17,14 +17,17 @@ from domain.ids import new_id
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
-from monitor.accounts import Account, Aside, positions_json, rule_state
+from monitor.accounts import Account
 from monitor.bars import Bars
 from monitor.books import Lots
+from monitor.checkpoints import Aside, aside, positions_json, rule_state
 from monitor.columns import Ints
 from monitor.facts import Harvest
+from monitor.minute_rows import MinuteRows, binary_bars
 from monitor.rule_columns import instant
 from monitor.shard import Shard
-from store.live_write import CheckpointRows, MinuteRows, Row
+from store.live_checkpoint import CheckpointRows
+from store.live_tables import Row
 
 # What a position floats is summed per symbol over accounts of any currency, so it needs one to be said in.
 REPORTING_CURRENCY: Final = "USD"
@@ -113,7 +116,7 @@ class Taken:
                 (s.account_id, s.day, s.reset_at, s.balance_minor, s.equity_minor, json.dumps(s.floors))
                 for s in harvest.snapshots
             ],
-            bars=[_minute(self.account_ids, bars) for bars in self.bars],
+            bars=binary_bars(_minute(self.account_ids, bars) for bars in self.bars),
             exposures=list(_exposures(self.number, self.quotes, self.stamps, self.lots)),
             reviews=[
                 (
@@ -203,7 +206,7 @@ def _kept(shard: Shard, account: Account) -> _Kept:
     columns, row = shard.columns, account.row
     stated = shard.marks.last(account)
     return _Kept(
-        aside=account.aside(),
+        aside=aside(account),
         rules=shard.rules.get(row, account.terms.specs),
         positions=list(shard.marks.valued(account)),
         balance_minor=int(columns.balance[row]),

@@ -13,8 +13,8 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
-from monitor.accounts import Pending
 from monitor.behind import Behind
+from monitor.checkpoints import Pending
 from monitor.facts import GateFact, ResumeFact, Verdict
 from monitor.moves import Moves
 from monitor.rebuild import RecordedAccounts, rebuild, resync
@@ -25,6 +25,7 @@ from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store import version_moves
 from store.live import Accounts, shard_record
+from store.live_checkpoint import CheckpointWriter
 from store.live_write import LiveWriter
 
 CHECKPOINT_SECONDS: Final = 1.0
@@ -117,6 +118,7 @@ class _Run:
         self._heartbeat = heartbeat
         self._connection, self._behind = connection, behind
         self._writer = LiveWriter(connection, number, epoch)
+        self._checkpoints = CheckpointWriter(connection, number, epoch)
         record = shard_record(connection, number)
         self._accounts = RecordedAccounts(connection, Accounts(feed, number), calendars)
         self._moves = Moves(connection, self._accounts, feed, number, open_stream, self._conclude, self._beat)
@@ -232,7 +234,7 @@ class _Run:
         self._behind.finish(self._beat)
         self._moves.prepare(self._shard, self.done)
         rows = checkpoint_rows(self._shard, self._number, self.done, self._feed, whole=whole)
-        self._writer.checkpoint(self._moves.rows(rows))
+        self._checkpoints.write(self._moves.rows(rows))
         self._stored, self._looked_at = self.done, time.monotonic()
         self._moves.stored(self._shard, self.done)
         self._learn_versions()

@@ -10,8 +10,9 @@ from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, QuoteBoard
 from domain.rules.state import AccountRules, PhaseTerms
 from monitor import kernels
-from monitor.accounts import Account, AccountSource, Checkpoint, Loaded, Logins, Roster
+from monitor.accounts import Account, Logins, Roster
 from monitor.bars import MinuteBars
+from monitor.checkpoints import AccountSource, Checkpoint, Loaded
 from monitor.clocks import ResetClock
 from monitor.columns import Columns
 from monitor.conduct import Conduct

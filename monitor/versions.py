@@ -14,7 +14,8 @@ from domain.rules.carry import carried
 from domain.rules.evaluate import verdicts
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
-from monitor.accounts import Account, Pending
+from monitor.accounts import Account
+from monitor.checkpoints import Pending
 from monitor.clocks import Reset
 from monitor.columns import Ints
 from monitor.judge import Happening

@@ -6,7 +6,7 @@ from domain.rules.evaluate import judge, verdicts
 from domain.rules.floors import Mark
 from domain.rules.marking import QuoteBoard, conversion_symbol, equity_minor
 from domain.rules.state import AccountRules
-from monitor.accounts import Loaded
+from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
 from monitor.shard import Shard
 from ports.platform import Tick

@@ -21,12 +21,12 @@ from cli.bench.servers import Servers, servers
 from cli.bench.timing import once, rounded, spread
 from domain.rules.marking import Position, equity_minor
 from domain.rules.state import fresh
-from monitor.accounts import Loaded
+from monitor.checkpoints import Loaded
 from monitor.rebuild import RecordedAccounts, rebuild
 from monitor.record import checkpoint_rows
 from monitor.service import MonitorService
 from store.live import Accounts, claim_epoch, shard_record
-from store.live_write import LiveWriter
+from store.live_checkpoint import CheckpointWriter
 
 _FEED: Final = "sandbox"
 _MASS: Final = 1_000
@@ -131,7 +131,7 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
     shard = shard_of(firm, iter(accounts))
     shard.columns.dirty[: shard.columns.size] = True
     with psycopg.connect(at.database_url, autocommit=True) as connection:
-        LiveWriter(connection, 0, epoch).checkpoint(checkpoint_rows(shard, 0, 1, _FEED))
+        CheckpointWriter(connection, 0, epoch).write(checkpoint_rows(shard, 0, 1, _FEED))
         connection.execute("ANALYZE")
     return 1
 

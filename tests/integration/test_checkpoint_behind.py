@@ -12,9 +12,10 @@ from psycopg import Connection
 
 from domain.errors import StaleEpoch
 from monitor.behind import Behind
+from monitor.minute_rows import MinuteRows, binary_bars
 from monitor.record import Taken, take
 from store.live import claim_epoch, shard_record
-from store.live_write import CheckpointRows, LiveWriter, MinuteRows
+from store.live_checkpoint import CheckpointRows, CheckpointWriter
 from tests.integration.scripted_venue import rows
 from tests.unit.test_kernels_checkpoint import a_shard, play
 
@@ -75,7 +76,8 @@ def test_verdicts_do_not_wait_for_a_checkpoint_that_is_being_written(database_ur
         figures = np.arange(10, dtype=np.int64).reshape(2, 5)
         minute = MinuteRows(MINUTE, np.array([b"acc_1", b"acc_22"]), figures)
         thread = threading.Thread(
-            target=LiveWriter(writing, 0, epoch).checkpoint, args=(checkpoint(3, bars=[minute], peaks=b"12345678"),)
+            target=CheckpointWriter(writing, 0, epoch).write,
+            args=(checkpoint(3, bars=binary_bars([minute]), peaks=b"12345678"),),
         )
         thread.start()
         deadline = time.monotonic() + 10
@@ -100,12 +102,12 @@ def test_verdicts_do_not_wait_for_a_checkpoint_that_is_being_written(database_ur
 def test_the_rest_of_a_minute_extends_what_is_stored_of_it(database_url: str) -> None:
     epoch = claim_epoch(database_url, 0)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        writer = LiveWriter(connection, 0, epoch)
+        writer = CheckpointWriter(connection, 0, epoch)
         for batch, figures in enumerate(([100, 120, 90, 95, 100], [95, 110, -80, -70, 100]), start=1):
             minute = MinuteRows(MINUTE, np.array([b"acc_1"]), np.array([figures], np.int64))
-            writer.checkpoint(checkpoint(batch, bars=[minute]))
+            writer.write(checkpoint(batch, bars=binary_bars([minute])))
         later = MinuteRows(MINUTE + timedelta(minutes=1), np.array([b"acc_1"]), np.array([[1, 2, 3, 4, 5]], np.int64))
-        writer.checkpoint(checkpoint(3, bars=[later]))
+        writer.write(checkpoint(3, bars=binary_bars([later])))
     assert rows(database_url, "SELECT * FROM equity_bars ORDER BY minute") == [
         ("acc_1", MINUTE, 100, 120, -80, -70, 100),
         ("acc_1", MINUTE + timedelta(minutes=1), 1, 2, 3, 4, 5),

@@ -19,7 +19,7 @@ from domain.rules.proof_history import Whose, gate_sheet, pass_history, violatio
 from domain.rules.proof_payout import payout_refusal_sheet
 from domain.rules.sheets import BarSource, Source, StatementSource, StateSource
 from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
-from monitor.accounts import Loaded
+from monitor.checkpoints import Loaded
 from monitor.feed_quality import FeedQuality, Limits
 from monitor.shard import Shard
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments

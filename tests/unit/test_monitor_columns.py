@@ -14,8 +14,8 @@ from domain.money import half_up
 from domain.rules.marking import Instrument, Position, Side
 from domain.rules.state import phase_terms
 from monitor import kernels
-from monitor.accounts import Loaded
 from monitor.books import Arena, Book
+from monitor.checkpoints import Loaded
 from monitor.clocks import ResetClock
 from monitor.feed_quality import FeedQuality, Limits
 from monitor.rule_columns import percentage
@@ -79,7 +79,10 @@ def test_a_book_keeps_its_positions_together_and_gives_them_back() -> None:
     assert {row: book.position(index) for index, row in enumerate(book.rows.tolist())} == {n: given[n] for n in kept}
     expected = {row: (1_000_000 if row % 2 else -2_000_000) for row in kept}
     assert dict(zip(book.rows.tolist(), book.profit.tolist(), strict=True)) == expected
-    assert tuple(book.lots_of(book.units[mine]) for mine in (book.units > 0, book.units < 0)) == (Decimal(10), Decimal(10))
+    assert tuple(book.lots_of(book.units[mine]) for mine in (book.units > 0, book.units < 0)) == (
+        Decimal(10),
+        Decimal(10),
+    )
 
 
 def test_resets_come_in_order_over_groups_and_days() -> None:

@@ -11,7 +11,7 @@ import pytest
 from domain.products import Product
 from domain.rules.check import check
 from domain.rules.state import phase_terms
-from monitor.accounts import Checkpoint, Loaded, checkpoint_from
+from monitor.checkpoints import Checkpoint, Loaded, checkpoint_from
 from monitor.facts import BreachFact, OffenceFact, PassFact
 from monitor.record import _live
 from monitor.shard import Shard

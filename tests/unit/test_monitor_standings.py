@@ -8,7 +8,7 @@ from domain.clocks import Clock
 from domain.products import Product
 from domain.rules.history import state_of
 from domain.rules.state import PhaseTerms, phase_terms
-from monitor.accounts import Loaded, Pending
+from monitor.checkpoints import Loaded, Pending
 from monitor.facts import OffenceFact
 from monitor.verdicts import verdict_rows
 from ports.platform import Deal

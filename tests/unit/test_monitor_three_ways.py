@@ -12,7 +12,7 @@ from domain.money import to_minor
 from domain.rules.check import check
 from domain.rules.marking import Instrument
 from domain.rules.state import PhaseTerms, phase_terms
-from monitor.accounts import Loaded
+from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
 from monitor.feed_quality import FeedQuality, Limits
 from monitor.shard import Shard

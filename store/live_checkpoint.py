@@ -1,0 +1,135 @@
+"""A shard's checkpoint: everything it holds as of a batch, stored in one transaction."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import Connection
+
+from store.live import check_epoch, epoch_taken
+from store.live_tables import (
+    BARS,
+    CORRECTIONS,
+    DEALS,
+    EXPOSURES,
+    LIVE,
+    OPERATIONS,
+    REVIEWS,
+    SNAPSHOTS,
+    WARNINGS,
+    Row,
+    Staging,
+)
+from store.version_moves import CarriedOut, carry_out
+
+_CLOCK_LOCK: Final = 7120003
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRows:
+    """Everything a shard holds as of batch `batch`; each row in the order of the columns named below. `peaks`: those
+    that moved after their accounts' rows were stored. `released` and `taken` are the moves (ids) whose accounts the
+    shard lets go, or has caught up with, at this very batch."""
+
+    batch: int
+    feed_name: str
+    feed: dict[str, Any]
+    watermark: datetime
+    last_tick_at: datetime | None
+    peaks: bytes = b""
+    live: list[Row] = field(default_factory=list)
+    deals: list[Row] = field(default_factory=list)
+    operations: list[Row] = field(default_factory=list)
+    snapshots: list[Row] = field(default_factory=list)
+    bars: Iterable[bytes] = ()  # blocks in PostgreSQL's binary form
+    exposures: list[Row] = field(default_factory=list)
+    reviews: list[Row] = field(default_factory=list)
+    warnings: list[Row] = field(default_factory=list)
+    corrections: list[Row] = field(default_factory=list)
+    version_moves: list[CarriedOut] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+
+
+class CheckpointWriter:
+    """Writes for one owner of one shard; repeating any of it is harmless."""
+
+    def __init__(self, connection: Connection[Any], shard: int, epoch: int) -> None:
+        self._connection, self._shard, self._epoch = connection, shard, epoch
+        self._staging = Staging(connection)
+
+    def write(self, rows: CheckpointRows) -> None:
+        """Store everything up to a batch in one transaction. Raises StaleEpoch.
+
+        Whose the shard is, is asked last, and of what verdicts lock nothing is touched before: they hold the shard's row
+        too, and must not wait for all the rest. A newer owner sees nothing of it, since nothing is committed then.
+        """
+        with self._connection.transaction():
+            for table, data in (
+                (DEALS, rows.deals),
+                (OPERATIONS, rows.operations),
+                (SNAPSHOTS, rows.snapshots),
+                (LIVE, rows.live),
+                (EXPOSURES, rows.exposures),
+                (WARNINGS, rows.warnings),
+                (CORRECTIONS, rows.corrections),
+            ):
+                self._staging.copy(table, data)
+            self._staging.copy_binary(BARS, rows.bars)
+            self._connection.execute(
+                "INSERT INTO shard_peaks (shard, peaks) VALUES (%s, %b)"
+                " ON CONFLICT (shard) DO UPDATE SET peaks = excluded.peaks",
+                (self._shard, rows.peaks),
+            )
+            self._staging.stage(REVIEWS, rows.reviews)
+            check_epoch(epoch_taken(self._connection, self._shard), self._shard, self._epoch)
+            if rows.reviews:
+                self._staging.merge(REVIEWS)
+            carry_out(self._connection, rows.version_moves)
+            if rows.released or rows.taken:
+                self._moves(rows)
+            with self._connection.pipeline():
+                self._connection.execute(
+                    "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
+                    " WHERE id = %s",
+                    (rows.batch, json.dumps(rows.feed), rows.watermark, self._shard),
+                )
+                self._market_clock(rows)
+
+    def _market_clock(self, rows: CheckpointRows) -> None:
+        """Market time is that of the slowest shard. One checkpoint at a time reads the shards: two at once would each
+        miss what the other has just stored."""
+        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLOCK_LOCK,))
+        self._connection.execute(
+            """
+            INSERT INTO market_clock (feed, watermark, last_tick_at)
+            SELECT %s, min(watermark), %s FROM shards HAVING bool_and(watermark IS NOT NULL)
+            ON CONFLICT (feed) DO UPDATE
+               SET recorded_at = CASE WHEN excluded.watermark > market_clock.watermark THEN clock_timestamp()
+                                      ELSE market_clock.recorded_at END,
+                   watermark = greatest(market_clock.watermark, excluded.watermark),
+                   last_tick_at = greatest(market_clock.last_tick_at, excluded.last_tick_at)
+            """,
+            (rows.feed_name, rows.last_tick_at),
+        )
+
+    def _moves(self, rows: CheckpointRows) -> None:
+        moved = "SELECT account_id FROM shard_move_accounts WHERE move_id = ANY(%s)"
+        self._connection.execute(
+            f"UPDATE accounts SET shard = NULL WHERE id IN ({moved}) AND shard = %s", (rows.released, self._shard)
+        )
+        self._connection.execute(
+            "UPDATE shard_moves SET state = 'released', batch = %s, feed = %s::jsonb, released_at = clock_timestamp()"
+            " WHERE id = ANY(%s) AND state = 'requested' AND from_shard = %s",
+            (rows.batch, json.dumps(rows.feed), rows.released, self._shard),
+        )
+        self._connection.execute(
+            f"UPDATE accounts SET shard = %s WHERE id IN ({moved}) AND shard IS NULL", (self._shard, rows.taken)
+        )
+        self._connection.execute(
+            "UPDATE shard_moves SET state = 'done', done_at = clock_timestamp()"
+            " WHERE id = ANY(%s) AND state = 'released' AND to_shard = %s",
+            (rows.taken, self._shard),
+        )
