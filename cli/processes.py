@@ -8,8 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from domain.errors import Unavailable
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 
@@ -117,3 +121,42 @@ def end_leftovers(run_dir: Path, *, patience: float = 5) -> list[str]:
                     process.wait(patience)
         path.unlink(missing_ok=True)
     return ended
+
+
+@contextmanager
+def running(
+    argv: list[str],
+    ready: Callable[[], bool],
+    log: Path,
+    *,
+    user: SystemUser | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+    environment: dict[str, str] | None = None,
+    patience: float = 60,
+) -> Iterator[int]:
+    """Run a server until the block ends; it dies with this process, however this process dies. Gives its pid. Raises
+    Unavailable, with its last words, when it is not `ready` within `patience` seconds. No `environment`: our own."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            launch_argv(argv, user=user, death_signal=signal.SIGKILL),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+            env=environment,
+        )
+    try:
+        deadline = time.monotonic() + patience
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Unavailable(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -16,6 +16,7 @@ from domain.rules.state import AccountRules
 from monitor.accounts import Account
 from monitor.clocks import Group
 from monitor.columns import Ints
+from store.warnings import LIMIT_USED, RESET_WOULD_BREACH, figures
 
 if TYPE_CHECKING:
     from monitor.shard import Shard
@@ -43,18 +44,6 @@ def period(spec: FloorSpec, account: Account, at: datetime) -> str:
     return (product.loss_clock or product.clock).trading_day(at).isoformat()
 
 
-def figures(room: Room, equity_minor: int) -> dict[str, Any]:
-    return {
-        "floor_minor": room.floor_minor,
-        "allowance_minor": room.allowance_minor,
-        "room_minor": room.room_minor,
-        "used_pct": str(room.used_pct),
-        "operator": room.spec.operator,
-        "direction": room.spec.direction,
-        "equity_minor": equity_minor,
-    }
-
-
 def limits_used(account: Account, rules: AccountRules, mark: Mark) -> list[tuple[int, WarningFact]]:
     """(index of the level, warning) for every level of which so much is used that its trader must know."""
     return [
@@ -62,7 +51,7 @@ def limits_used(account: Account, rules: AccountRules, mark: Mark) -> list[tuple
             index,
             WarningFact(
                 account.account_id,
-                "limit_used",
+                LIMIT_USED,
                 room.spec.key,
                 period(room.spec, account, mark.at),
                 mark.at,
@@ -123,6 +112,6 @@ class ResetsAhead:
             }
             del detail["used_pct"]
             fact = WarningFact(
-                account.account_id, "reset_would_breach", spec.key, group.next_reset.isoformat(), at, detail
+                account.account_id, RESET_WOULD_BREACH, spec.key, group.next_reset.isoformat(), at, detail
             )
             shard.harvest.warnings.append(fact)

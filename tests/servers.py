@@ -5,8 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,9 @@ from psycopg import sql
 
 from cli.embedded import postgres, temporal
 from cli.probes import free_ports
-from cli.processes import SystemUser, launch_argv
+from cli.processes import running
 
 NAMESPACE = "propos"
-_START_SECONDS = 60
 # Speed for data that nobody keeps; durability is tested on the stack that `up` starts.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
 
@@ -36,41 +34,6 @@ def scratch_dir(prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def running(
-    argv: list[str],
-    ready: Callable[[], bool],
-    log: Path,
-    *,
-    user: SystemUser | None = None,
-    stop_signal: signal.Signals = signal.SIGTERM,
-) -> Iterator[int]:
-    """Run a server until the block ends; it dies with this process, however this process dies. Yields its pid."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            launch_argv(argv, user=user, death_signal=signal.SIGKILL),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd="/",
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{argv[0]} did not start: {log.read_text()[-2000:]}")
-            time.sleep(0.05)
-        yield process.pid
-    finally:
-        process.send_signal(stop_signal)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
 def postgres_server() -> Iterator[postgres.Cluster]:
     """A PostgreSQL of its own."""
     with scratch_dir("pg") as folder:
@@ -78,7 +41,7 @@ def postgres_server() -> Iterator[postgres.Cluster]:
             folder / "postgres", open_parents=os.environ.get("PROPOS_OPEN_PARENTS") == "1", configuration=_FAST
         )
         answers = partial(postgres.answers, cluster.url("postgres"))
-        with running(cluster.argv, answers, folder / "log", user=cluster.user, stop_signal=signal.SIGINT):
+        with running(cluster.argv, answers, folder / "log", user=cluster.user, stop=signal.SIGINT):
             yield cluster
 
 

@@ -3,28 +3,22 @@
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import httpx
 
 from adapters.platforms.sandbox import SandboxPlatform
 from cli.embedded import postgres
 from cli.probes import free_ports
-from cli.processes import SystemUser, launch_argv
-from domain.errors import Unavailable
+from cli.processes import running
 from settings import child_environment, load
 from store.migrate import upgrade
-
-_START_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +52,13 @@ def servers() -> Iterator[Servers]:
 def _postgres(folder: Path) -> Iterator[str]:
     cluster = postgres.prepare(folder / "postgres", open_parents=load().open_parents)
     administrator = cluster.url("postgres")
-    with _running(
+    with running(
         cluster.argv,
         partial(postgres.answers, administrator),
         folder / "postgres.log",
         user=cluster.user,
         stop=signal.SIGINT,
+        environment=child_environment({}),
     ):
         postgres.ensure_database(cluster)
         yield cluster.url()
@@ -88,41 +83,5 @@ def _sandbox(folder: Path) -> Iterator[tuple[str, str]]:
             return False
 
     argv = [sys.executable, "-P", "-m", "cli.main", "sandbox"]
-    with _running(argv, ready, folder / "sandbox.log", environment=environment):
+    with running(argv, ready, folder / "sandbox.log", environment=child_environment(environment)):
         yield address, token
-
-
-@contextmanager
-def _running(
-    argv: list[str],
-    ready: Callable[[], bool],
-    log: Path,
-    *,
-    user: SystemUser | None = None,
-    stop: signal.Signals = signal.SIGTERM,
-    environment: Mapping[str, str | None] | None = None,
-) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            launch_argv(argv, user=user, death_signal=signal.SIGKILL),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd="/",
-            start_new_session=True,
-            env=child_environment(environment or {}),
-        )
-    try:
-        deadline = time.monotonic() + _START_SECONDS
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise Unavailable(f"{log.stem} did not start: {log.read_text()[-500:]}")
-            time.sleep(0.05)
-        yield
-    finally:
-        process.send_signal(stop)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
