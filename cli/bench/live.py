@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -30,8 +31,8 @@ from store.live_checkpoint import CheckpointWriter
 
 _FEED: Final = "sandbox"
 _MASS: Final = 1_000
-_BARE: Final = 300
-BARE_PACE_SECONDS: Final = 0.02
+_BARE: Final = 600
+_PACE_SECONDS: Final = 0.02
 _PER_SECOND: Final = 25  # victims that may be needed for each second of load
 _FAR: Final = 10_000_000  # logins that the platform does not know lie beyond
 
@@ -138,23 +139,26 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
 
 
 def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
-    """Milliseconds of single-row commits and of lock calls, with nothing else going on.
+    """Milliseconds of single-row commits and of lock calls, with nothing else going on: one right after the other, and
+    at about the pace of breaches, when a server has not all it needs in the processor's caches."""
 
-    They come at the pace of the breaches that they are compared with: a server that is asked without a pause has all it
-    needs in the processor's caches, one that is asked now and then has not.
-    """
-
-    def paced(work: Callable[[], Any]) -> float:
-        time.sleep(BARE_PACE_SECONDS)
+    def spaced(work: Callable[[], Any]) -> float:
+        time.sleep(_PACE_SECONDS)
         return once(work)
 
+    half = len(logins) // 2
     with psycopg.connect(at.database_url, autocommit=True) as connection, closing(at.platform.open_stream()) as venue:
         connection.execute("CREATE TABLE IF NOT EXISTS bench_commits (number bigint PRIMARY KEY, body text)")
         connection.execute("TRUNCATE bench_commits")
         insert = "INSERT INTO bench_commits VALUES (%s, 'one row')"
-        commits = [paced(lambda n=n: connection.execute(insert, (n,))) for n in range(len(logins))]  # type: ignore[misc]
-        locks = [paced(lambda n=n: venue.lock(n, f"bare/{n}")) for n in logins]  # type: ignore[misc]
-    return {"commits": commits, "locks": locks}
+        commits = [partial(connection.execute, insert, (number,)) for number in range(len(logins))]
+        locks = [partial(venue.lock, login, f"bare/{login}") for login in logins]
+        return {
+            "commits": [once(commit) for commit in commits[:half]],
+            "locks": [once(lock) for lock in locks[:half]],
+            "paced_commits": [spaced(commit) for commit in commits[half:]],
+            "paced_locks": [spaced(lock) for lock in locks[half:]],
+        }
 
 
 def _rebuild(at: Servers, firm: Firm) -> float:
@@ -217,9 +221,10 @@ def _figures(
     begun = min((lock.asked for lock in mass), default=script.mass_due)
     placed = max((lock.placed for lock in mass), default=script.mass_due)
     return {
-        "bare_pace_ms": BARE_PACE_SECONDS * 1000,
         "bare_commit_ms": spread(bare["commits"] + again["commits"]),
         "bare_lock_ms": spread(bare["locks"] + again["locks"]),
+        "paced_commit_ms": spread(bare["paced_commits"] + again["paced_commits"]),
+        "paced_lock_ms": spread(bare["paced_locks"] + again["paced_locks"]),
         "tick_to_commit_ms": spread([(lock.asked - due) * 1000 for lock, due in timed]),
         "tick_to_lock_ms": spread([(lock.placed - due) * 1000 for lock, due in timed]),
         "breaches_under_load": len(timed),
