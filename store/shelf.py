@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from domain import product_checks
 from domain.errors import ProductInvalid
-from domain.products import Product
+from domain.products import checks as product_checks
+from domain.products.product import Product
 from store.shelf_errors import Path, explained
 
 SHELF = FilePath(__file__).parent.parent / "products"
