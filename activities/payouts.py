@@ -6,7 +6,6 @@ Each one starts from the locked row and does nothing when its turn is over, so r
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -16,7 +15,7 @@ from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
 from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, PropOSError, RefusedForGood, Unavailable
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
@@ -25,7 +24,7 @@ from ports.payments import Transfer
 from ports.platform import BalanceKind
 from store import audit, decisions, ledger, outbox, payouts, people
 from store.clock import market_now
-from store.models import Account, Decision, Intent, Payout, User
+from store.models import Decision, Intent, Payout, User
 
 _TRIGGER: Final = {
     "approve": "approvals_complete",
@@ -58,32 +57,8 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStands:
-        """Once the hold is declared the request is no longer judged: the balance may already be without the money."""
-        key = payout_holds.hold_key(ref.payout_id)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "requested":
-                return PayoutStands(state=payout.state)
-            declared = await session.get(Intent, key) is not None
-            login = await _login(session, payout)
-        snapshot = None if declared else await self._platform.snapshot(login)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "requested":
-                return PayoutStands(state=payout.state)
-            if snapshot is not None and await payout_holds.refuse(session, payout, snapshot):
-                return PayoutStands(state=payout.state)
-            operations = payout_holds.taken(payout)
-            for name, operation, amount in operations:
-                await outbox.declare_intent(session, key=name, kind=operation, payload={"amount_minor": amount})
-        refused = await payout_holds.take(self._platform, login, operations)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state == "requested" and refused:
-                await payouts.advance(session, payout, "request_refused", reason=refused)
-            elif payout.state == "requested":
-                await payout_holds.record_held(session, payout)
-            return PayoutStands(state=payout.state)
+        await payout_holds.place(self._db, self._platform, ref.payout_id)
+        return await self._stands(ref)
 
     @activity.defn(name="payouts.check_risk")
     async def check_risk(self, ref: PayoutRef) -> PayoutStands:
@@ -118,8 +93,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
         """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back. What the provider refuses
-        for good is for people to see, and never sent again."""
+        again, so that no transfer can be under way for a payout that the record holds back. Only what the provider
+        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
+        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
@@ -134,9 +110,13 @@ class PayoutActivities:
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
             share, beneficiary = payouts.sent_of(payout), payout.beneficiary
-        answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
-        if answer is None and unchanged:
-            answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        try:
+            answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
+            if answer is None and unchanged:
+                answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        except Unavailable as why:
+            await self._record_waiting(ref, why.message)
+            raise
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
@@ -157,25 +137,33 @@ class PayoutActivities:
             return PayoutStands(state=payout.state)
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
-        """The transfer under this key; or why the provider will not make it, when it has none."""
-
-        async def send() -> Transfer | str:
-            try:
-                return await self._payments.create_transfer(
-                    key=key,
-                    reference=payout_id,
-                    amount_minor=share.minor,
-                    currency=share.currency,
-                    beneficiary=beneficiary,
-                )
-            except (BadInput, Conflict, NotFound) as refusal:
-                why = policy.without_beneficiary(refusal.message, beneficiary)
-                return await self._payments.find_transfer(key) or why or refusal.type
-
+        """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
+        other answer, when no transfer is found under the key."""
         try:
-            return await send()
-        except OutcomeUnknown:
-            return await self._payments.find_transfer(key) or await send()
+            return await self._payments.create_transfer(
+                key=key,
+                reference=payout_id,
+                amount_minor=share.minor,
+                currency=share.currency,
+                beneficiary=beneficiary,
+            )
+        except PropOSError as error:
+            made = await self._payments.find_transfer(key)
+            if made is not None:
+                return made
+            if isinstance(error, Unavailable):
+                raise
+            why = policy.without_beneficiary(error.message, beneficiary) or error.type
+            if isinstance(error, RefusedForGood):
+                return why
+            raise Unavailable(why) from None
+
+    async def _record_waiting(self, ref: PayoutRef, why: str) -> None:
+        words = f"The transfer is not confirmed yet: {why} It is tried again with the same key."
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state == "approved":
+                payout.checks = {**payout.checks, "transfer": {"ok": False, "words": words}}
 
     async def _record_sent(self, session: AsyncSession, payout: Payout, key: str, transfer: Transfer) -> None:
         """The books follow what the provider says it took."""
@@ -184,6 +172,7 @@ class PayoutActivities:
         moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
         await ledger.post(session, payout_sent(payout.id, moved, self._payments.name), occurred_at=now)
         payout.transfer_id = transfer.transfer_id
+        payout.checks = {name: check for name, check in payout.checks.items() if name != "transfer"}
         await payouts.advance(session, payout, "transfer_accepted", detail={"transfer_id": transfer.transfer_id})
 
     @activity.defn(name="payouts.follow_transfer")
@@ -242,7 +231,7 @@ class PayoutActivities:
                 return False
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            login = await _login(session, payout)
+            login = await payout_holds.login_of(session, payout)
             returned = payout.forfeited_minor if operation == "payout_release" else 0
         await self._platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
         if returned:
@@ -254,13 +243,6 @@ class PayoutActivities:
     async def _stands(self, ref: PayoutRef) -> PayoutStands:
         async with self._db.transaction() as session:
             return PayoutStands(state=(await payouts.locked(session, ref.payout_id)).state)
-
-
-async def _login(session: AsyncSession, payout: Payout) -> int:
-    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
-    if login is None:
-        raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
-    return login
 
 
 async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:

@@ -15,12 +15,14 @@
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
     |   |-- IdempotencyMismatch       same key, other input
+    |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
     |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
     |-- TooLarge                 413
     |-- BadSignature             400  a webhook that cannot be trusted
     |-- TooManyAttempts          429  failed sign-ins in a row
     `-- Unavailable              503  a part is down; says which
+        |-- InProgress                an earlier call under this key is not finished: ask again later
         `-- OutcomeUnknown            the effect may have happened: look it up by key first
 
 `type` is stable and for programs; the message is a sentence for a person.
@@ -119,6 +121,16 @@ class IdempotencyMismatch(Conflict):
         super().__init__(f"Idempotency key {key!r} was used before with other input; use a new key.")
 
 
+class RefusedForGood(Conflict):
+    """The final answer to one call: its key is spent, and a repetition is refused in the same words."""
+
+    type = "refused-for-good"
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class StaleEpoch(Conflict):
     type = "stale-epoch"
 
@@ -163,6 +175,10 @@ class TooManyAttempts(PropOSError):
 
 class Unavailable(PropOSError):
     type, status = "unavailable", 503
+
+
+class InProgress(Unavailable):
+    type, status = "in-progress", 409
 
 
 class OutcomeUnknown(Unavailable):

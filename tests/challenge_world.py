@@ -96,6 +96,10 @@ class Venue:
             self.keys[f"login:{key}"] = login
         return int(self.keys[f"login:{key}"])
 
+    async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
+        amount = self.keys.get(f"{operation}:{login}:{key}")
+        return None if amount is None else int(amount)
+
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         if self._first(f"{operation}:{login}:{key}", amount_minor):
             self.seats[login].balance_minor += amount_minor
