@@ -305,7 +305,8 @@ async def _check_decision(
     reason: str,
     made: Sequence[Decision],
 ) -> None:
-    """Refuse the wrong person, a decision without a reason, an approval of what is held, and what comes too late."""
+    """Refuse the wrong person, a decision without a reason, an approval of what is held, and what comes too late. Who
+    approved may still stop the payout, but not approve it again."""
     if not reason.strip() and choice != "cancel":
         raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
     if choice == "cancel" and actor.role == "trader":
@@ -317,17 +318,27 @@ async def _check_decision(
             "payout",
             actor,
             requester_person=requester.person_id,
-            decided_by=[d.person_id for d in made],
+            decided_by=[d.person_id for d in made if d.decision == choice],
             subject_id=payout.id,
         )
-    if payout.state in payouts.OPEN_TO_PEOPLE:
-        if choice == "approve" and payout.state == "in_review":
-            wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
-            raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
-        return
-    if made:
+    if payout.state == "in_review" and choice == "approve":
+        wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
+        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
+    if payout.state not in payouts.OPEN_TO_PEOPLE:
+        await _check_late(session, payout, choice, actor, made)
+
+
+async def _check_late(
+    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
+) -> None:
+    """An approved payout can be stopped by who approved it, or by anybody where nobody had to, until its transfer is
+    declared; everything else is too late. Raises AlreadyDecided, IllegalTransition, Conflict."""
+    own = payout.state == "approved" and any(d.person_id == actor.person_id for d in made)
+    if made and not own:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
+    if await session.get(Intent, payouts.transfer_key(payout.id)) is not None:
+        raise Conflict(f"The transfer of payout {payout.id} is being made; it can no longer be stopped.")
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:
