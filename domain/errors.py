@@ -2,6 +2,7 @@
 
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
+    |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
     |   |-- ProductInvalid            a product file does not say a valid product
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
@@ -47,6 +48,17 @@ class PropOSError(Exception):
 
 class BadInput(PropOSError):
     type, status = "bad-input", 422
+
+
+class UnknownCurrency(BadInput):
+    type = "unknown-currency"
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            f"There is no currency {currency[:20]!r}.",
+            field="currency",
+            remedy="Use the code of an ISO 4217 currency, such as USD, or USDT or USDC.",
+        )
 
 
 class ProductInvalid(BadInput):

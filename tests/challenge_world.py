@@ -173,8 +173,10 @@ class Provider:
             )
         return self.checkouts[checkout_id]
 
-    def becomes(self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"]) -> None:
-        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status})
+    def becomes(
+        self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"], **changes: object
+    ) -> None:
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status, **changes})
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         if checkout_id not in self.checkouts:

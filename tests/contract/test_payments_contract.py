@@ -277,6 +277,9 @@ async def test_wrong_input_is_refused(payments: SandboxPayments) -> None:
             await _transfer(payments, **changes)
     with pytest.raises(BadInput):
         await _checkout(payments, return_url="javascript:alert(1)")
+    with pytest.raises(BadInput, match="There is no currency 'ABC'") as unknown_currency:
+        await _checkout(payments, currency="ABC")
+    assert unknown_currency.value.field == "currency"
     for unknown in ("tr_1", "../checkouts", "tr_00000001/x"):
         with pytest.raises(NotFound):
             await payments.fetch_transfer(unknown)
