@@ -1,5 +1,6 @@
 """What leaves an account with a payout, at the platform and in the books; and how it comes back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ from store.db import Database
 from store.models import Account, Intent, Payout
 
 _BACKWARDS: Final[dict[BalanceKind, BalanceKind]] = {"payout_hold": "payout_release", "adjustment": "adjustment"}
+GIVEN_BACK: Final = "the platform could not hold all of the money"
 Taking = tuple[str, BalanceKind, int]  # (key, operation, minor units, negative: they leave the account)
 
 
@@ -38,9 +40,9 @@ def _back(key: str) -> str:
     return f"{key}/back"
 
 
-def back_key(payout_id: str) -> str:
-    """Under which what was forfeited comes back."""
-    return _back(_forfeit_key(payout_id))
+def release_key(payout_id: str) -> str:
+    """Under which what was held comes back."""
+    return f"{payout_id}/release"
 
 
 def _forfeit_of(payout: Payout) -> Money:
@@ -66,8 +68,8 @@ async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None
     if turn is None:
         return
     if not turn.undoing:
-        why = await _undone(platform, turn) if turn.repeated else ""
-        why = why or await _take(platform, turn)
+        given_back = turn.repeated and await was_given_back(platform, turn.login, turn.operations)
+        why = GIVEN_BACK if given_back else await _take(platform, turn)
         if not await _record_taken(db, payout_id, why):
             return
     await _give_back(platform, turn)
@@ -113,13 +115,23 @@ async def _declare(db: Database, platform: TradingPlatform, payout_id: str) -> _
         return _Turn(login, taken(payout))
 
 
-async def _undone(platform: TradingPlatform, turn: _Turn) -> str:
-    """Why nothing more may be taken: something of it was given back already. Else nothing."""
-    for key, operation, _ in turn.operations:
-        back = await platform.find_balance_operation(turn.login, key=_back(key), operation=_BACKWARDS[operation])
+async def was_given_back(platform: TradingPlatform, login: int, operations: Sequence[Taking]) -> bool:
+    """Whether something of what was taken is back on the account. This code records that as refused; one that did not
+    may have left payouts that count as held."""
+    for key, operation, _ in operations:
+        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
         if back is not None:
-            return "the platform could not hold all of the money"
-    return ""
+            return True
+    return False
+
+
+async def release(platform: TradingPlatform, login: int, payout_id: str, operations: Sequence[Taking]) -> None:
+    """Put back all that was taken, once; a hold that is back already stays as it is."""
+    for key, operation, amount in operations:
+        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
+        if back is None:
+            name = release_key(payout_id) if operation == "payout_hold" else _back(key)
+            await platform.balance_operation(login, key=name, operation=_BACKWARDS[operation], amount_minor=-amount)
 
 
 async def _take(platform: TradingPlatform, turn: _Turn) -> str:

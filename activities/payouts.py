@@ -97,6 +97,7 @@ class PayoutActivities:
         refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
         take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
+        await self._end_without_hold(ref)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
@@ -135,6 +136,19 @@ class PayoutActivities:
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
+
+    async def _end_without_hold(self, ref: PayoutRef) -> None:
+        """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if not await payouts.can_be_stopped(session, payout):
+                return
+            login, operations = await payout_holds.login_of(session, payout), payout_holds.taken(payout)
+        if await payout_holds.was_given_back(self._platform, login, operations):
+            async with self._db.transaction() as session:
+                payout = await payouts.locked(session, ref.payout_id)
+                if await payouts.can_be_stopped(session, payout):
+                    await payouts.advance(session, payout, "payout_cancelled", reason=payout_holds.GIVEN_BACK)
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
@@ -199,46 +213,47 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.settle")
     async def settle(self, ref: PayoutRef) -> PayoutStands:
-        if await self._tell_platform(ref, "settling", "payout_settled", "settled"):
+        key = f"{ref.payout_id}/settled"
+        login, _ = await self._declare(ref, "settling", "payout_settled", key)
+        if login is not None:
+            await self._platform.balance_operation(login, key=key, operation="payout_settled", amount_minor=0)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "settling":
-                    await outbox.fulfil_intent(session, key=f"{payout.id}/settled", result={})
+                    await outbox.fulfil_intent(session, key=key, result={})
                     await payouts.advance(session, payout, "payout_settled")
                     await payouts.rest(session, payout)
         return await self._stands(ref)
 
     @activity.defn(name="payouts.release_hold")
     async def release_hold(self, ref: PayoutRef) -> PayoutStands:
-        if await self._tell_platform(ref, "releasing", "payout_release", "release"):
+        key = payout_holds.release_key(ref.payout_id)
+        login, operations = await self._declare(ref, "releasing", "payout_release", key)
+        if login is not None:
+            await payout_holds.release(self._platform, login, ref.payout_id, operations)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "releasing":
                     now, because = await market_now(session), await payouts.why_releasing(session, payout)
                     result = {"released_minor": payout.gross_minor}
-                    await outbox.fulfil_intent(session, key=f"{payout.id}/release", result=result)
+                    await outbox.fulfil_intent(session, key=key, result=result)
                     await payout_holds.record_released(session, payout, now)
                     await payouts.advance(session, payout, _RELEASED[because])
                     await payouts.rest(session, payout)
         return await self._stands(ref)
 
-    async def _tell_platform(self, ref: PayoutRef, state: str, operation: BalanceKind, suffix: str) -> bool:
-        """Declare and make a balance operation while the payout is in `state`; False when it no longer is."""
-        key = f"{ref.payout_id}/{suffix}"
+    async def _declare(
+        self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
+    ) -> tuple[int | None, tuple[payout_holds.Taking, ...]]:
+        """Declare a balance operation while the payout is in `state`: (login, what was taken with the payout); the
+        login is None when it no longer is."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:
-                return False
+                return None, ()
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            login = await payout_holds.login_of(session, payout)
-            returned = payout.forfeited_minor if operation == "payout_release" else 0
-        await self._platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
-        if returned:
-            await self._platform.balance_operation(
-                login, key=payout_holds.back_key(ref.payout_id), operation="adjustment", amount_minor=returned
-            )
-        return True
+            return await payout_holds.login_of(session, payout), payout_holds.taken(payout)
 
     async def _stands(self, ref: PayoutRef) -> PayoutStands:
         async with self._db.transaction() as session:
@@ -337,7 +352,7 @@ async def _check_late(
     if made and not own:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
-    if await session.get(Intent, payouts.transfer_key(payout.id)) is not None:
+    if not await payouts.can_be_stopped(session, payout):
         raise Conflict(f"The transfer of payout {payout.id} is being made; it can no longer be stopped.")
 
 

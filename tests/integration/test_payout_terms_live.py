@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
+from contracts.payouts import PayoutChoice
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
 from domain.keys import new_id
@@ -267,6 +268,28 @@ async def test_a_hold_that_an_older_version_gave_back_is_not_held(firm: World) -
     )
     assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
     assert list(firm.venue.balances.values()) == [INITIAL + 400_000]
+    assert await firm.books() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("choice", ["approve", "reject"])
+async def test_what_an_older_version_counted_as_held_is_not_paid_nor_given_back_twice(
+    firm: World, choice: PayoutChoice
+) -> None:
+    trader = await firm.add_trader("tina", product=await firm.add_product("special", **CAPPED))
+    fay = await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, 100_000)
+    (login,) = firm.venue.balances
+    await firm.venue.balance_operation(
+        login, key=f"{payout_id}/hold/back", operation="payout_release", amount_minor=100_000
+    )
+    state = await firm.decide(payout_id, fay, choice)
+    if state == "approved":
+        assert (await firm.activities.send_money(ref(payout_id))).state == "releasing"
+    for _ in range(2):
+        await firm.activities.release_hold(ref(payout_id))
+    assert (await firm.payout(payout_id)).state == ("cancelled" if choice == "approve" else "rejected")
+    assert list(firm.venue.balances.values()) == [INITIAL + 400_000]
+    assert firm.provider.transfers == {}
     assert await firm.books() == (0, 0, 0)
 
 
