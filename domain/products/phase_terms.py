@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.products.product import Phase, Product
+from domain.products.phase import Phase
+from domain.products.product import Product
 from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec
 from domain.rules.state import AccountRules, fresh

@@ -94,7 +94,7 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
 
 
 def _check_venues(product: Product, name: str, root: yaml.MappingNode, venues: Venues) -> None:
-    named = list(product_checks.venues(product))
+    named = list(product_checks.venues(product.places()))
     known = venues() if named else ()
     unknown = [(where, _no_venue(venue, known)) for where, venue in named if venue not in known]
     if unknown:

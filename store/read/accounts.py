@@ -8,8 +8,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from domain.products.phase import Phase
 from domain.products.phase_terms import compile_phase
-from domain.products.product import Phase, Product
+from domain.products.product import Product
 from domain.rules.state import fresh, from_json
 from store import products
 from store.clock import market_now

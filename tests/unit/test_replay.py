@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from domain.histories.replay import Replay, Scenery, replay
+from domain.products.phase import Phase
 from domain.products.phase_terms import phase_terms
-from domain.products.product import Phase, Product
+from domain.products.product import Product
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
 from firm.products.shelf import load_products
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from domain.products.phase import Phase
 from domain.products.phase_terms import PhaseTerms, open_state, phase_terms
-from domain.products.product import Phase
 from domain.products.target import target_reached
 from domain.rules import state as rules_of
 from domain.rules.evaluate import judge, verdicts
