@@ -12,7 +12,8 @@ from console.present import decisions as present
 from contracts.ids import payout_workflow
 from contracts.payouts import PayoutChoice
 from domain.errors import OutcomeUnknown
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from store.read.pages import Scope
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, START, World, a_firm, ref

@@ -24,7 +24,8 @@ from domain.errors import (
     RefusedForGood,
     Unavailable,
 )
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
 from store.read.pages import Scope
 from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
