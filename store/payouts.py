@@ -14,7 +14,7 @@ from domain.money import Money
 from domain.payout_checks import RiskFacts, room_check, shown
 from domain.payouts import PAYOUT
 from domain.products import Product
-from store import audit, decisions, outbox, products, rows, transitions, warnings
+from store import audit, decisions, outbox, payment_reviews, products, rows, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
@@ -218,6 +218,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         open_cases=tuple(is_open),
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
+        open_payment_reviews=await payment_reviews.holding(session, payout.trader_id),
         terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
         transfer_refused=refused or "",
     )

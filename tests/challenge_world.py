@@ -17,13 +17,15 @@ from temporalio.worker import Worker
 from activities.challenges import ChallengeActivities
 from activities.deps import Deps
 from activities.disputes import DisputeActivities
+from activities.operations import OperationsActivities
 from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
-from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
+from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
+from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, NotFound
+from domain.errors import Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
 from domain.ids import derived_id
 from domain.products import Product
-from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.payments import Checkout, EventKind, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -34,6 +36,7 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
+from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
 from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
@@ -47,6 +50,7 @@ from store.models import (
     MarketClock,
     PhasePass,
     Proof,
+    Review,
     Trader,
     Transition,
     User,
@@ -152,7 +156,10 @@ class Provider:
     name: str = "fakepay"
     checkouts: dict[str, Checkout] = field(default_factory=dict)
     refunds: list[str] = field(default_factory=list)
+    refuses: PropOSError | None = None  # the next refund, whatever its key
+    loses_answers: int = 0  # so many refunds take effect and are not answered
     past: list[WebhookEvent] = field(default_factory=list)
+    moved: list[ProviderEntry] = field(default_factory=list)
 
     async def create_checkout(
         self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
@@ -172,6 +179,38 @@ class Provider:
     def becomes(self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"]) -> None:
         self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status})
 
+    def takes(self, checkout_id: str, **paid: object) -> None:
+        """The checkout is paid, with `amount_minor`, `currency` or `reference` other than was asked for."""
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": "paid", **paid})
+
+    def tells(self, kind: EventKind, checkout_id: str) -> None:
+        """An event that the provider keeps; whether its webhook comes is for the test."""
+        event_id = f"ev_{len(self.past) + 1}"
+        self.past.append(WebhookEvent(event_id=event_id, kind=kind, object_id=checkout_id, created_at=START))
+
+    def refund_at_desk(self, checkout_id: str, amount_minor: int | None = None) -> None:
+        """Somebody refunds all of it, or a part, on the provider's own pages."""
+        checkout = self.checkouts[checkout_id]
+        if amount_minor is None:
+            self.becomes(checkout_id, "refunded")
+        self.moves("refund", checkout_id, -(amount_minor or checkout.amount_minor))
+        self.tells("charge.refunded", checkout_id)
+
+    def moves(self, kind: Literal["charge", "refund", "dispute"], checkout_id: str, amount_minor: int) -> None:
+        """A row of the provider's own list of movements."""
+        checkout = self.checkouts[checkout_id]
+        self.moved.append(
+            ProviderEntry(
+                entry_id=f"en_{len(self.moved) + 1}",
+                object_id=checkout_id,
+                reference=checkout.reference,
+                kind=kind,
+                amount_minor=amount_minor,
+                currency=checkout.currency,
+                at=START,
+            )
+        )
+
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         if checkout_id not in self.checkouts:
             raise NotFound(f"no checkout {checkout_id}")
@@ -183,11 +222,17 @@ class Provider:
         return self.checkouts[checkout_id]
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        if self.refuses is not None:
+            refusal, self.refuses = self.refuses, None
+            raise refusal
         if key not in self.refunds:
             if self.checkouts[checkout_id].status != "paid":
                 raise Conflict("only a paid checkout can go back")
             self.refunds.append(key)
             self.becomes(checkout_id, "refunded")
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise OutcomeUnknown("no answer")
         return self.checkouts[checkout_id]
 
     async def create_transfer(
@@ -202,7 +247,8 @@ class Provider:
         return None
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        return []
+        ids = [entry.entry_id for entry in self.moved]
+        return self.moved[ids.index(after) + 1 :] if after else list(self.moved)
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         ids = [event.event_id for event in self.past]
@@ -454,6 +500,25 @@ class Firm:
         async with self.db.transaction() as session:
             names = (f"provider:{self.provider.name}", "fees", "chargebacks")
             return {name.split(":")[0]: await ledger.balance(session, name, "USD") for name in names}
+
+    async def balance(self, account: str, currency: str = "USD") -> int:
+        async with self.db.transaction() as session:
+            return await ledger.balance(session, account, currency)
+
+    async def news(self) -> None:
+        """The sweep finds every event of the provider, the relay routes it, and all of it is acted on."""
+        await EventSweep(self.db, self.provider).step()
+        await InboxDispatcher(self.db, self.provider).step()
+        await self.quiet()
+
+    async def reconcile(self) -> ReconciliationReport:
+        deps = Deps(db=self.db, platform=self.venue, payments=self.provider)
+        return await OperationsActivities(deps).reconcile(ReconciliationStart())
+
+    async def reviews(self, kind: str) -> list[Review]:
+        async with self.db.transaction() as session:
+            found = select(Review).where(Review.kind == kind).order_by(Review.occurred_at, Review.id)
+            return list(await session.scalars(found))
 
     async def webhook(self, event_id: str, kind: str, object_id: str) -> bool:
         async with self.db.transaction() as session:
