@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,16 @@ from activities.challenges import ChallengeActivities
 from activities.deps import Deps
 from activities.disputes import DisputeActivities
 from activities.operations import OperationsActivities
+from activities.payouts import PayoutActivities
 from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
 from domain.ids import derived_id
+from domain.money import Money
 from domain.products import Product
+from domain.rules.state import fresh, phase_terms, to_json
 from ports.payments import Checkout, EventKind, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -39,7 +42,18 @@ from ports.platform import (
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store import (
+    challenges,
+    crypto,
+    deliveries,
+    disputes,
+    inbox,
+    ledger,
+    outbox,
+    payout_refusals,
+    payouts,
+    products,
+)
 from store.db import Database
 from store.models import (
     Account,
@@ -48,6 +62,7 @@ from store.models import (
     Challenge,
     Dispute,
     MarketClock,
+    Payout,
     PhasePass,
     Proof,
     Review,
@@ -60,6 +75,7 @@ from tests import servers
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow
 from workflows.dispute import Dispute as DisputeWorkflow
+from workflows.payout import Payout as PayoutWorkflow
 
 KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
 START = datetime(2014, 5, 2, 9, tzinfo=UTC)
@@ -84,6 +100,7 @@ class Venue:
     name: str = "fake"
     seats: dict[int, Seat] = field(default_factory=dict)
     keys: dict[str, Any] = field(default_factory=dict)
+    before_lock: Callable[[], Awaitable[None]] | None = None  # what happens once, while a lock is on its way
 
     def _first(self, scope: str, given: Any) -> bool:
         if scope in self.keys:
@@ -112,6 +129,9 @@ class Venue:
         self._first(f"close:{login}:{key}", list(position_ids))
 
     async def lock(self, login: int, *, key: str) -> None:
+        if self.before_lock is not None:
+            happens, self.before_lock = self.before_lock, None
+            await happens()
         if login not in self.seats:
             raise NotFound(f"no login {login}")
         if self._first(f"lock:{login}:{key}", True):
@@ -151,7 +171,7 @@ class Venue:
 
 @dataclass
 class Provider:
-    """A payment provider with checkouts only."""
+    """A payment provider: checkouts, what came of them, and transfers that stay under way."""
 
     name: str = "fakepay"
     checkouts: dict[str, Checkout] = field(default_factory=dict)
@@ -160,6 +180,7 @@ class Provider:
     loses_answers: int = 0  # so many refunds take effect and are not answered
     past: list[WebhookEvent] = field(default_factory=list)
     moved: list[ProviderEntry] = field(default_factory=list)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
 
     async def create_checkout(
         self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
@@ -238,13 +259,22 @@ class Provider:
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
     ) -> Transfer:
-        raise NotFound("no transfers here")
+        if key not in self.transfers:
+            self.transfers[key] = Transfer(
+                transfer_id=f"tr_{len(self.transfers) + 1}",
+                key=key,
+                reference=reference,
+                status="pending",
+                amount_minor=amount_minor,
+                currency=currency,
+            )
+        return self.transfers[key]
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        raise NotFound(f"no transfer {transfer_id}")
+        return next(transfer for transfer in self.transfers.values() if transfer.transfer_id == transfer_id)
 
     async def find_transfer(self, key: str) -> Transfer | None:
-        return None
+        return self.transfers.get(key)
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
         ids = [entry.entry_id for entry in self.moved]
@@ -299,6 +329,7 @@ class Firm:
                     email_index=name,
                     country="DE",
                     identity=identity,
+                    beneficiary=f"DE {name}",
                     created_at=START,
                 )
             )
@@ -417,6 +448,35 @@ class Firm:
             )
         fact = PhasePassed(key=f"pass/{pass_id}", pass_id=pass_id, account_id=account.id, occurred_at=now)
         await self.signal(challenge_id, "phase_passed", fact.model_dump(mode="json"))
+
+    async def earns(self, challenge_id: str, profit_minor: int) -> None:
+        """A profit on the funded account, as the venue and the monitor's checkpoint have it."""
+        account = await self.account(challenge_id)
+        seat = self.venue.seats[account.login or 0]
+        seat.balance_minor += profit_minor
+        async with self.db.transaction() as session:
+            terms = await products.load(session, account.product, account.version)
+            specs = phase_terms(terms, account.phase_index).specs
+            live = {"account_id": account.id, "batch": 1, "at": START, "balance_minor": seat.balance_minor}
+            live |= {"equity_minor": seat.balance_minor, "positions": [], "floors": {}}
+            live |= {"rule_state": {"rules": to_json(fresh(specs))}}
+            await session.execute(insert(AccountLive).values(live))
+
+    async def ask_payout(self, challenge_id: str, actor: Actor, gross_minor: int) -> str:
+        account = await self.account(challenge_id)
+        async with payout_refusals.kept(self.db), self.db.transaction() as session:
+            gross = Money(minor=gross_minor, currency="USD")
+            return (await payouts.request_payout(session, account_id=account.id, actor=actor, gross=gross)).id
+
+    async def payout(self, payout_id: str) -> Payout:
+        async with self.db.transaction() as session:
+            return await session.get_one(Payout, payout_id)
+
+    async def payout_becomes(self, payout_id: str, state: str) -> None:
+        async def there() -> bool:
+            return (await self.payout(payout_id)).state == state
+
+        await self.until(there)
 
     async def dispute(self, breach_id: str, actor: Actor) -> str:
         async with self.db.transaction() as session:
@@ -549,7 +609,7 @@ def deal(login: int) -> Deal:
 
 @asynccontextmanager
 async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
-    """Open for business at START, with a worker for challenges and disputes."""
+    """Open for business at START, with a worker for challenges, disputes and payouts."""
     crypto.install(crypto.FieldKeys.parse(KEYS))
     db = Database(database_url, pool_size=5)
     venue, provider = Venue(), Provider()
@@ -569,8 +629,12 @@ async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm
     async with Worker(
         client,
         task_queue=CORE_QUEUE,
-        workflows=[ChallengeWorkflow, DisputeWorkflow],
-        activities=[*ChallengeActivities(deps).all(), *DisputeActivities(deps).all()],
+        workflows=[ChallengeWorkflow, DisputeWorkflow, PayoutWorkflow],
+        activities=[
+            *ChallengeActivities(deps).all(),
+            *DisputeActivities(deps).all(),
+            *PayoutActivities(deps).all(),
+        ],
         workflow_runner=workflow_runner(),
         max_cached_workflows=0,  # every task replays from the beginning: what is not deterministic shows
     ):

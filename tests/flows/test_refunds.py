@@ -7,12 +7,12 @@ from sqlalchemy import select
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from contracts.messages import RefundRequest
+from contracts.messages import DecisionRequest, RefundRequest
 from domain.approvals import Actor
 from domain.errors import Conflict
 from store import reviews
 from store.models import AuditEntry, Intent
-from tests.challenge_world import Firm, a_firm
+from tests.challenge_world import Firm, a_firm, after
 
 
 @pytest.fixture
@@ -66,14 +66,18 @@ async def test_a_refund_at_the_providers_desk_ends_the_challenge(firm: Firm, sta
 
 
 async def test_no_phase_opens_on_a_fee_that_went_back(firm: Firm) -> None:
-    """The news of the pass comes first, that of the refund while the next account is not open yet."""
+    """The news of the refund comes while the pass is recorded: the workflow has it before it opens the next account."""
     challenge_id = await firm.bought(await firm.add_trader("ada"))
     checkout_id = await _checkout(firm, challenge_id)
-    firm.provider.refund_at_desk(checkout_id)
+
+    async def refunded() -> None:
+        firm.provider.refund_at_desk(checkout_id)
+        await firm.handle(challenge_id).signal("fee_refunded", {"key": "ev", "checkout_id": checkout_id})
+
+    firm.venue.before_lock = refunded
     await firm.passes(challenge_id)
-    await firm.signal(challenge_id, "fee_refunded", {"key": "ev", "checkout_id": checkout_id})
     await firm.ends(challenge_id, "refunded")
-    assert len([seat for seat in firm.venue.seats.values() if seat.enabled]) == 0
+    assert [seat.enabled for seat in firm.venue.seats.values()] == [False], "one account, and it is shut"
     assert await firm.books() == NOTHING
 
 
@@ -267,3 +271,100 @@ async def test_an_intent_of_today_is_finished_under_its_key(firm: Firm) -> None:
         session.add(Intent(key=f"{challenge_id}/refund", kind="payments.refund", payload=payload))
     assert await _refund(firm, challenge_id, ada) == "refunded"
     assert firm.provider.refunds == [f"{challenge_id}/refund"]
+
+
+# the trader's other money
+
+
+async def _two_funded(firm: Firm, actor: Actor) -> tuple[str, str]:
+    """Two funded challenges of one trader, with a profit on each that can be paid out."""
+    first, second = await firm.bought(actor, "instant"), await firm.bought(actor, "instant")
+    for challenge_id in (first, second):
+        await firm.earns(challenge_id, 200_000)
+    await firm.market_time(after(days=8))
+    return first, second
+
+
+async def _charge_back(firm: Firm, challenge_id: str) -> None:
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.becomes(checkout_id, "charged_back")
+    firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+
+
+async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_closes_its_review(firm: Firm) -> None:
+    ada, bob = await firm.add_trader("ada", "verified"), await firm.add_trader("bob", "verified")
+    rosa = await firm.add_user("rosa", "risk")
+    others = await firm.bought(bob, "instant")
+    await firm.earns(others, 200_000)
+    first, second = await _two_funded(firm, ada)
+    doomed, waiting = await firm.ask_payout(first, ada, 100_000), await firm.ask_payout(second, ada, 100_000)
+    for payout_id in (doomed, waiting):
+        await firm.payout_becomes(payout_id, "awaiting_approval")
+    await _charge_back(firm, first)
+    await firm.becomes(first, "charged_back")
+    await firm.payout_becomes(doomed, "cancelled")
+    await firm.payout_becomes(waiting, "in_review")
+    (review,) = await firm.reviews("chargeback")
+    held = await firm.payout(waiting)
+    assert held.checks["payments"]["ok"] is False
+    assert review.id in str(held.checks["payments"]["words"])
+    assert held.reason == "the payout is under review"
+    unaffected = await firm.ask_payout(others, bob, 50_000)
+    await firm.payout_becomes(unaffected, "sent")
+    # a new request is held as well, however small
+    handle = firm.client.get_workflow_handle(f"payout/{waiting}")
+    await handle.execute_update("cancel", DecisionRequest(key="c1", actor=ada, reason=""), id="c1")
+    await firm.payout_becomes(waiting, "cancelled")
+    small = await firm.ask_payout(second, ada, 50_000)
+    await firm.payout_becomes(small, "in_review")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="The bank made a mistake; Ada paid again.")
+    await firm.payout_becomes(small, "sent")
+
+
+async def test_a_chargeback_that_comes_after_the_approval_still_stops_the_money(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada", "verified"), await firm.add_user("fay", "finance")
+    first, second = await _two_funded(firm, ada)
+    payout_id = await firm.ask_payout(second, ada, 100_000)
+    await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.venue.before_lock = lambda: _approve(firm, payout_id, fay)  # while the account of the other is being locked
+    await _charge_back(firm, first)
+    await firm.becomes(first, "charged_back")
+    await firm.payout_becomes(payout_id, "in_review")
+    assert firm.provider.transfers == {}
+
+
+async def _approve(firm: Firm, payout_id: str, actor: Actor) -> None:
+    handle = firm.client.get_workflow_handle(f"payout/{payout_id}")
+    try:
+        await handle.execute_update("approve", DecisionRequest(key="a1", actor=actor, reason="Fine."), id="a1")
+    except WorkflowUpdateFailedError:
+        return  # it was held in time
+
+
+async def test_a_refund_at_the_providers_desk_stops_the_payouts_of_its_challenge(firm: Firm) -> None:
+    ada = await firm.add_trader("ada", "verified")
+    first, second = await _two_funded(firm, ada)
+    stopped, goes_on = await firm.ask_payout(first, ada, 100_000), await firm.ask_payout(second, ada, 100_000)
+    for payout_id in (stopped, goes_on):
+        await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.provider.refund_at_desk(await _checkout(firm, first))
+    await firm.news()
+    await firm.ends(first, "refunded")
+    await firm.payout_becomes(stopped, "cancelled")
+    assert (await firm.payout(goes_on)).state == "awaiting_approval"
+
+
+async def test_a_partial_refund_holds_payouts_until_a_person_has_looked(firm: Firm) -> None:
+    ada, rosa = await firm.add_trader("ada", "verified"), await firm.add_user("rosa", "risk")
+    first, second = await _two_funded(firm, ada)
+    payout_id = await firm.ask_payout(second, ada, 100_000)
+    await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.provider.refund_at_desk(await _checkout(firm, first), 1_000)
+    await firm.news()
+    await firm.payout_becomes(payout_id, "in_review")
+    (review,) = await firm.reviews("unclear_refund")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="A discount that was agreed.")
+    await firm.payout_becomes(payout_id, "awaiting_approval")
