@@ -14,8 +14,10 @@ from contracts.challenges import ChallengeFact, RefundStep
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
 from domain.money import Money
+from firm import challenges, fees, payment_reviews, people
+from firm.payouts import requests as payouts
 from ports.payments import Checkout
-from store import challenges, fees, outbox, payment_reviews, payouts, people
+from store import outbox
 from store.clock import market_now
 from store.models import Account, Challenge, Intent
 from store.transitions import applied

@@ -24,10 +24,15 @@ from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, Rec
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.money import Money
-from domain.products import Product
-from domain.rules.state import fresh, phase_terms, to_json
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.rules.state import fresh, to_json
+from firm import challenges, disputes
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.products.shelf import load_products
 from ports.payments import Checkout, EventKind, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -42,18 +47,7 @@ from ports.platform import (
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import (
-    challenges,
-    crypto,
-    deliveries,
-    disputes,
-    inbox,
-    ledger,
-    outbox,
-    payout_refusals,
-    payouts,
-    products,
-)
+from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -70,7 +64,6 @@ from store.models import (
     Transition,
     User,
 )
-from store.shelf import load_products
 from tests import servers
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow

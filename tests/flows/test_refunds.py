@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from contracts.messages import DecisionRequest, RefundRequest
 from domain.approvals import Actor
 from domain.errors import Conflict
-from store import reviews
+from firm import reviews
 from store.models import AuditEntry, Intent
 from tests.challenge_world import Firm, a_firm, after
 

@@ -18,8 +18,10 @@ from contracts.disputes import DisputeStep
 from contracts.messages import DecisionRequest, DisputeStart, RefundRequest
 from domain.approvals import Actor
 from domain.errors import Conflict
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout
-from store import challenges, crypto, disputes, products
+from store import crypto, products
 from store.db import Database
 from store.models import (
     Account,
@@ -34,7 +36,6 @@ from store.models import (
     User,
     Wakeup,
 )
-from store.shelf import load_products
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 
 When = Literal["before", "after"]
