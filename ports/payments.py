@@ -26,6 +26,8 @@ class _Data(BaseModel):
 
 
 class Checkout(_Data):
+    """What came in. `refunded` is all of it; after a part it is still `paid`, and only `entries` say how much went."""
+
     checkout_id: str
     url: str
     reference: str  # our challenge id
@@ -84,7 +86,9 @@ class PaymentProvider(Protocol):
         stands: `paid` when the buyer was faster."""
         ...
 
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout: ...
+    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        """Refund what is left of a paid checkout. The same key refunds once."""
+        ...
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str

@@ -119,10 +119,25 @@ class Provider:
         return self.checkout(checkout_id)
 
     def refund(self, checkout_id: str, key: str) -> Checkout:
-        """Give the whole fee back."""
+        """Refund what is left of the payment."""
         if self._repeated("refund", key, [checkout_id]) is None:
             self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
             self._remember("refund", key, [checkout_id], checkout_id)
+        return self.checkout(checkout_id)
+
+    def refund_at_desk(self, checkout_id: str, amount_minor: int | None) -> Checkout:
+        """Somebody refunds a payment on the provider's own pages: a part of it, or all that is left. After a part the
+        checkout still counts as paid."""
+        data = self._checkout(checkout_id)
+        if amount_minor is None or data["status"] != "paid" or amount_minor == _left(data):
+            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
+            return self.checkout(checkout_id)
+        if amount_minor > _left(data):
+            raise Conflict(f"Only {_left(data)} minor units of checkout {checkout_id} are left.")
+        data["refunded_minor"] = data["amount_minor"] - _left(data) + amount_minor
+        self._save_checkout(checkout_id)
+        self._announce("charge.refunded", checkout_id)
+        self._book(checkout_id, {**data, "amount_minor": amount_minor}, "refund", -1)
         return self.checkout(checkout_id)
 
     def dispute(self, checkout_id: str) -> Checkout:
@@ -262,7 +277,7 @@ class Provider:
                 f"Checkout {checkout_id} is {data['status'].replace('_', ' ')}; only a paid one can go back."
             )
         self._set_status(checkout_id, status, kind)
-        self._book(checkout_id, data, entry, -1)
+        self._book(checkout_id, {**data, "amount_minor": _left(data)}, entry, -1)
 
     def _set_status(self, checkout_id: str, status: str, kind: EventKind) -> None:
         self._checkouts[checkout_id]["status"] = status
@@ -306,6 +321,11 @@ class Provider:
 
     def _save_transfer(self, transfer_id: str) -> None:
         self._rows.append(Row("transfer", transfer_id, json.dumps(self._transfers[transfer_id])))
+
+
+def _left(checkout: dict[str, Any]) -> int:
+    """What of a paid checkout was not refunded yet, in minor units."""
+    return int(checkout["amount_minor"]) - int(checkout.get("refunded_minor", 0))
 
 
 def _digest(given: list[Any]) -> str:

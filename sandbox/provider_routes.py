@@ -32,6 +32,12 @@ class NewCheckout(_Body):
     return_url: Annotated[str, Field(max_length=2000)]
 
 
+class DeskRefund(_Body):
+    """Without an amount: all that is left."""
+
+    amount_minor: Amount | None = None
+
+
 class NewTransfer(_Body):
     reference: Text
     amount_minor: Amount
@@ -101,6 +107,12 @@ def _add_checkouts(router: APIRouter, market: Market) -> None:
     @router.post("/provider/checkouts/{checkout_id}/dispute")
     async def dispute(checkout_id: str) -> Checkout:
         checkout = provider.dispute(checkout_id)
+        market.commit()
+        return checkout
+
+    @router.post("/provider/checkouts/{checkout_id}/desk-refund")
+    async def refund_at_desk(checkout_id: str, body: DeskRefund) -> Checkout:
+        checkout = provider.refund_at_desk(checkout_id, body.amount_minor)
         market.commit()
         return checkout
 

@@ -14,6 +14,7 @@ from domain.payouts import payout as policy
 from domain.payouts.checks import RiskFacts, room_check, shown
 from domain.payouts.payout import PAYOUT
 from domain.products.product import Product
+from firm import payment_reviews
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.situation import Situation, rooms_left, situation
 from store import audit, decisions, outbox, products, rows, transitions, warnings
@@ -218,6 +219,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         open_cases=tuple(is_open),
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
+        open_payment_reviews=await payment_reviews.holding(session, payout.trader_id),
         terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
         transfer_refused=refused or "",
     )

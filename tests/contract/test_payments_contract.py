@@ -165,6 +165,24 @@ async def test_a_cancelled_and_a_disputed_checkout(sandbox: SandboxProcess, paym
     assert kinds == ["checkout.expired", "checkout.paid", "charge.disputed"]
 
 
+async def test_a_refund_at_the_providers_desk(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    checkout = await _checkout(payments)
+    address = f"/provider/checkouts/{checkout.checkout_id}/desk-refund"
+    assert sandbox.http.post(address, json={}).status_code == 409, "nothing was paid"
+    _pay(sandbox, checkout)
+    sandbox.post(address, {"amount_minor": 100_00}).raise_for_status()
+    assert (await payments.fetch_checkout(checkout.checkout_id)).status == "paid"
+    assert sandbox.http.post(address, json={"amount_minor": 400_00}).status_code == 409, "only 399.00 are left"
+    assert (await payments.refund(checkout.checkout_id, key="r")).status == "refunded"
+    assert sandbox.http.post(address, json={}).status_code == 409
+    assert [(e.kind, e.amount_minor) for e in await payments.entries(None)] == [
+        ("charge", 499_00),
+        ("refund", -100_00),
+        ("refund", -399_00),
+    ]
+    assert [e.kind for e in await payments.events(None)] == ["checkout.paid", "charge.refunded", "charge.refunded"]
+
+
 async def test_a_closed_checkout_cannot_be_paid(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
     unpaid, paid = await _checkout(payments), await _checkout(payments, "fee-2")
     for _ in range(2):
