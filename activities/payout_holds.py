@@ -10,7 +10,7 @@ from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
 from ports.platform import AccountSnapshot, BalanceKind, TradingPlatform
-from store import ledger, outbox, payout_facts, payout_refusals, payouts
+from store import ledger, outbox, payout_account, payout_facts, payout_refusals, payouts
 from store.clock import market_now
 from store.models import Payout
 
@@ -59,7 +59,9 @@ async def take(platform: TradingPlatform, login: int, operations: Sequence[Takin
 
 
 async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> bool:
-    """Judge the request again, on the venue's own word for money and positions; True when it is refused, with proof."""
+    """Judge the request again, on the venue's own word for money and positions, under the account's lock; True when it
+    is refused, with proof."""
+    await payout_account.lock(session, payout.challenge_id, payout.account_id)
     seen = payout_facts.Seen(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))
     current = await payout_facts.situation(session, payout.account_id, cycle=payout.cycle, seen=seen)
     gross = payouts.gross_of(payout)

@@ -20,7 +20,7 @@ from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeU
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts.checks import UNDER_REVIEW, RiskFacts, risk_verdict, shown
 from ports.payments import Transfer
 from ports.platform import BalanceKind
 from store import audit, decisions, ledger, outbox, payouts, people
@@ -117,8 +117,8 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
-        """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back. What the provider refuses
+        """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
+        was begun is looked up first and booked when it is found, whatever has happened since. What the provider refuses
         for good is for people to see, and never sent again."""
         key = payouts.transfer_key(ref.payout_id)
         async with self._db.transaction() as session:
@@ -136,6 +136,8 @@ class PayoutActivities:
             share, beneficiary = payouts.sent_of(payout), payout.beneficiary
         answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
         if answer is None and unchanged:
+            if declared and not await self._may_be_sent_again(ref):
+                return await self._stands(ref)
             answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
@@ -151,10 +153,17 @@ class PayoutActivities:
                     payout,
                     "risk_found",
                     reason="the payout was changed after its approval",
-                    told="the payout is under review",
+                    told=UNDER_REVIEW,
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
+
+    async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return False
+            return await _may_be_sent(session, payout, await payouts.risk_facts(session, payout))
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider will not make it, when it has none."""
@@ -283,7 +292,7 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
             trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
             await payouts.advance(session, payout, trigger, reason=verdict.reason, told=verdict.told)
             return
-    if payout.decide_by is not None and await market_now(session) >= payout.decide_by:
+    if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
         await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
 
 
@@ -293,9 +302,10 @@ async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -
     counted, needed = await payouts.approvals(session, payout)
     if verdict.outcome == "clear" and counted >= needed:
         return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still stand"
+    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
+    payout.checks = {**payout.checks, **shown(risk)}
     payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told="the payout is under review")
+    await payouts.advance(session, payout, "risk_found", reason=reason, told=UNDER_REVIEW)
     await payouts.rest(session, payout)
     return False
 
@@ -339,13 +349,21 @@ async def _check_decision(
             subject_id=payout.id,
         )
     if payout.state in payouts.OPEN_TO_PEOPLE:
-        if choice == "approve" and payout.state == "in_review":
-            wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
-            raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
+        if choice == "approve":
+            await _check_clear(session, payout)
         return
     if made:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
+
+
+async def _check_clear(session: AsyncSession, payout: Payout) -> None:
+    """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
+    risk = await payouts.risk_facts(session, payout)
+    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
+        checks = {**payout.checks, **shown(risk)}
+        wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
+        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:

@@ -22,7 +22,7 @@ from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, PhaseTerms, fresh, from_json, phase_terms
-from store import products
+from store import payout_account, products
 from store.clock import market_now
 from store.models import (
     Account,
@@ -100,7 +100,7 @@ async def situation(
     gates, deducted = await _judged_by_history(session, account, terms, seen, now)
     known = PayoutFacts(
         now=now,
-        challenge_state=challenge.state if is_funded_phase else "in_evaluation",
+        challenge_state=await _standing(session, challenge, account) if is_funded_phase else "in_evaluation",
         funded_at=account.opened_at,
         balance_minor=seen.balance_minor,
         initial_minor=account.initial_minor,
@@ -132,6 +132,15 @@ async def situation(
 def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
     """The room to every level once this payout has left and is paid."""
     return rooms_after_payout(current.rules, current.mark, gross.minor)
+
+
+async def _standing(session: AsyncSession, challenge: Challenge, account: Account) -> str:
+    """The challenge's state, or what the account's own rows already say while its lifecycle has not heard of it yet."""
+    if challenge.state != "funded":
+        return challenge.state
+    if await payout_account.breaches(session, account.id):
+        return "breached"
+    return challenge.state if account.status == "active" else account.status
 
 
 def _check_cycle(product: Product, cycle: str | None) -> None:

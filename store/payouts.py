@@ -14,7 +14,7 @@ from domain.payouts import payout as policy
 from domain.payouts.checks import RiskFacts, room_check, shown
 from domain.payouts.payout import PAYOUT
 from domain.products.product import Product
-from store import audit, decisions, outbox, products, rows, transitions, warnings
+from store import audit, decisions, outbox, payout_account, products, rows, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
@@ -22,7 +22,6 @@ from store.models import (
     Alert,
     Case,
     CaseAccount,
-    Challenge,
     Dispute,
     Intent,
     Payout,
@@ -104,14 +103,14 @@ async def request_payout(
 
 
 async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Account:
-    """The actor's account, locked after its challenge, as everybody locks them; raises NotFound."""
+    """The actor's account, locked; raises NotFound."""
     challenge_id = await session.scalar(
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )
     if challenge_id is None:
         raise NotFound()
-    await session.execute(select(Challenge.id).where(Challenge.id == challenge_id).with_for_update(read=True))
-    return await session.get_one(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
+    _, account = await payout_account.lock(session, challenge_id, account_id)
+    return account
 
 
 def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
@@ -188,10 +187,9 @@ async def product_of(session: AsyncSession, payout: Payout) -> Product:
 
 
 async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
-    """What stands in this payout's way now. Challenge and identity hold still until the transaction ends."""
-    challenge_state = await session.scalar(
-        select(Challenge.state).where(Challenge.id == payout.challenge_id).with_for_update(read=True)
-    )
+    """What is in this payout's way now. Challenge, account and identity are locked until the transaction ends."""
+    challenge, account = await payout_account.lock(session, payout.challenge_id, payout.account_id)
+    product = await products.load(session, account.product, account.version)
     identity = await session.scalar(
         select(Trader.identity).where(Trader.id == payout.trader_id).with_for_update(read=True)
     )
@@ -206,20 +204,24 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         .where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
         .order_by(Case.id)
     )
-    refused = await session.scalar(
-        select(func.jsonb_extract_path_text(Intent.result, "refused")).where(Intent.key == transfer_key(payout.id))
-    )
+    transfer = await session.get(Intent, transfer_key(payout.id), populate_existing=True)
+    outcome = transfer.result if transfer is not None else None
     disputes = await session.scalars(
         select(Dispute.id).where(Dispute.challenge_id == payout.challenge_id, Dispute.state.in_(_OPEN_DISPUTES))
     )
     return RiskFacts(
-        challenge_state=challenge_state or "gone",
+        challenge_state=challenge.state,
+        account_status=account.status,
+        breaches=await payout_account.breaches(session, account.id),
+        open_reviews=await payout_account.open_reviews(session, account.id),
+        levels_beyond=await payout_account.levels_beyond(session, payout, account, product),
         identity=identity or "gone",
         open_cases=tuple(is_open),
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
-        terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
-        transfer_refused=refused or "",
+        terms_intact=digest(payout, product) == payout.terms_digest,
+        transfer_refused=str((outcome or {}).get("refused", "")),
+        transfer_begun=transfer is not None and outcome is None,
     )
 
 

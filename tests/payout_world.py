@@ -1,5 +1,6 @@
 """A small firm with one funded account, and the outside world at port level, for tests of money and surveillance."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
 
+import psycopg
 from sqlalchemy.dialects.postgresql import insert
 
 from activities.deps import Deps
@@ -18,6 +20,8 @@ from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSE
 from domain.money import Money
 from domain.products.product import Product
 from domain.rules.state import fresh, phase_terms, to_json
+from monitor.facts import BreachFact
+from monitor.verdicts import verdict_rows
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -32,6 +36,8 @@ from ports.platform import (
 )
 from store import crypto, ledger, payout_refusals, payouts, products
 from store.db import Database
+from store.live import claim_epoch
+from store.live_write import LiveWriter
 from store.models import (
     Account,
     AccountLive,
@@ -214,6 +220,25 @@ class Provider:
         return None
 
 
+def breach_fact(name: str) -> BreachFact:
+    """The account of `name` in the funded phase of `two-step` broke its daily limit."""
+    return BreachFact(
+        account_id=f"acc_{name}",
+        challenge_id=f"chl_{name}",
+        login=_login(name),
+        phase_index=2,
+        rule_id="daily_loss",
+        offence=1,
+        proof_id=f"prf_{name}",
+        proof={"kind": "breach", "hash": "0" * 64},
+        seq=77,
+        at=START + timedelta(days=19),
+        floor_minor=9_500_000,
+        equity_minor=9_400_000,
+        cause=True,
+    )
+
+
 def ref(payout_id: str) -> PayoutRef:
     return PayoutRef(payout_id=payout_id)
 
@@ -363,9 +388,16 @@ class World:
                 await ledger.imbalance(session),
             )
 
-    async def challenge_becomes(self, name: str, state: str) -> None:
-        async with self.db.transaction() as session:
-            (await session.get_one(Challenge, f"chl_{name}")).state = state
+    async def breached(self, name: str) -> str:
+        """The monitor commits a breach of the account; the challenge's lifecycle has not heard of it. Gives its id."""
+        return await asyncio.to_thread(self._commit_breach, name)
+
+    def _commit_breach(self, name: str) -> str:
+        epoch = claim_epoch(self.db.url, 0)
+        fact = breach_fact(name)
+        with psycopg.connect(self.db.url, autocommit=True) as connection:
+            LiveWriter(connection, 0, epoch).verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
+        return fact.breach_id
 
     async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:
         async with self.db.transaction() as session:
