@@ -55,14 +55,14 @@ async def levels_beyond(session: AsyncSession, payout: Payout, account: Account,
     if live is None:
         return ()
     rules = from_json(phase_terms(product, account.phase_index).specs, live.rule_state["rules"])
-    balance, equity = await _money_now(session, live)
+    balance, equity = await money_now(session, live)
     gross, forfeited = await _still_to_leave(session, payout)
     mark = Mark(balance - forfeited, min(balance, equity) - forfeited, 0, live.at)
     rooms = rooms_after_payout(rules, mark, gross)
     return tuple(words for room in rooms if (words := beyond_level(room, account.currency)))
 
 
-async def _money_now(session: AsyncSession, live: AccountLive) -> tuple[int, int]:
+async def money_now(session: AsyncSession, live: AccountLive) -> tuple[int, int]:
     """(balance, equity) of the checkpoint, or of a newer one-minute bar: a merely marked account's row may wait."""
     newest = await session.scalar(
         select(EquityBar)

@@ -69,6 +69,7 @@ class Venue:
     name: str = "fake"
     balances: dict[int, int] = field(default_factory=dict)
     positions: dict[int, tuple[PositionState, ...]] = field(default_factory=dict)
+    floating: dict[int, int] = field(default_factory=dict)  # what open positions have gained or lost
     done: dict[str, tuple[BalanceKind, int]] = field(default_factory=dict)
     dies: Literal["before", "after"] | None = None
 
@@ -88,7 +89,7 @@ class Venue:
             login=login,
             currency="USD",
             balance_minor=self.balances[login],
-            equity_minor=self.balances[login],
+            equity_minor=self.balances[login] + self.floating.get(login, 0),
             trading_enabled=True,
             positions=self.positions.get(login, ()),
             seq=1,

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from domain.money import Money
+from domain.payouts.facts import PayoutFacts
 from domain.rules.floors import FloorSpec, RuleState, paid_out, room_minor, settled
 from domain.rules.room import Room
 
@@ -143,9 +144,14 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     }
 
 
+def counted_minor(spec: FloorSpec, facts: PayoutFacts) -> int:
+    """What the account is worth to this rule, in minor units: open losses count unless the rule leaves them out."""
+    return facts.worth_minor if spec.holds.floating else facts.balance_minor
+
+
 def spare_minor(spec: FloorSpec, state: RuleState, equity_minor: int) -> int:
-    """The most that can leave a flat account as one payout, held and paid, without the payout itself breaking the rule,
-    in minor units; negative when the account stands beyond the level already."""
+    """The most that can leave the account as one payout, held and paid, without the payout itself breaking the rule, in
+    minor units; negative when the account is beyond the level already. `equity_minor`: as the rule counts it."""
     least = 1 if spec.inclusive else 0
 
     def room(amount: int) -> int:
