@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
+from domain.payouts import told
 from ports.platform import AccountSnapshot, BalanceKind, TradingPlatform
 from store import ledger, outbox, payout_account, payout_facts, payout_refusals, payouts
 from store.clock import market_now
@@ -70,8 +71,15 @@ async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapsho
         payouts.set_forfeit(payout, current)
         return False
     payout.proof_id = await payout_refusals.keep(session, payout_refusals.refused(current, gross, parts))
-    reason = "; ".join(part.sentence for part in parts)
-    await payouts.advance(session, payout, "request_refused", reason=reason, detail={"proof_id": payout.proof_id})
+    reasons = [part.sentence for part in parts]
+    await payouts.advance(
+        session,
+        payout,
+        "request_refused",
+        reason="; ".join(reasons),
+        told=told.not_possible(reasons),
+        detail={"proof_id": payout.proof_id},
+    )
     return True
 
 

@@ -20,7 +20,8 @@ from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeU
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.checks import UNDER_REVIEW, RiskFacts, risk_verdict, shown
+from domain.payouts import told
+from domain.payouts.checks import RiskFacts, risk_verdict, shown
 from ports.payments import Transfer
 from ports.platform import BalanceKind
 from store import audit, decisions, ledger, outbox, payouts, people
@@ -80,7 +81,7 @@ class PayoutActivities:
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state == "requested" and refused:
-                await payouts.advance(session, payout, "request_refused", reason=refused)
+                await payouts.advance(session, payout, "request_refused", reason=refused, told=told.NOT_HELD)
             elif payout.state == "requested":
                 await payout_holds.record_held(session, payout)
             return PayoutStands(state=payout.state)
@@ -153,7 +154,7 @@ class PayoutActivities:
                     payout,
                     "risk_found",
                     reason="the payout was changed after its approval",
-                    told=UNDER_REVIEW,
+                    told=told.UNDER_REVIEW,
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
@@ -213,7 +214,8 @@ class PayoutActivities:
                 await ledger.post(session, entry, occurred_at=await market_now(session))
                 why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
                 reason = f"the provider returned the money: {why}"
-                await payouts.advance(session, payout, "transfer_returned", reason=reason)
+                words = told.sent_back(payouts.gross_of(payout))
+                await payouts.advance(session, payout, "transfer_returned", reason=reason, told=words)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
@@ -279,7 +281,7 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
     if verdict.outcome == "clear":
         if payout.state != "awaiting_approval":
             await payouts.advance(session, payout, "risk_clear")
-            payout.reason = None
+            payout.reason = payout.told = None
         counted, needed = await payouts.approvals(session, payout)
         if counted >= needed:
             await payouts.advance(session, payout, "approvals_complete")
@@ -290,10 +292,12 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
             await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
         if verdict.outcome != "hold":
             trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=verdict.told)
+            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
+            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
             return
     if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
+        words = told.timed_out(payouts.gross_of(payout))
+        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
 
 
 async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
@@ -305,7 +309,7 @@ async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -
     reason = verdict.reason or f"only {counted} of {needed} approvals still count"
     payout.checks = {**payout.checks, **shown(risk)}
     payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told=UNDER_REVIEW)
+    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
     await payouts.rest(session, payout)
     return False
 
@@ -315,8 +319,7 @@ async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: 
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
     payout.checks = {**payout.checks, **shown(await payouts.risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    told = "the payment provider refused the transfer"
-    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told)
+    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told.NOT_ACCEPTED)
 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:
@@ -383,8 +386,16 @@ async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecisio
     )
     counted, needed = await payouts.approvals(session, payout)
     if decision.choice != "approve" or counted >= needed:
+        ends = decision.choice != "approve"
+        words = told.by_person(decision.choice, request.reason, payouts.gross_of(payout)) if ends else ""
         await payouts.advance(
-            session, payout, _TRIGGER[decision.choice], reason=request.reason, actor=actor.user_id, role=actor.role
+            session,
+            payout,
+            _TRIGGER[decision.choice],
+            reason=request.reason,
+            told=words,
+            actor=actor.user_id,
+            role=actor.role,
         )
         return
     await audit.record(

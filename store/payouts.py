@@ -248,8 +248,8 @@ async def advance(
     detail: dict[str, object] | None = None,
 ) -> None:
     """One step of the locked row's machine; raises IllegalTransition. A payout can be held and freed many times, so
-    the step's key counts: the row lock and the state it starts from make repeating a step harmless. `told` is what
-    the trader reads, where that is not the reason."""
+    the step's key counts: the row lock and the state it starts from make repeating a step harmless. `reason` is
+    for the firm, `told` for the trader."""
     now = await market_now(session)
     taken = await session.scalar(
         select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
@@ -269,7 +269,9 @@ async def advance(
         reason=reason,
     )
     if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
-        payout.reason = told or reason
+        payout.reason = reason
+    if told:
+        payout.told = told
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
 

@@ -1,16 +1,16 @@
 """What is looked at again before money leaves: risk around the trader, and the room the payout leaves above each floor."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.money import Money
 from domain.payouts.facts import PayoutFacts
+from domain.payouts.told import UNDER_REVIEW
 from domain.rules.floors import FloorSpec, RuleState, paid_out, room_minor, settled
 from domain.rules.room import Room
 
 Outcome = Literal["clear", "hold", "cancel", "reject"]
-UNDER_REVIEW: Final = "The payout is under review."
 
 
 class RiskFacts(BaseModel):
