@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from console.present import decisions as present
 from contracts.ids import payout_workflow
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from store.read import payouts as read
 from store.read.pages import FIRM, Scope, Window

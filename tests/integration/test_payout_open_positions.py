@@ -11,9 +11,9 @@ from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.money import Money
 from domain.proofs.check import check
+from firm.payouts.preview import preview
 from ports.platform import PositionState
 from store.models import AccountLive, DealRow, EquityBar, Proof
-from store.read.payout_preview import preview
 from tests.payout_world import LARGE, MEDIUM, START, World, a_firm, ref
 
 LOST = -890_000  # balance 104,000.00, equity 95,100.00; the daily floor is at 95,000.00

@@ -15,8 +15,9 @@ from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.keys import derived_id
+from firm import challenges, reviews
+from firm.payouts import requests as payouts
 from monitor.verdicts import verdict_rows
-from store import challenges, payouts, reviews
 from store.live import claim_epoch
 from store.live_write import LiveWriter
 from store.models import AccountLive, Challenge, OutboxMessage, Payout, Review
