@@ -19,6 +19,7 @@ from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, PropOSEr
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
+from domain.payouts import told
 from domain.payouts.checks import RiskFacts, risk_verdict, shown
 from firm import people
 from firm.payouts import requests as payouts
@@ -94,10 +95,10 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
-        """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back. Only what the provider
-        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
-        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
+        """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
+        was begun is looked up first and booked when it is found, whatever has happened since. Only a final refusal of
+        our key ends the attempt, and is for people to see. After any other answer an earlier call may still take effect:
+        the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:
@@ -116,6 +117,8 @@ class PayoutActivities:
         try:
             answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
             if answer is None and unchanged:
+                if declared and not await self._may_be_sent_again(ref):
+                    return await self._stands(ref)
                 answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
         except Unavailable as why:
             await self._record_waiting(ref, why.message)
@@ -134,7 +137,7 @@ class PayoutActivities:
                     payout,
                     "risk_found",
                     reason="the payout was changed after its approval",
-                    told="the payout is under review",
+                    told=told.UNDER_REVIEW,
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
@@ -151,6 +154,13 @@ class PayoutActivities:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
                     await payouts.advance(session, payout, "payout_cancelled", reason=payout_holds.GIVEN_BACK)
+
+    async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return False
+            return await _may_be_sent(session, payout, await payouts.risk_facts(session, payout))
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
@@ -209,7 +219,8 @@ class PayoutActivities:
                 await ledger.post(session, entry, occurred_at=await market_now(session))
                 why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
                 reason = f"the provider returned the money: {why}"
-                await payouts.advance(session, payout, "transfer_returned", reason=reason)
+                words = told.sent_back(payouts.gross_of(payout))
+                await payouts.advance(session, payout, "transfer_returned", reason=reason, told=words)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
@@ -269,7 +280,7 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
     if verdict.outcome == "clear":
         if payout.state != "awaiting_approval":
             await payouts.advance(session, payout, "risk_clear")
-            payout.reason = None
+            payout.reason = payout.told = None
         counted, needed = await payouts.approvals(session, payout)
         if counted >= needed:
             await payouts.advance(session, payout, "approvals_complete")
@@ -280,10 +291,12 @@ async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None
             await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
         if verdict.outcome != "hold":
             trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=verdict.told)
+            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
+            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
             return
-    if payout.decide_by is not None and await market_now(session) >= payout.decide_by:
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
+    if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
+        words = told.timed_out(payouts.gross_of(payout))
+        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
 
 
 async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
@@ -292,9 +305,10 @@ async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -
     counted, needed = await payouts.approvals(session, payout)
     if verdict.outcome == "clear" and counted >= needed:
         return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still stand"
+    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
+    payout.checks = {**payout.checks, **shown(risk)}
     payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told="the payout is under review")
+    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
     await payouts.rest(session, payout)
     return False
 
@@ -304,8 +318,7 @@ async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: 
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
     payout.checks = {**payout.checks, **shown(await payouts.risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    told = "the payment provider refused the transfer"
-    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told)
+    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told.NOT_ACCEPTED)
 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:
@@ -338,10 +351,10 @@ async def _check_decision(
             decided_by=[d.person_id for d in made if d.decision == choice],
             subject_id=payout.id,
         )
-    if payout.state == "in_review" and choice == "approve":
-        wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
-        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
-    if payout.state not in payouts.OPEN_TO_PEOPLE:
+    if payout.state in payouts.OPEN_TO_PEOPLE:
+        if choice == "approve":
+            await _check_clear(session, payout)
+    else:
         await _check_late(session, payout, choice, actor, made)
 
 
@@ -356,6 +369,15 @@ async def _check_late(
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
     if not await payouts.can_be_stopped(session, payout):
         raise Conflict(f"The transfer of payout {payout.id} is being made; it can no longer be stopped.")
+
+
+async def _check_clear(session: AsyncSession, payout: Payout) -> None:
+    """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
+    risk = await payouts.risk_facts(session, payout)
+    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
+        checks = {**payout.checks, **shown(risk)}
+        wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
+        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:
@@ -375,8 +397,16 @@ async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecisio
     )
     counted, needed = await payouts.approvals(session, payout)
     if decision.choice != "approve" or counted >= needed:
+        ends = decision.choice != "approve"
+        words = told.by_person(decision.choice, request.reason, payouts.gross_of(payout)) if ends else ""
         await payouts.advance(
-            session, payout, _TRIGGER[decision.choice], reason=request.reason, actor=actor.user_id, role=actor.role
+            session,
+            payout,
+            _TRIGGER[decision.choice],
+            reason=request.reason,
+            told=words,
+            actor=actor.user_id,
+            role=actor.role,
         )
         return
     await audit.record(

@@ -95,7 +95,11 @@ def digest(review: Review) -> str:
 async def _end(
     session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
 ) -> None:
+    """Close it, and have the account's open payouts looked at again."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
+    if review.account_id is not None:
+        owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
+        await payouts.risk_changed(session, cause=f"review/{review.id}/closed", trader_ids=[owner] if owner else [])
     await audit.record(
         session,
         action=action,

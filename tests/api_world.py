@@ -287,8 +287,8 @@ async def _give_account(session: Any, person: Person) -> None:
         session.add(_deal(person, number))
         session.add(
             EquityBar(
-                account_id=person.has("acc"), minute=NOW + timedelta(minutes=number), open_minor=1, high_minor=2,
-                low_minor=1, close_minor=2, balance_minor=INITIAL,
+                account_id=person.has("acc"), minute=NOW + timedelta(minutes=number), open_minor=10_300_000,
+                high_minor=10_300_000, low_minor=10_300_000, close_minor=10_300_000, balance_minor=10_300_000,
             )
         )  # fmt: skip
     await session.flush()

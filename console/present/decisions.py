@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import counted, plain_money, words
 from console.present.corrections import of_correction
+from console.present.payout_words import trader_effect
 from console.present.refusals import may
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
@@ -58,7 +59,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         subject_id=row.id,
         title=f"Payout {plain_money(money(row.gross_minor))}, {row.trader_name}",
         state=row.state,
-        effect=_payout_effect(row, room, approved=approved and open_to_people),
+        effect=_payout_effect(row, room, approved=approved and open_to_people) if scope.staff else trader_effect(row),
         due=row.decide_by if row.state in _DECIDABLE else None,
         account_number=row.account_number,
         trader_id=row.trader_id,
@@ -70,7 +71,8 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
             ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
             *((("Payout cycle", row.cycle),) if row.cycle else ()),
-            *((("Outcome", row.reason),) if row.reason else ()),
+            *((("Reason", row.reason),) if row.reason and scope.staff else ()),
+            *((("Told the trader", row.told),) if row.told and scope.staff else ()),
             *((("Transfer", row.transfer_id),) if row.transfer_id else ()),
         ),
         evidence=(
@@ -138,6 +140,10 @@ def _payout_effect(row: PayoutView, room: Money | None, *, approved: bool) -> st
         return f"This payout is {words(row.state)}; {trader} is on its way to {row.beneficiary}."
     missing = row.approvers_needed - row.approvals
     sends = f"sends {trader} to {row.beneficiary}; {firm} stays with the firm"
+    if row.forfeited_minor:
+        sends += (
+            f"; {plain_money(Money(minor=row.forfeited_minor, currency=row.currency))} beyond the cap is paid to nobody"
+        )
     left = f"; room afterwards {plain_money(room)}" if room is not None else ""
     if any(step.trigger == "transfer_refused" for step in row.transitions):
         back = plain_money(Money(minor=row.gross_minor, currency=row.currency))

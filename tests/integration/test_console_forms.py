@@ -4,9 +4,12 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from domain.errors import AlreadyDecided
-from store.models import Payout, Ticket, Trader
+from domain.products.product import Product
+from store import products
+from store.models import Account, Payout, Ticket, Trader
 from tests.console_world import ConsoleWorld, console_world
 
 KEY = "key-made-at-render-0001"
@@ -206,3 +209,25 @@ async def test_the_colours_are_kept(world: ConsoleWorld) -> None:
         answer = await browser.post("/theme", theme="dark", back="/queue?kind=case")
         assert answer.headers["Location"] == "/queue?kind=case"
         assert '<html lang="en" data-theme="dark">' in (await browser.get("/")).text
+
+
+async def test_the_preview_is_of_the_cycle_that_was_chosen_and_shows_every_part(world: ConsoleWorld) -> None:
+    number = int(world.firm.funded.removeprefix("A-"))
+    async with world.db.transaction() as session:
+        account = (await session.scalars(select(Account).where(Account.number == number))).one()
+        body = (await products.load(session, account.product, account.version)).model_dump(mode="json")
+        cycle = {"name": "monthly", "split_pct": "95", "caps": [{"type": "amount", "value": "100"}]}
+        body["payout"] |= {"cycles": [cycle], "fee_refund": {"pct": "100"}, "excess": "deducted_from_account"}
+        body["payout"] |= {"min_request": "50"}
+        sold = Product.model_validate({**body, "product": "by-cycle", "version": 1})
+        await products.publish(session, sold)
+        account.product, account.version = sold.product, sold.version
+    async with world.browser("mara@example.org") as browser:
+        await browser.post("/beneficiary", iban="DE89 3704 0044 0532 0130 00")
+        page = f"/accounts/{world.firm.funded}"
+        shown = (await browser.get(f"{page}/payout?amount=100.00&cycle=monthly")).text
+        unknown = await browser.get(f"{page}/payout?amount=100.00&cycle=weekly")
+    assert unknown.status_code == 422 and "no payout cycle" in unknown.text
+    for words in ("payout cycle monthly", "Your share", "95.00", "Fee that comes back to you", "Beyond the cap"):
+        assert words in shown, words
+    assert '<input type="hidden" name="cycle" value="monthly">' in shown
