@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import fees, provisioning
+from activities.decisions import Delivered, decided_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
@@ -63,8 +64,13 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.refund_fee")
     async def refund_fee(self, step: RefundStep) -> ChallengeStatus:
-        with refusals_are_final():
+        delivered = Delivered("challenge", step.challenge_id, "refund", step.request, step.update_id)
+
+        async def work() -> ChallengeStatus:
             return _status(await fees.refund(self._deps, step))
+
+        with refusals_are_final():
+            return await decided_in_steps(self._db, delivered, ChallengeStatus, work)
 
     # phases
 

@@ -1,5 +1,7 @@
 """Challenges on the record: bought, moved along the table, and the accounts of their phases."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -102,6 +104,13 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
     await outbox.fulfil_intent(session, key=_checkout_key(challenge_id), result={"checkout_id": checkout_id})
     if challenge.state == CHALLENGE.initial:
         await wake(session, challenge, payment_due(challenge.bought_at))
+
+
+def fee_digest(challenge: Challenge) -> str:
+    """What exactly a refund gives back: this fee, paid through this checkout."""
+    body = {"v": 1, "challenge": challenge.id, "checkout": challenge.checkout_id}
+    body |= {"fee_minor": challenge.fee_minor, "currency": challenge.currency}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 async def lock(session: AsyncSession, challenge_id: str) -> Challenge:

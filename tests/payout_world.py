@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
+from uuid import uuid4
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -46,6 +47,7 @@ from store.models import (
     User,
 )
 from store.shelf import load_products
+from tests.asked import ask_for
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -346,8 +348,9 @@ class World:
         key: str = "",
         reason: str = "looked at it",
     ) -> str:
-        request = DecisionRequest(key=key or f"{actor.user_id}/{choice}", actor=actor, reason=reason)
-        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
+        await ask_for(self.db, "payout", payout_id, choice, request)
+        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
         return (await self.activities.record_decision(decision)).state
 
     async def payout(self, payout_id: str) -> Payout:

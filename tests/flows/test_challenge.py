@@ -10,6 +10,7 @@ from contracts.messages import RefundRequest
 from domain.approvals import Actor
 from domain.errors import ExtensionRefused, NotAllowed
 from store import challenges, people
+from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after, deal
 
 
@@ -21,6 +22,7 @@ async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
 
 async def _refund(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> str:
     request = RefundRequest(key=key, actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
     return str(result["state"])
 

@@ -32,6 +32,7 @@ from store.models import (
     Wakeup,
 )
 from store.shelf import load_products
+from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 
 When = Literal["before", "after"]
@@ -123,7 +124,9 @@ class Bench:
         await self.healthy[1].assemble_evidence(DisputeStart(dispute_id=row.id))
         self.rosa = self.rosa or await self.firm.add_user("rosa", "risk")
         request = DecisionRequest(key=row.id, actor=self.rosa, reason="Looked.")
-        await self.healthy[1].record_decision(DisputeStep(dispute_id=row.id, decision="reinstate", request=request))
+        await ask_for(self.firm.db, "dispute", row.id, "reinstate", request)
+        step = DisputeStep(dispute_id=row.id, decision="reinstate", request=request, update_id=request.key)
+        await self.healthy[1].record_decision(step)
         return challenge_id, row.id
 
     async def killed_at(self, at: int, when: When, name: str, message: object) -> None:
@@ -214,7 +217,8 @@ async def test_a_fee_is_refunded_once(bench: Bench) -> None:
     for at, when in DEATHS:
         challenge_id, actor = await bench.active(f"d{at}{when}")
         request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
-        step = RefundStep(challenge_id=challenge_id, request=request)
+        await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+        step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
         died += await bench.survives(at, when, "refund_fee", step)
         assert (await bench.firm.challenge(challenge_id)).state == "refunded"
         assert not bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
@@ -283,7 +287,8 @@ async def test_a_refund_past_its_point_of_no_return_is_only_finished(bench: Benc
     for at, when in ((3, "before"), (3, "after")):
         challenge_id, actor = await bench.active(f"h{when}")
         request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
-        step = RefundStep(challenge_id=challenge_id, request=request)
+        await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+        step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
         await bench.killed_at(at, cast("When", when), "refund_fee", step)
         login = (await bench.firm.account(challenge_id)).login or 0
         bench.firm.venue.seats[login].deals.append(deal(login))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -19,6 +20,7 @@ from domain.approvals import Actor
 from domain.surveillance.copy_trading import DETECTOR
 from store import cases
 from store.models import Alert, AuditEntry, Case, CaseAccount, DealRow, OutboxMessage
+from tests.asked import ask_for
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
 
 
@@ -201,8 +203,11 @@ async def only_case(firm: World) -> str:
 
 
 async def decide(firm: World, case_id: str, actor: Actor, choice: str, reason: str = "looked at it") -> DecisionResult:
-    request = DecisionRequest(key=f"{actor.user_id}/{choice}", actor=actor, reason=reason)
-    decision = CaseDecision(case_id=case_id, choice="clear" if choice == "clear" else "confirm", request=request)
+    request = DecisionRequest(key=uuid4().hex, actor=actor, reason=reason)
+    await ask_for(firm.db, "case", case_id, choice, request)
+    decision = CaseDecision(
+        case_id=case_id, choice="clear" if choice == "clear" else "confirm", request=request, update_id=request.key
+    )
     return await CaseActivities(firm.deps).record_decision(decision)
 
 

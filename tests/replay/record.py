@@ -31,6 +31,7 @@ from relay.temporal import connect
 from store import challenges, people
 from store.migrate import upgrade
 from tests import servers
+from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, a_firm, after
 from tests.replay.other_code import AnotherChallenge
 from tests.replay.scripted import Script
@@ -56,6 +57,7 @@ async def _refunded(firm: Firm) -> WorkflowHandle[Any, Any]:
     actor = await firm.add_trader("refunded")
     challenge_id = await firm.bought(actor)
     request = RefundRequest(key="r1", actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     await firm.handle(challenge_id).execute_update("refund", request, id="r1")
     await firm.ends(challenge_id, "refunded")
     return firm.handle(challenge_id)
