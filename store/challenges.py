@@ -202,6 +202,22 @@ async def open_account(
     return await session.get_one(Account, account_id)
 
 
+async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
+    """The phase whose account is due on a locked challenge, also when opening it has begun; None when none is due."""
+    if challenge.state != "provisioning":
+        return None
+    current = challenge.account_id
+    begun = current is not None and not await transitions.applied(
+        session, "challenge", challenge.id, start_key(current)
+    )
+    return challenge.phase_index if begun else challenge.phase_index + 1
+
+
+def start_key(account_id: str) -> str:
+    """The key of the step that begins the phase of an account."""
+    return f"start/{account_id}"
+
+
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
     """The number of the attempt at a phase that is under way, from 1: each retake begins the next."""
     retakes = await session.scalar(

@@ -97,7 +97,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(database_url: str, temporal_address: str) -> AsyncIterator[Stage]:
+async def a_stage(
+    database_url: str, temporal_address: str, payouts: type[PayoutActivities] = PayoutActivities
+) -> AsyncIterator[Stage]:
     async with a_firm(database_url) as world:
         client = await connect(temporal_address, servers.NAMESPACE, KEYS)
 
@@ -108,7 +110,7 @@ async def a_stage(database_url: str, temporal_address: str) -> AsyncIterator[Sta
             client,
             task_queue=CORE_QUEUE,
             workflows=[PayoutWorkflow, CaseWorkflow],
-            activities=[*PayoutActivities(world.deps).all(), *CaseActivities(world.deps).all()],
+            activities=[*payouts(world.deps).all(), *CaseActivities(world.deps).all()],
             workflow_runner=workflow_runner(),
         )
         async with worker:

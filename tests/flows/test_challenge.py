@@ -12,6 +12,7 @@ from domain.errors import ExtensionRefused, NotAllowed
 from store import challenges, people
 from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after, deal
+from tests.convicted import convict
 
 
 @pytest.fixture
@@ -189,7 +190,11 @@ async def test_a_chargeback_ends_everything(firm: Firm, stage: str) -> None:
 
 async def test_the_firm_closes_a_funded_account(firm: Firm) -> None:
     challenge_id = await firm.bought(await firm.add_trader("ada"), "instant")
-    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": "cas_1"})
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "rumour", "case_id": "cas_1"})
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "funded", "a signal alone closes nothing"
+    case_id = await convict(firm, challenge_id)
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": case_id})
     await firm.ends(challenge_id, "closed")
     assert not firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
 

@@ -21,9 +21,7 @@ from store import challenges, crypto, disputes, products
 from store.db import Database
 from store.models import (
     Account,
-    Alert,
     Breach,
-    Case,
     Dispute,
     LedgerTransaction,
     OutboxMessage,
@@ -34,6 +32,7 @@ from store.models import (
 from store.shelf import load_products
 from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
+from tests.convicted import convict
 
 When = Literal["before", "after"]
 
@@ -132,23 +131,6 @@ class Bench:
     async def killed_at(self, at: int, when: When, name: str, message: object) -> None:
         with pytest.raises(Killed):
             await getattr(self._activities(at, when, [0])[0], name)(message)
-
-    async def convict(self, challenge_id: str) -> None:
-        """A person has confirmed that the challenge's account copied another."""
-        account, now = await self.firm.account(challenge_id), await self.firm.now()
-        async with self.firm.db.transaction() as session:
-            alert = Alert(
-                id=f"alr_{account.number}",
-                key=account.id,
-                detector="copy_trading",
-                score=1,
-                sentence="It copied.",
-                evidence={"leader": "acc_other", "follower": account.id},
-                occurred_at=now,
-            )
-            session.add(alert)
-            await session.flush()
-            session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state="confirmed", opened_at=now))
 
     async def count(self, model: Any, *where: Any) -> int:
         async with self.firm.db.transaction() as session:
@@ -332,7 +314,7 @@ async def test_a_convicted_copier_is_not_given_an_account_back(bench: Bench, at:
     fact = ChallengeFact(challenge_id=challenge_id, key="o", subject_id=dispute_id)
     if at >= 0:
         await bench.killed_at(at, "after", "reinstate_account", fact)
-    await bench.convict(challenge_id)
+    await convict(bench.firm, challenge_id)
     assert (await bench.healthy[0].reinstate_account(fact)).state == "closed"
     assert (await bench.healthy[1].record_reinstatement(DisputeStart(dispute_id=dispute_id))).state == "reinstated"
     account = await bench.firm.account(challenge_id)
@@ -343,6 +325,7 @@ async def test_a_convicted_copier_is_not_given_an_account_back(bench: Bench, at:
 
 async def test_the_firm_closes_a_breached_challenge(bench: Bench) -> None:
     challenge_id, _ = await bench.overturned("closed")
-    fact = ChallengeFact(challenge_id=challenge_id, key="case", subject_id="cas_1")
+    case_id = await convict(bench.firm, challenge_id)
+    fact = ChallengeFact(challenge_id=challenge_id, key="case", subject_id=case_id)
     assert (await bench.healthy[0].close_account(fact)).state == "closed"
     assert (await bench.firm.account(challenge_id)).status == "closed"

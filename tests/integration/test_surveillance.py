@@ -202,8 +202,10 @@ async def only_case(firm: World) -> str:
         return (await session.execute(select(Case.id))).scalar_one()
 
 
-async def decide(firm: World, case_id: str, actor: Actor, choice: str, reason: str = "looked at it") -> DecisionResult:
-    request = DecisionRequest(key=uuid4().hex, actor=actor, reason=reason)
+async def decide(
+    firm: World, case_id: str, actor: Actor, choice: str, reason: str = "looked at it", key: str = ""
+) -> DecisionResult:
+    request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
     await ask_for(firm.db, "case", case_id, choice, request)
     decision = CaseDecision(
         case_id=case_id, choice="clear" if choice == "clear" else "confirm", request=request, update_id=request.key

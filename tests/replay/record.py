@@ -33,6 +33,7 @@ from store.migrate import upgrade
 from tests import servers
 from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, a_firm, after
+from tests.convicted import convict
 from tests.replay.other_code import AnotherChallenge
 from tests.replay.scripted import Script
 from worker import workflow_runner
@@ -121,7 +122,8 @@ async def _closed(firm: Firm) -> WorkflowHandle[Any, Any]:
             session, trader_id="trd_closed", verified=True, actor=rosa, reason="Documents match.", key="k1"
         )
     await firm.becomes(challenge_id, "funded", phase_index=3)
-    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": "cas_1"})
+    case_id = await convict(firm, challenge_id)
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": case_id})
     await firm.ends(challenge_id, "closed")
     return firm.handle(challenge_id)
 
@@ -141,7 +143,8 @@ def _decided(decision: str, state: str, *, of_dispute: bool) -> Chapter:
             await handle.result()
             return handle
         await firm.becomes(challenge_id, "active")
-        await firm.signal(challenge_id, "closed_by_firm", {"key": "case/2", "case_id": "cas_2"})
+        case_id = await convict(firm, challenge_id)
+        await firm.signal(challenge_id, "closed_by_firm", {"key": "case/2", "case_id": case_id})
         await firm.ends(challenge_id, "closed")
         return firm.handle(challenge_id)
 
