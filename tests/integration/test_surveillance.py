@@ -128,7 +128,7 @@ async def test_confirmed_abuse_closes_the_followers_challenge(firm: World) -> No
     await follow(firm)
     case_id = await only_case(firm)
     for _ in range(2):
-        assert (await decide(firm, case_id, ria, "confirm")).state == "confirmed"
+        assert (await decide(firm, case_id, ria, "confirm", key="k1")).state == "confirmed"
     async with firm.db.transaction() as session:
         signals = await session.scalars(select(OutboxMessage).where(OutboxMessage.name == "closed_by_firm"))
         (signal,) = signals.all()
