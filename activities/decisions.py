@@ -14,7 +14,7 @@ from activities.refusals import final
 from contracts.messages import DecisionRequest, RefundRequest
 from domain.decision_requests import DecidedKind, DecisionAsked
 from domain.errors import PropOSError, Unavailable
-from store import decision_requests as requests
+from firm import decision_requests as requests
 from store.db import Database
 
 M = TypeVar("M", bound=BaseModel)

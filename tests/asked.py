@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from contracts.messages import DecisionRequest, RefundRequest
 from domain.decision_requests import DecidedKind, DecisionAsked
-from store import decision_requests
+from firm import decision_requests
 from store.db import Database
 
 

@@ -21,8 +21,10 @@ from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
-from domain.ids import derived_id
-from domain.products import Product
+from domain.keys import derived_id
+from domain.products.product import Product
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -36,7 +38,7 @@ from ports.platform import (
 )
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -51,7 +53,6 @@ from store.models import (
     Transition,
     User,
 )
-from store.shelf import load_products
 from tests import servers
 from tests.asked import ask_for
 from worker import workflow_runner
