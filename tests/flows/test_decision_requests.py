@@ -171,7 +171,8 @@ async def test_an_approval_of_a_payout_that_was_changed_since_is_refused(stage: 
 
 
 class DiesBeforeItAnswers(PayoutActivities):
-    """The first attempt at a decision dies when everything is committed and nothing answered."""
+    """The first attempt at a decision dies when everything is committed and nothing answered; before the next one, the
+    person's role changes."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -184,6 +185,9 @@ class DiesBeforeItAnswers(PayoutActivities):
             return await super().record_decision(decision)
         finally:
             if self.attempts == 1:
+                async with self._db.transaction() as session:
+                    user = await session.get_one(User, decision.request.actor.user_id)
+                    user.role = "support" if user.role == "finance" else "finance"
                 raise RuntimeError("the worker dies here")
 
 
