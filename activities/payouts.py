@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import payout_holds
+from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
@@ -75,23 +76,26 @@ class PayoutActivities:
     @activity.defn(name="payouts.record_decision")
     async def record_decision(self, decision: PayoutDecision) -> DecisionResult:
         request = decision.request
+        delivered = Delivered("payout", decision.payout_id, decision.choice, request, decision.update_id)
+
+        async def work(session: AsyncSession) -> DecisionResult:
+            payout = await payouts.locked(session, decision.payout_id)
+            made = await decisions.of(session, "payout", payout.id)
+            actor = await people.current_actor(session, request.actor.user_id)
+            await _check_decision(session, payout, decision.choice, actor, reason=request.reason, made=made)
+            await _decide(session, payout, decision, actor)
+            await payouts.rest(session, payout)
+            counted, needed = await payouts.approvals(session, payout)
+            return DecisionResult(
+                subject_id=payout.id,
+                state=payout.state,
+                decision=decision.choice,
+                approvals=counted,
+                approvals_needed=needed,
+            )
+
         with refusals_are_final():
-            async with self._db.transaction() as session:
-                payout = await payouts.locked(session, decision.payout_id)
-                made = await decisions.of(session, "payout", payout.id)
-                if decisions.repeated(made, request.key) is None:
-                    actor = await people.current_actor(session, request.actor.user_id)
-                    await _check_decision(session, payout, decision.choice, actor, reason=request.reason, made=made)
-                    await _decide(session, payout, decision, actor)
-                    await payouts.rest(session, payout)
-                counted, needed = await payouts.approvals(session, payout)
-                return DecisionResult(
-                    subject_id=payout.id,
-                    state=payout.state,
-                    decision=decision.choice,
-                    approvals=counted,
-                    approvals_needed=needed,
-                )
+            return await decided(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:

@@ -15,6 +15,11 @@
     |   |-- IllegalTransition
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
+    |   |-- DecisionVoid              a decision arrived that nobody asked for in this way; decide again
+    |   |   |-- DecisionUnasked           no request for it is on the record
+    |   |   |-- DecisionDiffers           the request is by somebody else or about something else
+    |   |   |-- DecisionReplayed          a copy of a request's message
+    |   |   `-- DecisionExpired           the request is too old
     |   |-- IdempotencyMismatch       same key, other input
     |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
@@ -30,6 +35,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -124,6 +130,40 @@ class PayoutOpen(Conflict):
 
 class ExtensionRefused(Conflict):
     type = "extension-refused"
+
+
+class DecisionVoid(Conflict):
+    """The message of a decision has no request of a person behind it that allows it. Nothing was decided."""
+
+    type = "decision-void"
+
+    def __init__(self, message: str) -> None:  # only the sentence crosses Temporal, so the remedy is in it
+        super().__init__(f"{message} Open the item again and decide again.")
+
+
+class DecisionUnasked(DecisionVoid):
+    type = "decision-unasked"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody asked for this decision: no request for it is on the record.")
+
+
+class DecisionDiffers(DecisionVoid):
+    type = "decision-differs"
+
+
+class DecisionReplayed(DecisionVoid):
+    type = "decision-replayed"
+
+    def __init__(self) -> None:
+        super().__init__("This is a copy of a decision, sent under another id.")
+
+
+class DecisionExpired(DecisionVoid):
+    type = "decision-expired"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"This decision had to be carried out by {expired_at:%Y-%m-%d %H:%M} UTC and came too late.")
 
 
 class IdempotencyMismatch(Conflict):

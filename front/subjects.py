@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
+from domain.decision_requests import DecidedKind
 from domain.disputes import CASE, DISPUTE
 from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
@@ -44,7 +45,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
 
 
 async def decide(
-    kind: str, subject_id: str, update: str, reason: str, *, body: BaseModel, once: Once
+    kind: DecidedKind, subject_id: str, update: str, reason: str, *, body: BaseModel, once: Once
 ) -> DecisionResult:
     """Have the subject's workflow take a decision of the person behind `once`; `body` is what they sent. Raises
     NotFound and everything that the workflow refuses with."""
@@ -54,6 +55,8 @@ async def decide(
         return await subject.state(session, scope_of(once.actor), subject_id)
 
     return await once.decide(
+        kind,
+        subject_id,
         subject.workflow(subject_id),
         update,
         reason,

@@ -65,6 +65,7 @@ from store.models import (
     User,
 )
 from tests import servers
+from tests.asked import ask_for
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow
 from workflows.dispute import Dispute as DisputeWorkflow
@@ -485,6 +486,7 @@ class Firm:
 
     async def decide(self, dispute_id: str, decision: str, actor: Actor, *, key: str = "d1") -> dict[str, Any]:
         request = DecisionRequest(key=f"{actor.user_id}-{key}", actor=actor, reason="Looked at the evidence.")
+        await ask_for(self.db, "dispute", dispute_id, decision, request)
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(dispute_workflow(dispute_id))
         result: dict[str, Any] = await handle.execute_update(decision, request, id=request.key)
         return result

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
+from uuid import uuid4
 
 import psycopg
 from sqlalchemy.dialects.postgresql import insert
@@ -55,6 +56,7 @@ from store.models import (
     Trader,
     User,
 )
+from tests.asked import ask_for
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -403,8 +405,9 @@ class World:
         key: str = "",
         reason: str = "looked at it",
     ) -> str:
-        request = DecisionRequest(key=key or f"{actor.user_id}/{choice}", actor=actor, reason=reason)
-        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
+        await ask_for(self.db, "payout", payout_id, choice, request)
+        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
         return (await self.activities.record_decision(decision)).state
 
     async def payout(self, payout_id: str) -> Payout:

@@ -15,6 +15,7 @@ from console.present.subjects import subject as subject_view
 from console.queries import frame
 from console.views import Crumb, href
 from domain.approvals import ROLES
+from domain.decision_requests import DecidedKind
 from domain.errors import BadInput
 from domain.payouts.payout import PAYOUT
 from firm import people, reviews
@@ -36,7 +37,7 @@ class Way(NamedTuple):
     updates: tuple[str, ...]
 
 
-WAYS: Final[Mapping[str, Way]] = {
+WAYS: Final[Mapping[DecidedKind, Way]] = {
     "payout": Way("payouts.decide", ("approve", "return_to_trader", "reject", "cancel")),
     "dispute": Way("disputes.decide", ("uphold", "reinstate")),
     "case": Way("cases.decide", ("clear", "confirm")),
@@ -117,7 +118,7 @@ class WorkPages:
 
         return show
 
-    def decide(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    def decide(self, kind: DecidedKind) -> Callable[[Request], Awaitable[Response]]:
         """The form of one kind: an update of its workflow, then the next row or the subject's page."""
         way = WAYS[kind]
 

@@ -12,6 +12,7 @@ from domain.approvals import Actor
 from domain.errors import Conflict
 from firm import reviews
 from store.models import AuditEntry, Intent
+from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after
 
 
@@ -23,6 +24,7 @@ async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
 
 async def _refund(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> str:
     request = RefundRequest(key=key, actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
     return str(result["state"])
 
@@ -314,7 +316,9 @@ async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_clos
     await firm.payout_becomes(unaffected, "sent")
     # a new request is held as well, however small
     handle = firm.client.get_workflow_handle(f"payout/{waiting}")
-    await handle.execute_update("cancel", DecisionRequest(key="c1", actor=ada, reason=""), id="c1")
+    cancel = DecisionRequest(key="c1", actor=ada, reason="")
+    await ask_for(firm.db, "payout", waiting, "cancel", cancel)
+    await handle.execute_update("cancel", cancel, id="c1")
     await firm.payout_becomes(waiting, "cancelled")
     small = await firm.ask_payout(second, ada, 50_000)
     await firm.payout_becomes(small, "in_review")
@@ -337,8 +341,10 @@ async def test_a_chargeback_that_comes_after_the_approval_still_stops_the_money(
 
 async def _approve(firm: Firm, payout_id: str, actor: Actor) -> None:
     handle = firm.client.get_workflow_handle(f"payout/{payout_id}")
+    approve = DecisionRequest(key="a1", actor=actor, reason="Fine.")
+    await ask_for(firm.db, "payout", payout_id, "approve", approve)
     try:
-        await handle.execute_update("approve", DecisionRequest(key="a1", actor=actor, reason="Fine."), id="a1")
+        await handle.execute_update("approve", approve, id="a1")
     except WorkflowUpdateFailedError:
         return  # it was held in time
 

@@ -43,8 +43,8 @@ async def test_a_large_payout_needs_two_people(firm: World) -> None:
     trader = await firm.add_trader("tina")
     fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "admin")
     payout_id = await firm.awaiting(trader, LARGE)
-    assert await firm.decide(payout_id, fay) == "awaiting_approval"
-    assert await firm.decide(payout_id, fay) == "awaiting_approval"  # the same request again
+    assert await firm.decide(payout_id, fay, key="fay-1") == "awaiting_approval"
+    assert await firm.decide(payout_id, fay, key="fay-1") == "awaiting_approval"  # the same request again
     assert await firm.decide(payout_id, gil) == "approved"
     async with firm.db.transaction() as session:
         rows = (await session.execute(select(Decision.user_id, Decision.role, Decision.reason))).all()
