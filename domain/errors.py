@@ -3,6 +3,7 @@
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- ProductInvalid            a product file does not say a valid product
+    |   |-- YamlInvalid               a text is no YAML, or more of it than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
     |-- NotSignedIn              401
@@ -49,6 +50,10 @@ class BadInput(PropOSError):
 
 class ProductInvalid(BadInput):
     type = "product-invalid"
+
+
+class YamlInvalid(BadInput):
+    type = "yaml-invalid"
 
 
 class PriceFileInvalid(BadInput):
