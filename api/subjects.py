@@ -10,7 +10,7 @@ from api.once import Once
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
 from domain.disputes import CASE, DISPUTE
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
 from store.read import cases, disputes, payouts
 from store.read.pages import Scope, scope_of

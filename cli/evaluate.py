@@ -18,14 +18,14 @@ from cli.evaluate_report import sheets_of, show
 from cli.progress import progress_bar
 from cli.rehearsal import Progress
 from domain.errors import BadInput, NotFound, YamlInvalid
+from domain.histories.statement_events import Market
+from domain.histories.statements import Statement
+from domain.histories.what_if import WhatIf, judge
 from domain.money import to_minor
-from domain.products import Product
+from domain.products.product import Product
 from domain.quoting import cut
 from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
-from domain.statement_events import Market
-from domain.statements import Statement
-from domain.what_if import WhatIf, judge
 from store.shelf import load_product, load_products
 from store.yaml_text import read_text, read_yaml
 

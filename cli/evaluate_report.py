@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from domain.histories.replay import Breach, Day
+from domain.histories.what_if import WhatIf
 from domain.money import exponent, from_minor
 from domain.rules.base import said
-from domain.rules.replay import Breach, Day
-from domain.what_if import WhatIf
 
 _SAID: Final = {
     "breach": "[bold red]breach[/]",

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from domain.impact import FATES, Comparison, Ending, Totals
+from domain.histories.impact import FATES, Comparison, Ending, Totals
 from domain.money import Money, exponent
-from domain.product_diff import differences
-from domain.products import Product
+from domain.products.diff import differences
+from domain.products.product import Product
 
 _MOST_ROWS: Final = 40
 _COLOURS: Final = ("#1f4e9c", "#b45309")

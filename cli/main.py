@@ -182,7 +182,7 @@ def conformance(
     as_json: Annotated[bool, typer.Option("--json", help="An object per case.")] = False,
 ) -> None:
     """Run worked examples of firms' rules through the engine; exit code 1 when one fails."""
-    from cli.conformance import conformance as check_cases
+    from cli.conformance.command import conformance as check_cases
 
     check_cases(file, as_json=as_json)
 

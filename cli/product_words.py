@@ -8,7 +8,7 @@ import typer
 from domain.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
-    from domain.products import Product
+    from domain.products.product import Product
 
 Which = Annotated[
     str | None,
@@ -22,7 +22,7 @@ Into = Annotated[
 
 def describe(which: Which = None, markdown: Markdown = False, into: Into = None) -> None:
     """Say in plain words what a product binds its traders and the firm to."""
-    from domain.product_words import describe as words_of
+    from domain.products.words import describe as words_of
 
     found = [words_of(product) for product in _named(which)]
     if into is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from domain.approvals import Actor
-    from domain.product_diff import Change
+    from domain.products.diff import Change
     from store.db import Database
 
 app = typer.Typer(

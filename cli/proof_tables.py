@@ -7,8 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from domain.rules.figures import amount, event_told, named, offset, spoken, told
-from domain.rules.sheets import (
+from domain.proofs.figures import amount, event_told, named, offset, spoken, told
+from domain.proofs.sheets import (
     AnySheet,
     BarSource,
     BreachSheet,

@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.disputes import DISPUTE
 from domain.errors import Unavailable
 from domain.lifecycle import CHALLENGE
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from store.db import Database
 from store.models import (
     Challenge,

@@ -16,9 +16,9 @@ from cli.actors import ApiClient, Operator, SandboxClient, Trader
 from cli.personas import Persona
 from cli.quiescence import Quiescence
 from cli.stack import Stack
-from domain import payouts as payout_rules
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
+from domain.payouts import payout as payout_rules
 from store import payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup

@@ -9,8 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from cli.rehearsal import Progress
-    from domain.impact import Comparison
-    from domain.products import Product
+    from domain.histories.impact import Comparison
+    from domain.products.product import Product
     from settings import Settings
 
 app = typer.Typer(help="Rules: the impact of other terms on recorded history.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def impact(
 
     from cli.impact_report import as_object, draw, show
     from cli.progress import progress_bar
-    from domain.impact import totals
+    from domain.histories.impact import totals
     from settings import load
 
     with progress_bar() as report:
@@ -55,7 +55,7 @@ async def _compared(
 ) -> "tuple[Product, Product, list[Comparison]]":
     from cli.compose import build_database
     from cli.products import reference
-    from domain.impact import check_comparable, compare
+    from domain.histories.impact import check_comparable, compare
     from store import products
     from store.read import impact as history
     from store.shelf import read_file

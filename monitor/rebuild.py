@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard

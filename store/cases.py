@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor, check_may_decide
 from domain.disputes import CASE
 from domain.errors import AlreadyDecided, BadInput
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.lifecycle import CHALLENGE
 from domain.surveillance.copy_trading import DETECTOR, Finding, Opening
 from store import audit, challenges, decisions, disputes, outbox, payouts, rows, transitions

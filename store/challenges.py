@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
-from domain.ids import derived_id, new_id
+from domain.keys import derived_id, new_id
 from domain.ledger import fee_charged_back, fee_paid
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due, phase_deadline
 from domain.money import Money
-from domain.products import Product
+from domain.products.product import Product
 from store import audit, ledger, outbox, products, rows, shards, transitions
 from store.clock import market_now
 from store.models import (

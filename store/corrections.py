@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
-from domain.rules.corrected import Change, Corrected, corrected
+from domain.proofs.corrected import Change, Corrected, corrected
 from store import cases
 from store.models import Account, CorrectionRow, Proof
 from store.read.pages import shown

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor, check_may_decide
 from domain.disputes import DISPUTE
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.lifecycle import CHALLENGE
 from store import audit, challenges, decisions, outbox, payouts, people, rows, transitions
 from store.clock import market_now

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
 from domain.errors import BadInput, NotAllowed
-from domain.ids import new_id
-from domain.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
+from domain.keys import new_id
+from domain.products.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
 from store import audit, decisions, products, rows, transitions
 from store.clock import market_now
 from store.models import Account, AccountMove, AccountMoveRow, Payout, User

@@ -8,14 +8,14 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import payouts as policy
 from domain.errors import BadInput, NotFound
+from domain.histories.recorded import Bar, events
 from domain.money import Money
-from domain.payout_checks import spare_minor
-from domain.payout_terms import GateFact, PayoutFacts
-from domain.payout_terms.amounts import PayoutAmount
-from domain.products import Product
-from domain.recorded_events import Bar, events
+from domain.payouts import GateFact, PayoutFacts
+from domain.payouts import payout as policy
+from domain.payouts.amounts import PayoutAmount
+from domain.payouts.checks import spare_minor
+from domain.products.product import Product
 from domain.rules import history
 from domain.rules.base import ConductRule, Gate, HistoryRule
 from domain.rules.events import Event, Moment, News

@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import PayoutRefused
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.money import Money
-from domain.rules.proof_history import Whose
-from domain.rules.proof_payout import facts_json, payout_refusal_sheet, refusal_parts, room_part
-from domain.rules.sheets import RefusalPart
+from domain.proofs.history import Whose
+from domain.proofs.payout import facts_json, payout_refusal_sheet, refusal_parts, room_part
+from domain.proofs.sheets import RefusalPart
 from store.db import Database
 from store.models import Proof
 from store.payout_facts import Situation

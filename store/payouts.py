@@ -6,14 +6,14 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain import payouts as policy
 from domain.approvals import Actor, approvals_that_count
 from domain.errors import BadInput, NotFound, PayoutOpen
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.money import Money
-from domain.payout_checks import RiskFacts, room_check, shown
-from domain.payouts import PAYOUT
-from domain.products import Product
+from domain.payouts import payout as policy
+from domain.payouts.checks import RiskFacts, room_check, shown
+from domain.payouts.payout import PAYOUT
+from domain.products.product import Product
 from store import audit, decisions, outbox, products, rows, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound, ProductInvalid
-from domain.products import Product
+from domain.products.product import Product
 from store import audit
 from store.clock import market_now
 from store.models import ProductVersion

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
 from domain.errors import BadInput, Conflict, NotAllowed
-from domain.ids import new_id
-from domain.products import Product
-from domain.publishing import (
+from domain.keys import new_id
+from domain.products.product import Product
+from domain.products.publishing import (
     PROPOSAL,
     check_approved,
     check_may_propose,

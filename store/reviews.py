@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
-from domain.ids import derived_id
-from domain.rules.confirmation import confirmed
+from domain.keys import derived_id
+from domain.proofs.confirmation import confirmed
 from store import audit, challenges, decisions, outbox, rows
 from store.clock import market_now
 from store.models import Account, Breach, Proof, Review, Shard

@@ -8,9 +8,9 @@ from typing import Final
 import yaml
 from pydantic import ValidationError
 
-from domain import product_checks
 from domain.errors import ProductInvalid, YamlInvalid
-from domain.products import Product
+from domain.products import checks as product_checks
+from domain.products.product import Product
 from domain.quoting import cut, quoted
 from store.shelf_errors import Path, explained
 from store.yaml_text import read_text, read_yaml

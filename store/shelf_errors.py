@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.quoting import cut, quoted
 from domain.rules.registry import rule_types
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor
 from domain.errors import BadInput, NotAllowed, NotFound
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.tickets import TICKET
 from store import audit, rows, transitions
 from store.clock import market_now

@@ -18,7 +18,7 @@ from api.deps import ApiDeps, ServiceHealth, WorkflowHandle
 from api.json_api import create_json_api
 from domain.approvals import ROLES, Actor
 from domain.errors import PropOSError
-from domain.ids import derived_id
+from domain.keys import derived_id
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from store import crypto, products
 from store.db import Database

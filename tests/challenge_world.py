@@ -21,8 +21,8 @@ from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
-from domain.ids import derived_id
-from domain.products import Product
+from domain.keys import derived_id
+from domain.products.product import Product
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,

@@ -9,15 +9,16 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, Role
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.ledger import fee_paid, payout_reserved
 from domain.money import Money
-from domain.payouts import split
-from domain.products import Product
-from domain.rules import floors, proof
+from domain.payouts.payout import split
+from domain.products.product import Product
+from domain.proofs import money as proof
+from domain.proofs.money import BalancePart, EventPart, Movement, Scene
+from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.proof import BalancePart, EventPart, Movement, Scene
 from domain.rules.state import phase_terms
 from store import audit, crypto, identity, ledger, payouts, products, shelf
 from store.db import Database

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules import floors
 from domain.rules.state import phase_terms
 from store.models import Account, AccountLive, DailySnapshot, DealRow, EquityBar

@@ -16,7 +16,7 @@ from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSError
 from domain.money import Money
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.state import fresh, phase_terms, to_json
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.floors import FloorSpec, RuleState
 from domain.rules.state import AccountRules, fresh, phase_terms, to_json
 from store.shelf import load_products

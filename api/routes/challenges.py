@@ -15,7 +15,7 @@ from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
-from domain.products import Product
+from domain.products.product import Product
 from store import challenges, products
 from store.models import Challenge
 from store.read import challenges as read

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from api.auth import Deps, allowed
 from api.fields import Slug
-from domain.product_words import ProductWords, describe
+from domain.products.words import ProductWords, describe
 from store import products
 
 router = APIRouter(prefix="/v1", tags=["challenges"])

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any, Final
 
 from cli.bench.market import Line, Market
-from domain.ids import derived_id
-from domain.products import Product
+from domain.keys import derived_id
+from domain.products.product import Product
 from domain.rules.floors import breached
 from domain.rules.marking import Position, QuoteBoard, equity_minor
 from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms

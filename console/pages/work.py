@@ -17,7 +17,7 @@ from console.queries import frame
 from console.views import Crumb, href
 from domain.approvals import ROLES
 from domain.errors import BadInput
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from store import people, reviews
 from store.read import payouts, queue
 from store.read.pages import Window

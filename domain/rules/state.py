@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.products import Phase, Product
+from domain.products.product import Phase, Product
 from domain.rules import floors
 from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products import Phase, Product
+from domain.products.product import Phase, Product
 from domain.rules.state import compile_phase, fresh, from_json
 from store import challenges, products
 from store.clock import market_now

@@ -3,10 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
-from domain.payout_checks import leaves_no_room
-from domain.payouts import split
+from domain.payouts.checks import leaves_no_room
+from domain.payouts.payout import split
+from domain.proofs.sheets import RefusalPart
 from domain.rules.room import Room, rooms
-from domain.rules.sheets import RefusalPart
 from store import payout_facts, payout_refusals
 from store.read.pages import View
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms
 from domain.rules.state import compile_phase, fresh, from_json

@@ -8,8 +8,8 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.product_diff import Change, differences, sentences
-from domain.products import Product
+from domain.products.diff import Change, differences, sentences
+from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.proposals import KIND as PROPOSAL_KIND
 from store.read import history

@@ -33,7 +33,7 @@ TEMPORAL = {
     "console": _CLIENT,
     "relay": _CLIENT + _CODEC,
 }
-MONEY_FILES = ("domain/money.py", "domain/ledger.py", "domain/payouts.py")
+MONEY_FILES = ("domain/money.py", "domain/ledger.py", "domain/payouts/payout.py")
 
 
 def test_every_package_and_module_exists() -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.approvals import Actor, Role
-from domain.products import Product
+from domain.products.product import Product
 from store import moves, products, proposals
 from store.models import User
 from store.shelf import SHELF, load_product

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import NotFound, StaleEpoch
-from domain.products import Product
-from domain.rules.check import check
+from domain.products.product import Product
+from domain.proofs.check import check
 from ports.platform import (
     AccountChanged,
     AccountSnapshot,

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.product_words import describe
-from domain.products import Product
+from domain.products.product import Product
+from domain.products.words import describe
 from store import proposals
 from store.shelf import SHELF, load_product, load_products
 from tests.api_world import api_world

@@ -12,7 +12,7 @@ from psycopg import sql
 from sqlalchemy import func, select
 
 from domain.errors import NotFound, ProductInvalid
-from domain.products import Product
+from domain.products.product import Product
 from store import audit, products
 from store.db import sync_engine
 from store.migrate import upgrade

@@ -6,7 +6,7 @@ import pytest
 
 from domain.approvals import Actor, Role
 from domain.errors import AlreadyDecided, Conflict, NotAllowed
-from domain.rules.check import check
+from domain.proofs.check import check
 from store import audit, crypto, identity, reviews
 from store.db import Database
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows

@@ -9,7 +9,7 @@ import yaml
 from sqlalchemy import select
 
 from domain.errors import Conflict
-from domain.products import Product
+from domain.products.product import Product
 from store import audit, identity, products, proposals
 from store.models import AuditEntry, ProductVersion, User
 from store.shelf import SHELF, load_product

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.base import EquityRule, Size
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap

@@ -13,7 +13,7 @@ from api.permissions import CAN, check, may
 from contracts.failures import ERRORS, error_of
 from domain.approvals import ROLES, Actor
 from domain.errors import AlreadyDecided, BadInput, NotAllowed, NotFound, TooManyAttempts
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.money import Money
 from store.identity import Throttle
 from store.read.pages import decode_cursor, encode_cursor

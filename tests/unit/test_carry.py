@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules import history
 from domain.rules.carry import carried, carried_history
 from domain.rules.events import Closed, Opened

@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 
 from domain.errors import BadInput
-from domain.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow, check_comparable, compare, totals
-from domain.products import Product
-from domain.recorded_events import Bar, Fill, Operation, RecordedLife, events
+from domain.histories.impact import (
+    AccountLife,
+    ChallengeLife,
+    LiveVerdict,
+    PayoutRow,
+    check_comparable,
+    compare,
+    totals,
+)
+from domain.histories.recorded import Bar, Fill, Operation, RecordedLife, events
+from domain.products.product import Product
 from domain.rules.events import Closed, Marked, Opened, Rolled
 from store.shelf import SHELF, load_product
 

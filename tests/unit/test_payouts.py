@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from contracts import ids
 from domain.money import Money
-from domain.payout_checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
-from domain.payout_terms import PayoutTerms
-from domain.payouts import (
+from domain.payouts import PayoutTerms
+from domain.payouts.checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
+from domain.payouts.payout import (
     PAYOUT,
     PayoutFacts,
     approvers_needed,

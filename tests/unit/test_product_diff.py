@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from domain.product_diff import differences, sentences
-from domain.products import Product
+from domain.products.diff import differences, sentences
+from domain.products.product import Product
 from store.shelf import SHELF, load_product
 
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from domain.errors import NotFound
-from domain.product_words import describe
-from domain.products import Product
+from domain.products.product import Product
+from domain.products.words import describe
 from store.shelf import SHELF, load_products
 
 SHIPPED: Final = {product.product: product for product in load_products()}

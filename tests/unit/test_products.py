@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from domain.errors import ProductInvalid
-from domain.products import Family, Product
+from domain.products.product import Family, Product
 from store.shelf import SHELF, load_product, load_products
 
 SOURCE: Final = SHELF / "two-step.v1.yaml"

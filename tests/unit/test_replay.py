@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from domain.products import Phase, Product
+from domain.histories.replay import Replay, Scenery, replay
+from domain.products.product import Phase, Product
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
-from domain.rules.replay import Replay, Scenery, replay
 from domain.rules.state import phase_terms
 from store.shelf import load_products
 

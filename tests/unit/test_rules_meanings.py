@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.products import Phase
+from domain.products.product import Phase
 from domain.rules import state as rules_of
 from domain.rules.evaluate import judge, target_reached, verdicts
 from domain.rules.events import Moment

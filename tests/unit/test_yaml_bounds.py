@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from domain.conformance.case import CaseUnreadable, read_cases
-from domain.conformance.run import run
+from cli.conformance.case import CaseUnreadable, read_cases
+from cli.conformance.run import run
 from domain.errors import ProductInvalid, YamlInvalid
 from store.shelf import SHELF, load_products, read_file, read_product
 from store.yaml_text import read_yaml
