@@ -26,6 +26,7 @@ from settings import Settings, load
 
 Status = Literal["ok", "wrong", "skipped"]
 _SLOW_SECONDS: Final = 30
+_FAILING: Final = 3  # rounds of a relay's loop that failed in a row
 _START: Final = "Start the firm with: propos up"
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
@@ -214,8 +215,10 @@ async def _polling(patient: Patient, name: str, queue: str, pollers: int, metric
 
 async def _relay(patient: Patient) -> str:
     settings = patient.settings
-    if patient.running and not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
-        raise Unavailable("The relay is down.", remedy=f"See {_log(patient, 'relay')}; `propos up` restarts it.")
+    if patient.running:
+        if not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
+            raise Unavailable("The relay is down.", remedy=f"See {_log(patient, 'relay')}; `propos up` restarts it.")
+        await _relay_loops(patient)
     url = settings.required("database_url")
     ((oldest, waiting),) = await asyncio.to_thread(_rows, url, _LAG_SQL)
     ((parked,),) = await asyncio.to_thread(_rows, url, _PARKED_SQL)
@@ -224,6 +227,18 @@ async def _relay(patient: Patient) -> str:
             f"{waiting} messages wait, the oldest for {oldest:.0f} s.", remedy=f"See {_log(patient, 'relay')}."
         )
     return f"{waiting} waiting, {parked} set aside for a person"
+
+
+async def _relay_loops(patient: Patient) -> None:
+    """Raises Unavailable when a loop of the relay fails again and again; the others go on meanwhile."""
+    found = await probes.gauges(
+        f"http://127.0.0.1:{patient.settings.relay_metrics_port}/metrics", "propos_relay_loop_failures", "loop"
+    )
+    failing = [f"{name} ({count:.0f} times in a row)" for name, count in sorted(found.items()) if count >= _FAILING]
+    if failing:
+        raise Unavailable(
+            f"The relay goes on, but this fails: {', '.join(failing)}.", remedy=f"See {_log(patient, 'relay')}."
+        )
 
 
 async def _sandbox(patient: Patient) -> str:

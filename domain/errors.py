@@ -10,6 +10,7 @@
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
     |-- NotFound                 404  unknown, or another person's: the same answer
+    |   `-- CursorForgotten           a list cannot go on after an id: read it from the beginning
     |-- Conflict                 409  the state of the thing does not allow it
     |   |-- AlreadyDecided            somebody else was first; says who
     |   |-- IllegalTransition
@@ -84,6 +85,10 @@ class NotFound(PropOSError):
 
     def __init__(self, message: str = "There is nothing here under that id.") -> None:
         super().__init__(message)
+
+
+class CursorForgotten(NotFound):
+    type = "cursor-forgotten"
 
 
 class Conflict(PropOSError):

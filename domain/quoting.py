@@ -1,4 +1,4 @@
-"""How much of what somebody sent an error message repeats."""
+"""How much of what somebody sent an error message repeats, and in which form."""
 
 from typing import Final
 
@@ -16,3 +16,9 @@ def quoted(value: object, limit: int = _SHOWN) -> str:
         return repr(cut(value, limit)) if isinstance(value, str) else cut(repr(value), limit)
     except ValueError:  # an int of thousands of digits has no decimal form
         return "a number too long to show"
+
+
+def plain(text: str, limit: int = 500) -> str:
+    """A neighbour's words as the record can keep them: cut, and without the characters that a database refuses."""
+    kept = text[: limit + 1].replace("\x00", "").encode(errors="replace").decode()
+    return cut(kept, limit)

@@ -57,11 +57,12 @@ def _too_long(name: str) -> YamlInvalid:
     )
 
 
-class _TooMuch(yaml.MarkedYAMLError):
+class _TooMuch(yaml.YAMLError):
     """What a person may write is less than what YAML allows."""
 
     def __init__(self, problem: str, event: yaml.Event) -> None:
-        super().__init__(problem=problem, problem_mark=event.start_mark)
+        super().__init__(problem)
+        self.problem, self.problem_mark = problem, event.start_mark
 
 
 @dataclass
@@ -106,7 +107,7 @@ def _check(text: str) -> None:
 def _repeat(measure: _Measure, event: yaml.AliasEvent) -> None:
     if any(part.anchor == event.anchor for part in measure.open):
         raise _TooMuch("an alias (*) stands inside of what it repeats", event)
-    named = measure.anchors.get(event.anchor, _Size())  # an unknown name is refused by the reader
+    named = measure.anchors.get(str(event.anchor), _Size())  # an unknown name is refused by the reader
     _end(measure, _Size(named.values, named.height), event)
 
 
