@@ -16,7 +16,9 @@ def told(*events: Any) -> Answer:
     return 200, json.dumps(events).encode()
 
 
-def an_event(event_id: Any = "ev_1", kind: Any = "checkout.paid", object_id: Any = "co_1", **more: Any) -> dict[str, Any]:
+def an_event(
+    event_id: Any = "ev_1", kind: Any = "checkout.paid", object_id: Any = "co_1", **more: Any
+) -> dict[str, Any]:
     return {"event_id": event_id, "kind": kind, "object_id": object_id, "created_at": "2014-05-02T21:00:00Z", **more}
 
 

@@ -317,7 +317,9 @@ async def test_only_a_fresh_signature_over_this_body_is_trusted(payments: Sandbo
     refused(BODY, {})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b'"x"', b"\xff", b"[" * 50_000, BODY.replace(b'"id"', b'"x"')])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"{}", b'"x"', b"\xff", b"[" * 50_000, BODY.replace(b'"id"', b'"x"')]
+)
 def test_a_signed_body_that_is_no_event_is_bad_input(body: bytes) -> None:
     payments = SandboxPayments(url="http://127.0.0.1:1", token=TOKEN, webhook_secret=SECRET)
     headers = {"PropOS-Signature": sign(body, SECRET, int(NOW.timestamp()))}
