@@ -11,12 +11,13 @@ from contracts.messages import PaymentSettled, TransferChanged
 from domain.errors import CursorForgotten, NotFound, Unavailable
 from domain.money import Money
 from domain.quoting import plain
+from firm import challenges
+from firm.payouts.requests import transfer_changed
 from ports.payments import PaymentProvider, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
-from store import challenges, inbox, outbox
+from store import inbox, outbox
 from store.db import Database
 from store.inbox import Received
-from store.payouts import transfer_changed
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0

@@ -9,8 +9,8 @@ import pytest
 from cli.conformance.case import CaseUnreadable, read_cases
 from cli.conformance.run import run
 from domain.errors import ProductInvalid, YamlInvalid
-from store.shelf import SHELF, load_products, read_file, read_product
-from store.yaml_text import read_yaml
+from firm.products.shelf import SHELF, load_products, read_file, read_product
+from firm.products.yaml_text import read_yaml
 from tests.hostile_yaml import BOMB
 
 TERMS: Final = (SHELF / "two-step.v1.yaml").read_text()
