@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli.stack import probes
+from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
@@ -83,7 +84,9 @@ def examine(data_dir: Path | None, *, as_json: bool) -> bool:
     for column in ("part", "status", "found", "what to do"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        table.add_row(check.name, f"[{colours[check.status]}]{check.status}[/]", check.detail, check.remedy)
+        table.add_row(
+            check.name, f"[{colours[check.status]}]{check.status}[/]", escape(check.detail), escape(check.remedy)
+        )
     Console().print(table)
     return healthy
 
@@ -166,6 +169,18 @@ async def _ports(patient: Patient) -> str:
             f"In use: {', '.join(busy)}.", remedy="Stop what uses them, or choose others (docs/settings.md)."
         )
     return "free: " + ", ".join(str(port) for port in sorted(wanted))
+
+
+async def _processes(patient: Patient) -> str:
+    """Whether `propos up` keeps starting a part that crashes again and again."""
+    if not patient.running:
+        raise Skipped("the firm does not run here")
+    found = supervisor.failing(patient.settings.data_dir)
+    if found:
+        rows = [f"{f.name} ended {f.failures} times in a row ({f.why}): {' / '.join(f.last_lines)}" for f in found]
+        logs = ", ".join(str(_log(patient, f.name)) for f in found)
+        raise Unavailable("\n".join(rows), remedy=f"See {logs}. `propos up` starts it again and again; the rest runs.")
+    return "none crashes again and again"
 
 
 async def _postgres(patient: Patient) -> str:
@@ -294,6 +309,7 @@ CHECKS: Final[tuple[tuple[str, str | None, Look], ...]] = (
     ("temporal program", None, _temporal_program),
     ("data folder", None, _data_folder),
     ("ports", None, _ports),
+    ("processes", None, _processes),
     ("products", None, _products),
     ("secrets", None, _secrets),
     ("postgres", None, _postgres),
