@@ -8,9 +8,11 @@ from domain.errors import (
     BadInput,
     Conflict,
     IdempotencyMismatch,
+    InProgress,
     NotFound,
     OutcomeUnknown,
     PropOSError,
+    RefusedForGood,
     TooLarge,
     Unavailable,
 )
@@ -41,13 +43,18 @@ def transport_error(who: str, exc: httpx.RequestError, changing: bool) -> Unavai
 
 
 def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
-    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing."""
+    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing.
+    RefusedForGood only where the answer says so of this very key."""
     problem = _problem(answer)
     detail = problem.get("detail") or f"{who} answered {answer.status_code}."
     field, remedy = problem.get("field"), problem.get("remedy")
     status = answer.status_code
     if problem.get("type") == IdempotencyMismatch.type and key is not None:
         return IdempotencyMismatch(key)
+    if problem.get("type") == RefusedForGood.type and key is not None and problem.get("key") == key:
+        return RefusedForGood(key, detail)
+    if problem.get("type") == InProgress.type:
+        return InProgress(detail, remedy=remedy)
     if status in (401, 403):
         return Unavailable(f"{who} refuses our token.", remedy="Give both the same token.")
     if status in _BY_STATUS:
