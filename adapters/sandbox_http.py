@@ -21,7 +21,6 @@ from domain.quoting import plain
 _BY_STATUS: Final[dict[int, type[PropOSError]]] = {
     404: NotFound,
     409: Conflict,
-    410: NotFound,
     413: TooLarge,
     422: BadInput,
 }
