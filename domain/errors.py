@@ -4,12 +4,14 @@
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
     |   |-- ProductInvalid            a product file does not say a valid product
+    |   |-- YamlInvalid               a text is no YAML, or more of it than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
     |-- NotSignedIn              401
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
     |-- NotFound                 404  unknown, or another person's: the same answer
+    |   `-- CursorForgotten           a list cannot go on after an id: read it from the beginning
     |-- Conflict                 409  the state of the thing does not allow it
     |   |-- AlreadyDecided            somebody else was first; says who
     |   |-- IllegalTransition
@@ -71,6 +73,10 @@ class ProductInvalid(BadInput):
     type = "product-invalid"
 
 
+class YamlInvalid(BadInput):
+    type = "yaml-invalid"
+
+
 class PriceFileInvalid(BadInput):
     type = "price-file-invalid"
 
@@ -99,6 +105,10 @@ class NotFound(PropOSError):
 
     def __init__(self, message: str = "There is nothing here under that id.") -> None:
         super().__init__(message)
+
+
+class CursorForgotten(NotFound):
+    type = "cursor-forgotten"
 
 
 class Conflict(PropOSError):

@@ -204,7 +204,7 @@ def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
         "account_move": lambda: f"Accounts move: {row['note']}",
         "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
         "ticket": lambda: "Question",
-        "inbox": lambda: f"Webhook {row['note']} that nothing waits for",
+        "inbox": lambda: f"Payment event ({row['note']}) that nobody could act on",
         "outbox": lambda: f"Message to {row['note']} that cannot be delivered",
     }
     head = heads[kind]()
