@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from domain.money import Money, exponent, from_minor
+from domain.work_queue import SOON
 
 _MINUS = "\u2212"
 
@@ -78,7 +79,7 @@ def countdown(length: timedelta) -> str:
 def deadline_tone(due: datetime, now: datetime) -> str:
     if due < now:
         return "bad"
-    return "warn" if due - now < timedelta(hours=2) else "mute"
+    return "warn" if due - now < SOON else "mute"
 
 
 def deadline(due: datetime | None, now: datetime) -> Markup:

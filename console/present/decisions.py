@@ -15,6 +15,7 @@ from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, En
 from domain.approvals import Actor
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
+from domain.work_queue import SOON
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView
@@ -23,7 +24,6 @@ from store.read.history import TransitionView
 from store.read.pages import FIRM, Scope, shown
 from store.read.payouts import PayoutView
 
-_SOON: Final = timedelta(hours=2)
 _DECIDABLE: Final = ("awaiting_approval", "in_review")
 
 
@@ -153,7 +153,7 @@ def _payout_checks(row: PayoutView, now: datetime) -> list[Check]:
     found = []
     if row.state in _DECIDABLE and row.decide_by is not None:
         left = row.decide_by - now
-        tone = "bad" if left < timedelta(0) else "warn" if left < _SOON else "ok"
+        tone = "bad" if left < timedelta(0) else "warn" if left < SOON else "ok"
         found.append(Check("deadline", tone, f"Decide by {row.decide_by:%Y-%m-%d %H:%M} UTC, or it is released."))
     if row.approvers_needed:
         tone = "ok" if row.approvals >= row.approvers_needed else "warn"
