@@ -17,6 +17,7 @@ from domain.states import StateMachine
 from store.idempotency import Ask, ask, claim, remember
 
 M = TypeVar("M", bound=BaseModel)
+Check = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Once:
@@ -53,12 +54,16 @@ class Once:
         state_of: StateOf,
         message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
         result: type[M],
+        check: Check | None = None,
     ) -> M:
-        """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else."""
+        """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else.
+        `check` runs unless the key has its answer already; what it raises leaves the key free."""
         asked = self._ask(body)
         async with self._deps.db.transaction() as session:
             await state_of(session)
             kept = await claim(session, asked)
+            if kept is None and check is not None:
+                await check(session)
         if kept is None:
             request = message(key=self.message_key, actor=self.actor, reason=reason)
             taken = await decide(

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.once import Once
+from api.once import Check, Once
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
 from domain.disputes import CASE, DISPUTE
@@ -44,10 +44,10 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
 
 
 async def decide(
-    kind: str, subject_id: str, update: str, reason: str, *, body: BaseModel, once: Once
+    kind: str, subject_id: str, update: str, reason: str, *, body: BaseModel, once: Once, check: Check | None = None
 ) -> DecisionResult:
-    """Have the subject's workflow take a decision of the person behind `once`; `body` is what they sent. Raises
-    NotFound and everything that the workflow refuses with."""
+    """Have the subject's workflow take a decision of the person behind `once`; `body` is what they sent, `check` a
+    condition of the caller's own. Raises NotFound and everything that the workflow refuses with."""
     subject = SUBJECTS[kind]
 
     async def state_of(session: AsyncSession) -> str:
@@ -61,4 +61,5 @@ async def decide(
         machine=subject.machine,
         state_of=state_of,
         result=DecisionResult,
+        check=check,
     )

@@ -93,6 +93,12 @@ class AlreadyDecided(Conflict):
         self.by = by
 
 
+class ChangedMeanwhile(Conflict):
+    """A form was filled in on facts that have changed since: somebody else decided, or the item is on hold now."""
+
+    type = "changed-meanwhile"
+
+
 class IllegalTransition(Conflict):
     type = "illegal-transition"
 

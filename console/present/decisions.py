@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import counted, plain_money, words
+from console.present import closed
 from console.present.corrections import of_correction
 from console.present.refusals import may
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
@@ -49,7 +50,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=row.currency)
 
-    refusal = _payout_refusal(row, actor, requester)
+    refusal, made = _payout_refusal(row, actor, requester), said_decisions(row.decisions)
     open_to_people = row.state in _DECIDABLE and not refusal
     room = None if account.tightest_room_minor is None else money(account.tightest_room_minor)
     return DecisionView(
@@ -77,7 +78,8 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             *((Link("Proof of the refusal", f"/proofs/{row.proof_id}", "", row.proof_id),) if row.proof_id else ()),
             *_books(row),
         ),
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.payout(row.state, made, row.closed_at),
         choices=(
             Choice("approve", f"Approve {plain_money(money(row.sent_minor))}", "primary"),
             Choice("return_to_trader", "Return to trader"),
@@ -188,7 +190,7 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=row.currency)
 
-    waits = row.state == "awaiting_decision"
+    waits, made = row.state == "awaiting_decision", said_decisions(row.decisions)
     refusal = may(actor, "disputes.decide")
     decided = {
         "upheld": "The breach was upheld: the account stays locked.",
@@ -216,7 +218,8 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
             Link("Proof sheet", f"/proofs/{row.proof_id}", "", "recomputed whenever it is opened"),
             Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),
         ),
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.others(row.state, ("opened", "awaiting_decision"), made, row.transitions),
         choices=(Choice("uphold", "Uphold the breach"), Choice("reinstate", "Reinstate the account", "primary"))
         if waits and not refusal
         else (),
@@ -258,7 +261,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     copier = next((named.number for named in row.accounts if named.account_id == row.evidence.get("follower")), None)
     held = [named for named in row.accounts if named.held_payout_id]
     refusal = may(actor, "cases.decide")
-    is_open = row.state == "open"
+    is_open, made = row.state == "open", said_decisions(row.decisions)
     frees = f"frees {counted(len(held), 'held payout')}" if held else "changes nothing else, since no payout is held"
     view = DecisionView(
         kind="case",
@@ -291,7 +294,8 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
             ),
             *(Link("Held payout", href("payout", str(named.held_payout_id)), "", named.number) for named in held),
         ],
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.others(row.state, ("open",), made, row.transitions),
         choices=(Choice("clear", "Clear suspicion"), Choice("confirm", "Confirm abuse", "danger"))
         if is_open and not refusal
         else (),
@@ -336,6 +340,7 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
     trader = await people.one(session, FIRM, trader_id)
     refusal = may(actor, "traders.decide_identity")
     undecided = trader.identity == "unverified"
+    made = said_decisions(await people.identity_decisions(session, FIRM, trader_id))
     return DecisionView(
         kind="identity",
         subject_id=trader.id,
@@ -355,6 +360,8 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
             ("Since", f"{trader.created_at:%Y-%m-%d}"),
         ),
         evidence=(Link("Trader", href("trader", trader.id), trader.identity),),
+        decisions=made,
+        closed=closed.others(trader.identity, ("unverified",), made, ()),
         choices=(Choice("verify", "Verify identity", "primary"), Choice("refuse", "Refuse", "danger"))
         if undecided and not refusal
         else (),
