@@ -155,7 +155,7 @@ def _cancels(posted: Posted) -> bool:
 
 def _recorded(kind: str, decision: str, result: DecisionResult) -> str:
     said = f"{decision.replace('_', ' ').capitalize()} recorded; the {kind} is {result.state.replace('_', ' ')}."
-    if result.approvals >= result.approvals_needed:
+    if decision != "approve" or result.approvals >= result.approvals_needed:
         return said
     return f"{said} {result.approvals} of {result.approvals_needed} approvals are there."
 

@@ -56,7 +56,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
     return DecisionView(
         kind="payout",
         subject_id=row.id,
-        title=f"Payout {plain_money(money(row.gross_minor))}, {row.trader_name}",
+        title=f"Payout {plain_money(money(row.sent_minor))}, {row.trader_name}",
         state=row.state,
         effect=_payout_effect(row, room, now),
         due=row.decide_by if row.state in _DECIDABLE else None,

@@ -151,7 +151,7 @@ def _sources() -> Mapping[str, Select[Any]]:
             deadline=Payout.decide_by,
             account_id=Payout.account_id,
             trader_id=Payout.trader_id,
-            amount_minor=Payout.trader_minor,
+            amount_minor=Payout.trader_minor + Payout.refund_minor,
             currency=Payout.currency,
         ).where(Payout.state.in_(("awaiting_approval", "in_review"))),
         "dispute": _row(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from store.models import Trader
+from store.models import Payout, Trader
 from tests.console_world import Browser, ConsoleWorld, console_world
 
 KEY = "key-made-at-render-0001"
@@ -35,6 +35,18 @@ async def test_the_queue_opens_nothing_that_nobody_chose(world: ConsoleWorld) ->
             assert FORM not in html and "data-selected" not in html and "Open the most urgent item" in html, path
         for path in ("/queue/payout/pay_unknown", f"/queue/ticket/{world.firm.ticket}", "/queue/payouts/x"):
             assert (await browser.get(path)).status_code == 404, path
+
+
+async def test_row_and_item_name_the_same_amount(world: ConsoleWorld) -> None:
+    firm = world.firm
+    async with world.db.transaction() as session:
+        (await session.get_one(Payout, firm.payout)).refund_minor = 54_000
+    async with world.browser("finn@firm.example") as browser:
+        html = await shown(browser, f"/queue/payout/{firm.payout}")
+        row = re.search(r"<tr data-row data-selected>.*?</tr>", html)
+        assert row is not None and "Payout 1,656.00 USD, Mara Lindqvist" in row.group(0)
+        assert f'<a href="/payouts/{firm.payout}">Payout 1,656.00 USD, Mara Lindqvist</a>' in html
+        assert "Approve 1,656.00 USD" in html
 
 
 async def test_a_decided_item_says_who_decided_it_and_never_offers_another(world: ConsoleWorld) -> None:
