@@ -21,9 +21,11 @@ from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from firm import people
+from firm.payouts import requests as payouts
 from ports.payments import Transfer
 from ports.platform import BalanceKind
-from store import audit, decisions, ledger, outbox, payouts, people
+from store import audit, decisions, ledger, outbox
 from store.clock import market_now
 from store.models import Account, Decision, Intent, Payout, User
 

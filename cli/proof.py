@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from cli.proof_tables import tables
+from cli.reports.proof_tables import tables
 from domain.errors import BadInput
 from domain.proofs.check import check as recompute
 from domain.proofs.difference import Difference

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.rehearsal import Progress
+    from cli.demo.rehearsal import Progress
     from domain.histories.impact import Comparison
     from domain.products.product import Product
     from settings import Settings
@@ -32,8 +32,8 @@ def impact(
     """Replay stored history under other terms: who would have passed, failed and been paid, and what it costs."""
     from rich.console import Console
 
-    from cli.impact_report import as_object, draw, show
     from cli.progress import progress_bar
+    from cli.reports.impact import as_object, draw, show
     from domain.histories.impact import totals
     from settings import load
 
@@ -56,9 +56,9 @@ async def _compared(
     from cli.compose import build_database
     from cli.products import reference
     from domain.histories.impact import check_comparable, compare
+    from firm.products.shelf import read_file
     from store import products
     from store.read import impact as history
-    from store.shelf import read_file
 
     name, version = reference(product)
     db = build_database(settings, pool_size=1)

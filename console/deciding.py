@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.once import Check
 from console.desk import Desk, Posted
 from console.present.subjects import subject
 from console.queries.frame import DECIDED
 from console.views import DecisionView, href, queue_href
 from domain.errors import BadInput, ChangedMeanwhile, Conflict
+from front.once import Check
 from store.clock import market_now
 from store.models import Decision
 

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec
 from domain.rules.marking import Position
-from domain.rules.state import PhaseTerms
 from monitor.columns import Columns
 from monitor.standings import Standing
 

@@ -23,6 +23,8 @@ from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
 from domain.keys import derived_id
 from domain.products.product import Product
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -36,7 +38,7 @@ from ports.platform import (
 )
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -51,7 +53,6 @@ from store.models import (
     Transition,
     User,
 )
-from store.shelf import load_products
 from tests import servers
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow

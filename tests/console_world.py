@@ -18,9 +18,9 @@ from temporalio.exceptions import ApplicationError
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from api.app import create_app
-from api.deps import ApiDeps
 from console.views import PAGES
 from contracts.payouts import PayoutChoice, PayoutDecision
+from front.deps import ApiDeps
 from store.db import Database
 from store.models import MarketClock
 from tests.api_world import FakePayments, FakeTemporal

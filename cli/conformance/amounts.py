@@ -16,13 +16,13 @@ from domain.payouts.eligibility import standing
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
 from domain.payouts.scaling import Scaling
 from domain.rules import days as day_book
-from domain.rules.base import Size
 from domain.rules.days import DayBasis, day_profit
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.events import DayEnded
 from domain.rules.floors import FloorSpec, Mark, floor_of, opened, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled
+from domain.rules.terms import Size
 
 _BASES: Final[dict[str, DayBasis]] = {
     "equity": "equity_snapshot_to_snapshot",

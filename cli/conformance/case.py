@@ -14,7 +14,7 @@ from typing import Any, Final
 from domain.clocks import Clock
 from domain.errors import BadInput
 from domain.money import from_minor, to_minor
-from domain.rules.base import Size
+from domain.rules.terms import Size
 
 # Events without a clock ("r", "month 4") still have an order.
 _NO_CLOCK: Final = datetime(2000, 1, 1, tzinfo=UTC)

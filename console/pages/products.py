@@ -6,14 +6,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
 from console import deciding
 from console.deciding import Decided, Work
 from console.desk import Desk, Posted, redirect
 from console.present import versions as present
 from console.views import Crumb
 from domain.approvals import Actor
-from store import moves, proposals
+from firm.products import proposals
+from firm.products import version_moves as moves
+from front import permissions
 from store.read import versions
 from store.read.pages import Window
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions, subjects
 from console import deciding
 from console.deciding import Decided
 from console.desk import Desk, Posted, Visit, redirect
@@ -18,7 +17,8 @@ from contracts.messages import DecisionResult
 from domain.approvals import ROLES
 from domain.errors import BadInput
 from domain.payouts.payout import PAYOUT
-from store import people, reviews
+from firm import people, reviews
+from front import permissions, subjects
 from store.read import payouts
 from store.read.pages import Window
 

@@ -17,9 +17,9 @@ from domain.histories.replay import Replay, replay
 from domain.money import Money
 from domain.payouts import amounts, eligibility
 from domain.payouts.facts import GateFact, PayoutFacts
+from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules.events import Event
-from domain.rules.state import PhaseTerms, phase_terms
 
 Fate = Literal["failed", "expired", "in_evaluation", "funded", "paid"]
 FATES: tuple[Fate, ...] = ("failed", "expired", "in_evaluation", "funded", "paid")

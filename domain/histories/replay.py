@@ -14,13 +14,13 @@ from domain.histories import known_floors
 from domain.histories.known_floors import Knowledge, KnownRules
 from domain.histories.verdicts import Breach, Day, Level, Outcome, Passed, Replay, Scenery, Unpriced, Witness
 from domain.lifecycle import phase_deadline
+from domain.products.phase_terms import PhaseTerms
+from domain.products.target import target_reached
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule, said
-from domain.rules.evaluate import target_reached
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.history import HistoryState
-from domain.rules.state import PhaseTerms
 
 __all__ = ["Breach", "Day", "Level", "Outcome", "Passed", "Replay", "Scenery", "Unpriced", "Witness", "replay"]
 

@@ -14,6 +14,7 @@ from domain.histories.statement_events import Market, Timeline, initial_minor
 from domain.histories.statement_sums import Discrepancy, Sums, discrepancies, sums
 from domain.histories.statements import Statement
 from domain.money import from_minor
+from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check import check
@@ -22,7 +23,6 @@ from domain.proofs.money import Scene
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
 from domain.rules.base import ConductRule, Gate, VenueCalendar, said
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
-from domain.rules.state import PhaseTerms, phase_terms
 
 Wrap = Callable[[Iterator[Event]], Iterator[Event]]
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from domain.rules.base import Terms
+from domain.rules.terms import Terms
 
 _TERM: Final = re.compile(r"^(sum|largest|smallest)_(?:of_)?(balance|size)s?$")
 

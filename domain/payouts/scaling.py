@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.money import ExactDecimal, half_up, to_minor
-from domain.rules.base import Terms, Where
+from domain.rules.terms import Terms, Where
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.payouts.scaling import Scaling
-from domain.rules.base import RuleId, Size, Terms, Where
+from domain.rules.terms import RuleId, Size, Terms, Where
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Amount = Annotated[ExactDecimal, Field(gt=0)]

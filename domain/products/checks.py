@@ -1,15 +1,15 @@
 """What in a product's rules contradicts something else: each problem with the place where it stands and the remedy."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase, Size, Terms, Where
+from domain.clocks import Clock
+from domain.products.phase import Phase
+from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
 from domain.rules.floors import FloorSpec
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
-
-if TYPE_CHECKING:
-    from domain.products.product import Phase, Product
+from domain.rules.terms import Size, Terms, Where
 
 Problem = tuple[Where, str]
 
@@ -17,7 +17,7 @@ Problem = tuple[Where, str]
 _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 
 
-def in_phase(phase: "Phase", context: Context) -> Iterator[Problem]:
+def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
     """What in `phase` contradicts the account's size, the clock or another field."""
     for number, rule in enumerate(phase.rules):
         place: Where = ("rules", number, rule.type)
@@ -32,25 +32,21 @@ def in_phase(phase: "Phase", context: Context) -> Iterator[Problem]:
         yield from ((("target",), problem) for problem in _beyond_reach(phase, context))
 
 
-def in_clocks(product: "Product") -> Iterator[Problem]:
-    """Two clocks for one purpose, or one for none."""
-    if product.loss_clock is None:
+def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]) -> Iterator[Problem]:
+    """Two clocks for one purpose, or one for none. `specs`: the levels of all phases."""
+    if loss_clock is None:
         return
-    if product.loss_clock == product.clock:
+    if loss_clock == clock:
         yield ("loss_clock",), "it is the clock of the trading day; remove it: one clock for one purpose"
         return
-    phases = (*product.phases, product.funded)
-    rules = [rule for phase in phases for rule in phase.equity_rules]
-    specs = [spec for rule in rules for spec in rule.compile(product.initial_minor, product.currency)]
     if not any(spec.moves.startswith("rollover") for spec in specs):
         problem = "no rule takes an anchor or an end-of-day peak, so that it times nothing; remove it"
         yield ("loss_clock",), problem
 
 
-def venues(product: "Product") -> Iterator[tuple[Where, str]]:
-    """(where it stands, name) of every venue calendar that a rule names."""
-    places: list[tuple[Where, Phase]] = [(("phases", number), phase) for number, phase in enumerate(product.phases)]
-    for place, phase in (*places, (("funded",), product.funded)):
+def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:
+    """Returns (place of the field, name) for every venue calendar that a rule names. `phases`: each with its place."""
+    for place, phase in phases:
         for number, rule in enumerate(phase.rules):
             name = getattr(rule, "calendar", None)
             if isinstance(name, str):
@@ -85,7 +81,7 @@ def _sizes(terms: Terms) -> Iterator[tuple[Where, Size]]:
                 yield from (((*where, *inner), size) for inner, size in _sizes(part))
 
 
-def _gate(rule: RuleBase, phase: "Phase", context: Context) -> Iterator[Problem]:
+def _gate(rule: RuleBase, phase: Phase, context: Context) -> Iterator[Problem]:
     if not isinstance(rule, Gate):
         return
     held, other = ("pass", "payout") if context.phase == "evaluation" else ("payout", "pass")
@@ -100,7 +96,7 @@ def _gate(rule: RuleBase, phase: "Phase", context: Context) -> Iterator[Problem]
         yield ("required",), "min_trading_days counts the days already; set that to 0, or remove this rule"
 
 
-def _time(phase: "Phase") -> Iterator[Problem]:
+def _time(phase: Phase) -> Iterator[Problem]:
     limit = phase.time_limit_days
     if limit is not None and phase.min_trading_days > limit:
         yield ("min_trading_days",), f"more days than the time limit of {limit} has; lower it"
@@ -110,7 +106,7 @@ def _time(phase: "Phase") -> Iterator[Problem]:
         yield ("free_retake",), "a retake follows the end of the time; add time_limit_days, or remove the retake"
 
 
-def _beyond_reach(phase: "Phase", context: Context) -> Iterator[str]:
+def _beyond_reach(phase: Phase, context: Context) -> Iterator[str]:
     wanted = phase.target.over(context.initial_minor, context.currency) if phase.target else 0
     if wanted > 10 * context.initial_minor:
         yield "the target is more than ten times the initial balance; lower it"

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -16,8 +16,10 @@ from domain.clocks import Clock
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
-from domain.rules.base import Context, EquityRule, Gate, HistoryRule, Size, Terms, VenueCalendar, Where
-from domain.rules.registry import AnyRule
+from domain.products.phase import Phase
+from domain.rules.base import Context, Gate, VenueCalendar
+from domain.rules.floors import FloorSpec
+from domain.rules.terms import Terms, Where
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 Family = Literal[
@@ -25,54 +27,6 @@ Family = Literal[
 ]
 # how many evaluation phases a family has by its very name
 _EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-step": 3, "instant": 0}
-
-
-class Target(Size):
-    """Reached when closed balance >= initial + value with no position open."""
-
-    type: Literal["amount", "pct_of_initial"]
-
-    def over(self, initial_minor: int, currency: str) -> int:
-        """The profit that reaches it, in minor units."""
-        return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)
-
-
-class Extension(Terms):
-    """A trader may ask for `days` more before the time is over, at most `times` times."""
-
-    days: Annotated[int, Field(ge=1, le=365)]
-    times: Annotated[int, Field(ge=1, le=20)] = 1
-
-
-class Phase(Terms):
-    """One account's life: its rules, and what moves it up (no target in the funded phase).
-
-    `free_retake`: whoever is in profit when the time is over may begin the phase anew without a fee.
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=40)]
-    target: Target | None = None
-    min_trading_days: Annotated[int, Field(ge=0, le=365)] = 0
-    time_limit_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    extension: Extension | None = None
-    free_retake: bool = False
-    rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _rule_ids_differ(self) -> Self:
-        ids = [rule.id for rule in self.rules]
-        if len(set(ids)) != len(ids):
-            raise ValueError(f"rules: two rules of phase {self.name!r} share an id; give each its own")
-        return self
-
-    @property
-    def equity_rules(self) -> tuple[EquityRule, ...]:
-        return tuple(rule for rule in self.rules if isinstance(rule, EquityRule))
-
-    @property
-    def history_rules(self) -> tuple[HistoryRule[Any], ...]:
-        """Conduct rules and gates, in the order of the definition."""
-        return tuple(rule for rule in self.rules if isinstance(rule, HistoryRule))
 
 
 class Product(Terms):
@@ -122,7 +76,7 @@ class Product(Terms):
         if wanted is not None and len(self.phases) != wanted:
             problem = f"the family {self.family} has {wanted} evaluation phase(s), and {len(self.phases)} stand here"
             yield ("phases",), f"{problem}; add or remove phases, or choose another family"
-        yield from product_checks.in_clocks(self)
+        yield from product_checks.in_clocks(self.clock, self.loss_clock, self._specs())
         for number, phase in enumerate(self.phases):
             if phase.target is None:
                 yield ("phases", number, "target"), f"{phase.name!r} needs a target, or nobody can pass it"
@@ -130,15 +84,22 @@ class Product(Terms):
             yield ("funded", "target"), "a funded phase has no target; remove it"
         if self.funded.free_retake:
             yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
-        places: list[Where] = [*(("phases", number) for number in range(len(self.phases))), ("funded",)]
-        for index, place in enumerate(places, start=1):
-            phase, context = self.phase(index), self.context(index)
-            for where, problem in product_checks.in_phase(phase, context):
+        for index, (place, phase) in enumerate(self.places(), start=1):
+            for where, problem in product_checks.in_phase(phase, self.context(index)):
                 yield (*place, *where), problem
         gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
         blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
         for where, problem in self.payout.problems(self.initial_minor, self.currency, blocking):
             yield ("payout", *where), problem
+
+    def _specs(self) -> Iterator[FloorSpec]:
+        for _, phase in self.places():
+            for rule in phase.equity_rules:
+                yield from rule.compile(self.initial_minor, self.currency)
+
+    def places(self) -> list[tuple[Where, Phase]]:
+        """Returns every phase with the place of its definition, the funded one last."""
+        return [*((("phases", number), phase) for number, phase in enumerate(self.phases)), (("funded",), self.funded)]
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         yield ("initial_balance",), self.initial_balance

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.money import to_minor
 from domain.payouts.words import words as payout_words
-from domain.products.product import Family, Phase, Product
+from domain.products.phase import Phase
+from domain.products.product import Family, Product
 from domain.rules.base import Context, said, spoken
 
 _FAMILIES: Final[dict[Family, str]] = {

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check_history import check_gate, check_pass_gates, check_violation
@@ -22,7 +23,6 @@ from domain.proofs.sheets import (
     ViolationSheet,
     read,
 )
-from domain.rules.state import PhaseTerms, phase_terms
 
 __all__ = ["Difference", "check"]
 

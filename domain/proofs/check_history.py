@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from domain.errors import PropOSError
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.history import (
@@ -21,7 +22,6 @@ from domain.proofs.sheets import GateSheet, HistoryPart, HistoryRulePart, PassSh
 from domain.rules.base import Context, HistoryRule
 from domain.rules.events import Marked
 from domain.rules.events_json import plain
-from domain.rules.state import PhaseTerms
 
 # What an event that is none, a calendar that lacks an answer, or figures that make no sense may raise in a rule's own code.
 _WRONG = (ValueError, LookupError, TypeError, ArithmeticError, PropOSError)

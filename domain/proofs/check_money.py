@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.sheets import (
@@ -19,7 +20,6 @@ from domain.proofs.sheets import (
 )
 from domain.rules.base import EquityRule
 from domain.rules.floors import Costs, FloorSpec, Mark, RuleState
-from domain.rules.state import PhaseTerms
 
 _ONE_MINUTE = 60
 

@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from domain.errors import PropOSError
 from domain.money import Money
 from domain.payouts import PayoutFacts
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.check_money import check_basis, state_of
 from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.payout import refusal_parts, refusal_verdict, room_part
 from domain.proofs.sheets import PayoutRefusalSheet
 from domain.rules.floors import floor_of
-from domain.rules.state import PhaseTerms
 
 
 def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Difference]:

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from domain.pnl import conversion_rate, position_profit_minor
+from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.sheets import BreachSheet, MoneySheet, PassSheet, PositionPart, QuotePart, read
 from domain.rules.floors import Costs, Mark, breached
-from domain.rules.state import phase_terms
 
 
 @dataclass(frozen=True, slots=True)

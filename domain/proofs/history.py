@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import head, parameters, sealed
 from domain.proofs.sheets import (
     CalendarPart,
@@ -25,7 +26,6 @@ from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalenda
 from domain.rules.events import Event, Moment
 from domain.rules.events_json import from_json, plain, to_json, type_of
 from domain.rules.history import HistoryState
-from domain.rules.state import PhaseTerms
 
 R = TypeVar("R", bound=HistoryRule[Any])
 

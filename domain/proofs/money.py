@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from domain.clocks import Clock, require_utc, zone_of
 from domain.pnl import conversion_rate
+from domain.products.phase_terms import PhaseTerms
 from domain.products.product import Product
 from domain.proofs.sheets import (
     HASH_VERSION,
@@ -43,7 +44,6 @@ from domain.proofs.sheets import (
 from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
-from domain.rules.state import PhaseTerms
 
 __all__ = ["BalancePart", "EventPart", "Movement", "Scene", "Source", "breach_sheet", "pass_sheet"]
 

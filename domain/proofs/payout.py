@@ -6,6 +6,7 @@ from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.payouts.checks import spare_minor
 from domain.payouts.eligibility import Refusal, refusals
+from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import Whose, head_of
 from domain.proofs.money import basis_part, sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
@@ -13,7 +14,7 @@ from domain.rules.events_json import plain
 from domain.rules.floors import FloorSpec, RuleState, room_minor
 from domain.rules.floors import paid_out as held
 from domain.rules.floors import settled as paid
-from domain.rules.state import AccountRules, PhaseTerms
+from domain.rules.state import AccountRules
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:

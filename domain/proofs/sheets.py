@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from domain.rules.base import Operator
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
+from domain.rules.terms import Operator
 
 HASH_VERSION: Final = 2
 EventKind = Literal[

@@ -13,8 +13,9 @@ from domain.errors import BadInput, PayoutRefused
 from domain.keys import new_id
 from domain.payouts import PayoutFacts
 from domain.proofs.check import check
+from firm.payouts import situation as payout_facts
 from ports.platform import PositionState
-from store import ledger, payout_facts
+from store import ledger
 from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, World, a_firm, ref
 

@@ -19,7 +19,7 @@ from domain.histories.impact import (
 from domain.histories.recorded import Bar, Fill, Operation, RecordedLife, events
 from domain.products.product import Product
 from domain.rules.events import Closed, Marked, Opened, Rolled
-from store.shelf import SHELF, load_product
+from firm.products.shelf import SHELF, load_product
 
 START = datetime(2014, 5, 1, 9, tzinfo=UTC)
 INITIAL = 10_000_000

@@ -21,7 +21,7 @@ from domain.lifecycle import (
     trigger_of_start,
 )
 from domain.payouts.payout import PAYOUT
-from domain.products.product import Phase
+from domain.products.phase import Phase
 from domain.products.publishing import MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET

@@ -4,7 +4,7 @@ from typing import Any
 
 from domain.products.diff import differences, sentences
 from domain.products.product import Product
-from store.shelf import SHELF, load_product
+from firm.products.shelf import SHELF, load_product
 
 
 def two_step() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cli.main import app
 from domain.errors import NotFound
 from domain.products.product import Product
 from domain.products.words import describe
-from store.shelf import SHELF, load_products
+from firm.products.shelf import SHELF, load_products
 
 SHIPPED: Final = {product.product: product for product in load_products()}
 DOCUMENTS: Final = SHELF.parent / "docs" / "products"

@@ -9,7 +9,7 @@ import yaml
 
 from domain.errors import ProductInvalid
 from domain.products.product import Family, Product
-from store.shelf import SHELF, load_product, load_products
+from firm.products.shelf import SHELF, load_product, load_products
 
 SOURCE: Final = SHELF / "two-step.v1.yaml"
 FEE: Final = 'fee: "540"'

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from cli.proof import check as check_file
-from cli.proof_tables import tables
+from cli.reports.proof_tables import tables
 from console.present import proof as page
 from domain.errors import BadInput
 from domain.proofs import money as proof
