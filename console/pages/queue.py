@@ -54,6 +54,7 @@ async def _answer(visit: Visit, selected: DecisionView | None) -> HTMLResponse:
         "more": page.next_cursor is not None,
         "selected": selected,
         "following": _following(rows, params.get("next", "")),
+        "landed": "next" in params,  # after a decision, also one that waits for a second person
         "list_href": queue_href(tab),
         "tabs": _tabs(tab, await queue.counts(visit.session)),
     }
