@@ -23,6 +23,7 @@
     |   |   |-- DecisionReplayed          a copy of a request's message
     |   |   `-- DecisionExpired           the request is too old
     |   |-- IdempotencyMismatch       same key, other input
+    |   |-- ChangedMeanwhile          a form was filled in on facts that have changed since
     |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
     |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
@@ -121,6 +122,12 @@ class AlreadyDecided(Conflict):
     def __init__(self, subject: str, decision: str, by: str) -> None:
         super().__init__(f"{subject} was already decided: {decision} by {by}.")
         self.by = by
+
+
+class ChangedMeanwhile(Conflict):
+    """A form was filled in on facts that have changed since: somebody else decided, or the item is on hold now."""
+
+    type = "changed-meanwhile"
 
 
 class IllegalTransition(Conflict):

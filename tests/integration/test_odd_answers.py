@@ -37,7 +37,7 @@ class Desk:
     async def set_aside(self) -> list[str]:
         """What a person sees in the queue."""
         async with self.db.transaction() as session:
-            page = await queue.page(session, Window(limit=50), kind="inbox")
+            page = await queue.page(session, Window(limit=50), kinds=("inbox",))
         return [item.words for item in page.items]
 
 
