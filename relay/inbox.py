@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound, Unavailable, UnknownCurrency
 from domain.money import Money
 from firm import challenges, fees
 from firm.payouts.requests import transfer_changed
@@ -57,6 +57,8 @@ class InboxDispatcher:
             await self._route(event)
         except NotFound:
             await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
+        except UnknownCurrency as error:
+            await self._give_up(event, error.message)
         except Unavailable as error:
             await self._postpone(event, error.message)
         except OUTAGES:

@@ -110,6 +110,10 @@ class Venue:
             self.keys[f"login:{key}"] = login
         return int(self.keys[f"login:{key}"])
 
+    async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
+        amount = self.keys.get(f"{operation}:{login}:{key}")
+        return None if amount is None else int(amount)
+
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         if self._first(f"{operation}:{login}:{key}", amount_minor):
             self.seats[login].balance_minor += amount_minor
@@ -190,8 +194,10 @@ class Provider:
             )
         return self.checkouts[checkout_id]
 
-    def becomes(self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"]) -> None:
-        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status})
+    def becomes(
+        self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"], **changes: object
+    ) -> None:
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status, **changes})
 
     def takes(self, checkout_id: str, **paid: object) -> None:
         """The checkout is paid, with `amount_minor`, `currency` or `reference` other than was asked for."""

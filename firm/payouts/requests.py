@@ -274,6 +274,11 @@ async def advance(
         payout.closed_at = now
 
 
+async def can_be_stopped(session: AsyncSession, payout: Payout) -> bool:
+    """Whether the locked row is approved and its transfer not declared yet."""
+    return payout.state == "approved" and await session.get(Intent, transfer_key(payout.id)) is None
+
+
 async def rest(session: AsyncSession, payout: Payout) -> None:
     """Register what the payout waits for in market time, with the state it rests in."""
     due = payout.decide_by if payout.state in OPEN_TO_PEOPLE else None

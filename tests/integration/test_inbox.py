@@ -226,6 +226,17 @@ async def test_a_chargeback_of_a_fee_nobody_booked_is_for_a_person(post: Post) -
     )
 
 
+async def test_an_event_in_an_unknown_currency_is_for_a_person(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.ends(challenge_id)
+    post.provider.becomes(checkout_id, "charged_back", currency="ABC")
+    await post.receive("ev_1", "charge.disputed", checkout_id)
+    await post.dispatcher.step()
+    (event,) = await post.events()
+    assert (event.parked_at is not None, event.error) == (True, "There is no currency 'ABC'.")
+    assert await post.chargebacks() == 0
+
+
 async def test_a_chargeback_that_finds_its_workflow_closed_comes_back_and_is_booked(
     post: Post, temporal_address: str
 ) -> None:
