@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import payout_holds
+from activities import payout_holds, payout_judging
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
@@ -21,7 +21,7 @@ from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts import told
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts.checks import shown
 from firm import people
 from firm.payouts import requests as payouts
 from ports.payments import Transfer
@@ -93,7 +93,7 @@ class PayoutActivities:
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
-                await _judge(session, payout, await payouts.risk_facts(session, payout))
+                await payout_judging.judge(session, payout, await payouts.risk_facts(session, payout))
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
@@ -132,7 +132,7 @@ class PayoutActivities:
             order = _order(payout, payouts.digest(payout, await payouts.product_of(session, payout)))
             declared = await session.get(Intent, key)
             if declared is None:
-                if not await _may_be_sent(session, payout, risk):
+                if not await payout_judging.may_be_sent(session, payout, risk):
                     return PayoutStands(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
@@ -166,7 +166,7 @@ class PayoutActivities:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
                 return False
-            return await _may_be_sent(session, payout, await payouts.risk_facts(session, payout))
+            return await payout_judging.may_be_sent(session, payout, await payouts.risk_facts(session, payout))
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider will not make it, when it has none."""
@@ -196,6 +196,7 @@ class PayoutActivities:
         moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
         await ledger.post(session, payout_sent(payout.id, moved, self._payments.name), occurred_at=now)
         payout.transfer_id = transfer.transfer_id
+        payout.checks = {name: check for name, check in payout.checks.items() if name != "transfer"}
         await payouts.advance(session, payout, "transfer_accepted", detail={"transfer_id": transfer.transfer_id})
 
     @activity.defn(name="payouts.follow_transfer")
@@ -276,46 +277,6 @@ async def _login(session: AsyncSession, payout: Payout) -> int:
     return login
 
 
-async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
-    """Move a reserved payout to where risk, approvals and the deadline put it."""
-    verdict = risk_verdict(risk)
-    payout.checks = {**payout.checks, **shown(risk)}
-    if verdict.outcome == "clear":
-        if payout.state != "awaiting_approval":
-            await payouts.advance(session, payout, "risk_clear")
-            payout.reason = payout.told = None
-        counted, needed = await payouts.approvals(session, payout)
-        if counted >= needed:
-            await payouts.advance(session, payout, "approvals_complete")
-            return
-    else:
-        payout.was_held = payout.was_held or verdict.held_by_case
-        if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
-        if verdict.outcome != "hold":
-            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
-            return
-    if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        words = told.timed_out(payouts.gross_of(payout))
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
-
-
-async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
-    """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
-    verdict = risk_verdict(risk)
-    counted, needed = await payouts.approvals(session, payout)
-    if verdict.outcome == "clear" and counted >= needed:
-        return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
-    payout.checks = {**payout.checks, **shown(risk)}
-    payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
-    await payouts.rest(session, payout)
-    return False
-
-
 async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: str) -> None:
     """The intent ends as refused, which holds the payout until it is rejected, cancelled or out of time."""
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
@@ -355,20 +316,13 @@ async def _check_decision(
         )
     if payout.state in payouts.OPEN_TO_PEOPLE:
         if choice == "approve":
-            await _check_clear(session, payout)
+            await payout_judging.check_clear(session, payout)
+        elif actor.role == "trader":
+            await payout_judging.check_not_begun(session, payout)
         return
     if made:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
-
-
-async def _check_clear(session: AsyncSession, payout: Payout) -> None:
-    """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
-    risk = await payouts.risk_facts(session, payout)
-    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
-        checks = {**payout.checks, **shown(risk)}
-        wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
-        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:

@@ -103,6 +103,7 @@ def _holds(facts: RiskFacts) -> list[str]:
 
 def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     """The same facts as people see them: name -> {"ok", "words"}."""
+    begun = "A transfer was begun and its outcome is unknown. Ask the provider for it before this payout is ended."
     refused = f"The provider refused the transfer: {facts.transfer_refused} Nothing can be sent any more."
     return {
         "funded": _check(facts.challenge_state == "funded", f"The challenge is {_said(facts.challenge_state)}."),
@@ -141,6 +142,7 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
             else "The amount, beneficiary or rules differ from what was requested.",
         ),
         **({"transfer": _check(False, refused)} if facts.transfer_refused else {}),
+        **({"transfer": {**_check(True, begun), "warns": True}} if facts.transfer_begun else {}),
     }
 
 
