@@ -13,7 +13,7 @@ from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.keys import derived_id
 from domain.proofs.confirmation import confirmed
-from firm import challenges
+from firm import challenges, payment_reviews
 from firm.payouts import requests as payouts
 from store import audit, decisions, outbox, rows
 from store.clock import market_now
@@ -29,12 +29,18 @@ async def _locked(session: AsyncSession, review_id: str) -> Review:
 
 
 async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:
-    """Raises NotFound, or Conflict when somebody closed it before or it asks for a decision."""
+    """Close a review that a person has looked at; the payouts that it held are judged again. Raises NotFound, or
+    Conflict when somebody closed it before, or when it asks for a decision or a refund."""
     review = await _locked(session, review_id)
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")
     if review.kind == DOUBTFUL_BREACH:
         raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
+    if await payment_reviews.asks_for_refund(session, review):
+        raise Conflict(
+            "This payment is not what was due, and the money is still with the firm.",
+            remedy=f"Refund the challenge {review.detail['challenge_id']}; that closes the review.",
+        )
     await _end(session, review, actor=actor, reason=reason, action="review.closed", evidence={"kind": review.kind})
 
 
@@ -86,11 +92,11 @@ def digest(review: Review) -> str:
 async def _end(
     session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
 ) -> None:
-    """Close it, and have the account's open payouts looked at again."""
+    """Close it, and have the open payouts looked at again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
-    if review.account_id is not None:
-        owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
-        await payouts.risk_changed(session, cause=f"review/{review.id}/closed", trader_ids=[owner] if owner else [])
+    owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
+    traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
+    await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,

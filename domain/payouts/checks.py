@@ -17,8 +17,9 @@ class RiskFacts(BaseModel):
     """Open cases name any account of the trader; confirmed ones found that an account of this payout's challenge copied.
 
     `breaches` (ids, not overturned), `open_reviews` and `levels_beyond` (sentences) are those of the payout's account.
-    `transfer_refused` is the provider's reason; a refused transfer is never sent again. `transfer_begun`: a send was
-    started and nobody knows yet how it ended, so nothing ends the payout by itself.
+    `open_payment_reviews`: review id -> what happened to a fee of the trader. `transfer_refused` is the provider's
+    reason; a refused transfer is never sent again. `transfer_begun`: a send was started and nobody knows yet how it
+    ended, so nothing ends the payout by itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +33,7 @@ class RiskFacts(BaseModel):
     open_cases: tuple[str, ...] = ()
     confirmed_cases: tuple[str, ...] = ()
     open_disputes: tuple[str, ...] = ()
+    open_payment_reviews: dict[str, str] = {}
     terms_intact: bool = True
     transfer_refused: str = ""
     transfer_begun: bool = False
@@ -92,6 +94,7 @@ def _holds(facts: RiskFacts) -> list[str]:
     holds += [words.rstrip(".") for words in facts.levels_beyond]
     if facts.account_status != "active":
         holds.append(f"the account is {_said(facts.account_status)}")
+    holds += [f"review {review} is open: {what}" for review, what in facts.open_payment_reviews.items()]
     if facts.identity != "verified":
         holds.append("the identity is not verified")
     if not facts.terms_intact:
@@ -134,6 +137,11 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
         "equity": _check(
             not facts.levels_beyond,
             " ".join(facts.levels_beyond) or "The equity on record leaves every level intact once this is paid.",
+        ),
+        "payments": _check(
+            not facts.open_payment_reviews,
+            " ".join(f"Review {review} is open: {what}." for review, what in facts.open_payment_reviews.items())
+            or "No fee of this trader was charged back or is in doubt.",
         ),
         "terms": _check(
             facts.terms_intact,

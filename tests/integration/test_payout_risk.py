@@ -184,7 +184,7 @@ async def test_a_review_that_is_closed_wakes_the_payout_and_frees_it(firm: World
     rosa = await firm.add_user("rosa", "risk")
     async with firm.db.transaction() as session:
         await reviews.close(session, review_id=review_id, actor=rosa, reason="The venue rounds.")
-    assert await woken(firm, payout_id) == [f"risk/{payout_id}/review/{review_id}/closed"]
+    assert await woken(firm, payout_id) == [f"risk/{payout_id}/{review_id}/closed"]
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
 
 
