@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import payout_holds
+from activities import payout_holds, payout_judging
 from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
@@ -21,7 +21,7 @@ from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts import told
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts.checks import shown
 from firm import people
 from firm.payouts import requests as payouts
 from ports.payments import Transfer
@@ -69,7 +69,7 @@ class PayoutActivities:
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
-                await _judge(session, payout, await payouts.risk_facts(session, payout))
+                await payout_judging.judge(session, payout, await payouts.risk_facts(session, payout))
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
@@ -100,9 +100,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
         """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
-        was begun is looked up first and booked when it is found, whatever has happened since. Only a final refusal of
-        our key ends the attempt, and is for people to see. After any other answer an earlier call may still take effect:
-        the payout stays approved, the checks say why it waits, and the activity runs again."""
+        was begun is looked up first and booked when it is found, whatever has happened since. Only what the provider
+        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
+        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:
@@ -113,7 +113,7 @@ class PayoutActivities:
             order = _order(payout, payouts.digest(payout, await payouts.product_of(session, payout)))
             declared = await session.get(Intent, key)
             if declared is None:
-                if not await _may_be_sent(session, payout, risk):
+                if not await payout_judging.may_be_sent(session, payout, risk):
                     return PayoutStands(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
@@ -146,6 +146,13 @@ class PayoutActivities:
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
+    async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return False
+            return await payout_judging.may_be_sent(session, payout, await payouts.risk_facts(session, payout))
+
     async def _end_without_hold(self, ref: PayoutRef) -> None:
         """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
         async with self._db.transaction() as session:
@@ -157,14 +164,8 @@ class PayoutActivities:
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
-                    await payouts.advance(session, payout, "payout_cancelled", reason=payout_holds.GIVEN_BACK)
-
-    async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "approved":
-                return False
-            return await _may_be_sent(session, payout, await payouts.risk_facts(session, payout))
+                    why = payout_holds.GIVEN_BACK
+                    await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
@@ -277,46 +278,6 @@ class PayoutActivities:
             return PayoutStands(state=(await payouts.locked(session, ref.payout_id)).state)
 
 
-async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
-    """Move a reserved payout to where risk, approvals and the deadline put it."""
-    verdict = risk_verdict(risk)
-    payout.checks = {**payout.checks, **shown(risk)}
-    if verdict.outcome == "clear":
-        if payout.state != "awaiting_approval":
-            await payouts.advance(session, payout, "risk_clear")
-            payout.reason = payout.told = None
-        counted, needed = await payouts.approvals(session, payout)
-        if counted >= needed:
-            await payouts.advance(session, payout, "approvals_complete")
-            return
-    else:
-        payout.was_held = payout.was_held or verdict.held_by_case
-        if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
-        if verdict.outcome != "hold":
-            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
-            return
-    if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        words = told.timed_out(payouts.gross_of(payout))
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
-
-
-async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
-    """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
-    verdict = risk_verdict(risk)
-    counted, needed = await payouts.approvals(session, payout)
-    if verdict.outcome == "clear" and counted >= needed:
-        return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
-    payout.checks = {**payout.checks, **shown(risk)}
-    payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
-    await payouts.rest(session, payout)
-    return False
-
-
 async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: str) -> None:
     """The intent ends as refused, which holds the payout until it is rejected, cancelled or out of time."""
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
@@ -357,9 +318,11 @@ async def _check_decision(
         )
     if payout.state in payouts.OPEN_TO_PEOPLE:
         if choice == "approve":
-            await _check_clear(session, payout)
-    else:
-        await _check_late(session, payout, choice, actor, made)
+            await payout_judging.check_clear(session, payout)
+        elif actor.role == "trader":
+            await payout_judging.check_not_begun(session, payout)
+        return
+    await _check_late(session, payout, choice, actor, made)
 
 
 async def _check_late(
@@ -373,15 +336,6 @@ async def _check_late(
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
     if not await payouts.can_be_stopped(session, payout):
         raise Conflict(f"The transfer of payout {payout.id} is being made; it can no longer be stopped.")
-
-
-async def _check_clear(session: AsyncSession, payout: Payout) -> None:
-    """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
-    risk = await payouts.risk_facts(session, payout)
-    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
-        checks = {**payout.checks, **shown(risk)}
-        wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
-        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:

@@ -117,7 +117,7 @@ class Venue:
         _unused()
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
-        _unused()
+        return None
 
     async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
         _unused()

@@ -17,9 +17,9 @@ class RiskFacts(BaseModel):
     """Open cases name any account of the trader; confirmed ones found that an account of this payout's challenge copied.
 
     `breaches` (ids, not overturned), `open_reviews` and `levels_beyond` (sentences) are those of the payout's account.
-    `open_payment_reviews`: review id -> what happened to a fee of the trader.
-    `transfer_refused` is the provider's reason; a refused transfer is never sent again. `transfer_begun`: a send was
-    started and nobody knows yet how it ended, so nothing ends the payout by itself.
+    `open_payment_reviews`: review id -> what happened to a fee of the trader. `transfer_refused` is the provider's
+    reason; a refused transfer is never sent again. `transfer_begun`: a send was started and nobody knows yet how it
+    ended, so nothing ends the payout by itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,11 +90,11 @@ def _holds(facts: RiskFacts) -> list[str]:
     """What holds the payout until somebody decides or something changes, each a clause for staff."""
     holds = [f"case {case} is open" for case in facts.open_cases]
     holds += [f"dispute {dispute} is open" for dispute in facts.open_disputes]
-    holds += [f"review {review} is open: {what}" for review, what in facts.open_payment_reviews.items()]
     holds += [f"review {review} of the account is open" for review in facts.open_reviews]
     holds += [words.rstrip(".") for words in facts.levels_beyond]
     if facts.account_status != "active":
         holds.append(f"the account is {_said(facts.account_status)}")
+    holds += [f"review {review} is open: {what}" for review, what in facts.open_payment_reviews.items()]
     if facts.identity != "verified":
         holds.append("the identity is not verified")
     if not facts.terms_intact:
@@ -106,6 +106,7 @@ def _holds(facts: RiskFacts) -> list[str]:
 
 def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
     """The same facts as people see them: name -> {"ok", "words"}."""
+    begun = "A transfer was begun and its outcome is unknown. Ask the provider for it before this payout is ended."
     refused = f"The provider refused the transfer: {facts.transfer_refused} Nothing can be sent any more."
     return {
         "funded": _check(facts.challenge_state == "funded", f"The challenge is {_said(facts.challenge_state)}."),
@@ -122,11 +123,6 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
             not facts.open_disputes,
             " ".join(f"Dispute {dispute} is open." for dispute in facts.open_disputes) or "No dispute is open.",
         ),
-        "payments": _check(
-            not facts.open_payment_reviews,
-            " ".join(f"Review {review} is open: {what}." for review, what in facts.open_payment_reviews.items())
-            or "No fee of this trader was charged back or is in doubt.",
-        ),
         "breaches": _check(
             not facts.breaches,
             " ".join(f"Breach {breach} is on the record." for breach in facts.breaches)
@@ -142,6 +138,11 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
             not facts.levels_beyond,
             " ".join(facts.levels_beyond) or "The equity on record leaves every level intact once this is paid.",
         ),
+        "payments": _check(
+            not facts.open_payment_reviews,
+            " ".join(f"Review {review} is open: {what}." for review, what in facts.open_payment_reviews.items())
+            or "No fee of this trader was charged back or is in doubt.",
+        ),
         "terms": _check(
             facts.terms_intact,
             "Amount, beneficiary and rules are those of the request."
@@ -149,6 +150,7 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
             else "The amount, beneficiary or rules differ from what was requested.",
         ),
         **({"transfer": _check(False, refused)} if facts.transfer_refused else {}),
+        **({"transfer": {**_check(True, begun), "warns": True}} if facts.transfer_begun else {}),
     }
 
 

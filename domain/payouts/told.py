@@ -10,6 +10,8 @@ NOT_HELD: Final = (
     "The trading platform could not set the money aside, so the payout was not made. Nothing left the account."
 )
 
+BACK_ALREADY: Final = "Payout cancelled. The money is back on the account."
+
 
 def by_person(choice: str, reason: str, gross: Money) -> str:
     """A person ended it. Only who returns it to the trader writes the reason for the trader."""

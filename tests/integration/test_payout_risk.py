@@ -10,18 +10,23 @@ from sqlalchemy import select, text
 from temporalio.exceptions import ApplicationError
 
 from activities.challenges import ChallengeActivities
+from activities.disputes import DisputeActivities
 from contracts.challenges import ChallengeFact
+from contracts.disputes import DisputeStep
 from contracts.ids import payout_workflow
+from contracts.messages import DecisionRequest, DisputeStart
 from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.keys import derived_id
-from firm import challenges, reviews
+from firm import challenges, disputes, reviews
 from firm.payouts import requests as payouts
 from monitor.verdicts import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
 from store.models import AccountLive, Challenge, OutboxMessage, Payout, Review
 from tests.payout_world import INITIAL, MEDIUM, START, Killed, World, a_firm, breach_fact, ref
+
+TINA = Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina")
 
 
 @pytest.fixture
@@ -122,6 +127,30 @@ async def test_the_lifecycle_that_hears_of_the_breach_wakes_the_payout(firm: Wor
     assert (await firm.activities.check_risk(ref(payout_id))).state == "releasing"
 
 
+async def test_a_breach_that_is_overturned_wakes_the_payout(firm: World) -> None:
+    payout_id, _ = await waiting(firm)
+    rosa, lifecycle, hearing = (
+        await firm.add_user("rosa", "risk"),
+        ChallengeActivities(firm.deps),
+        DisputeActivities(firm.deps),
+    )
+    breach_id = await firm.breached("tina")
+    breach = ChallengeFact(challenge_id="chl_tina", subject_id=breach_id, key=f"breach/{breach_id}")
+    await lifecycle.record_breach(breach)
+    async with firm.db.transaction() as session:
+        dispute = await disputes.open_dispute(
+            session, breach_id=breach_id, actor=TINA, statement="The price was wrong."
+        )
+    await hearing.assemble_evidence(DisputeStart(dispute_id=dispute.id))
+    request = DecisionRequest(key="d1", actor=rosa, reason="It was.")
+    await hearing.record_decision(DisputeStep(dispute_id=dispute.id, decision="reinstate", request=request))
+    reinstate = ChallengeFact(challenge_id="chl_tina", subject_id=dispute.id, key=f"dispute/{dispute.id}/reinstate")
+    assert (await lifecycle.reinstate_account(reinstate)).state == "funded"
+    await hearing.record_reinstatement(DisputeStart(dispute_id=dispute.id))
+    assert f"risk/{payout_id}/breach/{breach_id}/overturned" in await woken(firm, payout_id)
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
+
+
 async def woken(firm: World, payout_id: str) -> list[str]:
     async with firm.db.transaction() as session:
         wanted = (OutboxMessage.target == payout_workflow(payout_id), OutboxMessage.name == "risk_changed")
@@ -155,7 +184,7 @@ async def test_a_review_that_is_closed_wakes_the_payout_and_frees_it(firm: World
     rosa = await firm.add_user("rosa", "risk")
     async with firm.db.transaction() as session:
         await reviews.close(session, review_id=review_id, actor=rosa, reason="The venue rounds.")
-    assert await woken(firm, payout_id) == [f"risk/{payout_id}/review/{review_id}/closed"]
+    assert await woken(firm, payout_id) == [f"risk/{payout_id}/{review_id}/closed"]
     assert (await firm.activities.check_risk(ref(payout_id))).state == "awaiting_approval"
 
 
@@ -202,6 +231,8 @@ async def test_a_send_that_is_repeated_is_judged_again_and_then_ended_by_people_
     assert due is not None
     await firm.market_time(due)
     assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review", "the first send may still arrive"
+    with pytest.raises(ApplicationError, match="it is not known yet whether it was made"):
+        await firm.decide(payout_id, TINA, "cancel")
     gil = await firm.add_user("gil", "finance")
     assert await firm.decide(payout_id, gil, "reject") == "releasing"
 
