@@ -13,6 +13,7 @@ from adapters.calendars import known_venues
 from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
 from api.deps import ApiDeps
+from contracts.drops import Note
 from domain.errors import BadInput
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
@@ -55,10 +56,10 @@ def build_database(settings: Settings, *, pool_size: int = 10) -> Database:
     return Database(settings.required("database_url"), pool_size=pool_size)
 
 
-async def temporal(settings: Settings) -> Client:
-    """A connected client; raises Unavailable."""
+async def temporal(settings: Settings, note: Note | None = None) -> Client:
+    """A connected client; raises Unavailable. `note` hears of each payload that cannot be read."""
     return await connect(
-        settings.required("temporal_address"), settings.temporal_namespace, settings.required("payload_keys")
+        settings.required("temporal_address"), settings.temporal_namespace, settings.required("payload_keys"), note
     )
 
 

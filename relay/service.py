@@ -14,6 +14,7 @@ from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import Connect, OutboxDispatcher
+from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from store import deliveries
@@ -23,6 +24,8 @@ _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.2
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
+_REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
+_REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
 _OUTAGE_SECONDS: Final = 1.0
 _WAKEUP_BATCH: Final = 500
 # What happens when a neighbour is away; anything else is a defect and ends the process.
@@ -45,6 +48,7 @@ class Relay:
         self._inbox = InboxDispatcher(db, payments)
         self._sweep = EventSweep(db, payments)
         self._singletons = Singletons(db, client, shards)
+        self._redrive = Redrive(db, client, self._singletons.known)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; what is under way is finished, the rest waits on the record."""
@@ -56,6 +60,7 @@ class Relay:
                 loops.create_task(_loop("wakeups", self._fire, _WAKEUP_SECONDS, stop)),
                 loops.create_task(_loop("sweep", self._sweep_once, _SWEEP_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._ensure, _SINGLETON_SECONDS, stop)),
+                loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
             listening = loops.create_task(self._listen(stop))
             await asyncio.wait(tasks)
@@ -77,6 +82,12 @@ class Relay:
     async def _ensure(self) -> int:
         await self._singletons.step()
         return 0
+
+    async def _redrive_once(self, stop: asyncio.Event) -> int:
+        found = await self._redrive.step()
+        if found:
+            await _pause(_REDRIVE_PAUSE, stop, None)
+        return found
 
     async def _listen(self, stop: asyncio.Event) -> None:
         """Turn database notifications into immediate rounds; without them the loops still poll."""
