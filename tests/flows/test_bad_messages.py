@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
+from temporalio.worker import Replayer
 
 from contracts.ids import payout_workflow
 from contracts.messages import RiskChanged
@@ -19,6 +20,9 @@ from tests.challenge_world import KEYS
 from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import MEDIUM
 from tests.servers import NAMESPACE
+from worker import workflow_runner
+from workflows import WORKFLOWS
+from workflows.door import Door
 
 ONE_MESSAGE = RiskChanged(key="somebody/else")
 
@@ -84,6 +88,14 @@ async def test_what_cannot_be_read_is_dropped_and_the_payout_is_decided_and_paid
     assert stage.world.provider.calls == 1
     history = await handle.fetch_history()
     assert not [event for event in history.events if event.HasField("workflow_task_failed_event_attributes")]
+    replayer = Replayer(
+        workflows=list(WORKFLOWS),
+        workflow_runner=workflow_runner(),
+        data_converter=data_converter(KEYS),
+        namespace=NAMESPACE,
+        interceptors=[Door(stage.drops.note)],
+    )
+    assert (await replayer.replay_workflow(history)).replay_failure is None
 
 
 async def test_an_update_that_cannot_be_read_is_refused_and_the_next_one_counts(stage: Stage, stranger: Client) -> None:

@@ -16,6 +16,7 @@ from contracts.ids import CORE_QUEUE, payout_workflow
 from domain.errors import Unavailable
 from ports.payments import Transfer
 from ports.platform import AccountSnapshot, BalanceKind
+from relay.redrive import Redrive
 from store.models import AuditEntry, Review
 from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import INITIAL, MEDIUM, Provider, Venue
@@ -278,6 +279,23 @@ async def test_a_workflow_with_a_task_that_fails_for_ever_is_told_to_people_unti
     await scene.stage.redrive.step()
     assert await _reviews(scene) == [("workflow_stuck", "closed")]
     assert await _to_its_end(scene) == "paid"
+
+
+async def test_a_workflow_that_always_runs_is_told_as_well_when_it_is_stuck(
+    scene: Scene, temporal_address: str
+) -> None:
+    stranger, shard = await Client.connect(temporal_address, namespace=NAMESPACE), "shard/77"
+    await stranger.start_workflow("MonitorShard", {"shard": 77}, id=shard, task_queue=CORE_QUEUE)
+
+    async def connected() -> Client:
+        return scene.stage.client
+
+    redrive = Redrive(scene.stage.world.db, connected, lambda: {shard})
+    async with asyncio.timeout(2 * PATIENCE_SECONDS):
+        while await _reviews(scene) != [("workflow_stuck", "open")]:
+            await redrive.step()
+            await asyncio.sleep(0.2)
+    await stranger.get_workflow_handle(shard).terminate("the test is over")
 
 
 async def _reviews(scene: Scene) -> list[tuple[str, str]]:

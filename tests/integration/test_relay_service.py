@@ -10,17 +10,19 @@ import pytest
 from sqlalchemy import select
 from temporalio.client import Client
 
-from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, shard_workflow
+from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, challenge_workflow, shard_workflow
+from domain.approvals import Actor
 from domain.errors import Unavailable
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.service import Relay
 from relay.temporal import connect
-from store import crypto, outbox
+from store import challenges, crypto, outbox, products
 from store.db import Database
-from store.models import OutboxMessage
+from store.models import OutboxMessage, Trader
+from store.shelf import load_products
 from tests import servers
-from tests.challenge_world import KEYS, Provider, Seat, Venue
+from tests.challenge_world import KEYS, START, Provider, Seat, Venue
 
 SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)
 
@@ -110,3 +112,26 @@ async def test_it_works_while_temporal_is_down_and_when_connections_break(office
         waiting = await session.scalar(select(OutboxMessage).where(OutboxMessage.key == "s"))
     assert waiting is not None
     assert (waiting.dispatched_at, waiting.parked_at) == (None, None)
+
+
+async def test_a_terminated_workflow_is_started_again_by_the_running_relay(office: Office) -> None:
+    async with office.db.transaction() as session:
+        for product in load_products():
+            await products.publish(session, product)
+        session.add(
+            Trader(id="trd_tina", name="tina", email="t@example.com", email_index="t", country="DE", created_at=START)
+        )
+        await session.flush()
+        bought = await challenges.buy(
+            session,
+            trader_id="trd_tina",
+            product=await products.newest(session, "two-step"),
+            return_url="https://firm.example/",
+            actor=Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina"),
+        )
+    workflow_id = challenge_workflow(bought.id)
+    for _ in range(2):
+        async with office.running(), asyncio.timeout(40):
+            while not await _runs(office.client, workflow_id):
+                await asyncio.sleep(0.05)
+        await office.client.get_workflow_handle(workflow_id).terminate("by hand")
