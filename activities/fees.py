@@ -14,8 +14,10 @@ from domain.errors import Conflict
 from domain.ledger import fee_charged_back, fee_paid, fee_refunded
 from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
 from domain.money import Money
+from firm import challenges, people
+from firm.payouts import requests as payouts
 from ports.payments import Checkout
-from store import challenges, ledger, outbox, payouts, people
+from store import ledger, outbox
 from store.clock import market_now
 from store.models import Challenge, Intent
 from store.transitions import applied

@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.payouts import situation as payout_facts
 from ports.platform import AccountSnapshot, BalanceKind, TradingPlatform
-from store import ledger, outbox, payout_facts, payout_refusals, payouts
+from store import ledger, outbox
 from store.clock import market_now
 from store.models import Payout
 

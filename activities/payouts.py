@@ -15,15 +15,17 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
-from domain import payouts as policy
 from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
-from domain.payout_checks import RiskFacts, risk_verdict, shown
+from domain.payouts import payout as policy
+from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from firm import people
+from firm.payouts import requests as payouts
 from ports.payments import Transfer
 from ports.platform import BalanceKind
-from store import audit, decisions, ledger, outbox, payouts, people
+from store import audit, decisions, ledger, outbox
 from store.clock import market_now
 from store.models import Account, Decision, Intent, Payout, User
 

@@ -4,7 +4,8 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
-from store import challenges, disputes, outbox
+from firm import challenges, disputes
+from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from domain.approvals import Actor
 from domain.errors import Conflict, ExtensionRefused, NotAllowed
-from domain.products import Phase
+from domain.products.phase import Phase
 from domain.states import StateMachine
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)

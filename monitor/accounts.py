@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import PhaseTerms
 from monitor.columns import Columns
 from monitor.standings import Standing
 
-_ID: Final = "S30"  # domain.ids: a noun of three letters, an underscore, 26 characters
+_ID: Final = "S30"  # domain.keys: a noun of three letters, an underscore, 26 characters
 
 
 class Account:

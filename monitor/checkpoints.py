@@ -8,10 +8,11 @@ from typing import Any, Final, Protocol
 
 from pydantic import TypeAdapter
 
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import AccountRules, PhaseTerms, fresh, from_json, to_json
+from domain.rules.state import AccountRules, fresh, from_json, to_json
 from monitor.accounts import Account
 from monitor.standings import Standing
 from ports.platform import AccountState

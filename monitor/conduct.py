@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from domain.pnl import RateMissing, conversion_rate, position_profit_minor, position_value_minor
+from domain.products.phase_terms import PhaseTerms
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
 from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.state import PhaseTerms
 from monitor.offences import cure_ends
 from monitor.standings import Standing, fresh_standing, needs_standing
 from ports.platform import BalanceOperation, Deal

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain.ids import derived_id
-from domain.rules import proof
+from domain.keys import derived_id
+from domain.proofs import money as proof
+from domain.proofs.money import Scene
 from domain.rules.evaluate import Verdict
 from domain.rules.marking import conversion_symbol
-from domain.rules.proof import Scene
 from monitor.accounts import Account
 from monitor.facts import Harvest
 from monitor.feed_quality import Doubt, FeedQuality, Kind, ReviewNote

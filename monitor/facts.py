@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.rules.base import ConsequenceKind
 from monitor.bars import Bars
 from monitor.feed_quality import ReviewNote

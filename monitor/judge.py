@@ -7,18 +7,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.pnl import RateMissing
-from domain.rules import proof
+from domain.products.target import target_reached
+from domain.proofs import money as proof
+from domain.proofs.history import gates_of, pass_history
+from domain.proofs.money import BalancePart, EventPart, Scene
+from domain.proofs.sheets import GatePart, HistoryPart
 from domain.rules.base import Violation
-from domain.rules.evaluate import Verdict, judge, target_reached, verdicts
+from domain.rules.evaluate import Verdict, judge, verdicts
 from domain.rules.events import Marked
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.history import HistoryState
-from domain.rules.proof import BalancePart, EventPart, Scene
-from domain.rules.proof_history import gates_of, pass_history
 from domain.rules.room import warn_level
-from domain.rules.sheets import GatePart, HistoryPart
 from domain.rules.state import AccountRules
 from monitor.accounts import Account, Roster
 from monitor.columns import Ints

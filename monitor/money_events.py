@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from domain.pnl import RateMissing
+from domain.proofs.money import Movement
 from domain.rules.base import Violation
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
 from domain.rules.state import (
     AccountRules,
     on_payout_hold,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from domain.ids import derived_id
+from domain.keys import derived_id
+from domain.proofs.history import Whose, violation_sheet
 from domain.rules.base import Consequence, EquityRule, Violation
 from domain.rules.evaluate import Verdict
-from domain.rules.proof_history import Whose, violation_sheet
 from monitor.accounts import Account
 from monitor.facts import BreachFact, Harvest, OffenceFact, ResumeFact
 from monitor.feed_quality import Kind, ReviewNote

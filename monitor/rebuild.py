@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from domain.products import Product
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
 from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.state import PhaseTerms, on_reinstatement, phase_terms
+from domain.rules.state import on_reinstatement
 from monitor.accounts import Account
 from monitor.checkpoints import Loaded, Pending, checkpoint_from
 from monitor.feed_quality import FeedQuality

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domain.pnl import RateMissing
+from domain.products.phase_terms import PhaseTerms
 from domain.rules.events import News
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, QuoteBoard
-from domain.rules.state import AccountRules, PhaseTerms
+from domain.rules.state import AccountRules
 from monitor import kernels
 from monitor.accounts import Account, Logins, Roster
 from monitor.bars import MinuteBars

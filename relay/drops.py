@@ -12,8 +12,8 @@ import structlog
 from prometheus_client import Counter
 
 from contracts.drops import WORDS, Why
+from firm import lifecycles, reviews
 from relay.strikes import OUTAGES
-from store import lifecycles, reviews
 from store.db import Database
 
 _WAITING: Final = 1000  # kept until they are recorded; beyond it the oldest are only counted

@@ -10,12 +10,13 @@ from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
 from domain.errors import NotFound, Unavailable
 from domain.money import Money
+from firm import challenges
+from firm.payouts.requests import transfer_changed
 from ports.payments import PaymentProvider
 from relay.strikes import OUTAGES, UNEXPECTED, Strikes
-from store import challenges, inbox, outbox
+from store import inbox, outbox
 from store.db import Database
 from store.inbox import Received
-from store.payouts import transfer_changed
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0

@@ -15,11 +15,11 @@ from prometheus_client import Counter, Gauge
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from firm import lifecycles
+from firm.lifecycles import Subject
 from relay.outbox import Connect
 from relay.temporal import no_namespace
-from store import lifecycles
 from store.db import Database
-from store.lifecycles import Subject
 
 _BATCH: Final = 50  # asked about in one step; the relay's loop says how often a step is
 _AT_ONCE: Final = 8

@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.ids import derived_id
-from domain.payouts import PAYOUT
+from domain.keys import derived_id
+from domain.payouts.payout import PAYOUT
 from store.models import (
     Account,
     Breach,

@@ -18,8 +18,10 @@ from contracts.ids import challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, NotFound
-from domain.ids import derived_id
-from domain.products import Product
+from domain.keys import derived_id
+from domain.products.product import Product
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -35,7 +37,7 @@ from relay.drops import Drops
 from relay.outbox import OutboxDispatcher
 from relay.redrive import Redrive
 from relay.temporal import connect
-from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -50,7 +52,6 @@ from store.models import (
     Transition,
     User,
 )
-from store.shelf import load_products
 from tests import servers
 from worker import core_worker
 

@@ -16,8 +16,12 @@ from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSError
 from domain.money import Money
-from domain.products import Product
-from domain.rules.state import fresh, phase_terms, to_json
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.rules.state import fresh, to_json
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -30,7 +34,7 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
-from store import crypto, ledger, payout_refusals, payouts, products
+from store import crypto, ledger, products
 from store.db import Database
 from store.models import (
     Account,
@@ -45,7 +49,6 @@ from store.models import (
     Trader,
     User,
 )
-from store.shelf import load_products
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)

@@ -13,8 +13,8 @@ from adapters.statements.numbers import NotANumber, number
 from adapters.statements.sides import KNOWN, Sides
 from adapters.statements.tables import Origin
 from domain.errors import StatementInvalid
+from domain.histories.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
 from domain.money import Currency, ExactDecimal, is_exact, to_minor
-from domain.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
 
 Column = str | Annotated[int, Field(ge=1)]
 

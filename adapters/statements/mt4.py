@@ -16,7 +16,7 @@ from adapters.statements.html import Row
 from adapters.statements.sides import Lesson, Sides, learned
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
-from domain.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
+from domain.histories.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
 
 _AFTER_COLON: Final = re.compile(r"[^:\uff1a]+[:\uff1a]\s*(.+)")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

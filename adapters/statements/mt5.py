@@ -19,7 +19,14 @@ from adapters.statements.html import Row
 from adapters.statements.sides import Lesson, Sides, learned
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
-from domain.statements import BalanceRow, Ending, Statement, StatementDeal, StatementPosition, StatementSummary
+from domain.histories.statements import (
+    BalanceRow,
+    Ending,
+    Statement,
+    StatementDeal,
+    StatementPosition,
+    StatementSummary,
+)
 
 _ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3})\b.*\)")
 _WHOLE: Final = re.compile(r"\d+")

@@ -14,7 +14,7 @@ from console.present.refusals import may
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
 from domain.money import Money
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView

@@ -10,7 +10,8 @@ from temporalio.client import WorkflowUpdateFailedError
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import BadInput
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
 

@@ -12,8 +12,8 @@ from temporalio.client import WorkflowExecutionStatus
 from contracts.ids import dispute_workflow
 from domain.approvals import Actor
 from domain.errors import Unavailable
+from firm import people
 from ports.platform import BalanceKind
-from store import people
 from store.models import OutboxMessage
 from tests.challenge_world import Firm, Venue, a_firm, after
 

@@ -16,8 +16,10 @@ from contracts.challenges import ChallengeFact, PhaseStep, RefundStep
 from contracts.disputes import DisputeStep
 from contracts.messages import DecisionRequest, DisputeStart, RefundRequest
 from domain.approvals import Actor
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout
-from store import challenges, crypto, disputes, products
+from store import crypto, products
 from store.db import Database
 from store.models import (
     Account,
@@ -31,7 +33,6 @@ from store.models import (
     User,
     Wakeup,
 )
-from store.shelf import load_products
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 
 When = Literal["before", "after"]

@@ -12,14 +12,15 @@ from temporalio.client import Client
 from domain.approvals import Actor
 from domain.ledger import fee_paid
 from domain.money import Money
+from firm import challenges
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, Transfer, WebhookEvent
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, inbox, ledger, products
+from store import crypto, inbox, ledger, products
 from store.db import Database
 from store.models import AuditEntry, InboxEvent, MarketClock, OutboxMessage, Payout, Trader, User
-from store.shelf import load_products
 from tests import servers
 from tests.challenge_world import KEYS, START, Provider, Venue
 

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from temporalio.exceptions import ApplicationError
 
 from contracts.ids import payout_workflow
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, World, a_firm, ref
 

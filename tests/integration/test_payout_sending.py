@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from console.present import decisions as present
 from contracts.ids import payout_workflow
 from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
-from store import operations, payouts
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
 from store.read.pages import Scope
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref

@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
-from domain.ids import new_id
-from domain.payout_terms import PayoutFacts
-from domain.rules.check import check
+from domain.keys import new_id
+from domain.payouts import PayoutFacts
+from domain.proofs.check import check
+from firm.payouts import situation as payout_facts
 from ports.platform import PositionState
-from store import ledger, payout_facts
+from store import ledger
 from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, World, a_firm, ref
 

@@ -13,14 +13,15 @@ from temporalio.client import Client
 from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, challenge_workflow, shard_workflow
 from domain.approvals import Actor
 from domain.errors import Unavailable
+from firm import challenges
+from firm.products.shelf import load_products
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.service import Relay
 from relay.temporal import connect
-from store import challenges, crypto, outbox, products
+from store import crypto, outbox, products
 from store.db import Database
 from store.models import OutboxMessage, Trader
-from store.shelf import load_products
 from tests import servers
 from tests.challenge_world import KEYS, START, Provider, Seat, Venue
 

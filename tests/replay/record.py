@@ -15,7 +15,7 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from cli.exits import leave
+from cli.stack.exits import leave
 from contracts.messages import (
     CaseStart,
     ChallengeStart,
@@ -27,8 +27,8 @@ from contracts.messages import (
     TransferChanged,
 )
 from domain.approvals import Actor
+from firm import challenges, people
 from relay.temporal import connect
-from store import challenges, people
 from store.migrate import upgrade
 from tests import servers
 from tests.challenge_world import KEYS, Firm, a_firm, after

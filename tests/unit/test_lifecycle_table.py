@@ -20,9 +20,9 @@ from domain.lifecycle import (
     trigger_of_reinstatement,
     trigger_of_start,
 )
-from domain.payouts import PAYOUT
-from domain.products import Phase
-from domain.publishing import MOVE, PROPOSAL
+from domain.payouts.payout import PAYOUT
+from domain.products.phase import Phase
+from domain.products.publishing import MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 

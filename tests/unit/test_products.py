@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from domain.errors import ProductInvalid
-from domain.products import Family, Product
-from store.shelf import SHELF, load_product, load_products
+from domain.products.product import Family, Product
+from firm.products.shelf import SHELF, load_product, load_products
 
 SOURCE: Final = SHELF / "two-step.v1.yaml"
 FEE: Final = 'fee: "540"'

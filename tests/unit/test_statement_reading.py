@@ -8,8 +8,8 @@ import pytest
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
 from domain.errors import BadInput, StatementInvalid
-from domain.statement_sums import discrepancies, sums
-from domain.statements import Statement
+from domain.histories.statement_sums import discrepancies, sums
+from domain.histories.statements import Statement
 from tests.statement_pages import BOOK, ENGLISH, GERMAN, HELD, JAPANESE, TRADES, Book, Language, mt4, mt5
 
 MAPPING = Mapping.model_validate(
