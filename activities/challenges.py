@@ -46,6 +46,7 @@ class ChallengeActivities:
             self.check_deadline,
             self.reinstate_account,
             self.record_chargeback,
+            self.record_refund,
             self.close_account,
             self.refund_fee,
         ]
@@ -63,6 +64,10 @@ class ChallengeActivities:
     @activity.defn(name="challenges.record_chargeback")
     async def record_chargeback(self, fact: ChallengeFact) -> ChallengeStatus:
         return _status(await fees.record_chargeback(self._deps, fact))
+
+    @activity.defn(name="challenges.record_refund")
+    async def record_refund(self, fact: ChallengeFact) -> ChallengeStatus:
+        return _status(await fees.record_refund(self._deps, fact))
 
     @activity.defn(name="challenges.refund_fee")
     async def refund_fee(self, step: RefundStep) -> ChallengeStatus:

@@ -12,11 +12,9 @@ from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
 from domain.keys import derived_id, new_id
-from domain.ledger import fee_charged_back, fee_paid
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
-from domain.money import Money
 from domain.products.product import Product
-from store import audit, ledger, outbox, products, rows, shards, transitions
+from store import audit, outbox, products, rows, shards, transitions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import (
@@ -27,7 +25,6 @@ from store.models import (
     Challenge,
     DealRow,
     Intent,
-    LedgerTransaction,
     PhasePass,
     Transition,
 )
@@ -302,30 +299,6 @@ async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
         .limit(1)
     )
     return found
-
-
-async def book_chargeback(session: AsyncSession, challenge: Challenge, *, fee: Money, provider: str) -> bool:
-    """The fee of a locked challenge that has ended was charged back: the loss is booked, its state stays.
-
-    False when its fee was never booked. Again changes nothing.
-    """
-    loss = fee_charged_back(challenge.id, fee, provider)
-    keys = await session.scalars(select(LedgerTransaction.key).where(LedgerTransaction.reference == challenge.id))
-    booked = set(keys)
-    if fee_paid(challenge.id, fee, provider).key not in booked:
-        return False
-    if loss.key not in booked:
-        now = await market_now(session)
-        await ledger.post(session, loss, occurred_at=now)
-        await audit.record(
-            session,
-            action="challenge.charged_back_late",
-            subject_kind="challenge",
-            subject_id=challenge.id,
-            occurred_at=now,
-            evidence={"state": challenge.state, "fee_minor": fee.minor, "currency": fee.currency},
-        )
-    return True
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:

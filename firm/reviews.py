@@ -14,7 +14,8 @@ from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.keys import derived_id
 from domain.proofs.confirmation import confirmed
-from firm import challenges
+from firm import challenges, payment_reviews
+from firm.payouts import requests as payouts
 from store import audit, decisions, outbox, rows
 from store.clock import market_now
 from store.models import Account, Breach, Proof, Review, Shard
@@ -53,12 +54,21 @@ async def recovered(session: AsyncSession, *, keys: Sequence[str], reason: str) 
 
 
 async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:
-    """Raises NotFound, or Conflict when somebody closed it before or it asks for a decision."""
+    """Close a review that a person has looked at; the payouts that it held are judged again. Raises NotFound, or
+    Conflict when somebody closed it before, or when it asks for a decision or a refund."""
     review = await _locked(session, review_id)
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")
     if review.kind == DOUBTFUL_BREACH:
         raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
+    if await payment_reviews.asks_for_refund(session, review):
+        raise Conflict(
+            "This payment is not what was due, and the money is still with the firm.",
+            remedy=f"Refund the challenge {review.detail['challenge_id']}; that closes the review.",
+        )
+    held = await payment_reviews.trader_held_by(session, review)
+    if held is not None:
+        await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=[held])
     await _end(session, review, actor=actor, reason=reason, action="review.closed", evidence={"kind": review.kind})
 
 

@@ -58,7 +58,7 @@ class Contract(_Part):
     """What one lot of a symbol is; `market`: its name in the folder of prices, when that differs."""
 
     contract_size: Annotated[ExactDecimal, Field(gt=0)]
-    quote_currency: Currency
+    quote_currency: Annotated[str, Field(pattern=r"^[A-Z]{3,5}$")]  # prices only, never an account's money
     market: str | None = None
 
 

@@ -27,8 +27,9 @@ from domain.histories.statements import (
     StatementPosition,
     StatementSummary,
 )
+from domain.money import known_currency
 
-_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3})\b.*\)")
+_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3}|USD[CT])\b.*\)")
 _WHOLE: Final = re.compile(r"\d+")
 Section = Literal["positions", "orders", "deals", "open"]
 Close = tuple[datetime | None, str, Decimal | None]
@@ -54,6 +55,7 @@ def read(sheet: Sheet) -> Statement:
     account = _account(sheet)
     assert account is not None
     number, currency = account
+    known_currency(currency)
     parts = _split(sheet)
     if not parts.deals and not parts.positions and not parts.open:
         raise StatementInvalid(

@@ -13,7 +13,8 @@ Outcome = Literal["clear", "hold", "cancel", "reject"]
 
 class RiskFacts(BaseModel):
     """Open cases name any account of the trader; confirmed ones found that an account of this payout's challenge copied.
-    `transfer_refused` is the provider's reason; a refused transfer is never sent again."""
+    `open_payment_reviews`: review id -> what happened to a fee of the trader. `transfer_refused` is the provider's
+    reason; a refused transfer is never sent again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +23,7 @@ class RiskFacts(BaseModel):
     open_cases: tuple[str, ...] = ()
     confirmed_cases: tuple[str, ...] = ()
     open_disputes: tuple[str, ...] = ()
+    open_payment_reviews: dict[str, str] = {}
     terms_intact: bool = True
     transfer_refused: str = ""
 
@@ -53,6 +55,7 @@ def risk_verdict(facts: RiskFacts) -> Verdict:
         return Verdict(outcome="reject", reason=reason, told=reason)
     holds = [f"case {case} is open" for case in facts.open_cases]
     holds += [f"dispute {dispute} is open" for dispute in facts.open_disputes]
+    holds += [f"review {review} is open: {what}" for review, what in facts.open_payment_reviews.items()]
     if facts.identity != "verified":
         holds.append("the identity is not verified")
     if not facts.terms_intact:
@@ -82,6 +85,11 @@ def shown(facts: RiskFacts) -> dict[str, dict[str, object]]:
         "disputes": _check(
             not facts.open_disputes,
             " ".join(f"Dispute {dispute} is open." for dispute in facts.open_disputes) or "No dispute is open.",
+        ),
+        "payments": _check(
+            not facts.open_payment_reviews,
+            " ".join(f"Review {review} is open: {what}." for review, what in facts.open_payment_reviews.items())
+            or "No fee of this trader was charged back or is in doubt.",
         ),
         "terms": _check(
             facts.terms_intact,

@@ -41,6 +41,8 @@ PAYOUT: Final = StateMachine(
         ("awaiting_approval", "risk_found"): "in_review",
         ("awaiting_approval", "approvals_complete"): "approved",
         ("approved", "risk_found"): "in_review",
+        ("approved", "payout_rejected"): "releasing",
+        ("approved", "payout_cancelled"): "releasing",
         ("approved", "transfer_accepted"): "sent",
         ("approved", "transfer_refused"): "in_review",
         ("sent", "transfer_paid"): "settling",

@@ -14,6 +14,7 @@ from domain.payouts import payout as policy
 from domain.payouts.checks import RiskFacts, room_check, shown
 from domain.payouts.payout import PAYOUT
 from domain.products.product import Product
+from firm import payment_reviews
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.situation import Situation, rooms_left, situation
 from store import audit, decisions, outbox, products, rows, transitions, warnings
@@ -218,6 +219,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         open_cases=tuple(is_open),
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
+        open_payment_reviews=await payment_reviews.holding(session, payout.trader_id),
         terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
         transfer_refused=refused or "",
     )
@@ -270,6 +272,11 @@ async def advance(
         payout.reason = told or reason
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
+
+
+async def can_be_stopped(session: AsyncSession, payout: Payout) -> bool:
+    """Whether the locked row is approved and its transfer not declared yet."""
+    return payout.state == "approved" and await session.get(Intent, transfer_key(payout.id)) is None
 
 
 async def rest(session: AsyncSession, payout: Payout) -> None:

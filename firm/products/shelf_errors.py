@@ -34,7 +34,7 @@ _SHAPES: Final = {
     "reset": "write a wall time from 00:00 to 23:59, such as '17:00'",
     "time": "write a wall time from 00:00 to 23:59, such as '15:10'",
     "reopens": "write a wall time from 00:00 to 23:59, such as '17:00'",
-    "currency": "write three capital letters, such as USD",
+    "currency": "write the code of a currency in capitals, such as USD",
     "product": "write small letters, digits and dashes, such as two-step",
     "id": "write small letters, digits and underscores, such as daily_loss",
     "name": "write small letters, digits, dashes and underscores, such as on-demand",

@@ -25,18 +25,18 @@ from tests.servers import NAMESPACE
 
 @dataclass
 class FlakyVenue(Venue):
-    """Does what it is asked, and loses the answer of what is named in `loses`."""
+    """Does what it is asked, and loses the answer of what is named in `silent`."""
 
-    loses: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
 
     async def snapshot(self, login: int) -> AccountSnapshot:
-        if "snapshot" in self.loses:
+        if "snapshot" in self.silent:
             raise Unavailable("The venue does not answer.")
         return await super().snapshot(login)
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         await super().balance_operation(login, key=key, operation=operation, amount_minor=amount_minor)
-        if operation in self.loses:
+        if operation in self.silent:
             raise Unavailable("The answer was lost.")
 
 
@@ -118,13 +118,13 @@ async def scene(database_url: str, temporal_address: str) -> AsyncIterator[Scene
 
 
 async def _requested(scene: Scene) -> None:
-    scene.venue.loses.add("snapshot")
+    scene.venue.silent.add("snapshot")
     await scene.request()
     await scene.works_at("requested")
 
 
 async def _held(scene: Scene) -> None:
-    scene.venue.loses.add("payout_hold")
+    scene.venue.silent.add("payout_hold")
     await scene.request()
     await scene.works_at("requested")
 
@@ -155,7 +155,7 @@ async def _sent(scene: Scene) -> None:
 
 
 async def _settling(scene: Scene) -> None:
-    scene.venue.loses.add("payout_settled")
+    scene.venue.silent.add("payout_settled")
     await _sent(scene)
     scene.provider.becomes(scene.payout_id, "paid")
     await scene.stage.transfer_changed(scene.payout_id, f"{scene.payout_id}/paid")
@@ -163,7 +163,7 @@ async def _settling(scene: Scene) -> None:
 
 
 async def _releasing(scene: Scene) -> None:
-    scene.venue.loses.add("payout_release")
+    scene.venue.silent.add("payout_release")
     await _awaiting(scene)
     await scene.stage.decide(scene.workflow_id, "cancel", scene.trader)
     await scene.works_at("releasing")
@@ -208,7 +208,7 @@ async def _to_its_end(scene: Scene) -> str:
 async def test_a_terminated_payout_goes_on_from_the_record_and_nothing_happens_twice(scene: Scene, where: str) -> None:
     await OPEN[where](scene)
     await scene.stage.client.get_workflow_handle(scene.workflow_id).terminate("by hand")
-    scene.venue.loses.clear()
+    scene.venue.silent.clear()
     scene.provider.losing = False
     await scene.started_again()
     paid = await _to_its_end(scene) == "paid"
