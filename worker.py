@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -22,9 +23,11 @@ from activities.surveillance import SurveillanceActivities
 from cli.compose import dependencies, temporal
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import Unavailable
+from relay.drops import Drops
 from settings import Settings
 from store.db import Database
 from workflows import WORKFLOWS
+from workflows.door import Door
 
 _ACTIVITIES_AT_ONCE: Final = 24
 _WORKFLOW_TASKS_AT_ONCE: Final = 24
@@ -54,25 +57,38 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=shared)
 
 
+def core_worker(
+    client: Client,
+    activities: Sequence[Callable[..., Awaitable[object]]],
+    drops: Drops,
+    *,
+    max_cached_workflows: int = 1000,
+) -> Worker:
+    """The worker of the queue `core`. `client` was connected with `drops.note`."""
+    return Worker(
+        client,
+        task_queue=CORE_QUEUE,
+        workflows=list(WORKFLOWS),
+        activities=activities,
+        workflow_runner=workflow_runner(),
+        interceptors=[Door(drops.note)],
+        max_cached_workflows=max_cached_workflows,
+        max_concurrent_activities=_ACTIVITIES_AT_ONCE,
+        max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE if max_cached_workflows else None,
+        graceful_shutdown_timeout=_DRAIN,
+    )
+
+
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Work the queue `core` until `stop`; what is under way then gets ten seconds."""
+    drops = Drops()
     async with dependencies(settings, pool_size=_ACTIVITIES_AT_ONCE) as deps:
-        client = await _ready(settings, deps.db, lambda: temporal(settings), stop)
+        client = await _ready(settings, deps.db, lambda: temporal(settings, drops.note), stop)
         if client is None:
             return
-        worker = Worker(
-            client,
-            task_queue=CORE_QUEUE,
-            workflows=list(WORKFLOWS),
-            activities=core_activities(deps),
-            workflow_runner=workflow_runner(),
-            max_concurrent_activities=_ACTIVITIES_AT_ONCE,
-            max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE,
-            graceful_shutdown_timeout=_DRAIN,
-        )
-        async with worker:
+        async with core_worker(client, core_activities(deps), drops):
             _log.info("working", task_queue=CORE_QUEUE)
-            await stop.wait()
+            await drops.run(deps.db, stop)
 
 
 async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:

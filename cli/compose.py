@@ -12,6 +12,7 @@ from activities.deps import Deps
 from adapters.calendars import known_venues
 from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
+from contracts.drops import Note
 from domain.errors import BadInput
 from front.deps import ApiDeps
 from ports.payments import PaymentProvider
@@ -55,10 +56,10 @@ def build_database(settings: Settings, *, pool_size: int = 10) -> Database:
     return Database(settings.required("database_url"), pool_size=pool_size)
 
 
-async def temporal(settings: Settings) -> Client:
-    """A connected client; raises Unavailable."""
+async def temporal(settings: Settings, note: Note | None = None) -> Client:
+    """A connected client; raises Unavailable. `note` hears of each payload that cannot be read."""
     return await connect(
-        settings.required("temporal_address"), settings.temporal_namespace, settings.required("payload_keys")
+        settings.required("temporal_address"), settings.temporal_namespace, settings.required("payload_keys"), note
     )
 
 

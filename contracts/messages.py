@@ -16,7 +16,7 @@ class Message(BaseModel):
 
 
 class ChallengeStart(Message):
-    """Input of workflow `Challenge`. The carried fields are only set by continue-as-new."""
+    """Input of workflow `Challenge`. The carried fields are set by continue-as-new, and by a restart from the record."""
 
     challenge_id: str
     state: str = "awaiting_payment"

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,12 +21,36 @@ from store.clock import market_now
 from store.models import Account, Breach, Proof, Review, Shard
 
 DOUBTFUL_BREACH: Final = "doubtful_breach"
+MESSAGE_DROPPED: Final = "message_dropped"
+WORKFLOW_STUCK: Final = "workflow_stuck"
+WORKFLOW_RESTARTED: Final = "workflow_restarted"
+SYSTEM: Final = "system"
 Choice = Literal["confirm", "dismiss"]
 _OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismissed"}
 
 
 async def _locked(session: AsyncSession, review_id: str) -> Review:
     return await rows.locked(session, Review, review_id, references_too=True)
+
+
+async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any]) -> None:
+    """Open a review about the running of the firm itself. The same key again changes nothing, except that it opens a
+    review again that the system had closed."""
+    row = {"id": derived_id("rev", key), "key": key, "kind": kind, "detail": detail, "status": "open"}
+    made = insert(Review).values(**row, occurred_at=await market_now(session))
+    again = {"status": "open", "closed_by": None, "close_reason": None}
+    await session.execute(
+        made.on_conflict_do_update(index_elements=["key"], set_=again, where=Review.closed_by == SYSTEM)
+    )
+
+
+async def recovered(session: AsyncSession, *, keys: Sequence[str], reason: str) -> None:
+    """Close what needs nobody any more, of the reviews with these keys."""
+    await session.execute(
+        update(Review)
+        .where(Review.key.in_(keys), Review.status == "open")
+        .values(status="closed", closed_by=SYSTEM, close_reason=reason)
+    )
 
 
 async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:

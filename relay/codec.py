@@ -1,4 +1,8 @@
-"""Payload encryption: what Temporal stores is readable only with our keys, and only in the workflow it belongs to."""
+"""Payload encryption: what Temporal stores is readable only with our keys, and only in the workflow it belongs to.
+
+A payload that cannot be decrypted is marked and handed on: an error here would fail the whole workflow task, with every
+good message in it, again and again. The payload converter refuses marked payloads one by one (relay/converter.py).
+"""
 
 import base64
 import hashlib
@@ -19,6 +23,7 @@ from temporalio.converter import (
 )
 
 ENCODING: Final = b"binary/encrypted"
+UNREADABLE: Final = b"propos/unreadable"  # a mark within a process; it is never sent
 _KEY_ID: Final = "encryption-key-id"
 _NONCE: Final = 12
 
@@ -59,7 +64,14 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return [self._encrypted(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._decrypted(payload) for payload in payloads]
+        """Returns each payload decrypted, or marked `UNREADABLE` with the reason as its data. Never raises."""
+        return [self._decrypted_or_marked(payload) for payload in payloads]
+
+    def _decrypted_or_marked(self, payload: Payload) -> Payload:
+        try:
+            return self._decrypted(payload)
+        except PayloadRefused as refusal:
+            return Payload(metadata={"encoding": UNREADABLE}, data=str(refusal).encode())
 
     def _bound(self) -> bytes:
         if self._binding is None:
@@ -74,11 +86,11 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
     def _decrypted(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
             raise PayloadRefused("A payload is not encrypted: it was not written by us.")
-        key_id = payload.metadata.get(_KEY_ID, b"").decode()
+        key_id = payload.metadata.get(_KEY_ID, b"").decode(errors="replace")
         if key_id not in self._ciphers:
             raise PayloadRefused(f"A payload needs the key {key_id!r}, which is not among PROPOS_PAYLOAD_KEYS.")
         try:
             plain = self._ciphers[key_id].decrypt(payload.data[:_NONCE], payload.data[_NONCE:], self._bound())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to be one of ours
             raise PayloadRefused("A payload does not belong to this workflow, or was altered.") from None
         return Payload.FromString(plain)

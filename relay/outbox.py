@@ -18,7 +18,8 @@ from domain.errors import BadInput, Conflict, NotFound, Unavailable
 from domain.quoting import plain
 from ports.platform import TradingPlatform
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
-from store import deliveries, inbox
+from relay.temporal import no_namespace
+from store import deliveries, inbox, outbox
 from store.db import Database
 from store.deliveries import Outgoing
 
@@ -27,8 +28,6 @@ _BATCH: Final = 128
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
-# Only hints to look again: who has ended needs none.
-_HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 _NEVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 _delivered = Counter("propos_relay_messages_total", "Outbox messages by what became of them", ["topic", "outcome"])
@@ -123,9 +122,11 @@ class OutboxDispatcher:
         return Outcome("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
 
     async def _deliver(self, message: Outgoing) -> Outcome:
-        if message.topic == "workflow.start":
-            return await self._start(message)
-        if message.topic == "workflow.signal":
+        if message.topic == outbox.START:
+            return await self._start(message, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        if message.topic == outbox.RESTART:
+            return await self._start(message, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        if message.topic == outbox.SIGNAL:
             return await self._signal(message)
         if message.topic == "venue.lock":
             return await self._lock(message)
@@ -140,14 +141,14 @@ class OutboxDispatcher:
         try:
             await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
-            closed = error.status == RPCStatusCode.NOT_FOUND and not _no_namespace(error)
+            closed = error.status == RPCStatusCode.NOT_FOUND and not no_namespace(error)
             if not closed or not await self._needs_nobody(message):
                 raise
         return _DONE
 
     async def _needs_nobody(self, message: Outgoing) -> bool:
         """Whether nothing is lost when a workflow that has ended does not hear this."""
-        if message.name in _HINTS:
+        if message.name in outbox.HINTS:
             return True
         async with self._db.transaction() as session:
             if message.name == "transfer_changed":
@@ -156,7 +157,7 @@ class OutboxDispatcher:
                 return await inbox.reopen(session, str(message.payload["key"]))
         return False
 
-    async def _start(self, message: Outgoing) -> Outcome:
+    async def _start(self, message: Outgoing, if_it_ran: WorkflowIDReusePolicy) -> Outcome:
         client = await self._connect()
         try:
             await client.start_workflow(
@@ -164,7 +165,7 @@ class OutboxDispatcher:
                 message.payload,
                 id=message.target,
                 task_queue=CORE_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=if_it_ran,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 rpc_timeout=_RPC_TIMEOUT,
             )
@@ -198,10 +199,6 @@ class OutboxDispatcher:
 
 def _rpc_outcome(error: RPCError) -> Outcome:
     """A workflow that is closed or unknown stays so; a namespace that is not there yet may come."""
-    if error.status in _NEVER and not _no_namespace(error):
+    if error.status in _NEVER and not no_namespace(error):
         return Outcome("parked", f"{error.status.name}: {error.message}")
     return Outcome("postponed", f"{error.status.name}: {error.message}")
-
-
-def _no_namespace(error: RPCError) -> bool:
-    return error.message.lower().startswith("namespace")

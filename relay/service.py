@@ -16,6 +16,7 @@ from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import Connect, OutboxDispatcher
+from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from store import deliveries
@@ -25,6 +26,8 @@ _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.2
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
+_REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
+_REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
 _FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each one that follows
 _OUTAGE_SECONDS: Final = 5.0  # the longest pause while a neighbour is away
 _LONGEST_PAUSE_SECONDS: Final = 60.0  # after an error that nobody foresaw
@@ -51,6 +54,7 @@ class Relay:
         self._inbox = InboxDispatcher(db, payments)
         self._sweep = EventSweep(db, payments)
         self._singletons = Singletons(db, client, shards)
+        self._redrive = Redrive(db, client, self._singletons.known)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; what is under way is finished, the rest waits on the record."""
@@ -62,6 +66,7 @@ class Relay:
                 loops.create_task(_loop("wakeups", self._fire, _WAKEUP_SECONDS, stop)),
                 loops.create_task(_loop("sweep", self._sweep_once, _SWEEP_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._ensure, _SINGLETON_SECONDS, stop)),
+                loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
             listening = loops.create_task(self._listen(stop))
             await asyncio.wait(tasks)
@@ -83,6 +88,12 @@ class Relay:
     async def _ensure(self) -> int:
         await self._singletons.step()
         return 0
+
+    async def _redrive_once(self, stop: asyncio.Event) -> int:
+        found = await self._redrive.step()
+        if found:
+            await _pause(_REDRIVE_PAUSE, stop, None)
+        return found
 
     async def _listen(self, stop: asyncio.Event) -> None:
         """Turn database notifications into immediate rounds; without them the loops still poll."""

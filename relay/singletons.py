@@ -34,6 +34,10 @@ class Singletons:
         self._db, self._connect, self._shards = db, connect, shards
         self._known: set[str] = set()
 
+    def known(self) -> frozenset[str]:
+        """The ids of those that this process has seen to run."""
+        return frozenset(self._known)
+
     async def step(self) -> int:
         """Start what does not run; returns how many were new to this process. One that cannot be started does not keep
         the others from it: its error is raised once all were tried."""

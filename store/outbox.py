@@ -1,7 +1,7 @@
 """Messages that leave with the transaction that caused them, and the intents behind side effects."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -10,6 +10,12 @@ from sqlalchemy.sql import func
 
 from domain.errors import IdempotencyMismatch
 from store.models import Intent, OutboxMessage, Wakeup
+
+START: Final = "workflow.start"
+RESTART: Final = "workflow.restart"  # of a workflow that ended before its subject did
+SIGNAL: Final = "workflow.signal"
+# Signals that only say: look at the record again. Who has ended needs none, and who starts looks anyway.
+HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 
 
 async def enqueue(
@@ -22,16 +28,43 @@ async def enqueue(
 
 async def start_workflow(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
     """Start `name` under `workflow_id` once, when this transaction commits."""
-    await enqueue(
-        session, key=f"start/{workflow_id}", topic="workflow.start", target=workflow_id, name=name, payload=payload
+    await enqueue(session, key=f"start/{workflow_id}", topic=START, target=workflow_id, name=name, payload=payload)
+
+
+async def start_again(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
+    """Start a workflow that ended too early once more, and then tell it again, in order, all that it was ever told:
+    what it heard and did not come to act on is nowhere else. Hearing a thing twice is the same as once."""
+    await start_workflow(session, workflow_id=workflow_id, name=name, payload=payload)
+    again = {"dispatched_at": None, "parked_at": None, "error": None, "attempts": 0, "next_at": func.clock_timestamp()}
+    mine = OutboxMessage.target == workflow_id
+    await session.execute(
+        update(OutboxMessage)
+        .where(mine, OutboxMessage.topic.in_((START, RESTART)))
+        .values(topic=RESTART, payload=payload, **again)
     )
+    await session.execute(
+        update(OutboxMessage).where(mine, OutboxMessage.topic == SIGNAL, OutboxMessage.name.not_in(HINTS)).values(again)
+    )
+
+
+async def start_waits(session: AsyncSession, workflow_id: str) -> bool:
+    """Whether a start of this workflow is on its way."""
+    found = await session.scalar(
+        select(OutboxMessage.id).where(
+            OutboxMessage.target == workflow_id,
+            OutboxMessage.topic.in_((START, RESTART)),
+            OutboxMessage.dispatched_at.is_(None),
+            OutboxMessage.parked_at.is_(None),
+        )
+    )
+    return found is not None
 
 
 async def signal_workflow(
     session: AsyncSession, *, key: str, workflow_id: str, name: str, payload: dict[str, Any]
 ) -> None:
     """Send signal `name` when this transaction commits; `key` is the business key that makes it unique."""
-    await enqueue(session, key=key, topic="workflow.signal", target=workflow_id, name=name, payload=payload)
+    await enqueue(session, key=key, topic=SIGNAL, target=workflow_id, name=name, payload=payload)
 
 
 async def declare_intent(

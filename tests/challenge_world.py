@@ -12,14 +12,10 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
 
-from activities.challenges import ChallengeActivities
 from activities.deps import Deps
-from activities.disputes import DisputeActivities
 from activities.operations import OperationsActivities
-from activities.payouts import PayoutActivities
-from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
+from contracts.ids import challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
@@ -44,8 +40,10 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
+from relay.drops import Drops
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
+from relay.redrive import Redrive
 from relay.temporal import connect
 from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
@@ -66,10 +64,7 @@ from store.models import (
 )
 from tests import servers
 from tests.asked import ask_for
-from worker import workflow_runner
-from workflows.challenge import Challenge as ChallengeWorkflow
-from workflows.dispute import Dispute as DisputeWorkflow
-from workflows.payout import Payout as PayoutWorkflow
+from worker import core_activities, core_worker
 
 KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
 START = datetime(2014, 5, 2, 9, tzinfo=UTC)
@@ -304,6 +299,7 @@ class Firm:
     venue: Venue
     provider: Provider
     relay: OutboxDispatcher
+    redrive: Redrive
 
     async def add_user(self, name: str, role: Role, trader_id: str | None = None) -> Actor:
         actor = Actor(user_id=f"usr_{name}", person_id=f"person-{name}", role=role, trader_id=trader_id)
@@ -628,36 +624,28 @@ def deal(login: int) -> Deal:
 
 
 @asynccontextmanager
-async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
-    """Open for business at START, with a worker for challenges, disputes and payouts."""
+async def a_firm(database_url: str, temporal_address: str, venue: Venue | None = None) -> AsyncIterator[Firm]:
+    """Open for business at START, with a worker."""
     crypto.install(crypto.FieldKeys.parse(KEYS))
     db = Database(database_url, pool_size=5)
-    venue, provider = Venue(), Provider()
+    venue, provider = venue or Venue(), Provider()
     platform: TradingPlatform = venue
     payments: PaymentProvider = provider
     deps = Deps(db=db, platform=platform, payments=payments)
-    client = await connect(temporal_address, servers.NAMESPACE, KEYS)
+    drops = Drops()
+    client = await connect(temporal_address, servers.NAMESPACE, KEYS, drops.note)
 
     async def connected() -> Client:
         return client
 
-    firm = Firm(db, client, venue, provider, OutboxDispatcher(db, connected, platform))
+    relay, redrive = OutboxDispatcher(db, connected, platform), Redrive(db, connected, tuple)
+    firm = Firm(db, client, venue, provider, relay, redrive)
     async with db.transaction() as session:
         for product in load_products():
             await products.publish(session, product)
     await firm.market_time(START)
-    async with Worker(
-        client,
-        task_queue=CORE_QUEUE,
-        workflows=[ChallengeWorkflow, DisputeWorkflow, PayoutWorkflow],
-        activities=[
-            *ChallengeActivities(deps).all(),
-            *DisputeActivities(deps).all(),
-            *PayoutActivities(deps).all(),
-        ],
-        workflow_runner=workflow_runner(),
-        max_cached_workflows=0,  # every task replays from the beginning: what is not deterministic shows
-    ):
+    # no cache: every task replays from the beginning, so that what is not deterministic shows
+    async with core_worker(client, core_activities(deps), drops, max_cached_workflows=0):
         yield firm
     await db.close()
 

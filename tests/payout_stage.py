@@ -10,24 +10,22 @@ from uuid import uuid4
 
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
 
-from activities.cases import CaseActivities
 from activities.payouts import PayoutActivities
-from contracts.ids import CORE_QUEUE, case_workflow, payout_workflow
+from contracts.ids import case_workflow, payout_workflow
 from contracts.messages import DecisionRequest
 from domain.approvals import Actor
+from relay.drops import Drops
 from relay.outbox import OutboxDispatcher
+from relay.redrive import Redrive
 from relay.temporal import connect
 from store import deliveries, outbox
 from store.models import Case
 from tests import servers
 from tests.asked import ask_for
 from tests.challenge_world import KEYS
-from tests.payout_world import World, a_firm
-from worker import workflow_runner
-from workflows.case import Case as CaseWorkflow
-from workflows.payout import Payout as PayoutWorkflow
+from tests.payout_world import Provider, Venue, World, a_firm
+from worker import core_activities, core_worker
 
 PATIENCE_SECONDS = 30.0
 
@@ -37,6 +35,8 @@ class Stage:
     world: World
     client: Client
     relay: OutboxDispatcher
+    redrive: Redrive
+    drops: Drops
 
     async def decide(self, workflow_id: str, update: str, actor: Actor, key: str = "") -> dict[str, Any]:
         request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason="looked at it")
@@ -98,20 +98,23 @@ class Stage:
 
 @asynccontextmanager
 async def a_stage(
-    database_url: str, temporal_address: str, payouts: type[PayoutActivities] = PayoutActivities
+    database_url: str,
+    temporal_address: str,
+    venue: Venue | None = None,
+    provider: Provider | None = None,
+    *,
+    payouts: type[PayoutActivities] = PayoutActivities,
 ) -> AsyncIterator[Stage]:
-    async with a_firm(database_url) as world:
-        client = await connect(temporal_address, servers.NAMESPACE, KEYS)
+    """`payouts`: the class whose payout activities run, so that a test can have one that dies."""
+    async with a_firm(database_url, venue, provider) as world:
+        drops = Drops()
+        client = await connect(temporal_address, servers.NAMESPACE, KEYS, drops.note)
 
         async def connected() -> Client:
             return client
 
-        worker = Worker(
-            client,
-            task_queue=CORE_QUEUE,
-            workflows=[PayoutWorkflow, CaseWorkflow],
-            activities=[*payouts(world.deps).all(), *CaseActivities(world.deps).all()],
-            workflow_runner=workflow_runner(),
-        )
-        async with worker:
-            yield Stage(world, client, OutboxDispatcher(world.db, connected, world.deps.platform))
+        own = (PayoutActivities.__name__, payouts.__name__)
+        others = [each for each in core_activities(world.deps) if each.__qualname__.split(".")[0] not in own]
+        async with core_worker(client, [*others, *payouts(world.deps).all()], drops):
+            relay = OutboxDispatcher(world.db, connected, world.deps.platform)
+            yield Stage(world, client, relay, Redrive(world.db, connected, tuple), drops)

@@ -534,11 +534,13 @@ def _live(name: str, terms: Product, balance: int) -> AccountLive:
 
 
 @asynccontextmanager
-async def a_firm(database_url: str) -> AsyncIterator[World]:
+async def a_firm(
+    database_url: str, venue: Venue | None = None, provider: Provider | None = None
+) -> AsyncIterator[World]:
     """The shelf is published; market time is past the first payout date."""
     crypto.install(crypto.FieldKeys({"k1": bytes(range(32))}))
     db = Database(database_url, pool_size=5)
-    world = World(db)
+    world = World(db, venue or Venue(), provider or Provider())
     async with db.transaction() as session:
         for product in load_products():
             await products.publish(session, product)

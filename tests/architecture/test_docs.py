@@ -16,7 +16,7 @@ from tests.architecture.source import ROOT, tree
 GUARANTEES: Final = ROOT / "docs" / "guarantees.md"
 DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS: Final = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-PROMISES: Final = [f"P{number}" for number in range(1, 12)]
+PROMISES: Final = [f"P{number}" for number in range(1, 13)]
 LONGEST_PAGE: Final = 60
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
 _FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

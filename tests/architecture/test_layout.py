@@ -29,7 +29,7 @@ THIRD_PARTY = {
 _CLIENT = ("temporalio.client", "temporalio.common", "temporalio.service", "temporalio.exceptions")
 _CODEC = ("temporalio.converter", "temporalio.api.common.v1", "temporalio.contrib.pydantic")
 TEMPORAL = {
-    "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions"),
+    "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions", "temporalio.worker"),
     "contracts": ("temporalio.activity",),
     "front": _CLIENT,
     "api": _CLIENT,

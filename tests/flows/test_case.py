@@ -51,3 +51,15 @@ async def test_only_the_right_role_decides_and_the_case_stays_open(stage: Stage)
     assert (await stage.refused(case_workflow(case_id), "clear", fay)).type == "not-allowed"
     await stage.decide(case_workflow(case_id), "clear", ria)
     await stage.case_ends(case_id, "cleared")
+
+
+async def test_a_terminated_case_is_started_again_and_decided(stage: Stage) -> None:
+    await stage.world.add_trader("tina")
+    ria = await stage.world.add_user("ria", "risk")
+    case_id = await opened(stage)
+    await stage.client.get_workflow_handle(case_workflow(case_id)).terminate("by hand")
+    await stage.redrive.step()
+    while await stage.relay.step():
+        pass
+    assert (await stage.decide(case_workflow(case_id), "clear", ria))["state"] == "cleared"
+    await stage.case_ends(case_id, "cleared")

@@ -72,7 +72,7 @@ class Bench:
     """A firm without Temporal: activities are called as a worker would, and die as told."""
 
     def __init__(self, db: Database) -> None:
-        self.firm = Firm(db, cast("Client", None), Venue(), Provider(), cast("Any", None))
+        self.firm = Firm(db, cast("Client", None), Venue(), Provider(), cast("Any", None), cast("Any", None))
         self.healthy = self._activities(-1, "before", [0])
         self.rosa: Actor | None = None
 

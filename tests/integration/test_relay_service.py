@@ -14,18 +14,21 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.payments.sandbox import SandboxPayments
-from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, shard_workflow
+from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, challenge_workflow, shard_workflow
+from domain.approvals import Actor
 from domain.errors import Unavailable
+from firm import challenges
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, WebhookEvent
 from ports.platform import TradingPlatform
 from relay.service import Relay
 from relay.singletons import Singletons
 from relay.temporal import connect
-from store import crypto, inbox, outbox
+from store import crypto, inbox, outbox, products
 from store.db import Database
-from store.models import InboxEvent, OutboxMessage
+from store.models import InboxEvent, OutboxMessage, Trader
 from tests import servers
-from tests.challenge_world import KEYS, Provider, Seat, Venue
+from tests.challenge_world import KEYS, START, Provider, Seat, Venue
 from tests.odd_provider import an_event, odd_provider, told
 
 SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)
@@ -228,3 +231,26 @@ async def test_one_workflow_that_cannot_be_started_does_not_keep_the_others_from
     with pytest.raises(RPCError):
         await Singletons(office.db, connected, 1).step()
     await office.client.get_workflow_handle(RECONCILIATION_WORKFLOW).describe()  # raises when there is none
+
+
+async def test_a_terminated_workflow_is_started_again_by_the_running_relay(office: Office) -> None:
+    async with office.db.transaction() as session:
+        for product in load_products():
+            await products.publish(session, product)
+        session.add(
+            Trader(id="trd_tina", name="tina", email="t@example.com", email_index="t", country="DE", created_at=START)
+        )
+        await session.flush()
+        bought = await challenges.buy(
+            session,
+            trader_id="trd_tina",
+            product=await products.newest(session, "two-step"),
+            return_url="https://firm.example/",
+            actor=Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina"),
+        )
+    workflow_id = challenge_workflow(bought.id)
+    for _ in range(2):
+        async with office.running(), asyncio.timeout(40):
+            while not await _runs(office.client, workflow_id):
+                await asyncio.sleep(0.05)
+        await office.client.get_workflow_handle(workflow_id).terminate("by hand")

@@ -1,0 +1,158 @@
+"""Subjects that are open on the record: each must have a workflow that runs, and can be started from where it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.disputes import CASE, DISPUTE
+from domain.errors import NotFound
+from domain.lifecycle import CHALLENGE
+from domain.payouts.payout import PAYOUT
+from domain.states import StateMachine
+from firm import reviews
+from store import audit, outbox, rows, transitions
+from store.clock import market_now
+from store.models import Account, AuditEntry, Case, Challenge, Dispute, Payout, Shard
+
+_RESTARTED: Final = "workflow.restarted"
+_PATIENCE: Final = 3  # restarts of one subject after which people must look
+_SINGLETONS: Final = frozenset({"surveillance/main", "reconciliation/main"})
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Subjects of one kind: their table, their states, their workflow's type."""
+
+    model: type[Challenge] | type[Payout] | type[Dispute] | type[Case]
+    machine: StateMachine
+    workflow: str
+
+    @property
+    def open_states(self) -> frozenset[str]:
+        return self.machine.states - self.machine.terminal
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "case": _Kind(Case, CASE, "Case"),
+    "challenge": _Kind(Challenge, CHALLENGE, "Challenge"),
+    "dispute": _Kind(Dispute, DISPUTE, "Dispute"),
+    "payout": _Kind(Payout, PAYOUT, "Payout"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Subject:
+    kind: str
+    id: str
+
+    @property
+    def workflow_id(self) -> str:
+        return f"{self.kind}/{self.id}"
+
+
+async def open_subjects(session: AsyncSession, *, after: Subject | None, limit: int) -> list[Subject]:
+    """The next open subjects in the order of kind and id; fewer than `limit` at the end of the round."""
+    found: list[Subject] = []
+    for name, kind in _KINDS.items():
+        if after is not None and name < after.kind:
+            continue
+        wanted = select(kind.model.id).where(kind.model.state.in_(kind.open_states))
+        if after is not None and name == after.kind:
+            wanted = wanted.where(kind.model.id > after.id)
+        ids = await session.scalars(wanted.order_by(kind.model.id).limit(limit - len(found)))
+        found += [Subject(name, found_id) for found_id in ids]
+        if len(found) == limit:
+            break
+    return found
+
+
+async def is_ours(session: AsyncSession, workflow_id: str) -> bool:
+    """Whether a workflow of this id belongs to something on the record."""
+    noun, _, name = workflow_id.partition("/")
+    if noun in _KINDS:
+        return await session.get(_KINDS[noun].model, name) is not None
+    if noun == "shard":
+        return name.isdecimal() and len(name) < 6 and await session.get(Shard, int(name)) is not None
+    if noun == "daily-close":
+        return await session.scalar(select(Account.id).where(Account.clock_group == name).limit(1)) is not None
+    return workflow_id in _SINGLETONS
+
+
+async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: str, run_id: str) -> bool:
+    """Start the workflow of an open subject again from where the record is. False when there is no need: the subject
+    has ended, or a start is on its way. Several restarts of one subject are for people to look at."""
+    kind, workflow_id = _KINDS[subject.kind], subject.workflow_id
+    try:
+        row = await rows.locked(session, kind.model, subject.id, references_too=True)
+    except NotFound:
+        return False
+    if row.state in kind.machine.terminal or await outbox.start_waits(session, workflow_id):
+        return False
+    payload: dict[str, Any] = {f"{subject.kind}_id": subject.id}
+    if isinstance(row, Challenge):
+        payload |= {"state": row.state, "phase_index": await _phases_behind(session, row)}
+    await outbox.start_again(session, workflow_id=workflow_id, name=kind.workflow, payload=payload)
+    number = 1 + await _restarts(session, subject)
+    if isinstance(row, Challenge):  # it asks the record for dates only when it is told to
+        key = f"restart/{workflow_id}/{number}"
+        await outbox.signal_workflow(
+            session, key=key, workflow_id=workflow_id, name="market_time_reached", payload={"key": key}
+        )
+    evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
+    if number >= _PATIENCE:
+        words = f"The workflow ended before its subject did and was started again {number} times."
+        detail = {"workflow": workflow_id, "ended": how_it_ended, "words": words}
+        await reviews.report(session, key=f"restarted/{workflow_id}", kind=reviews.WORKFLOW_RESTARTED, detail=detail)
+    await audit.record(
+        session,
+        action=_RESTARTED,
+        subject_kind=subject.kind,
+        subject_id=subject.id,
+        occurred_at=await market_now(session),
+        evidence=evidence,
+    )
+    return True
+
+
+async def _phases_behind(session: AsyncSession, challenge: Challenge) -> int:
+    """The phase index to start from. While a phase is being opened the record may already name its account: the
+    workflow must open that phase, not the one after it."""
+    index = challenge.phase_index
+    if challenge.state != "provisioning" or challenge.account_id is None:
+        return index
+    account = await session.get_one(Account, challenge.account_id)
+    begun = await transitions.applied(session, "challenge", challenge.id, f"start/{account.id}")
+    return index if begun else account.phase_index - 1
+
+
+async def _restarts(session: AsyncSession, subject: Subject) -> int:
+    count = await session.scalar(
+        select(func.count()).where(
+            AuditEntry.subject_kind == subject.kind,
+            AuditEntry.subject_id == subject.id,
+            AuditEntry.action == _RESTARTED,
+        )
+    )
+    return int(count or 0)
+
+
+async def report_stuck(session: AsyncSession, workflow_id: str, *, attempts: int) -> None:
+    """Tell people that the task of a running workflow fails again and again."""
+    words = (
+        f"The workflow runs, and its task has failed {attempts} times in a row. Nothing moves until it is put right."
+    )
+    detail = {"workflow": workflow_id, "words": words, "remedy": "docs/runbooks/stuck-workflow.md"}
+    await reviews.report(session, key=_stuck_key(workflow_id), kind=reviews.WORKFLOW_STUCK, detail=detail)
+
+
+async def report_moving(session: AsyncSession, workflow_ids: Sequence[str]) -> None:
+    """Close the reviews of workflows that were stuck and move again."""
+    keys = [_stuck_key(workflow_id) for workflow_id in workflow_ids]
+    await reviews.recovered(session, keys=keys, reason="The workflow moves again.")
+
+
+def _stuck_key(workflow_id: str) -> str:
+    return f"stuck/{workflow_id}"

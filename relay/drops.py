@@ -1,0 +1,76 @@
+"""Dropped messages, told to people: each is counted, the first of its kind per workflow is logged and put in the queue.
+
+Whoever reaches Temporal's port can send any number of them. So only workflows of subjects on the record make a row in
+the queue, one per workflow and kind.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from contracts.drops import WORDS, Why
+from firm import lifecycles, reviews
+from store.db import Database
+
+_WAITING: Final = 1000  # kept until they are recorded; beyond it the oldest are only counted
+_REMEMBERED: Final = 10_000
+_EVERY_SECONDS: Final = 1.0
+_AWAY: Final = (InterfaceError, OperationalError)  # the database; what was noted waits for it
+
+_dropped = Counter("propos_messages_dropped_total", "Messages that no workflow could use", ["why"])
+_log = structlog.get_logger("drops")
+
+
+class Drops:
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, Why]] = deque(maxlen=_WAITING)
+        self._told: set[tuple[str, Why]] = set()
+
+    def note(self, workflow_id: str, why: Why) -> None:
+        """Count a dropped message; see `contracts.drops.Note`."""
+        _dropped.labels(why).inc()
+        if (workflow_id, why) in self._told:
+            return
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told.add((workflow_id, why))
+        self._waiting.append((workflow_id, why))
+
+    async def run(self, db: Database, stop: asyncio.Event) -> None:
+        """Record until `stop`."""
+        while not stop.is_set():
+            try:
+                await self.record(db)
+            except _AWAY as error:
+                _log.warning("dropped messages wait for the database", error=type(error).__name__)
+            try:
+                async with asyncio.timeout(_EVERY_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def record(self, db: Database) -> None:
+        """Log what was noted, and open a review for each that concerns a subject on the record."""
+        while self._waiting:
+            workflow_id, why = self._waiting.popleft()
+            try:
+                await _open_review(db, workflow_id, why)
+            except _AWAY:
+                self._waiting.appendleft((workflow_id, why))
+                raise
+            _log.warning("message dropped", workflow_id=workflow_id, why=why)
+
+
+async def _open_review(db: Database, workflow_id: str, why: Why) -> None:
+    async with db.transaction() as session:
+        if await lifecycles.is_ours(session, workflow_id):
+            await reviews.report(
+                session,
+                key=f"dropped/{workflow_id}/{why}",
+                kind=reviews.MESSAGE_DROPPED,
+                detail={"workflow": workflow_id, "what": why, "words": WORDS[why]},
+            )

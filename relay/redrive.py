@@ -1,0 +1,115 @@
+"""Finds open subjects without a healthy workflow: one that ended too early is started again, one that is stuck is
+reported to people.
+
+The record says which subjects are open; Temporal is asked about each by its id, a few at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Literal
+
+import structlog
+from prometheus_client import Counter, Gauge
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from firm import lifecycles
+from firm.lifecycles import Subject
+from relay.outbox import Connect
+from relay.temporal import no_namespace
+from store.db import Database
+
+_BATCH: Final = 50  # asked about in one step; the relay's loop says how often a step is
+_AT_ONCE: Final = 8
+_STUCK_ATTEMPTS: Final = 5
+_RPC_TIMEOUT: Final = timedelta(seconds=5)
+_ENDED: Final = (
+    WorkflowExecutionStatus.COMPLETED,
+    WorkflowExecutionStatus.FAILED,
+    WorkflowExecutionStatus.CANCELED,
+    WorkflowExecutionStatus.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT,
+)
+
+_restarted = Counter("propos_workflows_restarted_total", "Workflows started again", ["kind", "ended"])
+_stuck = Gauge("propos_workflows_stuck", "Workflows with a task that fails again and again, as of the last round")
+_log = structlog.get_logger("relay.redrive")
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a workflow is. `ended`: how it ended, or `missing`; `attempts`: of its current workflow task."""
+
+    verdict: Literal["well", "ended", "stuck"]
+    ended: str = ""
+    run_id: str = ""
+    attempts: int = 0
+
+
+def judge(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) -> Health:
+    """Health by what Temporal says of the newest run."""
+    if status in _ENDED:
+        return Health("ended", ended=status.name.lower(), run_id=run_id)
+    if attempts >= _STUCK_ATTEMPTS:
+        return Health("stuck", run_id=run_id, attempts=attempts)
+    return Health("well", run_id=run_id)
+
+
+class Redrive:
+    """`singletons` gives the ids of the workflows that always run; who starts them again is `Singletons`."""
+
+    def __init__(self, db: Database, connect: Connect, singletons: Callable[[], Collection[str]]) -> None:
+        self._db, self._connect, self._singletons = db, connect, singletons
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._after: Subject | None = None
+        self._stuck: set[str] = set()
+
+    async def step(self) -> int:
+        """Look at the next subjects; returns how many there were, 0 at the end of a round."""
+        async with self._db.transaction() as session:
+            subjects = await lifecycles.open_subjects(session, after=self._after, limit=_BATCH)
+        by_id = {subject.workflow_id: subject for subject in subjects}
+        over = len(subjects) < _BATCH
+        client = await self._connect()
+        asked = [*by_id, *(self._singletons() if over else ())]
+        found = await asyncio.gather(*(self._health(client, workflow_id) for workflow_id in asked))
+        healths = dict(zip(asked, found, strict=True))
+        for workflow_id, subject in by_id.items():
+            if healths[workflow_id].verdict == "ended":
+                await self._start_again(subject, healths[workflow_id])
+        await self._report(healths)
+        self._after = None if over else subjects[-1]
+        if not over:
+            return len(subjects)
+        _stuck.set(len(self._stuck))
+        self._stuck.clear()
+        return 0
+
+    async def _health(self, client: Client, workflow_id: str) -> Health:
+        async with self._gate:
+            try:
+                found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND and not no_namespace(error):
+                    return Health("ended", ended="missing")
+                raise
+        return judge(found.status, found.run_id, found.raw_description.pending_workflow_task.attempt)
+
+    async def _start_again(self, subject: Subject, health: Health) -> None:
+        async with self._db.transaction() as session:
+            started = await lifecycles.start_again(session, subject, how_it_ended=health.ended, run_id=health.run_id)
+        if started:
+            _restarted.labels(subject.kind, health.ended).inc()
+            _log.warning("workflow started again", workflow_id=subject.workflow_id, ended=health.ended)
+
+    async def _report(self, healths: dict[str, Health]) -> None:
+        stuck = {workflow_id: health for workflow_id, health in healths.items() if health.verdict == "stuck"}
+        async with self._db.transaction() as session:
+            for workflow_id, health in stuck.items():
+                await lifecycles.report_stuck(session, workflow_id, attempts=health.attempts)
+            await lifecycles.report_moving(session, [name for name in healths if name not in stuck])
+        for workflow_id, health in stuck.items():
+            _log.error("workflow is stuck", workflow_id=workflow_id, run_id=health.run_id, attempts=health.attempts)
+        self._stuck |= stuck.keys()

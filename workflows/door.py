@@ -1,0 +1,64 @@
+"""What every workflow's messages pass: those it has no use for are dropped or refused here, and none fails its task.
+
+A handler that raises something unforeseen fails the workflow task, which is tried again for ever. The SDK calls handlers
+with whatever number of arguments was sent, and keeps signals without a handler in memory. Every signal and update of
+ours takes exactly one message.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from contracts.drops import Note, Why
+from domain.errors import BadInput
+
+
+class Door(Interceptor):
+    """`note` hears of each signal that is dropped: workflow id and why. It decides nothing and never blocks."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return _inbound(self._note)
+
+
+def _inbound(note: Note) -> type[WorkflowInboundInterceptor]:
+    def dropped(why: Why) -> None:
+        if not workflow.unsafe.is_replaying():
+            note(workflow.info().workflow_id, why)
+
+    def unknown_signal(_name: str, _arguments: Sequence[RawValue]) -> None:
+        dropped("unknown_signal")
+
+    class Inbound(WorkflowInboundInterceptor):
+        async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+            workflow.set_dynamic_signal_handler(unknown_signal)
+            return await super().execute_workflow(input)
+
+        async def handle_signal(self, input: HandleSignalInput) -> None:
+            known = workflow.get_signal_handler(input.signal) is not None
+            if known and len(input.args) != 1:
+                dropped("wrong_arguments")
+                return
+            await super().handle_signal(input)
+
+        async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+            if len(input.args) != 1:
+                raise ApplicationError(
+                    f"The update {input.update} takes one message.", type=BadInput.type, non_retryable=True
+                )
+            return await super().handle_update_handler(input)
+
+    return Inbound
