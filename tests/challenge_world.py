@@ -271,7 +271,10 @@ class Provider:
         return self.transfers[key]
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        return next(transfer for transfer in self.transfers.values() if transfer.transfer_id == transfer_id)
+        for transfer in self.transfers.values():
+            if transfer.transfer_id == transfer_id:
+                return transfer
+        raise NotFound(f"no transfer {transfer_id}")
 
     async def find_transfer(self, key: str) -> Transfer | None:
         return self.transfers.get(key)
