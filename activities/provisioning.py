@@ -5,6 +5,7 @@ from contracts.challenges import ChallengeFact, PhaseStep
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
+from firm.payouts import requests as payouts
 from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
@@ -65,6 +66,9 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
         if dispute.state != "reinstating":
             return None
         first = await challenges.overturn(session, dispute.breach_id)
+        if first:
+            cause = f"breach/{dispute.breach_id}/overturned"
+            await payouts.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None

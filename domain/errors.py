@@ -4,12 +4,14 @@
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
     |   |-- ProductInvalid            a product file does not say a valid product
+    |   |-- YamlInvalid               a text is no YAML, or more of it than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
     |-- NotSignedIn              401
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
     |-- NotFound                 404  unknown, or another person's: the same answer
+    |   `-- CursorForgotten           a list cannot go on after an id: read it from the beginning
     |-- Conflict                 409  the state of the thing does not allow it
     |   |-- AlreadyDecided            somebody else was first; says who
     |   |-- IllegalTransition
@@ -21,6 +23,7 @@
     |   |   |-- DecisionReplayed          a copy of a request's message
     |   |   `-- DecisionExpired           the request is too old
     |   |-- IdempotencyMismatch       same key, other input
+    |   |-- ChangedMeanwhile          a form was filled in on facts that have changed since
     |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
     |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
@@ -71,6 +74,10 @@ class ProductInvalid(BadInput):
     type = "product-invalid"
 
 
+class YamlInvalid(BadInput):
+    type = "yaml-invalid"
+
+
 class PriceFileInvalid(BadInput):
     type = "price-file-invalid"
 
@@ -101,6 +108,10 @@ class NotFound(PropOSError):
         super().__init__(message)
 
 
+class CursorForgotten(NotFound):
+    type = "cursor-forgotten"
+
+
 class Conflict(PropOSError):
     type, status = "conflict", 409
 
@@ -111,6 +122,12 @@ class AlreadyDecided(Conflict):
     def __init__(self, subject: str, decision: str, by: str) -> None:
         super().__init__(f"{subject} was already decided: {decision} by {by}.")
         self.by = by
+
+
+class ChangedMeanwhile(Conflict):
+    """A form was filled in on facts that have changed since: somebody else decided, or the item is on hold now."""
+
+    type = "changed-meanwhile"
 
 
 class IllegalTransition(Conflict):

@@ -19,6 +19,7 @@ from front.fields import idempotency_key
 from store.idempotency import Ask, ask, claim, remember
 
 M = TypeVar("M", bound=BaseModel)
+Check = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Once:
@@ -57,8 +58,10 @@ class Once:
         state_of: StateOf,
         message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
         result: type[M],
+        check: Check | None = None,
     ) -> M:
         """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else.
+        `check` runs unless the key has its answer already; what it raises leaves the key free.
 
         The request is a row before the workflow hears of it: without that row, whoever carries it out refuses.
         """
@@ -67,6 +70,8 @@ class Once:
             await state_of(session)
             kept = await claim(session, asked)
             if kept is None:
+                if check is not None:
+                    await check(session)
                 wanted = DecisionAsked(
                     key=self.message_key,
                     subject_kind=kind,

@@ -126,6 +126,9 @@ class _Run:
         self.done = self._stored = record.batch
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat, peaks=record.peaks)
         self._looked_at, self._received_at = time.monotonic(), datetime.now(UTC)
+        if self.done:  # the acknowledgement of what is stored may have been lost: a venue in lockstep waits for it
+            self._moves.look(self.done)
+            self._acknowledge()
         _log.info("shard rebuilt", shard=number, epoch=epoch, batch=record.batch, accounts=len(self._shard.accounts))
 
     def take(self, batch: Batch) -> None:
