@@ -82,8 +82,9 @@ async def test_who_approved_can_still_stop_it(firm: World, choice: PayoutChoice,
         view = await present.payout(session, Scope(None), fay, payout_id, START)
     assert [button.decision for button in view.choices] == ["return_to_trader", "reject"]
     assert held or "You approved it" in view.effect
-    assert await firm.decide(payout_id, fay, choice, reason="wrong beneficiary") == "releasing"
-    assert await firm.decide(payout_id, fay, choice, reason="wrong beneficiary") == "releasing", "the same request"
+    once = {"key": "stop-1", "reason": "wrong beneficiary"}
+    assert await firm.decide(payout_id, fay, choice, **once) == "releasing"
+    assert await firm.decide(payout_id, fay, choice, **once) == "releasing", "the same request"
     assert (await firm.activities.release_hold(ref(payout_id))).state == state
     async with firm.db.transaction() as session:
         made = (await session.scalars(select(Decision.decision).order_by(Decision.id))).all()
