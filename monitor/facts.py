@@ -6,9 +6,9 @@ from typing import Any
 
 from domain.ids import derived_id
 from domain.rules.base import ConsequenceKind
-from monitor.bars import Bars
-from monitor.feed_quality import ReviewNote
-from monitor.warnings import WarningFact
+from monitor.columns.minute_bars import Bars
+from monitor.judging.feed_quality import ReviewNote
+from monitor.judging.warnings import WarningFact
 from ports.platform import BalanceOperation, Correction, Deal
 from store.version_moves import CarriedOut
 

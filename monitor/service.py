@@ -13,14 +13,14 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
-from monitor.behind import Behind
-from monitor.checkpoints import Pending
 from monitor.facts import GateFact, ResumeFact, Verdict
-from monitor.moves import Moves
-from monitor.rebuild import RecordedAccounts, rebuild, resync
-from monitor.record import AT_ONCE, FEW, checkpoint_rows, take, waiting
+from monitor.handover import Moves
+from monitor.record.background_writer import Behind
+from monitor.record.checkpoint_rows import AT_ONCE, FEW, checkpoint_rows, take, waiting
+from monitor.record.checkpoints import Pending
+from monitor.record.rebuild import RecordedAccounts, rebuild, resync
+from monitor.record.verdict_rows import verdict_rows
 from monitor.shard import Shard
-from monitor.verdicts import verdict_rows
 from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store import version_moves

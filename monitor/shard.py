@@ -9,22 +9,22 @@ from domain.rules.events import News
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, QuoteBoard
 from domain.rules.state import AccountRules, PhaseTerms
-from monitor import kernels
-from monitor.accounts import Account, Logins, Roster
-from monitor.bars import MinuteBars
-from monitor.checkpoints import AccountSource, Checkpoint, Loaded
-from monitor.clocks import ResetClock
-from monitor.columns import Columns
-from monitor.conduct import Conduct
+from monitor.columns import kernels
+from monitor.columns.account_columns import Columns
+from monitor.columns.minute_bars import MinuteBars
+from monitor.columns.reset_clock import ResetClock
+from monitor.columns.roster import Account, Logins, Roster
+from monitor.columns.rule_columns import RuleColumns, microseconds
+from monitor.columns.stated_marks import StatedMarks
 from monitor.facts import Harvest
-from monitor.feed_quality import Doubt, FeedQuality, ReviewNote
-from monitor.judge import Happening, Judge
-from monitor.money_events import MoneyEvents
-from monitor.rollover import Rollover
-from monitor.rule_columns import RuleColumns, microseconds
-from monitor.stated import StatedMarks
-from monitor.versions import VersionMoves
-from monitor.warnings import ResetsAhead
+from monitor.judging.conduct import Conduct
+from monitor.judging.feed_quality import Doubt, FeedQuality, ReviewNote
+from monitor.judging.judge import Happening, Judge
+from monitor.judging.money_events import MoneyEvents
+from monitor.judging.rollover import Rollover
+from monitor.judging.version_changes import VersionMoves
+from monitor.judging.warnings import ResetsAhead
+from monitor.record.checkpoints import AccountSource, Checkpoint, Loaded
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Correction, Deal, Tick
 from store.news import Scheduled
 

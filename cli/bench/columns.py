@@ -15,10 +15,10 @@ from cli.bench.firm import START, Firm, shard_of
 from cli.bench.market import Market
 from cli.bench.timing import interleaved, rounded
 from domain.rules.marking import QuoteBoard
-from monitor import kernels
-from monitor.columns import Columns
+from monitor.columns import kernels
+from monitor.columns.account_columns import Columns
+from monitor.columns.marks import Marks
 from monitor.facts import BreachFact
-from monitor.marks import Marks
 from ports.platform import Batch, ClockMark, Tick
 
 COPY_BYTES: Final = 114  # an account's share of the copy that re-marking is held against

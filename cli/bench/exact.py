@@ -6,8 +6,8 @@ from domain.rules.evaluate import judge, verdicts
 from domain.rules.floors import Mark
 from domain.rules.marking import QuoteBoard, conversion_symbol, equity_minor
 from domain.rules.state import AccountRules
-from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
+from monitor.record.checkpoints import Loaded
 from monitor.shard import Shard
 from ports.platform import Tick
 

@@ -19,7 +19,7 @@ from domain.products import Product
 from domain.rules.floors import breached
 from domain.rules.marking import Position, QuoteBoard, equity_minor
 from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
-from monitor.checkpoints import Checkpoint, Loaded
+from monitor.record.checkpoints import Checkpoint, Loaded
 from monitor.shard import Shard
 from store.shelf import SHELF, load_product
 

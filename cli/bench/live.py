@@ -22,9 +22,9 @@ from cli.bench.servers import Servers, servers
 from cli.bench.timing import once, rounded, spread
 from domain.rules.marking import Position, equity_minor
 from domain.rules.state import fresh
-from monitor.checkpoints import Loaded
-from monitor.rebuild import RecordedAccounts, rebuild
-from monitor.record import checkpoint_rows
+from monitor.record.checkpoint_rows import checkpoint_rows
+from monitor.record.checkpoints import Loaded
+from monitor.record.rebuild import RecordedAccounts, rebuild
 from monitor.service import MonitorService
 from store.live import Accounts, claim_epoch, shard_record
 from store.live_checkpoint import CheckpointWriter

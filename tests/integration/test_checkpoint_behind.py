@@ -11,9 +11,9 @@ import pytest
 from psycopg import Connection
 
 from domain.errors import StaleEpoch
-from monitor.behind import Behind
-from monitor.minute_rows import MinuteRows, binary_bars
-from monitor.record import Taken, take
+from monitor.record.background_writer import Behind
+from monitor.record.checkpoint_rows import Taken, take
+from monitor.record.minute_rows import MinuteRows, binary_bars
 from store.live import claim_epoch, shard_record
 from store.live_checkpoint import CheckpointRows, CheckpointWriter
 from tests.integration.scripted_venue import rows

@@ -19,8 +19,8 @@ from domain.rules.proof_history import Whose, gate_sheet, pass_history, violatio
 from domain.rules.proof_payout import payout_refusal_sheet
 from domain.rules.sheets import BarSource, Source, StatementSource, StateSource
 from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
-from monitor.checkpoints import Loaded
-from monitor.feed_quality import FeedQuality, Limits
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.record.checkpoints import Loaded
 from monitor.shard import Shard
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product

@@ -14,10 +14,10 @@ from domain.money import half_up
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached, opened
 from domain.rules.marking import Instrument, Position, QuoteBoard, Side, profit_minor
 from domain.rules.state import AccountRules, on_mark
-from monitor import kernels
-from monitor.books import Arena, Book, fits
-from monitor.columns import SLOTS, Columns
-from monitor.rule_columns import RuleColumns
+from monitor.columns import kernels
+from monitor.columns.account_columns import SLOTS, Columns
+from monitor.columns.books import Arena, Book, fits
+from monitor.columns.rule_columns import RuleColumns
 
 AT = datetime(2026, 3, 6, 9, tzinfo=UTC)
 

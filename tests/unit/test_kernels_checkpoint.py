@@ -4,7 +4,7 @@ import numpy as np
 
 from cli.bench.firm import START, Firm, NoRecord, harmless, shard_of
 from cli.bench.market import Market
-from monitor.record import AT_ONCE, FEW, checkpoint_rows
+from monitor.record.checkpoint_rows import AT_ONCE, FEW, checkpoint_rows
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark
 

@@ -13,12 +13,12 @@ from domain.clocks import Clock
 from domain.money import half_up
 from domain.rules.marking import Instrument, Position, Side
 from domain.rules.state import phase_terms
-from monitor import kernels
-from monitor.books import Arena, Book
-from monitor.checkpoints import Loaded
-from monitor.clocks import ResetClock
-from monitor.feed_quality import FeedQuality, Limits
-from monitor.rule_columns import percentage
+from monitor.columns import kernels
+from monitor.columns.books import Arena, Book
+from monitor.columns.reset_clock import ResetClock
+from monitor.columns.rule_columns import percentage
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.record.checkpoints import Loaded
 from monitor.shard import Shard
 from tests.unit.exact_path import ExactPath
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments

@@ -11,9 +11,9 @@ import pytest
 from domain.products import Product
 from domain.rules.check import check
 from domain.rules.state import phase_terms
-from monitor.checkpoints import Checkpoint, Loaded, checkpoint_from
 from monitor.facts import BreachFact, OffenceFact, PassFact
-from monitor.record import _live
+from monitor.record.checkpoint_rows import _live
+from monitor.record.checkpoints import Checkpoint, Loaded, checkpoint_from
 from monitor.shard import Shard
 from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
 from store.news import Scheduled

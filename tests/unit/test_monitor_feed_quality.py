@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from monitor.feed_quality import Doubt, FeedQuality, Kind, Limits
+from monitor.judging.feed_quality import Doubt, FeedQuality, Kind, Limits
 from ports.platform import AccountState, Tick
 
 AT = datetime(2014, 5, 2, tzinfo=UTC)

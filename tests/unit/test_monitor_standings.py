@@ -8,9 +8,9 @@ from domain.clocks import Clock
 from domain.products import Product
 from domain.rules.history import state_of
 from domain.rules.state import PhaseTerms, phase_terms
-from monitor.checkpoints import Loaded, Pending
 from monitor.facts import OffenceFact
-from monitor.verdicts import verdict_rows
+from monitor.record.checkpoints import Loaded, Pending
+from monitor.record.verdict_rows import verdict_rows
 from ports.platform import Deal
 from store.news import Scheduled
 from tests.unit.test_monitor_conduct import DAILY, START, Venue

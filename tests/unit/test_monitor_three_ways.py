@@ -12,9 +12,9 @@ from domain.money import to_minor
 from domain.rules.check import check
 from domain.rules.marking import Instrument
 from domain.rules.state import PhaseTerms, phase_terms
-from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
-from monitor.feed_quality import FeedQuality, Limits
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.record.checkpoints import Loaded
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, Event
 from tests.unit.exact_path import ExactPath

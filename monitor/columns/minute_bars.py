@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from monitor.columns import Columns, Ints
-from monitor.kernels import BAR_HIGH, BAR_LOW, BAR_OPEN, EQUITY, TOUCHED
+from monitor.columns.account_columns import Columns, Ints
+from monitor.columns.kernels import BAR_HIGH, BAR_LOW, BAR_OPEN, EQUITY, TOUCHED
 
 _MINUTE = timedelta(minutes=1)
 

@@ -15,13 +15,13 @@ import numpy as np
 from domain.pnl import RateMissing
 from domain.rules.events import Marked
 from domain.rules.floors import FloorSpec
-from monitor.accounts import Account
-from monitor.clocks import Reset
-from monitor.columns import Ints
+from monitor.columns.account_columns import Ints
+from monitor.columns.reset_clock import Reset
+from monitor.columns.roster import Account
+from monitor.columns.rule_columns import microseconds
 from monitor.facts import SnapshotFact
-from monitor.gates import changed_gates
-from monitor.judge import Happening
-from monitor.rule_columns import microseconds
+from monitor.judging.gates import changed_gates
+from monitor.judging.judge import Happening
 
 if TYPE_CHECKING:
     from monitor.shard import Shard

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from monitor import kernels
+from monitor.columns import kernels
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

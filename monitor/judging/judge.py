@@ -20,16 +20,16 @@ from domain.rules.proof_history import gates_of, pass_history
 from domain.rules.room import warn_level
 from domain.rules.sheets import GatePart, HistoryPart
 from domain.rules.state import AccountRules
-from monitor.accounts import Account, Roster
-from monitor.columns import Ints
-from monitor.doubtful import DoubtfulBreaches
+from monitor.columns.account_columns import Ints
+from monitor.columns.kernels import HIGHEST, LOWEST
+from monitor.columns.roster import Account, Roster
+from monitor.columns.rule_columns import RuleColumns, instant
+from monitor.columns.stated_marks import StatedMarks
 from monitor.facts import BreachFact, Harvest, PassFact
-from monitor.feed_quality import Doubt, FeedQuality
-from monitor.kernels import HIGHEST, LOWEST
-from monitor.offences import Offences, sift
-from monitor.rule_columns import RuleColumns, instant
-from monitor.stated import StatedMarks
-from monitor.warnings import limits_used
+from monitor.judging.doubtful import DoubtfulBreaches
+from monitor.judging.feed_quality import Doubt, FeedQuality
+from monitor.judging.offences import Offences, sift
+from monitor.judging.warnings import limits_used
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from domain.money import exponent
 from domain.rules.marking import Instrument, Position
-from monitor import kernels
-from monitor.columns import Floats, Ints, Narrow, grown
+from monitor.columns import kernels
+from monitor.columns.account_columns import Floats, Ints, Narrow, grown
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -7,10 +7,10 @@ from domain.ids import derived_id
 from domain.rules.base import Consequence, EquityRule, Violation
 from domain.rules.evaluate import Verdict
 from domain.rules.proof_history import Whose, violation_sheet
-from monitor.accounts import Account
+from monitor.columns.conduct_state import Curing, Standing
+from monitor.columns.roster import Account
 from monitor.facts import BreachFact, Harvest, OffenceFact, ResumeFact
-from monitor.feed_quality import Kind, ReviewNote
-from monitor.standings import Curing, Standing
+from monitor.judging.feed_quality import Kind, ReviewNote
 
 Soft = tuple[Verdict, Consequence]
 

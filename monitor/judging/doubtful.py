@@ -9,11 +9,11 @@ from domain.rules import proof
 from domain.rules.evaluate import Verdict
 from domain.rules.marking import conversion_symbol
 from domain.rules.proof import Scene
-from monitor.accounts import Account
+from monitor.columns.roster import Account
+from monitor.columns.stated_marks import StatedMarks
 from monitor.facts import Harvest
-from monitor.feed_quality import Doubt, FeedQuality, Kind, ReviewNote
-from monitor.stated import StatedMarks
-from monitor.warnings import period
+from monitor.judging.feed_quality import Doubt, FeedQuality, Kind, ReviewNote
+from monitor.judging.warnings import period
 
 
 class DoubtfulBreaches:

@@ -11,10 +11,10 @@ from typing import Final
 from domain.pnl import RateMissing
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from domain.rules.sheets import QuotesSource, Source, StateSource
-from monitor.accounts import Account
-from monitor.books import Book
-from monitor.columns import Columns
-from monitor.marks import Marks
+from monitor.columns.account_columns import Columns
+from monitor.columns.books import Book
+from monitor.columns.marks import Marks
+from monitor.columns.roster import Account
 from ports.platform import AccountState
 
 _FLAT: Final = QuotesSource()

@@ -12,8 +12,8 @@ from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
 from domain.rules.proof import Movement
 from domain.rules.state import AccountRules, PhaseTerms, fresh, from_json, to_json
-from monitor.accounts import Account
-from monitor.standings import Standing
+from monitor.columns.conduct_state import Standing
+from monitor.columns.roster import Account
 from ports.platform import AccountState
 
 

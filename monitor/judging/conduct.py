@@ -19,12 +19,12 @@ from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News,
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from domain.rules.state import PhaseTerms
-from monitor.offences import cure_ends
-from monitor.standings import Standing, fresh_standing, needs_standing
+from monitor.columns.conduct_state import Standing, fresh_standing, needs_standing
+from monitor.judging.offences import cure_ends
 from ports.platform import BalanceOperation, Deal
 
 if TYPE_CHECKING:
-    from monitor.accounts import Account
+    from monitor.columns.roster import Account
     from monitor.shard import Shard
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from domain.ids import derived_id
 from domain.rules import history
 from domain.rules.events import Moment
 from domain.rules.proof_history import Whose, gate_sheet
-from monitor.accounts import Account
+from monitor.columns.roster import Account
 from monitor.facts import GateFact
 
 

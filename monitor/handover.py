@@ -17,8 +17,8 @@ from psycopg import Connection
 
 from domain.errors import Unavailable
 from monitor.facts import GateFact, ResumeFact, Verdict
-from monitor.rebuild import RecordedAccounts, rebuild, resync
-from monitor.record import checkpoint_rows
+from monitor.record.checkpoint_rows import checkpoint_rows
+from monitor.record.rebuild import RecordedAccounts, rebuild, resync
 from monitor.shard import Shard
 from ports.platform import GapInStream, PlatformStream
 from store import live

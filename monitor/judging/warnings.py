@@ -13,9 +13,9 @@ import numpy as np
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.room import Room, broken_by_reset, rooms
 from domain.rules.state import AccountRules
-from monitor.accounts import Account
-from monitor.clocks import Group
-from monitor.columns import Ints
+from monitor.columns.account_columns import Ints
+from monitor.columns.reset_clock import Group
+from monitor.columns.roster import Account
 from store.warnings import LIMIT_USED, RESET_WOULD_BREACH, figures
 
 if TYPE_CHECKING:

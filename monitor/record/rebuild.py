@@ -14,11 +14,11 @@ from domain.rules.evaluate import judge
 from domain.rules.floors import Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from domain.rules.state import PhaseTerms, on_reinstatement, phase_terms
-from monitor.accounts import Account
-from monitor.checkpoints import Loaded, Pending, checkpoint_from
-from monitor.feed_quality import FeedQuality
-from monitor.record import FEED_VERSION
-from monitor.rule_columns import microseconds
+from monitor.columns.roster import Account
+from monitor.columns.rule_columns import microseconds
+from monitor.judging.feed_quality import FeedQuality
+from monitor.record.checkpoint_rows import FEED_VERSION
+from monitor.record.checkpoints import Loaded, Pending, checkpoint_from
 from monitor.shard import Shard
 from ports.calendars import NONE, Calendars
 from ports.platform import AccountSnapshot, AccountState, GapInStream, PlatformStream

@@ -15,8 +15,8 @@ from domain.rules.state import (
     on_payout_settled,
     on_reinstatement,
 )
-from monitor.accounts import Account
-from monitor.judge import Happening
+from monitor.columns.roster import Account
+from monitor.judging.judge import Happening
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal
 
 if TYPE_CHECKING:

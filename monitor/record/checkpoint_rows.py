@@ -17,14 +17,14 @@ from domain.ids import new_id
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
-from monitor.accounts import Account
-from monitor.bars import Bars
-from monitor.books import Lots
-from monitor.checkpoints import Aside, aside, positions_json, rule_state
-from monitor.columns import Ints
+from monitor.columns.account_columns import Ints
+from monitor.columns.books import Lots
+from monitor.columns.minute_bars import Bars
+from monitor.columns.roster import Account
+from monitor.columns.rule_columns import instant
 from monitor.facts import Harvest
-from monitor.minute_rows import MinuteRows, binary_bars
-from monitor.rule_columns import instant
+from monitor.record.checkpoints import Aside, aside, positions_json, rule_state
+from monitor.record.minute_rows import MinuteRows, binary_bars
 from monitor.shard import Shard
 from store.live_checkpoint import CheckpointRows
 from store.live_tables import Row

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from domain.rules.floors import FloorSpec, RuleState
 from domain.rules.room import WARN_AT_PCT
 from domain.rules.state import AccountRules
-from monitor import kernels
-from monitor.columns import Bools, Columns, Ints, grown
+from monitor.columns import kernels
+from monitor.columns.account_columns import Bools, Columns, Ints, grown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

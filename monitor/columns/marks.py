@@ -8,10 +8,10 @@ import numpy as np
 
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
-from monitor import kernels
-from monitor.accounts import Account
-from monitor.books import BITS, Arena, Book, Lots, digits_of, fits
-from monitor.columns import Columns, Floats, Ints
+from monitor.columns import kernels
+from monitor.columns.account_columns import Columns, Floats, Ints
+from monitor.columns.books import BITS, Arena, Book, Lots, digits_of, fits
+from monitor.columns.roster import Account
 
 _PLACE = (1 << BITS) - 1
 

@@ -11,8 +11,8 @@ from domain.rules.floors import NO_COSTS, Costs, FloorSpec
 from domain.rules.marking import Position
 from domain.rules.proof import Movement
 from domain.rules.state import PhaseTerms
-from monitor.columns import Columns
-from monitor.standings import Standing
+from monitor.columns.account_columns import Columns
+from monitor.columns.conduct_state import Standing
 
 _ID: Final = "S30"  # domain.ids: a noun of three letters, an underscore, 26 characters
 

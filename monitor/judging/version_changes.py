@@ -14,11 +14,11 @@ from domain.rules.carry import carried
 from domain.rules.evaluate import verdicts
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
-from monitor.accounts import Account
-from monitor.checkpoints import Pending
-from monitor.clocks import Reset
-from monitor.columns import Ints
-from monitor.judge import Happening
+from monitor.columns.account_columns import Ints
+from monitor.columns.reset_clock import Reset
+from monitor.columns.roster import Account
+from monitor.judging.judge import Happening
+from monitor.record.checkpoints import Pending
 from store.version_moves import CarriedOut
 
 if TYPE_CHECKING:

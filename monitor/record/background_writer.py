@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
-from monitor.record import Taken
+from monitor.record.checkpoint_rows import Taken
 from store import live, version_moves
 from store.live_checkpoint import CheckpointWriter
 
