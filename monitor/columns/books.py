@@ -1,8 +1,8 @@
 """Open positions grouped for marking: one book per symbol and account currency.
 
-A tick touches the books of its symbol and no other row. Positions of one book lie side by side and share one price and
-one conversion, so that marking is a handful of operations on contiguous arrays, however many positions an account has.
-Beside what marking needs, a book keeps what the exact `Position` is made of again when it is asked for.
+A tick marks the books of its symbol, and those whose conversion it moves. Positions of one book are contiguous and
+share one price and one conversion, so that marking is a few operations on contiguous arrays, however many positions an
+account has. A book also keeps what is needed to build the exact `Position` again.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _COLUMNS: Final = ("rows", "units", "opens", "profits", "tickets", "opened", "lot_digits", "price_digits")
 _MOST_DIGITS: Final = 100
 _TICKET: Final = 16
-_APART: Final = -1  # in price_digits: the position is kept as it is, beside the columns
+_BESIDE: Final = -1  # in price_digits: the position is kept as an object, beside the columns
 _GRID_DIGITS: Final = 5  # a grid of 10 ** -5 minor units is coarser than twice the kernels' LIFT
 BITS: Final = 32
 
 
 def digits_of(value: Decimal) -> int:
-    """Digits after the point."""
+    """Returns the number of digits after the decimal point."""
     power = value.as_tuple().exponent
     assert isinstance(power, int)
     return -power
 
 
 class Arena:
-    """The positions of all books, each book's in one span of the columns; what one compiled loop can walk."""
+    """The positions of all books in shared columns, one span a book, so that one compiled loop can walk them."""
 
     def __init__(self) -> None:
         self.rows: Narrow = np.zeros(0, np.int32)
@@ -49,19 +49,19 @@ class Arena:
         self.lot_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
         self.price_digits: npt.NDArray[np.int8] = np.zeros(0, np.int8)
         self.spans: Ints = np.zeros((0, 2), np.int64)  # start and size, by book
-        self.quotes: Floats = np.zeros((0, 4))  # bid, ask, factor, guard
+        self.quotes: Floats = np.zeros((0, 4))  # bid, ask, factor, margin
         self._rooms: list[int] = []
         self._end = 0
 
     def open(self) -> int:
-        """The number of a new book."""
+        """Opens a book and returns its number."""
         self.spans = np.concatenate([self.spans, np.zeros((1, 2), np.int64)])
         self.quotes = np.concatenate([self.quotes, np.array([[0.0, 0.0, 0.0, kernels.LIFT]])])
         self._rooms.append(0)
         return len(self._rooms) - 1
 
     def extend(self, number: int) -> int:
-        """Make room for one more position of a book and count it; gives where it lies."""
+        """Makes room for one more position of a book, counts it, and returns its place."""
         start, size = self.spans[number].tolist()
         if size == self._rooms[number]:
             start = self._moved(number, start, size)
@@ -69,7 +69,7 @@ class Arena:
         return int(start + size)
 
     def claim(self, number: int, count: int) -> slice:
-        """Take in `count` positions of an empty book at once; gives where they lie, for the caller to fill."""
+        """Adds `count` positions to an empty book at once and returns their places, for the caller to fill."""
         if self._end + count > len(self.rows):
             self._resize(self._end + count)
         span = slice(self._end, self._end + count)
@@ -96,7 +96,7 @@ class Arena:
             setattr(self, name, np.concatenate([kept, np.zeros(length - len(kept), column.dtype)]))
 
     def pack(self, room: int = 0) -> None:
-        """Close the gaps that grown books left; `room`: for how many positions there shall be room."""
+        """Closes the gaps that grown books left. `room`: for how many positions to make room."""
         rooms = [size + size // 16 for size in self.spans[:, 1].tolist()]
         length = max(sum(rooms), room)
         for name in _COLUMNS:
@@ -111,16 +111,16 @@ class Arena:
         self._rooms, self._end = rooms, int(starts[-1])
 
     def nbytes(self) -> int:
-        """Memory of the columns."""
+        """Memory of the columns in bytes."""
         own = (self.spans, self.quotes, *(getattr(self, name) for name in _COLUMNS))
         return int(sum(column.nbytes for column in own))
 
 
 class Book:
-    """Positions in one symbol whose accounts have one currency.
+    """Positions in one symbol, of accounts in one currency.
 
-    `loose`: their sizes and open prices are written with more digits than those of orders are, an average price for
-    example, so that exact values do not lie on the grid of prices. `known`: there is a quote, and a conversion.
+    `loose`: their sizes or open prices have more digits than orders have, an average price for example, so that exact
+    values are not on the grid of prices. `known`: the symbol has a quote and a conversion.
     """
 
     def __init__(self, arena: Arena, instrument: Instrument, currency: str, *, loose: bool) -> None:
@@ -131,7 +131,7 @@ class Book:
         self._grid = exponent(currency) + _trailing_zeros(instrument.contract_size)
         self._lots_at_most = self._price_at_most = 0
         self._quoted: tuple[int, int] | None = None  # digits of the quote and of the rate, where the rate has an end
-        self._apart: dict[int, Position] = {}
+        self._beside: dict[int, Position] = {}
         self._tokens = 0
 
     @property
@@ -158,11 +158,11 @@ class Book:
         return int(self._arena.spans[self.number, 0]) + index
 
     def reference(self, index: int) -> int:
-        """What an account's row keeps of a position: the book's number and the place in it."""
+        """Returns what an account's row keeps of a position: the book's number and the place in it."""
         return self.number << BITS | index
 
     def add(self, row: int, position: Position) -> int:
-        """Take a position in; gives its place. Its profit is 0 until it is marked."""
+        """Adds a position and returns its place. Its profit is 0 until it is marked."""
         arena = self._arena
         place = arena.extend(self.number)
         arena.rows[place], arena.profits[place], arena.price_digits[place] = row, 0.0, 0
@@ -171,7 +171,7 @@ class Book:
         return index
 
     def update(self, index: int, position: Position) -> None:
-        """Its size or price changed."""
+        """Writes a position anew after its size or price changed."""
         arena, place = self._arena, self._at(index)
         self._forget(place)
         sign = 1 if position.side == "buy" else -1
@@ -186,23 +186,23 @@ class Book:
             if not self.loose and (lots > self._lots_at_most or price > self._price_at_most):
                 self._lots_at_most = max(self._lots_at_most, lots)
                 self._price_at_most = max(self._price_at_most, price)
-                arena.quotes[self.number, kernels.GUARD] = self._guard()
+                arena.quotes[self.number, kernels.TIE_MARGIN] = self._tie_margin()
         if not written or self.position(index) != position:
             self._tokens += 1
-            arena.price_digits[place], arena.opened[place] = _APART, self._tokens
-            self._apart[self._tokens] = position
+            arena.price_digits[place], arena.opened[place] = _BESIDE, self._tokens
+            self._beside[self._tokens] = position
 
     def _forget(self, place: int) -> None:
-        if self._arena.price_digits[place] == _APART:
-            del self._apart[int(self._arena.opened[place])]
+        if self._arena.price_digits[place] == _BESIDE:
+            del self._beside[int(self._arena.opened[place])]
             self._arena.price_digits[place] = 0
 
     def position(self, index: int) -> Position:
         """The exact position at a place."""
         arena, place = self._arena, self._at(index)
         price_digits = int(arena.price_digits[place])
-        if price_digits == _APART:
-            return self._apart[int(arena.opened[place])]
+        if price_digits == _BESIDE:
+            return self._beside[int(arena.opened[place])]
         units = float(arena.units[place])
         lots = abs(units) / float(self.instrument.contract_size)
         return Position(
@@ -216,12 +216,12 @@ class Book:
 
     def position_id(self, index: int) -> str:
         place = self._at(index)
-        if self._arena.price_digits[place] == _APART:
-            return self._apart[int(self._arena.opened[place])].position_id
+        if self._arena.price_digits[place] == _BESIDE:
+            return self._beside[int(self._arena.opened[place])].position_id
         return str(self._arena.tickets[place].decode("utf-8", "replace"))
 
     def remove(self, index: int) -> int | None:
-        """Drop the position at a place. Gives the row of the one that takes the place, from the end; None for none."""
+        """Removes the position at a place; the last one takes the place. Returns the row of that one, None for none."""
         arena, place, last = self._arena, self._at(index), self.size - 1
         self._forget(place)
         arena.spans[self.number, 1] = last
@@ -233,41 +233,37 @@ class Book:
         return int(arena.rows[place])
 
     def quote(self, bid: Decimal, ask: Decimal, rate: Decimal, rate_digits: int | None) -> None:
-        """Prices from now on. rate_digits: digits after the point of the rate; None when it came from a division."""
+        """Sets the prices. rate_digits: digits of the rate after the point; None when it came from a division."""
         self.known = True
         price = max(digits_of(bid), digits_of(ask))
         self._quoted = None if self.loose or rate_digits is None else (price, rate_digits)
-        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), self._guard()
+        self._arena.quotes[self.number] = float(bid), float(ask), float(rate * self.scale), self._tie_margin()
 
-    def _guard(self) -> float:
-        """0 when all exact values lie on a coarse grid: of the digits of prices, lots and rate, less those that contract
-        and minor units take away."""
+    def _tie_margin(self) -> float:
+        """Returns 0 when all exact values are on a coarse grid, given the digits of prices, lots and rate, less those
+        that contract size and minor units remove; else LIFT."""
         if self._quoted is None:
             return kernels.LIFT
         price, rate = self._quoted
         digits = max(price, self._price_at_most) + self._lots_at_most + rate - self._grid
         return 0.0 if digits <= _GRID_DIGITS else kernels.LIFT
 
-    def doubts(self) -> Ints:
-        """The places whose profit the exact evaluator must say."""
+    def doubtful_places(self) -> Ints:
+        """The places whose profit the exact evaluator must compute."""
         span, arena = self._span(), self._arena
         found: Ints = np.zeros(self.size, np.int64)
-        n = kernels.doubts(arena.units[span], arena.opens[span], arena.quotes[self.number], found)
+        n = kernels.doubtful_positions(arena.units[span], arena.opens[span], arena.quotes[self.number], found)
         return found[:n]
 
     def lots_of(self, units: Floats) -> Decimal:
-        """`units` of one side in lots, to the eighth digit."""
+        """Returns `units` of one side in lots, rounded to eight digits."""
         lots = abs(float(units.sum())) / float(self.instrument.contract_size)
         return Decimal(f"{lots:.8f}").normalize() + 0
-
-    def apart(self) -> int:
-        """How many positions are kept beside the columns."""
-        return len(self._apart)
 
 
 @dataclass(frozen=True, slots=True)
 class Lots:
-    """The positions of `books` at one moment: copies, which judging does not change any more."""
+    """The positions of all books at one moment: copies that judging does not change."""
 
     numbered: tuple[Book, ...]
     accounts: int
@@ -277,7 +273,7 @@ class Lots:
     profits: Floats
 
     def books(self) -> Iterator[tuple[Book, Narrow, Floats, Floats]]:
-        """Every book with the rows, units and profits of its positions."""
+        """Yields every book with the rows, units and profits of its positions."""
         for book in self.numbered:
             start, size = self.spans[book.number].tolist()
             span = slice(start, start + size)
@@ -285,7 +281,7 @@ class Lots:
 
 
 def fits(position: Position) -> bool:
-    """Whether a position is written with no more digits than orders are."""
+    """Whether size and open price have no more digits than orders have."""
     return 0 <= digits_of(position.lots) <= 2 and 0 <= digits_of(position.open_price) <= 6
 
 

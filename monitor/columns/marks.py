@@ -1,4 +1,4 @@
-"""The live value of a shard's positions: quotes, books, conversions."""
+"""The live value of a shard's positions: quotes, conversions, profits."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -9,18 +9,18 @@ import numpy as np
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor.columns import kernels
-from monitor.columns.account_columns import Columns, Floats, Ints
+from monitor.columns.account_columns import AccountColumns, Floats, Ints
 from monitor.columns.books import BITS, Arena, Book, Lots, digits_of, fits
-from monitor.columns.roster import Account
+from monitor.columns.roster import AccountRow
 
 _PLACE = (1 << BITS) - 1
 
 
 class Marks:
-    """Keeps every book at the board's quotes, and the equity column exact; a position whose price or conversion is not
-    known yet counts as nothing, and its row says in `unknown` that the equity is not to be trusted."""
+    """Keeps every book at the board's quotes, and the equity column exact. A position without a price or conversion
+    counts as zero; column `unknown` counts those of a row, whose equity is then not judged."""
 
-    def __init__(self, columns: Columns, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, columns: AccountColumns, board: QuoteBoard, instruments: Mapping[str, Instrument]) -> None:
         self.columns, self.board, self.instruments = columns, board, instruments
         self.arena = Arena()
         self._books: dict[tuple[str, str, bool], Book] = {}
@@ -31,8 +31,8 @@ class Marks:
         self._sums: Floats = np.zeros(0)
 
     def tick(self, symbol: str) -> Ints | None:
-        """Mark every position that the board's new quote of `symbol` touches: those in the symbol, and those that it
-        converts. Gives the rows that stand beyond an alarm (an account may occur twice); None when there are none."""
+        """Marks every position that the board's new quote of `symbol` affects: those in the symbol, and those whose
+        profit it converts. Returns the rows beyond an alarm (a row may occur twice), or None."""
         touched, most = [], 0
         for book in self._affected.get(symbol, ()):
             self._quote(book)
@@ -51,14 +51,14 @@ class Marks:
         if n < 0:
             place = 0
             for book in touched:
-                for index in book.doubts().tolist():
+                for index in book.doubtful_places().tolist():
                     self._fresh[place + index] = self._profit(book, index)
                 place += book.size
             n = kernels.carry(books, arena.spans, arena.rows, arena.profits, self._fresh, hot, self._found)
         return self._found[:n] if n else None
 
     def remark(self) -> Ints | None:
-        """Mark every position afresh; gives the rows that stand beyond an alarm."""
+        """Marks every position of the shard. Returns the rows beyond an alarm, or None."""
         columns, arena = self.columns, self.arena
         if len(self._sums) != columns.size:
             self._sums = np.zeros(columns.size)
@@ -70,7 +70,7 @@ class Marks:
         if kernels.remark(books, arena.spans, arena.quotes, *positions, self._sums):
             for book in known:
                 profit, rows = book.profit, book.rows
-                for index in book.doubts().tolist():
+                for index in book.doubtful_places().tolist():
                     exact = self._profit(book, index)
                     self._sums[rows[index]] += exact - profit[index]
                     profit[index] = exact
@@ -78,18 +78,18 @@ class Marks:
         return self._found[:n] if n else None
 
     def _profit(self, book: Book, index: int) -> int:
-        """The exact profit of one position; nothing while it is not known."""
+        """The exact profit of one position; 0 while it is not known."""
         if not book.known:
             return 0
         return profit_minor(book.position(index), self.board, self.instruments, book.currency)
 
-    def restore(self) -> None:
-        """Take the board's quotes as the live ones, after a rebuild."""
+    def requote(self) -> None:
+        """Brings every book to the board's quotes, after these were replaced."""
         for book in self._numbered:
             self._quote(book)
 
     def book(self, symbol: str, currency: str, *, loose: bool = False) -> Book:
-        """The book of a symbol and account currency; a new one when there was none."""
+        """Returns the book of a symbol and account currency, opened if there is none."""
         book = self._books.get((symbol, currency, loose))
         if book is None:
             instrument = self.instruments[symbol]
@@ -103,7 +103,7 @@ class Marks:
         return book
 
     def _quote(self, book: Book) -> None:
-        """Bring a book to the board's quotes. Until both are there its positions have no known value."""
+        """Brings a book to the board's quotes. Without quote or conversion its positions have no known value."""
         prices, quoted = self.board.prices, book.instrument.quote_currency
         quote = prices.get(book.instrument.symbol)
         if quote is None:
@@ -121,8 +121,8 @@ class Marks:
         if first and book.size:
             np.add.at(self.columns.unknown, book.rows, -1)
 
-    def put(self, account: Account, position: Position) -> None:
-        """Open a position, or give an open one another size or price."""
+    def put(self, account: AccountRow, position: Position) -> None:
+        """Adds a position, or changes size or price of an open one."""
         reference = self._find(account, position.position_id)
         loose = not fits(position)
         if reference is not None and self._numbered[reference >> BITS].loose is not loose:
@@ -139,8 +139,8 @@ class Marks:
         book.profit[index] = self._profit(book, index)
         self.resync(account)
 
-    def load(self, account: Account, positions: Iterable[Position]) -> None:
-        """Take over the positions of an account that holds none yet."""
+    def load(self, account: AccountRow, positions: Iterable[Position]) -> None:
+        """Adds the positions of an account that has none yet."""
         columns, row = self.columns, account.row
         for position in positions:
             book = self.home(account, position, loose=not fits(position))
@@ -151,11 +151,11 @@ class Marks:
                 book.profit[index] = profit_minor(position, self.board, self.instruments, book.currency)
         self.resync(account)
 
-    def home(self, account: Account, position: Position, *, loose: bool) -> Book:
-        """The book that a position of this account belongs in."""
+    def home(self, account: AccountRow, position: Position, *, loose: bool) -> Book:
+        """Returns the book for a position of this account."""
         return self.book(position.symbol, account.terms.product.currency, loose=loose)
 
-    def drop(self, account: Account, position_id: str) -> None:
+    def drop(self, account: AccountRow, position_id: str) -> None:
         reference = self._find(account, position_id)
         if reference is None:
             raise KeyError(position_id)
@@ -170,35 +170,35 @@ class Marks:
         if moved is not None:
             columns.move(moved, book.reference(book.size), reference)
 
-    def _find(self, account: Account, position_id: str) -> int | None:
+    def _find(self, account: AccountRow, position_id: str) -> int | None:
         for reference in self.columns.held(account.row):
             if self._numbered[reference >> BITS].position_id(reference & _PLACE) == position_id:
                 return reference
         return None
 
     def positions(self, row: int) -> list[Position]:
-        """The exact positions of a row, oldest first: an order that a rebuilt shard gives as well."""
+        """The exact positions of a row, oldest first: a rebuilt shard has the same order."""
         held = [self._numbered[ref >> BITS].position(ref & _PLACE) for ref in self.columns.held(row)]
         return sorted(held, key=_age)
 
-    def resync(self, account: Account) -> None:
-        """Equity from balance and profits, after either changed."""
+    def resync(self, account: AccountRow) -> None:
+        """Sets equity from balance and profits, after either changed."""
         row = account.row
         total = int(self.columns.balance[row])
         for reference in self.columns.held(row):
             total += int(self._numbered[reference >> BITS].profit[reference & _PLACE])
         self.columns.equity[row] = total
 
-    def exact(self, account: Account) -> int:
-        """Equity in minor units as the exact evaluator has it. Raises RateMissing while a quote or conversion is not
-        there."""
+    def exact(self, account: AccountRow) -> int:
+        """Returns the equity in minor units as the exact evaluator computes it. Raises RateMissing without a quote or
+        conversion."""
         balance = int(self.columns.balance[account.row])
         if not self.columns.positions[account.row]:
             return balance
         return equity_minor(balance, account.positions(), self.board, self.instruments, account.terms.product.currency)
 
-    def valued(self, account: Account) -> Iterator[tuple[Position, Decimal | None, int | None]]:
-        """Each position, oldest first, with its closing price and profit; None for both while they are not known."""
+    def valued(self, account: AccountRow) -> Iterator[tuple[Position, Decimal | None, int | None]]:
+        """Yields each position, oldest first, with its closing price and profit, both None while they are not known."""
         held = [(self._numbered[ref >> BITS], ref & _PLACE) for ref in self.columns.held(account.row)]
         positions = [(book.position(index), book, index) for book, index in held]
         for position, book, index in sorted(positions, key=lambda each: _age(each[0])):
@@ -214,13 +214,13 @@ class Marks:
         yield from self._numbered
 
     def lots(self) -> Lots:
-        """Who holds what, as it stands."""
+        """Returns a copy of all positions."""
         arena = self.arena
         columns = (arena.spans.copy(), arena.rows.copy(), arena.units.copy(), arena.profits.copy())
         return Lots(tuple(self._numbered), self.columns.size, *columns)
 
     def nbytes(self) -> int:
-        """Memory of all books and of the scratch columns."""
+        """Memory of all books and of the scratch columns in bytes."""
         scratch = self._fresh.nbytes + self._found.nbytes + self._sums.nbytes
         return scratch + self.arena.nbytes()
 

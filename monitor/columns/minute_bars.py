@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from monitor.columns.account_columns import Columns, Ints
+from monitor.columns.account_columns import AccountColumns, Ints
 from monitor.columns.kernels import BAR_HIGH, BAR_LOW, BAR_OPEN, EQUITY, TOUCHED
 
 _MINUTE = timedelta(minutes=1)
@@ -25,32 +25,27 @@ class Bars:
 
 
 class MinuteBars:
-    """Follows equity tick by tick, in the columns that every mark writes anyway; a minute without a mark of an account
-    leaves no bar of it."""
+    """Follows equity tick by tick, in the columns that every mark writes anyway. An account that was not marked in a
+    minute has no bar of it."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: AccountColumns) -> None:
         self._columns = columns
         self._minute = datetime.min.replace(tzinfo=UTC)
         self.ends = self._minute
 
-    @property
-    def touched(self) -> Ints:
-        """Per row 1 when it was marked in the running minute, else 0; a view."""
-        return self._columns.hot[:, TOUCHED]
-
     def touch_row(self, row: int) -> None:
-        """A row was marked otherwise than by a tick."""
+        """Updates the bar of a row whose equity was changed by anything but a tick."""
         line = self._columns.hot[row]
         line[BAR_HIGH], line[BAR_LOW] = max(line[BAR_HIGH], line[EQUITY]), min(line[BAR_LOW], line[EQUITY])
         line[TOUCHED] = 1
 
     def restart(self, row: int) -> None:
-        """A row whose equity was set anew (an account that just came in) begins its bar here."""
+        """Begins the bar of a row whose equity was set anew (an account that was just admitted)."""
         line = self._columns.hot[row]
         line[BAR_OPEN] = line[BAR_HIGH] = line[BAR_LOW] = line[EQUITY]
 
     def so_far(self) -> Bars | None:
-        """The running minute's bars as they stand; None when nothing was marked."""
+        """Returns the bars of the running minute so far; None when nothing was marked."""
         columns = self._columns
         rows = np.flatnonzero(columns.hot[: columns.size, TOUCHED])
         if not rows.size:
@@ -67,7 +62,7 @@ class MinuteBars:
         )
 
     def advance(self, at: datetime) -> Bars | None:
-        """Close the running minute when `at` lies beyond it; its bars, if there are any."""
+        """Closes the running minute and begins that of `at`. Returns the closed bars, if there are any."""
         done = self.so_far()
         self._minute = at.replace(second=0, microsecond=0)
         self.ends = self._minute + _MINUTE

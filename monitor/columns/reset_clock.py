@@ -1,4 +1,4 @@
-"""The daily resets of a shard, one entry per clock group, in the order in which they fall due."""
+"""The daily resets of a shard, per clock group, in the order of their time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class Group:
-    """Accounts that reset together; `index` is what the columns hold, `day` the trading day that is running."""
+    """Accounts that reset together. `index` is the number in the columns, `day` the running trading day."""
 
     index: int
     clock: Clock
@@ -33,7 +33,7 @@ class ResetClock:
         self._by_name: dict[str, Group] = {}
 
     def group(self, clock: Clock, now: datetime) -> Group:
-        """The group of a clock, joined at market time `now`."""
+        """Returns the group of a clock; a new one begins at market time `now`."""
         group = self._by_name.get(clock.group)
         if group is None:
             group = Group(len(self.groups), clock, clock.trading_day(now), clock.next_reset(now))
@@ -43,7 +43,7 @@ class ResetClock:
         return group
 
     def due(self, at: datetime) -> Iterator[Reset]:
-        """Every reset up to and at `at`, oldest first, several days of one group included."""
+        """Yields every reset up to and at `at`, oldest first; one group may have several."""
         while self.next_at <= at:
             group = min(self.groups, key=lambda g: (g.next_reset, g.index))
             reset = Reset(group, group.next_reset, group.day)

@@ -1,35 +1,20 @@
 """Which quotes may judge, and what is doubtful about those that do. A doubt never breaches an account by itself.
 
-A quote is set aside when it is crossed or not positive, older than the last one of its symbol, or when its middle lies
-more than `jump` off the last accepted one; a level that `confirmations` further quotes confirm is the new price. What
-was accepted becomes doubtful when its symbol, or the whole feed, falls silent, and when events were lost since.
+A quote is rejected when it is crossed or not positive, older than the last one of its symbol, or when its middle is
+more than `jump` away from the last accepted one. After `confirmations` further quotes near a rejected level, that level
+is the new price. An accepted quote becomes doubtful when its symbol, or the whole feed, is silent for long, and when
+events were lost since.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
+from monitor.facts import ReviewKind, ReviewNote
 from ports.platform import AccountState, Tick
 
 FEED: Final = "feed"
-
-
-class Kind(StrEnum):
-    """Kinds of reviews; the first six are also what makes a breach doubtful. Stored: never rename one."""
-
-    BAD_TICK = "bad_tick"  # crossed, not positive, or a jump
-    OUT_OF_ORDER = "out_of_order"  # older than the last quote of its symbol
-    STALE = "stale"  # a symbol that is held is silent while others tick
-    STALE_FEED = "stale_feed"  # nothing ticks while market time goes on
-    GAP = "gap"  # events were lost, and the symbol has not been quoted since
-    ESTIMATED = "estimated"  # the venue flags its figures as estimated, or a quote is not there
-    EQUITY_DRIFT = "equity_drift"
-    MISSED_RESET = "missed_reset"
-    UNKNOWN_SYMBOL = "unknown_symbol"
-    DOUBTFUL_BREACH = "doubtful_breach"
-    OFFENCE = "offence"  # a rule was broken whose consequence is that a person looks at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +26,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why an input of a verdict is doubtful. `subject`: a symbol, an account's id, or the feed; `seq` and `at`: of the
-    event in question, the last good one where something is missing."""
+    """Why an input of a verdict is doubtful. `subject`: a symbol, an account's id, or the feed. `seq` and `at`: of the
+    doubtful event, or of the last good one where something is missing."""
 
-    kind: Kind
+    kind: ReviewKind
     subject: str
     seq: int
     at: datetime
@@ -60,22 +45,9 @@ class Doubt:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewNote:
-    """A row for table `reviews`; the same key again updates its detail while nobody has closed it. `settled`: it closes
-    itself, and why."""
-
-    key: str
-    kind: str
-    at: datetime
-    detail: dict[str, Any]
-    account_id: str | None = None
-    settled: str | None = None
-
-
 @dataclass(slots=True)
 class _Level:
-    """A price level that is doubted, and how many further quotes have confirmed it."""
+    """A doubtful price level, and how many further quotes have confirmed it."""
 
     tick: Tick
     mid: float
@@ -86,13 +58,13 @@ class _Level:
     @property
     def doubt(self) -> Doubt:
         off = "" if self.last_mid is None else f", the last good middle was {self.last_mid:g}"
-        said = f"{self.tick.symbol} {self.tick.bid}/{self.tick.ask} is {self.why}{off}"
-        return Doubt(Kind.BAD_TICK, self.tick.symbol, self.tick.seq, self.tick.at, said)
+        words = f"{self.tick.symbol} {self.tick.bid}/{self.tick.ask} is {self.why}{off}"
+        return Doubt(ReviewKind.BAD_TICK, self.tick.symbol, self.tick.seq, self.tick.at, words)
 
     def note(self, outcome: str) -> ReviewNote:
         return ReviewNote(
             key=f"bad_tick/{self.tick.symbol}/{self.tick.seq}",
-            kind=Kind.BAD_TICK,
+            kind=ReviewKind.BAD_TICK,
             at=self.tick.at,
             detail={
                 "symbol": self.tick.symbol,
@@ -109,7 +81,7 @@ class _Level:
 
 @dataclass(slots=True)
 class _Symbol:
-    """The last accepted quote of a symbol, and what is doubtful about it. `fit`: nothing is."""
+    """The last accepted quote of a symbol, and its doubts. `fit`: there is none."""
 
     mid: float
     seq: int
@@ -124,8 +96,8 @@ class _Symbol:
 
 @dataclass(slots=True)
 class FeedQuality:
-    """`notes` wait to be stored. `suspect`: the doubt about the last quote that was set aside, where asking what it would
-    have meant makes sense."""
+    """`notes` wait to be stored. `suspect`: the doubt about the last rejected quote, when accounts should be checked
+    against that quote."""
 
     limits: Limits = field(default_factory=Limits)
     notes: list[ReviewNote] = field(default_factory=list)
@@ -137,7 +109,7 @@ class FeedQuality:
     _silent: bool = False
 
     def accepts(self, tick: Tick, bid: float, ask: float) -> bool:
-        """Whether this quote may mark and judge; a doubtful one leaves a note."""
+        """Whether this quote may mark and judge. A rejected one leaves a note."""
         known, mid = self._symbols.get(tick.symbol), (bid + ask) / 2
         if known is None:
             if bid <= 0 or ask < bid:
@@ -153,7 +125,7 @@ class FeedQuality:
         elif not self._passes(known, tick, bid, ask, mid):
             return False
         if self._last is not None and tick.at - self._last[1] > self.limits.stale_after:
-            self._heard(tick, self._last[1])
+            self._feed_resumed(tick, self._last[1])
         if self._last is None or tick.at >= self._last[1]:
             self._last = (tick.seq, tick.at)
         return True
@@ -177,9 +149,9 @@ class FeedQuality:
         return False
 
     def _late(self, known: _Symbol, tick: Tick) -> bool:
-        """Never moves prices backwards. One note for all that come late behind the same quote."""
+        """Rejects a quote that is older than the last one. One note for all that come late after the same quote."""
         known.late += 1
-        known.fit = False  # so that the next good quote begins anew
+        known.fit = False  # so that the next good quote resets `late`
         detail = {
             "symbol": tick.symbol,
             "seq": tick.seq,
@@ -188,7 +160,8 @@ class FeedQuality:
             "last_at": known.at.isoformat(),
             "count": known.late,
         }
-        self.notes.append(ReviewNote(f"out_of_order/{tick.symbol}/{known.seq}", Kind.OUT_OF_ORDER, known.at, detail))
+        key = f"out_of_order/{tick.symbol}/{known.seq}"
+        self.notes.append(ReviewNote(key, ReviewKind.OUT_OF_ORDER, known.at, detail))
         return False
 
     def _confirmed(self, known: _Symbol, tick: Tick, mid: float) -> bool:
@@ -202,8 +175,8 @@ class FeedQuality:
         self.notes.append(level.note(f"accepted from sequence {tick.seq} on"))
         return True
 
-    def _heard(self, tick: Tick, last: datetime) -> None:
-        """The feed is back: a symbol that was held over a break of all is not silent while others tick."""
+    def _feed_resumed(self, tick: Tick, last: datetime) -> None:
+        """The feed is back after a break. The break of all symbols does not count as silence of one."""
         self._resumed = tick.at
         if self._silent:
             self._silent = False
@@ -215,7 +188,7 @@ class FeedQuality:
         return known is not None and known.level is not None
 
     def doubts(self, account_id: str, symbols: Iterable[str], at: datetime) -> list[Doubt]:
-        """What is doubtful at market time `at` about an account whose equity rests on the quotes of `symbols`."""
+        """Returns the doubts at market time `at` about an account whose equity depends on the quotes of `symbols`."""
         held = sorted(symbols)
         found = [doubt for symbol in held for doubt in self._of_symbol(symbol)]
         found += self._of_feed(at) if held else ()
@@ -230,22 +203,22 @@ class FeedQuality:
             yield known.level.doubt
         if known.gap:
             words = f"{symbol} has not been quoted since events were lost"
-            yield Doubt(Kind.GAP, symbol, known.seq, known.at, words)
+            yield Doubt(ReviewKind.GAP, symbol, known.seq, known.at, words)
         if known.revoked:
             words = f"the venue has taken back the last quote of {symbol}"
-            yield Doubt(Kind.BAD_TICK, symbol, known.seq, known.at, words)
+            yield Doubt(ReviewKind.BAD_TICK, symbol, known.seq, known.at, words)
         silent = self._last[1] - known.at
         if silent > self.limits.stale_after:
             words = f"{symbol} has been silent for {_minutes(silent)} min while others tick"
-            yield Doubt(Kind.STALE, symbol, known.seq, known.at, words)
+            yield Doubt(ReviewKind.STALE, symbol, known.seq, known.at, words)
 
     def _of_feed(self, at: datetime) -> Iterator[Doubt]:
         if self._last is not None and at - self._last[1] > self.limits.stale_after:
             words = f"nothing has been quoted for {_minutes(at - self._last[1])} min"
-            yield Doubt(Kind.STALE_FEED, FEED, *self._last, words)
+            yield Doubt(ReviewKind.STALE_FEED, FEED, *self._last, words)
 
     def check_stale(self, at: datetime, held: list[str]) -> None:
-        """Note every held symbol that has been silent for long while others tick, and a feed that is silent at `at`."""
+        """Notes every held symbol that is silent for long while others tick, and a feed that is silent at `at`."""
         if self._last is None or not held:
             return
         for symbol in held:
@@ -269,21 +242,21 @@ class FeedQuality:
             known.gap, known.fit = True, False
 
     def revoke(self, seq: int) -> None:
-        """The venue corrects or cancels event `seq`: if it is the last quote of its symbol, that judges nobody any more."""
+        """The venue corrects or cancels event `seq`. If it is the last quote of its symbol, that quote is doubtful."""
         for known in self._symbols.values():
             if known.seq == seq:
                 known.revoked, known.fit = True, False
 
     def states(self, account_id: str, state: AccountState) -> None:
-        """The venue's own figures of an account came, flagged as estimated or not."""
+        """Takes note whether the venue flags its figures of an account as estimated."""
         if not state.estimated:
             self._estimated.pop(account_id, None)
         elif account_id not in self._estimated:
             words = f"the venue flags the account's figures as estimated (equity {state.equity_minor} minor units)"
-            doubt = Doubt(Kind.ESTIMATED, account_id, state.seq, state.at, words)
+            doubt = Doubt(ReviewKind.ESTIMATED, account_id, state.seq, state.at, words)
             self._estimated[account_id] = doubt
             key = f"estimated/{account_id}/{state.seq}"
-            self.notes.append(ReviewNote(key, Kind.ESTIMATED, state.at, doubt.to_json(), account_id))
+            self.notes.append(ReviewNote(key, ReviewKind.ESTIMATED, state.at, doubt.to_json(), account_id))
 
     def estimated(self, account_id: str) -> bool:
         return account_id in self._estimated
@@ -311,7 +284,7 @@ class FeedQuality:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "FeedQuality":
         quality = cls()
-        if "symbols" not in data:  # kept by an older version: quotes establish themselves anew
+        if "symbols" not in data:  # stored by an older version: quotes begin anew
             return quality
         for name, s in data["symbols"].items():
             level = None if s["level"] is None else _level_from(s["level"])
@@ -320,7 +293,7 @@ class FeedQuality:
             quality._symbols[name] = _Symbol(s["mid"], s["seq"], at, fit, level, s["stale"], s["gap"], s["revoked"])
         for d in data["estimated"]:
             at = datetime.fromisoformat(d["at"])
-            quality._estimated[d["subject"]] = Doubt(Kind(d["kind"]), d["subject"], d["seq"], at, d["words"])
+            quality._estimated[d["subject"]] = Doubt(ReviewKind(d["kind"]), d["subject"], d["seq"], at, d["words"])
         if data["last"]:
             quality._last = (data["last"][0], datetime.fromisoformat(data["last"][1]))
         quality._resumed = datetime.fromisoformat(data["resumed"]) if data["resumed"] else None
@@ -330,11 +303,11 @@ class FeedQuality:
 
 def _stale(symbol: str, known: _Symbol, settled: str | None = None) -> ReviewNote:
     detail = {"symbol": symbol, "last_seq": known.seq, "last_quote_at": known.at.isoformat()}
-    return ReviewNote(f"stale/{symbol}/{known.at.isoformat()}", Kind.STALE, known.at, detail, None, settled)
+    return ReviewNote(f"stale/{symbol}/{known.at.isoformat()}", ReviewKind.STALE, known.at, detail, None, settled)
 
 
 def _silence(last: datetime, detail: dict[str, Any], settled: str | None = None) -> ReviewNote:
-    return ReviewNote(f"stale_feed/{last.isoformat()}", Kind.STALE_FEED, last, detail, None, settled)
+    return ReviewNote(f"stale_feed/{last.isoformat()}", ReviewKind.STALE_FEED, last, detail, None, settled)
 
 
 def _minutes(length: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""Where an account's gates stand after each of its days, with a proof whenever that has changed."""
+"""The outcome of an account's gates at the end of each of its days, with a proof whenever it has changed."""
 
 from collections.abc import Iterator
 
@@ -6,21 +6,21 @@ from domain.ids import derived_id
 from domain.rules import history
 from domain.rules.events import Moment
 from domain.rules.proof_history import Whose, gate_sheet
-from monitor.columns.roster import Account
+from monitor.columns.roster import AccountRow
 from monitor.facts import GateFact
 
 
-def changed_gates(account: Account, now: Moment) -> Iterator[GateFact]:
-    """Every gate whose outcome differs from what was last told of it; what is told from now on is remembered."""
-    standing, terms = account.standing, account.terms
-    if standing is None:
+def changed_gates(account: AccountRow, now: Moment) -> Iterator[GateFact]:
+    """Yields every gate whose outcome differs from the last recorded one, and records it on the account."""
+    conduct, terms = account.conduct, account.terms
+    if conduct is None:
         return
-    for gate, status in history.gates(standing.history, terms.history_rules, terms.context, now):
-        if standing.gates.get(gate.id) == status.outcome:
+    for gate, status in history.gates(conduct.history, terms.history_rules, terms.context, now):
+        if conduct.gates.get(gate.id) == status.outcome:
             continue
-        standing.gates[gate.id] = status.outcome
+        conduct.gates[gate.id] = status.outcome
         proof_id = derived_id("prf", account.account_id, terms.phase_index, gate.id, now.at.isoformat())
-        whose = Whose(account.account_id, account.challenge_id, account.login, terms)
+        subject = Whose(account.account_id, account.challenge_id, account.login, terms)
         yield GateFact(
             account_id=account.account_id,
             rule_id=gate.id,
@@ -29,6 +29,6 @@ def changed_gates(account: Account, now: Moment) -> Iterator[GateFact]:
             sentence=status.sentence,
             blocks=gate.blocks,
             proof_id=proof_id,
-            proof=gate_sheet(proof_id, whose, gate.id, now, standing.events, began=standing.began),
+            proof=gate_sheet(proof_id, subject, gate.id, now, conduct.events, began=conduct.began),
             at=now.at,
         )

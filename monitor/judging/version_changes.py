@@ -1,13 +1,12 @@
-"""Accounts of a shard that change to another version of their product, at their daily reset and nowhere else.
+"""Accounts that change to another version of their product, at their daily reset and at no other time.
 
-The reset itself is still the old version's: its clock, its anchors, its floors, its verdict. Whoever stands after it
-goes on under the new terms from that instant; the new clock's first reset is the next one strictly after it, so the
-day in between may be shorter or longer. An account that would stand broken under the new terms at that moment is not
-moved: no price has moved against it, so a person looks at it instead.
+The reset itself still belongs to the old version: its clock, its anchors, its levels, its verdict. An account that is
+not broken then is bound by the new terms from that instant. The first reset of the new clock is the next one strictly
+later, so the day in between may be shorter or longer. An account that the new terms would break at that moment is not
+moved: no price has moved against it, so a person looks at it.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from domain.money import Money
 from domain.rules.carry import carried
@@ -16,58 +15,53 @@ from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset
-from monitor.columns.roster import Account
-from monitor.judging.judge import Happening
-from monitor.record.checkpoints import Pending
+from monitor.columns.roster import AccountRow
+from monitor.facts import ReviewKind
+from monitor.judging.conduct import Conduct
+from monitor.judging.evidence import Trigger
+from monitor.judging.judge import Judge
+from monitor.loaded import Pending
+from monitor.state import ShardState
 from store.version_moves import CarriedOut
 
-if TYPE_CHECKING:
-    from monitor.shard import Shard
 
+class VersionChanges:
+    """The changes that wait for a reset, by account id."""
 
-class VersionMoves:
-    """What waits for a reset, by account id."""
-
-    def __init__(self, shard: "Shard") -> None:
-        self._shard = shard
+    def __init__(self, state: ShardState, judge: Judge, conduct: Conduct) -> None:
+        self._state, self._judge, self._conduct = state, judge, conduct
         self._pending: dict[str, Pending] = {}
-        self._begun: dict[int, datetime] = {}
+        self._begun: dict[int, datetime] = {}  # row -> when it came under its clock
 
     def expect(self, account_id: str, pending: Pending | None) -> None:
-        """What the account waits for now; None: for nothing."""
+        """Sets the change that the account waits for; None for none."""
         self._pending.pop(account_id, None)
         if pending is not None:
             self._pending[account_id] = pending
 
     def not_begun_at(self, rows: Ints, at: datetime) -> Ints:
-        """`rows` without those that came under their clock at this very instant: its reset is not theirs any more."""
+        """Returns `rows` without those that came under their clock at this very instant: its reset is not theirs."""
         if not self._begun:
             return rows
         self._begun = {row: begun for row, begun in self._begun.items() if begun >= at}
-        begun = [index for index, row in enumerate(rows.tolist()) if self._begun.get(row) == at]
-        return rows if not begun else rows[[index for index in range(len(rows)) if index not in set(begun)]]
+        begun = {index for index, row in enumerate(rows.tolist()) if self._begun.get(row) == at}
+        return rows[[index for index in range(len(rows)) if index not in begun]] if begun else rows
 
-    def carry_out(self, rows: Ints, equity: Ints, reset: Reset, seq: int) -> None:
-        """Change over those of `rows` that wait and still stand; `equity`: their exact equity at the reset."""
+    def carry_out(self, rows: Ints, reset: Reset, seq: int) -> None:
+        """Changes those of `rows` that wait and were not ended by the reset. Their equity is known."""
         if not self._pending:
             return
-        columns = self._shard.columns
-        for row, worth in sorted(zip(rows.tolist(), equity.tolist(), strict=True), key=self._login):
-            account = self._shard.accounts[row]
-            waits = account.account_id in self._pending
-            if waits and columns.judged[row] and columns.synced[row] < seq:
-                self._change(account, self._pending.pop(account.account_id), worth, reset.at, seq)
+        for account in self._state.accounts.in_order_of_login(rows.tolist()):
+            pending = self._pending.get(account.account_id)
+            if pending is not None and account.judged and not account.contains(seq):
+                del self._pending[account.account_id]
+                self._change(account, pending, reset.at, seq)
 
-    def _login(self, row: tuple[int, int]) -> int:
-        return self._shard.accounts[row[0]].login
-
-    def _change(self, account: Account, pending: Pending, equity: int, at: datetime, seq: int) -> None:
-        shard, terms, row = self._shard, pending.terms, account.row
-        balance = int(shard.columns.balance[row])
-        mark = Mark(balance, equity, seq, at, account.costs)
-        rules = carried(shard.rules.get(row, account.terms.specs), terms.specs, mark)
-        why = _broken(rules, mark, terms.product.currency)
-        product = terms.product
+    def _change(self, account: AccountRow, pending: Pending, at: datetime, seq: int) -> None:
+        state, terms, product = self._state, pending.terms, pending.terms.product
+        mark = Mark(account.balance_minor, account.equity_minor, seq, at, account.costs)
+        rules = carried(account.rules, terms.specs, mark)
+        why = _broken(rules, mark, product.currency)
         done = CarriedOut(
             move_id=pending.move_id,
             account_id=account.account_id,
@@ -78,18 +72,25 @@ class VersionMoves:
             seq=seq,
             why=why,
         )
-        shard.harvest.version_moves.append(done)
+        state.facts.version_moves.append(done)
         if why:
             detail = {"move_id": pending.move_id, "to": product.ref, "why": why, "seq": seq}
-            shard.note("move_refused", f"{pending.move_id}/{account.account_id}", at, detail, account.account_id)
+            key = f"{pending.move_id}/{account.account_id}"
+            state.review(ReviewKind.MOVE_REFUSED, key, at, detail, account)
             return
-        shard.rebind(account, terms, rules, mark)
-        self._begun[row] = at
-        shard.judge.account(account, Happening("account", seq, at), target=True)
+        before = account.terms
+        account.terms = terms
+        account.rules = rules
+        state.join_clocks(account, terms, at)
+        account.mark_changed()
+        self._conduct.rebind(account, before, mark)
+        state.set_alarms(account)
+        self._begun[account.row] = at
+        self._judge.account(account, Trigger("account", seq, at), target=True)
 
 
 def _broken(rules: AccountRules, mark: Mark, currency: str) -> str:
-    """Why an account cannot stand under `rules` at `mark`; empty when it can."""
+    """Why `rules` are broken at `mark`; empty when they are not."""
     found = verdicts(rules, mark)
     if not found:
         return ""

@@ -1,4 +1,4 @@
-"""Checkpoints that are written while the shard judges on: by one thread, on a connection of its own, one at a time."""
+"""Writes checkpoints while the shard judges on: in one thread, on a connection of its own, one at a time."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
-from monitor.record.checkpoint_rows import Taken
+from monitor.record.checkpoint_rows import CheckpointData
 from store import live, version_moves
 from store.live_checkpoint import CheckpointWriter
 
@@ -16,57 +16,57 @@ _BEAT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A checkpoint that is committed. `asked`: moves of accounts are waiting for the shard to look at them."""
+class StoredCheckpoint:
+    """A committed checkpoint. `moves_waiting`: moves of accounts wait for the shard."""
 
     batch: int
-    asked: bool
+    moves_waiting: bool
 
 
-class Behind:
-    """Used by one thread; what went wrong behind it is raised where it asks."""
+class BackgroundWriter:
+    """Used by one thread. An error of the writing thread is raised by `written` or `finish`."""
 
     def __init__(self, database_url: str, shard: int, epoch: int) -> None:
         self._database_url, self._shard, self._epoch = database_url, shard, epoch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{shard}")
         self._opened: tuple[Connection[Any], CheckpointWriter] | None = None
-        self._writing: Future[Stored] | None = None
+        self._writing: Future[StoredCheckpoint] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether there is a checkpoint whose outcome nobody has asked for yet."""
+        """Whether the outcome of a checkpoint has not been read with `written` or `finish` yet."""
         return self._writing is not None
 
-    def write(self, taken: Taken) -> None:
-        """Begin to store it. Only while not `busy`."""
+    def write(self, data: CheckpointData) -> None:
+        """Begins to store a checkpoint. Only while not `busy`."""
         assert self._writing is None
-        self._writing = self._thread.submit(self._write, taken)
+        self._writing = self._thread.submit(self._write, data)
 
-    def written(self) -> Stored | None:
-        """The checkpoint that has been committed since this was asked last. Raises what kept it from being stored."""
+    def written(self) -> StoredCheckpoint | None:
+        """Returns the checkpoint that was committed since the last call, if any. Raises the error that prevented it."""
         if self._writing is None or not self._writing.done():
             return None
         writing, self._writing = self._writing, None
         return writing.result()
 
-    def finish(self, beat: Callable[[], None]) -> Stored | None:
-        """The same once what is under way has ended; `beat` is called now and then."""
+    def finish(self, beat: Callable[[], None]) -> StoredCheckpoint | None:
+        """Waits for a running write, then does the same. `beat` is called once a second."""
         while self._writing is not None and not self._writing.done():
             wait((self._writing,), timeout=_BEAT_SECONDS)
             beat()
         return self.written()
 
     def close(self) -> None:
-        """Ends once what is under way has ended, well or not."""
+        """Waits for a running write, and ignores its outcome."""
         self._thread.shutdown(wait=True)
         if self._opened is not None:
             self._opened[0].close()
 
-    def _write(self, taken: Taken) -> Stored:
+    def _write(self, data: CheckpointData) -> StoredCheckpoint:
         if self._opened is None:
             connection = psycopg.connect(self._database_url, autocommit=True)
             self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
         connection, writer = self._opened
-        writer.write(taken.rows())
+        writer.write(data.rows())
         moves, versions = live.unfinished_moves(connection, self._shard), version_moves.waiting(connection, self._shard)
-        return Stored(taken.batch, bool(moves or versions))
+        return StoredCheckpoint(data.batch, bool(moves or versions))

@@ -1,4 +1,4 @@
-"""One-minute bars as PostgreSQL's binary COPY wants them: they are many at a time, and none is looked at by itself."""
+"""One-minute bars in the format of PostgreSQL's binary COPY: many at a time, made without a Python object per bar."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-_AT_ONCE: Final = 2_000  # rows of one block, so that no thread waits long for the one that makes it
+_AT_ONCE: Final = 2_000  # rows of one block: other threads wait while one is made
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _FIGURES: Final = ("open", "high", "low", "close", "balance")
 
 
 @dataclass(frozen=True, slots=True)
 class MinuteRows:
-    """The bars of one minute: per account its id, and open, high, low, close and balance."""
+    """The bars of one minute: per account the id, and open, high, low, close and balance."""
 
     minute: datetime
     account_ids: npt.NDArray[np.bytes_]
@@ -23,8 +23,8 @@ class MinuteRows:
 
 
 def binary_bars(minutes: Iterable[MinuteRows]) -> Iterator[bytes]:
-    """Blocks of rows of `equity_bars`: per row the number of fields, then each field's length and bytes. Ids of one
-    length make rows of one shape."""
+    """Yields blocks of rows of `equity_bars`: per row the number of fields, then each field's length and bytes. Rows
+    whose ids have the same length have the same shape, and are made together."""
     for minute in minutes:
         at = (minute.minute - _EPOCH) // timedelta(microseconds=1)
         for start in range(0, len(minute.account_ids), _AT_ONCE):

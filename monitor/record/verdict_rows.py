@@ -1,4 +1,4 @@
-"""From verdicts to rows of the record."""
+"""The rows of verdicts: breaches, passes, offences, gates, and what must be done about them at the venue."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,18 +6,18 @@ from typing import Any
 
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, PhasePassed
-from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, Verdict
+from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
 
 
 def verdict_rows(
-    facts: list[Verdict],
+    facts: list[VerdictFact],
     epoch: int,
     received_at: datetime,
     resumes: Sequence[ResumeFact] = (),
     gates: Sequence[GateFact] = (),
 ) -> VerdictRows:
-    """`received_at`: the wall time at which the batch with the deciding events arrived."""
+    """Returns the rows of one batch. `received_at`: the wall time at which the batch arrived."""
     rows = VerdictRows([], [], [], [], [], [], [], [])
     for fact in facts:
         rows.proofs.append(_proof(fact))
@@ -46,7 +46,7 @@ def verdict_rows(
     return rows
 
 
-def _proof(fact: Verdict | GateFact) -> dict[str, Any]:
+def _proof(fact: VerdictFact | GateFact) -> dict[str, Any]:
     sheet = fact.proof
     return {
         "id": fact.proof_id,
@@ -58,7 +58,7 @@ def _proof(fact: Verdict | GateFact) -> dict[str, Any]:
 
 
 def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
-    """What follows is done at the venue; a warning, a review or a deduction is there to be read."""
+    """A pause or a closing is done at the venue. A warning, a review or a deduction is only recorded."""
     rows.offences.append(
         {
             "id": fact.offence_id,
@@ -99,7 +99,7 @@ def _resume(rows: VerdictRows, fact: ResumeFact) -> None:
 def _lock(
     rows: VerdictRows, fact: BreachFact | PassFact | OffenceFact, subject: str, epoch: int, *, ends: bool = True
 ) -> None:
-    """Flatten and disable at the venue; `ends`: for good."""
+    """Has the account flattened and disabled at the venue. `ends`: for good."""
     key = f"lock/{subject}"
     rows.locks.append(
         {
@@ -138,7 +138,7 @@ def _breach(rows: VerdictRows, fact: BreachFact, epoch: int, received_at: dateti
         key = f"breach/{fact.breach_id}"
         message = BreachDetected(key=key, breach_id=fact.breach_id, account_id=fact.account_id, occurred_at=fact.at)
         _signal(rows, fact, "breach_detected", key, message.model_dump(mode="json"))
-    ends = next(lock for lock in reversed(rows.locks) if lock["ends"])  # a pause may have come between
+    ends = next(lock for lock in reversed(rows.locks) if lock["ends"])  # a pause may be between them
     ends["breach_ids"].append(fact.breach_id)
 
 

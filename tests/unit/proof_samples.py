@@ -20,7 +20,7 @@ from domain.rules.proof_payout import payout_refusal_sheet
 from domain.rules.sheets import BarSource, Source, StatementSource, StateSource
 from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
 from monitor.judging.feed_quality import FeedQuality, Limits
-from monitor.record.checkpoints import Loaded
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product
@@ -93,7 +93,7 @@ def from_stories(wanted: int = 8) -> list[dict[str, Any]]:
             shard.apply(batch)
         kinds = [sheet["kind"] for sheet in found]
         # a few of each kind: most stories end in a breach
-        found += [f.proof for f in shard.harvest.verdicts if kinds.count(f.proof["kind"]) < wanted - 2]
+        found += [f.proof for f in shard.state.facts.verdicts if kinds.count(f.proof["kind"]) < wanted - 2]
     return found
 
 

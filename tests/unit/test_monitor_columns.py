@@ -18,7 +18,7 @@ from monitor.columns.books import Arena, Book
 from monitor.columns.reset_clock import ResetClock
 from monitor.columns.rule_columns import percentage
 from monitor.judging.feed_quality import FeedQuality, Limits
-from monitor.record.checkpoints import Loaded
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from tests.unit.exact_path import ExactPath
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
@@ -53,11 +53,11 @@ def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:
         exact = ExactPath(terms[login], login, instruments())
         for event in story.events:
             exact.event(event)
-        facts = [fact for fact in shard.harvest.verdicts if fact.login == login]
+        facts = [fact for fact in shard.state.facts.verdicts if fact.login == login]
         assert (exact.finding[1] if exact.finding else None) == (facts[0].seq if facts else None)
         if not facts:
-            account = shard.by_login[login]
-            assert shard.rules.get(account.row, account.terms.specs) == exact.rules
+            account = shard.state.accounts.by_login(login)
+            assert shard.state.rules.get(account.row) == exact.rules
         ended += bool(facts)
     assert 20 < ended < 140
 

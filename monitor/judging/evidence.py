@@ -1,0 +1,129 @@
+"""Verdicts with their evidence: what the judge saw of an account, as proof sheets and facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.ids import derived_id
+from domain.rules import proof
+from domain.rules.evaluate import Verdict
+from domain.rules.events import Marked
+from domain.rules.proof import BalancePart, EventPart, Scene
+from domain.rules.proof_history import gates_of, pass_history
+from domain.rules.sheets import GatePart, HistoryPart
+from monitor.columns.roster import AccountRow
+from monitor.facts import BreachFact, PassFact
+from monitor.state import ShardState
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The event at which an account is judged."""
+
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked"]
+    seq: int
+    at: datetime
+    symbol: str | None = None
+
+    def marked(self, balance_minor: int, equity_minor: int) -> Marked:
+        """The account's money at this event, as rules over its history take it."""
+        return Marked(seq=self.seq, at=self.at, balance_minor=balance_minor, equity_minor=equity_minor)
+
+
+def proof_id_of(account: AccountRow, rule_id: str) -> str:
+    """The id of the proof sheet of the account's next breach of a rule."""
+    phase = account.terms.phase_index
+    return derived_id("prf", account.account_id, phase, rule_id, account.next_offence(rule_id))
+
+
+def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> Scene:
+    """What is known of an account at an event. `equity`: its exact equity there."""
+    opening, opening_at, opening_seq = account.opening
+    return Scene(
+        account_id=account.account_id,
+        challenge_id=account.challenge_id,
+        login=account.login,
+        terms=account.terms,
+        event=EventPart(kind=trigger.kind, seq=trigger.seq, at=trigger.at, symbol=trigger.symbol),
+        balance=BalancePart(
+            opening_minor=opening,
+            opening_at=opening_at,
+            opening_seq=opening_seq,
+            movements=account.movements,
+            balance_minor=account.balance_minor,
+        ),
+        positions=account.positions(),
+        equity_minor=equity,
+        trading_days=account.trading_days,
+        costs=account.costs,
+        source=state.marks.source(account),
+    )
+
+
+def breach_sheet(state: ShardState, account: AccountRow, scene: Scene, verdict: Verdict) -> dict[str, Any]:
+    """The sealed proof sheet of a broken level."""
+    rule_id = verdict.spec.rule_id
+    return proof.breach_sheet(
+        proof_id_of(account, rule_id),
+        scene,
+        verdict.spec,
+        verdict.state,
+        state.board,
+        state.instruments,
+        offence=account.next_offence(rule_id),
+    )
+
+
+def breach_facts(
+    state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[Verdict], equity: int
+) -> list[BreachFact]:
+    """One fact per broken level, the cause first."""
+    scene = scene_of(state, account, trigger, equity)
+    return [
+        BreachFact(
+            account_id=account.account_id,
+            challenge_id=account.challenge_id,
+            login=account.login,
+            phase_index=account.terms.phase_index,
+            rule_id=verdict.spec.rule_id,
+            offence=account.next_offence(verdict.spec.rule_id),
+            proof_id=proof_id_of(account, verdict.spec.rule_id),
+            proof=breach_sheet(state, account, scene, verdict),
+            seq=trigger.seq,
+            at=trigger.at,
+            floor_minor=verdict.floor_minor,
+            equity_minor=verdict.equity_minor,
+            cause=verdict is found[0],
+        )
+        for verdict in found
+    ]
+
+
+def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> PassFact:
+    phase = account.terms.phase_index
+    proof_id = derived_id("prf", account.account_id, phase, "pass")
+    scene = scene_of(state, account, trigger, equity)
+    balance = scene.balance.balance_minor
+    history, gates, wanted = _pass_history(account, trigger.marked(balance, equity))
+    sheet = proof.pass_sheet(
+        proof_id, scene, state.board, state.instruments, history=history, gates=gates, effective_minor=wanted
+    )
+    return PassFact(
+        account_id=account.account_id,
+        challenge_id=account.challenge_id,
+        login=account.login,
+        phase_index=phase,
+        proof_id=proof_id,
+        proof=sheet,
+        seq=trigger.seq,
+        at=trigger.at,
+        balance_minor=balance,
+    )
+
+
+def _pass_history(account: AccountRow, now: Marked) -> tuple[HistoryPart | None, tuple[GatePart, ...], int | None]:
+    """(history, gates, target) that a pass depends on beside the money, for a phase that has gates."""
+    if account.conduct is None or not gates_of(account.terms):
+        return None, (), None
+    return pass_history(account.terms, account.conduct.events, now, began=account.conduct.began)
