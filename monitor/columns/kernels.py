@@ -219,7 +219,7 @@ def follow(
 
     A row is skipped while it is not judged, while a position of it has no known value (`unknown` counts them), and at
     events up to `synced`. levels: how many levels each of the terms has, negative when only the exact evaluator can
-    move them.
+    move them. While a limit may be cured (low is HIGHEST), the exact evaluator judges every mark.
     """
     n = 0
     nothing = np.zeros((table.shape[1], 1), np.int64)
@@ -229,7 +229,7 @@ def follow(
         if (equity > hot[r, LOW] and equity <= hot[r, HIGH]) or not judged[r] or unknown[r] > 0 or seq <= synced[r]:
             continue
         t = terms[r]
-        if levels[t] < 0 or abs(equity) > _LARGEST:
+        if levels[t] < 0 or abs(equity) > _LARGEST or hot[r, LOW] == HIGHEST:
             out[n] = r
             n += 1
             continue

@@ -186,6 +186,17 @@ def test_a_limit_may_be_cured_within_its_minutes(back: str, found: list[tuple[st
         assert venue.found == [("breach", "daily_loss", 1)], "only once"
 
 
+def test_a_cure_that_a_mere_price_brings_counts_so_that_the_next_break_ends_the_phase() -> None:
+    venue = Venue(DAILY | {"cure": {"minutes": 10}})
+    venue.open("a", "10")
+    venue.quote("1.09899")
+    venue.quote("1.09990", minutes=3)
+    conduct = venue.shard.state.accounts[0].conduct
+    assert conduct is not None and (conduct.curing, conduct.cured) == ({}, {"daily_loss": 1})
+    venue.quote("1.09899", minutes=2)
+    assert venue.found == [("breach", "daily_loss", 1)]
+
+
 def test_a_cap_on_gains_takes_away_what_is_above_it() -> None:
     cap = DAILY | {
         "type": "daily_move_cap",
