@@ -8,7 +8,7 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.cases import CaseDecision, CaseRef, CaseStands
 from contracts.messages import DecisionResult
-from store import cases, people
+from firm import cases, people
 
 
 class CaseActivities:

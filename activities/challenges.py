@@ -16,8 +16,11 @@ from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from store import challenges, disputes, outbox, payouts, people
+from firm import challenges, disputes, people
+from firm.payouts import requests as payouts
+from store import outbox
 from store.clock import market_now
+from store.deadlines import deadline
 from store.models import Account, Breach, Challenge, PhasePass
 
 
@@ -43,6 +46,7 @@ class ChallengeActivities:
             self.check_deadline,
             self.reinstate_account,
             self.record_chargeback,
+            self.record_refund,
             self.close_account,
             self.refund_fee,
         ]
@@ -60,6 +64,10 @@ class ChallengeActivities:
     @activity.defn(name="challenges.record_chargeback")
     async def record_chargeback(self, fact: ChallengeFact) -> ChallengeStatus:
         return _status(await fees.record_chargeback(self._deps, fact))
+
+    @activity.defn(name="challenges.record_refund")
+    async def record_refund(self, fact: ChallengeFact) -> ChallengeStatus:
+        return _status(await fees.record_refund(self._deps, fact))
 
     @activity.defn(name="challenges.refund_fee")
     async def refund_fee(self, step: RefundStep) -> ChallengeStatus:
@@ -82,7 +90,7 @@ class ChallengeActivities:
             if challenge.state != "provisioning" or account is None or account.opened_at is None:
                 return _status(challenge)
             product = await challenges.terms(session, challenge)
-            due = await challenges.deadline(session, challenge, account, product)
+            due = await deadline(session, challenge, account, product)
             await challenges.wake(session, challenge, due)
             await challenges.move(
                 session,
@@ -183,7 +191,7 @@ class ChallengeActivities:
                     at=now,
                     detail={"account_id": account.id, "dispute_id": fact.subject_id},
                 )
-                due = await challenges.deadline(session, challenge, account, product)
+                due = await deadline(session, challenge, account, product)
                 await challenges.wake(session, challenge, due)
             key = f"reinstated/{fact.subject_id}"
             await outbox.signal_workflow(
@@ -215,7 +223,7 @@ class ChallengeActivities:
             account = await challenges.account(session, challenge)
             if account is None or account.login is None:
                 return _status(challenge)
-            due = await challenges.deadline(session, challenge, account, await challenges.terms(session, challenge))
+            due = await deadline(session, challenge, account, await challenges.terms(session, challenge))
             if due is None or await market_now(session) < due:
                 await challenges.wake(session, challenge, due)
                 return _status(challenge)

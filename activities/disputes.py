@@ -9,7 +9,9 @@ from activities.refusals import refusals_are_final
 from contracts.disputes import DisputeStatus, DisputeStep
 from contracts.messages import DecisionResult, DisputeStart
 from domain.lifecycle import CHALLENGE
-from store import challenges, disputes, payouts, people, transitions
+from firm import challenges, disputes, people
+from firm.payouts import requests as payouts
+from store import transitions
 from store.models import Dispute
 
 

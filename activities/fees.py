@@ -1,23 +1,25 @@
-"""The fee of a challenge: paid through a checkout, given back by a refund, taken back by a chargeback.
+"""The fee of a challenge: paid through a checkout, refunded by us or at the provider, taken back by a chargeback.
 
 Each may run again after any of its steps. What the provider says is fetched; webhooks are hints.
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities import provisioning
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
-from domain.errors import Conflict
-from domain.ledger import fee_charged_back, fee_paid, fee_refunded
+from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
 from domain.money import Money
+from firm import challenges, fees, payment_reviews, people
+from firm.payouts import requests as payouts
 from ports.payments import Checkout
-from store import challenges, ledger, outbox, payouts, people
+from store import outbox
 from store.clock import market_now
-from store.models import Challenge, Intent
+from store.models import Account, Challenge, Intent
 from store.transitions import applied
 
 
@@ -55,97 +57,247 @@ async def _checkout(deps: Deps, challenge_id: str) -> Checkout | None:
 
 
 async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None, provider: str) -> None:
-    """Move on from `awaiting_payment` if the checkout is paid or over. An open one is left, however late it is."""
+    """Move on from `awaiting_payment` if the checkout is paid or over. An open one is left, however late it is. A
+    payment that is not the fee of this challenge opens no account: a person is asked."""
     if challenge.state != CHALLENGE.initial:
         return
     now, due = await market_now(session), payment_due(challenge.bought_at)
-    status = checkout.status if checkout else None
+    status, difference = checkout.status if checkout else None, ""
     if checkout and status in ("paid", "refunded", "charged_back"):
-        await ledger.post(session, fee_paid(challenge.id, _fee(checkout), provider), occurred_at=now)
+        paid = _paid(checkout)
+        difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
         if status == "refunded":  # by hand at the provider, before we heard of the payment
-            await ledger.post(session, fee_refunded(challenge.id, _fee(checkout), provider), occurred_at=now)
+            await fees.refund(session, challenge, currency=paid.currency, provider=provider)
+        elif difference:
+            await fees.ask_about_difference(
+                session, challenge, paid=paid, reference=checkout.reference, difference=difference
+            )
     if status in ("paid", "charged_back"):
-        await challenges.move(session, challenge, "payment_settled", key="payment", at=now)
+        trigger = "payment_differs" if difference else "payment_settled"
+        await challenges.move(session, challenge, trigger, key="payment", at=now, reason=difference)
     elif status in ("expired", "refunded") or (status is None and now >= due):
         await challenges.move(session, challenge, "payment_expired", key="payment", at=now)
     await challenges.wake(session, challenge, due if challenge.state == CHALLENGE.initial else None)
 
 
-def _fee(checkout: Checkout) -> Money:
+def _paid(checkout: Checkout) -> Money:
     return Money(minor=checkout.amount_minor, currency=checkout.currency)
 
 
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
-    """End the challenge; one that has ended already keeps its state, and the loss is booked all the same."""
+    """End the challenge; one that has ended already keeps its state, and the loss is booked all the same. No payout of
+    the trader leaves from the moment the provider confirms it."""
     checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         if checkout is None or checkout.status != "charged_back":
             return challenge
+        paid = _paid(checkout)
+        await fees.hold_for_chargeback(session, challenge, paid)
         await _settle(session, challenge, checkout, provider)
         if challenge.state in CHALLENGE.terminal:
-            await challenges.book_chargeback(session, challenge, fee=_fee(checkout), provider=provider)
+            await fees.book_late_chargeback(session, challenge, paid=paid, provider=provider)
             return challenge
     await provisioning.lock_account(deps, fact.challenge_id, "charged-back")
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
-        now = await market_now(session)
-        await challenges.end_account(session, challenge, "closed", now)
-        await challenges.wake(session, challenge, None)
+        now = await _close_account(session, challenge)
         await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-        await ledger.post(session, fee_charged_back(challenge.id, _fee(checkout), provider), occurred_at=now)
+        await fees.charge_back(session, challenge, paid=paid, provider=provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
 
 
-async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
-    finished, whoever asks again and whatever has changed: the money may be on its way."""
-    challenge_id, key, intent = step.challenge_id, f"refund/{step.request.key}", f"{step.challenge_id}/refund"
+async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
+    """End a challenge whose fee went back at the provider. One that has ended already keeps its state: the provider
+    tells of our own refunds too. Where only a part may have gone back, a person is asked."""
+    checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
     async with deps.db.transaction() as session:
-        challenge = await challenges.lock(session, challenge_id)
-        if await applied(session, "challenge", challenge_id, key):
+        challenge = await challenges.lock(session, fact.challenge_id)
+        if checkout is None or checkout.status not in ("paid", "refunded"):
             return challenge
-        declared = await session.get(Intent, intent)
-    under_way = declared is not None and declared.done_at is None
-    granted = declared.payload if declared and under_way else await _grant_refund(deps, step, challenge, key, intent)
-    checkout = await deps.payments.refund(granted["checkout_id"], key=intent)
+        paid = _paid(checkout)
+        await _settle(session, challenge, checkout, provider)
+        if checkout.status == "paid":
+            await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
+            return challenge
+        if challenge.state in CHALLENGE.terminal:
+            await fees.book_late_refund(session, challenge, paid=paid, provider=provider)
+            return challenge
+    await provisioning.lock_account(deps, fact.challenge_id, "refunded")
     async with deps.db.transaction() as session:
-        challenge = await challenges.lock(session, challenge_id)
-        now = await market_now(session)
-        await challenges.end_account(session, challenge, "closed", now)
-        await challenges.wake(session, challenge, None)
-        await outbox.fulfil_intent(session, key=intent, result={"status": checkout.status})
-        entry = fee_refunded(challenge_id, _fee(checkout), deps.payments.name)
-        await ledger.post(session, entry, occurred_at=now)
+        challenge = await challenges.lock(session, fact.challenge_id)
+        now = await _close_account(session, challenge)
+        for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
+            await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
+        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await fees.book_parts(session, challenge, currency=paid.currency, provider=provider)
+        await fees.refund(session, challenge, currency=paid.currency, provider=provider)
+        reason = "The fee was refunded at the payment provider."
         await challenges.move(
-            session,
-            challenge,
-            "refund_granted",
-            key=key,
-            at=now,
-            actor=granted["user_id"],
-            role=granted["role"],
-            reason=step.request.reason,
+            session, challenge, "refunded_at_provider", key="refunded-at-provider", at=now, reason=reason
         )
         return challenge
 
 
-async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> dict[str, Any]:
-    """The payload of the declared intent: what is given back, and who was allowed to ask for it."""
+async def _close_account(session: AsyncSession, challenge: Challenge) -> datetime:
+    """Close the current account of a challenge that ends now, and wait for nothing more. Returns the market time."""
+    now = await market_now(session)
+    await challenges.end_account(session, challenge, "closed", now)
+    await challenges.wake(session, challenge, None)
+    return now
+
+
+# refunds of ours
+
+
+class _Granted(NamedTuple):
+    """A refund that was allowed: the key it is asked under, and what its intent says."""
+
+    key: str
+    payload: dict[str, Any]
+    asked_before: bool
+
+
+async def refund(deps: Deps, step: RefundStep) -> Challenge:
+    """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
+    finished, whoever asks again and whatever has changed: the money may be on its way. When the provider refuses, the
+    account trades again. Raises Conflict with the provider's reason."""
+    challenge_id, key = step.challenge_id, f"refund/{step.request.key}"
+    async with deps.db.transaction() as session:
+        challenge = await challenges.lock(session, challenge_id)
+        if await applied(session, "challenge", challenge_id, key):
+            return challenge
+        attempts = await fees.refund_attempts(session, challenge_id)
+    for attempt in attempts:
+        why = fees.refusal_of(attempt)
+        if why is not None and attempt.payload.get("request") == step.request.key:
+            raise await _refused(deps, challenge_id, attempt.key, why)
+    if attempts and attempts[-1].done_at is None:
+        granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
+    else:
+        granted = await _grant_refund(deps, step, challenge, key, fees.refund_key(challenge_id, len(attempts) + 1))
+    answer = await _ask_for_refund(deps, granted)
+    if isinstance(answer, str):
+        await _record_refused(deps, challenge_id, granted, answer)
+        raise await _refused(deps, challenge_id, granted.key, answer)
+    async with deps.db.transaction() as session:
+        challenge = await challenges.lock(session, challenge_id)
+        now = await _close_account(session, challenge)
+        await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
+        await fees.book_parts(session, challenge, currency=answer.currency, provider=deps.payments.name)
+        await fees.refund(session, challenge, currency=answer.currency, provider=deps.payments.name)
+        await _move(session, challenge, "refund_granted", key, now, granted, step.request.reason)
+        return challenge
+
+
+async def _move(
+    session: AsyncSession,
+    challenge: Challenge,
+    trigger: str,
+    key: str,
+    now: datetime,
+    granted: _Granted,
+    reason: str,
+) -> None:
+    await challenges.move(
+        session,
+        challenge,
+        trigger,
+        key=key,
+        at=now,
+        actor=granted.payload["user_id"],
+        role=granted.payload["role"],
+        reason=reason,
+    )
+
+
+async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _Granted:
+    """Declare the refund: what is given back, and who was allowed to ask for it."""
     async with deps.db.transaction() as session:
         actor = await people.current_actor(session, step.request.actor.user_id)
         account = await challenges.account(session, challenge)
     check_may_refund(actor, challenge.trader_id)
     check_refundable(challenge.state, challenge.phase_index)
-    if account is None or account.login is None or challenge.checkout_id is None:
-        raise Conflict("This challenge has no account or no payment to refund.")
-    await provisioning.freeze_untraded(deps, challenge.id, account, account.login, key)
-    granted = {"checkout_id": challenge.checkout_id, "user_id": actor.user_id, "role": actor.role}
+    if challenge.checkout_id is None:
+        raise Conflict("This challenge has no payment to refund.")
+    if challenge.state == "active":
+        await _freeze(deps, challenge, account, key)
+    payload = {
+        "checkout_id": challenge.checkout_id,
+        "user_id": actor.user_id,
+        "role": actor.role,
+        "request": step.request.key,
+    }
     async with deps.db.transaction() as session:
         await challenges.lock(session, challenge.id)
         declared = await session.get(Intent, intent)  # by an attempt that was given up but ran on
         if declared is not None:
-            return declared.payload
-        await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=granted)
-    return granted
+            return _Granted(intent, declared.payload, asked_before=True)
+        await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=payload)
+    return _Granted(intent, payload, asked_before=False)
+
+
+async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key: str) -> None:
+    if account is None or account.login is None:
+        raise Conflict("This challenge has no account yet.")
+    await provisioning.freeze_untraded(deps, challenge.id, account, account.login, key)
+
+
+async def _ask_for_refund(deps: Deps, granted: _Granted) -> Checkout | str:
+    """The checkout once its money goes back, whoever sent it; or why the provider does not give it back."""
+    checkout_id = str(granted.payload["checkout_id"])
+    if granted.asked_before:  # the first call may have had its effect without our hearing of it
+        checkout = await _fetch(deps, checkout_id)
+        if checkout is not None and checkout.status == "refunded":
+            return checkout
+    try:
+        return await deps.payments.refund(checkout_id, key=granted.key)
+    except Unavailable:
+        raise
+    except PropOSError as refusal:
+        checkout = await _fetch(deps, checkout_id)
+        refunded = checkout is not None and checkout.status == "refunded"
+        return checkout if checkout is not None and refunded else refusal.message
+
+
+async def _fetch(deps: Deps, checkout_id: str) -> Checkout | None:
+    try:
+        return await deps.payments.fetch_checkout(checkout_id)
+    except NotFound:
+        return None
+
+
+async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why: str) -> None:
+    """The challenge goes on as it was: the refusal is on the record for the trader, and a review tells the firm. Should
+    the money go back all the same, the provider's event ends the challenge."""
+    async with deps.db.transaction() as session:
+        challenge = await challenges.lock(session, challenge_id)
+        await outbox.fulfil_intent(session, key=granted.key, result={"refused": why})
+        detail = {"refund": granted.key, "why": why}
+        await payment_reviews.open_review(
+            session,
+            payment_reviews.REFUND_REFUSED,
+            challenge,
+            about=granted.key.removeprefix(f"{challenge_id}/"),
+            detail=detail,
+        )
+        if CHALLENGE.allows(challenge.state, "refund_refused"):
+            now = await market_now(session)
+            await _move(session, challenge, "refund_refused", f"refused/{granted.key}", now, granted, why)
+
+
+async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
+    """Unfreeze the account and say so. A payment that was charged back meanwhile ends the challenge instead."""
+    async with deps.db.transaction() as session:
+        checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
+    checkout = await _fetch(deps, checkout_id or "")
+    if checkout is not None and checkout.status == "charged_back":
+        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=f"{intent}/charged-back"))
+        return Conflict("The payer has taken the fee back through the bank; there is nothing to refund.")
+    async with deps.db.transaction() as session:
+        account = await challenges.account(session, await challenges.lock(session, challenge_id))
+    if account is None or account.login is None:
+        return Conflict(f"The payment provider refused the refund: {why}", remedy="Refund it at the provider.")
+    await provisioning.thaw(deps, account.id, account.login, intent)
+    return Conflict(f"The payment provider refused the refund: {why} The account trades again.")

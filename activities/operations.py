@@ -57,6 +57,7 @@ class OperationsActivities:
             rows = [entry.model_dump() for entry in entries]
             new = await operations.store_entries(session, self._payments.name, rows)
             tied = await operations.tie_entries(session, self._payments.name)
+            await operations.report_money_back(session, self._payments.name)
             await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(feed_time))
             open_ends = await operations.unreconciled(session)
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)

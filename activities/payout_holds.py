@@ -1,20 +1,27 @@
 """What leaves an account with a payout, at the platform and in the books; and how it comes back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.payouts import situation as payout_facts
 from ports.platform import AccountSnapshot, BalanceKind, TradingPlatform
-from store import ledger, outbox, payout_facts, payout_refusals, payouts
+from store import ledger, outbox
 from store.clock import market_now
-from store.models import Payout
+from store.db import Database
+from store.models import Account, Intent, Payout
 
 _BACKWARDS: Final[dict[BalanceKind, BalanceKind]] = {"payout_hold": "payout_release", "adjustment": "adjustment"}
+GIVEN_BACK: Final = "the platform could not hold all of the money"
 Taking = tuple[str, BalanceKind, int]  # (key, operation, minor units, negative: they leave the account)
 
 
@@ -26,9 +33,19 @@ def _forfeit_key(payout_id: str) -> str:
     return f"{payout_id}/forfeit"
 
 
-def back_key(payout_id: str) -> str:
-    """Under which what was forfeited comes back."""
-    return f"{_forfeit_key(payout_id)}/back"
+def _undo_key(payout_id: str) -> str:
+    """The decision that this request is refused and that all that was taken comes back."""
+    return f"{payout_id}/undo"
+
+
+def _back(key: str) -> str:
+    """Under which what was taken under `key` comes back."""
+    return f"{key}/back"
+
+
+def release_key(payout_id: str) -> str:
+    """Under which what was held comes back."""
+    return f"{payout_id}/release"
 
 
 def _forfeit_of(payout: Payout) -> Money:
@@ -43,19 +60,124 @@ def taken(payout: Payout) -> tuple[Taking, ...]:
     return hold, (_forfeit_key(payout.id), "adjustment", -payout.forfeited_minor)
 
 
-async def take(platform: TradingPlatform, login: int, operations: Sequence[Taking]) -> str:
-    """Take each out of the account; all or nothing. Gives why the platform would not, or nothing."""
-    for number, (key, operation, amount) in enumerate(operations):
+async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None:
+    """Hold the money of a requested payout, all of it, or refuse the request with nothing held.
+
+    Once the hold is declared the request is no longer judged: the balance may already be without the money. Giving back
+    what was taken is declared before it begins; from then on the payout can only be refused, whatever is killed on the
+    way and whatever another attempt still takes.
+    """
+    turn = await _declare(db, platform, payout_id)
+    if turn is None:
+        return
+    if not turn.undoing:
+        given_back = turn.repeated and await was_given_back(platform, turn.login, turn.operations)
+        why = GIVEN_BACK if given_back else await _take(platform, turn)
+        if not await _record_taken(db, payout_id, why):
+            return
+    await _give_back(platform, turn)
+    async with db.transaction() as session:
+        payout = await payouts.locked(session, payout_id)
+        if payout.state == "requested":
+            undo = await session.get_one(Intent, _undo_key(payout_id))
+            await outbox.fulfil_intent(session, key=undo.key, result={})
+            await payouts.advance(session, payout, "request_refused", reason=str(undo.payload["reason"]))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What is to be taken. `repeated`: an earlier attempt may have taken it; `undoing`: it is being given back."""
+
+    login: int
+    operations: tuple[Taking, ...]
+    repeated: bool = False
+    undoing: bool = False
+
+
+async def _declare(db: Database, platform: TradingPlatform, payout_id: str) -> _Turn | None:
+    """Commit to the hold, if the request can still be granted; None when there is nothing to do (any more)."""
+    async with db.transaction() as session:
+        payout = await payouts.locked(session, payout_id)
+        undoing = await session.get(Intent, _undo_key(payout_id)) is not None
+        if payout.state != "requested" and not undoing:
+            return None
+        login = await login_of(session, payout)
+        if undoing or await session.get(Intent, hold_key(payout_id)) is not None:
+            return _Turn(login, taken(payout), repeated=True, undoing=undoing)
+    snapshot = await platform.snapshot(login)
+    async with db.transaction() as session:
+        payout = await payouts.locked(session, payout_id)
+        if payout.state != "requested":
+            return None
+        if await session.get(Intent, hold_key(payout_id)) is not None:
+            return _Turn(login, taken(payout), repeated=True)
+        if await refuse(session, payout, snapshot):
+            return None
+        for key, operation, amount in taken(payout):
+            await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
+        return _Turn(login, taken(payout))
+
+
+async def was_given_back(platform: TradingPlatform, login: int, operations: Sequence[Taking]) -> bool:
+    """Whether something of what was taken is back on the account. This code records that as refused; one that did not
+    may have left payouts that count as held."""
+    for key, operation, _ in operations:
+        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
+        if back is not None:
+            return True
+    return False
+
+
+async def release(platform: TradingPlatform, login: int, payout_id: str, operations: Sequence[Taking]) -> None:
+    """Put back all that was taken, once; a hold that is back already stays as it is."""
+    for key, operation, amount in operations:
+        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
+        if back is None:
+            name = release_key(payout_id) if operation == "payout_hold" else _back(key)
+            await platform.balance_operation(login, key=name, operation=_BACKWARDS[operation], amount_minor=-amount)
+
+
+async def _take(platform: TradingPlatform, turn: _Turn) -> str:
+    """Take each out of the account. Returns why the platform would not take one; what was taken before it stays taken."""
+    for key, operation, amount in turn.operations:
         try:
-            await platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
+            await platform.balance_operation(turn.login, key=key, operation=operation, amount_minor=amount)
         except IdempotencyMismatch:
             raise  # another amount is taken under this key: no refusal, but something a person must see
         except Conflict as conflict:
-            for done, kind, taken in operations[:number]:
-                back = _BACKWARDS[kind]
-                await platform.balance_operation(login, key=f"{done}/back", operation=back, amount_minor=-taken)
-            return conflict.message
+            return conflict.message or conflict.type
     return ""
+
+
+async def _record_taken(db: Database, payout_id: str, why: str) -> bool:
+    """Record the hold, or declare that it is given back because of `why`; returns whether it is to be given back."""
+    async with db.transaction() as session:
+        payout = await payouts.locked(session, payout_id)
+        if await session.get(Intent, _undo_key(payout_id)) is not None:
+            return True
+        if payout.state == "requested" and why:
+            reason = {"reason": why}
+            await outbox.declare_intent(session, key=_undo_key(payout_id), kind="payout_undo", payload=reason)
+            return True
+        if payout.state == "requested":
+            await record_held(session, payout)
+        return False
+
+
+async def _give_back(platform: TradingPlatform, turn: _Turn) -> None:
+    """Put back each that was taken, once, however often this is repeated."""
+    for key, operation, amount in turn.operations:
+        if await platform.find_balance_operation(turn.login, key=key, operation=operation) is not None:
+            await platform.balance_operation(
+                turn.login, key=_back(key), operation=_BACKWARDS[operation], amount_minor=-amount
+            )
+
+
+async def login_of(session: AsyncSession, payout: Payout) -> int:
+    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
+    if login is None:
+        raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
+    return login
 
 
 async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> bool:

@@ -6,7 +6,6 @@ Each one starts from the locked row and does nothing when its turn is over, so r
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -15,17 +14,19 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
-from domain import payouts as policy
 from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, OutcomeUnknown
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, PropOSError, RefusedForGood, Unavailable
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
-from domain.payout_checks import RiskFacts, risk_verdict, shown
+from domain.payouts import payout as policy
+from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from firm import people
+from firm.payouts import requests as payouts
 from ports.payments import Transfer
 from ports.platform import BalanceKind
-from store import audit, decisions, ledger, outbox, payouts, people
+from store import audit, decisions, ledger, outbox
 from store.clock import market_now
-from store.models import Account, Decision, Intent, Payout, User
+from store.models import Decision, Intent, Payout, User
 
 _TRIGGER: Final = {
     "approve": "approvals_complete",
@@ -58,32 +59,8 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStands:
-        """Once the hold is declared the request is no longer judged: the balance may already be without the money."""
-        key = payout_holds.hold_key(ref.payout_id)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "requested":
-                return PayoutStands(state=payout.state)
-            declared = await session.get(Intent, key) is not None
-            login = await _login(session, payout)
-        snapshot = None if declared else await self._platform.snapshot(login)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "requested":
-                return PayoutStands(state=payout.state)
-            if snapshot is not None and await payout_holds.refuse(session, payout, snapshot):
-                return PayoutStands(state=payout.state)
-            operations = payout_holds.taken(payout)
-            for name, operation, amount in operations:
-                await outbox.declare_intent(session, key=name, kind=operation, payload={"amount_minor": amount})
-        refused = await payout_holds.take(self._platform, login, operations)
-        async with self._db.transaction() as session:
-            payout = await payouts.locked(session, ref.payout_id)
-            if payout.state == "requested" and refused:
-                await payouts.advance(session, payout, "request_refused", reason=refused)
-            elif payout.state == "requested":
-                await payout_holds.record_held(session, payout)
-            return PayoutStands(state=payout.state)
+        await payout_holds.place(self._db, self._platform, ref.payout_id)
+        return await self._stands(ref)
 
     @activity.defn(name="payouts.check_risk")
     async def check_risk(self, ref: PayoutRef) -> PayoutStands:
@@ -118,9 +95,11 @@ class PayoutActivities:
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
         """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back. What the provider refuses
-        for good is for people to see, and never sent again."""
+        again, so that no transfer can be under way for a payout that the record holds back. Only what the provider
+        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
+        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
+        await self._end_without_hold(ref)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
@@ -134,9 +113,13 @@ class PayoutActivities:
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
             share, beneficiary = payouts.sent_of(payout), payout.beneficiary
-        answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
-        if answer is None and unchanged:
-            answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        try:
+            answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
+            if answer is None and unchanged:
+                answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+        except Unavailable as why:
+            await self._record_waiting(ref, why.message)
+            raise
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
@@ -156,26 +139,47 @@ class PayoutActivities:
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
+    async def _end_without_hold(self, ref: PayoutRef) -> None:
+        """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if not await payouts.can_be_stopped(session, payout):
+                return
+            login, operations = await payout_holds.login_of(session, payout), payout_holds.taken(payout)
+        if await payout_holds.was_given_back(self._platform, login, operations):
+            async with self._db.transaction() as session:
+                payout = await payouts.locked(session, ref.payout_id)
+                if await payouts.can_be_stopped(session, payout):
+                    await payouts.advance(session, payout, "payout_cancelled", reason=payout_holds.GIVEN_BACK)
+
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
-        """The transfer under this key; or why the provider will not make it, when it has none."""
-
-        async def send() -> Transfer | str:
-            try:
-                return await self._payments.create_transfer(
-                    key=key,
-                    reference=payout_id,
-                    amount_minor=share.minor,
-                    currency=share.currency,
-                    beneficiary=beneficiary,
-                )
-            except (BadInput, Conflict, NotFound) as refusal:
-                why = policy.without_beneficiary(refusal.message, beneficiary)
-                return await self._payments.find_transfer(key) or why or refusal.type
-
+        """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
+        other answer, when no transfer is found under the key."""
         try:
-            return await send()
-        except OutcomeUnknown:
-            return await self._payments.find_transfer(key) or await send()
+            return await self._payments.create_transfer(
+                key=key,
+                reference=payout_id,
+                amount_minor=share.minor,
+                currency=share.currency,
+                beneficiary=beneficiary,
+            )
+        except PropOSError as error:
+            made = await self._payments.find_transfer(key)
+            if made is not None:
+                return made
+            if isinstance(error, Unavailable):
+                raise
+            why = policy.without_beneficiary(error.message, beneficiary) or error.type
+            if isinstance(error, RefusedForGood):
+                return why
+            raise Unavailable(why) from None
+
+    async def _record_waiting(self, ref: PayoutRef, why: str) -> None:
+        words = f"The transfer is not confirmed yet: {why} It is tried again with the same key."
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state == "approved":
+                payout.checks = {**payout.checks, "transfer": {"ok": False, "words": words}}
 
     async def _record_sent(self, session: AsyncSession, payout: Payout, key: str, transfer: Transfer) -> None:
         """The books follow what the provider says it took."""
@@ -184,6 +188,7 @@ class PayoutActivities:
         moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
         await ledger.post(session, payout_sent(payout.id, moved, self._payments.name), occurred_at=now)
         payout.transfer_id = transfer.transfer_id
+        payout.checks = {name: check for name, check in payout.checks.items() if name != "transfer"}
         await payouts.advance(session, payout, "transfer_accepted", detail={"transfer_id": transfer.transfer_id})
 
     @activity.defn(name="payouts.follow_transfer")
@@ -210,57 +215,51 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.settle")
     async def settle(self, ref: PayoutRef) -> PayoutStands:
-        if await self._tell_platform(ref, "settling", "payout_settled", "settled"):
+        key = f"{ref.payout_id}/settled"
+        login, _ = await self._declare(ref, "settling", "payout_settled", key)
+        if login is not None:
+            await self._platform.balance_operation(login, key=key, operation="payout_settled", amount_minor=0)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "settling":
-                    await outbox.fulfil_intent(session, key=f"{payout.id}/settled", result={})
+                    await outbox.fulfil_intent(session, key=key, result={})
                     await payouts.advance(session, payout, "payout_settled")
                     await payouts.rest(session, payout)
         return await self._stands(ref)
 
     @activity.defn(name="payouts.release_hold")
     async def release_hold(self, ref: PayoutRef) -> PayoutStands:
-        if await self._tell_platform(ref, "releasing", "payout_release", "release"):
+        key = payout_holds.release_key(ref.payout_id)
+        login, operations = await self._declare(ref, "releasing", "payout_release", key)
+        if login is not None:
+            await payout_holds.release(self._platform, login, ref.payout_id, operations)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "releasing":
                     now, because = await market_now(session), await payouts.why_releasing(session, payout)
                     result = {"released_minor": payout.gross_minor}
-                    await outbox.fulfil_intent(session, key=f"{payout.id}/release", result=result)
+                    await outbox.fulfil_intent(session, key=key, result=result)
                     await payout_holds.record_released(session, payout, now)
                     await payouts.advance(session, payout, _RELEASED[because])
                     await payouts.rest(session, payout)
         return await self._stands(ref)
 
-    async def _tell_platform(self, ref: PayoutRef, state: str, operation: BalanceKind, suffix: str) -> bool:
-        """Declare and make a balance operation while the payout is in `state`; False when it no longer is."""
-        key = f"{ref.payout_id}/{suffix}"
+    async def _declare(
+        self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
+    ) -> tuple[int | None, tuple[payout_holds.Taking, ...]]:
+        """Declare a balance operation while the payout is in `state`: (login, what was taken with the payout); the
+        login is None when it no longer is."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:
-                return False
+                return None, ()
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            login = await _login(session, payout)
-            returned = payout.forfeited_minor if operation == "payout_release" else 0
-        await self._platform.balance_operation(login, key=key, operation=operation, amount_minor=amount)
-        if returned:
-            await self._platform.balance_operation(
-                login, key=payout_holds.back_key(ref.payout_id), operation="adjustment", amount_minor=returned
-            )
-        return True
+            return await payout_holds.login_of(session, payout), payout_holds.taken(payout)
 
     async def _stands(self, ref: PayoutRef) -> PayoutStands:
         async with self._db.transaction() as session:
             return PayoutStands(state=(await payouts.locked(session, ref.payout_id)).state)
-
-
-async def _login(session: AsyncSession, payout: Payout) -> int:
-    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
-    if login is None:
-        raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
-    return login
 
 
 async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
@@ -323,7 +322,8 @@ async def _check_decision(
     reason: str,
     made: Sequence[Decision],
 ) -> None:
-    """Refuse the wrong person, a decision without a reason, an approval of what is held, and what comes too late."""
+    """Refuse the wrong person, a decision without a reason, an approval of what is held, and what comes too late. Who
+    approved may still stop the payout, but not approve it again."""
     if not reason.strip() and choice != "cancel":
         raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
     if choice == "cancel" and actor.role == "trader":
@@ -335,17 +335,27 @@ async def _check_decision(
             "payout",
             actor,
             requester_person=requester.person_id,
-            decided_by=[d.person_id for d in made],
+            decided_by=[d.person_id for d in made if d.decision == choice],
             subject_id=payout.id,
         )
-    if payout.state in payouts.OPEN_TO_PEOPLE:
-        if choice == "approve" and payout.state == "in_review":
-            wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
-            raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
-        return
-    if made:
+    if payout.state == "in_review" and choice == "approve":
+        wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
+        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
+    if payout.state not in payouts.OPEN_TO_PEOPLE:
+        await _check_late(session, payout, choice, actor, made)
+
+
+async def _check_late(
+    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
+) -> None:
+    """An approved payout can be stopped by who approved it, or by anybody where nobody had to, until its transfer is
+    declared; everything else is too late. Raises AlreadyDecided, IllegalTransition, Conflict."""
+    own = payout.state == "approved" and any(d.person_id == actor.person_id for d in made)
+    if made and not own:
         raise AlreadyDecided(f"payout {payout.id}", made[-1].decision, made[-1].user_id)
     policy.PAYOUT.next(payout.state, _TRIGGER[choice])
+    if not await payouts.can_be_stopped(session, payout):
+        raise Conflict(f"The transfer of payout {payout.id} is being made; it can no longer be stopped.")
 
 
 async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecision, actor: Actor) -> None:

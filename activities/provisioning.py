@@ -4,7 +4,8 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
-from store import challenges, disputes, outbox
+from firm import challenges, disputes
+from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
 
@@ -109,11 +110,17 @@ async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login
         await deps.platform.set_trading(login, key=f"{key}/freeze", enabled=False)
         if not await _traded(deps, challenge_id, login):
             return
-    async with deps.db.transaction() as session:
-        judged = await challenges.verdict_waits(session, account.id)
-    if not judged:  # a breached account stays shut
-        await deps.platform.set_trading(login, key=f"{key}/thaw", enabled=True)
+    await thaw(deps, account.id, login, key)
     raise Conflict("There was a trade; the fee can no longer be refunded.")
+
+
+async def thaw(deps: Deps, account_id: str, login: int, key: str) -> None:
+    """Let a frozen account trade again. One that has ended, or that was judged meanwhile, stays shut."""
+    async with deps.db.transaction() as session:
+        account = await session.get_one(Account, account_id)
+        shut = account.status != "active" or await challenges.verdict_waits(session, account_id)
+    if not shut:
+        await deps.platform.set_trading(login, key=f"{key}/thaw", enabled=True)
 
 
 async def _traded(deps: Deps, challenge_id: str, login: int) -> bool:

@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.deps import Deps
 from contracts.messages import SurveillanceStart
 from domain.surveillance.copy_trading import CopyTradingDetector, CopyTradingThresholds
-from store import cases, corrections
+from firm import cases, corrections
 
 _POLL_SECONDS: Final = 0.2
 _ONE_FOLLOWING_SECONDS: Final = 3600

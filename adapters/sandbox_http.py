@@ -8,9 +8,11 @@ from domain.errors import (
     BadInput,
     Conflict,
     IdempotencyMismatch,
+    InProgress,
     NotFound,
     OutcomeUnknown,
     PropOSError,
+    RefusedForGood,
     TooLarge,
     Unavailable,
 )
@@ -34,7 +36,8 @@ def transport_error(who: str, exc: httpx.TransportError, changing: bool) -> Unav
 
 
 def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
-    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing."""
+    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing.
+    RefusedForGood only where the answer says so of this very key."""
     try:
         problem = answer.json()
     except ValueError:
@@ -44,6 +47,10 @@ def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
     status = answer.status_code
     if problem.get("type") == IdempotencyMismatch.type and key is not None:
         return IdempotencyMismatch(key)
+    if problem.get("type") == RefusedForGood.type and key is not None and problem.get("key") == key:
+        return RefusedForGood(key, detail)
+    if problem.get("type") == InProgress.type:
+        return InProgress(detail, remedy=remedy)
     if status in (401, 403):
         return Unavailable(f"{who} refuses our token.", remedy="Give both the same token.")
     if status in _BY_STATUS:

@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 
 import console
-from api.deps import ApiDeps
 from api.json_api import create_json_api
+from front.deps import ApiDeps
 
 
 def create_app(deps: ApiDeps) -> FastAPI:

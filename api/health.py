@@ -10,11 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
-from api.auth import Deps
-from api.decisions import connected
-from api.deps import ApiDeps
 from api.metrics import Metrics
 from domain.errors import NotFound, Unavailable
+from front.auth import Deps
+from front.decisions import connected
+from front.deps import ApiDeps
 from store.read import queue
 from store.read.delivery import Delivery, delivery
 from store.read.pages import View

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 from starlette.middleware import Middleware
 
 from api import health, problems, webhooks
-from api.deps import ApiDeps
 from api.edge import Limits, Observed
 from api.metrics import Metrics
 from api.routes import accounts, cases, challenges, disputes, firm, payouts, people, product_words, products, tickets
+from front.deps import ApiDeps
 
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 
-from api.auth import Deps
 from domain.errors import NotFound
+from front.auth import Deps
 from store import inbox
 from store.read.pages import View
 

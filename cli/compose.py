@@ -12,8 +12,8 @@ from activities.deps import Deps
 from adapters.calendars import known_venues
 from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
-from api.deps import ApiDeps
 from domain.errors import BadInput
+from front.deps import ApiDeps
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.service import Relay

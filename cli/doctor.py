@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli import probes
-from cli.embedded import postgres, temporal
-from cli.lock import holder
+from cli.stack import probes
+from cli.stack.embedded import postgres, temporal
+from cli.stack.lock import holder
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
 from settings import Settings, load
@@ -139,7 +139,7 @@ async def _data_folder(patient: Patient) -> str:
 
 async def _products(patient: Patient) -> str:
     from adapters.calendars import known_venues
-    from store.shelf import load_products
+    from firm.products.shelf import load_products
 
     found = load_products(patient.settings.products_path, known_venues)
     return ", ".join(f"{product.product} v{product.version}" for product in found)

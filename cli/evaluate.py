@@ -14,19 +14,19 @@ from adapters.market.contracts import instruments_of
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
-from cli.evaluate_report import as_json as found_as_json
-from cli.evaluate_report import sheets_of, show
+from cli.demo.rehearsal import Progress
 from cli.progress import progress_bar
-from cli.rehearsal import Progress
+from cli.reports.evaluation import as_json as found_as_json
+from cli.reports.evaluation import sheets_of, show
 from domain.errors import BadInput, NotFound
+from domain.histories.statement_events import Market
+from domain.histories.statements import Statement
+from domain.histories.what_if import WhatIf, judge
 from domain.money import to_minor
-from domain.products import Product
+from domain.products.product import Product
 from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
-from domain.statement_events import Market
-from domain.statements import Statement
-from domain.what_if import WhatIf, judge
-from store.shelf import load_product, load_products
+from firm.products.shelf import load_product, load_products
 
 DEFAULT_ZONE = "UTC"
 

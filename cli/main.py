@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from cli.bench.app import app as bench_app
-from cli.exits import leave
 from cli.news import app as news_app
 from cli.products import app as products_app
 from cli.rules import app as rules_app
 from cli.shards import app as shards_app
+from cli.stack.exits import leave
 from cli.user import app as user_app
 from domain.errors import PropOSError
 
@@ -64,7 +64,7 @@ def up(
     seed: Seed = 7,
 ) -> None:
     """Start the whole firm and keep it running until Ctrl-C."""
-    from cli.stack import Market, StackOptions
+    from cli.stack.stack import Market, StackOptions
     from cli.up import up as run_up
 
     pace = (speed or 1.0) if market else None
@@ -169,7 +169,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run a firm through a day of quotes and on until every limit and payout of it has passed."""
-    from cli.run_demo import run_demo
+    from cli.demo.command import run_demo
 
     run_demo(
         market=market, symbols=_names(symbols), date=date, accounts=accounts, seed=seed, data=data, as_json=as_json
@@ -182,7 +182,7 @@ def conformance(
     as_json: Annotated[bool, typer.Option("--json", help="An object per case.")] = False,
 ) -> None:
     """Run worked examples of firms' rules through the engine; exit code 1 when one fails."""
-    from cli.conformance import conformance as check_cases
+    from cli.conformance.command import conformance as check_cases
 
     check_cases(file, as_json=as_json)
 

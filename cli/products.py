@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cli.product_words import describe
+from cli.reports.product_words import describe
 from domain.errors import BadInput
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from domain.approvals import Actor
-    from domain.product_diff import Change
+    from domain.products.diff import Change
     from store.db import Database
 
 app = typer.Typer(
@@ -109,8 +109,8 @@ def propose(
 ) -> None:
     """Propose a version of a product; a second person approves it before it can be sold."""
     from adapters.calendars import known_venues
-    from store import proposals
-    from store.shelf import read_file
+    from firm.products import proposals
+    from firm.products.shelf import read_file
 
     product = read_file(file, known_venues)
 
@@ -136,7 +136,8 @@ def reject(subject: Subject, login: As, reason: Why, data: Data = None) -> None:
 @app.command()
 def withdraw(subject: Subject, login: As, reason: Why, data: Data = None) -> None:
     """Take your own proposal or move back."""
-    from store import moves, proposals
+    from firm.products import proposals
+    from firm.products import version_moves as moves
 
     async def work(session: "AsyncSession", actor: "Actor") -> str:
         taker = moves.withdraw if subject.startswith("mov_") else proposals.withdraw
@@ -149,7 +150,7 @@ def withdraw(subject: Subject, login: As, reason: Why, data: Data = None) -> Non
 @app.command()
 def publish(proposal: Proposal, login: As, data: Data = None) -> None:
     """Put an approved version on sale. From then on it never changes."""
-    from store import proposals
+    from firm.products import proposals
 
     async def work(session: "AsyncSession", actor: "Actor") -> str:
         product = await proposals.publish(session, proposal, actor=actor)
@@ -169,7 +170,7 @@ def move(
     data: Data = None,
 ) -> None:
     """Propose that accounts go on under another version, from their next daily reset."""
-    from store import moves
+    from firm.products import version_moves as moves
 
     (product, old), (other, new) = reference(source), reference(target)
     if product != other:
@@ -207,7 +208,8 @@ def _number(text: str) -> int:
 async def _decide(session: "AsyncSession", actor: "Actor", subject: str, verdict: str, reason: str) -> str:
     from uuid import uuid4
 
-    from store import moves, proposals
+    from firm.products import proposals
+    from firm.products import version_moves as moves
 
     decider = moves.decide if subject.startswith("mov_") else proposals.decide
     chosen: proposals.Verdict = "approve" if verdict == "approve" else "reject"

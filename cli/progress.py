@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.rehearsal import Progress as Report
+from cli.demo.rehearsal import Progress as Report
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from cli.proof_tables import tables
+from cli.reports.proof_tables import tables
 from domain.errors import BadInput
-from domain.rules.check import check as recompute
-from domain.rules.difference import Difference
-from domain.rules.sheets import read
+from domain.proofs.check import check as recompute
+from domain.proofs.difference import Difference
+from domain.proofs.sheets import read
 from settings import Settings
 from store.live import proof_bodies, proof_body
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.rehearsal import Progress
-    from domain.impact import Comparison
-    from domain.products import Product
+    from cli.demo.rehearsal import Progress
+    from domain.histories.impact import Comparison
+    from domain.products.product import Product
     from settings import Settings
 
 app = typer.Typer(help="Rules: the impact of other terms on recorded history.", no_args_is_help=True)
@@ -32,9 +32,9 @@ def impact(
     """Replay stored history under other terms: who would have passed, failed and been paid, and what it costs."""
     from rich.console import Console
 
-    from cli.impact_report import as_object, draw, show
     from cli.progress import progress_bar
-    from domain.impact import totals
+    from cli.reports.impact import as_object, draw, show
+    from domain.histories.impact import totals
     from settings import load
 
     with progress_bar() as report:
@@ -55,10 +55,10 @@ async def _compared(
 ) -> "tuple[Product, Product, list[Comparison]]":
     from cli.compose import build_database
     from cli.products import reference
-    from domain.impact import check_comparable, compare
+    from domain.histories.impact import check_comparable, compare
+    from firm.products.shelf import read_file
     from store import products
     from store.read import impact as history
-    from store.shelf import read_file
 
     name, version = reference(product)
     db = build_database(settings, pool_size=1)

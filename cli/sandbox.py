@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from cli import logs
+from cli.stack import logs
 from contracts.ids import shard_workflow
 from domain.errors import BadInput
 from sandbox.server import SandboxConfig, run

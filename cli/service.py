@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import start_http_server
 
-from cli import logs
+from cli.stack import logs
 from settings import Settings
 
 

@@ -9,12 +9,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
-from cli import logs
-from cli.lock import holder
-from cli.processes import end_leftovers
+from cli.demo.seed import history_market, seed
 from cli.progress import progress_bar
-from cli.seed import history_market, seed
-from cli.stack import Part, Stack, StackOptions
+from cli.stack import logs
+from cli.stack.lock import holder
+from cli.stack.processes import end_leftovers
+from cli.stack.stack import Part, Stack, StackOptions
 from domain.errors import Unavailable
 from settings import load
 

@@ -37,7 +37,7 @@ def add(
     data: Data = None,
 ) -> None:
     """Add a member of staff and print their password, this once."""
-    from domain.ids import new_id
+    from domain.keys import new_id
     from store.identity import add_user, hash_password
 
     wanted = _role(role)

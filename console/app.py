@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.deps import ApiDeps
 from console import templating
 from console.desk import Desk, shell
 from console.pages.accounts import AccountPages
@@ -23,6 +22,7 @@ from console.pages.work import WorkPages
 from console.views import Crumb
 from domain.approvals import ROLES
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
+from front.deps import ApiDeps
 
 ErrorPage = Callable[[Request, PropOSError, str], Awaitable[Response | None]]
 

@@ -14,15 +14,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
-from api import permissions
-from api.auth import COOKIE
-from api.deps import ApiDeps
-from api.once import Once
 from console import templating
 from console.queries import frame
 from console.views import Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
+from front import permissions
+from front.auth import COOKIE
+from front.deps import ApiDeps
+from front.once import Once
 from store.clock import market_now
 from store.identity import actor_of
 from store.models import User

@@ -126,7 +126,7 @@ def number(value: Decimal | int) -> str:
 _TONES = {
     "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done"},
     "warn": {
-        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "opening",
+        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review", "opening",
         "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
     },
     "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},

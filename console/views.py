@@ -8,7 +8,7 @@ from typing import Final
 
 from domain.approvals import Role
 from domain.money import Money
-from domain.product_diff import Change
+from domain.products.diff import Change
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.gates import GateView

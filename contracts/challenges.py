@@ -91,6 +91,12 @@ async def record_chargeback(fact: ChallengeFact) -> ChallengeStatus:
     raise NotImplementedError
 
 
+@activity.defn(name="challenges.record_refund")
+async def record_refund(fact: ChallengeFact) -> ChallengeStatus:
+    """Ask the provider; end the challenge when its fee went back there, and book it."""
+    raise NotImplementedError
+
+
 @activity.defn(name="challenges.close_account")
 async def close_account(fact: ChallengeFact) -> ChallengeStatus:
     """Lock the account and end the challenge on the firm's decision."""

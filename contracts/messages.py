@@ -25,7 +25,7 @@ class ChallengeStart(Message):
 
 
 class PaymentSettled(Message):
-    """Signal `payment_settled`; also `payment_expired` and `chargeback_received`."""
+    """Signal `payment_settled`; also `payment_expired`, `chargeback_received` and `fee_refunded`."""
 
     key: str
     checkout_id: str

@@ -2,6 +2,7 @@
 
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
+    |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
     |   |-- ProductInvalid            a product file does not say a valid product
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
@@ -15,12 +16,14 @@
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
     |   |-- IdempotencyMismatch       same key, other input
+    |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
     |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
     |-- TooLarge                 413
     |-- BadSignature             400  a webhook that cannot be trusted
     |-- TooManyAttempts          429  failed sign-ins in a row
     `-- Unavailable              503  a part is down; says which
+        |-- InProgress                an earlier call under this key is not finished: ask again later
         `-- OutcomeUnknown            the effect may have happened: look it up by key first
 
 `type` is stable and for programs; the message is a sentence for a person.
@@ -45,6 +48,17 @@ class PropOSError(Exception):
 
 class BadInput(PropOSError):
     type, status = "bad-input", 422
+
+
+class UnknownCurrency(BadInput):
+    type = "unknown-currency"
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            f"There is no currency {currency[:20]!r}.",
+            field="currency",
+            remedy="Use the code of an ISO 4217 currency, such as USD, or USDT or USDC.",
+        )
 
 
 class ProductInvalid(BadInput):
@@ -119,6 +133,16 @@ class IdempotencyMismatch(Conflict):
         super().__init__(f"Idempotency key {key!r} was used before with other input; use a new key.")
 
 
+class RefusedForGood(Conflict):
+    """The final answer to one call: its key is spent, and a repetition is refused in the same words."""
+
+    type = "refused-for-good"
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class StaleEpoch(Conflict):
     type = "stale-epoch"
 
@@ -163,6 +187,10 @@ class TooManyAttempts(PropOSError):
 
 class Unavailable(PropOSError):
     type, status = "unavailable", 503
+
+
+class InProgress(Unavailable):
+    type, status = "in-progress", 409
 
 
 class OutcomeUnknown(Unavailable):

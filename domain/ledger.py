@@ -1,7 +1,8 @@
 """The firm's books: which business event makes which postings. Debit positive, credit negative, always zero in sum.
 
-Accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `trader-payable` (what the firm
-owes traders once a payout is reserved), `payout-expense` (profit shares), `chargebacks` (loss). `account-profit` and
+Accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `suspense` (money that came in and is
+not what was due), `trader-payable` (what the firm owes traders once a payout is reserved), `payout-expense` (profit
+shares), `chargebacks` (loss). `account-profit` and
 `forfeited-profit` are memorandum accounts: no money of the firm, but what left accounts and was paid to nobody.
 """
 
@@ -17,6 +18,11 @@ EntryKind = Literal[
     "fee_paid",
     "fee_refunded",
     "fee_charged_back",
+    "fee_partly_refunded",
+    "payment_suspended",
+    "suspense_refunded",
+    "suspense_partly_refunded",
+    "suspense_charged_back",
     "payout_reserved",
     "payout_released",
     "payout_sent",
@@ -81,6 +87,29 @@ def fee_refunded(challenge_id: str, fee: Money, provider: str) -> Entry:
 
 def fee_charged_back(challenge_id: str, fee: Money, provider: str) -> Entry:
     return _entry("fee_charged_back", challenge_id, fee, "chargebacks", f"provider:{provider}")
+
+
+def fee_partly_refunded(challenge_id: str, part: Money, provider: str, number: int) -> Entry:
+    """A part of the fee went back at the provider. `number` tells several parts apart."""
+    return _entry("fee_partly_refunded", challenge_id, part, "fees", f"provider:{provider}", f"/{number}")
+
+
+def payment_suspended(challenge_id: str, paid: Money, provider: str) -> Entry:
+    """Money came in that is not the fee that was due. It waits for a person."""
+    return _entry("payment_suspended", challenge_id, paid, f"provider:{provider}", "suspense")
+
+
+def suspense_refunded(challenge_id: str, paid: Money, provider: str) -> Entry:
+    return _entry("suspense_refunded", challenge_id, paid, "suspense", f"provider:{provider}")
+
+
+def suspense_partly_refunded(challenge_id: str, part: Money, provider: str, number: int) -> Entry:
+    return _entry("suspense_partly_refunded", challenge_id, part, "suspense", f"provider:{provider}", f"/{number}")
+
+
+def suspense_charged_back(challenge_id: str, paid: Money, provider: str) -> Entry:
+    """The payer took suspended money back: the firm never counted it as income, so it is no loss."""
+    return _entry("suspense_charged_back", challenge_id, paid, "suspense", f"provider:{provider}")
 
 
 def payout_reserved(payout_id: str, share: Money, refund: Money | None = None) -> Entry:

@@ -6,14 +6,15 @@ from typing import Final
 
 from domain.approvals import Actor
 from domain.errors import Conflict, ExtensionRefused, NotAllowed
-from domain.products import Phase
+from domain.money import Money
+from domain.products.phase import Phase
 from domain.states import StateMachine
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
 REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
 
-_AFTER_PAYMENT: Final = ("provisioning", "active", "identity_check", "funded", "breached")
+_AFTER_PAYMENT: Final = ("payment_review", "provisioning", "active", "identity_check", "funded", "breached")
 
 CHALLENGE: Final = StateMachine(
     noun="challenge",
@@ -21,6 +22,9 @@ CHALLENGE: Final = StateMachine(
     table={
         ("awaiting_payment", "payment_settled"): "provisioning",
         ("awaiting_payment", "payment_expired"): "cancelled",
+        ("awaiting_payment", "payment_differs"): "payment_review",
+        ("payment_review", "refund_granted"): "refunded",
+        ("payment_review", "refund_refused"): "payment_review",
         ("provisioning", "phase_started"): "active",
         ("provisioning", "funding_started"): "funded",
         ("active", "phase_passed"): "provisioning",
@@ -30,6 +34,7 @@ CHALLENGE: Final = StateMachine(
         ("active", "retake_granted"): "provisioning",
         ("active", "extension_granted"): "active",
         ("active", "refund_granted"): "refunded",
+        ("active", "refund_refused"): "active",
         ("active", "closed_by_firm"): "closed",
         ("identity_check", "identity_verified"): "provisioning",
         ("identity_check", "identity_refused"): "closed",
@@ -41,6 +46,7 @@ CHALLENGE: Final = StateMachine(
         ("breached", "dispute_window_over"): "failed",
         ("breached", "closed_by_firm"): "closed",
         **{(state, "chargeback_received"): "charged_back" for state in _AFTER_PAYMENT},
+        **{(state, "refunded_at_provider"): "refunded" for state in _AFTER_PAYMENT},
     },
     transient=frozenset({"provisioning"}),
 )
@@ -49,6 +55,17 @@ CHALLENGE: Final = StateMachine(
 def payment_due(bought_at: datetime) -> datetime:
     """Until when (market time) the fee can be paid."""
     return bought_at + PAYMENT_WINDOW
+
+
+def payment_difference(due: Money, challenge_id: str, paid: Money, reference: str) -> str:
+    """Returns how a payment differs from what was due, as a sentence for people; empty when it is the fee of this
+    challenge. Amounts are written in minor units: the currency of a wrong payment may be any."""
+    wrong = []
+    if paid != due:
+        wrong.append(f"{paid.minor} {paid.currency} was paid and {due.minor} {due.currency} was due (minor units)")
+    if reference != challenge_id:
+        wrong.append(f"the payment names {reference or 'nothing'} and not {challenge_id}")
+    return f"{'; '.join(wrong)}." if wrong else ""
 
 
 def phase_deadline(
@@ -115,8 +132,9 @@ def check_may_refund(actor: Actor, trader_id: str) -> None:
 
 
 def check_refundable(state: str, phase_index: int) -> None:
-    """The fee goes back only in the first phase; raises Conflict. That nothing was traded is for the record to say."""
-    if not CHALLENGE.allows(state, "refund_granted") or phase_index != 1:
+    """The fee goes back only in the first phase, and a payment that was not the fee at any time; raises Conflict.
+    That nothing was traded is for the record to say."""
+    if not CHALLENGE.allows(state, "refund_granted") or (state == "active" and phase_index != 1):
         raise Conflict(
             f"The fee of a challenge that is {state.replace('_', ' ')} in phase {phase_index} cannot be refunded.",
             remedy="A refund is possible in the first phase, before the first trade.",

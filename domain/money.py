@@ -4,18 +4,32 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from domain.errors import BadInput
-
-# ISO 4217 minor units that differ from 2, for the currencies a firm may settle in.
-_EXPONENTS: Final = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+from domain.currencies import DIGITS
+from domain.errors import BadInput, UnknownCurrency
 
 # Decimal() reads much more: exponents, underscores, spaces, the digits of every script.
 _WRITTEN: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 _MOST_MINOR: Final = 10**15
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+def known_currency(currency: str) -> str:
+    """`currency` itself. Raises UnknownCurrency."""
+    if currency not in DIGITS:
+        raise UnknownCurrency(currency)
+    return currency
+
+
+def _currency_field(currency: str) -> str:
+    if currency not in DIGITS:
+        unknown = UnknownCurrency(currency)
+        raise ValueError(f"{unknown.message} {unknown.remedy}")
+    return currency
+
+
+# A field of a definition or a request: an unknown currency is an error of that field.
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3,4}$"), AfterValidator(_currency_field)]
 
 
 def _no_float(value: Any) -> Any:
@@ -30,8 +44,8 @@ ExactDecimal = Annotated[Decimal, BeforeValidator(_no_float), Field(allow_inf_na
 
 
 def exponent(currency: str) -> int:
-    """Digits after the point of `currency` (USD 2, JPY 0, KWD 3)."""
-    return _EXPONENTS.get(currency, 2)
+    """Digits after the point of `currency` (USD 2, JPY 0, KWD 3). Raises UnknownCurrency."""
+    return DIGITS[known_currency(currency)]
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
@@ -55,12 +69,15 @@ def is_exact(amount: Decimal, currency: str) -> bool:
 
 
 class Money(BaseModel):
-    """An immutable amount. Adding two currencies raises; multiplying is `share` and rounds half up."""
+    """An immutable amount. Adding two currencies raises; multiplying is `share` and rounds half up. Raises
+    UnknownCurrency."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minor: int = Field(strict=True)
-    currency: Currency
+    currency: str
+
+    _known = field_validator("currency")(known_currency)
 
     @classmethod
     def parse(cls, text: str, currency: str, *, field: str = "amount") -> "Money":

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from domain.ids import derived_id
+from domain.keys import derived_id
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import AccountRules, PhaseTerms, fresh
+from domain.rules.state import AccountRules, fresh
 from monitor.columns.conduct_state import ConductState
 from ports.platform import AccountState
 

@@ -11,9 +11,9 @@ from decimal import Decimal
 
 import numpy as np
 
+from domain.products.phase_terms import PhaseTerms
 from domain.rules.floors import FloorSpec
 from domain.rules.marking import Instrument, QuoteBoard
-from domain.rules.state import PhaseTerms
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, microseconds
 from monitor.columns.minute_bars import MinuteBars

@@ -1,6 +1,16 @@
 """Payments: fees in through a hosted checkout, profit shares out through transfers.
 
-Every call that moves money carries an idempotency `key` of ours; `find_transfer` looks an unknown outcome up by it.
+Every call that moves money carries an idempotency `key` of ours and ends in one of five ways:
+
+done              it returns what was made; the same key returns it again
+refused for good  RefusedForGood: the provider says of this very key that it will never be done, and says so again
+retry later       Unavailable: nothing happened
+in progress       InProgress: an earlier call under this key is not finished
+unknown           OutcomeUnknown: it may have happened
+
+Every other error (BadInput, NotFound, Conflict, IdempotencyMismatch) refuses one attempt and says nothing about an
+earlier call under the same key, which may still take effect. So after anything but the first two ways: look the effect
+up by the key (`find_transfer`), then repeat the call with the same key.
 Webhooks are hints: `parse_webhook` verifies the signature and names the object, `fetch_*` gives the truth.
 """
 
@@ -16,6 +26,8 @@ class _Data(BaseModel):
 
 
 class Checkout(_Data):
+    """What came in. `refunded` is all of it; after a part it is still `paid`, and only `entries` say how much went."""
+
     checkout_id: str
     url: str
     reference: str  # our challenge id
@@ -74,18 +86,22 @@ class PaymentProvider(Protocol):
         stands: `paid` when the buyer was faster."""
         ...
 
-    async def refund(self, checkout_id: str, *, key: str) -> Checkout: ...
+    async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        """Refund what is left of a paid checkout. The same key refunds once."""
+        ...
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
     ) -> Transfer:
         """Send money to a beneficiary. The same key returns the first transfer; the same key with another
-        amount or beneficiary raises IdempotencyMismatch."""
+        amount or beneficiary raises IdempotencyMismatch. Raises RefusedForGood, InProgress, OutcomeUnknown."""
         ...
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer: ...
 
-    async def find_transfer(self, key: str) -> Transfer | None: ...
+    async def find_transfer(self, key: str) -> Transfer | None:
+        """The transfer that was made under `key`; None while there is none, which is no promise that none follows."""
+        ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
         """All money movements after the entry id `after`, oldest first."""

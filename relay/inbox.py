@@ -8,14 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
-from domain.errors import NotFound, Unavailable
+from domain.errors import NotFound, Unavailable, UnknownCurrency
 from domain.money import Money
+from firm import challenges, fees
+from firm.payouts.requests import transfer_changed
 from ports.payments import PaymentProvider
 from relay.strikes import OUTAGES, UNEXPECTED, Strikes
-from store import challenges, inbox, outbox
+from store import inbox, outbox
 from store.db import Database
 from store.inbox import Received
-from store.payouts import transfer_changed
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0
@@ -25,9 +26,10 @@ _SIGNALS: Final = {
     "checkout.paid": "payment_settled",
     "checkout.expired": "payment_expired",
     "charge.disputed": "chargeback_received",
+    "charge.refunded": "fee_refunded",
 }
+_MONEY_BACK: Final = frozenset({"charge.disputed", "charge.refunded"})
 _TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
-_NO_NEWS: Final = frozenset({"charge.refunded"})  # a refund is ours: it was recorded when it was made
 
 _events = Counter("propos_relay_events_total", "Webhook events by what became of them", ["kind", "outcome"])
 _log = structlog.get_logger("relay.inbox")
@@ -55,6 +57,8 @@ class InboxDispatcher:
             await self._route(event)
         except NotFound:
             await self._wait_or_give_up(event, f"the provider knows no {event.object_id}")
+        except UnknownCurrency as error:
+            await self._give_up(event, error.message)
         except Unavailable as error:
             await self._postpone(event, error.message)
         except OUTAGES:
@@ -70,17 +74,17 @@ class InboxDispatcher:
 
     async def _route(self, event: Received) -> None:
         """By our own rows if we can; else the provider says which of our objects the event is about."""
-        if event.kind not in _SIGNALS and event.kind not in _TRANSFERS and event.kind not in _NO_NEWS:
+        if event.kind not in _SIGNALS and event.kind not in _TRANSFERS:
             await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
             return
-        if event.kind == "charge.disputed":
+        if event.kind in _MONEY_BACK:
             async with self._db.transaction() as session:
                 ended = await inbox.ended_challenge_of_checkout(session, event.object_id)
             if ended is not None:
-                await self._book_chargeback(event, ended)
+                await self._book_money_back(event, ended)
                 return
         async with self._db.transaction() as session:
-            routed = event.kind in _NO_NEWS or await self._by_row(session, event)
+            routed = await self._by_row(session, event)
             if routed:
                 await inbox.handled(session, event)
         if routed:
@@ -116,21 +120,25 @@ class InboxDispatcher:
         else:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
-    async def _book_chargeback(self, event: Received, challenge_id: str) -> None:
-        """A challenge that has ended cannot hear of it: if the provider confirms it, the loss is booked from here."""
+    async def _book_money_back(self, event: Received, challenge_id: str) -> None:
+        """A challenge that has ended cannot hear of it: what the provider confirms is booked from here."""
         checkout = await self._payments.fetch_checkout(event.object_id)
-        fee = Money(minor=checkout.amount_minor, currency=checkout.currency)
+        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), self._payments.name
+        known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)
-            known = checkout.status != "charged_back" or await challenges.book_chargeback(
-                session, challenge, fee=fee, provider=self._payments.name
-            )
+            if checkout.status == "charged_back":
+                known = await fees.book_late_chargeback(session, challenge, paid=paid, provider=provider)
+            elif checkout.status == "refunded":
+                known = await fees.book_late_refund(session, challenge, paid=paid, provider=provider)
+            elif checkout.status == "paid" and event.kind == "charge.refunded":
+                await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
             if known:
                 await inbox.handled(session, event)
         if known:
             _events.labels(event.kind, "handled").inc()
         else:
-            await self._give_up(event, f"the fee of {challenge_id} was never booked")
+            await self._give_up(event, f"the books have no fee of {challenge_id} that could go back")
 
     async def _signal_challenge(self, session: AsyncSession, event: Received, challenge_id: str) -> None:
         fact = PaymentSettled(key=_key(event), checkout_id=event.object_id)

@@ -148,7 +148,7 @@ class OutboxDispatcher:
         async with self._db.transaction() as session:
             if message.name == "transfer_changed":
                 return await inbox.ended_as_told(session, str(message.payload["key"]))
-            if message.name == "chargeback_received":  # it ended after the event was routed to it
+            if message.name in ("chargeback_received", "fee_refunded"):  # it ended after the event was routed to it
                 return await inbox.reopen(session, str(message.payload["key"]))
         return False
 

@@ -2,22 +2,26 @@
 
 Transfers settle in market time, 1 to 3 hours after they were made; which beneficiaries are returned, and when
 each settles, follows from the beneficiary's text alone. One in eight is returned, and any whose text
-contains `closed-account`.
+contains `closed-account`. A transfer to a text that contains `unknown-account` is refused for good: the key
+remembers the refusal and answers it again.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
+from domain.errors import BadInput, Conflict, IdempotencyMismatch, InProgress, NotFound, RefusedForGood
 from ports.payments import Checkout, EventKind, ProviderEntry, Transfer, WebhookEvent
 from sandbox.instants import MINUTE, from_us
 from sandbox.journal import Row
 
 _RETURNED_MARK: Final = "closed-account"
+_REFUSED_MARK: Final = "unknown-account"
+_REFUSED: Final = ""  # in place of a transfer's id: this key was refused for good
 EntryKind = Literal["charge", "refund", "dispute", "transfer", "transfer_return"]
 
 
@@ -26,7 +30,8 @@ class Faults(BaseModel):
 
     duplicate_webhooks: deliver so many twice; drop_webhooks: never deliver so many; reorder: deliver the newest
     first; timeout_after_effect: so many changing calls take effect but are answered only after `hold_seconds`,
-    with 504; unavailable: refuse so many changing calls with 503 before any effect.
+    with 504; unavailable: refuse so many changing calls with 503 before any effect; hold_transfers: while it is set,
+    transfers wait before any effect, and their key is in use.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -36,6 +41,7 @@ class Faults(BaseModel):
     reorder: bool = False
     timeout_after_effect: int = Field(default=0, ge=0)
     unavailable: int = Field(default=0, ge=0)
+    hold_transfers: bool = False
     hold_seconds: float = Field(default=0, ge=0, le=60)
 
     def use(self, name: str) -> bool:
@@ -55,6 +61,7 @@ class Provider:
         self._transfers: dict[str, dict[str, Any]] = {}
         self._unsettled: dict[str, int] = {}
         self._keys: dict[str, list[str]] = {}
+        self._under_way: set[str] = set()
         self.entries: list[ProviderEntry] = []
         self.events: list[WebhookEvent] = []
         self.undelivered: list[str] = []
@@ -112,10 +119,25 @@ class Provider:
         return self.checkout(checkout_id)
 
     def refund(self, checkout_id: str, key: str) -> Checkout:
-        """Give the whole fee back."""
+        """Refund what is left of the payment."""
         if self._repeated("refund", key, [checkout_id]) is None:
             self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
             self._remember("refund", key, [checkout_id], checkout_id)
+        return self.checkout(checkout_id)
+
+    def refund_at_desk(self, checkout_id: str, amount_minor: int | None) -> Checkout:
+        """Somebody refunds a payment on the provider's own pages: a part of it, or all that is left. After a part the
+        checkout still counts as paid."""
+        data = self._checkout(checkout_id)
+        if amount_minor is None or data["status"] != "paid" or amount_minor == _left(data):
+            self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
+            return self.checkout(checkout_id)
+        if amount_minor > _left(data):
+            raise Conflict(f"Only {_left(data)} minor units of checkout {checkout_id} are left.")
+        data["refunded_minor"] = data["amount_minor"] - _left(data) + amount_minor
+        self._save_checkout(checkout_id)
+        self._announce("charge.refunded", checkout_id)
+        self._book(checkout_id, {**data, "amount_minor": amount_minor}, "refund", -1)
         return self.checkout(checkout_id)
 
     def dispute(self, checkout_id: str) -> Checkout:
@@ -126,9 +148,25 @@ class Provider:
 
     # transfers
 
+    @contextmanager
+    def transfer_under_way(self, key: str) -> Iterator[None]:
+        """While a call holds `key`, another one under it raises InProgress."""
+        if key in self._under_way:
+            raise InProgress("A call with this key is in progress.", remedy="Repeat it later with its key.")
+        self._under_way.add(key)
+        try:
+            yield
+        finally:
+            self._under_way.remove(key)
+
     def create_transfer(self, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str) -> Transfer:
         given = [reference, amount_minor, currency, beneficiary]
         known = self._repeated("transfer", key, given)
+        if known is None and _REFUSED_MARK in beneficiary:
+            known = _REFUSED
+            self._remember("transfer", key, given, known)
+        if known == _REFUSED:
+            raise RefusedForGood(key, f"There is no account {beneficiary}.")
         if known is not None:
             return self.transfer(known)
         transfer_id = f"tr_{len(self._transfers) + 1:08d}"
@@ -158,7 +196,7 @@ class Provider:
 
     def find_transfer(self, key: str) -> Transfer | None:
         known = self._keys.get(f"transfer:{key}")
-        return None if known is None else self.transfer(known[1])
+        return None if known is None or known[1] == _REFUSED else self.transfer(known[1])
 
     def advance(self, now_us: int) -> None:
         """Market time has moved on: settle what is due, in the order in which it falls due."""
@@ -239,7 +277,7 @@ class Provider:
                 f"Checkout {checkout_id} is {data['status'].replace('_', ' ')}; only a paid one can go back."
             )
         self._set_status(checkout_id, status, kind)
-        self._book(checkout_id, data, entry, -1)
+        self._book(checkout_id, {**data, "amount_minor": _left(data)}, entry, -1)
 
     def _set_status(self, checkout_id: str, status: str, kind: EventKind) -> None:
         self._checkouts[checkout_id]["status"] = status
@@ -283,6 +321,11 @@ class Provider:
 
     def _save_transfer(self, transfer_id: str) -> None:
         self._rows.append(Row("transfer", transfer_id, json.dumps(self._transfers[transfer_id])))
+
+
+def _left(checkout: dict[str, Any]) -> int:
+    """What of a paid checkout was not refunded yet, in minor units."""
+    return int(checkout["amount_minor"]) - int(checkout.get("refunded_minor", 0))
 
 
 def _digest(given: list[Any]) -> str:

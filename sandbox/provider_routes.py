@@ -1,13 +1,13 @@
 """Routes of the fake payment provider and its hosted checkout page."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Form, Header, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.errors import OutcomeUnknown, Unavailable
+from domain.errors import OutcomeUnknown, RefusedForGood, Unavailable
 from domain.money import Currency
 from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
 from sandbox.checkout_page import checkout_page
@@ -17,6 +17,7 @@ from sandbox.provider import Faults
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Amount = Annotated[int, Field(strict=True, gt=0, le=10**13)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+_HELD_STEP: Final = 0.02  # seconds between looks at whether a held transfer may go on
 
 
 class _Body(BaseModel):
@@ -29,6 +30,12 @@ class NewCheckout(_Body):
     currency: Currency
     description: Text
     return_url: Annotated[str, Field(max_length=2000)]
+
+
+class DeskRefund(_Body):
+    """Without an amount: all that is left."""
+
+    amount_minor: Amount | None = None
 
 
 class NewTransfer(_Body):
@@ -103,6 +110,12 @@ def _add_checkouts(router: APIRouter, market: Market) -> None:
         market.commit()
         return checkout
 
+    @router.post("/provider/checkouts/{checkout_id}/desk-refund")
+    async def refund_at_desk(checkout_id: str, body: DeskRefund) -> Checkout:
+        checkout = provider.refund_at_desk(checkout_id, body.amount_minor)
+        market.commit()
+        return checkout
+
 
 def _add_transfers(router: APIRouter, market: Market) -> None:
     provider = market.provider
@@ -110,9 +123,16 @@ def _add_transfers(router: APIRouter, market: Market) -> None:
     @router.post("/provider/transfers")
     async def create_transfer(body: NewTransfer, key: Key) -> Transfer:
         _refuse_by_fault(market)
-        transfer = provider.create_transfer(key, **body.model_dump())
-        await _settle_call(market)
-        return transfer
+        with provider.transfer_under_way(key):
+            while provider.faults.hold_transfers:
+                await asyncio.sleep(_HELD_STEP)
+            try:
+                transfer = provider.create_transfer(key, **body.model_dump())
+            except RefusedForGood:  # in the journal before it is answered, as an effect is
+                await _settle_call(market)
+                raise
+            await _settle_call(market)
+            return transfer
 
     @router.get("/provider/transfers")
     async def find_transfer(key: str) -> list[Transfer]:

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain.errors import BadInput, PropOSError
+from domain.errors import BadInput, PropOSError, RefusedForGood
 from ports.platform import GapInStream
 from sandbox.config import SandboxConfig
 from sandbox.feed import Feed, Recording, recorded_dates
@@ -175,16 +175,19 @@ class _Bearer:
         await self._app(scope, receive, send)
 
 
-def problem(type: str, detail: str, status: int, field: str | None = None, remedy: str | None = None) -> JSONResponse:
+def problem(
+    type: str, detail: str, status: int, field: str | None = None, remedy: str | None = None, **more: str
+) -> JSONResponse:
     """An answer in the form of problem+json."""
     title = type.replace("-", " ").capitalize()
-    body = {"type": type, "title": title, "detail": detail, "field": field, "remedy": remedy}
+    body = {"type": type, "title": title, "detail": detail, "field": field, "remedy": remedy, **more}
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
 async def _problem(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, PropOSError)
-    return problem(exc.type, exc.message, exc.status, exc.field, exc.remedy)
+    spent = {"key": exc.key} if isinstance(exc, RefusedForGood) else {}
+    return problem(exc.type, exc.message, exc.status, exc.field, exc.remedy, **spent)
 
 
 async def _invalid(_: Request, exc: Exception) -> JSONResponse:

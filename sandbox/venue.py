@@ -84,7 +84,7 @@ class Venue:
     def balance_operation(self, login: int, key: str, operation: BalanceKind, amount_minor: int) -> None:
         """Pay in or take out once per (operation, key); refuses to take what is not there."""
         account = self.account(login)
-        scope = f"balance:{login}:{operation}:{key}"
+        scope = _balance_scope(login, operation, key)
         if self._repeated(scope, key, [amount_minor]) is not None:
             return
         if (amount_minor > 0) - (amount_minor < 0) not in _SIGNS[operation]:
@@ -112,6 +112,11 @@ class Venue:
             )
         )
         self._remember(scope, [amount_minor], True)
+
+    def find_balance_operation(self, login: int, key: str, operation: BalanceKind) -> int | None:
+        """The amount that was moved under this operation and key; None while nothing was."""
+        known = self._keys.get(_balance_scope(self.account(login).login, operation, key))
+        return None if known is None else int(known[0][0])
 
     def set_trading(self, login: int, key: str, enabled: bool) -> None:
         account = self.account(login)
@@ -372,3 +377,7 @@ class Venue:
                 stop_loss=position.stop_loss,
             )
         )
+
+
+def _balance_scope(login: int, operation: BalanceKind, key: str) -> str:
+    return f"balance:{login}:{operation}:{key}"

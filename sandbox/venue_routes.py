@@ -123,6 +123,10 @@ def _add_accounts(router: APIRouter, market: Market) -> None:
         venue.balance_operation(login, body.key, body.operation, body.amount_minor)
         market.commit()
 
+    @router.get("/venue/accounts/{login}/balance")
+    async def find_balance(login: int, key: Key, operation: BalanceKind) -> dict[str, int | None]:
+        return {"amount_minor": venue.find_balance_operation(login, key, operation)}
+
     @router.post("/venue/accounts/{login}/trading", status_code=204)
     async def switch_trading(login: int, body: TradingSwitch) -> None:
         venue.set_trading(login, body.key, body.enabled)

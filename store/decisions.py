@@ -1,4 +1,4 @@
-"""Decisions of people on the record: one per person and subject."""
+"""Decisions of people on the record: one per person and subject; on a payout one of each kind."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import STAFF, Actor, Role
 from domain.errors import BadInput, NotFound, NotSignedIn, TooManyAttempts
-from domain.ids import new_id
+from domain.keys import new_id
 from store import audit, crypto
 from store.clock import market_now
 from store.db import Database

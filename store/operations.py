@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.ids import derived_id
-from domain.payouts import PAYOUT
+from domain.keys import derived_id
+from domain.payouts.payout import PAYOUT
+from store import inbox
 from store.models import (
     Account,
     Breach,
@@ -25,14 +26,16 @@ from store.models import (
     Review,
 )
 
-# Which ledger transaction a movement at the provider belongs to.
-LEDGER_KINDS: Final = {
-    "charge": "fee_paid",
-    "refund": "fee_refunded",
-    "dispute": "fee_charged_back",
-    "transfer": "payout_sent",
-    "transfer_return": "payout_returned",
+# Which ledger transactions a movement at the provider can belong to.
+LEDGER_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "charge": ("fee_paid", "payment_suspended"),
+    "refund": ("fee_refunded", "fee_partly_refunded", "suspense_refunded", "suspense_partly_refunded"),
+    "dispute": ("fee_charged_back", "suspense_charged_back"),
+    "transfer": ("payout_sent",),
+    "transfer_return": ("payout_returned",),
 }
+# Which event tells of a movement that takes a fee back.
+_MONEY_BACK: Final = {"refund": "charge.refunded", "dispute": "charge.disputed"}
 
 
 # daily close
@@ -137,7 +140,7 @@ async def tie_entries(session: AsyncSession, provider: str) -> int:
         found = await session.scalar(
             _unmatched_lines(select(LedgerTransaction.id))
             .where(
-                LedgerTransaction.kind == LEDGER_KINDS.get(entry.kind, ""),
+                LedgerTransaction.kind.in_(LEDGER_KINDS.get(entry.kind, ())),
                 LedgerTransaction.reference == entry.reference,
                 Posting.account == f"provider:{provider}",
                 Posting.amount_minor == entry.amount_minor,
@@ -154,6 +157,32 @@ async def tie_entries(session: AsyncSession, provider: str) -> int:
             )
             tied += 1
     return tied
+
+
+async def report_money_back(session: AsyncSession, provider: str) -> int:
+    """Put refunds and chargebacks that the books do not know into the inbox, as if their webhook had come. Returns how
+    many were new: each is reported once, however often this runs."""
+    waiting = await session.execute(
+        select(ProviderEntryRow.entry_id, ProviderEntryRow.kind, ProviderEntryRow.object_id)
+        .where(
+            ProviderEntryRow.provider == provider,
+            ProviderEntryRow.transaction_id.is_(None),
+            ProviderEntryRow.kind.in_(_MONEY_BACK),
+        )
+        .order_by(ProviderEntryRow.position)
+    )
+    return sum(
+        [
+            await inbox.receive(
+                session,
+                provider=provider,
+                event_id=f"entry/{row.entry_id}",
+                kind=_MONEY_BACK[row.kind],
+                object_id=row.object_id,
+            )
+            for row in waiting.all()
+        ]
+    )
 
 
 def _unmatched_lines(statement: Select[Any]) -> Select[Any]:

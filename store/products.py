@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound, ProductInvalid
-from domain.products import Product
+from domain.products.product import Product
 from store import audit
 from store.clock import market_now
 from store.models import ProductVersion
@@ -25,7 +25,7 @@ async def publish(
 ) -> None:
     """Put a version on the shelf. Publishing the same terms again changes nothing; other terms are refused.
 
-    People go through `store.proposals`, which names the proposal; without one it is the firm's bootstrap, and the
+    People go through `firm.products.proposals`, which names the proposal; without one it is the firm's bootstrap, and the
     audit log says so.
     """
     row = {

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import BadInput, Conflict, NotFound
-from domain.ids import new_id
+from domain.keys import new_id
 from store import audit
 from store.clock import market_now
 from store.models import Account, Shard, ShardMove, ShardMoveAccount

@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import Connection
 
 from domain.approvals import DECIDERS
-from domain.publishing import MOVE
+from domain.products.publishing import MOVE
 from store import audit
 from store.live import hold_epoch
 

@@ -14,11 +14,12 @@ from temporalio.exceptions import ApplicationError
 
 from adapters.calendars import known_venues
 from adapters.payments.sandbox import SandboxPayments
-from api.deps import ApiDeps, ServiceHealth, WorkflowHandle
 from api.json_api import create_json_api
 from domain.approvals import ROLES, Actor
 from domain.errors import PropOSError
-from domain.ids import derived_id
+from domain.keys import derived_id
+from firm.products.shelf import load_products
+from front.deps import ApiDeps, ServiceHealth, WorkflowHandle
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from store import crypto, products
 from store.db import Database
@@ -41,7 +42,6 @@ from store.models import (
     TicketMessage,
     Trader,
 )
-from store.shelf import load_products
 from tests.rule_states import standing
 
 NOW: Final = datetime(2014, 5, 2, 21, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,13 +17,23 @@ from temporalio.worker import Worker
 from activities.challenges import ChallengeActivities
 from activities.deps import Deps
 from activities.disputes import DisputeActivities
+from activities.operations import OperationsActivities
+from activities.payouts import PayoutActivities
 from contracts.ids import CORE_QUEUE, challenge_workflow, dispute_workflow
-from contracts.messages import BreachDetected, DecisionRequest, PhasePassed
+from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
+from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, NotFound
-from domain.ids import derived_id
-from domain.products import Product
-from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from domain.errors import Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
+from domain.keys import derived_id
+from domain.money import Money
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.rules.state import fresh, to_json
+from firm import challenges, disputes
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.products.shelf import load_products
+from ports.payments import Checkout, EventKind, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -34,9 +44,10 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
+from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, deliveries, disputes, inbox, ledger, outbox, products
+from store import crypto, deliveries, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -45,17 +56,19 @@ from store.models import (
     Challenge,
     Dispute,
     MarketClock,
+    Payout,
     PhasePass,
     Proof,
+    Review,
     Trader,
     Transition,
     User,
 )
-from store.shelf import load_products
 from tests import servers
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow
 from workflows.dispute import Dispute as DisputeWorkflow
+from workflows.payout import Payout as PayoutWorkflow
 
 KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
 START = datetime(2014, 5, 2, 9, tzinfo=UTC)
@@ -80,6 +93,7 @@ class Venue:
     name: str = "fake"
     seats: dict[int, Seat] = field(default_factory=dict)
     keys: dict[str, Any] = field(default_factory=dict)
+    before_lock: Callable[[], Awaitable[None]] | None = None  # what happens once, while a lock is on its way
 
     def _first(self, scope: str, given: Any) -> bool:
         if scope in self.keys:
@@ -96,6 +110,10 @@ class Venue:
             self.keys[f"login:{key}"] = login
         return int(self.keys[f"login:{key}"])
 
+    async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
+        amount = self.keys.get(f"{operation}:{login}:{key}")
+        return None if amount is None else int(amount)
+
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         if self._first(f"{operation}:{login}:{key}", amount_minor):
             self.seats[login].balance_minor += amount_minor
@@ -108,6 +126,9 @@ class Venue:
         self._first(f"close:{login}:{key}", list(position_ids))
 
     async def lock(self, login: int, *, key: str) -> None:
+        if self.before_lock is not None:
+            happens, self.before_lock = self.before_lock, None
+            await happens()
         if login not in self.seats:
             raise NotFound(f"no login {login}")
         if self._first(f"lock:{login}:{key}", True):
@@ -147,12 +168,16 @@ class Venue:
 
 @dataclass
 class Provider:
-    """A payment provider with checkouts only."""
+    """A payment provider: checkouts, what came of them, and transfers that stay under way."""
 
     name: str = "fakepay"
     checkouts: dict[str, Checkout] = field(default_factory=dict)
     refunds: list[str] = field(default_factory=list)
+    refuses: PropOSError | None = None  # the next refund, whatever its key
+    loses_answers: int = 0  # so many refunds take effect and are not answered
     past: list[WebhookEvent] = field(default_factory=list)
+    moved: list[ProviderEntry] = field(default_factory=list)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
 
     async def create_checkout(
         self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
@@ -169,8 +194,42 @@ class Provider:
             )
         return self.checkouts[checkout_id]
 
-    def becomes(self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"]) -> None:
-        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status})
+    def becomes(
+        self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"], **changes: object
+    ) -> None:
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": status, **changes})
+
+    def takes(self, checkout_id: str, **paid: object) -> None:
+        """The checkout is paid, with `amount_minor`, `currency` or `reference` other than was asked for."""
+        self.checkouts[checkout_id] = self.checkouts[checkout_id].model_copy(update={"status": "paid", **paid})
+
+    def tells(self, kind: EventKind, checkout_id: str) -> None:
+        """An event that the provider keeps; whether its webhook comes is for the test."""
+        event_id = f"ev_{len(self.past) + 1}"
+        self.past.append(WebhookEvent(event_id=event_id, kind=kind, object_id=checkout_id, created_at=START))
+
+    def refund_at_desk(self, checkout_id: str, amount_minor: int | None = None) -> None:
+        """Somebody refunds all of it, or a part, on the provider's own pages."""
+        checkout = self.checkouts[checkout_id]
+        if amount_minor is None:
+            self.becomes(checkout_id, "refunded")
+        self.moves("refund", checkout_id, -(amount_minor or checkout.amount_minor))
+        self.tells("charge.refunded", checkout_id)
+
+    def moves(self, kind: Literal["charge", "refund", "dispute"], checkout_id: str, amount_minor: int) -> None:
+        """A row of the provider's own list of movements."""
+        checkout = self.checkouts[checkout_id]
+        self.moved.append(
+            ProviderEntry(
+                entry_id=f"en_{len(self.moved) + 1}",
+                object_id=checkout_id,
+                reference=checkout.reference,
+                kind=kind,
+                amount_minor=amount_minor,
+                currency=checkout.currency,
+                at=START,
+            )
+        )
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
         if checkout_id not in self.checkouts:
@@ -183,26 +242,42 @@ class Provider:
         return self.checkouts[checkout_id]
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        if self.refuses is not None:
+            refusal, self.refuses = self.refuses, None
+            raise refusal
         if key not in self.refunds:
             if self.checkouts[checkout_id].status != "paid":
                 raise Conflict("only a paid checkout can go back")
             self.refunds.append(key)
             self.becomes(checkout_id, "refunded")
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise OutcomeUnknown("no answer")
         return self.checkouts[checkout_id]
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
     ) -> Transfer:
-        raise NotFound("no transfers here")
+        if key not in self.transfers:
+            self.transfers[key] = Transfer(
+                transfer_id=f"tr_{len(self.transfers) + 1}",
+                key=key,
+                reference=reference,
+                status="pending",
+                amount_minor=amount_minor,
+                currency=currency,
+            )
+        return self.transfers[key]
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        raise NotFound(f"no transfer {transfer_id}")
+        return next(transfer for transfer in self.transfers.values() if transfer.transfer_id == transfer_id)
 
     async def find_transfer(self, key: str) -> Transfer | None:
-        return None
+        return self.transfers.get(key)
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        return []
+        ids = [entry.entry_id for entry in self.moved]
+        return self.moved[ids.index(after) + 1 :] if after else list(self.moved)
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         ids = [event.event_id for event in self.past]
@@ -253,6 +328,7 @@ class Firm:
                     email_index=name,
                     country="DE",
                     identity=identity,
+                    beneficiary=f"DE {name}",
                     created_at=START,
                 )
             )
@@ -372,6 +448,35 @@ class Firm:
         fact = PhasePassed(key=f"pass/{pass_id}", pass_id=pass_id, account_id=account.id, occurred_at=now)
         await self.signal(challenge_id, "phase_passed", fact.model_dump(mode="json"))
 
+    async def earns(self, challenge_id: str, profit_minor: int) -> None:
+        """A profit on the funded account, as the venue and the monitor's checkpoint have it."""
+        account = await self.account(challenge_id)
+        seat = self.venue.seats[account.login or 0]
+        seat.balance_minor += profit_minor
+        async with self.db.transaction() as session:
+            terms = await products.load(session, account.product, account.version)
+            specs = phase_terms(terms, account.phase_index).specs
+            live = {"account_id": account.id, "batch": 1, "at": START, "balance_minor": seat.balance_minor}
+            live |= {"equity_minor": seat.balance_minor, "positions": [], "floors": {}}
+            live |= {"rule_state": {"rules": to_json(fresh(specs))}}
+            await session.execute(insert(AccountLive).values(live))
+
+    async def ask_payout(self, challenge_id: str, actor: Actor, gross_minor: int) -> str:
+        account = await self.account(challenge_id)
+        async with payout_refusals.kept(self.db), self.db.transaction() as session:
+            gross = Money(minor=gross_minor, currency="USD")
+            return (await payouts.request_payout(session, account_id=account.id, actor=actor, gross=gross)).id
+
+    async def payout(self, payout_id: str) -> Payout:
+        async with self.db.transaction() as session:
+            return await session.get_one(Payout, payout_id)
+
+    async def payout_becomes(self, payout_id: str, state: str) -> None:
+        async def there() -> bool:
+            return (await self.payout(payout_id)).state == state
+
+        await self.until(there)
+
     async def dispute(self, breach_id: str, actor: Actor) -> str:
         async with self.db.transaction() as session:
             row = await disputes.open_dispute(session, breach_id=breach_id, actor=actor, statement="The price was odd.")
@@ -455,6 +560,25 @@ class Firm:
             names = (f"provider:{self.provider.name}", "fees", "chargebacks")
             return {name.split(":")[0]: await ledger.balance(session, name, "USD") for name in names}
 
+    async def balance(self, account: str, currency: str = "USD") -> int:
+        async with self.db.transaction() as session:
+            return await ledger.balance(session, account, currency)
+
+    async def news(self) -> None:
+        """The sweep finds every event of the provider, the relay routes it, and all of it is acted on."""
+        await EventSweep(self.db, self.provider).step()
+        await InboxDispatcher(self.db, self.provider).step()
+        await self.quiet()
+
+    async def reconcile(self) -> ReconciliationReport:
+        deps = Deps(db=self.db, platform=self.venue, payments=self.provider)
+        return await OperationsActivities(deps).reconcile(ReconciliationStart())
+
+    async def reviews(self, kind: str) -> list[Review]:
+        async with self.db.transaction() as session:
+            found = select(Review).where(Review.kind == kind).order_by(Review.occurred_at, Review.id)
+            return list(await session.scalars(found))
+
     async def webhook(self, event_id: str, kind: str, object_id: str) -> bool:
         async with self.db.transaction() as session:
             return await inbox.receive(
@@ -484,7 +608,7 @@ def deal(login: int) -> Deal:
 
 @asynccontextmanager
 async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
-    """Open for business at START, with a worker for challenges and disputes."""
+    """Open for business at START, with a worker for challenges, disputes and payouts."""
     crypto.install(crypto.FieldKeys.parse(KEYS))
     db = Database(database_url, pool_size=5)
     venue, provider = Venue(), Provider()
@@ -504,8 +628,12 @@ async def a_firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm
     async with Worker(
         client,
         task_queue=CORE_QUEUE,
-        workflows=[ChallengeWorkflow, DisputeWorkflow],
-        activities=[*ChallengeActivities(deps).all(), *DisputeActivities(deps).all()],
+        workflows=[ChallengeWorkflow, DisputeWorkflow, PayoutWorkflow],
+        activities=[
+            *ChallengeActivities(deps).all(),
+            *DisputeActivities(deps).all(),
+            *PayoutActivities(deps).all(),
+        ],
         workflow_runner=workflow_runner(),
         max_cached_workflows=0,  # every task replays from the beginning: what is not deterministic shows
     ):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import temporal
-from cli.exits import leave
+from cli.stack.embedded import temporal
+from cli.stack.exits import leave
 from tests import servers
 
 _TEMPLATE = "propos_template"

@@ -5,13 +5,14 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ids import new_id
-from domain.products import Product
-from domain.rules import floors, proof
+from domain.keys import new_id
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.proofs import money as proof
+from domain.proofs.money import BalancePart, EventPart, Scene
+from domain.rules import floors
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.proof import BalancePart, EventPart, Scene
-from domain.rules.state import phase_terms
-from store import corrections
+from firm import corrections
 from store.models import Account, CorrectionRow, Review, WarningRow
 from tests.console_history import INITIAL, NOW
 

@@ -9,17 +9,20 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, Role
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.ledger import fee_paid, payout_reserved
 from domain.money import Money
-from domain.payouts import split
-from domain.products import Product
-from domain.rules import floors, proof
+from domain.payouts.payout import split
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.proofs import money as proof
+from domain.proofs.money import BalancePart, EventPart, Movement, Scene
+from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.proof import BalancePart, EventPart, Movement, Scene
-from domain.rules.state import phase_terms
-from store import audit, crypto, identity, ledger, payouts, products, shelf
+from firm.payouts import requests as payouts
+from firm.products import shelf
+from store import audit, crypto, identity, ledger, products
 from store.db import Database
 from store.models import (
     Account,

@@ -8,9 +8,9 @@ from typing import Final
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.products import Product
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
 from domain.rules import floors
-from domain.rules.state import phase_terms
 from store.models import Account, AccountLive, DailySnapshot, DealRow, EquityBar
 from tests.rule_states import standing
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ids import new_id
+from domain.keys import new_id
 from store.models import Exposure, Review
 from tests.console_history import NOW
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import update
 
 from api.app import create_app
-from api.deps import ApiDeps
+from front.deps import ApiDeps
 from store.db import Database
 from store.models import MarketClock
 from tests.api_world import FakePayments, FakeTemporal

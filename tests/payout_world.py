@@ -14,10 +14,14 @@ from activities.payouts import PayoutActivities
 from contracts.messages import DecisionRequest
 from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, OutcomeUnknown, PropOSError
+from domain.errors import Conflict, IdempotencyMismatch, InProgress, OutcomeUnknown, PropOSError
 from domain.money import Money
-from domain.products import Product
-from domain.rules.state import fresh, phase_terms, to_json
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.rules.state import fresh, to_json
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -30,7 +34,7 @@ from ports.platform import (
     SymbolSpec,
     TradingPlatform,
 )
-from store import crypto, ledger, payout_refusals, payouts, products
+from store import crypto, ledger, products
 from store.db import Database
 from store.models import (
     Account,
@@ -45,7 +49,6 @@ from store.models import (
     Trader,
     User,
 )
-from store.shelf import load_products
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -58,24 +61,37 @@ class Killed(BaseException):
 
 @dataclass
 class Venue:
-    """A trading platform: balances, and what was done to them once per key."""
+    """A trading platform: balances, and what was done to them once per (operation, key). `dies_at`: the number of the
+    call at which the caller dies, and whether before or after its effect; `loses`: what the trader loses right after
+    the operation of a key."""
 
     name: str = "fake"
     balances: dict[int, int] = field(default_factory=dict)
     positions: dict[int, tuple[PositionState, ...]] = field(default_factory=dict)
     done: dict[str, tuple[BalanceKind, int]] = field(default_factory=dict)
     dies: Literal["before", "after"] | None = None
+    dies_at: tuple[int, Literal["before", "after"]] | None = None
+    loses: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+
+    def _call(self, moment: Literal["before", "after"]) -> None:
+        self.calls += moment == "before"
+        if self.dies == moment or self.dies_at == (self.calls, moment):
+            raise Killed
+
+    async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
+        self._call("before")
+        kind, amount = self.done.get(key, (operation, None))
+        return amount if kind == operation else None
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
-        if self.dies == "before":
-            raise Killed
+        self._call("before")
         if key not in self.done:
             if self.balances[login] + amount_minor < 0:
                 raise Conflict("there is not enough on the account")
             self.done[key] = (operation, amount_minor)
-            self.balances[login] += amount_minor
-        if self.dies == "after":
-            raise Killed
+            self.balances[login] += amount_minor - self.loses.get(key, 0)
+        self._call("after")
 
     async def snapshot(self, login: int) -> AccountSnapshot:
         return AccountSnapshot(
@@ -121,7 +137,8 @@ class Venue:
 
 @dataclass
 class Provider:
-    """A payment provider that keeps one transfer per key. `dies` kills the caller, `loses` swallows answers."""
+    """A payment provider that keeps one transfer per key. `dies` kills the caller; `loses` swallows answers, or keeps
+    the call under way until `lands`: its key is in use so long, and another call under it is refused with `in_use`."""
 
     name: str = "fakepay"
     transfers: dict[str, Transfer] = field(default_factory=dict)
@@ -129,8 +146,10 @@ class Provider:
     ledger: list[ProviderEntry] = field(default_factory=list)
     calls: int = 0
     dies: Literal["before", "after"] | None = None
-    loses: list[Literal["request", "answer"]] = field(default_factory=list)
+    loses: list[Literal["request", "answer", "under way"]] = field(default_factory=list)
     refuses: PropOSError | None = None
+    in_use: PropOSError = field(default_factory=lambda: InProgress("a call with this key is in progress"))
+    under_way: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
@@ -143,6 +162,12 @@ class Provider:
             raise OutcomeUnknown("no answer")
         if self.refuses is not None:
             raise self.refuses
+        if key in self.under_way:
+            raise self.in_use
+        if lost == "under way":
+            order = {"reference": reference, "amount_minor": amount_minor, "currency": currency}
+            self.under_way[key] = {"key": key, "beneficiary": beneficiary, **order}
+            raise OutcomeUnknown("no answer")
         known = self.transfers.get(key)
         if known is None:
             known = Transfer(
@@ -162,6 +187,12 @@ class Provider:
         if lost == "answer":
             raise OutcomeUnknown("no answer")
         return known
+
+    async def lands(self) -> None:
+        """The calls under way take effect, long after their callers gave up."""
+        while self.under_way:
+            _, order = self.under_way.popitem()
+            await self.create_transfer(**order)
 
     def enter(self, kind: str, object_id: str, reference: str, amount_minor: int) -> None:
         entry = {"kind": kind, "object_id": object_id, "reference": reference, "amount_minor": amount_minor}

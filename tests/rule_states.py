@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from domain.products import Product
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
 from domain.rules.floors import FloorSpec, RuleState
-from domain.rules.state import AccountRules, fresh, phase_terms, to_json
-from store.shelf import load_products
+from domain.rules.state import AccountRules, fresh, to_json
+from firm.products.shelf import load_products
 
 _SET_AT: Final = datetime(2014, 5, 2, 22, tzinfo=UTC)  # when a level that is not the first one was set
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from cli.embedded import postgres, temporal
-from cli.probes import free_ports
-from cli.processes import running
+from cli.stack.embedded import postgres, temporal
+from cli.stack.probes import free_ports
+from cli.stack.processes import running
 
 NAMESPACE = "propos"
 # Speed for data that nobody keeps; durability is tested on the stack that `up` starts.

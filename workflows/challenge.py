@@ -34,6 +34,8 @@ with workflow.unsafe.imports_passed_through():
 _LOOK_AGAIN: Final = timedelta(days=1)
 _KEYS_KEPT: Final = 500
 
+_MONEY_BACK: Final = (steps.record_chargeback, steps.record_refund)
+
 Step = Callable[[ChallengeFact], Awaitable[ChallengeStatus]]
 
 
@@ -55,7 +57,7 @@ class Challenge:
             await self._take(steps.open_checkout, self._fact("checkout"))
         while self._facts or not self._over:
             if self._status.state == "provisioning":
-                await self._provision()
+                await self._provision_unless_money_went_back()
             else:
                 await self._wait_and_act()
             if self._may_renew():
@@ -64,6 +66,15 @@ class Challenge:
                     self._renew()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._status.state
+
+    async def _provision_unless_money_went_back(self) -> None:
+        """No phase opens on a fee that went back: such news comes before the next account."""
+        waiting = next((heard for heard in self._facts if heard[0] in _MONEY_BACK), None)
+        if waiting is not None and workflow.patched("money-back-before-provisioning"):
+            self._facts.remove(waiting)
+            await self._take(*waiting)
+        else:
+            await self._provision()
 
     async def _provision(self) -> None:
         """Open the next phase's account. That the phase has begun is recorded last."""
@@ -130,6 +141,10 @@ class Challenge:
         self._heard(steps.record_chargeback, fact.key, fact.checkout_id)
 
     @workflow.signal
+    def fee_refunded(self, fact: PaymentSettled) -> None:
+        self._heard(steps.record_refund, fact.key, fact.checkout_id)
+
+    @workflow.signal
     def breach_detected(self, fact: BreachDetected) -> None:
         self._heard(steps.record_breach, fact.key, fact.breach_id)
 
@@ -155,7 +170,8 @@ class Challenge:
 
     @workflow.update
     async def refund(self, request: RefundRequest) -> ChallengeStatus:
-        """Give the fee back before the first trade; waits its turn behind what is under way."""
+        """Give the fee back before the first trade, or a payment that was not the fee; waits its turn behind what is
+        under way."""
         async with self._turn:
             self._status = await ask(steps.refund_fee, RefundStep(challenge_id=self._id, request=request))
             return self._status

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
     from domain.errors import BadInput
-    from domain.payouts import PAYOUT
+    from domain.payouts.payout import PAYOUT
     from workflows.calls import ask, call
 
 _OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from domain.errors import PriceFileInvalid
-from domain.statement_events import Quote
+from domain.histories.statement_events import Quote
 
 _NAME: Final = re.compile(r".*__(tick|minute)__([a-z0-9]+)__(\d{8})_quote", re.IGNORECASE)
 _MOST_BYTES: Final = 1 << 30

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import TypeAdapter
@@ -48,6 +49,11 @@ class SandboxPlatform:
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
         body = {"key": key, "operation": operation, "amount_minor": amount_minor}
         await self._post(f"/venue/accounts/{login}/balance", body)
+
+    async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
+        query = urlencode({"key": key, "operation": operation})
+        found = json.loads(await self._get(f"/venue/accounts/{login}/balance?{query}"))["amount_minor"]
+        return None if found is None else int(found)
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
         await self._post(f"/venue/accounts/{login}/trading", {"key": key, "enabled": enabled})

@@ -13,8 +13,8 @@ from adapters.statements.numbers import NotANumber, number
 from adapters.statements.sides import KNOWN, Sides
 from adapters.statements.tables import Origin
 from domain.errors import StatementInvalid
+from domain.histories.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
 from domain.money import Currency, ExactDecimal, is_exact, to_minor
-from domain.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
 
 Column = str | Annotated[int, Field(ge=1)]
 
@@ -58,7 +58,7 @@ class Contract(_Part):
     """What one lot of a symbol is; `market`: its name in the folder of prices, when that differs."""
 
     contract_size: Annotated[ExactDecimal, Field(gt=0)]
-    quote_currency: Currency
+    quote_currency: Annotated[str, Field(pattern=r"^[A-Z]{3,5}$")]  # prices only, never an account's money
     market: str | None = None
 
 

@@ -16,11 +16,13 @@ from adapters.statements.html import Row
 from adapters.statements.sides import Lesson, Sides, learned
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
-from domain.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
+from domain.histories.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
+from domain.money import known_currency
 
 _AFTER_COLON: Final = re.compile(r"[^:\uff1a]+[:\uff1a]\s*(.+)")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PRINTED: Final = re.compile(r"(\d{4}) ([A-Za-z]{3})[a-z]* (\d{1,2}), (\d{1,2}:\d{2})")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}|USD[CT]")
 _TICKET: Final = re.compile(r"\d{2,}")
 _TRADE_CELLS: Final = (13, 14)
 Kind = Literal["closed", "open", "cancelled", "working", "money"]
@@ -36,6 +38,7 @@ def read(sheet: Sheet) -> Statement:
     account = _account(sheet)
     assert account is not None
     number, currency = account
+    known_currency(currency)
     lines = [sheet.line(row, currency) for row in sheet.rows if _is_data(row)]
     if not lines:
         raise StatementInvalid(
@@ -62,11 +65,11 @@ def read(sheet: Sheet) -> Statement:
 
 
 def _account(sheet: Sheet) -> tuple[str, str] | None:
-    """From the first row with labels: the first whole number, and the first word of three capitals."""
+    """From the first row with labels: the first whole number, and the first word that looks like a currency."""
     for row in sheet.rows[:5]:
         values = [match[1].strip() for text in row.texts if (match := _AFTER_COLON.fullmatch(text))]
         number = next((value for value in values if _TICKET.fullmatch(value)), None)
-        currency = next((value for value in values if re.fullmatch(r"[A-Z]{3}", value)), None)
+        currency = next((value for value in values if _CURRENCY.fullmatch(value)), None)
         if number and currency:
             return number, currency
     return None

@@ -19,9 +19,17 @@ from adapters.statements.html import Row
 from adapters.statements.sides import Lesson, Sides, learned
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
-from domain.statements import BalanceRow, Ending, Statement, StatementDeal, StatementPosition, StatementSummary
+from domain.histories.statements import (
+    BalanceRow,
+    Ending,
+    Statement,
+    StatementDeal,
+    StatementPosition,
+    StatementSummary,
+)
+from domain.money import known_currency
 
-_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3})\b.*\)")
+_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3}|USD[CT])\b.*\)")
 _WHOLE: Final = re.compile(r"\d+")
 Section = Literal["positions", "orders", "deals", "open"]
 Close = tuple[datetime | None, str, Decimal | None]
@@ -47,6 +55,7 @@ def read(sheet: Sheet) -> Statement:
     account = _account(sheet)
     assert account is not None
     number, currency = account
+    known_currency(currency)
     parts = _split(sheet)
     if not parts.deals and not parts.positions and not parts.open:
         raise StatementInvalid(

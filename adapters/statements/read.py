@@ -12,7 +12,7 @@ from adapters.statements.html import rows_of
 from adapters.statements.tables import Origin, Sheet
 from domain.clocks import zone_of
 from domain.errors import BadInput, StatementInvalid
-from domain.statements import Statement
+from domain.histories.statements import Statement
 
 _MOST_BYTES: Final = 200_000_000
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from domain.statements import Side
+from domain.histories.statements import Side
 
 Lesson = tuple[str, Decimal, Decimal | None, Decimal | None]  # word, profit, opening price, closing price
 _BUY: Final = "buy long kaufen kauf acheter achat compra comprar acquisto kupno покупка"

@@ -12,8 +12,8 @@ from adapters.statements.html import Row
 from adapters.statements.numbers import Mark, NotANumber, decimal_mark, number
 from adapters.statements.sides import Sides
 from domain.errors import StatementInvalid
+from domain.histories.statements import Side
 from domain.money import is_exact, to_minor
-from domain.statements import Side
 
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?")
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")

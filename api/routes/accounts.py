@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
-from api.auth import Caller, Deps, allowed
-from api.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
+from front.auth import Caller, Deps, allowed
+from front.fields import AccountId, BreachId, ProofId, Slug, State, TraderId, window
 from store.read import accounts, breaches, gates, market, room, timeline, warnings
 from store.read.pages import Page, Window
 

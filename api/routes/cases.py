@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Deps, allowed
-from api.fields import AccountId, CaseId, DecisionBody, ReviewId, State, window
-from api.once import Keyed, Once
-from api.subjects import decide
 from contracts.messages import DecisionResult
-from store import reviews as review_records
+from firm import reviews as review_records
+from front.auth import Deps, allowed
+from front.fields import AccountId, CaseId, DecisionBody, ReviewId, State, window
+from front.once import Keyed, Once
+from front.subjects import decide
 from store.read import cases, reviews
 from store.read.pages import Page, View, Window
 

@@ -6,17 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, SignedInCaller, allowed
-from api.deps import ApiDeps
-from api.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
-from api.once import Keyed, Once
 from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
-from domain.products import Product
-from store import challenges, products
+from domain.products.product import Product
+from firm import challenges
+from front.auth import Caller, Deps, SignedInCaller, allowed
+from front.deps import ApiDeps
+from front.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
+from front.once import Keyed, Once
+from store import products
 from store.models import Challenge
 from store.read import challenges as read
 from store.read.pages import Page, View, Window

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, SignedInCaller, allowed
-from api.fields import AccountId, BreachId, DecisionBody, DisputeId, Input, State, Words, window
-from api.once import Keyed
-from api.subjects import decide
 from contracts.messages import DecisionResult
-from store import disputes
+from firm import disputes
+from front.auth import Caller, Deps, SignedInCaller, allowed
+from front.fields import AccountId, BreachId, DecisionBody, DisputeId, Input, State, Words, window
+from front.once import Keyed
+from front.subjects import decide
 from store.read import breaches
 from store.read import disputes as read
 from store.read.pages import Page, View, Window

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import Caller, Deps, allowed
-from api.fields import AnyId, window
+from front.auth import Caller, Deps, allowed
+from front.fields import AnyId, window
 from store.read import audit, queue, search, summary
 from store.read.pages import Page, View, Window
 

@@ -6,16 +6,17 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, SignedInCaller, allowed
-from api.fields import AccountId, AmountText, DecisionBody, Input, PayoutId, State, TraderId, positive_money, window
-from api.once import Keyed
-from api.subjects import decide
 from contracts.messages import DecisionResult
-from store import payout_refusals, payouts
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.payouts.preview import PayoutPreview, preview
+from front.auth import Caller, Deps, SignedInCaller, allowed
+from front.fields import AccountId, AmountText, DecisionBody, Input, PayoutId, State, TraderId, positive_money, window
+from front.once import Keyed
+from front.subjects import decide
 from store.read import accounts
 from store.read import payouts as read
 from store.read.pages import Page, View, Window
-from store.read.payout_preview import PayoutPreview, preview
 
 router = APIRouter(prefix="/v1", tags=["payouts"])
 Reader = Annotated[Caller, Depends(allowed("payouts.read"))]

@@ -5,23 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, SignedInCaller, allowed, clear_cookie, set_cookie
-from api.deps import ApiDeps
-from api.fields import (
-    Country,
-    Email,
-    Input,
-    Line,
-    Password,
-    Reason,
-    TraderId,
-    iban,
-    idempotency_key,
-    window,
-)
-from api.once import Keyed
 from domain.approvals import Role
-from store import people
+from firm import people
+from front.auth import Caller, Deps, SignedInCaller, allowed, clear_cookie, set_cookie
+from front.deps import ApiDeps
+from front.fields import Country, Email, Input, Line, Password, Reason, TraderId, iban, idempotency_key, window
+from front.once import Keyed
 from store.idempotency import ask, claim, remember
 from store.identity import SignedIn, hash_password, open_session, sign_in, sign_out, sign_up_trader
 from store.read import people as read

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.auth import Deps, allowed
-from api.fields import Slug
-from domain.product_words import ProductWords, describe
+from domain.products.words import ProductWords, describe
+from front.auth import Deps, allowed
+from front.fields import Slug
 from store import products
 
 router = APIRouter(prefix="/v1", tags=["challenges"])

@@ -6,15 +6,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Deps, allowed
-from api.fields import DecisionBody, Input, MoveId, ProposalId, Reason, Slug, State, window
-from api.once import Keyed, Once
 from domain.errors import BadInput
-from store import moves, proposals
-from store.proposals import Verdict
+from firm.products import proposals
+from firm.products import version_moves as moves
+from firm.products.proposals import Verdict
+from firm.products.shelf import read_product
+from front.auth import Deps, allowed
+from front.fields import DecisionBody, Input, MoveId, ProposalId, Reason, Slug, State, window
+from front.once import Keyed, Once
 from store.read import versions as read
 from store.read.pages import Page, View, Window
-from store.shelf import read_product
 
 router = APIRouter(prefix="/v1", tags=["product versions"])
 Paged = Annotated[Window, Depends(window)]

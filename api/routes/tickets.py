@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import Caller, Deps, allowed
-from api.fields import AccountId, Input, Line, PayoutId, State, TicketId, Words, window
-from api.once import Keyed
-from store import tickets
+from firm import tickets
+from front.auth import Caller, Deps, allowed
+from front.fields import AccountId, Input, Line, PayoutId, State, TicketId, Words, window
+from front.once import Keyed
 from store.models import Ticket
 from store.read import tickets as read
 from store.read.pages import Page, View, Window

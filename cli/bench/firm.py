@@ -14,14 +14,15 @@ from random import Random
 from typing import Any, Final
 
 from cli.bench.market import Line, Market
-from domain.ids import derived_id
-from domain.products import Product
+from domain.keys import derived_id
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
 from domain.rules.floors import breached
 from domain.rules.marking import Position, QuoteBoard, equity_minor
-from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
+from domain.rules.state import AccountRules, fresh
+from firm.products.shelf import SHELF, load_product
 from monitor.loaded import Checkpoint, Loaded
 from monitor.shard import Shard
-from store.shelf import SHELF, load_product
 
 START: Final = datetime(2026, 3, 6, 9, tzinfo=UTC)
 FIRST_LOGIN: Final = 100_001

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 
 from adapters.platforms.sandbox import SandboxPlatform
-from cli.embedded import postgres
-from cli.probes import free_ports
-from cli.processes import running
+from cli.stack.embedded import postgres
+from cli.stack.probes import free_ports
+from cli.stack.processes import running
 from settings import child_environment, load
 from store.migrate import upgrade
 

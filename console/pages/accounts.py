@@ -17,7 +17,8 @@ from domain.approvals import ROLES
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
-from store import payout_facts, payout_refusals
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import situation as payout_facts
 from store.read import challenges
 from store.read.pages import Window
 from store.read.timeline import KINDS

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api.auth import COOKIE, clear_cookie, set_cookie
 from console import templating
 from console.assets import assets
 from console.desk import THEME, THEMES, Desk, read_form, redirect, shell
 from domain.approvals import ROLES
 from domain.errors import BadInput, NotSignedIn, TooManyAttempts
+from front.auth import COOKIE, clear_cookie, set_cookie
 from store import identity
 
 _EVERYBODY = frozenset(ROLES)

@@ -24,7 +24,7 @@ _WORK = (
     ("ticket", "Tickets waiting for the firm", "/tickets?state=open"),
 )
 _STATES = (
-    "awaiting_payment", "provisioning", "active", "identity_check", "funded", "breached", "failed", "expired", "closed",
+    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check", "funded", "breached", "failed", "expired", "closed",
     "cancelled", "refunded", "charged_back",
 )  # fmt: skip
 

@@ -5,18 +5,20 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.fields import iban, positive_money
 from console.desk import Desk, Visit, redirect
 from console.present.room import room_rows
 from console.queries import accounts, rulebooks
 from console.views import Crumb, href
-from store import disputes, payout_refusals, payouts, people
+from firm import disputes, people
+from firm.payouts import refusals as payout_refusals
+from firm.payouts import requests as payouts
+from firm.payouts.preview import preview
+from front.fields import iban, positive_money
 from store.read import accounts as read_accounts
 from store.read import breaches, room, tickets, warnings
 from store.read import payouts as read_payouts
 from store.read import people as read_people
 from store.read.pages import Window
-from store.read.payout_preview import preview
 
 
 class Made(BaseModel):

@@ -7,13 +7,14 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
 from console.desk import Desk, Posted, redirect
 from console.present import versions as present
 from console.views import Crumb, href
 from domain.approvals import Actor
 from domain.errors import BadInput
-from store import moves, proposals
+from firm.products import proposals
+from firm.products import version_moves as moves
+from front import permissions
 from store.read import versions
 from store.read.pages import Window
 

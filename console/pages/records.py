@@ -7,17 +7,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
 from console.desk import Desk, redirect
 from console.formats import words
 from console.lists import Table
 from console.pages.mine import Made
 from console.views import Crumb, Link, href
 from domain.approvals import ROLES
-from store import reviews as store_reviews
+from firm import reviews as store_reviews
+from firm.reviews import DOUBTFUL_BREACH
+from front import permissions
 from store.read import audit, cases, disputes, queue, reviews, search
 from store.read.pages import Window
-from store.reviews import DOUBTFUL_BREACH
 
 _EVERYBODY = frozenset(ROLES)
 _SHOWN = 30

@@ -9,8 +9,8 @@ from console.desk import Desk, Visit
 from console.views import Crumb
 from domain.approvals import ROLES
 from domain.errors import NotFound
-from domain.product_words import describe
-from domain.products import Product
+from domain.products.product import Product
+from domain.products.words import describe
 from store import products
 from store.read import versions
 

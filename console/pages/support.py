@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions
 from console.desk import Desk, redirect
 from console.lists import Table
 from console.pages.mine import Made
@@ -12,7 +11,8 @@ from console.views import Crumb, href
 from domain.approvals import ROLES
 from domain.errors import BadInput
 from domain.tickets import TICKET
-from store import tickets
+from firm import tickets
+from front import permissions
 from store.read import tickets as read
 from store.read.pages import Window
 

@@ -8,7 +8,6 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import permissions, subjects
 from console.desk import Desk, Posted, Visit, redirect, wants_fragment
 from console.lists import Table
 from console.present import decisions
@@ -17,8 +16,9 @@ from console.queries import frame
 from console.views import Crumb, href
 from domain.approvals import ROLES
 from domain.errors import BadInput
-from domain.payouts import PAYOUT
-from store import people, reviews
+from domain.payouts.payout import PAYOUT
+from firm import people, reviews
+from front import permissions, subjects
 from store.read import payouts, queue
 from store.read.pages import Window
 from store.read.queue import QueueItem

@@ -14,7 +14,7 @@ from console.present.refusals import may
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
 from domain.money import Money
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView
@@ -50,6 +50,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         return Money(minor=minor, currency=row.currency)
 
     refusal = _payout_refusal(row, actor, requester)
+    approved = any(made.user_id == actor.user_id and made.decision == "approve" for made in row.decisions)
     open_to_people = row.state in _DECIDABLE and not refusal
     room = None if account.tightest_room_minor is None else money(account.tightest_room_minor)
     return DecisionView(
@@ -57,7 +58,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         subject_id=row.id,
         title=f"Payout {plain_money(money(row.gross_minor))}, {row.trader_name}",
         state=row.state,
-        effect=_payout_effect(row, room, now),
+        effect=_payout_effect(row, room, approved=approved and open_to_people),
         due=row.decide_by if row.state in _DECIDABLE else None,
         account_number=row.account_number,
         trader_id=row.trader_id,
@@ -79,7 +80,7 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
         ),
         decisions=said_decisions(row.decisions),
         choices=(
-            Choice("approve", f"Approve {plain_money(money(row.sent_minor))}", "primary"),
+            *(() if approved else (Choice("approve", f"Approve {plain_money(money(row.sent_minor))}", "primary"),)),
             Choice("return_to_trader", "Return to trader"),
             Choice("reject", "Reject", "danger"),
         )
@@ -121,12 +122,11 @@ def _payout_refusal(row: PayoutView, actor: Actor, requester: str | None) -> str
     refusal = may(actor, "payouts.decide")
     if not refusal and actor.person_id == requester:
         return "You asked for this payout; somebody else must decide it."
-    if not refusal and any(decided.user_id == actor.user_id for decided in row.decisions):
-        return "Your decision stands; the next approval must come from somebody else."
     return refusal
 
 
-def _payout_effect(row: PayoutView, room: Money | None, now: datetime) -> str:
+def _payout_effect(row: PayoutView, room: Money | None, *, approved: bool) -> str:
+    """`approved`: the reader approved it already."""
     trader = plain_money(Money(minor=row.sent_minor, currency=row.currency))
     firm = plain_money(Money(minor=row.firm_minor, currency=row.currency))
     if row.state in PAYOUT.terminal:
@@ -144,6 +144,8 @@ def _payout_effect(row: PayoutView, room: Money | None, now: datetime) -> str:
         return f"The provider refused the transfer, so nothing can be sent. Ending this payout puts {back} back on the account."
     if row.state == "in_review":
         return f"On hold: something stands in its way. Once clear and approved it {sends}{left}."
+    if approved:
+        return f"You approved it; the next approval must come from somebody else. The last one {sends}{left}. Until then you can return or reject it."
     if missing > 1:
         return f"Approving is the first of {missing} approvals that are missing: nothing leaves yet. The last one {sends}{left}."
     return f"Approving {sends}{left}."

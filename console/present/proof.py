@@ -8,9 +8,9 @@ from typing import Any, Final
 from console.formats import capital, counted, plain_money, words
 from console.views import Entry, Grid, ProofView, ProvenPosition, SumLine
 from domain.money import Money
-from domain.rules.check import check
-from domain.rules.figures import amount, event_told, named, offset, spoken, told
-from domain.rules.sheets import (
+from domain.proofs.check import check
+from domain.proofs.figures import amount, event_told, named, offset, spoken, told
+from domain.proofs.sheets import (
     AnySheet,
     BarSource,
     BreachSheet,

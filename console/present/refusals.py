@@ -1,7 +1,7 @@
 """Why somebody may not decide."""
 
-from api import permissions
 from domain.approvals import Actor
+from front import permissions
 
 
 def may(actor: Actor, permission: str) -> str:

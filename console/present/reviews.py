@@ -11,10 +11,10 @@ from console.views import Check, Choice, DecisionRow, DecisionView, Link, SumLin
 from domain.approvals import Actor
 from domain.errors import NotFound
 from domain.money import Money
+from firm.reviews import DOUBTFUL_BREACH
 from store.read import accounts, history, reviews
 from store.read.pages import FIRM
 from store.read.reviews import ReviewView
-from store.reviews import DOUBTFUL_BREACH
 
 _ENDED: Final = {
     "confirmed": "The breach was confirmed: it is one like any other, and its proof sheet says who confirmed it.",

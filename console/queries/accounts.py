@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from console.views import AccountRow, Room
 from domain.errors import BadInput, NotFound
 from domain.money import Money
-from domain.products import Product
-from domain.rules.state import compile_phase, fresh, from_json
+from domain.products.phase_terms import compile_phase
+from domain.products.product import Product
+from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
 from store.read.pages import Scope, Window, keyset, shown
 

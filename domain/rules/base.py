@@ -13,61 +13,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.clocks import Clock
-from domain.money import ExactDecimal, from_minor, half_up, to_minor
-
-if TYPE_CHECKING:
-    from domain.rules.events import Event
-    from domain.rules.floors import FloorSpec
-
-RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
-Operator = Literal["equity < floor", "equity <= floor"]
-Compare = Literal["<", "<=", ">", ">="]
-
-
-Where = tuple[str | int, ...]
-
-
-class Terms(BaseModel):
-    """Any part of a product's definition: immutable, and nothing unknown is let through."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        """(where it stands, the amount in major units) of everything in it that is money."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Terms):
-                yield from (((name, *where), amount) for where, amount in value.amounts())
-            elif isinstance(value, tuple):
-                for number, item in enumerate(value):
-                    if isinstance(item, Terms):
-                        path: Where = (name, number, item.type) if isinstance(item, RuleBase) else (name, number)
-                        yield from (((*path, *where), amount) for where, amount in item.amounts())
-
-
-class Size(Terms):
-    """An amount of money: fixed (major units), or a percentage of what `type` names."""
-
-    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
-    value: Annotated[ExactDecimal, Field(gt=0)]
-
-    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        if self.type == "amount":
-            yield ("value",), self.value
-
-    def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """The size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
-        if self.type == "amount":
-            return to_minor(self.value, currency)
-        base = initial if self.type == "pct_of_initial" else basis
-        return half_up(Decimal(base) * self.value / 100)
-
+from domain.money import from_minor, to_minor
+from domain.rules.events import Event
+from domain.rules.floors import FloorSpec
+from domain.rules.terms import Operator, RuleId, Size, Terms, Where
 
 ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct_profit", "review", "warn"]
 
@@ -168,6 +122,10 @@ class RuleBase(Terms):
     type: str
     id: RuleId
 
+    @property
+    def path(self) -> Where:
+        return (self.type,)
+
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
         """(field, what is wrong and the remedy) where the rule contradicts the account it is for."""
         yield from ()
@@ -209,7 +167,7 @@ class EquityRule(BindingRule):
         return f"{told} {follows(self.consequences)}"
 
     @abstractmethod
-    def compile(self, initial_minor: int, currency: str) -> "tuple[FloorSpec, ...]":
+    def compile(self, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
         """The floors that the rule means for an account that starts with `initial_minor`; one, or one per direction."""
 
 
@@ -253,7 +211,7 @@ class HistoryRule(RuleBase, Generic[S]):
         """Where the rule stands before anything has happened."""
 
     @abstractmethod
-    def step(self, state: S, event: "Event", context: Context) -> tuple[S, tuple[Violation, ...]]:
+    def step(self, state: S, event: Event, context: Context) -> tuple[S, tuple[Violation, ...]]:
         """The state after `event`, and the offences it is. Pure; `state` itself when nothing moved."""
 
     def due(self, state: S, context: Context) -> datetime | None:

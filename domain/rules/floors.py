@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, Literal, TypedDict
 
 from domain.money import half_up
-from domain.rules.base import Operator, Size, Terms
+from domain.rules.terms import Operator, Size, Terms
 
 Source = Literal["initial", "balance", "equity", "max(balance,equity)"]
 Moves = Literal["never", "rollover", "rollover_peak", "peak"]

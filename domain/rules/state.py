@@ -3,14 +3,11 @@
 Every move follows one order: money, then anchor, peak and lock, and only then is the new floor compared.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.products import Phase, Product
 from domain.rules import floors
-from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 
 breached = floors.breached
@@ -22,42 +19,6 @@ class AccountRules:
 
     specs: tuple[FloorSpec, ...]
     states: tuple[RuleState, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseTerms:
-    """What binds the accounts of one phase of one product version: shared by all of them."""
-
-    product: Product
-    phase_index: int
-    specs: tuple[FloorSpec, ...]
-    target_minor: int | None
-    history_rules: tuple[HistoryRule[Any], ...]
-    context: Context
-
-    def rule(self, rule_id: str) -> RuleBase:
-        return next(rule for rule in self.phase.rules if rule.id == rule_id)
-
-    @property
-    def phase(self) -> Phase:
-        return self.product.phase(self.phase_index)
-
-
-def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> PhaseTerms:
-    phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
-    target = phase.target.over(initial, currency) if phase.target else None
-    specs, context = compile_phase(phase, initial, currency), product.context(phase_index, calendars)
-    return PhaseTerms(product, phase_index, specs, target, phase.history_rules, context)
-
-
-def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
-    """The levels of a phase's equity rules, in the order of the definition."""
-    return tuple(spec for rule in phase.equity_rules for spec in rule.compile(initial_minor, currency))
-
-
-def open_state(phase: Phase, initial_minor: int, currency: str) -> AccountRules:
-    """The rules of a fresh account: every anchor and peak is the initial balance."""
-    return fresh(compile_phase(phase, initial_minor, currency))
 
 
 def fresh(specs: tuple[FloorSpec, ...]) -> AccountRules:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from domain.products.phase_terms import PhaseTerms
 from domain.rules import events_json, history
 from domain.rules.history import HistoryState
-from domain.rules.state import PhaseTerms
 
 StoredEvent = Annotated[
     Any,

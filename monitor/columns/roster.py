@@ -7,16 +7,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import AccountRules, PhaseTerms
+from domain.rules.state import AccountRules
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Ints, instant, microseconds
 from monitor.columns.conduct_state import ConductState
 from monitor.columns.rule_columns import RuleColumns
 
-_ID: Final = "S30"  # domain.ids: a noun of three letters, an underscore, 26 characters
+_ID: Final = "S30"  # domain.keys: a noun of three letters, an underscore, 26 characters
 
 
 class AccountRow:

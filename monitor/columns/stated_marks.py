@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from domain.pnl import RateMissing
+from domain.proofs.sheets import QuotesSource, Source, StateSource
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from domain.rules.sheets import QuotesSource, Source, StateSource
 from monitor.columns.account_columns import AccountColumns
 from monitor.columns.books import Book
 from monitor.columns.marks import Marks

@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.pnl import RateMissing, conversion_rate, position_profit_minor, position_value_minor
+from domain.products.phase_terms import PhaseTerms
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
 from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.state import PhaseTerms
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState

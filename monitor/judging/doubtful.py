@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from domain.proofs.money import Scene
 from domain.rules.evaluate import Verdict
 from domain.rules.marking import conversion_symbol
-from domain.rules.proof import Scene
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind, ReviewNote
 from monitor.judging.evidence import breach_sheet

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from domain.ids import derived_id
-from domain.rules import proof
+from domain.keys import derived_id
+from domain.proofs import money as proof
+from domain.proofs.history import gates_of, pass_history
+from domain.proofs.money import BalancePart, EventPart, Scene
+from domain.proofs.sheets import GatePart, HistoryPart
 from domain.rules.evaluate import Verdict
 from domain.rules.events import Marked
-from domain.rules.proof import BalancePart, EventPart, Scene
-from domain.rules.proof_history import gates_of, pass_history
-from domain.rules.sheets import GatePart, HistoryPart
 from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, PassFact
 from monitor.state import ShardState

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from domain.ids import derived_id
+from domain.keys import derived_id
+from domain.proofs.history import Whose, gate_sheet
 from domain.rules import history
 from domain.rules.events import Moment
-from domain.rules.proof_history import Whose, gate_sheet
 from monitor.columns.roster import AccountRow
 from monitor.facts import GateFact
 

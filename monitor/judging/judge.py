@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from domain.pnl import RateMissing
+from domain.products.target import target_reached
 from domain.rules.base import Violation
-from domain.rules.evaluate import Verdict, judge, target_reached, verdicts
+from domain.rules.evaluate import Verdict, judge, verdicts
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow

@@ -3,17 +3,11 @@
 from dataclasses import replace
 
 from domain.pnl import RateMissing
+from domain.proofs.money import Movement
 from domain.rules.base import Violation
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import (
-    AccountRules,
-    on_payout_hold,
-    on_payout_release,
-    on_payout_settled,
-    on_reinstatement,
-)
+from domain.rules.state import AccountRules, on_payout_hold, on_payout_release, on_payout_settled, on_reinstatement
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind
 from monitor.judging.conduct import Conduct

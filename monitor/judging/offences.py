@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from domain.ids import derived_id
+from domain.keys import derived_id
+from domain.proofs.history import Whose, violation_sheet
 from domain.rules.base import Consequence, EquityRule, Violation
 from domain.rules.evaluate import Verdict
-from domain.rules.proof_history import Whose, violation_sheet
 from monitor.columns.conduct_state import ConductState, CureWindow
 from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, OffenceFact, ResumeFact, ReviewKind, ReviewNote, UnstoredFacts

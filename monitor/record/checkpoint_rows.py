@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.pnl import RateMissing, conversion_rate
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules

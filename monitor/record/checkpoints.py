@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
-from domain.rules.proof import Movement
-from domain.rules.state import AccountRules, PhaseTerms, from_json, to_json
+from domain.rules.state import AccountRules, from_json, to_json
 from monitor.columns.conduct_state import ConductState
 from monitor.columns.roster import AccountRow
 from monitor.loaded import Checkpoint

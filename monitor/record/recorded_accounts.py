@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg import Connection
 
-from domain.products import Product
-from domain.rules.state import PhaseTerms, phase_terms
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
 from monitor.loaded import Loaded, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars

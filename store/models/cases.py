@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
@@ -71,10 +71,21 @@ class Dispute(Base):
 
 
 class Decision(Base):
-    """Who decided what, when, why, on which evidence. One per person and subject."""
+    """Who decided what, when, why, on which evidence. One per person and subject; on a payout one of each kind, for
+    who approved it may still stop it."""
 
     __tablename__ = "decisions"
-    __table_args__ = (UniqueConstraint("subject_kind", "subject_id", "person_id"),)
+    __table_args__ = (
+        UniqueConstraint("subject_kind", "subject_id", "person_id", "decision"),
+        Index(
+            "uq_decisions_person",
+            "subject_kind",
+            "subject_id",
+            "person_id",
+            unique=True,
+            postgresql_where=text("subject_kind <> 'payout'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     subject_kind: Mapped[str] = mapped_column(String(16))  # payout | dispute | case | product_version | account_move

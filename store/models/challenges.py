@@ -34,7 +34,7 @@ class Challenge(Base):
     phase_index: Mapped[int] = mapped_column(default=0)  # 0 before the first account
     account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
     fee_minor: Mapped[Minor]
-    currency: Mapped[str] = mapped_column(String(3))
+    currency: Mapped[str] = mapped_column(String(4))
     checkout_id: Mapped[str | None] = mapped_column(String(80), unique=True)
     checkout_url: Mapped[str | None] = mapped_column(String(300))
     bought_at: Mapped[Market]
@@ -66,7 +66,7 @@ class Account(Base):
     shard: Mapped[int | None] = mapped_column(default=0)  # None while it is on its way between two
     marks: Mapped[str] = mapped_column(String(8), default="quotes", server_default="quotes")  # quotes | states
     clock_group: Mapped[str] = mapped_column(String(60), index=True)
-    currency: Mapped[str] = mapped_column(String(3))
+    currency: Mapped[str] = mapped_column(String(4))
     initial_minor: Mapped[Minor]
     status: Mapped[str] = mapped_column(String(16), index=True)  # opening | active | locked | closed
     opened_at: Mapped[datetime | None]  # market time of activation

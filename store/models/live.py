@@ -265,14 +265,14 @@ class Proof(Base):
 
 
 class Review(Base):
-    """Something doubtful about the feed or an account that a person should look at; never a verdict. One of kind
-    `doubtful_breach` can be confirmed by a person, or dismissed."""
+    """Something doubtful about the feed, an account or a payment that a person should look at; never a verdict. One of
+    kind `doubtful_breach` can be confirmed by a person, or dismissed."""
 
     __tablename__ = "reviews"
 
     id: Mapped[Id]
     key: Mapped[str] = mapped_column(String(160), unique=True)
-    kind: Mapped[str] = mapped_column(String(24))  # see monitor.judging.feed_quality.Kind
+    kind: Mapped[str] = mapped_column(String(24))  # see monitor.facts.ReviewKind and firm.payment_reviews
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     detail: Mapped[Json]
     status: Mapped[str] = mapped_column(String(8), default="open", index=True)  # open | closed

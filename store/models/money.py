@@ -34,7 +34,7 @@ class Payout(Base):
     refund_minor: Mapped[Minor] = mapped_column(default=0, server_default="0")
     forfeited_minor: Mapped[Minor] = mapped_column(default=0, server_default="0")
     cycle: Mapped[str | None] = mapped_column(String(31))
-    currency: Mapped[str] = mapped_column(String(3))
+    currency: Mapped[str] = mapped_column(String(4))
     beneficiary: Mapped[str] = mapped_column(Encrypted("payouts.beneficiary"))
     terms_digest: Mapped[str] = mapped_column(String(64))  # over amount, currency, beneficiary and rule version
     approvers_needed: Mapped[int]
@@ -73,7 +73,7 @@ class Posting(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     transaction_id: Mapped[int] = mapped_column(ForeignKey("ledger_transactions.id"), index=True)
     account: Mapped[str] = mapped_column(String(80))
-    currency: Mapped[str] = mapped_column(String(3))
+    currency: Mapped[str] = mapped_column(String(4))
     amount_minor: Mapped[Minor]
 
 
@@ -89,7 +89,7 @@ class ProviderEntryRow(Base):
     object_id: Mapped[str] = mapped_column(String(80))
     reference: Mapped[str] = mapped_column(String(40), index=True)
     amount_minor: Mapped[Minor]
-    currency: Mapped[str] = mapped_column(String(3))
+    currency: Mapped[str] = mapped_column(String(4))
     at: Mapped[Market]
     transaction_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_transactions.id"), unique=True)
     recorded_at: Mapped[Recorded]

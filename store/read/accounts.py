@@ -8,10 +8,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products import Phase, Product
-from domain.rules.state import compile_phase, fresh, from_json
-from store import challenges, products
+from domain.products.phase import Phase
+from domain.products.phase_terms import compile_phase
+from domain.products.product import Product
+from domain.rules.state import fresh, from_json
+from store import products
 from store.clock import market_now
+from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
 from store.read.pages import Page, Scope, View, Window, keyset, shown
 
@@ -186,7 +189,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
         trading_days=live.trading_days if live else 0,
         min_trading_days=phase.min_trading_days,
         time_limit_days=phase.time_limit_days,
-        time_ends_at=await challenges.deadline(session, challenge, account, terms),
+        time_ends_at=await deadline(session, challenge, account, terms),
         clock_zone=terms.clock.zone,
         clock_reset=terms.clock.reset,
         next_reset=terms.clock.next_reset(now),

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from domain.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow
-from domain.recorded_events import Bar, Fill, Operation, RecordedLife
+from domain.histories.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow
+from domain.histories.recorded import Bar, Fill, Operation, RecordedLife
 from store.models import (
     Account,
     BalanceOperationRow,

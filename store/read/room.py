@@ -8,10 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products import Product
+from domain.products.phase_terms import compile_phase
+from domain.products.product import Product
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms
-from domain.rules.state import compile_phase, fresh, from_json
+from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, MarketClock, ProductVersion
 from store.read.pages import Scope, View, shown
 

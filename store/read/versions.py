@@ -8,10 +8,9 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.product_diff import Change, differences, sentences
-from domain.products import Product
+from domain.products.diff import Change, differences, sentences
+from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
-from store.proposals import KIND as PROPOSAL_KIND
 from store.read import history
 from store.read.pages import FIRM, Page, View, Window, keyset, shown
 
@@ -151,8 +150,8 @@ async def proposal(session: AsyncSession, proposal_id: str) -> ProposalView:
         proposer_person=found[2],
         changes=(*differences(base, terms), *sentences(base, terms)),
         terms=terms,
-        decisions=await history.decisions(session, FIRM, PROPOSAL_KIND, row.id),
-        transitions=await history.transitions(session, FIRM, PROPOSAL_KIND, row.id),
+        decisions=await history.decisions(session, FIRM, "product_version", row.id),
+        transitions=await history.transitions(session, FIRM, "product_version", row.id),
     )
 
 

@@ -14,6 +14,8 @@ PACKAGES = [
     "console",
     "contracts",
     "domain",
+    "firm",
+    "front",
     "monitor",
     "ports",
     "products",

@@ -16,7 +16,9 @@ THIRD_PARTY = {
     "contracts": {"pydantic", "temporalio"},
     "workflows": {"pydantic", "temporalio"},
     "monitor": {"pydantic", "numpy", "numba", "structlog", "prometheus_client", "sqlalchemy", "psycopg"},
-    "store": {"pydantic", "sqlalchemy", "psycopg", "alembic", "argon2", "cryptography", "yaml", "structlog"},
+    "store": {"pydantic", "sqlalchemy", "psycopg", "alembic", "argon2", "cryptography", "structlog"},
+    "firm": {"pydantic", "sqlalchemy", "yaml"},
+    "front": {"pydantic", "fastapi", "starlette", "sqlalchemy", "structlog", "temporalio"},
     "relay": {"pydantic", "temporalio", "sqlalchemy", "psycopg", "structlog", "prometheus_client", "cryptography"},
     "activities": {"pydantic", "temporalio", "sqlalchemy", "structlog", "prometheus_client", "cryptography"},
     "sandbox": {"pydantic", "fastapi", "starlette", "uvicorn", "httpx", "numpy", "structlog", "jinja2"},
@@ -29,11 +31,12 @@ _CODEC = ("temporalio.converter", "temporalio.api.common.v1", "temporalio.contri
 TEMPORAL = {
     "workflows": ("temporalio.workflow", "temporalio.common", "temporalio.exceptions"),
     "contracts": ("temporalio.activity",),
+    "front": _CLIENT,
     "api": _CLIENT,
     "console": _CLIENT,
     "relay": _CLIENT + _CODEC,
 }
-MONEY_FILES = ("domain/money.py", "domain/ledger.py", "domain/payouts.py")
+MONEY_FILES = ("domain/money.py", "domain/ledger.py", "domain/payouts/payout.py", "domain/payouts/checks.py")
 
 
 def test_every_package_and_module_exists() -> None:

@@ -12,7 +12,8 @@ import contracts
 from activities.deps import Deps
 from activities.monitoring import MonitorActivities
 from contracts import ids
-from store import cases, challenges, disputes, payouts
+from firm import cases, challenges, disputes
+from firm.payouts import requests as payouts
 from worker import core_activities
 
 DEFINITION = "__temporal_activity_definition"

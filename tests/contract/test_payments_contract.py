@@ -1,5 +1,6 @@
 """What every payment provider behind the port must do, and what the fake one can be told to do wrong."""
 
+import asyncio
 import json
 import threading
 import time
@@ -16,8 +17,10 @@ from domain.errors import (
     BadSignature,
     Conflict,
     IdempotencyMismatch,
+    InProgress,
     NotFound,
     OutcomeUnknown,
+    RefusedForGood,
     Unavailable,
 )
 from ports.payments import Checkout, Transfer
@@ -162,6 +165,24 @@ async def test_a_cancelled_and_a_disputed_checkout(sandbox: SandboxProcess, paym
     assert kinds == ["checkout.expired", "checkout.paid", "charge.disputed"]
 
 
+async def test_a_refund_at_the_providers_desk(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    checkout = await _checkout(payments)
+    address = f"/provider/checkouts/{checkout.checkout_id}/desk-refund"
+    assert sandbox.http.post(address, json={}).status_code == 409, "nothing was paid"
+    _pay(sandbox, checkout)
+    sandbox.post(address, {"amount_minor": 100_00}).raise_for_status()
+    assert (await payments.fetch_checkout(checkout.checkout_id)).status == "paid"
+    assert sandbox.http.post(address, json={"amount_minor": 400_00}).status_code == 409, "only 399.00 are left"
+    assert (await payments.refund(checkout.checkout_id, key="r")).status == "refunded"
+    assert sandbox.http.post(address, json={}).status_code == 409
+    assert [(e.kind, e.amount_minor) for e in await payments.entries(None)] == [
+        ("charge", 499_00),
+        ("refund", -100_00),
+        ("refund", -399_00),
+    ]
+    assert [e.kind for e in await payments.events(None)] == ["checkout.paid", "charge.refunded", "charge.refunded"]
+
+
 async def test_a_closed_checkout_cannot_be_paid(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
     unpaid, paid = await _checkout(payments), await _checkout(payments, "fee-2")
     for _ in range(2):
@@ -229,6 +250,36 @@ async def test_an_answer_lost_after_the_effect_is_found_by_key(
     assert len(await payments.entries(None)) == 2
 
 
+async def test_a_final_refusal_is_kept_under_its_key(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    for _ in range(2):
+        with pytest.raises(RefusedForGood, match="no account") as refused:
+            await _transfer(payments, beneficiary="IBAN unknown-account")
+        assert refused.value.key == "pay_1"
+        sandbox.kill()
+        sandbox.start()
+    with pytest.raises(IdempotencyMismatch):
+        await _transfer(payments, beneficiary="IBAN-A")
+    assert await payments.find_transfer("pay_1") is None
+    assert await payments.entries(None) == []
+    assert (await _transfer(payments, "pay_2")).status == "pending", "another key is another transfer"
+
+
+async def test_a_key_is_in_use_while_its_call_is_under_way(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
+    sandbox.http.put("/provider/faults", json={"hold_transfers": True}).raise_for_status()
+    hasty = SandboxPayments(url=sandbox.url, token=TOKEN, webhook_secret=SECRET, timeout=2)
+    with pytest.raises(OutcomeUnknown):
+        await _transfer(hasty)
+    await hasty.aclose()
+    with pytest.raises(InProgress):
+        await _transfer(payments)
+    assert await payments.find_transfer("pay_1") is None
+    sandbox.http.put("/provider/faults", json={}).raise_for_status()
+    while await payments.find_transfer("pay_1") is None:
+        await asyncio.sleep(0.02)
+    assert await _transfer(payments) == await payments.find_transfer("pay_1")
+    assert len(await payments.entries(None)) == 1
+
+
 async def test_a_provider_that_is_down_does_nothing(sandbox: SandboxProcess, payments: SandboxPayments) -> None:
     sandbox.http.put("/provider/faults", json={"unavailable": 1}).raise_for_status()
     with pytest.raises(Unavailable) as down:
@@ -244,6 +295,9 @@ async def test_wrong_input_is_refused(payments: SandboxPayments) -> None:
             await _transfer(payments, **changes)
     with pytest.raises(BadInput):
         await _checkout(payments, return_url="javascript:alert(1)")
+    with pytest.raises(BadInput, match="There is no currency 'ABC'") as unknown_currency:
+        await _checkout(payments, currency="ABC")
+    assert unknown_currency.value.field == "currency"
     for unknown in ("tr_1", "../checkouts", "tr_00000001/x"):
         with pytest.raises(NotFound):
             await payments.fetch_transfer(unknown)

@@ -56,6 +56,22 @@ async def test_money_moves_once_per_key_and_never_below_zero(platform: SandboxPl
     assert (await platform.snapshot(login)).balance_minor == 500_00
 
 
+async def test_a_balance_operation_is_found_by_its_key(sandbox: SandboxProcess, platform: SandboxPlatform) -> None:
+    login = await _account(platform)
+    await platform.balance_operation(login, key="fee & ?", operation="deposit", amount_minor=500_00)
+    with pytest.raises(Conflict):
+        await platform.balance_operation(login, key="pay_1", operation="payout_hold", amount_minor=-500_01)
+    await platform.balance_operation(login, key="pay_1", operation="payout_settled", amount_minor=0)
+    sandbox.kill()
+    sandbox.start()
+    assert await platform.find_balance_operation(login, key="fee & ?", operation="deposit") == 500_00
+    assert await platform.find_balance_operation(login, key="fee & ?", operation="adjustment") is None
+    assert await platform.find_balance_operation(login, key="pay_1", operation="payout_hold") is None, "refused"
+    assert await platform.find_balance_operation(login, key="pay_1", operation="payout_settled") == 0
+    with pytest.raises(NotFound):
+        await platform.find_balance_operation(77, key="fee", operation="deposit")
+
+
 @pytest.mark.parametrize(("operation", "amount"), [("deposit", -1), ("payout_hold", 1), ("payout_settled", 5)])
 async def test_an_amount_of_the_wrong_sign_is_refused(platform: SandboxPlatform, operation: str, amount: int) -> None:
     login = await _account(platform)

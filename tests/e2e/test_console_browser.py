@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from cli.probes import free_ports
+from cli.stack.probes import free_ports
 from tests.console_firm import PASSWORD
 from tests.console_world import ConsoleWorld, console_world, feed_heard
 

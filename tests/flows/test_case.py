@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts.ids import case_workflow
-from domain.ids import new_id
+from domain.keys import new_id
 from store import outbox
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import MEDIUM

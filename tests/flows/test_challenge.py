@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from contracts.messages import RefundRequest
 from domain.approvals import Actor
 from domain.errors import ExtensionRefused, NotAllowed
-from store import challenges, people
+from firm import challenges, people
 from tests.challenge_world import Firm, a_firm, after, deal
 
 

@@ -12,7 +12,7 @@ from contracts.ids import CORE_QUEUE
 from contracts.messages import DecisionRequest, DisputeStart
 from domain.approvals import Actor
 from domain.errors import BadInput, Conflict, NotFound
-from store import disputes
+from firm import disputes
 from store.models import Breach, Decision, Dispute
 from tests.challenge_world import Firm, a_firm, after
 

@@ -9,8 +9,9 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
-from domain.errors import BadInput
-from store import operations, payouts
+from domain.errors import RefusedForGood
+from firm.payouts import requests as payouts
+from store import operations
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
 
@@ -70,7 +71,7 @@ async def test_what_the_provider_returns_goes_back_to_the_account(stage: Stage) 
 
 
 async def test_what_the_provider_refuses_waits_for_people_and_gives_the_hold_back(stage: Stage) -> None:
-    stage.world.provider.refuses = BadInput("There is no such account.")
+    stage.world.provider.refuses = RefusedForGood("key", "There is no such account.")
     trader = await stage.world.add_trader("tina")
     payout_id = await stage.world.request(trader, SMALL)
     await stage.becomes(payout_id, "in_review")

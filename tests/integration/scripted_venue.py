@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from domain.products import Product
+from domain.products.product import Product
 from monitor.service import MonitorService
 from ports.platform import AccountSnapshot, Batch, GapInStream, PlatformStream, SymbolSpec
 from store.live import claim_epoch

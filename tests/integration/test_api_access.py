@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.permissions import CAN
 from domain.approvals import ROLES
-from domain.ids import derived_id
+from domain.keys import derived_id
+from front.permissions import CAN
 from tests.api_world import IBAN, ApiWorld, Person, api_world
 
 REASON = {"reason": "because"}

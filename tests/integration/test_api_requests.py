@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from domain.errors import AlreadyDecided, Conflict, SelfApproval, Unavailable
-from domain.rules.check import check
+from domain.proofs.check import check
 from store.models import Challenge, IdempotencyKey, OutboxMessage, Payout, Proof
 from store.read.pages import encode_cursor
 from tests.api_world import ApiWorld, api_world

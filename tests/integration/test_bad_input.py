@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.rules.check import check
+from domain.proofs.check import check
 from ports.platform import Deal, Tick
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import BREACHES, Script, opened, record_one

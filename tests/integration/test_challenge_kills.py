@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, cast
 import pytest
 from sqlalchemy import func, select, update
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 
 from activities.challenges import ChallengeActivities
 from activities.deps import Deps
@@ -16,8 +17,11 @@ from contracts.challenges import ChallengeFact, PhaseStep, RefundStep
 from contracts.disputes import DisputeStep
 from contracts.messages import DecisionRequest, DisputeStart, RefundRequest
 from domain.approvals import Actor
+from domain.errors import Conflict
+from firm import challenges, disputes
+from firm.products.shelf import load_products
 from ports.payments import Checkout
-from store import challenges, crypto, disputes, products
+from store import crypto, products
 from store.db import Database
 from store.models import (
     Account,
@@ -25,13 +29,13 @@ from store.models import (
     Breach,
     Case,
     Dispute,
+    Intent,
     LedgerTransaction,
     OutboxMessage,
     Transition,
     User,
     Wakeup,
 )
-from store.shelf import load_products
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 
 When = Literal["before", "after"]
@@ -77,6 +81,9 @@ class Bench:
         provider = cast("Any", Mortal(self.firm.provider, life, at, when))
         deps = Deps(db=self.firm.db, platform=venue, payments=provider)
         return ChallengeActivities(deps), DisputeActivities(deps)
+
+    def activities(self, at: int, when: When) -> tuple[ChallengeActivities, DisputeActivities]:
+        return self._activities(at, when, [0])
 
     async def survives(self, at: int, when: When, name: str, message: object) -> bool:
         """Run activity `name`, killed at one call, then again in good health. False when there was no such call: then
@@ -248,6 +255,52 @@ async def test_a_chargeback_is_booked_once(bench: Bench) -> None:
         assert await bench.count(LedgerTransaction, LedgerTransaction.reference == challenge_id) == 2
     assert died == 4
     assert await bench.count(Transition, Transition.trigger == "chargeback_received") == 16
+
+
+async def test_a_refund_at_the_provider_is_booked_once(bench: Bench) -> None:
+    died = 0
+    for at, when in DEATHS:
+        challenge_id, _ = await bench.active(f"i{at}{when}")
+        bench.firm.provider.becomes(f"co_{challenge_id}/checkout", "refunded")
+        fact = ChallengeFact(challenge_id=challenge_id, key=f"rf-{challenge_id}")
+        died += await bench.survives(at, when, "record_refund", fact)
+        assert (await bench.steps(challenge_id))[-1] == "refunded_at_provider"
+        assert await bench.count(LedgerTransaction, LedgerTransaction.reference == challenge_id) == 2
+        assert not bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
+    assert died == 4
+    assert (await bench.firm.books()) == {"provider": 0, "fees": 0, "chargebacks": 0}
+
+
+async def test_a_refused_refund_never_leaves_the_account_frozen(bench: Bench) -> None:
+    """Killed at any call on the way: asked again it is refused again, and the account trades."""
+    died = 0
+    for at, when in DEATHS:
+        challenge_id, actor = await bench.active(f"j{at}{when}")
+        request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
+        bench.firm.provider.refuses = Conflict("The card was closed.")
+        with pytest.raises((Killed, ApplicationError)) as ended:
+            await bench.activities(at, when)[0].refund_fee(RefundStep(challenge_id=challenge_id, request=request))
+        died += ended.type is Killed
+        bench.firm.provider.refuses = Conflict("The card was closed.")
+        with pytest.raises(ApplicationError, match="The card was closed. The account trades again."):
+            await bench.healthy[0].refund_fee(RefundStep(challenge_id=challenge_id, request=request))
+        assert bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
+        assert (await bench.steps(challenge_id))[-1] == "refund_refused"
+        assert await bench.count(Intent, Intent.key.startswith(f"{challenge_id}/refund")) == 1
+    assert died == 13  # a call that raises is not died after
+    assert bench.firm.provider.refunds == []
+
+
+async def test_a_refund_that_was_made_and_forgotten_is_found_by_its_event(bench: Bench) -> None:
+    """The process dies once the provider has refunded, and nobody asks again."""
+    challenge_id, actor = await bench.active("forgotten")
+    request = RefundRequest(key="r", actor=actor, reason="No time.")
+    step = RefundStep(challenge_id=challenge_id, request=request)
+    await bench.killed_at(3, "after", "refund_fee", step)
+    assert (await bench.firm.books())["provider"] == 54_000
+    status = await bench.healthy[0].record_refund(ChallengeFact(challenge_id=challenge_id, key="ev_1"))
+    assert (status.state, (await bench.firm.books())["provider"]) == ("refunded", 0)
+    assert await bench.count(Intent, Intent.key == f"{challenge_id}/refund", Intent.done_at.is_not(None)) == 1
 
 
 async def test_an_unpaid_checkout_is_closed_before_its_challenge_is_cancelled(bench: Bench) -> None:

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 import yaml
 
-from cli.firm import publish_products
+from cli.demo.firm import publish_products
+from firm.products.shelf import SHELF, load_product
 from store import audit, crypto, identity
 from store.db import Database
-from store.shelf import SHELF, load_product
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import START, falling, record_one
 

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from domain.approvals import Actor, Role
-from domain.products import Product
-from store import moves, products, proposals
+from domain.products.product import Product
+from firm.products import proposals
+from firm.products import version_moves as moves
+from firm.products.shelf import SHELF, load_product
+from store import products
 from store.models import User
-from store.shelf import SHELF, load_product
 from tests.console_world import ConsoleWorld, console_world
 from tests.integration.test_console_pages import Page
 

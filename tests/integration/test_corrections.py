@@ -5,8 +5,9 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from firm import cases, corrections
 from ports.platform import Correction
-from store import cases, corrections, crypto
+from store import crypto
 from store.db import Database
 from store.models import Case
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from domain.errors import PropOSError
-from domain.rules.check import check
+from domain.proofs.check import check
 from tests.statement_pages import BOOK, JAPANESE, Book, Trade, mt4, mt5
 
 DAY = "2025.03.03"

@@ -12,14 +12,15 @@ from temporalio.client import Client
 from domain.approvals import Actor
 from domain.ledger import fee_paid
 from domain.money import Money
+from firm import challenges
+from firm.products.shelf import load_products
 from ports.payments import Checkout, PaymentProvider, Transfer, WebhookEvent
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.temporal import connect
-from store import challenges, crypto, inbox, ledger, products
+from store import crypto, inbox, ledger, products
 from store.db import Database
 from store.models import AuditEntry, InboxEvent, MarketClock, OutboxMessage, Payout, Trader, User
-from store.shelf import load_products
 from tests import servers
 from tests.challenge_world import KEYS, START, Provider, Venue
 
@@ -143,6 +144,7 @@ async def test_each_kind_finds_its_lifecycle(post: Post) -> None:
         (target, "payment_settled"),
         (target, "payment_expired"),
         (target, "chargeback_received"),
+        (target, "fee_refunded"),
     ]
     assert all(event.handled_at for event in await post.events())
 
@@ -154,7 +156,9 @@ async def test_any_order_of_events_sends_the_same_signals(post: Post, order: tup
     for number in order:
         await post.receive(f"ev_{number}", kinds[number], checkout_id)
         await post.dispatcher.step()
-    assert sorted(name for _, name in await post.signals()) == ["chargeback_received", "payment_settled"]
+    assert sorted(name for _, name in await post.signals()) == [
+        *("chargeback_received", "fee_refunded", "payment_settled")
+    ]
 
 
 async def test_a_chargeback_after_the_end_is_booked_once(post: Post) -> None:
@@ -177,6 +181,38 @@ async def test_a_chargeback_after_the_end_is_booked_once(post: Post) -> None:
         assert (await challenges.lock(session, challenge_id)).state == "failed"
 
 
+async def test_a_refund_after_the_end_is_booked_once(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.ends(challenge_id)
+    post.provider.becomes(checkout_id, "refunded")
+    for number in (1, 2):
+        await post.receive(f"ev_{number}", "charge.refunded", checkout_id)
+        await post.dispatcher.step()
+    assert all(event.handled_at for event in await post.events())
+    async with post.db.transaction() as session:
+        assert await ledger.balance(session, "fees", "USD") == 0
+        entries = await session.scalars(select(AuditEntry.action).where(AuditEntry.subject_id == challenge_id))
+        assert list(entries).count("challenge.refunded_late") == 1
+        assert (await challenges.lock(session, challenge_id)).state == "failed"
+
+
+async def test_a_refund_that_finds_its_workflow_closed_comes_back_and_is_booked(
+    post: Post, temporal_address: str
+) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.receive("ev_1", "charge.refunded", checkout_id)
+    await post.dispatcher.step()
+    assert await post.signals() == [(f"challenge/{challenge_id}", "fee_refunded")]
+    await post.ends(challenge_id)  # in the meantime
+    post.provider.becomes(checkout_id, "refunded")
+    async with post.db.transaction() as session:
+        await session.execute(delete(OutboxMessage).where(OutboxMessage.topic == "workflow.start"))
+    assert await post.outbox(temporal_address) == [("fee_refunded", False)]
+    await post.dispatcher.step()
+    async with post.db.transaction() as session:
+        assert await ledger.balance(session, "fees", "USD") == 0
+
+
 async def test_a_chargeback_of_a_fee_nobody_booked_is_for_a_person(post: Post) -> None:
     challenge_id, checkout_id = await post.sell()
     await post.ends(challenge_id, paid=False)
@@ -184,7 +220,21 @@ async def test_a_chargeback_of_a_fee_nobody_booked_is_for_a_person(post: Post) -
     await post.receive("ev_1", "charge.disputed", checkout_id)
     await post.dispatcher.step()
     (event,) = await post.events()
-    assert (event.parked_at is not None, event.error) == (True, f"the fee of {challenge_id} was never booked")
+    assert (event.parked_at is not None, event.error) == (
+        True,
+        f"the books have no fee of {challenge_id} that could go back",
+    )
+
+
+async def test_an_event_in_an_unknown_currency_is_for_a_person(post: Post) -> None:
+    challenge_id, checkout_id = await post.sell()
+    await post.ends(challenge_id)
+    post.provider.becomes(checkout_id, "charged_back", currency="ABC")
+    await post.receive("ev_1", "charge.disputed", checkout_id)
+    await post.dispatcher.step()
+    (event,) = await post.events()
+    assert (event.parked_at is not None, event.error) == (True, "There is no currency 'ABC'.")
+    assert await post.chargebacks() == 0
 
 
 async def test_a_chargeback_that_finds_its_workflow_closed_comes_back_and_is_booked(

@@ -48,6 +48,14 @@ async def test_the_same_key_with_other_postings_is_refused(firm: World) -> None:
             await ledger.post(session, other, occurred_at=START)
 
 
+async def test_books_are_kept_in_a_currency_of_four_letters(firm: World) -> None:
+    async with firm.db.transaction() as session:
+        fee = fee_paid("chl_1", Money.parse("540.00", "USDT"), "fakepay")
+        await ledger.post(session, fee, occurred_at=START)
+    async with firm.db.transaction() as session:
+        assert await ledger.balance(session, "fees", "USDT") == -54_000
+
+
 @pytest.mark.parametrize(
     "lines",
     [[("fees", "USD", 1)], [("fees", "USD", 1), ("chargebacks", "USD", -2)], [("fees", "USD", 1), ("fees", "EUR", -1)]],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from cli import logs
+from cli.stack import logs
 
 
 @pytest.fixture

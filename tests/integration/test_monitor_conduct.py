@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import Client
 
 from domain.errors import Unavailable
-from domain.products import Product
-from domain.rules.check import check
+from domain.products.product import Product
+from domain.proofs.check import check
 from relay.outbox import OutboxDispatcher
 from store.db import Database
 from tests.challenge_world import Seat, Venue

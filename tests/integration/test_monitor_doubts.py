@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from domain.rules.check import check
+from domain.proofs.check import check
 from monitor.judging.feed_quality import Limits
 from ports.platform import AccountSnapshot, AccountState, Batch, Correction, Tick
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows

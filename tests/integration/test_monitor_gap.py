@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from domain.rules.check import check
+from domain.proofs.check import check
 from ports.platform import AccountSnapshot, PositionState
 from tests.integration.scripted_venue import ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_service import BREACHES, START, Script, falling, opened, record_one, two_step

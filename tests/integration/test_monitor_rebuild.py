@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from domain.products import Product
+from domain.products.product import Product
 from ports.platform import Event
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_service import BREACHES, falling, record_one

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from domain.errors import NotFound, StaleEpoch
-from domain.products import Product
-from domain.rules.check import check
+from domain.products.product import Product
+from domain.proofs.check import check
+from firm.products.shelf import SHELF, load_product
 from ports.platform import (
     AccountChanged,
     AccountSnapshot,
@@ -23,7 +24,6 @@ from ports.platform import (
     Tick,
 )
 from store.live import claim_epoch
-from store.shelf import SHELF, load_product
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 
 START = datetime(2014, 5, 2, 8, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.rules.check import check
+from domain.proofs.check import check
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import BREACHES, START, Script, opened, record_one
 

@@ -8,10 +8,15 @@ import pytest
 from sqlalchemy import select, update
 from temporalio.exceptions import ApplicationError
 
+from console.present import decisions as present
 from contracts.ids import payout_workflow
-from store import operations, payouts
+from contracts.payouts import PayoutChoice
+from domain.errors import OutcomeUnknown
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
-from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, World, a_firm, ref
+from store.read.pages import Scope
+from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, START, World, a_firm, ref
 
 
 @pytest.fixture
@@ -59,6 +64,55 @@ async def test_nobody_approves_twice_and_a_second_account_of_one_person_is_no_se
     assert (await refusal(firm.decide(payout_id, fay, key="again"))).type == "already-decided"
     assert (await refusal(firm.decide(payout_id, twin))).type == "already-decided"
     assert (await firm.payout(payout_id)).state == "awaiting_approval"
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize(
+    ("choice", "state"), [("reject", "rejected"), ("return_to_trader", "cancelled"), ("cancel", "cancelled")]
+)
+async def test_who_approved_can_still_stop_it(firm: World, choice: PayoutChoice, state: str, held: bool) -> None:
+    trader, fay = await firm.add_trader("tina"), await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, LARGE)
+    await firm.decide(payout_id, fay)
+    if held:
+        await firm.add_case("one", "acc_tina")
+        await firm.activities.check_risk(ref(payout_id))
+    async with firm.db.transaction() as session:
+        view = await present.payout(session, Scope(None), fay, payout_id, START)
+    assert [button.decision for button in view.choices] == ["return_to_trader", "reject"]
+    assert held or "You approved it" in view.effect
+    assert await firm.decide(payout_id, fay, choice, reason="wrong beneficiary") == "releasing"
+    assert await firm.decide(payout_id, fay, choice, reason="wrong beneficiary") == "releasing", "the same request"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == state
+    async with firm.db.transaction() as session:
+        made = (await session.scalars(select(Decision.decision).order_by(Decision.id))).all()
+    assert made == ["approve", choice]
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+
+
+async def test_an_approved_payout_can_be_stopped_until_its_transfer_is_declared(firm: World) -> None:
+    trader = await firm.add_trader("tina")
+    fay, gil = await firm.add_user("fay", "finance"), await firm.add_user("gil", "finance")
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    assert await firm.decide(payout_id, fay) == "approved"
+    assert (await refusal(firm.decide(payout_id, gil, "reject"))).type == "already-decided"
+    assert (await refusal(firm.decide(payout_id, fay, key="again"))).type == "already-decided"
+    assert await firm.decide(payout_id, fay, "reject") == "releasing"
+    assert (await firm.activities.send_money(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
+    assert firm.provider.transfers == {}
+
+    payout_id = await firm.awaiting(trader, MEDIUM)
+    assert await firm.decide(payout_id, fay, key="second") == "approved"
+    firm.provider.loses = ["under way"]
+    with pytest.raises(OutcomeUnknown):
+        await firm.activities.send_money(ref(payout_id))
+    late = await refusal(firm.decide(payout_id, fay, "reject", key="late"))
+    assert (late.type, "can no longer be stopped" in late.message) == ("conflict", True)
+    await firm.provider.lands()
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert (await refusal(firm.decide(payout_id, fay, "reject", key="later"))).type == "already-decided"
 
 
 async def test_the_requester_does_not_approve_whatever_hat_is_worn(firm: World) -> None:

@@ -12,8 +12,10 @@ from contracts.ids import payout_workflow
 from contracts.payouts import PayoutRef, PayoutStands
 from domain.errors import NotFound, PayoutOpen, PayoutRefused
 from domain.money import Money
+from firm.payouts import requests as payouts
+from firm.payouts import situation as payout_facts
 from ports.platform import PositionState
-from store import crypto, operations, payout_facts, payouts
+from store import crypto, operations
 from store.models import (
     Account,
     AccountLive,

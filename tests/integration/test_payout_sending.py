@@ -1,17 +1,34 @@
 """Money moves once, whatever breaks while it is sent, and comes back whole when it is returned."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 from temporalio.exceptions import ApplicationError
 
+from activities.deps import Deps
+from activities.payouts import PayoutActivities
+from adapters.payments.sandbox import SandboxPayments
 from console.present import decisions as present
 from contracts.ids import payout_workflow
-from domain.errors import BadInput, Conflict, IdempotencyMismatch, NotFound
-from store import operations, payouts
+from domain.errors import (
+    BadInput,
+    Conflict,
+    IdempotencyMismatch,
+    InProgress,
+    NotFound,
+    OutcomeUnknown,
+    PropOSError,
+    RefusedForGood,
+    Unavailable,
+)
+from firm.payouts import requests as payouts
+from store import operations
 from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
 from store.read.pages import Scope
+from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
 
 
@@ -49,18 +66,62 @@ async def test_a_kill_around_the_send_leaves_exactly_one_transfer(firm: World, m
 async def test_an_unknown_outcome_is_looked_up_then_sent_again_under_the_same_key(firm: World, lost: str) -> None:
     payout_id = await approved(firm)
     firm.provider.loses = ["request" if lost == "request" else "answer"]
+    if lost == "request":
+        with pytest.raises(OutcomeUnknown):
+            await firm.activities.send_money(ref(payout_id))
     assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
     assert len(firm.provider.transfers) == 1
     assert firm.provider.calls == (2 if lost == "request" else 1)
 
 
-@pytest.mark.parametrize("refusal", [BadInput, Conflict, NotFound, IdempotencyMismatch])
-async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(
-    firm: World, refusal: type[BadInput | Conflict | NotFound | IdempotencyMismatch]
-) -> None:
+IN_USE = [InProgress, Conflict, NotFound, BadInput, IdempotencyMismatch, Unavailable, OutcomeUnknown]
+
+
+@pytest.mark.parametrize("in_use", IN_USE)
+async def test_a_send_that_is_still_under_way_is_no_refusal(firm: World, in_use: type[PropOSError]) -> None:
     payout_id = await approved(firm)
     beneficiary = (await firm.payout(payout_id)).beneficiary
-    firm.provider.refuses = refusal(f"It knows no account {beneficiary}.")
+    firm.provider.loses = ["under way"]
+    firm.provider.in_use = in_use(f"The key of the transfer to {beneficiary} is in use.")
+    for _ in range(3):
+        with pytest.raises(Unavailable) as waits:
+            await firm.activities.send_money(ref(payout_id))
+        assert beneficiary not in str(waits.value) or waits.value is firm.provider.in_use
+    payout = await firm.payout(payout_id)
+    assert (payout.state, firm.provider.transfers) == ("approved", {})
+    assert "is tried again with the same key" in str(payout.checks["transfer"])
+    await firm.provider.lands()
+    assert (await firm.activities.send_money(ref(payout_id))).state == "sent"
+    assert [t.amount_minor for t in firm.provider.transfers.values()] == [240_000]
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000 - MEDIUM}, "the hold stays"
+    assert await firm.books() == (0, -240_000, 0)
+    assert "transfer" not in (await firm.payout(payout_id)).checks
+
+
+async def test_a_send_still_under_way_at_the_sandbox_ends_as_sent(firm: World, tmp_path: Path) -> None:
+    payout_id = await approved(firm)
+    write_recording(tmp_path / "prices", "EURUSD", waves(1, 110_000, 300, 10, 5))
+    with running_sandbox(tmp_path, market_dir=tmp_path / "prices", symbols=("EURUSD",)) as sandbox:
+        sandbox.http.put("/provider/faults", json={"hold_transfers": True}).raise_for_status()
+        hasty = SandboxPayments(url=sandbox.url, token=TOKEN, webhook_secret=SECRET, timeout=2)
+        sending = PayoutActivities(Deps(db=firm.db, platform=firm.venue, payments=hasty))
+        with pytest.raises(OutcomeUnknown):
+            await sending.send_money(ref(payout_id))
+        with pytest.raises(InProgress):
+            await sending.send_money(ref(payout_id))
+        assert (await firm.payout(payout_id)).state == "approved"
+        sandbox.http.put("/provider/faults", json={}).raise_for_status()
+        while await hasty.find_transfer(f"{payout_id}/transfer") is None:
+            await asyncio.sleep(0.02)
+        assert (await sending.send_money(ref(payout_id))).state == "sent"
+        assert [e.amount_minor for e in await hasty.entries(None)] == [-240_000]
+        await hasty.aclose()
+
+
+async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(firm: World) -> None:
+    payout_id = await approved(firm)
+    beneficiary = (await firm.payout(payout_id)).beneficiary
+    firm.provider.refuses = RefusedForGood(f"{payout_id}/transfer", f"It knows no account {beneficiary}.")
     for _ in range(2):
         assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
     firm.provider.refuses = None

@@ -1,22 +1,44 @@
 """Payout terms on the record: every fact gathered, every share, refund and excess in the books, every refusal proven."""
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from activities.deps import Deps
+from activities.payouts import PayoutActivities
+from contracts.payouts import PayoutChoice
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
-from domain.ids import new_id
-from domain.payout_terms import PayoutFacts
-from domain.rules.check import check
-from ports.platform import PositionState
-from store import ledger, payout_facts
+from domain.keys import new_id
+from domain.payouts import PayoutFacts
+from domain.proofs.check import check
+from firm.payouts import situation as payout_facts
+from ports.platform import BalanceKind, PositionState
+from store import ledger
 from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
-from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, World, a_firm, ref
+from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, Venue, World, a_firm, ref
+
+
+@dataclass
+class SlowVenue(Venue):
+    """A venue on which the excess is taken only once it `goes_on`."""
+
+    waits: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
+        if operation == "adjustment" and amount_minor < 0:
+            self.waits.set()
+            await self.goes_on.wait()
+        await super().balance_operation(login, key=key, operation=operation, amount_minor=amount_minor)
+
 
 NO_BANDS = [{"up_to": None, "approvers": 0}]
 DAYS = (date(2014, 5, 5), date(2014, 5, 6), date(2014, 5, 7))
@@ -206,6 +228,97 @@ async def test_a_payout_that_is_not_made_forfeits_nothing(firm: World) -> None:
     assert await _balance(firm, "forfeited-profit") == 0
     async with firm.db.transaction() as session:
         assert await session.scalar(select(func.count()).where(Intent.done_at.is_(None))) == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("kill", range(1, 6))
+async def test_a_hold_that_was_given_back_is_never_paid(firm: World, kill: int, moment: Any) -> None:
+    """The trader loses between hold and excess; with the hold back, there is enough for the excess again."""
+    payout_id = await firm.request(await _trader(firm, **CAPPED), 100_000)
+    (login,) = firm.venue.balances
+    firm.venue.loses = {f"{payout_id}/hold": INITIAL + 400_000 - 350_000}
+    await _until_it_lives(firm, payout_id, (kill, moment))
+    payout = await firm.payout(payout_id)
+    assert (payout.state, firm.venue.balances[login]) == ("refused", 350_000), "all that was not lost is back"
+    assert "not enough" in str(payout.reason)
+    assert await firm.books() == (0, 0, 0)
+    assert await _balance(firm, "forfeited-profit") == 0
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
+    assert firm.venue.balances[login] == 350_000
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("kill", [1, 2])
+async def test_a_kill_at_any_call_of_a_hold_takes_each_once(firm: World, kill: int, moment: Any) -> None:
+    payout_id = await firm.request(await _trader(firm, **CAPPED), 100_000)
+    await _until_it_lives(firm, payout_id, (kill, moment))
+    assert (await firm.payout(payout_id)).state == "reserved"
+    assert list(firm.venue.balances.values()) == [INITIAL]
+    assert (await firm.books())[::2] == (-80_000, 0)
+
+
+async def test_a_hold_that_an_older_version_gave_back_is_not_held(firm: World) -> None:
+    """It gave back without a word on the record, and was killed before it could say so."""
+    payout_id = await firm.request(await _trader(firm, **CAPPED), 100_000)
+    (login,) = firm.venue.balances
+    firm.venue.dies_at = (2, "before")
+    with pytest.raises(Killed):
+        await firm.activities.place_hold(ref(payout_id))
+    await firm.venue.balance_operation(
+        login, key=f"{payout_id}/hold/back", operation="payout_release", amount_minor=100_000
+    )
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
+    assert list(firm.venue.balances.values()) == [INITIAL + 400_000]
+    assert await firm.books() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("choice", ["approve", "reject"])
+async def test_what_an_older_version_counted_as_held_is_not_paid_nor_given_back_twice(
+    firm: World, choice: PayoutChoice
+) -> None:
+    trader = await firm.add_trader("tina", product=await firm.add_product("special", **CAPPED))
+    fay = await firm.add_user("fay", "finance")
+    payout_id = await firm.awaiting(trader, 100_000)
+    (login,) = firm.venue.balances
+    await firm.venue.balance_operation(
+        login, key=f"{payout_id}/hold/back", operation="payout_release", amount_minor=100_000
+    )
+    state = await firm.decide(payout_id, fay, choice)
+    if state == "approved":
+        assert (await firm.activities.send_money(ref(payout_id))).state == "releasing"
+    for _ in range(2):
+        await firm.activities.release_hold(ref(payout_id))
+    assert (await firm.payout(payout_id)).state == ("cancelled" if choice == "approve" else "rejected")
+    assert list(firm.venue.balances.values()) == [INITIAL + 400_000]
+    assert firm.provider.transfers == {}
+    assert await firm.books() == (0, 0, 0)
+
+
+async def test_an_attempt_that_takes_late_gives_back_what_another_gave_up(firm: World) -> None:
+    """Two attempts run at once: one gives back while the other still takes."""
+    payout_id = await firm.request(await _trader(firm, **CAPPED), 100_000)
+    (login,) = firm.venue.balances
+    firm.venue.loses = {f"{payout_id}/hold": INITIAL + 400_000 - 350_000}
+    slow = SlowVenue(balances=firm.venue.balances, done=firm.venue.done, loses=firm.venue.loses)
+    attempt = asyncio.create_task(
+        PayoutActivities(Deps(db=firm.db, platform=slow, payments=firm.provider)).place_hold(ref(payout_id))
+    )
+    await slow.waits.wait()
+    assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"
+    slow.goes_on.set()
+    assert (await attempt).state == "refused"
+    assert firm.venue.done[f"{payout_id}/forfeit"] == ("adjustment", -300_000), "it was taken late"
+    assert firm.venue.balances[login] == 350_000, "and given back"
+    assert await firm.books() == (0, 0, 0)
+
+
+async def _until_it_lives(firm: World, payout_id: str, dies_at: tuple[int, Any]) -> None:
+    """Place the hold in attempts that are killed once, at a call of the venue, and repeated."""
+    firm.venue.calls, firm.venue.dies_at = 0, dies_at
+    with suppress(Killed):
+        await firm.activities.place_hold(ref(payout_id))
+    firm.venue.dies_at = None
+    await firm.activities.place_hold(ref(payout_id))
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

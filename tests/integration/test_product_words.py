@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.product_words import describe
-from domain.products import Product
-from store import proposals
-from store.shelf import SHELF, load_product, load_products
+from domain.products.product import Product
+from domain.products.words import describe
+from firm.products import proposals
+from firm.products.shelf import SHELF, load_product, load_products
 from tests.api_world import api_world
 from tests.console_world import ConsoleWorld, console_world
 from tests.integration.test_console_pages import Page

@@ -12,12 +12,12 @@ from psycopg import sql
 from sqlalchemy import func, select
 
 from domain.errors import NotFound, ProductInvalid
-from domain.products import Product
+from domain.products.product import Product
+from firm.products.shelf import SHELF, load_product, load_products
 from store import audit, products
 from store.db import sync_engine
 from store.migrate import upgrade
 from store.models import AuditEntry, Base, ProductVersion, Proof
-from store.shelf import SHELF, load_product, load_products
 from tests.payout_world import LARGE, START, World, a_firm
 
 APPEND_ONLY: Final = {

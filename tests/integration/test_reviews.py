@@ -6,8 +6,9 @@ import pytest
 
 from domain.approvals import Actor, Role
 from domain.errors import AlreadyDecided, Conflict, NotAllowed
-from domain.rules.check import check
-from store import audit, crypto, identity, reviews
+from domain.proofs.check import check
+from firm import reviews
+from store import audit, crypto, identity
 from store.db import Database
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_doubts import silent_then_gold_falls

@@ -25,6 +25,6 @@ def test_databases_do_not_see_each_other(postgres_url: str, database_url: str) -
 def test_temporal_answers(temporal_address: str) -> None:
     import asyncio
 
-    from cli.probes import TemporalProbe
+    from cli.stack.probes import TemporalProbe
 
     assert asyncio.run(TemporalProbe(temporal_address, servers.NAMESPACE).answers())

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, NotFound, StaleEpoch
-from domain.products import Product
+from domain.products.product import Product
 from ports.platform import Batch
 from store import audit, crypto, shards
 from store.db import Database

@@ -17,7 +17,7 @@ from contracts.ids import case_workflow, challenge_workflow, payout_workflow
 from contracts.messages import ClosedByFirm, DecisionRequest, DecisionResult, SurveillanceStart
 from domain.approvals import Actor
 from domain.surveillance.copy_trading import DETECTOR
-from store import cases
+from firm import cases
 from store.models import Alert, AuditEntry, Case, CaseAccount, DealRow, OutboxMessage
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.errors import BadInput, IllegalTransition, NotAllowed, NotFound
-from store import tickets
+from firm import tickets
 from store.models import AuditEntry, Ticket, TicketMessage
 from tests.payout_world import World, a_firm
 

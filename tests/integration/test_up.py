@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded import postgres
-from cli.lock import DataLock, holder
-from cli.probes import free_ports
-from cli.processes import Recorded, end_leftovers, read_record, record, start_mark
-from cli.supervisor import Child, Program, Supervisor
+from cli.stack.embedded import postgres
+from cli.stack.lock import DataLock, holder
+from cli.stack.probes import free_ports
+from cli.stack.processes import Recorded, end_leftovers, read_record, record, start_mark
+from cli.stack.supervisor import Child, Program, Supervisor
 from domain.errors import Unavailable
 
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
@@ -203,7 +203,7 @@ def test_children_die_with_a_supervisor_that_was_killed(data_dir: Path) -> None:
 import asyncio, sys
 from pathlib import Path
 from cli import logs
-from cli.supervisor import Child, Program, Supervisor
+from cli.stack.supervisor import Child, Program, Supervisor
 
 logs.configure("owner")
 

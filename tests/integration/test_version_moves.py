@@ -7,8 +7,8 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from domain.products import Product
-from domain.rules.check import check
+from domain.products.product import Product
+from domain.proofs.check import check
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_service import Script, opened, two_step
 

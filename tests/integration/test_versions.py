@@ -9,10 +9,11 @@ import yaml
 from sqlalchemy import select
 
 from domain.errors import Conflict
-from domain.products import Product
-from store import audit, identity, products, proposals
+from domain.products.product import Product
+from firm.products import proposals
+from firm.products.shelf import SHELF, load_product
+from store import audit, identity, products
 from store.models import AuditEntry, ProductVersion, User
-from store.shelf import SHELF, load_product
 from tests.api_world import ApiWorld, api_world
 
 WHY: Final = {"reason": "A tighter day for new customers"}

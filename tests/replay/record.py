@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.worker import Worker
 
-from cli.exits import leave
+from cli.stack.exits import leave
 from contracts.messages import (
     CaseStart,
     ChallengeStart,
@@ -27,8 +27,9 @@ from contracts.messages import (
     TransferChanged,
 )
 from domain.approvals import Actor
+from domain.errors import Conflict
+from firm import challenges, people
 from relay.temporal import connect
-from store import challenges, people
 from store.migrate import upgrade
 from tests import servers
 from tests.challenge_world import KEYS, Firm, a_firm, after
@@ -57,6 +58,56 @@ async def _refunded(firm: Firm) -> WorkflowHandle[Any, Any]:
     challenge_id = await firm.bought(actor)
     request = RefundRequest(key="r1", actor=actor, reason="I will not have the time.")
     await firm.handle(challenge_id).execute_update("refund", request, id="r1")
+    await firm.ends(challenge_id, "refunded")
+    return firm.handle(challenge_id)
+
+
+async def _refunded_at_provider(firm: Firm) -> WorkflowHandle[Any, Any]:
+    """The news comes between the pass of a phase and the opening of the next account."""
+    challenge_id = await firm.bought(await firm.add_trader("desk"))
+    checkout_id = str((await firm.challenge(challenge_id)).checkout_id)
+
+    async def refunded() -> None:
+        firm.provider.becomes(checkout_id, "refunded")
+        await firm.handle(challenge_id).signal("fee_refunded", {"key": "ev", "checkout_id": checkout_id})
+
+    firm.venue.before_lock = refunded
+    await firm.passes(challenge_id)
+    await firm.ends(challenge_id, "refunded")
+    return firm.handle(challenge_id)
+
+
+async def _charged_back_between_phases(firm: Firm) -> WorkflowHandle[Any, Any]:
+    """Recorded before news of money that went back overtook the next account: the account was opened first."""
+    challenge_id = await firm.bought(await firm.add_trader("between"))
+    checkout_id = str((await firm.challenge(challenge_id)).checkout_id)
+
+    async def charged_back() -> None:
+        firm.provider.becomes(checkout_id, "charged_back")
+        await firm.handle(challenge_id).signal("chargeback_received", {"key": "ev", "checkout_id": checkout_id})
+
+    firm.venue.before_lock = charged_back
+    await firm.passes(challenge_id)
+    await firm.ends(challenge_id, "charged_back")
+    return firm.handle(challenge_id)
+
+
+async def _wrong_payment(firm: Firm) -> WorkflowHandle[Any, Any]:
+    """A payment that was not the fee, refunded after a first refusal."""
+    actor = await firm.add_trader("wrong")
+    challenge_id = await firm.buy(actor)
+    checkout_id = str((await firm.challenge(challenge_id)).checkout_id)
+    firm.provider.takes(checkout_id, amount_minor=1)
+    await firm.signal(challenge_id, "payment_settled", {"key": "wrong", "checkout_id": checkout_id})
+    await firm.becomes(challenge_id, "payment_review")
+    await firm.quiet()
+    firm.provider.refuses = Conflict("Not now.")
+    for key in ("w1", "w2"):
+        request = RefundRequest(key=key, actor=actor, reason="It was the wrong amount.")
+        try:
+            await firm.handle(challenge_id).execute_update("refund", request, id=key)
+        except WorkflowUpdateFailedError:
+            continue  # the first one
     await firm.ends(challenge_id, "refunded")
     return firm.handle(challenge_id)
 
@@ -148,6 +199,9 @@ def _decided(decision: str, state: str, *, of_dispute: bool) -> Chapter:
 
 CHAPTERS: Final[dict[str, Chapter]] = {
     "challenge-cancelled": _cancelled,
+    "challenge-refunded-at-provider": _refunded_at_provider,
+    "challenge-charged-back-between-phases": _charged_back_between_phases,
+    "challenge-wrong-payment": _wrong_payment,
     "challenge-refunded": _refunded,
     "challenge-expired": _expired,
     "challenge-retaken": _retaken,

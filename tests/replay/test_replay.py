@@ -11,7 +11,7 @@ from temporalio.workflow import NondeterminismError
 
 from domain.disputes import CASE, DISPUTE
 from domain.lifecycle import CHALLENGE
-from domain.payouts import PAYOUT
+from domain.payouts.payout import PAYOUT
 from relay.temporal import data_converter
 from tests.challenge_world import KEYS
 from tests.servers import NAMESPACE

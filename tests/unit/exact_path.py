@@ -3,18 +3,13 @@
 from dataclasses import replace
 from datetime import date, datetime
 
-from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.products.phase_terms import PhaseTerms
+from domain.products.target import target_reached
+from domain.rules.evaluate import judge, verdicts
 from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
-from domain.rules.state import (
-    PhaseTerms,
-    fresh,
-    on_payout_hold,
-    on_payout_release,
-    on_payout_settled,
-    on_rollover,
-)
+from domain.rules.state import fresh, on_payout_hold, on_payout_release, on_payout_settled, on_rollover
 from ports.platform import BalanceOperation, Deal, Event, Tick
 
 

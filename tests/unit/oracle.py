@@ -7,13 +7,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from domain.products import Product
-from domain.rules.base import EquityRule, Size
+from domain.products.product import Product
+from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import MaxLossTrailing
 from domain.rules.floors import Holds
+from domain.rules.terms import Size
 from ports.platform import BalanceOperation, Deal, Event, SymbolSpec, Tick
 
 CENT = Decimal("0.01")

@@ -8,17 +8,18 @@ from random import Random
 from typing import Any
 
 from domain.money import Money
-from domain.payout_terms import PayoutFacts
-from domain.products import Product
+from domain.payouts import PayoutFacts
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
+from domain.proofs.history import Whose, gate_sheet, pass_history, violation_sheet
+from domain.proofs.money import BalancePart, EventPart, Scene, breach_sheet, pass_sheet
+from domain.proofs.payout import payout_refusal_sheet
+from domain.proofs.sheets import BarSource, Source, StatementSource, StateSource
 from domain.rules import state as rules_of
 from domain.rules.events import Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import QuoteBoard
-from domain.rules.proof import BalancePart, EventPart, Scene, breach_sheet, pass_sheet
-from domain.rules.proof_history import Whose, gate_sheet, pass_history, violation_sheet
-from domain.rules.proof_payout import payout_refusal_sheet
-from domain.rules.sheets import BarSource, Source, StatementSource, StateSource
-from domain.rules.state import AccountRules, PhaseTerms, fresh, phase_terms
+from domain.rules.state import AccountRules, fresh
 from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded
 from monitor.shard import Shard

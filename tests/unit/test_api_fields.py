@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.decisions import update_key
-from api.fields import AccountId, Reason, iban, positive_money
-from api.permissions import CAN, check, may
 from contracts.failures import ERRORS, error_of
 from domain.approvals import ROLES, Actor
 from domain.errors import AlreadyDecided, BadInput, NotAllowed, NotFound, TooManyAttempts
-from domain.ids import new_id
+from domain.keys import new_id
 from domain.money import Money
+from front.decisions import update_key
+from front.fields import AccountId, Reason, iban, positive_money
+from front.permissions import CAN, check, may
 from store.identity import Throttle
 from store.read.pages import decode_cursor, encode_cursor
 

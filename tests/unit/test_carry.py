@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from domain.products import Product
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
 from domain.rules import history
 from domain.rules.carry import carried, carried_history
 from domain.rules.events import Closed, Opened
 from domain.rules.floors import Mark
-from domain.rules.state import AccountRules, fresh, on_payout_settled, on_rollover, phase_terms
-from store.shelf import SHELF, load_product
+from domain.rules.state import AccountRules, fresh, on_payout_settled, on_rollover
+from firm.products.shelf import SHELF, load_product
 
 AT = datetime(2014, 5, 2, 22, tzinfo=UTC)
 NOW = Mark(10_400_000, 10_300_000, 9, AT)

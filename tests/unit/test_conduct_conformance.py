@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.conformance import conduct
-from domain.conformance.case import Case, Unsupported, read_cases
-from domain.conformance.run import run
+from cli.conformance import conduct
+from cli.conformance.case import Case, Unsupported, read_cases
+from cli.conformance.run import run
 
 TWO_WEEKS_OF_FRIDAYS = {"kind": "flat_by", "weekday": "Friday", "time": "16:00", "severity": "soft_close_positions"}
 BY_VIOLATION = ["warning", "soft", "hard"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.products import Phase
+from domain.products.phase import Phase
 from tests.unit.conduct_story import CONTEXT
 
 TERMS: list[dict[str, Any]] = [

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.conformance.case import CaseUnreadable, read_cases
-from domain.conformance.run import CaseResult, run
+from cli.conformance.case import CaseUnreadable, read_cases
+from cli.conformance.run import CaseResult, run
 
 STATIC = {
     "kind": "max_loss_static",

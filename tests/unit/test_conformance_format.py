@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.conformance.case import read_cases
+from cli.conformance.run import run
 from cli.main import app
-from domain.conformance.case import read_cases
-from domain.conformance.run import run
 from tests.unit.worked_cases import DAY, OPEN, check, days, event
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.conformance.case import read_cases
-from domain.conformance.run import run
+from cli.conformance.case import read_cases
+from cli.conformance.run import run
 from tests.unit.worked_cases import CLOSE, DAY, NEW_YORK, OPEN, PAYOUT, ROLL, blocked, check, days, event
 
 RATIO = {"limit_pct": 40, "compare": "<=", "denominator": "total_profit", "effect": "payout_blocked"}

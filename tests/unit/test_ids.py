@@ -6,7 +6,7 @@ import time
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from domain.ids import derived_id, new_id
+from domain.keys import derived_id, new_id
 
 SHAPE = re.compile(r"[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}")
 PARTS = st.lists(st.text("abz019_-/ "), min_size=1, max_size=4)

@@ -7,11 +7,19 @@ from typing import Any
 import pytest
 
 from domain.errors import BadInput
-from domain.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow, check_comparable, compare, totals
-from domain.products import Product
-from domain.recorded_events import Bar, Fill, Operation, RecordedLife, events
+from domain.histories.impact import (
+    AccountLife,
+    ChallengeLife,
+    LiveVerdict,
+    PayoutRow,
+    check_comparable,
+    compare,
+    totals,
+)
+from domain.histories.recorded import Bar, Fill, Operation, RecordedLife, events
+from domain.products.product import Product
 from domain.rules.events import Closed, Marked, Opened, Rolled
-from store.shelf import SHELF, load_product
+from firm.products.shelf import SHELF, load_product
 
 START = datetime(2014, 5, 1, 9, tzinfo=UTC)
 INITIAL = 10_000_000

@@ -14,6 +14,11 @@ PROVIDER_ENTRIES: list[Callable[[str, Money, str], Entry]] = [
     ledger.fee_paid,
     ledger.fee_refunded,
     ledger.fee_charged_back,
+    ledger.payment_suspended,
+    ledger.suspense_refunded,
+    ledger.suspense_charged_back,
+    lambda reference, part, provider: ledger.fee_partly_refunded(reference, part, provider, 7),
+    lambda reference, part, provider: ledger.suspense_partly_refunded(reference, part, provider, 7),
     ledger.payout_sent,
     ledger.payout_returned,
 ]
@@ -40,6 +45,14 @@ def test_a_payout_that_ends_without_payment_leaves_no_trace(amount: Money) -> No
 def test_a_paid_payout_is_an_expense_paid_by_the_provider(amount: Money) -> None:
     paid = net(ledger.payout_reserved("pay_1", amount), ledger.payout_sent("pay_1", amount, "p"))
     assert paid == {"payout-expense": amount.minor, "provider:p": -amount.minor}
+
+
+@given(AMOUNTS)
+def test_suspended_money_is_no_income_and_no_loss(amount: Money) -> None:
+    suspended = ledger.payment_suspended("chl_1", amount, "p")
+    assert net(suspended) == {"provider:p": amount.minor, "suspense": -amount.minor}
+    for back in (ledger.suspense_refunded, ledger.suspense_charged_back):
+        assert net(suspended, back("chl_1", amount, "p")) == {}
 
 
 @given(AMOUNTS, AMOUNTS)

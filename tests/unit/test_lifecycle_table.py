@@ -14,15 +14,17 @@ from domain.lifecycle import (
     check_may_refund,
     check_refundable,
     may_retake,
+    payment_difference,
     payment_due,
     phase_deadline,
     trigger_of_pass,
     trigger_of_reinstatement,
     trigger_of_start,
 )
-from domain.payouts import PAYOUT
-from domain.products import Phase
-from domain.publishing import MOVE, PROPOSAL
+from domain.money import Money
+from domain.payouts.payout import PAYOUT
+from domain.products.phase import Phase
+from domain.products.publishing import MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 
@@ -67,6 +69,15 @@ def test_the_words_of_tables_fit_their_columns() -> None:
         assert max(map(len, machine.triggers)) <= 32
 
 
+def test_what_was_paid_is_compared_with_what_was_due() -> None:
+    due, yen = Money(minor=54_000, currency="USD"), Money(minor=1, currency="JPY")
+    assert payment_difference(due, "chl_1", due, "chl_1") == ""
+    assert payment_difference(due, "chl_1", yen, "chl_1") == ("1 JPY was paid and 54000 USD was due (minor units).")
+    assert payment_difference(due, "chl_1", Money(minor=54_000, currency="EUR"), "chl_1")
+    assert payment_difference(due, "chl_1", Money(minor=54_001, currency="USD"), "chl_1"), "too much is not the fee"
+    assert payment_difference(due, "chl_1", due, "chl_2") == "the payment names chl_2 and not chl_1."
+
+
 def test_the_dates_and_choices_of_a_challenge() -> None:
     assert payment_due(AT) == AT + timedelta(hours=24)
     assert phase_deadline(AT, None, []) is None
@@ -81,8 +92,8 @@ def test_the_dates_and_choices_of_a_challenge() -> None:
 
 @pytest.mark.parametrize("state", sorted(CHALLENGE.states))
 @pytest.mark.parametrize("phase", [0, 1, 2])
-def test_only_the_first_phase_can_be_refunded(state: str, phase: int) -> None:
-    if (state, phase) == ("active", 1):
+def test_only_the_first_phase_and_a_wrong_payment_can_be_refunded(state: str, phase: int) -> None:
+    if (state, phase) == ("active", 1) or state == "payment_review":
         check_refundable(state, phase)
     else:
         with pytest.raises(Conflict):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from domain.clocks import Clock
 from domain.money import half_up
+from domain.products.phase_terms import phase_terms
 from domain.rules.marking import Instrument, Position, Side
-from domain.rules.state import phase_terms
 from monitor.columns import kernels
 from monitor.columns.books import Arena, Book
 from monitor.columns.reset_clock import ResetClock

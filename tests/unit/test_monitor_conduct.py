@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from domain.products import Product
-from domain.rules.check import check
-from domain.rules.state import phase_terms
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact, PassFact
 from monitor.loaded import Checkpoint, Loaded
 from monitor.record.checkpoint_rows import account_row

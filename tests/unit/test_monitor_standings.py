@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from domain.clocks import Clock
-from domain.products import Product
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
 from domain.rules.history import state_of
-from domain.rules.state import PhaseTerms, phase_terms
 from monitor.facts import OffenceFact
 from monitor.loaded import Loaded, Pending
 from monitor.record.verdict_rows import verdict_rows

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.money import to_minor
-from domain.rules.check import check
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.proofs.check import check
 from domain.rules.marking import Instrument
-from domain.rules.state import PhaseTerms, phase_terms
 from monitor.facts import BreachFact
 from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded

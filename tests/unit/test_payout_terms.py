@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from domain.clocks import Clock
 from domain.money import Money
-from domain.payout_terms import GateFact, PayoutFacts, PayoutTerms
-from domain.payout_terms.amounts import (
+from domain.payouts import GateFact, PayoutFacts, PayoutTerms
+from domain.payouts.amounts import (
     available_minor,
     base_minor,
     cap_minor,
@@ -20,9 +20,9 @@ from domain.payout_terms.amounts import (
     refund_minor,
     split,
 )
-from domain.payout_terms.eligibility import eligible_from, refusals, standing
-from domain.payout_terms.words import words
-from domain.payouts import refusals as sentences
+from domain.payouts.eligibility import eligible_from, refusals, standing
+from domain.payouts.payout import refusals as sentences
+from domain.payouts.words import words
 from domain.rules.base import Context
 
 NOW = datetime(2025, 6, 16, 9, tzinfo=UTC)

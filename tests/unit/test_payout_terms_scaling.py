@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.payout_terms.live_account import LiveAccountStart, SimulatedAccount
-from domain.payout_terms.scaling import Scaling, ScalingFacts
+from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
+from domain.payouts.scaling import Scaling, ScalingFacts
 
 SINCE = datetime(2024, 10, 31, 12, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from contracts import ids
 from domain.money import Money
-from domain.payout_checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
-from domain.payout_terms import PayoutTerms
-from domain.payouts import (
+from domain.payouts import PayoutTerms
+from domain.payouts.checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
+from domain.payouts.payout import (
     PAYOUT,
     PayoutFacts,
     approvers_needed,
@@ -20,14 +20,16 @@ from domain.payouts import (
     terms_digest,
     without_beneficiary,
 )
-from domain.rules.base import EquityRule, Size
+from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
 from domain.rules.floors import Mark, marked, opened, rolled
 from domain.rules.room import rooms_after_payout
 from domain.rules.state import AccountRules
-from store import cases, challenges, disputes, payouts
+from domain.rules.terms import Size
+from firm import cases, challenges, disputes
+from firm.payouts import requests as payouts
 
 NOW = datetime(2014, 5, 20, tzinfo=UTC)
 CLEAR = RiskFacts(challenge_state="funded", identity="verified")

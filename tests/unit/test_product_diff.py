@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from domain.product_diff import differences, sentences
-from domain.products import Product
-from store.shelf import SHELF, load_product
+from domain.products.diff import differences, sentences
+from domain.products.product import Product
+from firm.products.shelf import SHELF, load_product
 
 
 def two_step() -> dict[str, Any]:

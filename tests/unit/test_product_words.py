@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from domain.errors import NotFound
-from domain.product_words import describe
-from domain.products import Product
-from store.shelf import SHELF, load_products
+from domain.products.product import Product
+from domain.products.words import describe
+from firm.products.shelf import SHELF, load_products
 
 SHIPPED: Final = {product.product: product for product in load_products()}
 DOCUMENTS: Final = SHELF.parent / "docs" / "products"

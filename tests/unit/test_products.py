@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from domain.errors import ProductInvalid
-from domain.products import Family, Product
-from store.shelf import SHELF, load_product, load_products
+from domain.products.product import Family, Product
+from firm.products.shelf import SHELF, load_product, load_products
 
 SOURCE: Final = SHELF / "two-step.v1.yaml"
 FEE: Final = 'fee: "540"'
@@ -72,7 +72,8 @@ def test_the_shipped_shelf_has_one_of_each_kind() -> None:
             "not an amount in USD",
         ),
         ("leverage: 100", "leverage: 0", "leverage", "it must be at least 1; 0 is not"),
-        ("currency: USD", "currency: dollar", "currency", "write three capital letters, such as USD"),
+        ("currency: USD", "currency: dollar", "currency", "write the code of a currency in capitals, such as USD"),
+        ("currency: USD", "currency: ABC", "currency", "There is no currency 'ABC'. Use the code of an ISO 4217"),
         ("zone: Europe/Prague", "zone: Europe/Atlantis", "clock.zone", "use an IANA name such as Europe/Prague"),
         ('reset: "00:00"', 'reset: "24:00"', "clock.reset", "write a wall time from 00:00 to 23:59"),
         ("dispute_days: 14", "dispute_days: 14\ndiscount: 5", "discount", "there is no such field here; remove it"),

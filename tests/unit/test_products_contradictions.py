@@ -7,7 +7,7 @@ import pytest
 
 from adapters.calendars import known_venues
 from domain.errors import ProductInvalid
-from store.shelf import SHELF, load_product
+from firm.products.shelf import SHELF, load_product
 
 DAILY: Final = "phases.0.rules.0.daily_loss"
 

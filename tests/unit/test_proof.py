@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.rules import proof
-from domain.rules.sheets import read
+from domain.proofs import money as proof
+from domain.proofs.sheets import read
 from tests.unit.proof_samples import samples
 
 

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from cli.proof import check as check_file
-from cli.proof_tables import tables
+from cli.reports.proof_tables import tables
 from console.present import proof as page
 from domain.errors import BadInput
-from domain.rules import proof
-from domain.rules.check import check
-from domain.rules.sheets import read
+from domain.proofs import money as proof
+from domain.proofs.check import check
+from domain.proofs.sheets import read
 from tests.unit.proof_samples import samples
 
 SHEETS = samples()

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from domain.products import Phase, Product
+from domain.histories.replay import Replay, Scenery, replay
+from domain.products.phase import Phase
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
-from domain.rules.replay import Replay, Scenery, replay
-from domain.rules.state import phase_terms
-from store.shelf import load_products
+from firm.products.shelf import load_products
 
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)
 TWO_STEP = next(product for product in load_products() if product.product == "two-step")

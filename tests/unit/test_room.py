@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from domain.rules.base import Operator, Size
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.room import broken_by_reset, floors_after_reset, rooms, warn_level
 from domain.rules.state import AccountRules, fresh
+from domain.rules.terms import Operator, Size
 
 AT = datetime(2014, 5, 2, tzinfo=UTC)
 INITIAL = 10_000_000

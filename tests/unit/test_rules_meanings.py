@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from domain.products import Phase
+from domain.products.phase import Phase
+from domain.products.phase_terms import PhaseTerms, open_state, phase_terms
+from domain.products.target import target_reached
 from domain.rules import state as rules_of
-from domain.rules.evaluate import judge, target_reached, verdicts
+from domain.rules.evaluate import judge, verdicts
 from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
-from domain.rules.state import AccountRules, PhaseTerms, open_state
-from store.shelf import load_products
+from domain.rules.state import AccountRules
+from firm.products.shelf import load_products
 
 AT = datetime(2025, 6, 3, tzinfo=UTC)
 
@@ -148,24 +150,24 @@ def test_10_the_trading_day_follows_the_clock_through_daylight_saving() -> None:
 
 def test_11_days_and_flatness_are_part_of_the_target() -> None:
     product = next(p for p in load_products() if p.product == "two-step")
-    terms: PhaseTerms = rules_of.phase_terms(product, 1)
+    terms: PhaseTerms = phase_terms(product, 1)
     assert target_reached(terms, money(10_800_000), 0, 1)
     assert not target_reached(terms, money(10_799_999), 0, 1)
     assert not target_reached(terms, money(10_800_000), 1, 1)
     assert not target_reached(terms, money(10_800_000), 0, 0)
-    assert not target_reached(rules_of.phase_terms(product, 3), money(99_999_999), 0, 9)
+    assert not target_reached(phase_terms(product, 3), money(99_999_999), 0, 9)
 
 
 def test_several_rules_may_break_at_once_and_the_first_is_the_cause() -> None:
     product = next(p for p in load_products() if p.product == "two-step")
-    account = rules_of.fresh(rules_of.phase_terms(product, 1).specs)
+    account = rules_of.fresh(phase_terms(product, 1).specs)
     _, found = judge(account, dollars(100_000, 89_000))
     assert [verdict.spec.rule_id for verdict in found] == ["daily_loss", "max_loss"]
 
 
 def test_state_survives_its_checkpoint() -> None:
     for product in load_products():
-        account = rules_of.fresh(rules_of.phase_terms(product, 1).specs)
+        account = rules_of.fresh(phase_terms(product, 1).specs)
         account = rules_of.on_payout_hold(roll(account, 103_000, 104_000), 12_345)
         assert rules_of.from_json(account.specs, rules_of.to_json(account)) == account
 

@@ -7,9 +7,10 @@ import pytest
 
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
-from domain.errors import BadInput, StatementInvalid
-from domain.statement_sums import discrepancies, sums
-from domain.statements import Statement
+from cli.evaluate import read_mapping
+from domain.errors import BadInput, StatementInvalid, UnknownCurrency
+from domain.histories.statement_sums import discrepancies, sums
+from domain.histories.statements import Statement
 from tests.statement_pages import BOOK, ENGLISH, GERMAN, HELD, JAPANESE, TRADES, Book, Language, mt4, mt5
 
 MAPPING = Mapping.model_validate(
@@ -157,6 +158,22 @@ def test_a_side_that_no_profit_teaches_needs_a_mapping(tmp_path: Path) -> None:
 def test_what_is_no_statement(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(StatementInvalid, match=why):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize("page", [mt5, mt4])
+def test_the_currency_of_a_report_is_known_or_refused(tmp_path: Path, page: object) -> None:
+    text = (mt5 if page is mt5 else mt4)()
+    assert "USD" in text
+    assert read(tmp_path, text.replace("USD", "USDT")).currency == "USDT"
+    with pytest.raises(UnknownCurrency, match="There is no currency 'USC'"):
+        read(tmp_path, text.replace("USD", "USC"))
+
+
+def test_the_currency_of_a_mapping_is_known_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text("currency: USC\ninitial_balance: '100'\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"mapping.yaml currency: .*There is no currency 'USC'"):
+        read_mapping(path)
 
 
 def test_an_unknown_zone_is_refused(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from adapters.statements.read import read_statement
-from domain.statement_sums import discrepancies, sums
-from domain.statements import Statement
+from domain.histories.statement_sums import discrepancies, sums
+from domain.histories.statements import Statement
 from tests.statement_pages import Book, mt4, mt5
 
 

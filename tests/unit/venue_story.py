@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from domain.pnl import conversion_rate, position_profit_minor
-from domain.products import Product
+from domain.products.product import Product
 from ports.platform import (
     AccountChanged,
     BalanceOperation,

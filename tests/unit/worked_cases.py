@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from domain.conformance.case import read_cases
-from domain.conformance.run import run
+from cli.conformance.case import read_cases
+from cli.conformance.run import run
 
 OPEN, CLOSE, DAY, ROLL = "trade_open", "trade_close", "day_result", "rollover"
 NEW_YORK = {"timezone": "America/New_York", "reset": "17:00"}

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, Cure, RuleId, State, Violation, follows, said
+from domain.rules.base import ConductRule, Context, Cure, State, Violation, follows, said
 from domain.rules.events import DayEnded, Event, News
 from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.terms import RuleId
 
 
 class MultipleState(State):

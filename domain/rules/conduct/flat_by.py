@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from domain.clocks import Clock, Zone, zone_of
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, RuleId, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation, follows
 from domain.rules.events import Clocked, DayEnded, Event, News, Opened
 from domain.rules.holdings import Holdings, calendar_of, held_after, plain
+from domain.rules.terms import RuleId
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]

@@ -6,9 +6,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.errors import BadInput
-from domain.rules.base import ConductRule, Context, RuleId, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation, follows
 from domain.rules.events import Clocked, Closed, Event, News, Opened, OrderPlaced
 from domain.rules.holdings import Holdings, calendar_of, held_after
+from domain.rules.terms import RuleId
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 

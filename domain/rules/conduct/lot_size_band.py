@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, RuleId, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation, follows
 from domain.rules.events import Event, Opened
 from domain.rules.holdings import plain
+from domain.rules.terms import RuleId
 
 Multiple = Annotated[ExactDecimal, Field(gt=0)]
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, RuleId, Size, State, Terms, Violation, follows, spoken
+from domain.rules.base import ConductRule, Context, State, Violation, follows, spoken
 from domain.rules.events import DayEnded, Event, News, Opened, Rolled
 from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.terms import RuleId, Size, Terms
 
 Amount = Annotated[ExactDecimal, Field(ge=0)]
 

@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import ConductRule, Context, RuleId, Size, State, Terms, Violation, follows, said, spoken
+from domain.rules.base import ConductRule, Context, State, Violation, follows, said, spoken
 from domain.rules.events import Closed, Event, Opened, Rolled, Side
 from domain.rules.holdings import plain
+from domain.rules.terms import RuleId, Size, Terms
 
 _SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor")
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import ConductRule, Context, RuleId, State, Terms, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation, follows
 from domain.rules.events import Action, Closed, Event, News, Opened
 from domain.rules.holdings import plain
+from domain.rules.terms import RuleId, Terms
 
 Minutes = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
 Phase = Literal["evaluation", "funded"]

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import ConductRule, Context, RuleId, Size, State, Violation, follows, said, spoken
+from domain.rules.base import ConductRule, Context, State, Violation, follows, said, spoken
 from domain.rules.events import Closed, Event, News, Opened, StopChanged
+from domain.rules.terms import RuleId, Size
 
 
 class Guarded(State):

@@ -4,8 +4,9 @@ from typing import Final, Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size, said, spoken
+from domain.rules.base import Context, EquityRule, said, spoken
 from domain.rules.floors import FloorSpec, Holds, Moves, Source, allowance
+from domain.rules.terms import RuleId, Size
 
 Anchor = Literal["balance", "equity", "max(balance,equity)", "initial_balance", "session_start_net_pnl"]
 

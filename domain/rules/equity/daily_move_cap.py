@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size
+from domain.rules.base import Context, EquityRule
 from domain.rules.equity.daily_loss import ANCHOR_WORDS, ANCHORS, Anchor, allowed
 from domain.rules.floors import Direction, FloorSpec, Holds, allowance
+from domain.rules.terms import RuleId, Size
 
 
 class DailyMoveCap(EquityRule):

@@ -4,9 +4,10 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, EquityRule, RuleId, Size, said, spoken
+from domain.rules.base import Context, EquityRule, said, spoken
 from domain.rules.equity.after_payout import PAID_WORDS, SETTLES, FloorAfterPayout
 from domain.rules.floors import FloorSpec, Holds, allowance
+from domain.rules.terms import RuleId, Size
 
 
 class MaxLossStatic(EquityRule):

@@ -7,9 +7,10 @@ from typing import Final, Literal, Self
 from pydantic import model_validator
 
 from domain.money import ExactDecimal, to_minor
-from domain.rules.base import Context, EquityRule, RuleId, Size, Terms, Where, said, spoken
+from domain.rules.base import Context, EquityRule, said, spoken
 from domain.rules.equity.after_payout import PAID_WORDS, SETTLES, FloorAfterPayout
 from domain.rules.floors import FloorSpec, Holds, Moves, Source, allowance
+from domain.rules.terms import RuleId, Size, Terms, Where
 
 PeakBasis = Literal["eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak"]
 

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import Context, Gate, GateStatus, RuleId, Size, State, Violation, said
+from domain.rules.base import Context, Gate, GateStatus, State, Violation, said
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
 from domain.rules.events import DayEnded, Event
+from domain.rules.terms import RuleId, Size
 
 Effect = Literal[
     "payout_blocked",

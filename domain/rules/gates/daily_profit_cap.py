@@ -4,9 +4,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, RuleId, Size, State, Violation, said, spoken
+from domain.rules.base import Context, Gate, GateStatus, State, Violation, said, spoken
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
 from domain.rules.events import DayEnded, Event
+from domain.rules.terms import RuleId, Size
 
 
 class ProfitCapState(State):

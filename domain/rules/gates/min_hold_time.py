@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from domain.money import ExactDecimal
-from domain.rules.base import Context, Gate, GateStatus, RuleId, State
+from domain.rules.base import Context, Gate, GateStatus, State
 from domain.rules.events import Closed, Event, Opened
 from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.terms import RuleId
 
 
 class HoldState(State):

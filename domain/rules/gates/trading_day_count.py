@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, RuleId, Size, State, Violation, spoken
+from domain.rules.base import Context, Gate, GateStatus, State, Violation, spoken
 from domain.rules.days import is_paid
 from domain.rules.events import Closed, DayEnded, Event, Opened
+from domain.rules.terms import RuleId, Size
 
 
 class TradingDaysState(State):

@@ -1,0 +1,378 @@
+"""Conduct: the case's rule becomes the engine's and is stepped over the case's events."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeVar
+
+from cli.conformance.case import Case, Got, RawEvent, Unsupported, Value
+from cli.conformance.gates import sized
+from cli.conformance.story import Story, context_of
+from domain.rules.base import ConductRule, Consequence, Context, State, Violation
+from domain.rules.conduct.flat_by import FlatBy
+from domain.rules.conduct.inactivity import Inactivity
+from domain.rules.conduct.lot_size_band import BandState, LotSizeBand
+from domain.rules.conduct.max_exposure import MaxExposure, Tier
+from domain.rules.conduct.max_loss_per_trade_idea import MaxLossPerTradeIdea, ShareOfDailyAllowance
+from domain.rules.conduct.news_window import NewsWindow
+from domain.rules.events import Closed, Event, Opened
+from domain.rules.gates.min_hold_time import MinHoldTime
+
+S = TypeVar("S", bound=State)
+Reads = Callable[[Any, list[Violation]], dict[str, Value]]
+Translates = Callable[[RawEvent], Iterable[Event]]
+
+_WEEKDAYS: Final = {
+    day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+}
+
+# the names under which a list of trades says what each made
+_MADE: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
+_EVERY_DAY: Final = ("daily", "every_day", "any", "all")
+
+
+def inactivity(case: Case) -> Got:
+    known = ("calendar_days", "trading_days", "counter_starts", "open_position_suspends", "pending_orders_count")
+    given = case.params(*known, "day")
+    clock = case.clock(given.get("day"))
+    rule = Inactivity.model_validate({"type": "inactivity", **_only(given, known)})
+    context = context_of(case, clock)
+    return _fold(case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Story(case, clock))
+
+
+def flat_by(case: Case) -> Got:
+    given = case.params("weekday", "time", "timezone", "day", "clock")
+    zone = given.get("timezone") or (given.get("day") or given.get("clock") or {}).get("timezone")
+    # without a zone, the clock that the events were written by
+    as_written = zone in (None, "platform")
+    rule = FlatBy.model_validate(
+        {
+            "type": "flat_by",
+            "weekday": _weekday(given.get("weekday")),
+            "time": str(_needed(case, "time"))[:5],
+            "zone": "UTC" if as_written else zone,
+        }
+    )
+
+    def read(_: State, violations: list[Violation]) -> dict[str, Value]:
+        return {"positions_closed": sum(violation.figures["positions"] for violation in violations)}
+
+    return _fold(case, rule, context_of(case), read, Story(case, as_written=as_written))
+
+
+def _weekday(name: str | None) -> str | None:
+    if name is None or str(name).lower() in _EVERY_DAY:
+        return None
+    day = _WEEKDAYS.get(str(name)[:3].lower())
+    if day is None:
+        raise Unsupported(f"flat_by: weekday {name}")
+    return day
+
+
+def news_window(case: Case) -> Got:
+    known = ("before_minutes", "after_minutes", "applies_to", "targeted_instruments_only")
+    given = case.params(*known, "phases", "account_types", "day")
+    rule = NewsWindow.model_validate(
+        {
+            "type": "news_window",
+            "before_minutes": 0,
+            "after_minutes": 0,
+            "targeted_instruments_only": False,
+            **_only(given, known),
+            "phases": _phases(case, given.get("phases")),
+            "account_types": given.get("account_types"),
+        }
+    )
+    return _fold(case, rule, context_of(case), lambda *_: {})
+
+
+def _phases(case: Case, names: list[str] | None) -> list[str]:
+    """The engine knows evaluations and the funded phase; of evaluations only the account's own matters here."""
+    if names is None or case.phase is None:
+        return ["evaluation", "funded"]
+    own = [case.phase] if case.phase in names else []
+    return ["funded" if name == "funded" else "evaluation" for name in own]
+
+
+def lot_size_band(case: Case) -> Got:
+    known = ("reference", "min_multiple", "max_multiple")
+    rule = LotSizeBand.model_validate({"type": "lot_size_band", **_only(case.params(*known, "day"), known)})
+
+    def read(state: BandState, _: list[Violation]) -> dict[str, Value]:
+        low, high = rule.band(state)
+        return {"min_lots": low, "max_lots": high, "first_lots": state.first}
+
+    return _fold(case, rule, context_of(case), read)
+
+
+def max_exposure(case: Case) -> Got:
+    given = case.params("unit", "limit", "weights", "severity_by_violation", "day")
+    states = any(raw.kind == "position_state" for raw in case.events)
+    by_violation = given.get("severity_by_violation") or ([case.severity] if case.severity else [])
+    words = list(by_violation.values() if isinstance(by_violation, Mapping) else by_violation)
+    weights = given.get("weights") or {}
+    rule = MaxExposure.model_validate(
+        {
+            "type": "max_exposure",
+            # what weights multiply, and what a position state tells, is a number of contracts, whatever it is called
+            "unit": "positions" if given.get("unit") == "positions" and not weights and not states else "lots",
+            "limit": _needed(case, "limit"),
+            "weights": weights,
+            "consequences": [_consequence(word) for word in words] or [_consequence("hard")],
+        }
+    )
+    story, sums = Story(case), list[Value]()
+
+    def read(state: Any, _: list[Violation]) -> dict[str, Value]:
+        sums.append(rule.exposure(state))
+        return {"exposure": state.largest, "limit": rule.limit, "equivalents": list(sums)}
+
+    got = _fold(case, rule, context_of(case), read, story, _position_states(story))
+    violations = got.amounts.get("violations", 0)
+    if isinstance(violations, int) and violations and words:
+        got.severity = words[min(violations, len(words)) - 1]
+    return got
+
+
+def _consequence(word: str) -> Consequence:
+    """The engine's nearest to a severity as firms word it; the case's own word is what is compared."""
+    if word.startswith("hard") or "fail" in word or "terminat" in word:
+        return Consequence(kind="fail")
+    if "pause" in word:
+        return Consequence(kind="pause_until_reset")
+    if "clos" in word:
+        return Consequence(kind="close_position")
+    return Consequence(kind="warn" if "warn" in word else "review")
+
+
+def _position_states(story: Story) -> Translates:
+    """A statement of what is held, by class, is told as the closings and openings that lead to it."""
+    held: dict[str, Decimal] = {}
+
+    def translate(raw: RawEvent) -> Iterable[Event]:
+        mark = story.event(raw)
+        if raw.kind != "position_state":
+            return (mark,)
+        now = {name: _count(name, lots) for name, lots in raw.data.items()}
+        moves = {name: now.get(name, Decimal(0)) - held.get(name, Decimal(0)) for name in {**held, **now}}
+        less = [_less(mark, name, -moved, now.get(name, Decimal(0))) for name, moved in moves.items() if moved < 0]
+        more = [_more(mark, name, moved, adds=bool(held.get(name))) for name, moved in moves.items() if moved > 0]
+        held.clear()
+        held.update(now)
+        return (*less, *more)
+
+    return translate
+
+
+def _count(name: str, lots: Any) -> Decimal:
+    if isinstance(lots, bool) or not isinstance(lots, int | Decimal):
+        raise Unsupported(f"position_state: {name} {lots!r} is no number")
+    return Decimal(lots)
+
+
+def _less(mark: Event, name: str, lots: Decimal, left: Decimal) -> Closed:
+    return Closed(
+        seq=mark.seq,
+        at=mark.at,
+        balance_minor=mark.balance_minor,
+        position_id=name,
+        symbol=name,
+        side="buy",
+        lots=lots,
+        lots_left=left,
+    )
+
+
+def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
+    return Opened(
+        seq=mark.seq,
+        at=mark.at,
+        balance_minor=mark.balance_minor,
+        position_id=name,
+        symbol=name,
+        side="buy",
+        lots=lots,
+        adds=adds,
+    )
+
+
+def max_loss_per_trade_idea(case: Case) -> Got:
+    given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
+    limit, daily = sized(_needed(case, "limit")) or {}, given.get("daily_allowance")
+    of_daily = limit["type"] == "pct_of_daily_allowance"
+    rule = MaxLossPerTradeIdea(
+        type="max_loss_per_trade_idea",
+        limit=ShareOfDailyAllowance.model_validate(limit) if of_daily else case.size(limit),
+        daily_allowance=case.size(daily) if of_daily else None,
+        merge_within_minutes=given.get("merge_within_minutes", 0),
+        # the format names one way in which an idea goes on
+        splits=False,
+    )
+    context = context_of(case)
+
+    def read(state: Any, _: list[Violation]) -> dict[str, Value]:
+        named = {"idea_loss": state.loss_minor, "limit": rule.limit_minor(state, context)}
+        allowance = rule.daily_allowance_minor(state, context)
+        if allowance is not None:
+            named["daily_allowance"] = allowance
+        return {name: case.major(minor) for name, minor in named.items()}
+
+    return _fold(case, rule, context, read)
+
+
+def min_hold_time(case: Case) -> Got:
+    known = ("seconds", "min_share_pct", "compare", "metric")
+    given = case.params(*known, "day")
+    rule = MinHoldTime.model_validate({"type": "min_hold_time", "compare": ">=", **_only(given, known)})
+    context, story = context_of(case), Story(case)
+    state, got = rule.start(context), Got(outcome="blocked")
+    for raw in case.events:
+        for event in _trades(raw, story) if raw.kind == "trades" else (story.event(raw),):
+            state, _ = rule.step(state, event, context)
+        share = rule.share_pct(state)
+        got.ratios.append(share)
+        got.steps.append({"share_pct": share})
+    status = rule.status(state, context)
+    got.outcome, got.final_ratio = status.outcome, rule.share_pct(state)
+    got.amounts = {"share_pct": got.final_ratio, "trades": state.trades}
+    return got
+
+
+def _trades(raw: RawEvent, story: Story) -> Iterable[Event]:
+    """A list of trades by how long each was held, and what each made where the case says."""
+    unknown = sorted(set(raw.data) - {"durations_seconds", "trades", *_MADE})
+    if unknown:
+        raise Unsupported(f"trades: field {unknown[0]}")
+    each = raw.data.get("trades", ())
+    durations = raw.data.get("durations_seconds") or [trade["duration_seconds"] for trade in each]
+    listed = next((raw.data[name] for name in _MADE if name in raw.data), None)
+    made = listed or [next((trade[name] for name in _MADE if name in trade), None) for trade in each]
+    if not made and story.case.rule.get("metric") == "profit" and durations:
+        raise Unsupported("trades: what each made is missing")
+    mark = story.event(raw)
+    for number, (seconds, pnl) in enumerate(zip(durations, made or [0] * len(durations), strict=True)):
+        yield Closed(
+            seq=mark.seq,
+            at=mark.at,
+            balance_minor=mark.balance_minor,
+            position_id=f"{raw.index}.{number}",
+            symbol="",
+            side="buy",
+            lots=Decimal(1),
+            opened_at=mark.at - _seconds(Decimal(seconds)),
+            pnl_minor=_money(story.case, pnl),
+        )
+
+
+def _seconds(seconds: Decimal) -> timedelta:
+    return timedelta(microseconds=int(seconds * 1_000_000))
+
+
+def _money(case: Case, value: Any) -> int:
+    return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
+
+
+def news_profit_haircut(case: Case) -> Got:
+    given = case.params("counted_pct", "before_minutes", "after_minutes", "day")
+    rule = NewsWindow.model_validate(
+        {
+            "type": "news_window",
+            "before_minutes": given.get("before_minutes", 0),
+            "after_minutes": given.get("after_minutes", 0),
+            "applies_to": ["open", "close"],
+            "counted_pct": _needed(case, "counted_pct"),
+            "consequences": [{"kind": "deduct_profit"}],
+        }
+    )
+    got, of_news, other = Got(outcome="computed"), list[int](), 0
+    for raw in case.events:
+        profits = raw.data.get("news_profits")
+        if profits is not None:
+            of_news = [_money(case, one) for one in (profits if isinstance(profits, list) else [profits])]
+        rest = raw.money("profit_excluding_news_profits", case.currency)
+        other = other if rest is None else rest
+        counted = sum(rule.counted_minor(one) for one in of_news)
+        got.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
+        got.steps.append(got.amounts)
+    return got
+
+
+def scaling_contracts(case: Case) -> Got:
+    given = case.params("tiers", "evaluated", "micro_weight", "day")
+    tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in _needed(case, "tiers")]
+    rule = MaxExposure(
+        type="max_exposure",
+        tiers=tuple(tiers),
+        evaluated=_evaluated(given.get("evaluated", "eod_only")),
+        weights={"micro": given.get("micro_weight", 1)},
+    )
+    limits = list[Value]()
+
+    def read(state: Any, _: list[Violation]) -> dict[str, Value]:
+        limits.append(state.limit)
+        return {"max_contracts": list(limits), "exposure": state.largest}
+
+    story = Story(case)
+    got = _fold(case, rule, context_of(case), read, story, _position_states(story))
+    got.steps = [{**step, "max_contracts": limit} for step, limit in zip(got.steps, limits, strict=True)]
+    got.outcome, got.at_event, got.severity = "computed", None, None
+    return got
+
+
+def _evaluated(when: str) -> Literal["eod_only", "live"]:
+    if when == "eod_only":
+        return "eod_only"
+    if when not in ("live", "intraday", "realtime", "real_time"):
+        raise Unsupported(f"scaling_contracts: evaluated {when}")
+    return "live"
+
+
+def _below(case: Case, bound: Any) -> Any:
+    if bound is None:
+        return None
+    return case.size(bound if isinstance(bound, Mapping) else {"type": "amount", "value": bound})
+
+
+def _needed(case: Case, name: str) -> Any:
+    if case.rule.get(name) is None:
+        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+    return case.rule[name]
+
+
+def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    return {name: given[name] for name in known if name in given}
+
+
+def _fold(
+    case: Case,
+    rule: ConductRule[S],
+    context: Context,
+    read: Reads,
+    story: Story | None = None,
+    translate: Translates | None = None,
+) -> Got:
+    """Step the rule over everything that happened; a breach does not stop it."""
+    story = story or Story(case)
+    state, got, violations = rule.start(context), Got(outcome="pass"), list[Violation]()
+    for raw in case.events:
+        for event in translate(raw) if translate else (story.event(raw),):
+            state, found = rule.step(state, event, context)
+            violations += found
+        if violations and got.at_event is None:
+            got.outcome, got.at_event, got.severity = "breach", raw.index, case.severity
+        got.amounts = {**read(state, violations), "violations": len(violations)}
+        got.steps.append(got.amounts)
+    return got
+
+
+KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+    "inactivity": inactivity,
+    "flat_by": flat_by,
+    "news_window": news_window,
+    "lot_size_band": lot_size_band,
+    "max_exposure": max_exposure,
+    "max_loss_per_trade_idea": max_loss_per_trade_idea,
+    "min_hold_time": min_hold_time,
+    "news_profit_haircut": news_profit_haircut,
+    "scaling_contracts": scaling_contracts,
+}

@@ -1,0 +1,160 @@
+"""Floors and ceilings: the case's rule becomes the engine's, its events become marks, and the live judge compares."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from cli.conformance.case import Case, Got, Unsupported, Value
+from domain.rules.base import EquityRule
+from domain.rules.equity.daily_loss import DailyLoss
+from domain.rules.equity.daily_move_cap import DailyMoveCap
+from domain.rules.equity.max_loss_static import MaxLossStatic
+from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
+from domain.rules.evaluate import judge
+from domain.rules.floors import EVERYTHING, FloorSpec, Holds, Mark, RuleState, room_minor
+from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled, on_rollover
+
+_COMMON: Final = ("allowance", "day", "daily_allowance", "measure", "breach_when", "session_end")
+
+
+def daily_loss(case: Case) -> Got:
+    rule = case.params(*_COMMON, "anchor")
+    anchor = "initial_balance" if rule["anchor"] in ("initial", "initial_balance") else rule["anchor"]
+    return _floors(case, DailyLoss.model_validate({"type": "daily_loss", "anchor": anchor, **_limits(case)}))
+
+
+def max_loss_static(case: Case) -> Got:
+    case.params(*_COMMON, "lock_on_first_payout")
+    return _floors(
+        case,
+        MaxLossStatic.model_validate(
+            {"type": "max_loss_static", **_limits(case), "payout_effect": _after_payout(case)}
+        ),
+    )
+
+
+def daily_move_cap(case: Case) -> Got:
+    rule = case.params(*_COMMON, "anchor", "directions")
+    directions = rule.get("directions", ["down", "up"])
+    return _floors(
+        case,
+        DailyMoveCap.model_validate(
+            {
+                "type": "daily_move_cap",
+                "anchor": rule["anchor"],
+                "directions": [directions] if isinstance(directions, str) else directions,
+                **_limits(case),
+            }
+        ),
+    )
+
+
+def max_loss_trailing(case: Case) -> Got:
+    rule = case.params(*_COMMON, "peak_basis", "lock", "lock_on_first_payout", "payout_reduces_peak")
+    return _floors(
+        case,
+        MaxLossTrailing.model_validate(
+            {
+                "type": "max_loss_trailing",
+                "peak_basis": rule["peak_basis"],
+                "lock": _lock(rule.get("lock")),
+                "peak_falls_by_payout": rule.get("payout_reduces_peak", False),
+                "payout_effect": _after_payout(case),
+                **_limits(case),
+            }
+        ),
+    )
+
+
+def _limits(case: Case) -> dict[str, Any]:
+    """What every rule on an account's worth says: the size, the operator, what is measured."""
+    measure = case.rule.get("measure", "equity")
+    holds = {"equity": EVERYTHING, "balance": Holds(floating=False)}.get(measure)
+    if holds is None:
+        raise Unsupported(f"{case.kind}: measure {measure}")
+    case.clock(case.rule.get("day"))  # an unknown zone is refused even where rollover events say when
+    return {"allowance": case.size(case.rule["allowance"]), "breach_when": case.rule["breach_when"], "holds": holds}
+
+
+def _after_payout(case: Case) -> str:
+    return "locks_at_initial" if case.rule.get("lock_on_first_payout") else "unchanged"
+
+
+def _lock(data: dict[str, Any] | None) -> Lock | None:
+    if data is None:
+        return None
+    if set(data) - {"at", "offset"} or data.get("at", "initial") != "initial":
+        raise Unsupported(f"max_loss_trailing: lock {data}")
+    return Lock(offset=Decimal(data.get("offset", 0)))
+
+
+def _floors(case: Case, rule: EquityRule) -> Got:
+    """Per event: money, then anchor, peak and lock, then the comparison. A breach does not stop the evaluation."""
+    specs = rule.compile(case.initial_minor, case.currency)
+    rules, balance, equity = fresh(specs), case.initial_minor, case.initial_minor
+    got = Got(outcome="pass")
+    for event in case.events:
+        given_balance, given_equity = event.money("balance", case.currency), event.money("equity", case.currency)
+        balance = balance if given_balance is None else given_balance
+        equity = equity if given_equity is None else given_equity
+        if event.kind == "payout":
+            amount = event.money("gross_amount", case.currency) or 0
+            balance, equity = balance - amount, equity - amount
+            rules = on_payout_settled(on_payout_hold(rules, amount))
+        mark = Mark(balance, equity, event.index + 1, event.at())
+        if event.kind == "rollover":
+            rules = on_rollover(rules, mark)
+        rules, broken = judge(rules, mark)
+        if broken and got.at_event is None:
+            got.outcome, got.at_event, got.severity = "breach", event.index, case.severity
+            got.floor = _floor(case, rules)
+        amounts = _amounts(case, rules, mark)
+        got.steps.append(amounts)
+        got.floors.append(_floor(case, rules))
+        got.amounts = amounts
+    if got.at_event is None:
+        got.floor = _floor(case, rules)
+    return got
+
+
+def _floor(case: Case, rules: AccountRules) -> Decimal | None:
+    """The floor; of a cap upwards only, its ceiling."""
+    return case.major(rules.states[_first(rules)].floor_minor)
+
+
+def _first(rules: AccountRules) -> int:
+    """The place of the floor among the levels; of the only level, where there is none."""
+    return next((place for place, spec in enumerate(rules.specs) if spec.direction == "floor"), 0)
+
+
+def _amounts(case: Case, rules: AccountRules, mark: Mark) -> dict[str, Value]:
+    """The account and its floor in money; of a cap both ways the ceiling as well."""
+    first = _first(rules)
+    spec, state = rules.specs[first], rules.states[first]
+    named: dict[str, int | None] = {
+        "balance": mark.balance_minor,
+        "equity": mark.equity_minor,
+        "allowance": spec.allowance(state.basis_minor),
+        "anchor" if spec.moves == "rollover" else "peak": state.basis_minor,
+        "room": _room(spec, state, mark),
+    }
+    for level, at in zip(rules.specs, rules.states, strict=True):
+        named[level.direction] = at.floor_minor
+    whole = case.size(case.rule.get("daily_allowance"))
+    if whole is not None:
+        named["daily_allowance"] = whole.minor(
+            initial=case.initial_minor, basis=state.basis_minor, currency=case.currency
+        )
+    return {name: case.major(value) for name, value in named.items()}
+
+
+def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> int:
+    return room_minor(spec, state.floor_minor, spec.seen(mark).equity_minor)
+
+
+KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+    "daily_loss": daily_loss,
+    "max_loss_static": max_loss_static,
+    "max_loss_trailing": max_loss_trailing,
+    "daily_move_cap": daily_move_cap,
+}

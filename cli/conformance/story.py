@@ -1,0 +1,207 @@
+"""A case's events as the engine's: the trades, orders, clocks and releases of one account."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from cli.conformance.case import Case, RawEvent, Unsupported
+from domain.clocks import Clock
+from domain.rules.base import Context
+from domain.rules.events import (
+    Action,
+    Clocked,
+    Closed,
+    DayEnded,
+    Event,
+    Marked,
+    News,
+    Opened,
+    OrderPlaced,
+    PaidOut,
+    Rolled,
+    Side,
+)
+
+_ACTIONS: Final[dict[str, Action]] = {
+    "open": "open",
+    "close": "close",
+    "pending_fill": "pending_fill",
+    "stop_loss": "stop_loss",
+    "take_profit": "take_profit",
+}
+_SIDES: Final[dict[str, Side]] = {"buy": "buy", "long": "buy", "sell": "sell", "short": "sell"}
+_MIDNIGHT: Final = Clock(zone="UTC", reset="00:00")
+
+
+def context_of(case: Case, clock: Clock | None = None) -> Context:
+    """Where the case's rule binds: every phase that is not the funded one is an evaluation."""
+    return Context(
+        initial_minor=case.initial_minor,
+        currency=case.currency,
+        clock=clock or _MIDNIGHT,
+        phase="funded" if case.phase == "funded" else "evaluation",
+        account_type=case.account_type,
+    )
+
+
+@dataclass(slots=True)
+class Story:
+    """Translates raw events one by one, in order; keeps the money and the lots that later ones build on.
+
+    `as_written`: instants are what the sources' clocks showed, whatever their zones.
+    """
+
+    case: Case
+    clock: Clock | None = None
+    as_written: bool = False
+    balance: int = 0
+    equity: int = 0
+    lots: dict[str, Decimal] = field(default_factory=dict)
+    opens: dict[str, Opened] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.balance = self.equity = self.case.initial_minor
+
+    def event(self, raw: RawEvent) -> Event:
+        """The engine's event; a fact that moves nothing is a mark."""
+        self._money(raw)
+        base: dict[str, Any] = {
+            "seq": raw.index + 1,
+            "at": self.at(raw),
+            "balance_minor": self.balance,
+            "equity_minor": self.equity,
+        }
+        if raw.kind == "trade_open":
+            return self._open(raw, base)
+        if raw.kind == "trade_close":
+            return self._close(raw, base)
+        if raw.kind == "news":
+            return self._news(raw, base)
+        if raw.kind == "pending_order_placed":
+            return OrderPlaced(**base, order_id=str(raw.data.get("id", raw.index)), symbol=raw.data.get("symbol", ""))
+        if raw.kind == "clock":
+            return Clocked(**base, open_positions=_many(raw.data.get("open_positions")))
+        if raw.kind in ("rollover", "rollover_pnl"):
+            return Rolled(**base, day=None)
+        if raw.kind == "day_result":
+            return self._day(raw, base)
+        if raw.kind == "payout":
+            gross = raw.money("gross_amount", self.case.currency) or 0
+            return PaidOut(**base, gross_minor=gross, stage="settled", leaves=True)
+        return Marked(**base)
+
+    def at(self, raw: RawEvent) -> datetime:
+        if self.as_written and "T" in raw.t:
+            return datetime.fromisoformat(raw.t).replace(tzinfo=UTC)
+        return raw.at(self.clock)
+
+    def _money(self, raw: RawEvent) -> None:
+        currency = self.case.currency
+        floating = self.equity - self.balance
+        moved = 0
+        if raw.kind == "trade_close":
+            moved = self._net(raw)
+        elif raw.kind == "day_result":
+            moved = self._closed_of_day(raw)
+        elif raw.kind == "payout":
+            moved = -(raw.money("gross_amount", currency) or 0)
+        elif raw.kind in ("pnl", "rollover_pnl"):
+            moved = self.case.initial_minor + (raw.money("value", currency) or 0) - self.balance
+        balance, equity = raw.money("balance", currency), raw.money("equity", currency)
+        self.balance = self.balance + moved if balance is None else balance
+        self.equity = self.balance + (floating if balance is None else 0) if equity is None else equity
+
+    def _net(self, raw: RawEvent) -> int:
+        """Net of commission (a cost, whatever its sign) and swap (a cost when negative)."""
+        currency = self.case.currency
+        net = raw.money("pnl", currency)
+        if net is not None:
+            return net
+        gross, swap = raw.money("gross_pnl", currency) or 0, raw.money("swap", currency) or 0
+        return gross - abs(raw.money("commission", currency) or 0) + swap
+
+    def _closed_of_day(self, raw: RawEvent) -> int:
+        net = raw.money("net_pnl", self.case.currency)
+        return (raw.money("closed_pnl", self.case.currency) or 0) if net is None else net
+
+    def _open(self, raw: RawEvent, base: Mapping[str, Any]) -> Opened:
+        identity, lots = str(raw.data.get("id", f"#{raw.index}")), _lots(raw) or Decimal(1)
+        adds = identity in self.lots
+        self.lots[identity] = self.lots.get(identity, Decimal(0)) + lots
+        opened = Opened(
+            **base,
+            position_id=identity,
+            symbol=raw.data.get("symbol", ""),
+            side=_side(raw),
+            lots=lots,
+            value_minor=raw.money("trade_value", self.case.currency),
+            adds=adds,
+            action=_ACTIONS.get(raw.data.get("reason", "open"), "open"),
+        )
+        self.opens.setdefault(identity, opened)
+        return opened
+
+    def _close(self, raw: RawEvent, base: Mapping[str, Any]) -> Closed:
+        identity, lots = self._closes(raw), _lots(raw)
+        held = self.lots.pop(identity, lots or Decimal(1))
+        opened = self.opens.get(identity)
+        left = Decimal(0) if lots is None else max(held - lots, Decimal(0))
+        if left:
+            self.lots[identity] = left
+        else:
+            self.opens.pop(identity, None)
+        return Closed(
+            **base,
+            position_id=identity,
+            symbol=raw.data.get("symbol", opened.symbol if opened else ""),
+            side=opened.side if opened and "side" not in raw.data else _side(raw),
+            lots=held - left,
+            lots_left=left,
+            opened_at=opened.at if opened else None,
+            pnl_minor=self._net(raw),
+            gross_minor=raw.money("gross_pnl", self.case.currency),
+            value_minor=raw.money("trade_value", self.case.currency),
+            action=_ACTIONS.get(raw.data.get("reason", "close"), "close"),
+        )
+
+    def _closes(self, raw: RawEvent) -> str:
+        """The position that a close is of; without an id, the oldest in its symbol."""
+        if "id" in raw.data:
+            return str(raw.data["id"])
+        symbol = raw.data.get("symbol")
+        same = (identity for identity, opened in self.opens.items() if symbol in (None, opened.symbol))
+        return next(same, f"#{raw.index}")
+
+    def _news(self, raw: RawEvent, base: Mapping[str, Any]) -> News:
+        # known ahead: before anything else happened
+        known = min(self.at(event) for event in self.case.events)
+        targets = raw.data.get("targets", ())
+        return News(
+            **{**base, "at": known},
+            news_id=f"{raw.data.get('name', 'news')} #{raw.index}",
+            released_at=self.at(raw),
+            symbols=(targets,) if isinstance(targets, str) else tuple(targets),
+        )
+
+    def _day(self, raw: RawEvent, base: Mapping[str, Any]) -> DayEnded:
+        floating = raw.money("floating_pnl", self.case.currency)
+        return DayEnded(**base, day=raw.day(self.clock), closed_minor=self._closed_of_day(raw), floating_minor=floating)
+
+
+def _side(raw: RawEvent) -> Side:
+    side = _SIDES.get(str(raw.data.get("side", "buy")).lower())
+    if side is None:
+        raise Unsupported(f"{raw.kind}: side {raw.data['side']}")
+    return side
+
+
+def _lots(raw: RawEvent) -> Decimal | None:
+    lots = raw.data.get("lots")
+    return None if lots is None else Decimal(lots)
+
+
+def _many(positions: Any) -> int | None:
+    """How many, of a number or of a list of them."""
+    return len(positions) if isinstance(positions, list) else positions

@@ -1,0 +1,1 @@
+"""The demo: a firm with simulated people, from the first purchase to the last payout."""

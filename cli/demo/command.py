@@ -1,0 +1,59 @@
+"""`propos demo`: the rehearsal in front of a person, or as one JSON object."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from datetime import date as Date
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.demo.demo import DemoOptions, demo
+from cli.demo.report import show
+from cli.progress import progress_bar
+from cli.stack import logs
+from domain.errors import BadInput
+from sandbox.synthetic import write_day
+
+
+def run_demo(
+    *,
+    market: Path | None,
+    symbols: tuple[str, ...],
+    date: str,
+    accounts: int,
+    seed: int,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Run it on a fresh folder; progress goes to standard error, the result to standard output."""
+    folder = data or _temporary_folder()
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is not empty.", field="--data", remedy="The demo needs a fresh folder: name another.")
+    logs.configure("demo", "warning")
+    if market is None:
+        market = folder / "market"
+        write_day(market, symbols, _day(date), seed)
+    options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
+    with progress_bar() as report:
+        summary = asyncio.run(demo(options, report))
+    if as_json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+        return
+    console = Console()
+    show(summary, console)
+    console.print(f"Everything of this run is in {folder}, its proof sheets in {folder / 'proofs'}", highlight=False)
+
+
+def _temporary_folder() -> Path:
+    parent = Path(tempfile.mkdtemp(prefix="propos-demo-"))
+    parent.chmod(0o711)  # the user that PostgreSQL runs as must be able to pass through
+    return parent / "data"
+
+
+def _day(text: str) -> Date:
+    try:
+        return Date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no date.", field="--date", remedy="Write it like 2026-03-06.") from error

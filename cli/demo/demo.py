@@ -1,0 +1,94 @@
+"""`propos demo`: a firm's whole life on one day of prices, in one command."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+
+from cli.compose import build_database, temporal
+from cli.demo import report as demo_report
+from cli.demo.actors import ApiClient, Operator
+from cli.demo.firm import Staff, open_firm
+from cli.demo.personas import personas
+from cli.demo.rehearsal import Progress, Rehearsal
+from cli.proof import export
+from cli.stack.stack import Market, Stack, StackOptions
+from contracts.ids import RECONCILIATION_WORKFLOW
+from contracts.operations import ReconcileRequest, ReconciliationReport
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    market: Path
+    symbols: tuple[str, ...]
+    date: str
+    accounts: int
+    seed: int
+    data_dir: Path
+
+
+@asynccontextmanager
+async def scripted_staff(stack: Stack, staff: Staff) -> AsyncIterator[Operator]:
+    """Two of finance and one of risk, each signed in with their own login."""
+    clients = [ApiClient(stack.api_url) for _ in range(3)]
+    try:
+        for client, login in zip(clients, ("farid", "grace", "rosa"), strict=True):
+            await client.sign_in(login, staff.password)
+        yield Operator((clients[0], clients[1]), clients[2])
+    finally:
+        for client in clients:
+            await client.aclose()
+
+
+async def demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
+    """Run it and give the summary object of `propos demo --json`."""
+    started = time.monotonic()
+    market = Market(directory=options.market, symbols=options.symbols, date=options.date)
+    stack_options = StackOptions(
+        data_dir=options.data_dir, market=market, seed=options.seed, any_ports=True, web_ui=False
+    )
+    progress("starting the firm", 0.0)
+    async with Stack(stack_options) as stack:
+        watchdog = asyncio.create_task(stack.failure())
+        play = asyncio.create_task(_play(stack, options, progress, started))
+        await asyncio.wait({watchdog, play}, return_when=asyncio.FIRST_COMPLETED)
+        if not play.done():
+            play.cancel()
+            await asyncio.gather(play, return_exceptions=True)
+            await watchdog
+        watchdog.cancel()
+        return await play
+
+
+async def _play(stack: Stack, options: DemoOptions, progress: Progress, started: float) -> dict[str, Any]:
+    settings = stack.settings
+    db = build_database(settings)
+    client = await temporal(settings)
+    rehearsal = Rehearsal(stack, db, client, progress)
+    try:
+        staff = await open_firm(db, settings.data_dir, settings.products_path)
+        people = personas(options.accounts, options.seed)
+        async with scripted_staff(stack, staff) as operator:
+            ticks = await rehearsal.play_the_day(people, operator, secrets.token_urlsafe(12))
+            await rehearsal.play_on(operator)
+            for _ in range(2):  # one more reset of every clock after the last date
+                await rehearsal.step(rehearsal.now + timedelta(days=1), operator)
+        await _reconcile(client)
+        await asyncio.to_thread(export, settings, settings.data_dir / "proofs")
+        return await demo_report.summarise(db, rehearsal.names, ticks=ticks, seconds=time.monotonic() - started)
+    finally:
+        await rehearsal.close()
+        await db.close()
+
+
+async def _reconcile(client: Client) -> None:
+    handle = client.get_workflow_handle(RECONCILIATION_WORKFLOW)
+    request = ReconcileRequest(key="end of the run")
+    await handle.execute_update("reconcile", request, result_type=ReconciliationReport)

@@ -1,0 +1,144 @@
+"""When has the core done all that the present moment asks of it?
+
+A replay advances market time in steps; between them everything that was set off must have come to rest, or the same
+seed would not give the same run. At rest means: nothing waits in outbox, inbox or wake-ups, surveillance has read
+every deal, no business object is in a transient state, and no workflow that was touched has work pending.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.disputes import DISPUTE
+from domain.errors import Unavailable
+from domain.lifecycle import CHALLENGE
+from domain.payouts.payout import PAYOUT
+from store.db import Database
+from store.models import (
+    Challenge,
+    DealRow,
+    Dispute,
+    InboxEvent,
+    MarketClock,
+    OutboxMessage,
+    Payout,
+    SurveillanceCursor,
+    Wakeup,
+)
+
+
+async def _pending(session: AsyncSession) -> dict[str, int]:
+    watermark = select(func.min(MarketClock.watermark)).scalar_subquery()
+    newest_deal = select(func.coalesce(func.max(DealRow.id), 0)).scalar_subquery()
+    cursor = select(func.coalesce(func.min(SurveillanceCursor.last_deal), 0)).scalar_subquery()
+    row = await session.execute(
+        select(
+            select(func.count())
+            .select_from(OutboxMessage)
+            .where(OutboxMessage.dispatched_at.is_(None), OutboxMessage.parked_at.is_(None))
+            .scalar_subquery()
+            .label("outbox"),
+            select(func.count())
+            .select_from(InboxEvent)
+            .where(InboxEvent.handled_at.is_(None), InboxEvent.parked_at.is_(None))
+            .scalar_subquery()
+            .label("inbox"),
+            select(func.count())
+            .select_from(Wakeup)
+            .where(Wakeup.fired_at.is_(None), Wakeup.due_at <= watermark)
+            .scalar_subquery()
+            .label("wakeups"),
+            select(func.count())
+            .select_from(Challenge)
+            .where(Challenge.state.in_(CHALLENGE.transient))
+            .scalar_subquery()
+            .label("challenges"),
+            select(func.count())
+            .select_from(Payout)
+            .where(Payout.state.in_(PAYOUT.transient))
+            .scalar_subquery()
+            .label("payouts"),
+            select(func.count())
+            .select_from(Dispute)
+            .where(Dispute.state.in_(DISPUTE.transient))
+            .scalar_subquery()
+            .label("disputes"),
+            (newest_deal - cursor).label("unread_deals"),
+        )
+    )
+    return {name: int(count) for name, count in row.one()._mapping.items() if count}
+
+
+class Quiescence:
+    """Waits for rest. `touched_since` moves on by itself, so each wait looks only at workflows touched after the last."""
+
+    def __init__(self, db: Database, temporal: Client) -> None:
+        self._db = db
+        self._temporal = temporal
+        self._since: datetime | None = None
+
+    async def reached(self, *, timeout_seconds: float = 120, also: Iterable[str] = ()) -> None:
+        """Return once the core is at rest; raises Unavailable, naming what still moves, when it never is.
+
+        `also` names workflows that were called directly (updates), which leave no outbox row behind.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        pause, extra = 0.01, set(also)
+        while True:
+            async with self._db.transaction() as session:
+                now = await session.scalar(select(func.clock_timestamp()))
+                touched = await self._touched(session, since=self._since) | extra
+                waiting: dict[str, Any] = await _pending(session)
+            if not waiting:
+                busy = await self._busy(touched)
+                if not busy:
+                    async with self._db.transaction() as session:
+                        # between the two looks a workflow may have left a message, and it may have been delivered
+                        waiting = await _pending(session)
+                        late = await self._touched(session, since=now)
+                    if not waiting and not late:
+                        self._since = now
+                        return
+                    waiting = waiting or {"workflows": sorted(late)[:5]}
+                else:
+                    waiting = {"workflows": busy[:5]}
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"The core did not come to rest within {timeout_seconds:.0f} s; still moving: {waiting}.",
+                    remedy="See the logs of worker and relay in the data folder.",
+                )
+            await asyncio.sleep(pause)
+            pause = min(0.2, pause * 1.5)
+
+    async def _touched(self, session: AsyncSession, *, since: datetime | None) -> set[str]:
+        messages = select(OutboxMessage.target).where(OutboxMessage.topic != "venue.lock")
+        wakeups = select(Wakeup.workflow_id).where(Wakeup.fired_at.is_not(None))
+        if since is not None:
+            messages = messages.where(OutboxMessage.dispatched_at >= since)
+            wakeups = wakeups.where(Wakeup.fired_at >= since)
+        return {*(await session.scalars(messages)), *(await session.scalars(wakeups))}
+
+    async def _busy(self, workflow_ids: set[str]) -> list[str]:
+        gate = asyncio.Semaphore(16)
+
+        async def busy(workflow_id: str) -> bool:
+            async with gate:
+                try:
+                    seen = await self._temporal.get_workflow_handle(workflow_id).describe()
+                except RPCError as error:
+                    if error.status == RPCStatusCode.NOT_FOUND:
+                        return False
+                    raise
+            raw = seen.raw_description
+            return bool(raw.pending_activities) or raw.HasField("pending_workflow_task")
+
+        ids = sorted(workflow_ids)
+        flags = await asyncio.gather(*(busy(workflow_id) for workflow_id in ids))
+        return [workflow_id for workflow_id, flag in zip(ids, flags, strict=True) if flag]

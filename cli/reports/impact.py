@@ -1,0 +1,196 @@
+"""How an impact is shown: tables for people, one object for programs, a plot of who survives."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from domain.histories.impact import FATES, Comparison, Ending, Totals
+from domain.money import Money, exponent
+from domain.products.diff import differences
+from domain.products.product import Product
+
+_MOST_ROWS: Final = 40
+_COLOURS: Final = ("#1f4e9c", "#b45309")
+_DAY: Final = 86_400.0
+Sums = tuple[Totals, Totals]
+
+
+def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> None:
+    changes = Table("field", "was", "becomes", title=f"{a.ref} against {b.ref}", title_justify="left")
+    for change in differences(a, b):
+        changes.add_row(escape(change.words), escape(change.was or "–"), escape(change.becomes or "–"))
+    console.print(changes)
+    console.print(_counts(a, b, sums, len(found)))
+    changed = [one for one in found if one.changed]
+    if changed:
+        console.print(_changed(a, b, changed))
+    differing = [sentence for one in found for sentence in one.differs_from_live]
+    if differing:
+        console.print(
+            f"[yellow]{len(differing)} accounts are judged otherwise by the replay than they were live: the record "
+            "keeps equity by the minute, live every price change was judged.[/]"
+        )
+        for sentence in differing[:_MOST_ROWS]:
+            console.print(f"  {escape(sentence)}")
+
+
+def _counts(a: Product, b: Product, sums: Sums, challenges: int) -> Table:
+    old, new = sums
+    table = Table("", a.ref, b.ref, "difference", title=f"{challenges} challenges", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for fate in FATES:
+        was, becomes = old.fates[fate], new.fates[fate]
+        table.add_row(fate.replace("_", " "), str(was), str(becomes), f"{becomes - was:+d}")
+    table.add_row("payouts", str(old.payouts), str(new.payouts), f"{new.payouts - old.payouts:+d}")
+    for words, was, becomes in (
+        ("fees", old.fees_minor, new.fees_minor),
+        ("paid to traders", old.paid_minor, new.paid_minor),
+        ("fees less payouts", old.net_minor, new.net_minor),
+    ):
+        change = Money(minor=becomes - was, currency=b.currency)
+        sign = "+" if change.minor > 0 else ""
+        table.add_row(words, _money(was, a), _money(becomes, b), f"{sign}{change}")
+    return table
+
+
+def _changed(a: Product, b: Product, changed: Sequence[Comparison]) -> Table:
+    title = f"{len(changed)} challenges end otherwise" if len(changed) > 1 else "1 challenge ends otherwise"
+    table = Table("account", f"under {a.ref}", f"under {b.ref}", title=title, title_justify="left")
+    for one in changed[:_MOST_ROWS]:
+        table.add_row(one.b.number, escape(_words(one.a, a)), escape(_words(one.b, b)))
+    if len(changed) > _MOST_ROWS:
+        table.add_row("…", f"and {len(changed) - _MOST_ROWS} more", "all of them with --json")
+    return table
+
+
+def _words(end: Ending, product: Product) -> str:
+    words = f"{end.fate.replace('_', ' ')} in {product.phase(end.phase_index).name}"
+    if end.rule_id:
+        words += f" by {end.rule_id.replace('_', ' ')}"
+    if end.at:
+        words += f", {end.at:%Y-%m-%d %H:%M} UTC"
+    if end.payouts:
+        words += f", {end.payouts} payouts of {_money(end.paid_minor, product)}"
+    return words
+
+
+def _money(minor: int, product: Product) -> str:
+    return str(Money(minor=minor, currency=product.currency))
+
+
+def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> dict[str, Any]:
+    """Money in minor units of `currency`; times UTC. Every challenge is in it."""
+    return {
+        "product": a.ref,
+        "against": b.ref,
+        "currency": a.currency,
+        "minor_unit_digits": exponent(a.currency),
+        "resolution": "one-minute equity bars",
+        "changes": [change.model_dump() for change in differences(a, b)],
+        "challenges": len(found),
+        "changed": sum(1 for one in found if one.changed),
+        "under": {product.ref: _totals(total) for product, total in zip((a, b), sums, strict=True)}
+        if a.ref != b.ref
+        else {"a": _totals(sums[0]), "b": _totals(sums[1])},
+        "money_effect_minor": sums[1].net_minor - sums[0].net_minor,
+        "each": [
+            {
+                "challenge_id": one.challenge_id,
+                "changed": one.changed,
+                "a": _ending(one.a),
+                "b": _ending(one.b),
+                "differs_from_live": list(one.differs_from_live),
+            }
+            for one in found
+        ],
+    }
+
+
+def _totals(total: Totals) -> dict[str, Any]:
+    return {
+        **{str(fate): number for fate, number in total.fates.items()},
+        "payouts": total.payouts,
+        "fees_minor": total.fees_minor,
+        "paid_minor": total.paid_minor,
+        "net_minor": total.net_minor,
+    }
+
+
+def _ending(end: Ending) -> dict[str, Any]:
+    return {
+        "fate": end.fate,
+        "account": end.number,
+        "phase": end.phase_index,
+        "at": end.at.isoformat() if end.at else None,
+        "rule_id": end.rule_id,
+        "payouts": end.payouts,
+        "paid_minor": end.paid_minor,
+    }
+
+
+def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> None:
+    """Who is still standing, by days since the first account was opened, and how challenges end under both versions."""
+    mpl.use("Agg")
+    figure = Figure(figsize=(11, 4.4), dpi=130, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    ended = [_ended(found, [one.a.at for one in found]), _ended(found, [one.b.at for one in found])]
+    until = max([*ended[0], *ended[1], 1.0]) * 1.02
+    same = len(ended[0]) == len(ended[1])
+    for product, colour, days, side in zip((a, b), _COLOURS, ended, (1, -1), strict=True):
+        _survivors(left, product, colour, days, len(found), until, 6 * side if same else 0)
+    left.set(xlabel="days since the challenge began", ylabel="challenges still standing", xlim=(0, until * 1.2))
+    left.set_ylim(0, max(len(found), 1) * 1.05)
+    left.set_title("Who survives", loc="left", fontsize=11)
+    _outcomes(right, a, b, found)
+    figure.savefig(path)
+
+
+def _ended(found: Sequence[Comparison], ends: Sequence[datetime | None]) -> list[float]:
+    """After how many days challenges ended, in order."""
+    pairs = zip(found, ends, strict=True)
+    return sorted((at - one.opened_at).total_seconds() / _DAY for one, at in pairs if at is not None)
+
+
+def _survivors(
+    axes: Axes, product: Product, colour: str, days: list[float], began: int, until: float, shift: int
+) -> None:
+    standing = [began - number for number in range(len(days) + 1)]
+    axes.step([0.0, *days, until], [*standing, standing[-1]], where="post", color=colour, linewidth=1.8)
+    axes.annotate(
+        f"{product.ref}: {standing[-1]}",
+        (until, standing[-1]),
+        xytext=(5, shift),
+        textcoords="offset points",
+        color=colour,
+        fontsize=9,
+        va="center",
+    )
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _outcomes(axes: Axes, a: Product, b: Product, found: Sequence[Comparison]) -> None:
+    places = range(len(FATES))
+    for offset, product, colour, endings in (
+        (-0.2, a, _COLOURS[0], [one.a.fate for one in found]),
+        (0.2, b, _COLOURS[1], [one.b.fate for one in found]),
+    ):
+        counts = [endings.count(fate) for fate in FATES]
+        bars = axes.barh([place + offset for place in places], counts, height=0.38, color=colour, label=product.ref)
+        axes.bar_label(bars, padding=3, fontsize=8)
+    axes.set_yticks(list(places), [fate.replace("_", " ") for fate in FATES])
+    axes.invert_yaxis()
+    axes.set_xlabel("challenges")
+    axes.set_title("How they end", loc="left", fontsize=11)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

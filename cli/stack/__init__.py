@@ -1,0 +1,1 @@
+"""The processes of a running firm: embedded servers, supervision, locks, logs."""

@@ -1,0 +1,27 @@
+"""Every currency that money can be in, and the digits after its point.
+
+ISO 4217, list one, as published by its maintenance agency (SIX) on 2026-01-01: all of it that has minor units. What has
+none (gold, silver, testing codes) is no money here. Three that were withdrawn lately are kept for old statements. USDT
+and USDC are not in ISO 4217; firms that settle in them keep books in hundredths, like the dollar that they stand for.
+"""
+
+from typing import Final
+
+_NONE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_TWO: Final = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU
+CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES
+KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR
+NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP
+TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG
+"""
+_THREE: Final = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR: Final = "CLF UYW"
+_WITHDRAWN: Final = "ANG BGN HRK"
+_NOT_ISO: Final = "USDT USDC"
+
+DIGITS: Final[dict[str, int]] = {
+    currency: digits
+    for digits, currencies in ((0, _NONE), (2, _TWO), (3, _THREE), (4, _FOUR), (2, _WITHDRAWN), (2, _NOT_ISO))
+    for currency in currencies.split()
+}

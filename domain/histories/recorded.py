@@ -1,0 +1,230 @@
+"""The record of one account (one-minute equity bars, fills, balance operations, daily snapshots) as events of its life."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal, TypedDict
+
+from domain.clocks import Clock
+from domain.products.product import Product
+from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled, Side
+
+Purpose = Literal["trading_day", "loss_snapshot", "both"]
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Equity in one minute, and the balance at its close, in minor units."""
+
+    minute: datetime
+    open_minor: int
+    high_minor: int
+    low_minor: int
+    close_minor: int
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    at: datetime
+    position_id: str
+    symbol: str
+    side: Side
+    entry: Literal["in", "out"]
+    lots: Decimal
+    price: Decimal
+    profit_minor: int
+    commission_minor: int
+    swap_minor: int
+    balance_minor: int
+    reason: str = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Money that came or went without a trade, as the platform names it."""
+
+    at: datetime
+    operation: str
+    amount_minor: int
+    balance_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLife:
+    """All that is on record of one account, each part in order of time. `snapshots`: equity at its own resets."""
+
+    opened_at: datetime
+    bars: tuple[Bar, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    snapshots: dict[datetime, int] = field(default_factory=dict)
+
+    def until(self, at: datetime) -> "RecordedLife":
+        """What was known at `at`."""
+        return replace(
+            self,
+            bars=tuple(bar for bar in self.bars if bar.minute + _MINUTE <= at),
+            fills=tuple(fill for fill in self.fills if fill.at <= at),
+            operations=tuple(one for one in self.operations if one.at < at),
+        )
+
+    @property
+    def first_trade_at(self) -> datetime | None:
+        return self.fills[0].at if self.fills else None
+
+    @property
+    def open_positions(self) -> int:
+        """How many positions are open at the end."""
+        left: dict[str, Decimal] = {}
+        for fill in self.fills:
+            change = fill.lots if fill.entry == "in" else -fill.lots
+            left[fill.position_id] = left.get(fill.position_id, Decimal(0)) + change
+        return sum(1 for lots in left.values() if lots > 0)
+
+
+_Happening = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]
+
+
+def events(life: RecordedLife, product: Product) -> Iterator[Event]:
+    """The account's life with the resets of `product`'s clocks, in order of time."""
+    ends = [life.opened_at]
+    ends += [life.bars[-1].minute + _MINUTE] if life.bars else []
+    ends += [part[-1].at for part in (life.fills, life.operations) if part]
+    last = max(ends)
+    fold = _Life(life, product)
+    streams: tuple[Iterator[_Happening], ...] = (
+        ((at, 0, n, purpose) for n, (at, purpose) in enumerate(_resets(product, life.opened_at))),
+        ((one.at, 1, n, one) for n, one in enumerate(life.operations)),
+        ((fill.at, 2, n, fill) for n, fill in enumerate(life.fills)),
+        ((bar.minute + _MINUTE - _MICROSECOND, 3, n, bar) for n, bar in enumerate(life.bars)),
+    )
+    for at, _, _, happening in heapq.merge(*streams, key=lambda item: item[:3]):
+        if at > last:
+            break
+        yield from fold.happened(at, happening)
+    yield fold.ended(last)
+
+
+def _resets(product: Product, start: datetime) -> Iterator[tuple[datetime, Purpose]]:
+    """Every reset after `start`, endlessly, with its purpose."""
+    at = start
+    while True:
+        day = product.clock.next_reset(at)
+        loss = product.loss_clock.next_reset(at) if product.loss_clock else day
+        at = min(day, loss)
+        yield at, "both" if day == loss else "trading_day" if at == day else "loss_snapshot"
+
+
+class _Money(TypedDict):
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int
+
+
+class _Life:
+    """Where the account stands between two events."""
+
+    def __init__(self, life: RecordedLife, product: Product) -> None:
+        self.clock: Clock = product.clock
+        self.snapshots = life.snapshots
+        self.bars = {bar.minute: bar for bar in life.bars}
+        self.balance = self.equity = product.initial_minor
+        self.seq = 0
+        self.left: dict[str, Decimal] = {}
+        self.opened: dict[str, datetime] = {}
+
+    def happened(self, at: datetime, happening: "Bar | Fill | Operation | Purpose") -> Iterator[Event]:
+        if isinstance(happening, Bar):
+            yield from self._marked(at, happening)
+        elif isinstance(happening, Fill):
+            yield self._filled(happening)
+        elif isinstance(happening, Operation):
+            yield self._moved(happening)
+        else:
+            self.equity = self.snapshots.get(at, self.equity)
+            yield Rolled(**self._money(at), day=self.clock.trading_day(at - _MICROSECOND), purpose=happening)
+
+    def ended(self, at: datetime) -> Event:
+        return Clocked(**self._money(at), open_positions=len(self.left))
+
+    def _money(self, at: datetime) -> _Money:
+        self.seq += 1
+        return {"seq": self.seq, "at": at, "balance_minor": self.balance, "equity_minor": self.equity}
+
+    def _marked(self, at: datetime, bar: Bar) -> Iterator[Event]:
+        """The minute's path: a rising one has fallen first, a falling one has risen first."""
+        rising = bar.close_minor >= bar.open_minor
+        path = (bar.low_minor, bar.high_minor) if rising else (bar.high_minor, bar.low_minor)
+        self.balance = bar.balance_minor
+        before: int | None = None
+        for worth in (*path, bar.close_minor):
+            if worth != before:
+                self.equity = before = worth
+                yield Marked(**self._money(at))
+
+    def _moved(self, one: Operation) -> Event:
+        before, self.balance = self.balance, one.balance_minor
+        self.equity += self.balance - before
+        stage = _STAGES.get(one.operation)
+        if stage is None:
+            return Marked(**self._money(one.at))
+        return PaidOut(**self._money(one.at), gross_minor=abs(one.amount_minor), stage=stage)
+
+    def _filled(self, fill: Fill) -> Event:
+        self.balance = fill.balance_minor
+        held = self.left.get(fill.position_id, Decimal(0))
+        now = held + fill.lots if fill.entry == "in" else max(held - fill.lots, Decimal(0))
+        if now:
+            self.left[fill.position_id] = now
+            self.opened.setdefault(fill.position_id, fill.at)
+        else:
+            self.left.pop(fill.position_id, None)
+        self._worth_at(fill.at)
+        if fill.entry == "in":
+            return Opened(
+                **self._money(fill.at),
+                position_id=fill.position_id,
+                symbol=fill.symbol,
+                side=fill.side,
+                lots=fill.lots,
+                price=fill.price,
+                adds=held > 0,
+                commission_minor=fill.commission_minor,
+            )
+        return Closed(
+            **self._money(fill.at),
+            position_id=fill.position_id,
+            symbol=fill.symbol,
+            side="sell" if fill.side == "buy" else "buy",
+            lots=fill.lots,
+            lots_left=now,
+            opened_at=self.opened.get(fill.position_id),
+            pnl_minor=fill.profit_minor + fill.commission_minor + fill.swap_minor,
+            gross_minor=fill.profit_minor,
+            commission_minor=fill.commission_minor,
+            swap_minor=fill.swap_minor,
+            action=CLOSED_BY.get(fill.reason, "close"),
+        )
+
+    def _worth_at(self, at: datetime) -> None:
+        """Equity at a fill: the balance of a flat account; else the last known, within its minute's bar."""
+        if not self.left:
+            self.equity = self.balance
+            return
+        bar = self.bars.get(at.replace(second=0, microsecond=0))
+        if bar is not None:
+            self.equity = min(max(self.equity, bar.low_minor), bar.high_minor)
+
+
+_STAGES: Final[dict[str, Literal["held", "released", "settled"]]] = {
+    "payout_hold": "held",
+    "payout_release": "released",
+    "payout_settled": "settled",
+}

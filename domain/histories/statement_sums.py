@@ -1,0 +1,114 @@
+"""Whether the rows of a statement add up to its own summary, to the minor unit."""
+
+from dataclasses import dataclass
+
+from domain.histories.statements import Statement
+from domain.rules.base import said
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the rows say, in minor units. `floating_minor` is counted as the report counts its own."""
+
+    deposits_minor: int
+    withdrawals_minor: int
+    credit_minor: int
+    closed_minor: int
+    gross_profit_minor: int
+    gross_loss_minor: int
+    floating_minor: int
+    open_costs_minor: int
+    balance_minor: int
+    equity_minor: int
+    trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A figure that the report states and its rows do not give; `stated` minus `rows` is the difference. Minor units,
+    but for counts."""
+
+    figure: str
+    stated: int
+    rows: int
+    money: bool = True
+
+    def sentence(self, currency: str) -> str:
+        gap = self.stated - self.rows
+        if not self.money:
+            return f"The statement says {self.stated} {self.figure}, its rows are {self.rows}: a difference of {gap}."
+        stated, rows, difference = (said(minor, currency) for minor in (self.stated, self.rows, gap))
+        return f"The statement says {self.figure} {stated}, its rows add up to {rows}: a difference of {difference}."
+
+
+def sums(statement: Statement) -> Sums:
+    """Add up the rows."""
+    money = [row.amount_minor for row in statement.balance_rows if not row.credit]
+    credit = sum(row.amount_minor for row in statement.balance_rows if row.credit)
+    nets = [position.net_minor for position in statement.closed]
+    closed = sum(deal.net_minor for deal in statement.deals) if statement.deals else sum(nets)
+    held = statement.open_positions
+    floats = sum(position.profit_minor for position in held)
+    costs = sum(position.net_minor for position in held) - floats
+    balance = brought_forward(statement) + sum(money) + closed
+    return Sums(
+        deposits_minor=sum(amount for amount in money if amount > 0),
+        withdrawals_minor=-sum(amount for amount in money if amount < 0),
+        credit_minor=credit,
+        closed_minor=closed,
+        gross_profit_minor=sum(net for net in nets if net > 0),
+        gross_loss_minor=sum(net for net in nets if net < 0),
+        floating_minor=floats + costs if statement.floating_has_costs else floats,
+        open_costs_minor=costs,
+        balance_minor=balance,
+        equity_minor=balance + floats + costs + credit,
+        trades=len(statement.closed),
+    )
+
+
+def brought_forward(statement: Statement) -> int:
+    """The balance before the first row of a report that begins midway, where its running balance tells; else 0."""
+    booked = [(d.row, d.net_minor, d.stated_balance_minor) for d in statement.deals]
+    booked += [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
+    _, amount, stated = min(booked, default=(0, 0, None))
+    return 0 if stated is None else stated - amount
+
+
+def discrepancies(statement: Statement, rows: Sums) -> list[Discrepancy]:
+    """Every figure of the summary that its rows contradict, and the first running balance that does not follow."""
+    own = statement.summary
+    compared = (
+        ("deposits less withdrawals", own.deposits_net_minor, rows.deposits_minor - rows.withdrawals_minor),
+        ("credit", own.credit_minor, rows.credit_minor),
+        ("closed profit", own.closed_profit_minor, rows.closed_minor),
+        ("gross profit", own.gross_profit_minor, rows.gross_profit_minor),
+        ("gross loss", own.gross_loss_minor, rows.gross_loss_minor),
+        ("floating profit", own.floating_minor, rows.floating_minor),
+        ("balance", own.balance_minor, rows.balance_minor),
+        ("equity", own.equity_minor, rows.equity_minor),
+    )
+    found = [Discrepancy(name, stated, sum_) for name, stated, sum_ in compared if stated not in (None, sum_)]
+    if own.trades not in (None, rows.trades):
+        found.append(Discrepancy("trades", own.trades or 0, rows.trades, money=False))
+    return found + _deals_and_trades(statement, rows) + _running(statement)
+
+
+def _deals_and_trades(statement: Statement, rows: Sums) -> list[Discrepancy]:
+    """Deals and trades tell the same money twice: once open positions' opening costs are set aside, they agree."""
+    if not statement.deals:
+        return []
+    held = {position.position_id for position in statement.open_positions}
+    opening = sum(deal.net_minor for deal in statement.deals if deal.opens and deal.order_id in held)
+    by_deals, by_trades = rows.closed_minor - opening, rows.gross_profit_minor + rows.gross_loss_minor
+    return [] if by_deals == by_trades else [Discrepancy("closed profit by deals", by_deals, by_trades)]
+
+
+def _running(statement: Statement) -> list[Discrepancy]:
+    booked = [(d.row, d.net_minor, d.stated_balance_minor) for d in statement.deals]
+    booked += [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
+    balance = brought_forward(statement)
+    for row, amount, stated in sorted(booked):
+        balance += amount
+        if stated is not None and stated != balance:
+            return [Discrepancy(f"balance after row {row}", stated, balance)]
+    return []

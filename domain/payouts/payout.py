@@ -1,0 +1,107 @@
+"""A payout: its states, whether it may be requested, and what it amounts to."""
+
+import hashlib
+import json
+import re
+from typing import Final
+
+from domain.money import Money, from_minor
+from domain.payouts import PayoutFacts, PayoutTerms
+from domain.payouts.amounts import available_minor, payout_amount, split
+from domain.payouts.eligibility import Refusal, eligible_from
+from domain.payouts.eligibility import refusals as refused
+from domain.states import StateMachine
+
+__all__ = [
+    "PAYOUT",
+    "PayoutFacts",
+    "Refusal",
+    "approvers_needed",
+    "available_minor",
+    "eligible_from",
+    "payout_amount",
+    "refusals",
+    "refused",
+    "split",
+    "terms_digest",
+    "without_beneficiary",
+]
+
+_OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
+
+PAYOUT: Final = StateMachine(
+    noun="payout",
+    initial="requested",
+    table={
+        ("requested", "request_refused"): "refused",
+        ("requested", "hold_placed"): "reserved",
+        ("reserved", "risk_found"): "in_review",
+        ("reserved", "risk_clear"): "awaiting_approval",
+        ("in_review", "risk_clear"): "awaiting_approval",
+        ("awaiting_approval", "risk_found"): "in_review",
+        ("awaiting_approval", "approvals_complete"): "approved",
+        ("approved", "risk_found"): "in_review",
+        ("approved", "payout_rejected"): "releasing",
+        ("approved", "payout_cancelled"): "releasing",
+        ("approved", "transfer_accepted"): "sent",
+        ("approved", "transfer_refused"): "in_review",
+        ("sent", "transfer_paid"): "settling",
+        ("sent", "transfer_returned"): "releasing",
+        ("settling", "payout_settled"): "paid",
+        **{
+            (state, trigger): "releasing"
+            for state in _OPEN_TO_PEOPLE
+            for trigger in ("payout_rejected", "payout_cancelled", "decision_timed_out")
+        },
+        ("releasing", "rejection_released"): "rejected",
+        ("releasing", "cancellation_released"): "cancelled",
+        ("releasing", "timeout_released"): "timed_out",
+        ("releasing", "return_released"): "returned",
+    },
+    transient=frozenset({"requested", "reserved", "approved", "settling", "releasing"}),
+)
+
+
+def refusals(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> list[str]:
+    """Why this request cannot be made, each a clause for people; empty when it can. `refused` has the figures."""
+    return [refusal.sentence for refusal in refused(facts, terms, gross)]
+
+
+def approvers_needed(sent: Money, terms: PayoutTerms) -> int:
+    """How many distinct people the policy band of the amount to be sent to the trader asks for (0, 1 or 2)."""
+    amount = from_minor(sent.minor, sent.currency)
+    return next(band.approvers for band in terms.bands if band.up_to is None or amount <= band.up_to)
+
+
+def terms_digest(
+    *,
+    payout_id: str,
+    trader_share: Money,
+    beneficiary_index: str,
+    product_hash: str,
+    refund_minor: int = 0,
+    forfeited_minor: int = 0,
+) -> str:
+    """What an approval is for: change the amount, the currency, the beneficiary or the rules, and it no longer counts.
+
+    `refund_minor`: what of the fee is paid with the share; `forfeited_minor`: what leaves the account for nobody.
+    `beneficiary_index` is a keyed digest of the beneficiary. The result rests in plain sight, and there are few enough
+    account numbers to try them all against a digest without a key.
+    """
+    body = {
+        "v": 2,
+        "payout": payout_id,
+        "amount_minor": trader_share.minor,
+        "refund_minor": refund_minor,
+        "forfeited_minor": forfeited_minor,
+        "currency": trader_share.currency,
+        "beneficiary": beneficiary_index,
+        "product": product_hash,
+    }
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def without_beneficiary(text: str, beneficiary: str) -> str:
+    """What a provider says, fit for the record: the beneficiary struck out, however it is spaced."""
+    symbols = [re.escape(symbol) for symbol in beneficiary if symbol.isalnum()]
+    return re.sub(r"[\s-]*".join(symbols), "(the beneficiary)", text, flags=re.IGNORECASE) if symbols else text

@@ -1,0 +1,128 @@
+"""What in a product's rules contradicts something else: each problem with the place where it stands and the remedy."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from domain.clocks import Clock
+from domain.products.phase import Phase
+from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
+from domain.rules.floors import FloorSpec
+from domain.rules.gates.profitable_day_count import ProfitableDayCount
+from domain.rules.gates.trading_day_count import TradingDayCount
+from domain.rules.terms import Size, Terms, Where
+
+Problem = tuple[Where, str]
+
+# profits, which may well be larger than the account
+_UNBOUNDED: Final = frozenset({"below", "profit_target"})
+
+
+def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
+    """What in `phase` contradicts the account's size, the clock or another field."""
+    for number, rule in enumerate(phase.rules):
+        place: Where = ("rules", number, rule.type)
+        for name, problem in rule.problems(context):
+            yield (*place, name), problem
+        for where, problem in (*_consequences(rule), *_out_of_range(rule, context), *_gate(rule, phase, context)):
+            yield (*place, *where), problem
+    if not phase.equity_rules:
+        yield ("rules",), f"no rule of {phase.name!r} limits the loss; add one of the loss limits"
+    yield from _time(phase)
+    if phase.target is not None:
+        yield from ((("target",), problem) for problem in _beyond_reach(phase, context))
+
+
+def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]) -> Iterator[Problem]:
+    """Two clocks for one purpose, or one for none. `specs`: the levels of all phases."""
+    if loss_clock is None:
+        return
+    if loss_clock == clock:
+        yield ("loss_clock",), "it is the clock of the trading day; remove it: one clock for one purpose"
+        return
+    if not any(spec.moves.startswith("rollover") for spec in specs):
+        problem = "no rule takes an anchor or an end-of-day peak, so that it times nothing; remove it"
+        yield ("loss_clock",), problem
+
+
+def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:
+    """Returns (place of the field, name) for every venue calendar that a rule names. `phases`: each with its place."""
+    for place, phase in phases:
+        for number, rule in enumerate(phase.rules):
+            name = getattr(rule, "calendar", None)
+            if isinstance(name, str):
+                yield (*place, "rules", number, rule.type, "calendar"), name
+
+
+def _consequences(rule: RuleBase) -> Iterator[Problem]:
+    named: tuple[Consequence, ...] = getattr(rule, "consequences", ())
+    if any(consequence.kind == "fail" for consequence in named[:-1]):
+        yield ("consequences",), "nothing can follow the end of a phase; let fail be the last one"
+
+
+def _out_of_range(rule: RuleBase, context: Context) -> Iterator[Problem]:
+    """Sizes that are more than the whole; loss limits bind tighter and check their own."""
+    if isinstance(rule, EquityRule):
+        return
+    for where, size in _sizes(rule):
+        most = size.minor(initial=context.initial_minor, basis=context.initial_minor, currency=context.currency)
+        if where[-1] not in _UNBOUNDED and most > context.initial_minor:
+            yield (*where, "value"), "it is more than the whole account; give a smaller amount, or at most 100 percent"
+
+
+def _sizes(terms: Terms) -> Iterator[tuple[Where, Size]]:
+    for name in type(terms).model_fields:
+        value = getattr(terms, name)
+        parts = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for number, part in parts:
+            where: Where = (name,) if number is None else (name, number)
+            if isinstance(part, Size):
+                yield where, part
+            elif isinstance(part, Terms):
+                yield from (((*where, *inner), size) for inner, size in _sizes(part))
+
+
+def _gate(rule: RuleBase, phase: Phase, context: Context) -> Iterator[Problem]:
+    if not isinstance(rule, Gate):
+        return
+    held, other = ("pass", "payout") if context.phase == "evaluation" else ("payout", "pass")
+    if held not in rule.blocks:
+        problem = f"{phase.name!r} knows no {other}, so that the gate holds nothing back; write blocks: [{held}]"
+        yield ("blocks",), problem
+    if not isinstance(rule, TradingDayCount | ProfitableDayCount):
+        return
+    if phase.time_limit_days is not None and rule.required > phase.time_limit_days:
+        yield ("required",), f"more days than the time limit of {phase.time_limit_days} has; lower it"
+    if isinstance(rule, TradingDayCount) and phase.min_trading_days:
+        yield ("required",), "min_trading_days counts the days already; set that to 0, or remove this rule"
+
+
+def _time(phase: Phase) -> Iterator[Problem]:
+    limit = phase.time_limit_days
+    if limit is not None and phase.min_trading_days > limit:
+        yield ("min_trading_days",), f"more days than the time limit of {limit} has; lower it"
+    if limit is None and phase.extension is not None:
+        yield ("extension",), "there is no time limit to extend; add time_limit_days, or remove the extension"
+    if limit is None and phase.free_retake:
+        yield ("free_retake",), "a retake follows the end of the time; add time_limit_days, or remove the retake"
+
+
+def _beyond_reach(phase: Phase, context: Context) -> Iterator[str]:
+    wanted = phase.target.over(context.initial_minor, context.currency) if phase.target else 0
+    if wanted > 10 * context.initial_minor:
+        yield "the target is more than ten times the initial balance; lower it"
+    if phase.time_limit_days is None:
+        return
+    for rule in phase.equity_rules:
+        for spec in rule.compile(context.initial_minor, context.currency):
+            if spec.direction == "ceiling" and not _within(spec, phase.time_limit_days, wanted):
+                yield f"{rule.id} caps the gains below it within the time limit; lower it or raise the cap"
+
+
+def _within(cap: FloorSpec, days: int, wanted_minor: int) -> bool:
+    """Whether so many days, each ended at its cap, make the profit. A cap in percent of its anchor compounds."""
+    most = cap.initial_minor
+    for _ in range(days):
+        if most >= cap.initial_minor + wanted_minor:
+            break
+        most += cap.allowance(most)
+    return most >= cap.initial_minor + wanted_minor

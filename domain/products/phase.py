@@ -1,0 +1,57 @@
+"""One phase of a product: its rules, its profit target and its time limit."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from domain.rules.base import EquityRule, HistoryRule
+from domain.rules.registry import AnyRule
+from domain.rules.terms import Size, Terms
+
+
+class Target(Size):
+    """Reached when closed balance >= initial + value with no position open."""
+
+    type: Literal["amount", "pct_of_initial"]
+
+    def over(self, initial_minor: int, currency: str) -> int:
+        """The profit that reaches it, in minor units."""
+        return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)
+
+
+class Extension(Terms):
+    """A trader may ask for `days` more before the time is over, at most `times` times."""
+
+    days: Annotated[int, Field(ge=1, le=365)]
+    times: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class Phase(Terms):
+    """One account's life: its rules, and what moves it up (no target in the funded phase).
+
+    `free_retake`: whoever is in profit when the time is over may begin the phase anew without a fee.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    target: Target | None = None
+    min_trading_days: Annotated[int, Field(ge=0, le=365)] = 0
+    time_limit_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    extension: Extension | None = None
+    free_retake: bool = False
+    rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rule_ids_differ(self) -> Self:
+        ids = [rule.id for rule in self.rules]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"rules: two rules of phase {self.name!r} share an id; give each its own")
+        return self
+
+    @property
+    def equity_rules(self) -> tuple[EquityRule, ...]:
+        return tuple(rule for rule in self.rules if isinstance(rule, EquityRule))
+
+    @property
+    def history_rules(self) -> tuple[HistoryRule[Any], ...]:
+        """Conduct rules and gates, in the order of the definition."""
+        return tuple(rule for rule in self.rules if isinstance(rule, HistoryRule))

@@ -1,0 +1,148 @@
+"""What the firm sells: product definitions as validated, hashable data.
+
+A product is immutable once sold; `content_hash` identifies a version's terms. Every axis that firms set
+differently is a field of its own: nothing is assumed from the family of the product.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from domain.clocks import Clock
+from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
+from domain.payouts import PayoutTerms
+from domain.products import checks as product_checks
+from domain.products.phase import Phase
+from domain.rules.base import Context, Gate, VenueCalendar
+from domain.rules.floors import FloorSpec
+from domain.rules.terms import Terms, Where
+
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
+Family = Literal[
+    "one-step", "two-step", "three-step", "instant", "futures-end-of-day", "futures-intraday", "swing", "crypto"
+]
+# how many evaluation phases a family has by its very name
+_EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-step": 3, "instant": 0}
+
+
+class Product(Terms):
+    """One version of one product. `phases` are the evaluation in order; `funded` follows the last.
+
+    `clock` ends the trading day; `loss_clock`, where it differs, is when anchors and end-of-day peaks are taken.
+    """
+
+    product: Slug
+    version: Annotated[int, Field(ge=1)]
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    family: Family
+    currency: Currency
+    initial_balance: Annotated[ExactDecimal, Field(gt=0)]
+    fee: Annotated[ExactDecimal, Field(gt=0)]
+    leverage: Annotated[int, Field(ge=1, le=2000)]
+    clock: Clock
+    loss_clock: Clock | None = None
+    dispute_days: Annotated[int, Field(ge=1, le=90)] = 14
+    warn_before_reset_minutes: Annotated[int, Field(ge=0, le=720)] = 60
+    phases: tuple[Phase, ...]
+    funded: Phase
+    payout: PayoutTerms
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        """Every field that contradicts another, or could only be kept rounded, gets an error of its own."""
+        problems = list(self._inexact()) or list(self._contradictions())
+        if problems:
+            raise ValidationError.from_exception_data(
+                "Product",
+                [
+                    {"type": "value_error", "loc": where, "input": None, "ctx": {"error": ValueError(problem)}}
+                    for where, problem in problems
+                ],
+            )
+        return self
+
+    def _inexact(self) -> Iterator[tuple[Where, str]]:
+        limits = f"at most {exponent(self.currency)} digits after the point and 15 before it"
+        for where, amount in self.amounts():
+            if not is_exact(amount, self.currency):
+                yield where, f"not an amount in {self.currency}: use {limits}"
+
+    def _contradictions(self) -> Iterator[tuple[Where, str]]:
+        wanted = _EVALUATIONS.get(self.family)
+        if wanted is not None and len(self.phases) != wanted:
+            problem = f"the family {self.family} has {wanted} evaluation phase(s), and {len(self.phases)} stand here"
+            yield ("phases",), f"{problem}; add or remove phases, or choose another family"
+        yield from product_checks.in_clocks(self.clock, self.loss_clock, self._specs())
+        for number, phase in enumerate(self.phases):
+            if phase.target is None:
+                yield ("phases", number, "target"), f"{phase.name!r} needs a target, or nobody can pass it"
+        if self.funded.target is not None:
+            yield ("funded", "target"), "a funded phase has no target; remove it"
+        if self.funded.free_retake:
+            yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
+        for index, (place, phase) in enumerate(self.places(), start=1):
+            for where, problem in product_checks.in_phase(phase, self.context(index)):
+                yield (*place, *where), problem
+        gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
+        blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
+        for where, problem in self.payout.problems(self.initial_minor, self.currency, blocking):
+            yield ("payout", *where), problem
+
+    def _specs(self) -> Iterator[FloorSpec]:
+        for _, phase in self.places():
+            for rule in phase.equity_rules:
+                yield from rule.compile(self.initial_minor, self.currency)
+
+    def places(self) -> list[tuple[Where, Phase]]:
+        """Returns every phase with the place of its definition, the funded one last."""
+        return [*((("phases", number), phase) for number, phase in enumerate(self.phases)), (("funded",), self.funded)]
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        yield ("initial_balance",), self.initial_balance
+        yield ("fee",), self.fee
+        yield from super().amounts()
+
+    @property
+    def initial_minor(self) -> int:
+        return to_minor(self.initial_balance, self.currency)
+
+    @property
+    def fee_minor(self) -> int:
+        return to_minor(self.fee, self.currency)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.product}@{self.version}"
+
+    def phase(self, index: int) -> Phase:
+        """Phase `index`, 1-based; the one after the last evaluation phase is the funded one."""
+        return self.phases[index - 1] if index <= len(self.phases) else self.funded
+
+    def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
+        """Where the rules of phase `index` bind."""
+        target = self.phase(index).target
+        return Context(
+            initial_minor=self.initial_minor,
+            currency=self.currency,
+            clock=self.clock,
+            phase="evaluation" if index <= len(self.phases) else "funded",
+            loss_clock=self.loss_clock,
+            calendars=calendars or {},
+            target_minor=None if target is None else target.over(self.initial_minor, self.currency),
+        )
+
+    @property
+    def funded_index(self) -> int:
+        return len(self.phases) + 1
+
+    def canonical(self) -> str:
+        """The terms as canonical JSON: what is hashed, stored and proven against."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def content_hash(self) -> str:
+        return hashlib.sha256(self.canonical().encode()).hexdigest()

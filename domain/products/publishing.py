@@ -1,0 +1,112 @@
+"""Two people put a product version on sale, and two people move accounts to another version: states and rules of both."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count
+from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
+from domain.products.product import Product
+from domain.states import StateMachine
+
+APPROVERS_NEEDED: Final = 1  # beside the proposer, who never counts
+
+PROPOSAL: Final = StateMachine(
+    noun="product proposal",
+    initial="proposed",
+    table={
+        ("proposed", "approval_given"): "approved",
+        ("proposed", "proposal_rejected"): "rejected",
+        ("proposed", "proposal_withdrawn"): "withdrawn",
+        ("approved", "proposal_rejected"): "rejected",
+        ("approved", "proposal_withdrawn"): "withdrawn",
+        ("approved", "version_published"): "on_sale",
+    },
+    transient=frozenset(),
+)
+
+MOVE: Final = StateMachine(
+    noun="account move",
+    initial="proposed",
+    table={
+        ("proposed", "approval_given"): "approved",
+        ("proposed", "move_rejected"): "rejected",
+        ("proposed", "move_withdrawn"): "withdrawn",
+        ("approved", "move_completed"): "done",
+    },
+    transient=frozenset(),
+)
+
+
+def content_hash(terms: dict[str, object]) -> str:
+    """The hash of stored terms as they stand, whatever the schema has learned since: `Product.content_hash` of then."""
+    return hashlib.sha256(_canonical(terms)).hexdigest()
+
+
+def proposal_digest(*, proposal_id: str, terms: dict[str, object], base_version: int | None) -> str:
+    """What exactly is approved: these terms, compared with that version."""
+    return _digest({"v": 1, "proposal": proposal_id, "terms": content_hash(terms), "base": base_version})
+
+
+def move_digest(*, move_id: str, product: str, from_version: int, to_version: int, accounts: Iterable[str]) -> str:
+    """What exactly is approved: these accounts, from this version to that one."""
+    named = sorted(accounts)
+    return _digest({"v": 1, "move": move_id, "product": product, "versions": [from_version, to_version], "of": named})
+
+
+def _canonical(body: object) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(body: dict[str, object]) -> str:
+    return hashlib.sha256(_canonical(body)).hexdigest()
+
+
+def check_may_propose(subject: Subject, actor: Actor) -> None:
+    """Whoever may decide may propose; raises NotAllowed."""
+    if actor.role not in DECIDERS[subject]:
+        names = " or ".join(sorted(DECIDERS[subject]))
+        raise NotAllowed(f"Proposing this needs the role {names}; yours is {actor.role}.")
+
+
+def check_next_version(product: Product, newest: int | None) -> None:
+    """Versions follow one another without gaps; raises ProductInvalid."""
+    wanted = (newest or 0) + 1
+    if product.version != wanted:
+        on_sale = f"version {newest} is on sale" if newest else "it is not on sale yet"
+        raise ProductInvalid(
+            f"version: {product.product} {product.version} cannot follow, since {on_sale}.",
+            field="version",
+            remedy=f"Propose it as version {wanted}.",
+        )
+
+
+def check_approved(subject: Subject, votes: Iterable[Vote], *, proposer_person: str, digest: str) -> None:
+    """That a second person, whose role still allows it, has approved exactly this; raises Conflict."""
+    counted = approvals_that_count(subject, votes, requester_person=proposer_person, digest=digest)
+    if counted < APPROVERS_NEEDED:
+        raise Conflict(
+            "No approval of a second person stands behind this.",
+            remedy="Have somebody approve it whose role allows it now, and who did not propose it.",
+        )
+
+
+def check_movable(old: Product, new: Product) -> None:
+    """Whether an account can live on under `new`; raises BadInput with the field that differs and the remedy."""
+    remedy = "Sell the new version to new customers, and let these accounts end under theirs."
+    if old.ref == new.ref:
+        raise BadInput("The accounts are under that version already.", field="to", remedy="Name another version.")
+    for field, was, becomes in (
+        ("product", old.product, new.product),
+        ("family", old.family, new.family),
+        ("currency", old.currency, new.currency),
+        ("initial_balance", str(old.initial_balance), str(new.initial_balance)),
+        ("phases", str(len(old.phases)), str(len(new.phases))),
+    ):
+        if was != becomes:
+            raise BadInput(
+                f"Accounts cannot move from {old.ref} to {new.ref}: {field} is {was} there and {becomes} here.",
+                field=field,
+                remedy=remedy,
+            )

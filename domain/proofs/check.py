@@ -1,0 +1,96 @@
+"""Recompute a proof sheet from itself alone and say where it differs."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
+from domain.proofs import money as proof
+from domain.proofs.check_history import check_gate, check_pass_gates, check_violation
+from domain.proofs.check_money import check_breach, check_money, check_pass
+from domain.proofs.check_payout import check_refusal
+from domain.proofs.difference import Difference, compare, compare_part
+from domain.proofs.sheets import (
+    AnySheet,
+    BreachSheet,
+    GateSheet,
+    MoneySheet,
+    PassSheet,
+    PayoutRefusalSheet,
+    ViolationSheet,
+    read,
+)
+
+__all__ = ["Difference", "check"]
+
+Check = Callable[[Any, PhaseTerms], Iterator[Difference]]
+_CHECKS: Final[dict[type, tuple[Check, ...]]] = {
+    BreachSheet: (check_money, check_breach),
+    PassSheet: (check_money, check_pass, check_pass_gates),
+    ViolationSheet: (check_violation,),
+    GateSheet: (check_gate,),
+    PayoutRefusalSheet: (check_refusal,),
+}
+
+
+def check(data: Mapping[str, Any]) -> list[Difference]:
+    """Every difference between what a sheet states and what it itself implies; none: it holds.
+
+    Works without a database, on JSON data as `sealed` made it; never raises for bad content.
+    """
+    found = []
+    try:
+        actual = proof.digest(data)
+    except (TypeError, ValueError, RecursionError) as exc:
+        return [Difference("hash", str(data.get("hash")), f"no hash can be taken of it: {exc}")]
+    if data.get("hash") != actual:
+        found.append(Difference("hash", str(data.get("hash")), actual))
+    try:
+        sheet = read(dict(data))
+        product = Product.model_validate(sheet.product.terms)
+    except ValidationError as exc:
+        return [*found, *_misshapen(exc, str(data.get("kind")))]
+    except RecursionError:
+        return [*found, Difference("sheet", "nested too deep", "a proof sheet")]
+    if not 1 <= sheet.account.phase_index <= product.funded_index:
+        return [*found, Difference("account.phase_index", str(sheet.account.phase_index), "a phase of the product")]
+    terms = phase_terms(product, sheet.account.phase_index)
+    parts: tuple[Check, ...] = (_written, _identity, *_CHECKS[type(sheet)])
+    differences = found + [difference for part in parts for difference in part(sheet, terms)]
+    return differences + list(_as_text(data, sheet, differences))
+
+
+def _misshapen(exc: ValidationError, kind: str) -> Iterator[Difference]:
+    for error in exc.errors():
+        where = [str(step) for step in error["loc"]]
+        field = ".".join(where[1:] if where[:1] == [kind] else where)
+        yield Difference(field or "kind", str(error["input"])[:60], error["msg"])
+
+
+def _as_text(data: Mapping[str, Any], sheet: AnySheet, found: list[Difference]) -> Iterator[Difference]:
+    """What was read means what is written: no field left out, no second way to write the same figure."""
+    again = sheet.model_dump(mode="json")
+    if not found:
+        for name, value in again.items():
+            yield from compare(name, json.dumps(data.get(name), sort_keys=True), json.dumps(value, sort_keys=True))
+
+
+def _written(sheet: AnySheet, terms: PhaseTerms) -> Iterator[Difference]:
+    at = sheet.event.at if isinstance(sheet, MoneySheet | ViolationSheet) else None
+    if isinstance(sheet, GateSheet):
+        at = sheet.now.at
+    if at is not None:
+        yield from compare_part("clock", sheet.clock, proof.clock_part(terms.product.clock, at))
+
+
+def _identity(sheet: AnySheet, terms: PhaseTerms) -> Iterator[Difference]:
+    product = terms.product
+    yield from compare("product.ref", sheet.product.ref, product.ref)
+    yield from compare("product.content_hash", sheet.product.content_hash, product.content_hash)
+    yield from compare("product.terms", sheet.product.terms, product.model_dump(mode="json"))
+    yield from compare("account.phase_name", sheet.account.phase_name, terms.phase.name)
+    yield from compare("account.currency", sheet.account.currency, product.currency)
+    yield from compare("account.initial_minor", sheet.account.initial_minor, product.initial_minor)

@@ -1,0 +1,104 @@
+"""Recompute the sheets on an account's history by folding the events that they keep."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from domain.errors import PropOSError
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs import money as proof
+from domain.proofs.difference import Difference, compare, compare_part
+from domain.proofs.history import (
+    Folded,
+    effective,
+    event_part,
+    gate_fields,
+    gate_parts,
+    gates_of,
+    offence_of,
+    refold,
+    violation_verdict,
+)
+from domain.proofs.sheets import GateSheet, HistoryPart, HistoryRulePart, PassSheet, ViolationSheet
+from domain.rules.base import Context, HistoryRule
+from domain.rules.events import Marked
+from domain.rules.events_json import plain
+
+# What an event that is none, a calendar that lacks an answer, or figures that make no sense may raise in a rule's own code.
+_WRONG = (ValueError, LookupError, TypeError, ArithmeticError, PropOSError)
+
+
+def check_violation(sheet: ViolationSheet, terms: PhaseTerms) -> Iterator[Difference]:
+    rule = next((rule for rule in terms.history_rules if rule.id == sheet.rule.id), None)
+    if rule is None:
+        yield Difference("rule.id", sheet.rule.id, "a conduct rule of this phase")
+        return
+    yield from _rule(sheet.rule, rule)
+    yield from _needed(sheet.history, (rule,), terms.context)
+    try:
+        folded, _ = refold((rule,), terms.context, sheet.history)
+        event, found = offence_of(folded, sheet.offence)
+    except _WRONG as exc:
+        yield Difference("history", f"offence {sheet.offence}", str(exc))
+        return
+    yield from compare_part("event", sheet.event, event_part(event))
+    yield from compare("consequence", sheet.consequence, found.consequence.model_dump(mode="json"))
+    yield from compare("figures", sheet.figures, plain(found.figures))
+    yield from compare("position_ids", sheet.position_ids, found.position_ids)
+    yield from compare("verdict", sheet.verdict, violation_verdict(found))
+
+
+def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
+    rule = next((rule for rule in gates_of(terms) if rule.id == sheet.rule.id), None)
+    if rule is None:
+        yield Difference("rule.id", sheet.rule.id, "a gate of this phase")
+        return
+    yield from _rule(sheet.rule, rule)
+    yield from _needed(sheet.history, (rule,), terms.context)
+    now = Marked(**sheet.now.model_dump())
+    try:
+        folded, context = refold((rule,), terms.context, sheet.history)
+        expected = gate_fields(rule, folded, context, now)
+    except _WRONG as exc:
+        yield Difference("history", sheet.outcome, str(exc))
+        return
+    if folded.moved and folded.moved[-1].at > now.at:
+        yield Difference("now.at", str(now.at), f"not before the last event, {folded.moved[-1].at}")
+    for name, value in expected.items():
+        yield from compare(name, getattr(sheet, name), value)
+
+
+def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
+    rules, target = gates_of(terms), terms.target_minor
+    if sheet.history is None or target is None:
+        needed = [rule.id for rule in rules if "pass" in rule.blocks]
+        if needed:
+            yield Difference("history", "none", f"the events that {', '.join(needed)} fold")
+        yield from compare("gates", sheet.gates, ())
+        yield from compare("target.effective_minor", sheet.target.effective_minor, sheet.target.target_minor)
+        return
+    yield from _needed(sheet.history, rules, terms.context)
+    event, balance = sheet.event, sheet.balance.balance_minor
+    now = Marked(seq=event.seq, at=event.at, balance_minor=balance, equity_minor=sheet.equity_minor)
+    try:
+        folded, context = refold(rules, terms.context, sheet.history)
+        stand = gate_parts(rules, folded, context, now)
+        wanted = effective(rules, folded, context, target, now)
+    except _WRONG as exc:
+        yield Difference("history", "gates", str(exc))
+        return
+    yield from compare("gates", sheet.gates, stand)
+    yield from compare("target.effective_minor", sheet.target.effective_minor, wanted)
+
+
+def _rule(stated: HistoryRulePart, rule: HistoryRule[Any]) -> Iterator[Difference]:
+    yield from compare("rule.type", stated.type, rule.type)
+    yield from compare("rule.parameters", stated.parameters, proof.parameters(rule))
+
+
+def _needed(part: HistoryPart, rules: Sequence[HistoryRule[Any]], context: Context) -> Iterator[Difference]:
+    """Every event that is kept moved something, so that none can be slipped in."""
+    try:
+        folded: Folded = refold(rules, context, part)[0]
+    except _WRONG:
+        return  # said where the verdict is recomputed
+    yield from compare("history.events", len(part.events), len(folded.moved))

@@ -1,0 +1,107 @@
+"""What a verdict would have been with an input that the venue has since corrected or cancelled.
+
+Everything comes from the proof sheet and the correction; where the sheet does not hold what is needed (the quote before
+a cancelled one, the events behind a level that was taken at the corrected event) that is said, and nothing is guessed.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from domain.pnl import conversion_rate, position_profit_minor
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.proofs import money as proof
+from domain.proofs.sheets import BreachSheet, MoneySheet, PassSheet, PositionPart, QuotePart, read
+from domain.rules.floors import Costs, Mark, breached
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The correction: `bid` and `ask` of a tick, or the whole effect of a deal on the balance; all None: cancelled."""
+
+    corrects_seq: int
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    change_minor: int | None = None
+
+    @property
+    def cancels(self) -> bool:
+        return self.bid is None and self.change_minor is None
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """`stands`: whether the verdict would still be given; None when the sheet alone does not say, and `unknown` why."""
+
+    stands: bool | None
+    balance_minor: int
+    equity_minor: int
+    sentence: str
+    unknown: tuple[str, ...]
+
+
+def corrected(body: dict[str, Any], change: Change) -> Corrected | None:
+    """Recompute the verdict of a stored sheet with the correction; None for kinds that rest on no quote or deal.
+    Raises ValidationError for what is no sheet."""
+    sheet = read(body)
+    if not isinstance(sheet, BreachSheet | PassSheet):
+        return None
+    unknown = list(_unknown(sheet, change))
+    movements = sum(
+        (change.change_minor or 0) if m.seq == change.corrects_seq else m.amount_minor for m in sheet.balance.movements
+    )
+    balance = sheet.balance.opening_minor + movements
+    equity = balance + sum(_profit(position, change, sheet.account.currency) for position in sheet.positions)
+    stands, sentence = _judged(sheet, balance, equity)
+    if unknown:
+        return Corrected(None, balance, equity, sentence, tuple(unknown))
+    return Corrected(stands, balance, equity, sentence, ())
+
+
+def _unknown(sheet: MoneySheet, change: Change) -> list[str]:
+    found = []
+    quoted = any(
+        change.corrects_seq in (p.quote.seq, p.conversion_quote.seq if p.conversion_quote else None)
+        for p in sheet.positions
+    )
+    if change.cancels and quoted:
+        found.append("the quote before the cancelled one is not part of the sheet")
+    if change.cancels and sheet.event.seq == change.corrects_seq:
+        found.append("the event that decided has never been")
+    if isinstance(sheet, BreachSheet) and sheet.rule.floor.basis.set_seq == change.corrects_seq:
+        found.append("the level was taken at the corrected event")
+    return found
+
+
+def _quote(quote: QuotePart, change: Change) -> QuotePart:
+    if quote.seq != change.corrects_seq or change.bid is None or change.ask is None:
+        return quote
+    return quote.model_copy(update={"bid": change.bid, "ask": change.ask})
+
+
+def _profit(position: PositionPart, change: Change, currency: str) -> int:
+    quote, by = _quote(position.quote, change), position.conversion_quote
+    converts = _quote(by, change) if by else None
+    rate = conversion_rate(
+        position.quote_currency, currency, {converts.symbol: (converts.bid, converts.ask)} if converts else {}
+    )
+    price = quote.bid if position.side == "buy" else quote.ask
+    return position_profit_minor(
+        position.side, position.lots, position.contract_size, position.open_price, price, rate, currency
+    )
+
+
+def _judged(sheet: BreachSheet | PassSheet, balance: int, equity: int) -> tuple[bool, str]:
+    if isinstance(sheet, PassSheet):
+        required = sheet.target.required_balance_minor
+        stands = balance >= required
+        return stands, f"{'passed' if stands else 'not passed'}: balance {balance} of {required}"
+    product = Product.model_validate(sheet.product.terms)
+    rule, costs = sheet.rule, sheet.costs
+    specs = phase_terms(product, sheet.account.phase_index).specs
+    spec = next(s for s in specs if (s.rule_id, s.direction) == (rule.id, rule.floor.direction))
+    paid = Costs(costs.commission_minor, costs.swap_minor, costs.fee_minor)
+    worth = spec.seen(Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)).equity_minor
+    level = rule.floor.floor_minor
+    return breached(spec, level, worth), proof.breach_sentence(spec, worth, level)

@@ -1,0 +1,308 @@
+"""Proofs of what was judged by an account's history: offences against conduct rules, and where gates stand.
+
+A sheet keeps only the events that moved the rule or its day book: folding those through the rule's own code gives the
+same state, for a step that moves nothing is no step. Answers of a venue's calendar are kept beside them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import head, parameters, sealed
+from domain.proofs.sheets import (
+    CalendarPart,
+    EventPart,
+    GatePart,
+    GateSheet,
+    HistoryPart,
+    HistoryRulePart,
+    NowPart,
+    ViolationSheet,
+)
+from domain.rules import history
+from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalendar, Violation
+from domain.rules.events import Event, Moment
+from domain.rules.events_json import from_json, plain, to_json, type_of
+from domain.rules.history import HistoryState
+
+R = TypeVar("R", bound=HistoryRule[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The account a sheet is about."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    terms: PhaseTerms
+
+
+class _Recorder:
+    """A venue's calendar that remembers what it was asked."""
+
+    def __init__(self, calendar: VenueCalendar) -> None:
+        self._calendar = calendar
+        self.closes: dict[date, datetime | None] = {}
+        self.opens: dict[datetime, datetime] = {}
+
+    def close_on(self, day: date) -> datetime | None:
+        if day not in self.closes:
+            self.closes[day] = self._calendar.close_on(day)
+        return self.closes[day]
+
+    def next_open(self, after: datetime) -> datetime:
+        if after not in self.opens:
+            self.opens[after] = self._calendar.next_open(after)
+        return self.opens[after]
+
+
+class _Answers:
+    """The remembered answers alone. Raises LookupError for a question that the sheet does not answer."""
+
+    def __init__(self, part: CalendarPart) -> None:
+        self._closes, self._opens = dict(part.closes), dict(part.opens)
+
+    def close_on(self, day: date) -> datetime | None:
+        return self._closes[day]
+
+    def next_open(self, after: datetime) -> datetime:
+        return self._opens[after]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Rules after a history: their state, the events that moved it, and every offence with its event."""
+
+    state: HistoryState
+    moved: list[Event] = field(default_factory=list)
+    found: list[tuple[Event, Violation]] = field(default_factory=list)
+
+
+def fold(
+    rules: Sequence[HistoryRule[Any]],
+    context: Context,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    until: int | None = None,
+    began: HistoryState | None = None,
+) -> Folded:
+    """Fold `events`, in order, through the rules' own steps; with `until`, no further than the event that is offence
+    number `until`. `began`: where the rules stood before them, when that is not their start."""
+    state = began or history.start(rules, context, midway=midway)
+    moved: list[Event] = []
+    found: list[tuple[Event, Violation]] = []
+    for event in events:
+        after, violations = history.step(state, event, rules, context)
+        if after is not state or violations:
+            moved.append(event)
+        state = after
+        found += [(event, violation) for violation in violations]
+        if any(violation.offence == until for violation in violations):
+            break
+    return Folded(state, moved, found)
+
+
+def kept(
+    rules: Sequence[HistoryRule[Any]],
+    context: Context,
+    moved: Sequence[Event],
+    *,
+    midway: bool,
+    began: HistoryState | None = None,
+) -> tuple[Folded, HistoryPart]:
+    """What folding `moved` again needs: they, and the calendars' answers on the way."""
+    asked = {name: _Recorder(calendar) for name, calendar in context.calendars.items()}
+    seen = replace(context, calendars=asked)
+    folded = fold(rules, seen, moved, midway=midway, began=began)
+    for rule in rules:
+        if isinstance(rule, Gate):
+            rule.status(history.state_of(rule, folded.state, seen), seen)
+    calendars = tuple(
+        CalendarPart(name=name, closes=tuple(recorder.closes.items()), opens=tuple(recorder.opens.items()))
+        for name, recorder in asked.items()
+        if recorder.closes or recorder.opens
+    )
+    return folded, HistoryPart(
+        joined_midway=midway,
+        events=tuple(map(to_json, moved)),
+        calendars=calendars,
+        began=None if began is None else _of(began, rules).model_dump(mode="json"),
+    )
+
+
+def _of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
+    """What `began` says of `rules` alone."""
+    return HistoryState(book=began.book, rules={r.id: began.rules[r.id] for r in rules if r.id in began.rules})
+
+
+def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
+    """Fold what a sheet kept, under the calendars it kept. Raises ValueError for events that are none, LookupError for
+    a calendar's answer that is left out."""
+    answers: Mapping[str, VenueCalendar] = {calendar.name: _Answers(calendar) for calendar in part.calendars}
+    seen = replace(context, calendars=answers)
+    began = None if part.began is None else HistoryState.model_validate(part.began)
+    events = [from_json(data) for data in part.events]
+    return fold(rules, seen, events, midway=part.joined_midway, began=began), seen
+
+
+def rule_part(rule: RuleBase) -> HistoryRulePart:
+    return HistoryRulePart(id=rule.id, type=rule.type, parameters=parameters(rule))
+
+
+def event_part(event: Event) -> EventPart:
+    return EventPart.model_validate(
+        {"kind": type_of(event), "seq": event.seq, "at": event.at, "symbol": getattr(event, "symbol", None)}
+    )
+
+
+def violation_verdict(violation: Violation) -> str:
+    return f"offence {violation.offence}: {violation.sentence}"
+
+
+def gate_verdict(met: bool, outcome: str, sentence: str) -> str:
+    return f"{'met' if met else 'not met'} ({outcome}): {sentence}"
+
+
+def violation_sheet(
+    proof_id: str,
+    whose: Whose,
+    rule_id: str,
+    offence: int,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
+) -> dict[str, Any]:
+    """The proof of offence number `offence` against a conduct rule, sealed. `events`: all of the phase's, at least up
+    to the offence; `midway`: they begin in the middle of a day; `began`: where its rules stood before them, for a phase
+    that changed its terms. Raises ValueError when they hold no such offence."""
+    rule, context = _named(whose.terms.history_rules, rule_id), whose.terms.context
+    moved = fold((rule,), context, events, midway=midway, until=offence, began=began).moved
+    folded, part = kept((rule,), context, moved, midway=midway, began=began)
+    event, found = offence_of(folded, offence)
+    return sealed(
+        ViolationSheet(
+            **head_of("violation", proof_id, whose, event.at),
+            event=event_part(event),
+            rule=rule_part(rule),
+            history=part,
+            offence=found.offence,
+            consequence=found.consequence.model_dump(mode="json"),
+            figures=plain(found.figures),
+            position_ids=found.position_ids,
+            verdict=violation_verdict(found),
+        )
+    )
+
+
+def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
+    """Raises ValueError when there is none, or events follow it."""
+    for event, violation in folded.found:
+        if violation.offence == offence and event is folded.moved[-1]:
+            return event, violation
+    raise ValueError(f"the events do not end in offence {offence}")
+
+
+def gate_sheet(
+    proof_id: str,
+    whose: Whose,
+    rule_id: str,
+    now: Moment,
+    events: Iterable[Event],
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
+) -> dict[str, Any]:
+    """The proof of where a gate stands `now` (the account's money at that moment), sealed. `events`: all of the phase's
+    up to then."""
+    rule, context = _named(gates_of(whose.terms), rule_id), whose.terms.context
+    moved = fold((rule,), context, events, midway=midway, began=began).moved
+    folded, part = kept((rule,), context, moved, midway=midway, began=began)
+    return sealed(
+        GateSheet(
+            **head_of("gate", proof_id, whose, now.at),
+            now=now_part(now),
+            rule=rule_part(rule),
+            history=part,
+            **gate_fields(rule, folded, context, now),
+        )
+    )
+
+
+def now_part(now: Moment) -> NowPart:
+    return NowPart(seq=now.seq, at=now.at, balance_minor=now.balance_minor, equity_minor=now.equity_minor)
+
+
+def gate_fields(rule: Gate[Any], folded: Folded, context: Context, now: Moment) -> dict[str, Any]:
+    """What a gate's sheet says about it."""
+    ((_, status),) = history.gates(folded.state, (rule,), context, now)
+    target, deducted = context.target_minor, history.deducted_minor(folded.state, (rule,), context, now)
+    raised = None
+    if target is not None:
+        raised = effective((rule,), folded, context, target, now) - deducted
+    return {
+        "met": status.met,
+        "outcome": status.outcome,
+        "figures": plain(status.figures),
+        "raised_target_minor": raised,
+        "deducted_minor": deducted,
+        "verdict": gate_verdict(status.met, status.outcome, status.sentence),
+    }
+
+
+def pass_history(
+    terms: PhaseTerms,
+    events: Iterable[Event],
+    now: Moment,
+    *,
+    midway: bool = False,
+    began: HistoryState | None = None,
+) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
+    """What a pass rests on beside the money `now`: the history, the gates that it must meet, the profit that passes. Raises ValueError for a phase without a target."""
+    if terms.target_minor is None:
+        raise ValueError("a phase without a target cannot be passed")
+    rules, context = gates_of(terms), terms.context
+    moved = fold(rules, context, events, midway=midway, began=began).moved
+    folded, part = kept(rules, context, moved, midway=midway, began=began)
+    return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
+
+
+def gates_of(terms: PhaseTerms) -> tuple[Gate[Any], ...]:
+    return tuple(rule for rule in terms.history_rules if isinstance(rule, Gate))
+
+
+def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context, now: Moment) -> tuple[GatePart, ...]:
+    stand = history.gates(folded.state, rules, context, now)
+    return tuple(
+        GatePart(rule_id=gate.id, met=status.met, outcome=status.outcome, sentence=status.sentence)
+        for gate, status in stand
+        if "pass" in gate.blocks
+    )
+
+
+def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, target_minor: int, now: Moment) -> int:
+    return history.effective_target(folded.state, rules, context, target_minor, now)
+
+
+def _named(rules: Sequence[R], rule_id: str) -> R:
+    rule = next((rule for rule in rules if rule.id == rule_id), None)
+    if rule is None:
+        raise ValueError(f"{rule_id} is none of {', '.join(rule.id for rule in rules) or 'no rules at all'}")
+    return rule
+
+
+def head_of(kind: str, proof_id: str, whose: Whose, at: datetime) -> dict[str, Any]:
+    """The fields that every sheet about `whose` begins with; `at`: what its clock resolves."""
+    return head(
+        kind,
+        proof_id,
+        whose.terms,
+        at,
+        account_id=whose.account_id,
+        challenge_id=whose.challenge_id,
+        login=whose.login,
+    )

@@ -1,0 +1,390 @@
+"""Proof sheets: a verdict together with everything that recomputing it needs.
+
+A sheet is plain JSON with a hash over all of it; `domain.proofs.sheets` gives its shape, `domain.proofs.check` recomputes
+it from itself alone. Here are the parts that every kind has, and the verdicts on an account's worth: breach and pass.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+from domain.clocks import Clock, require_utc, zone_of
+from domain.pnl import conversion_rate
+from domain.products.phase_terms import PhaseTerms
+from domain.products.product import Product
+from domain.proofs.sheets import (
+    HASH_VERSION,
+    AccountPart,
+    AnySheet,
+    BalancePart,
+    BasisPart,
+    BreachSheet,
+    ClockPart,
+    CostsPart,
+    EventPart,
+    FloorPart,
+    GatePart,
+    HistoryPart,
+    Movement,
+    PassSheet,
+    PositionPart,
+    ProductPart,
+    QuotePart,
+    QuotesSource,
+    RulePart,
+    Source,
+    Step,
+    TargetPart,
+)
+from domain.rules.base import EquityRule, RuleBase
+from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
+from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
+
+__all__ = ["BalancePart", "EventPart", "Movement", "Scene", "Source", "breach_sheet", "pass_sheet"]
+
+_QUOTES: Final = QuotesSource()
+_REMEMBERED: Final = 1024
+T = TypeVar("T")
+V = TypeVar("V")
+_LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "fees": "fee_minor"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The account at the deciding event, as the judge saw it."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    terms: PhaseTerms
+    event: EventPart
+    balance: BalancePart
+    positions: Sequence[Position]
+    equity_minor: int
+    trading_days: tuple[date, ...]
+    costs: Costs = NO_COSTS
+    source: Source = _QUOTES
+
+
+def canonical(body: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no spaces, without the hash itself: what the hash is taken over."""
+    return _json({k: v for k, v in body.items() if k != "hash"})
+
+
+_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(body).encode()).hexdigest()
+
+
+def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
+    """`make` once per object: terms do not change, thousands of sheets share them, and a model has no hash while it
+    holds a mapping."""
+    known: dict[int, tuple[T, V]] = {}
+
+    def remembered(of: T) -> V:
+        kept = known.get(id(of))
+        if kept is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            kept = known[id(of)] = (of, make(of))
+        return kept[1]
+
+    return remembered
+
+
+@_remembered
+def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
+    """A part that many sheets share, as JSON data and as `canonical` writes it; shared, so not to be changed."""
+    data = part.model_dump(mode="json")
+    return data, canonical(data)
+
+
+def sealed(sheet: AnySheet) -> dict[str, Any]:
+    """The sheet as JSON data with its hash: `digest` of it, put together from parts whose text is known."""
+    known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
+    data = sheet.model_dump(mode="json", exclude=set(known))
+    body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}
+    texts = []
+    for shared, names in groupby(sorted(body), key=known.__contains__):
+        if shared:
+            texts += [f'"{name}":{known[name][1]}' for name in names]
+        else:
+            texts.append(_json({name: body[name] for name in names})[1:-1])
+    return {**body, "hash": hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()}
+
+
+@_remembered
+def product_part(product: Product) -> ProductPart:
+    return ProductPart(ref=product.ref, content_hash=product.content_hash, terms=product.model_dump(mode="json"))
+
+
+@_remembered
+def parameters(rule: RuleBase) -> dict[str, Any]:
+    """A rule's definition as the product has it; shared, so not to be changed."""
+    return rule.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1024)
+def clock_part(clock: Clock, at: datetime) -> ClockPart:
+    """What the clock says at `at`: local time, offset from UTC and the day it lies in."""
+    local = at.astimezone(zone_of(clock.zone))
+    offset = local.utcoffset()
+    assert offset is not None
+    day = clock.trading_day(at)
+    return ClockPart(
+        zone=clock.zone,
+        reset=clock.reset,
+        local_time=local.isoformat(),
+        utc_offset_minutes=int(offset.total_seconds() // 60),
+        trading_day=day,
+        day_started_at=clock.day_start(day),
+        day_ends_at=clock.day_end(day),
+    )
+
+
+def head(
+    kind: str, proof_id: str, terms: PhaseTerms, at: datetime, *, account_id: str, challenge_id: str, login: int
+) -> dict[str, Any]:
+    """The fields that every sheet begins with."""
+    product = terms.product
+    return {
+        "hash_version": HASH_VERSION,
+        "proof_id": proof_id,
+        "kind": kind,
+        "account": AccountPart(
+            account_id=account_id,
+            challenge_id=challenge_id,
+            login=login,
+            phase_index=terms.phase_index,
+            phase_name=terms.phase.name,
+            currency=product.currency,
+            initial_minor=product.initial_minor,
+        ),
+        "product": product_part(product),
+        "clock": clock_part(product.clock, at),
+    }
+
+
+def basis_part(spec: FloorSpec, state: RuleState) -> BasisPart:
+    return BasisPart(
+        source=spec.source,
+        moves=spec.moves,
+        value_minor=state.basis_minor,
+        set_seq=state.seq,
+        set_at=state.at,
+        balance_minor=state.balance_minor,
+        equity_minor=state.equity_minor,
+        payouts_minor=state.payouts_minor,
+    )
+
+
+def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
+    """The derivation of a level, step by step."""
+    allowance, up = spec.allowance(state.basis_minor), spec.direction == "ceiling"
+    name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
+    steps = [("initial balance", spec.initial_minor)]
+    if state.payouts_minor:
+        steps.append((f"{name} when set", state.basis_minor + state.payouts_minor))
+        steps.append(("payouts since", -state.payouts_minor))
+    if spec.moves != "never" or state.payouts_minor:
+        steps.append((name, state.basis_minor))
+    steps.append(("allowance", allowance))
+    steps.append(
+        (f"{name} {'plus' if up else 'minus'} allowance", state.basis_minor + (allowance if up else -allowance))
+    )
+    if spec.ceiling_minor is not None:
+        steps.append(("lock: the floor rises no further", spec.ceiling_minor))
+    if state.locked:
+        steps.append(("fixed by the first payout", spec.lock_level))
+    level = floor_of(spec, state.basis_minor, locked=state.locked)
+    steps.append((spec.direction, level))
+    return FloorPart(
+        basis=basis_part(spec, state),
+        direction=spec.direction,
+        allowance_minor=allowance,
+        ceiling_minor=spec.ceiling_minor,
+        locked_by_payout=state.locked,
+        steps=_steps(steps),
+        floor_minor=level,
+    )
+
+
+def worth_steps(spec: FloorSpec, balance_minor: int, equity_minor: int, costs: CostsPart) -> tuple[Step, ...]:
+    """From the account's equity to what it is worth as the rule counts it."""
+    steps = [("equity", equity_minor)]
+    worth = equity_minor
+    if not spec.holds.floating:
+        steps.append(("open profit and loss left out", balance_minor - equity_minor))
+        worth = balance_minor
+    for name, field in _LEFT_OUT.items():
+        if not getattr(spec.holds, name):
+            paid = getattr(costs, field)
+            steps.append((f"{name} not counted", -paid))
+            worth -= paid
+    return _steps([*steps, ("worth as the rule counts it", worth)])
+
+
+def _steps(steps: Iterable[tuple[str, int]]) -> tuple[Step, ...]:
+    return tuple(Step(name=name, minor=minor) for name, minor in steps)
+
+
+def breach_sentence(spec: FloorSpec, worth_minor: int, level_minor: int) -> str:
+    name = spec.direction
+    if not breached(spec, level_minor, worth_minor):
+        return f"not breached: {spec.operator} does not hold for worth {worth_minor} and {name} {level_minor}"
+    sign = "<" if name == "floor" else ">"
+    return f"breached: worth {worth_minor} {sign}{'=' if spec.inclusive else ''} {name} {level_minor}"
+
+
+def pass_sentence(balance_minor: int, target: TargetPart, open_positions: int, gates: Sequence[GatePart]) -> str:
+    days, unmet = len(set(target.trading_days)), [gate.rule_id for gate in gates if not gate.met]
+    met = balance_minor >= target.required_balance_minor and not open_positions and days >= target.min_trading_days
+    said = (
+        f"{'passed' if met and not unmet else 'not passed'}: balance {balance_minor} of "
+        f"{target.required_balance_minor}, {open_positions} open positions, {days} of {target.min_trading_days} "
+        "trading days"
+    )
+    if gates:
+        said += f", not met: {', '.join(unmet)}" if unmet else f", {len(gates)} gates met"
+    return said
+
+
+def _quote(symbol: str, board: QuoteBoard) -> QuotePart:
+    (bid, ask), (seq, at) = board.prices[symbol], board.stamps[symbol]
+    return QuotePart(symbol=symbol, seq=seq, at=at, bid=bid, ask=ask)
+
+
+def position_part(
+    position: Position, board: QuoteBoard, instruments: Mapping[str, Instrument], currency: str
+) -> PositionPart:
+    instrument = instruments[position.symbol]
+    converts = conversion_symbol(instrument.quote_currency, currency, board.prices)
+    return PositionPart(
+        position_id=position.position_id,
+        symbol=position.symbol,
+        side=position.side,
+        lots=position.lots,
+        open_price=position.open_price,
+        opened_at=require_utc(position.opened_at),
+        contract_size=instrument.contract_size,
+        quote_currency=instrument.quote_currency,
+        quote=_quote(position.symbol, board),
+        close_price=board.closing_price(position.symbol, position.side),
+        conversion_rate=conversion_rate(instrument.quote_currency, currency, board.prices),
+        conversion_quote=_quote(converts, board) if converts else None,
+        profit_minor=profit_minor(position, board, instruments, currency),
+    )
+
+
+def _money(
+    kind: str, proof_id: str, scene: Scene, board: QuoteBoard, instruments: Mapping[str, Instrument]
+) -> dict[str, Any]:
+    product, at = scene.terms.product, scene.event.at
+    # an account that the venue values by itself is proven by what the venue said, not by prices
+    valued = scene.positions if scene.source.source in ("quotes", "statement") else ()
+    return {
+        **head(
+            kind,
+            proof_id,
+            scene.terms,
+            at,
+            account_id=scene.account_id,
+            challenge_id=scene.challenge_id,
+            login=scene.login,
+        ),
+        "event": scene.event,
+        "loss_clock": clock_part(product.loss_clock, at) if product.loss_clock else None,
+        "source": scene.source,
+        "balance": scene.balance,
+        "positions": tuple(position_part(p, board, instruments, product.currency) for p in valued),
+        "costs": CostsPart(
+            commission_minor=scene.costs.commission_minor,
+            swap_minor=scene.costs.swap_minor,
+            fee_minor=scene.costs.fee_minor,
+        ),
+        "equity_minor": scene.equity_minor,
+    }
+
+
+def breach_sheet(
+    proof_id: str,
+    scene: Scene,
+    spec: FloorSpec,
+    state: RuleState,
+    board: QuoteBoard,
+    instruments: Mapping[str, Instrument],
+    *,
+    offence: int = 1,
+) -> dict[str, Any]:
+    """The proof of one broken rule, sealed. `offence`: its number, which the consequence hangs on."""
+    terms = scene.terms.rule(spec.rule_id)
+    assert isinstance(terms, EquityRule)
+    body = _money("breach", proof_id, scene, board, instruments)
+    balance, event = scene.balance.balance_minor, scene.event
+    worth = spec.seen(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
+    rule = RulePart(
+        id=spec.rule_id,
+        type=spec.rule_type,
+        parameters=parameters(terms),
+        floor=floor_part(spec, state),
+        operator=spec.operator,
+        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"]),
+        worth_minor=worth,
+    )
+    return sealed(
+        BreachSheet(
+            **body,
+            rule=rule,
+            offence=offence,
+            consequence=consequence(terms, offence),
+            verdict=breach_sentence(spec, worth, state.floor_minor),
+        )
+    )
+
+
+def consequence(rule: EquityRule, offence: int) -> dict[str, Any]:
+    """What offence number `offence` (from 1) leads to; the last one repeats."""
+    return rule.consequence(offence).model_dump(mode="json")
+
+
+def pass_sheet(
+    proof_id: str,
+    scene: Scene,
+    board: QuoteBoard,
+    instruments: Mapping[str, Instrument],
+    *,
+    history: HistoryPart | None = None,
+    gates: Sequence[GatePart] = (),
+    effective_minor: int | None = None,
+) -> dict[str, Any]:
+    """The proof that a phase's target was reached, sealed. With gates in the phase: the `history` that they fold, where
+    they then stood, and the target that came out of it (`domain.proofs.history.pass_history` gives all three)."""
+    phase, target_minor = scene.terms.phase, scene.terms.target_minor
+    if phase.target is None or target_minor is None:
+        raise ValueError("a phase without a target cannot be passed")
+    wanted = target_minor if effective_minor is None else effective_minor
+    target = TargetPart(
+        type=phase.target.type,
+        value=phase.target.value,
+        target_minor=target_minor,
+        effective_minor=wanted,
+        required_balance_minor=scene.terms.product.initial_minor + wanted,
+        min_trading_days=phase.min_trading_days,
+        trading_days=tuple(scene.trading_days),
+    )
+    return sealed(
+        PassSheet(
+            **_money("pass", proof_id, scene, board, instruments),
+            target=target,
+            history=history,
+            gates=tuple(gates),
+            verdict=pass_sentence(scene.balance.balance_minor, target, len(scene.positions), gates),
+        )
+    )

@@ -1,0 +1,81 @@
+"""Proofs of why a payout was refused: the request, what was known, each reason, and the room it would have left."""
+
+from typing import Any
+
+from domain.money import Money
+from domain.payouts import PayoutFacts
+from domain.payouts.checks import spare_minor
+from domain.payouts.eligibility import Refusal, refusals
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.history import Whose, head_of
+from domain.proofs.money import basis_part, sealed
+from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
+from domain.rules.events_json import plain
+from domain.rules.floors import FloorSpec, RuleState, room_minor
+from domain.rules.floors import paid_out as held
+from domain.rules.floors import settled as paid
+from domain.rules.state import AccountRules
+
+
+def facts_json(facts: PayoutFacts) -> dict[str, Any]:
+    return facts.model_dump(mode="json")
+
+
+def room_part(spec: FloorSpec, state: RuleState, balance_minor: int, gross_minor: int) -> RoomPart:
+    """One level of a flat account with this balance, now and after a payout of `gross_minor`."""
+    after = paid(spec, held(spec, state, gross_minor))
+    return RoomPart(
+        key=spec.key,
+        basis=basis_part(spec, state),
+        locked_by_payout=state.locked,
+        floor_minor=state.floor_minor,
+        room_minor=room_minor(spec, state.floor_minor, balance_minor),
+        spare_minor=spare_minor(spec, state, balance_minor),
+        room_after_minor=room_minor(spec, after.floor_minor, balance_minor - gross_minor),
+    )
+
+
+def refusal_parts(
+    terms: PhaseTerms, facts: PayoutFacts, gross: Money, rooms: tuple[RoomPart, ...]
+) -> tuple[RefusalPart, ...]:
+    """Every reason: those of the terms, and the levels that the payout would break by itself."""
+    parts = [_part(refusal) for refusal in refusals(facts, terms.product.payout, gross)]
+    for room in rooms:
+        if gross.minor > room.spare_minor:
+            most = Money(minor=max(0, room.spare_minor), currency=gross.currency)
+            sentence = f"it would break {room.key.replace('_', ' ')} by itself; at most {most} can leave the account"
+            figures = {"requested": gross.minor, "spare": room.spare_minor}
+            parts.append(RefusalPart(code="breaks_rule", sentence=sentence, figures=figures))
+    return tuple(parts)
+
+
+def _part(refusal: Refusal) -> RefusalPart:
+    return RefusalPart(code=refusal.code, sentence=refusal.sentence, figures=plain(refusal.figures))
+
+
+def refusal_verdict(parts: tuple[RefusalPart, ...]) -> str:
+    return "refused: " + "; ".join(part.sentence for part in parts) if parts else "not refused"
+
+
+def payout_refusal_sheet(
+    proof_id: str, whose: Whose, facts: PayoutFacts, rules: AccountRules, gross: Money
+) -> dict[str, Any]:
+    """The proof that a request for `gross` was refused, sealed. `rules`: where the account's levels stood. Raises
+    ValueError when nothing refuses it."""
+    rooms = tuple(
+        room_part(spec, state, facts.balance_minor, gross.minor)
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+    )
+    parts = refusal_parts(whose.terms, facts, gross, rooms)
+    if not parts:
+        raise ValueError("nothing refuses this payout")
+    return sealed(
+        PayoutRefusalSheet(
+            **head_of("payout_refusal", proof_id, whose, facts.now),
+            request=RequestPart(gross_minor=gross.minor, currency=gross.currency),
+            facts=facts_json(facts),
+            refusals=parts,
+            rooms=rooms,
+            verdict=refusal_verdict(parts),
+        )
+    )

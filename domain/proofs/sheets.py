@@ -1,0 +1,389 @@
+"""What proof sheets are made of. A sheet is plain JSON; these models give its shape and refuse any other.
+
+Money is minor units of the account's currency. `source` says where the account's worth comes from; `seq` numbers are
+those of that source.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from domain.rules.floors import Direction
+from domain.rules.marking import Side
+from domain.rules.terms import Operator
+
+HASH_VERSION: Final = 2
+EventKind = Literal[
+    "tick", "deal", "balance", "account", "state", "bar", "rollover", "marked", "clocked", "rolled", "day_ended",
+    "opened", "closed", "order_placed", "order_gone", "stop_changed", "paid_out", "news",
+]  # fmt: skip
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccountPart(Part):
+    account_id: str
+    challenge_id: str
+    login: int
+    phase_index: int
+    phase_name: str
+    currency: str
+    initial_minor: int
+
+
+class ProductPart(Part):
+    ref: str
+    content_hash: str
+    terms: dict[str, Any]
+
+
+class EventPart(Part):
+    """The event that decided. A rollover bears the reset instant and the sequence number it came before."""
+
+    kind: EventKind
+    seq: int
+    at: datetime
+    symbol: str | None = None
+
+
+class ClockPart(Part):
+    zone: str
+    reset: str
+    local_time: str
+    utc_offset_minutes: int
+    trading_day: date
+    day_started_at: datetime
+    day_ends_at: datetime
+
+
+class Movement(Part):
+    """A deal or balance operation; `amount_minor` is its whole effect on the balance."""
+
+    seq: int
+    at: datetime
+    kind: Literal["deal", "balance"]
+    reference: str
+    amount_minor: int
+
+
+class BalancePart(Part):
+    """The balance: what it was at the start of the trading day (or of the account), and every movement since."""
+
+    opening_minor: int
+    opening_at: datetime | None
+    opening_seq: int
+    movements: tuple[Movement, ...]
+    balance_minor: int
+
+
+class QuotePart(Part):
+    symbol: str
+    seq: int
+    at: datetime
+    bid: Decimal
+    ask: Decimal
+
+
+class PositionPart(Part):
+    position_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    open_price: Decimal
+    opened_at: datetime
+    contract_size: Decimal
+    quote_currency: str
+    quote: QuotePart
+    close_price: Decimal
+    conversion_rate: Decimal
+    conversion_quote: QuotePart | None
+    profit_minor: int
+
+
+class QuotesSource(Part):
+    """The venue streams quotes and deals: worth is the balance plus every position at its quote."""
+
+    source: Literal["quotes"] = "quotes"
+
+
+class StateSource(Part):
+    """The venue itself states what the account is worth, in its stream, with number `seq`."""
+
+    source: Literal["state"] = "state"
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int
+
+
+class StatementSource(Part):
+    """An imported statement. `stated_equity_minor`: the equity that the file itself gives at this moment, if it does;
+    without it worth is the balance plus every position at its quote."""
+
+    source: Literal["statement"] = "statement"
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    stated_equity_minor: int | None = None
+
+
+class BarSource(Part):
+    """A stored one-minute bar of the account's equity; `taken`: which of its figures decided."""
+
+    source: Literal["bar"] = "bar"
+    minute: datetime
+    open_minor: int
+    high_minor: int
+    low_minor: int
+    close_minor: int
+    balance_minor: int
+    taken: Literal["open", "high", "low", "close"]
+
+    @property
+    def equity_minor(self) -> int:
+        figures = {"open": self.open_minor, "high": self.high_minor, "low": self.low_minor, "close": self.close_minor}
+        return figures[self.taken]
+
+
+Source = Annotated[QuotesSource | StateSource | StatementSource | BarSource, Field(discriminator="source")]
+
+
+class CostsPart(Part):
+    """What the account has paid since it was opened (negative: it paid)."""
+
+    commission_minor: int
+    swap_minor: int
+    fee_minor: int
+
+
+class Step(Part):
+    """One line of the derivation: a name and the figure it stands at."""
+
+    name: str
+    minor: int
+
+
+class BasisPart(Part):
+    """The anchor or peak, and the account's figures, as the rule counts them, at the event that set it (seq 0: the
+    initial balance)."""
+
+    source: str
+    moves: str
+    value_minor: int
+    set_seq: int
+    set_at: datetime | None
+    balance_minor: int
+    equity_minor: int
+    payouts_minor: int
+
+
+class FloorPart(Part):
+    """`floor_minor` is the level: a floor, or with direction `ceiling` the level above."""
+
+    basis: BasisPart
+    direction: Direction
+    allowance_minor: int
+    ceiling_minor: int | None
+    locked_by_payout: bool
+    steps: tuple[Step, ...]
+    floor_minor: int
+
+
+class RulePart(Part):
+    """`worth` derives, step by step, what the account is worth as this rule counts it: `worth_minor`."""
+
+    id: str
+    type: str
+    parameters: dict[str, Any]
+    floor: FloorPart
+    operator: Operator
+    worth: tuple[Step, ...]
+    worth_minor: int
+
+
+class GatePart(Part):
+    rule_id: str
+    met: bool
+    outcome: str
+    sentence: str
+
+
+class TargetPart(Part):
+    """`effective_minor`: the target, raised by gates and by profit that does not count."""
+
+    type: str
+    value: Decimal
+    target_minor: int
+    effective_minor: int
+    required_balance_minor: int
+    min_trading_days: int
+    trading_days: tuple[date, ...]
+
+
+class CalendarPart(Part):
+    """The answers of a venue's calendar that the judgement rests on: when the session of a date closes (None: there is
+    none), and the first opening after an instant."""
+
+    name: str
+    closes: tuple[tuple[date, datetime | None], ...]
+    opens: tuple[tuple[datetime, datetime], ...]
+
+
+class HistoryPart(Part):
+    """The events that moved the rule or its day book, in order; all others left both as they were. `joined_midway`:
+    they begin in the middle of a day. `began`: where the rule stood when the account came under these terms in the middle
+    of its phase; the events are those since."""
+
+    joined_midway: bool
+    events: tuple[dict[str, Any], ...]
+    calendars: tuple[CalendarPart, ...]
+    began: dict[str, Any] | None = None
+
+
+class HistoryRulePart(Part):
+    id: str
+    type: str
+    parameters: dict[str, Any]
+
+
+class NowPart(Part):
+    """The account's money when a gate was asked; the running day counts for the gates that judge it."""
+
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int | None
+
+
+class RequestPart(Part):
+    """What was asked for, before the split."""
+
+    gross_minor: int
+    currency: str
+
+
+class RefusalPart(Part):
+    code: str
+    sentence: str
+    figures: dict[str, Any]
+
+
+class RoomPart(Part):
+    """One level when the request was judged. `spare_minor`: the most that could leave without breaking it; `room_minor`
+    and `room_after_minor`: how far the account stood from it, and would stand once the payout is paid."""
+
+    key: str
+    basis: BasisPart
+    locked_by_payout: bool
+    floor_minor: int
+    room_minor: int
+    spare_minor: int
+    room_after_minor: int
+
+
+class DoubtPart(Part):
+    """Why an input was doubtful when the rule was found broken; `seq` is that of the input."""
+
+    kind: str
+    subject: str
+    seq: int
+    at: datetime
+    words: str
+
+
+class ConfirmationPart(Part):
+    """A breach on doubtful inputs is one because a person said so: who (the user's id), in which role, and when."""
+
+    confirmed_by: str
+    role: str
+    at: datetime
+    doubts: Annotated[tuple[DoubtPart, ...], Field(min_length=1)]
+
+
+class Head(Part):
+    """What every kind has; `clock` is the trading day's."""
+
+    hash_version: Literal[2]
+    proof_id: str
+    account: AccountPart
+    product: ProductPart
+    clock: ClockPart
+    verdict: Annotated[str, Field(min_length=1)]
+
+
+class MoneySheet(Head):
+    """A verdict on the account's worth at one event. `loss_clock`: where the product takes anchors by one of its own."""
+
+    event: EventPart
+    loss_clock: ClockPart | None
+    source: Source
+    balance: BalancePart
+    positions: tuple[PositionPart, ...]
+    costs: CostsPart
+    equity_minor: int
+
+
+class BreachSheet(MoneySheet):
+    kind: Literal["breach"]
+    rule: RulePart
+    offence: int
+    consequence: dict[str, Any]
+    confirmation: ConfirmationPart | None = None
+
+
+class PassSheet(MoneySheet):
+    """`history` and `gates`: where the phase has gates that a pass must meet."""
+
+    kind: Literal["pass"]
+    target: TargetPart
+    history: HistoryPart | None
+    gates: tuple[GatePart, ...]
+
+
+class ViolationSheet(Head):
+    """An offence against a conduct rule, at one event."""
+
+    kind: Literal["violation"]
+    event: EventPart
+    rule: HistoryRulePart
+    history: HistoryPart
+    offence: int
+    consequence: dict[str, Any]
+    figures: dict[str, Any]
+    position_ids: tuple[str, ...]
+
+
+class GateSheet(Head):
+    """Where a gate stands. `raised_target_minor`: the profit it asks for, where the phase has a target."""
+
+    kind: Literal["gate"]
+    now: NowPart
+    rule: HistoryRulePart
+    history: HistoryPart
+    met: bool
+    outcome: str
+    figures: dict[str, Any]
+    raised_target_minor: int | None
+    deducted_minor: int
+
+
+class PayoutRefusalSheet(Head):
+    """Why a request was refused: the terms' own reasons, then the levels it would have broken."""
+
+    kind: Literal["payout_refusal"]
+    request: RequestPart
+    facts: dict[str, Any]
+    refusals: tuple[RefusalPart, ...]
+    rooms: tuple[RoomPart, ...]
+
+
+AnySheet = BreachSheet | PassSheet | ViolationSheet | GateSheet | PayoutRefusalSheet
+_READER: Final[TypeAdapter[AnySheet]] = TypeAdapter(Annotated[AnySheet, Field(discriminator="kind")])
+
+
+def read(body: dict[str, Any]) -> AnySheet:
+    """A stored sheet, with or without its hash. Raises ValidationError when it is none."""
+    return _READER.validate_python({name: value for name, value in body.items() if name != "hash"})

@@ -1,0 +1,54 @@
+"""The parts that every definition is made of: immutable terms, sizes in money or percent, operators."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.money import ExactDecimal, half_up, to_minor
+
+RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
+Operator = Literal["equity < floor", "equity <= floor"]
+Compare = Literal["<", "<=", ">", ">="]
+Where = tuple[str | int, ...]
+
+
+class Terms(BaseModel):
+    """Any part of a product's definition: immutable, and nothing unknown is let through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def path(self) -> Where:
+        """What follows this part's number in the place of a field, where it is one of a list."""
+        return ()
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        """Returns (place of the field, amount in major units) for every amount of money in this part."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Terms):
+                yield from (((name, *where), amount) for where, amount in value.amounts())
+            elif isinstance(value, tuple):
+                for number, item in enumerate(value):
+                    if isinstance(item, Terms):
+                        yield from (((name, number, *item.path, *where), amount) for where, amount in item.amounts())
+
+
+class Size(Terms):
+    """An amount of money: fixed (major units), or a percentage of what `type` names."""
+
+    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
+    value: Annotated[ExactDecimal, Field(gt=0)]
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        if self.type == "amount":
+            yield ("value",), self.value
+
+    def minor(self, *, initial: int, basis: int, currency: str) -> int:
+        """The size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
+        if self.type == "amount":
+            return to_minor(self.value, currency)
+        base = initial if self.type == "pct_of_initial" else basis
+        return half_up(Decimal(base) * self.value / 100)

@@ -1,0 +1,315 @@
+"""Challenges on the record: bought, moved along the table, and the accounts of their phases."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor
+from domain.disputes import window_end
+from domain.errors import ExtensionRefused, NotFound
+from domain.keys import derived_id, new_id
+from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
+from domain.products.product import Product
+from store import audit, outbox, products, rows, shards, transitions
+from store.clock import market_now
+from store.deadlines import deadline
+from store.models import (
+    Account,
+    Alert,
+    Breach,
+    Case,
+    Challenge,
+    DealRow,
+    Intent,
+    PhasePass,
+    Transition,
+)
+
+
+def workflow(challenge_id: str) -> str:
+    return f"challenge/{challenge_id}"
+
+
+async def buy(session: AsyncSession, *, trader_id: str, product: Product, return_url: str, actor: Actor) -> Challenge:
+    """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
+
+    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; whoever does not come to it
+    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards.
+    """
+    now = await market_now(session)
+    challenge = Challenge(
+        id=new_id("chl"),
+        trader_id=trader_id,
+        product=product.product,
+        version=product.version,
+        state=CHALLENGE.initial,
+        phase_index=0,
+        fee_minor=product.fee_minor,
+        currency=product.currency,
+        bought_at=now,
+        changed_at=now,
+    )
+    session.add(challenge)
+    await session.flush()
+    terms = {
+        "reference": challenge.id,
+        "amount_minor": product.fee_minor,
+        "currency": product.currency,
+        "description": product.name,
+        "return_url": return_url,
+    }
+    await outbox.declare_intent(session, key=_checkout_key(challenge.id), kind="payments.checkout", payload=terms)
+    await outbox.start_workflow(
+        session, workflow_id=workflow(challenge.id), name="Challenge", payload={"challenge_id": challenge.id}
+    )
+    await audit.record(
+        session,
+        action="challenge.bought",
+        subject_kind="challenge",
+        subject_id=challenge.id,
+        occurred_at=now,
+        actor=actor.user_id,
+        role=actor.role,
+        evidence={"product": product.ref, "fee_minor": product.fee_minor, "currency": product.currency},
+    )
+    return challenge
+
+
+def _checkout_key(challenge_id: str) -> str:
+    return f"{challenge_id}/checkout"
+
+
+async def checkout_terms(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
+    """The arguments of `PaymentProvider.create_checkout`: the same, key included, however often it is called."""
+    intent = await session.get(Intent, _checkout_key(challenge_id))
+    if intent is None:
+        raise NotFound
+    return {"key": intent.key, **intent.payload}
+
+
+async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_id: str, url: str) -> None:
+    """Keep the checkout that the provider made, and wake when the time to pay is over."""
+    challenge = await lock(session, challenge_id)
+    challenge.checkout_id, challenge.checkout_url = checkout_id, url
+    await outbox.fulfil_intent(session, key=_checkout_key(challenge_id), result={"checkout_id": checkout_id})
+    if challenge.state == CHALLENGE.initial:
+        await wake(session, challenge, payment_due(challenge.bought_at))
+
+
+async def lock(session: AsyncSession, challenge_id: str) -> Challenge:
+    """The row, locked until the transaction ends, against new rows that refer to it as well. Raises NotFound."""
+    return await rows.locked(session, Challenge, challenge_id, references_too=True)
+
+
+async def move(
+    session: AsyncSession,
+    challenge: Challenge,
+    trigger: str,
+    *,
+    key: str,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    actor: str = "system",
+    role: str = "system",
+    reason: str = "",
+) -> None:
+    """Take a step of the table on a locked row; the same key again changes nothing. Raises IllegalTransition."""
+    before = challenge.state
+    challenge.state = await transitions.apply(
+        session,
+        CHALLENGE,
+        subject_kind="challenge",
+        subject_id=challenge.id,
+        state_now=before,
+        trigger=trigger,
+        key=key,
+        occurred_at=at,
+        detail=detail,
+        actor=actor,
+        role=role,
+        reason=reason,
+    )
+    if challenge.state != before:
+        challenge.changed_at = at
+
+
+async def wake(session: AsyncSession, challenge: Challenge, due_at: datetime | None) -> None:
+    """Register what the challenge waits for in market time, with the state it rests in; None: nothing."""
+    await outbox.wake_at(session, workflow_id=workflow(challenge.id), due_at=due_at)
+
+
+async def terms(session: AsyncSession, challenge: Challenge) -> Product:
+    """The product version that this challenge is pinned to."""
+    return await products.load(session, challenge.product, challenge.version)
+
+
+async def account(session: AsyncSession, challenge: Challenge, *, locked: bool = False) -> Account | None:
+    """The account of the current phase; None before the first. `locked`: until the transaction ends."""
+    if challenge.account_id is None:
+        return None
+    statement = select(Account).where(Account.id == challenge.account_id)
+    row: Account | None = await session.scalar(statement.with_for_update(key_share=True) if locked else statement)
+    return row
+
+
+async def open_account(
+    session: AsyncSession,
+    challenge: Challenge,
+    product: Product,
+    phase_index: int,
+    platform: str,
+    marks: Literal["quotes", "states"] = "quotes",
+) -> Account:
+    """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
+    is given to a shard here and now, so that no event of it can be met that no shard feels responsible for."""
+    attempt = await attempts(session, challenge.id, phase_index)
+    account_id = derived_id("acc", challenge.id, phase_index, *([attempt] if attempt > 1 else []))
+    row = {
+        "id": account_id,
+        "challenge_id": challenge.id,
+        "trader_id": challenge.trader_id,
+        "phase_index": phase_index,
+        "attempt": attempt,
+        "product": challenge.product,
+        "version": challenge.version,
+        "platform": platform,
+        "shard": await shards.least_loaded(session),
+        "marks": marks,
+        "clock_group": product.clock.group,
+        "currency": product.currency,
+        "initial_minor": product.initial_minor,
+        "status": "opening",
+    }
+    await session.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))
+    challenge.account_id, challenge.phase_index = account_id, phase_index
+    return await session.get_one(Account, account_id)
+
+
+async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
+    """The number of the attempt at a phase that is under way, from 1: each retake begins the next."""
+    retakes = await session.scalar(
+        select(func.count()).where(
+            Transition.subject_kind == "challenge",
+            Transition.subject_id == challenge_id,
+            Transition.trigger == "retake_granted",
+            Transition.detail["phase_index"].as_integer() == phase_index,
+        )
+    )
+    return 1 + int(retakes or 0)
+
+
+async def end_account(session: AsyncSession, challenge: Challenge, status: str, at: datetime) -> None:
+    """Mark the current account `locked` or `closed`, if there is one."""
+    ended = await account(session, challenge, locked=True)
+    if ended is not None and ended.status != status:
+        ended.status, ended.ended_at = status, ended.ended_at or at
+
+
+class Extended(NamedTuple):
+    deadline: datetime
+    left: int
+
+
+async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key: str, reason: str) -> Extended:
+    """Give the current phase more time, once more: its deadline and the wake-up for it move together.
+
+    Raises NotFound, NotAllowed, ExtensionRefused. Whoever judges the deadline holds the same row lock and reads the
+    deadline anew, and market time never goes back: what is granted before the deadline is seen at it.
+    """
+    challenge = await lock(session, challenge_id)
+    check_may_extend(actor, challenge.trader_id)
+    product, now = await terms(session, challenge), await market_now(session)
+    opened = await account(session, challenge)
+    if opened is None:
+        raise ExtensionRefused("The phase has not begun yet; its time does not run.")
+    phase, due = product.phase(opened.phase_index), await deadline(session, challenge, opened, product)
+    granted = await _extensions(session, challenge_id, opened.id)
+    days = check_extendable(challenge.state, phase, granted, now, due)
+    assert due is not None and phase.extension is not None
+    due += timedelta(days=days)
+    await wake(session, challenge, due)
+    await move(
+        session,
+        challenge,
+        "extension_granted",
+        key=f"extension/{key}",
+        at=now,
+        detail={"account_id": opened.id, "days": days, "deadline": due.isoformat()},
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+    )
+    return Extended(due, phase.extension.times - granted - 1)
+
+
+async def _extensions(session: AsyncSession, challenge_id: str, account_id: str) -> int:
+    """How often the phase of this account was extended."""
+    count = await session.scalar(
+        select(func.count()).where(
+            Transition.subject_kind == "challenge",
+            Transition.subject_id == challenge_id,
+            Transition.trigger == "extension_granted",
+            Transition.detail["account_id"].astext == account_id,
+        )
+    )
+    return int(count or 0)
+
+
+async def standing_breach(session: AsyncSession, account_id: str) -> Breach | None:
+    """The first confirmed breach of the account that was not overturned."""
+    row: Breach | None = await session.scalar(
+        select(Breach)
+        .where(Breach.account_id == account_id, Breach.status == "confirmed")
+        .order_by(Breach.seq, Breach.rule_id)
+        .limit(1)
+    )
+    return row
+
+
+async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Breach) -> datetime:
+    """Until when the breach can be disputed."""
+    return window_end(breach.occurred_at, (await terms(session, challenge)).dispute_days)
+
+
+async def overturn(session: AsyncSession, breach_id: str) -> bool:
+    """Overturn the breach, and with it whatever broke at the same event: those stand or fall together. False when
+    it is overturned already; a breach at a later event is another matter."""
+    breach = await session.get_one(Breach, breach_id, populate_existing=True)
+    if breach.status != "confirmed":
+        return False
+    await session.execute(
+        update(Breach)
+        .where(Breach.account_id == breach.account_id, Breach.seq == breach.seq, Breach.status == "confirmed")
+        .values(status="overturned")
+    )
+    return True
+
+
+async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
+    """The confirmed case in which an account of this challenge is the one that copied."""
+    accounts = select(Account.id).where(Account.challenge_id == challenge_id)
+    found: str | None = await session.scalar(
+        select(Case.id)
+        .join(Alert, Alert.id == Case.alert_id)
+        .where(Case.state == "confirmed", Alert.evidence["follower"].astext.in_(accounts))
+        .limit(1)
+    )
+    return found
+
+
+async def verdict_waits(session: AsyncSession, account_id: str) -> bool:
+    """Whether the monitor has judged this account and the lifecycle does not know yet."""
+    passed = await session.scalar(select(PhasePass.id).where(PhasePass.account_id == account_id))
+    return passed is not None or await standing_breach(session, account_id) is not None
+
+
+async def ever_traded(session: AsyncSession, challenge_id: str) -> bool:
+    """Whether any fill of any account of this challenge is on the record."""
+    accounts: Sequence[str] = (
+        await session.scalars(select(Account.id).where(Account.challenge_id == challenge_id))
+    ).all()
+    return await session.scalar(select(DealRow.id).where(DealRow.account_id.in_(accounts)).limit(1)) is not None

@@ -1,0 +1,113 @@
+"""Corrections by the venue: every verdict that rests on what was corrected gets a case with both computations."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from pydantic import ValidationError
+from sqlalchemy import cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import Money
+from domain.proofs.corrected import Change, Corrected, corrected
+from firm import cases
+from store.models import Account, CorrectionRow, Proof
+from store.read.pages import shown
+
+DETECTOR: Final = "correction"
+_AT_ONCE: Final = 20
+_NAMED: Final = (
+    "$.** ? (@.seq == $n || @.set_seq == $n)"  # a quote, a deal, the event itself, or what a level was taken at
+)
+
+
+async def open_cases(session: AsyncSession) -> int:
+    """Look at corrections that nobody has looked at; gives how many cases were opened. No verdict changes."""
+    waiting = await session.scalars(
+        select(CorrectionRow)
+        .where(CorrectionRow.handled_at.is_(None))
+        .order_by(CorrectionRow.id)
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    opened = 0
+    for row in waiting.all():
+        for proof, account in await _resting_on(session, row.corrects_seq):
+            opened += await _open(session, row, proof, account)
+        row.handled_at = datetime.now(UTC)
+    return opened
+
+
+async def _resting_on(session: AsyncSession, seq: int) -> list[tuple[Proof, Account]]:
+    """Breaches and passes one of whose inputs has this number."""
+    named = func.jsonb_path_exists(
+        Proof.body,
+        cast(literal(_NAMED), JSONPATH),
+        func.jsonb_build_object("n", seq),
+    )
+    rows = await session.execute(
+        select(Proof, Account)
+        .join(Account, Account.id == Proof.account_id)
+        .where(Proof.kind.in_(("breach", "pass")), named)
+        .order_by(Proof.id)
+    )
+    return [(proof, account) for proof, account in rows]
+
+
+async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account: Account) -> int:
+    body = row.body
+    change = Change(
+        row.corrects_seq,
+        Decimal(body["bid"]) if body["bid"] is not None else None,
+        Decimal(body["ask"]) if body["ask"] is not None else None,
+        body["change_minor"],
+    )
+    try:
+        again = corrected(proof.body, change)
+    except ValidationError:
+        equity = int(proof.body.get("equity_minor", 0))
+        again = Corrected(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
+    if again is None:
+        return 0
+    made = await cases.open_about(
+        session,
+        key=f"correction/{row.feed}/{row.seq}/{proof.id}",
+        detector=DETECTOR,
+        score=Decimal(1) if again.stands is False else Decimal("0.5") if again.stands is None else Decimal(0),
+        sentence=_sentence(proof, account, change, again),
+        evidence={
+            "proof_id": proof.id,
+            "verdict": {
+                "kind": proof.kind,
+                "sentence": proof.body["verdict"],
+                "equity_minor": proof.body["equity_minor"],
+                "level_minor": proof.body["rule"]["floor"]["floor_minor"] if proof.kind == "breach" else None,
+            },
+            "corrected": {
+                "stands": again.stands,
+                "sentence": again.sentence,
+                "balance_minor": again.balance_minor,
+                "equity_minor": again.equity_minor,
+                "unknown": list(again.unknown),
+            },
+            "correction": body,
+            "currency": account.currency,
+        },
+        at=row.at,
+        account_ids=[account.id],
+    )
+    return made is not None
+
+
+def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) -> str:
+    what = "cancelled" if change.cancels else "corrected"
+    equity = Money(minor=again.equity_minor, currency=account.currency)
+    if again.stands is None:
+        found = f"what it would be cannot be computed from the sheet alone: {'; '.join(again.unknown)}"
+    else:
+        found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
+    return (
+        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {shown(account.number)} rests: "
+        f"{found}."
+    )

@@ -1,0 +1,300 @@
+"""Disputes on the record: opened by a trader, decided by a person, ended by the challenge."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, check_may_decide
+from domain.disputes import DISPUTE
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
+from domain.keys import new_id
+from domain.lifecycle import CHALLENGE
+from firm import challenges, people
+from firm.payouts import requests as payouts
+from store import audit, decisions, outbox, rows, transitions
+from store.clock import market_now
+from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
+
+_DEALS_BEFORE: Final = timedelta(hours=24)
+_EQUITY_AROUND: Final = timedelta(minutes=30)
+_DEALS_SHOWN: Final = 50
+_QUOTES_COMPARED: Final = 200  # proof sheets whose quotes say what spread is normal
+_WORDS: Final = {"uphold": "breach_upheld", "reinstate": "reinstatement_granted"}
+
+
+def workflow(dispute_id: str) -> str:
+    return f"dispute/{dispute_id}"
+
+
+async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, statement: str) -> Dispute:
+    """A trader disputes a breach of their own: state `opened`, its workflow starts at commit.
+
+    Raises NotFound (also for another trader's breach), BadInput, Conflict.
+    """
+    breach = await session.get(Breach, breach_id)
+    if breach is None:
+        raise NotFound
+    challenge = await challenges.lock(session, breach.challenge_id)
+    if actor.trader_id is None or challenge.trader_id != actor.trader_id:
+        raise NotFound
+    if not statement.strip():
+        raise BadInput("Say what you think is wrong.", field="statement", remedy="One sentence is enough.")
+    now = await market_now(session)
+    await _check_open(session, challenge, breach)
+    if now >= await challenges.dispute_until(session, challenge, breach):
+        raise Conflict("The time to dispute this breach is over.")
+    return await _open(session, challenge, breach, actor, statement)
+
+
+async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
+    """The firm disputes a breach of its own because what it rests on was wrong; a person decides it like any other, also
+    after the trader's time is over. None when it is disputed already. Raises Conflict when it was overturned, or its
+    challenge has ended."""
+    challenge = await challenges.lock(session, breach.challenge_id)
+    if await of_standing_breach(session, breach.account_id) is not None:
+        return None
+    await _check_open(session, challenge, breach)
+    return await _open(session, challenge, breach, actor, statement)
+
+
+async def _open(session: AsyncSession, challenge: Challenge, breach: Breach, actor: Actor, statement: str) -> Dispute:
+    now = await market_now(session)
+    dispute = Dispute(
+        id=new_id("dsp"),
+        breach_id=breach.id,
+        challenge_id=challenge.id,
+        account_id=breach.account_id,
+        trader_id=challenge.trader_id,
+        state=DISPUTE.initial,
+        statement=statement,
+        evidence={},
+        opened_at=now,
+    )
+    session.add(dispute)
+    await session.flush()
+    await outbox.start_workflow(
+        session, workflow_id=workflow(dispute.id), name="Dispute", payload={"dispute_id": dispute.id}
+    )
+    await payouts.risk_changed(session, cause=f"dispute/{dispute.id}/opened", trader_ids=[challenge.trader_id])
+    await audit.record(
+        session,
+        action="dispute.opened",
+        subject_kind="dispute",
+        subject_id=dispute.id,
+        occurred_at=now,
+        actor=actor.user_id,
+        role=actor.role,
+        evidence={"breach_id": breach.id, "proof_id": breach.proof_id},
+    )
+    return dispute
+
+
+async def _check_open(session: AsyncSession, challenge: Challenge, breach: Breach) -> None:
+    if breach.status != "confirmed":
+        raise Conflict("This breach was overturned; there is nothing left to dispute.")
+    if challenge.account_id != breach.account_id or challenge.state in CHALLENGE.terminal:
+        raise Conflict(f"This challenge is {challenge.state.replace('_', ' ')}; its breach can no longer be disputed.")
+    if await of_standing_breach(session, breach.account_id) is not None:
+        raise Conflict("This breach is disputed already.")
+
+
+async def of_standing_breach(session: AsyncSession, account_id: str) -> Dispute | None:
+    """The dispute about the breach that ended this account, if there is one."""
+    row: Dispute | None = await session.scalar(
+        select(Dispute)
+        .join(Breach, Breach.id == Dispute.breach_id)
+        .where(Dispute.account_id == account_id, Breach.status == "confirmed")
+        .limit(1)
+    )
+    return row
+
+
+async def lock(session: AsyncSession, dispute_id: str) -> Dispute:
+    """The row, locked until the transaction ends; raises NotFound."""
+    return await rows.locked(session, Dispute, dispute_id)
+
+
+async def move(
+    session: AsyncSession,
+    dispute: Dispute,
+    trigger: str,
+    *,
+    key: str,
+    detail: dict[str, Any] | None = None,
+    actor: Actor | None = None,
+    reason: str = "",
+) -> None:
+    """Take a step of the table on a locked row; the same key again changes nothing. Raises IllegalTransition."""
+    now = await market_now(session)
+    dispute.state = await transitions.apply(
+        session,
+        DISPUTE,
+        subject_kind="dispute",
+        subject_id=dispute.id,
+        state_now=dispute.state,
+        trigger=trigger,
+        key=key,
+        occurred_at=now,
+        detail=detail,
+        actor=actor.user_id if actor else "system",
+        role=actor.role if actor else "system",
+        reason=reason,
+    )
+    if dispute.state in DISPUTE.terminal and dispute.closed_at is None:
+        dispute.closed_at = now
+
+
+async def decide(
+    session: AsyncSession, dispute: Dispute, *, decision: str, actor: Actor, reason: str, key: str
+) -> None:
+    """Record who decided what and why on a locked dispute, and tell the challenge. The same key again changes nothing.
+
+    `actor` is as the record has them now. Raises NotAllowed, SelfApproval, AlreadyDecided, BadInput, IllegalTransition.
+    """
+    made = await decisions.of(session, "dispute", dispute.id)
+    if decisions.repeated(made, key) is not None:
+        return
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    check_may_decide(
+        "dispute",
+        actor,
+        requester_person=await people.person_of(session, dispute.trader_id),
+        decided_by=[one.person_id for one in made],
+        subject_id=dispute.id,
+    )
+    if made:
+        raise AlreadyDecided(f"dispute {dispute.id}", made[-1].decision, made[-1].user_id)
+    DISPUTE.next(dispute.state, _WORDS[decision])  # refuse before anything is written
+    await decisions.record(
+        session,
+        "dispute",
+        dispute.id,
+        decision=decision,
+        actor=actor,
+        reason=reason,
+        key=key,
+        digest=digest(dispute),
+        occurred_at=await market_now(session),
+        evidence={"breach_id": dispute.breach_id, **_proof_of(dispute)},
+    )
+    await _tell(session, dispute, decision)
+    await move(session, dispute, _WORDS[decision], key=f"decision/{key}", actor=actor, reason=reason)
+
+
+async def _tell(session: AsyncSession, dispute: Dispute, decision: str) -> None:
+    """The challenge acts on it: it reinstates, or looks whether its breach is now final. One that ended otherwise in
+    the meantime listens no more, so the dispute goes on by itself."""
+    key = f"dispute/{dispute.id}/{decision}"
+    target, payload = challenges.workflow(dispute.challenge_id), {"key": key}
+    over = (await challenges.lock(session, dispute.challenge_id)).state in CHALLENGE.terminal
+    if decision == "uphold":
+        name = "market_time_reached"
+    elif over:
+        name, target = "account_reinstated", workflow(dispute.id)
+    else:
+        name, payload = "breach_overturned", {**payload, "dispute_id": dispute.id, "breach_id": dispute.breach_id}
+    if decision == "reinstate" or not over:
+        await outbox.signal_workflow(session, key=key, workflow_id=target, name=name, payload=payload)
+    await payouts.risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
+
+
+def _proof_of(dispute: Dispute) -> dict[str, str]:
+    return {name: dispute.evidence[name] for name in ("proof_id", "proof_digest") if name in dispute.evidence}
+
+
+def digest(dispute: Dispute) -> str:
+    """What exactly is decided on: the breach and the evidence that was shown."""
+    body = {"v": 1, "dispute": dispute.id, "breach": dispute.breach_id, "evidence": dispute.evidence}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+async def evidence(session: AsyncSession, dispute: Dispute) -> dict[str, Any]:
+    """What a person needs to decide: small numbers and ids. Money in minor units of the account's currency.
+
+    proof_id, proof_digest; rule_id, floor_minor, equity_minor, overshoot_minor (how far below the floor),
+    initial_minor; deals_24h {count, profit_minor, ids}; equity_around {bars, low_minor, high_minor};
+    spread, spread_median and spread_ratio of the symbol that moved (None where no quote says).
+    """
+    breach = await session.get_one(Breach, dispute.breach_id)
+    proof = await session.get_one(Proof, breach.proof_id)
+    account = await session.get_one(Account, dispute.account_id)
+    return {
+        "proof_id": proof.id,
+        "proof_digest": proof.digest,
+        "rule_id": breach.rule_id,
+        "occurred_at": breach.occurred_at.isoformat(),
+        "floor_minor": breach.floor_minor,
+        "equity_minor": breach.equity_minor,
+        "overshoot_minor": None if breach.floor_minor is None else abs(breach.floor_minor - breach.equity_minor),
+        "initial_minor": account.initial_minor,
+        "deals_24h": await _deals(session, breach),
+        "equity_around": await _equity(session, breach),
+        **await _spread(session, proof),
+    }
+
+
+async def _deals(session: AsyncSession, breach: Breach) -> dict[str, Any]:
+    rows = (
+        await session.execute(
+            select(DealRow.deal_id, DealRow.profit_minor + DealRow.commission_minor + DealRow.swap_minor)
+            .where(
+                DealRow.account_id == breach.account_id,
+                DealRow.at > breach.occurred_at - _DEALS_BEFORE,
+                DealRow.seq <= breach.seq,
+            )
+            .order_by(DealRow.seq)
+        )
+    ).all()
+    return {
+        "count": len(rows),
+        "profit_minor": int(sum(amount for _, amount in rows)),
+        "ids": [deal_id for deal_id, _ in rows[-_DEALS_SHOWN:]],
+    }
+
+
+async def _equity(session: AsyncSession, breach: Breach) -> dict[str, Any]:
+    bars, low, high = (
+        await session.execute(
+            select(func.count(), func.min(EquityBar.low_minor), func.max(EquityBar.high_minor)).where(
+                EquityBar.account_id == breach.account_id,
+                EquityBar.minute >= breach.occurred_at - _EQUITY_AROUND,
+                EquityBar.minute <= breach.occurred_at + _EQUITY_AROUND,
+            )
+        )
+    ).one()
+    return {"bars": bars, "low_minor": low, "high_minor": high}
+
+
+def _spreads(body: dict[str, Any]) -> dict[str, Decimal]:
+    """Symbol -> ask minus bid, for every position of a proof sheet."""
+    quotes = [position["quote"] for position in body.get("positions", ())]
+    return {quote["symbol"]: Decimal(quote["ask"]) - Decimal(quote["bid"]) for quote in quotes}
+
+
+async def _spread(session: AsyncSession, proof: Proof) -> dict[str, str | None]:
+    """The spread at the breach against the median of the same symbol in other proof sheets."""
+    here = _spreads(proof.body)
+    moved = proof.body.get("event", {}).get("symbol")
+    symbol = moved if moved in here else min(here, default=None)
+    if symbol is None:
+        return {"spread_symbol": None, "spread": None, "spread_median": None, "spread_ratio": None}
+    others: Iterable[dict[str, Any]] = await session.scalars(
+        select(Proof.body).where(Proof.id != proof.id).order_by(Proof.recorded_at.desc()).limit(_QUOTES_COMPARED)
+    )
+    normal = [spreads[symbol] for body in others if symbol in (spreads := _spreads(body))]
+    usual = median(normal) if normal else None
+    ratio = (here[symbol] / usual).quantize(Decimal("0.01")) if usual else None
+    return {
+        "spread_symbol": symbol,
+        "spread": str(here[symbol]),
+        "spread_median": None if usual is None else str(usual),
+        "spread_ratio": None if ratio is None else str(ratio),
+    }

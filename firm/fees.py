@@ -1,0 +1,221 @@
+"""The fee of a challenge in the books: what came in, what went back, what was lost. Each entry is made once.
+
+The callers hold the challenge's row lock.
+"""
+
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain import ledger as entries
+from domain.lifecycle import payment_difference
+from domain.money import Money
+from firm import payment_reviews
+from firm.payouts import requests as payouts
+from store import audit, ledger
+from store.clock import market_now
+from store.models import Challenge, Intent, LedgerTransaction, Posting, ProviderEntryRow
+
+_RECEIVED: Final = frozenset({"fee_paid", "payment_suspended"})
+_REFUNDED: Final = frozenset({"fee_refunded", "suspense_refunded"})
+_CHARGED_BACK: Final = frozenset({"fee_charged_back", "suspense_charged_back"})
+
+
+async def receive(session: AsyncSession, challenge: Challenge, *, paid: Money, reference: str, provider: str) -> str:
+    """Books a payment: as the fee, or in suspense if it is not what was due. Returns how it differs, or nothing."""
+    due = Money(minor=challenge.fee_minor, currency=challenge.currency)
+    difference = payment_difference(due, challenge.id, paid, reference)
+    entry = entries.payment_suspended if difference else entries.fee_paid
+    await ledger.post(session, entry(challenge.id, paid, provider), occurred_at=await market_now(session))
+    return difference
+
+
+async def ask_about_difference(
+    session: AsyncSession, challenge: Challenge, *, paid: Money, reference: str, difference: str
+) -> None:
+    """Open the review of a payment that is not what was due: what was paid, what was due."""
+    detail = {
+        "difference": difference,
+        "due_minor": challenge.fee_minor,
+        "due_currency": challenge.currency,
+        "paid_minor": paid.minor,
+        "paid_currency": paid.currency,
+        "paid_reference": reference,
+        "remedy": "Refund the challenge.",
+    }
+    await payment_reviews.open_review(session, payment_reviews.PAYMENT_DIFFERS, challenge, detail=detail)
+
+
+async def refund(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> bool:
+    """Books that all that was left of the payment went back. Returns False when there is nothing that could have:
+    it was never booked as paid, or it was charged back before."""
+    kinds = await _booked(session, challenge.id)
+    if kinds & _REFUNDED:
+        return True
+    left = await _left(session, challenge.id, currency, provider)
+    if not kinds & _RECEIVED or left.minor <= 0:
+        return False
+    entry = entries.suspense_refunded if "payment_suspended" in kinds else entries.fee_refunded
+    await ledger.post(session, entry(challenge.id, left, provider), occurred_at=await market_now(session))
+    await payment_reviews.settle(
+        session, payment_reviews.PAYMENT_DIFFERS, challenge.id, "The payment was refunded to the payer."
+    )
+    return True
+
+
+async def charge_back(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+    """Books that the payer took the payment back through the bank, once. Returns False when it was never booked as
+    paid. A payment that was refunded before has gone out twice: that is a loss of the whole."""
+    kinds = await _booked(session, challenge.id)
+    if kinds & _CHARGED_BACK:
+        return True
+    if not kinds & _RECEIVED:
+        return False
+    left = await _left(session, challenge.id, paid.currency, provider)
+    suspended = "payment_suspended" in kinds and left.minor > 0
+    entry = entries.suspense_charged_back if suspended else entries.fee_charged_back
+    amount = left if left.minor > 0 else paid
+    await ledger.post(session, entry(challenge.id, amount, provider), occurred_at=await market_now(session))
+    await payment_reviews.settle(
+        session, payment_reviews.PAYMENT_DIFFERS, challenge.id, "The payer took the payment back through the bank."
+    )
+    return True
+
+
+async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid: Money) -> None:
+    """Hold every payout of the trader until a person closes the review of the chargeback."""
+    detail = {"amount_minor": paid.minor, "currency": paid.currency, "holds": "all payouts of this trader"}
+    if await payment_reviews.open_review(session, payment_reviews.CHARGEBACK, challenge, detail=detail):
+        await payouts.risk_changed(session, cause=f"chargeback/{challenge.id}", trader_ids=[challenge.trader_id])
+
+
+async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+    """The fee of a challenge that has ended was charged back: the loss is booked, its state stays. Returns False when
+    its fee was never booked. Again changes nothing."""
+    await hold_for_chargeback(session, challenge, paid)
+    known = bool(await _booked(session, challenge.id) & _CHARGED_BACK)
+    if not await charge_back(session, challenge, paid=paid, provider=provider):
+        return False
+    if not known:
+        await _note_late(session, challenge, "challenge.charged_back_late", paid)
+    return True
+
+
+async def book_late_refund(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+    """The fee of a challenge that has ended went back at the provider: it leaves the books, the state stays. Returns
+    False when there is nothing left to go back. Again, and after a refund of ours, changes nothing."""
+    known = bool(await _booked(session, challenge.id) & _REFUNDED)
+    await book_parts(session, challenge, currency=paid.currency, provider=provider)
+    if not await refund(session, challenge, currency=paid.currency, provider=provider):
+        return False
+    if not known:
+        await _note_late(session, challenge, "challenge.refunded_late", paid)
+    return True
+
+
+async def _note_late(session: AsyncSession, challenge: Challenge, action: str, paid: Money) -> None:
+    await audit.record(
+        session,
+        action=action,
+        subject_kind="challenge",
+        subject_id=challenge.id,
+        occurred_at=await market_now(session),
+        evidence={"state": challenge.state, "fee_minor": paid.minor, "currency": paid.currency},
+    )
+
+
+async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> None:
+    """The provider told of a refund, but the payment still counts as paid: a part of it went back, or nothing yet. A
+    checkout does not say how much, so a person is asked, and no payout of the trader leaves until then. The
+    provider's own list of movements says how much; what is on the record of it is booked."""
+    parts = await book_parts(session, challenge, currency=paid.currency, provider=provider)
+    if await payment_reviews.is_open(session, payment_reviews.UNCLEAR_REFUND, challenge.id):
+        return
+    number = 1 + await payment_reviews.count(session, payment_reviews.UNCLEAR_REFUND, challenge.id)
+    detail = {
+        "paid_minor": paid.minor,
+        "currency": paid.currency,
+        "refunded_minor": parts,
+        "holds": "all payouts of this trader",
+        "remedy": "Look at the payment at the provider.",
+    }
+    about = "" if number == 1 else str(number)
+    await payment_reviews.open_review(session, payment_reviews.UNCLEAR_REFUND, challenge, about=about, detail=detail)
+    await payouts.risk_changed(
+        session, cause=f"unclear_refund/{challenge.id}/{number}", trader_ids=[challenge.trader_id]
+    )
+
+
+async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> int:
+    """Books the partial refunds that the provider's list of movements has for this payment. Returns the sum of those
+    booked now, in minor units. The last part, which leaves nothing, is for `refund`."""
+    rows = await session.scalars(
+        select(ProviderEntryRow)
+        .where(
+            ProviderEntryRow.provider == provider,
+            ProviderEntryRow.kind == "refund",
+            ProviderEntryRow.object_id == challenge.checkout_id,
+            ProviderEntryRow.currency == currency,
+            ProviderEntryRow.transaction_id.is_(None),
+        )
+        .order_by(ProviderEntryRow.position)
+    )
+    kinds, booked = await _booked(session, challenge.id), 0
+    if kinds & (_REFUNDED | _CHARGED_BACK):
+        return 0
+    make = entries.suspense_partly_refunded if "payment_suspended" in kinds else entries.fee_partly_refunded
+    for row in rows.all():
+        part = Money(minor=-row.amount_minor, currency=currency)
+        entry = make(challenge.id, part, provider, row.position)
+        known = await session.scalar(select(LedgerTransaction.id).where(LedgerTransaction.key == entry.key))
+        left = await _left(session, challenge.id, currency, provider)
+        if known is None and 0 < part.minor < left.minor:
+            await ledger.post(session, entry, occurred_at=await market_now(session))
+            booked += part.minor
+    return booked
+
+
+async def _booked(session: AsyncSession, challenge_id: str) -> set[str]:
+    """The kinds of entries that the books have for this challenge."""
+    statement = select(LedgerTransaction.kind).where(LedgerTransaction.reference == challenge_id)
+    return set(await session.scalars(statement))
+
+
+async def _left(session: AsyncSession, challenge_id: str, currency: str, provider: str) -> Money:
+    """What of the payment is still at the provider, by the books."""
+    total = await session.scalar(
+        select(func.coalesce(func.sum(Posting.amount_minor), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(
+            LedgerTransaction.reference == challenge_id,
+            Posting.account == f"provider:{provider}",
+            Posting.currency == currency,
+        )
+    )
+    return Money(minor=int(total or 0), currency=currency)
+
+
+# refunds of ours
+
+
+async def refund_attempts(session: AsyncSession, challenge_id: str) -> list[Intent]:
+    """The refunds that were asked for at the provider, oldest first; each but the last was refused."""
+    found: list[Intent] = []
+    while (
+        row := await session.get(Intent, refund_key(challenge_id, len(found) + 1), populate_existing=True)
+    ) is not None:
+        found.append(row)
+    return found
+
+
+def refund_key(challenge_id: str, number: int) -> str:
+    """Under which the provider is asked for the refund. A refused key is never used again: a provider that remembers
+    its refusal would repeat it."""
+    return f"{challenge_id}/refund" if number == 1 else f"{challenge_id}/refund/{number}"
+
+
+def refusal_of(intent: Intent) -> str | None:
+    """Why the provider would not make this refund; None when it did, or has not answered yet."""
+    why = (intent.result or {}).get("refused")
+    return None if why is None else str(why)

@@ -1,0 +1,114 @@
+"""Reviews about the payment of a challenge: what happened to the money, for a person to look at and close."""
+
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.keys import derived_id
+from store import audit
+from store.clock import market_now
+from store.models import Challenge, Review, Trader
+
+CHARGEBACK: Final = "chargeback"
+UNCLEAR_REFUND: Final = "unclear_refund"
+PAYMENT_DIFFERS: Final = "payment_differs"
+REFUND_REFUSED: Final = "refund_refused"
+
+# While one of these is open, no payout of the trader leaves.
+HOLDING: Final = {
+    CHARGEBACK: "the fee of {challenge} was charged back",
+    UNCLEAR_REFUND: "the provider refunded something of the fee of {challenge}",
+}
+
+
+async def open_review(
+    session: AsyncSession, kind: str, challenge: Challenge, *, about: str = "", detail: dict[str, Any] | None = None
+) -> bool:
+    """Open a review of `kind` about a locked challenge, unless one of the same `about` was opened before. Returns
+    whether it is new. The trader's row is locked too: whoever judges a payout of theirs sees the review or comes first.
+    """
+    await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
+    key = f"{kind}/{challenge.id}{about and f'/{about}'}"
+    now = await market_now(session)
+    made = await session.scalar(
+        insert(Review)
+        .values(
+            id=derived_id("rev", key),
+            key=key,
+            kind=kind,
+            account_id=challenge.account_id,
+            detail={"challenge_id": challenge.id, "checkout_id": challenge.checkout_id, **(detail or {})},
+            status="open",
+            occurred_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(Review.id)
+    )
+    if made is None:
+        return False
+    await audit.record(
+        session,
+        action="review.opened",
+        subject_kind="review",
+        subject_id=made,
+        occurred_at=now,
+        evidence={"kind": kind, "challenge_id": challenge.id},
+    )
+    return True
+
+
+async def is_open(session: AsyncSession, kind: str, challenge_id: str) -> bool:
+    return await session.scalar(select(func.count()).where(*_of(kind, challenge_id), Review.status == "open")) != 0
+
+
+async def count(session: AsyncSession, kind: str, challenge_id: str) -> int:
+    """How many reviews of this kind the challenge had, open or closed."""
+    return int(await session.scalar(select(func.count()).where(*_of(kind, challenge_id))) or 0)
+
+
+async def settle(session: AsyncSession, kind: str, challenge_id: str, reason: str) -> None:
+    """Close the open reviews of this kind, because what they asked for has happened."""
+    await session.execute(
+        update(Review)
+        .where(*_of(kind, challenge_id), Review.status == "open")
+        .values(status="closed", outcome="settled", close_reason=reason)
+    )
+
+
+def _of(kind: str, challenge_id: str) -> tuple[Any, Any]:
+    return Review.kind == kind, Review.detail["challenge_id"].astext == challenge_id
+
+
+async def holding(session: AsyncSession, trader_id: str) -> dict[str, str]:
+    """Returns the open reviews that hold the trader's payouts: review id -> what happened, as a clause for people."""
+    challenges = select(Challenge.id).where(Challenge.trader_id == trader_id)
+    rows = await session.execute(
+        select(Review.id, Review.kind, Review.detail["challenge_id"].astext.label("challenge_id"))
+        .where(
+            Review.status == "open",
+            Review.kind.in_(HOLDING),
+            Review.detail["challenge_id"].astext.in_(challenges),
+        )
+        .order_by(Review.occurred_at, Review.id)
+    )
+    return {row.id: HOLDING[row.kind].format(challenge=row.challenge_id) for row in rows}
+
+
+async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
+    """The trader whose payouts this review holds; None for a review that holds nothing."""
+    if review.kind not in HOLDING:
+        return None
+    found: str | None = await session.scalar(
+        select(Challenge.trader_id).where(Challenge.id == review.detail["challenge_id"])
+    )
+    return found
+
+
+async def asks_for_refund(session: AsyncSession, review: Review) -> bool:
+    """Whether the review is about a wrong payment that is still with the firm."""
+    if review.kind != PAYMENT_DIFFERS:
+        return False
+    state = await session.scalar(select(Challenge.state).where(Challenge.id == review.detail["challenge_id"]))
+    return state == "payment_review"

@@ -1,0 +1,266 @@
+"""An account as a payout request meets it: everything that eligibility and amount depend on, from the record."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.errors import BadInput, NotFound
+from domain.histories.recorded import Bar, events
+from domain.money import Money
+from domain.payouts import GateFact, PayoutFacts
+from domain.payouts import payout as policy
+from domain.payouts.amounts import PayoutAmount
+from domain.payouts.checks import spare_minor
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
+from domain.rules import history
+from domain.rules.base import ConductRule, Gate, HistoryRule
+from domain.rules.events import Event, Moment, News
+from domain.rules.floors import Mark
+from domain.rules.room import Room, rooms_after_payout
+from domain.rules.state import AccountRules, fresh, from_json
+from store import products
+from store.clock import market_now
+from store.models import (
+    Account,
+    AccountLive,
+    BalanceOperationRow,
+    Challenge,
+    DealRow,
+    NewsRelease,
+    Offence,
+    Payout,
+    Trader,
+)
+from store.read import impact
+
+_MINUTE: Final = timedelta(minutes=1)
+_NEWS_BEFORE: Final = timedelta(days=1)  # a release just before the account was opened can still concern it
+
+
+class Seen(NamedTuple):
+    """An account's money and positions, as its venue or its checkpoint says."""
+
+    balance_minor: int
+    equity_minor: int
+    open_positions: int
+
+
+class Situation(NamedTuple):
+    """An account as a payout request meets it. `spare`: rule id -> the most that can leave without breaking it."""
+
+    facts: PayoutFacts
+    product: Product
+    account: Account
+    challenge: Challenge
+    trader: Trader
+    spare: dict[str, int]
+    rules: AccountRules
+    mark: Mark
+    terms: PhaseTerms
+
+    @property
+    def most(self) -> Money:
+        """The most that can be requested now, if nothing else stands in the way."""
+        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
+        return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
+
+    def amount(self, gross: Money) -> PayoutAmount:
+        """What a payout of `gross` comes to. What it forfeits never takes the last room above a floor."""
+        amount = policy.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
+        if not amount.forfeited:
+            return amount
+        after = rooms_after_payout(self.rules, self.mark, gross.minor)
+        forfeited = max(0, min([amount.forfeited, *(room.room_minor - 1 for room in after)]))
+        balance = amount.balance + amount.forfeited - forfeited
+        return PayoutAmount(amount.base, amount.gross, forfeited, amount.trader, amount.firm, amount.refund, balance)
+
+
+async def situation(
+    session: AsyncSession, account_id: str, *, cycle: str | None = None, seen: Seen | None = None
+) -> Situation:
+    """As of market time now. `cycle`: the payout cycle that is asked for; `seen`: the venue's own word, where it was asked.
+
+    Raises NotFound; BadInput for a cycle that the product does not have.
+    """
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise NotFound()
+    challenge = await session.get_one(Challenge, account.challenge_id)
+    trader = await session.get_one(Trader, account.trader_id)
+    product = await products.load(session, account.product, account.version)
+    _check_cycle(product, cycle)
+    live, now = await session.get(AccountLive, account_id), await market_now(session)
+    seen = seen or _checkpoint(account, live)
+    terms = phase_terms(product, account.phase_index)
+    is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
+    gates, deducted = await _judged_by_history(session, account, terms, seen, now)
+    known = PayoutFacts(
+        now=now,
+        challenge_state=challenge.state if is_funded_phase else "in_evaluation",
+        funded_at=account.opened_at,
+        balance_minor=seen.balance_minor,
+        initial_minor=account.initial_minor,
+        open_positions=seen.open_positions,
+        open_payout_id=await session.scalar(
+            select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
+        ),
+        beneficiary_known=trader.beneficiary is not None,
+        first_trade_at=await _first_trade(session, account_id),
+        pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
+        cycle=cycle,
+        profit_minor=seen.balance_minor - account.initial_minor - await _given(session, account_id),
+        deducted_minor=deducted,
+        gates=gates,
+        last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
+        **await _paid(session, challenge.id),
+    )
+    specs = terms.specs
+    rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
+    spare = {
+        spec.rule_id: spare_minor(spec, state, seen.balance_minor)
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+    }
+    # a payout needs a flat account: what is open now is not part of what can leave
+    mark = Mark(seen.balance_minor, seen.balance_minor, 0, now)
+    return Situation(known, product, account, challenge, trader, spare, rules, mark, terms)
+
+
+def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
+    """The room to every level once this payout has left and is paid."""
+    return rooms_after_payout(current.rules, current.mark, gross.minor)
+
+
+def _check_cycle(product: Product, cycle: str | None) -> None:
+    names = [each.name for each in product.payout.cycles]
+    if cycle is not None and cycle not in names:
+        raise BadInput(
+            f"{product.name} has no payout cycle {cycle!r}.",
+            field="cycle",
+            remedy=f"Use {', '.join(names)}, or leave it out." if names else "Leave it out: the product has none.",
+        )
+
+
+def _checkpoint(account: Account, live: AccountLive | None) -> Seen:
+    if live is None:
+        return Seen(account.initial_minor, account.initial_minor, 0)
+    return Seen(live.balance_minor, live.equity_minor, len(live.positions))
+
+
+async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:
+    first = await session.scalar(
+        select(func.min(DealRow.at)).where(DealRow.account_id == account_id, DealRow.entry == "in")
+    )
+    return None if first is None else first.astimezone(UTC)
+
+
+async def _given(session: AsyncSession, account_id: str) -> int:
+    """What the firm put into the account after its start (negative: took out): no profit of the trader. What a payout
+    forfeited is no such thing: it was profit."""
+    total = await session.scalar(
+        select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
+            BalanceOperationRow.account_id == account_id,
+            or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
+            BalanceOperationRow.key != f"{account_id}/initial",
+            BalanceOperationRow.key.not_like("pay\\_%"),
+        )
+    )
+    return int(total or 0)
+
+
+async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
+    """What was paid before: the facts that count payouts of the challenge."""
+    row = (
+        await session.execute(
+            select(
+                func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(Payout.closed_at)
+            ).where(Payout.challenge_id == challenge_id, Payout.state == "paid")
+        )
+    ).one()
+    count, gross, trader, last = row
+    return {
+        "payouts_paid": count,
+        "paid_gross_minor": int(gross or 0),
+        "paid_trader_minor": int(trader or 0),
+        "last_payout_at": last,
+    }
+
+
+async def _judged_by_history(
+    session: AsyncSession, account: Account, terms: PhaseTerms, seen: Seen, now: datetime
+) -> tuple[tuple[GateFact, ...], int]:
+    """(the gates that block payouts, the profit that does not count, in minor units).
+
+    The stored fills, operations, daily snapshots and news are folded here and now, through the rules' own steps. The
+    monitor keeps the same state in its checkpoints; but a checkpoint's form is the monitor's own affair, and money is
+    paid by what is on the record, which anyone can fold again. Requests are rare beside ticks.
+    """
+    rules = tuple(rule for rule in terms.history_rules if _is_asked(rule))
+    offences = await _deducted_by_offences(session, account.id)
+    if not rules or account.opened_at is None:
+        return (), sum(offences.values())
+    state = history.start(rules, terms.context)
+    for event in await _happened(session, account, terms, seen, now):
+        state, _ = history.step(state, event, rules, terms.context)
+    moment = Moment(seq=0, at=now, balance_minor=seen.balance_minor, equity_minor=seen.equity_minor)
+    gates = tuple(
+        GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
+        for gate, status in history.gates(state, rules, terms.context, moment)
+        if "payout" in gate.blocks
+    )
+    return gates, _larger(history.deductions(state, rules, terms.context, moment), offences)
+
+
+def _is_asked(rule: HistoryRule[Any]) -> bool:
+    """Gates, and the conduct rules that keep count of what they deduct; the others deduct through their offences."""
+    if isinstance(rule, ConductRule):
+        return type(rule).deducted_minor is not ConductRule.deducted_minor
+    return isinstance(rule, Gate)
+
+
+def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
+    """A rule that keeps count has its offences on the record as well: one deduction, told twice."""
+    return sum(max(counted.get(rule, 0), offences.get(rule, 0)) for rule in {*counted, *offences})
+
+
+async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[str, int]:
+    rows = await session.execute(
+        select(Offence.rule_id, func.sum(Offence.deducted_minor))
+        .where(Offence.account_id == account_id, Offence.deducted_minor != 0)
+        .group_by(Offence.rule_id)
+    )
+    return {rule_id: int(minor) for rule_id, minor in rows}
+
+
+async def _happened(
+    session: AsyncSession, account: Account, terms: PhaseTerms, seen: Seen, now: datetime
+) -> list[Event]:
+    """The account's life up to now, in order. Equity within the minutes is left out, for no gate looks at it; the
+    present stands as the last bar, so that every reset up to now has happened."""
+    life = await impact.life(session, account, bars=False)
+    present = Bar(now - _MINUTE, *(4 * (seen.equity_minor,)), balance_minor=seen.balance_minor)
+    lived = list(events(replace(life, bars=(present,)), terms.product))
+    begun = life.opened_at
+    announced = await session.scalars(
+        select(NewsRelease)
+        .where(NewsRelease.released_at >= begun - _NEWS_BEFORE, NewsRelease.released_at <= now)
+        .order_by(NewsRelease.released_at)
+    )
+    return [*(_news(row, terms, begun) for row in announced), *lived]
+
+
+def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
+    """Scheduled ahead: known from the start."""
+    return News(
+        seq=0,
+        at=known_at,
+        balance_minor=terms.product.initial_minor,
+        news_id=row.key,
+        released_at=row.released_at.astimezone(UTC),
+        symbols=tuple(row.names),
+        impact=row.impact,
+    )

@@ -1,0 +1,102 @@
+"""Traders on the record: their identity, their bank account, and who a user is at this moment."""
+
+from typing import Final, cast
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, Role
+from domain.errors import BadInput, NotAllowed, NotFound
+from firm import challenges
+from firm.payouts import requests as payouts
+from store import audit, outbox, rows
+from store.clock import market_now
+from store.models import Challenge, Trader, User
+
+IDENTITY_DECIDERS: Final = frozenset({"risk", "admin"})
+
+
+async def current_actor(session: AsyncSession, user_id: str) -> Actor:
+    """The user with the role of this moment, whatever was true when the request was made. Raises NotAllowed."""
+    user = await session.get(User, user_id, populate_existing=True)
+    if user is None or not user.active:
+        raise NotAllowed("This user is no longer active.")
+    return Actor(user_id=user.id, person_id=user.person_id, role=cast("Role", user.role), trader_id=user.trader_id)
+
+
+async def person_of(session: AsyncSession, trader_id: str) -> str:
+    """The human behind a trader; the trader's own id when nobody signs in as them."""
+    person = await session.scalar(select(User.person_id).where(User.trader_id == trader_id).limit(1))
+    return person or trader_id
+
+
+async def lock_trader(session: AsyncSession, trader_id: str) -> Trader:
+    """The row, locked until the transaction ends; raises NotFound."""
+    return await rows.locked(session, Trader, trader_id)
+
+
+async def identity_of(session: AsyncSession, trader_id: str) -> str:
+    """unverified, verified or refused; nobody changes it until the transaction ends."""
+    statement = select(Trader.identity).where(Trader.id == trader_id).with_for_update(read=True)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def decide_identity(
+    session: AsyncSession, *, trader_id: str, verified: bool, actor: Actor, reason: str, key: str
+) -> Trader:
+    """Record that a person looked at the documents, and tell the challenges that wait for it.
+
+    `key` is the request's idempotency key. Raises NotFound, NotAllowed, BadInput.
+    """
+    if actor.role not in IDENTITY_DECIDERS:
+        raise NotAllowed(f"Deciding an identity needs the role admin or risk; yours is {actor.role}.")
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    trader = await lock_trader(session, trader_id)
+    if await person_of(session, trader_id) == actor.person_id:
+        raise NotAllowed("Nobody verifies their own identity.")
+    trader.identity = "verified" if verified else "refused"
+    waiting = await session.scalars(
+        select(Challenge.id).where(Challenge.trader_id == trader_id, Challenge.state == "identity_check")
+    )
+    for challenge_id in waiting:
+        message_key = f"identity/{challenge_id}/{key}"
+        await outbox.signal_workflow(
+            session,
+            key=message_key,
+            workflow_id=challenges.workflow(challenge_id),
+            name="identity_decided",
+            payload={"key": message_key, "verified": verified},
+        )
+    await payouts.risk_changed(session, cause=f"identity/{trader_id}/{key}", trader_ids=[trader_id])
+    await audit.record(
+        session,
+        action=f"trader.identity_{trader.identity}",
+        subject_kind="trader",
+        subject_id=trader_id,
+        occurred_at=await market_now(session),
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+    )
+    return trader
+
+
+async def set_beneficiary(session: AsyncSession, *, trader_id: str, beneficiary: str, actor: Actor) -> None:
+    """Where a trader's payouts go from now on; payouts already asked for keep the account they were asked with.
+
+    Raises NotFound (also for another trader).
+    """
+    if actor.trader_id != trader_id:
+        raise NotFound
+    trader = await lock_trader(session, trader_id)
+    trader.beneficiary = beneficiary
+    await audit.record(
+        session,
+        action="trader.beneficiary_changed",
+        subject_kind="trader",
+        subject_id=trader_id,
+        occurred_at=await market_now(session),
+        actor=actor.user_id,
+        role=actor.role,
+    )

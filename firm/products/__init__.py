@@ -1,0 +1,1 @@
+"""Product definitions: reading them, selling a version, moving accounts to one."""

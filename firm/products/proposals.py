@@ -1,0 +1,184 @@
+"""Product versions on their way to the shelf: proposed by one person, approved by another, then published."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, check_may_decide
+from domain.errors import BadInput, Conflict, NotAllowed
+from domain.keys import new_id
+from domain.products.product import Product
+from domain.products.publishing import (
+    PROPOSAL,
+    check_approved,
+    check_may_propose,
+    check_next_version,
+    content_hash,
+    proposal_digest,
+)
+from store import audit, decisions, products, rows, transitions
+from store.clock import market_now
+from store.models import ProductProposal, User
+
+KIND: Final = "product_version"
+Verdict = Literal["approve", "reject"]
+_TRIGGERS: Final = {"approve": "approval_given", "reject": "proposal_rejected"}
+
+
+async def propose(
+    session: AsyncSession, product: Product, *, source: str, actor: Actor, reason: str
+) -> ProductProposal:
+    """Ask for a version to be sold: state `proposed`. `source` says where the definition came from.
+
+    Raises NotAllowed, BadInput, ProductInvalid (the version number does not follow), Conflict (it is proposed already).
+    """
+    check_may_propose(KIND, actor)
+    _need(reason)
+    known = await products.versions(session, product.product)
+    check_next_version(product, known[-1] if known else None)
+    now = await market_now(session)
+    row = ProductProposal(
+        id=new_id("ppr"),
+        product=product.product,
+        version=product.version,
+        base_version=known[-1] if known else None,
+        content_hash=product.content_hash,
+        terms=product.model_dump(mode="json"),
+        source=source[:120],
+        reason=reason,
+        state=PROPOSAL.initial,
+        proposed_by=actor.user_id,
+        proposed_at=now,
+    )
+    session.add(row)
+    try:
+        await session.flush()
+    except IntegrityError as exc:
+        raise Conflict(
+            f"{product.ref} is proposed already.", remedy="Withdraw or reject that proposal first, then propose anew."
+        ) from exc
+    await audit.record(
+        session,
+        action="product_version.proposed",
+        subject_kind=KIND,
+        subject_id=row.id,
+        occurred_at=now,
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+        evidence={"version": product.ref, "content_hash": row.content_hash, "compared_with": row.base_version},
+    )
+    return row
+
+
+async def locked(session: AsyncSession, proposal_id: str) -> ProductProposal:
+    """The row, locked until the transaction ends; raises NotFound."""
+    return await rows.locked(session, ProductProposal, proposal_id)
+
+
+def digest(proposal: ProductProposal) -> str:
+    """What an approval of the row as it stands is for."""
+    return proposal_digest(proposal_id=proposal.id, terms=proposal.terms, base_version=proposal.base_version)
+
+
+async def decide(
+    session: AsyncSession, proposal_id: str, *, verdict: Verdict, actor: Actor, reason: str, key: str
+) -> ProductProposal:
+    """Record a second person's decision. The same `key` again changes nothing.
+
+    Raises NotFound, BadInput, NotAllowed, SelfApproval, AlreadyDecided, IllegalTransition.
+    """
+    proposal = await locked(session, proposal_id)
+    made = await decisions.of(session, KIND, proposal.id)
+    if decisions.repeated(made, key) is not None:
+        return proposal
+    _need(reason)
+    proposer = await session.get_one(User, proposal.proposed_by)
+    check_may_decide(
+        KIND,
+        actor,
+        requester_person=proposer.person_id,
+        decided_by=[row.person_id for row in made],
+        subject_id=proposal.id,
+    )
+    PROPOSAL.next(proposal.state, _TRIGGERS[verdict])  # refuse before anything is written
+    now = await market_now(session)
+    await decisions.record(
+        session,
+        KIND,
+        proposal.id,
+        decision=verdict,
+        actor=actor,
+        reason=reason,
+        key=key,
+        digest=digest(proposal),
+        occurred_at=now,
+        evidence={"content_hash": proposal.content_hash, "compared_with": proposal.base_version},
+    )
+    await _move(session, proposal, _TRIGGERS[verdict], actor, reason, now)
+    return proposal
+
+
+async def withdraw(session: AsyncSession, proposal_id: str, *, actor: Actor, reason: str) -> ProductProposal:
+    """Take a proposal back; only who made it may. Raises NotFound, NotAllowed, BadInput, IllegalTransition."""
+    proposal = await locked(session, proposal_id)
+    if actor.user_id != proposal.proposed_by:
+        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
+    _need(reason)
+    await _move(session, proposal, "proposal_withdrawn", actor, reason, await market_now(session))
+    return proposal
+
+
+async def publish(session: AsyncSession, proposal_id: str, *, actor: Actor) -> Product:
+    """Put an approved version on sale. It trusts no state: the approvals are read again, with today's roles.
+
+    Publishing again changes nothing. Raises NotFound, NotAllowed, IllegalTransition, Conflict, ProductInvalid.
+    """
+    proposal = await locked(session, proposal_id)
+    check_may_propose(KIND, actor)
+    product = Product.model_validate(proposal.terms)
+    if proposal.state == "on_sale":
+        return product
+    PROPOSAL.next(proposal.state, "version_published")
+    if content_hash(proposal.terms) != proposal.content_hash:
+        raise Conflict(f"The terms of {product.ref} are not those that were proposed.", remedy="Propose them anew.")
+    proposer = await session.get_one(User, proposal.proposed_by)
+    check_approved(
+        KIND,
+        await decisions.votes(session, KIND, proposal.id),
+        proposer_person=proposer.person_id,
+        digest=digest(proposal),
+    )
+    known = await products.versions(session, product.product)
+    check_next_version(product, known[-1] if known else None)
+    await products.publish(session, product, proposal_id=proposal.id, by=actor.user_id, role=actor.role)
+    await _move(session, proposal, "version_published", actor, "", await market_now(session))
+    return product
+
+
+async def _move(
+    session: AsyncSession, proposal: ProductProposal, trigger: str, actor: Actor, reason: str, now: datetime
+) -> None:
+    proposal.state = await transitions.apply(
+        session,
+        PROPOSAL,
+        subject_kind=KIND,
+        subject_id=proposal.id,
+        state_now=proposal.state,
+        trigger=trigger,
+        key=trigger,
+        occurred_at=now,
+        detail={"version": f"{proposal.product}@{proposal.version}", "content_hash": proposal.content_hash},
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+    )
+    if proposal.state in PROPOSAL.terminal:
+        proposal.closed_at = now
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

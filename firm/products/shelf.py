@@ -1,0 +1,139 @@
+"""The shelf: reads product definitions (YAML) and names file, line and field of whatever is wrong."""
+
+from collections.abc import Callable, Collection, Iterator
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from domain.errors import ProductInvalid
+from domain.products import checks as product_checks
+from domain.products.product import Product
+from firm.products.shelf_errors import Path, explained
+
+SHELF = FilePath(__file__).parents[2] / "products"
+# asked only when a rule names one: the calendars take a moment to load
+Venues = Callable[[], Collection[str]]
+
+
+def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
+    """The line where `path` stands in the document, or the last part of it that exists."""
+    line: int = node.start_mark.line + 1
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(step)), None)
+            if found is None:
+                continue  # a discriminator's tag, or a missing field: stay at its parent
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _repeated(
+    node: yaml.Node, path: tuple[str, ...] = (), seen: set[int] | None = None
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """(line, path) of every key that its mapping has before: YAML would silently keep the last one."""
+    seen = set() if seen is None else seen
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _repeated(item, (*path, str(number)), seen)
+    elif isinstance(node, yaml.MappingNode):
+        known: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused as a key when it is read
+            where = (*path, key.value)
+            if key.value in known:
+                yield key.start_mark.line + 1, where
+            known.add(key.value)
+            yield from _repeated(value, where, seen)
+
+
+def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
+    """The document, which is one mapping whose keys differ; raises ProductInvalid."""
+    if root is None:
+        raise ProductInvalid(f"{name}:1 is empty; write a product definition", field=name)
+    if not isinstance(root, yaml.MappingNode):
+        shape = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
+        line = root.start_mark.line + 1
+        raise ProductInvalid(f"{name}:{line} is {shape}; write a product definition as `field: value`", field=name)
+    twice = [(line, ".".join(path)) for line, path in _repeated(root)]
+    if twice:
+        rows = [f"{name}:{line} {field}: stands here again; keep one of them" for line, field in twice]
+        raise ProductInvalid("\n".join(rows), field=twice[0][1])
+    return root
+
+
+def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
+    """Read a definition (YAML, and so JSON too) that `name` holds; raises ProductInvalid whose message has a
+    `name:line field: problem` row per error. `venues` gives the venue calendars there are; without it their names are
+    not checked."""
+    try:
+        root = _checked(name, yaml.compose(text, Loader=yaml.SafeLoader))
+        data: Any = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise ProductInvalid(f"{name}:{line} is not YAML: {getattr(exc, 'problem', exc)}", field=name) from exc
+    except (ValueError, RecursionError) as exc:  # a date that does not exist, brackets without an end
+        raise ProductInvalid(f"{name}: cannot be read: {exc}", field=name) from exc
+    try:
+        product = Product.model_validate(data)
+    except ValidationError as exc:
+        raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
+    if venues is not None:
+        _check_venues(product, name, root, venues)
+    return product
+
+
+def _check_venues(product: Product, name: str, root: yaml.MappingNode, venues: Venues) -> None:
+    named = list(product_checks.venues(product.places()))
+    known = venues() if named else ()
+    unknown = [(where, _no_venue(venue, known)) for where, venue in named if venue not in known]
+    if unknown:
+        raise _refused(name, root, unknown)
+
+
+def _no_venue(venue: str, known: Collection[str]) -> str:
+    near = get_close_matches(venue.upper(), known, n=3, cutoff=0.4) or sorted(known)[:5]
+    return f"there is no venue calendar {venue!r}; use a name such as {', '.join(near)}, or a wall time with its zone"
+
+
+def _refused(name: str, root: yaml.MappingNode, problems: list[tuple[Path, str]]) -> ProductInvalid:
+    rows = [
+        f"{name}:{_line_of(root, where)} {'.'.join(map(str, where)) or 'product'}: {text}" for where, text in problems
+    ]
+    return ProductInvalid("\n".join(rows), field=".".join(map(str, problems[0][0])))
+
+
+def read_file(path: FilePath, venues: Venues | None = None) -> Product:
+    """Read one definition whatever its file is called; raises ProductInvalid."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as exc:  # ValueError: bytes that are no UTF-8
+        raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
+    return read_product(text, path.name, venues)
+
+
+def load_product(path: FilePath, venues: Venues | None = None) -> Product:
+    """Read one definition of a shelf, whose file is named after it; raises ProductInvalid."""
+    product = read_file(path, venues)
+    wanted = f"{product.product}.v{product.version}.yaml"
+    if path.name != wanted:
+        raise ProductInvalid(f"{path.name}:1 product/version: this definition must be named {wanted}", field="product")
+    return product
+
+
+def load_products(folder: FilePath | None = None, venues: Venues | None = None) -> list[Product]:
+    """Every definition of a folder (the shipped shelf by default), by product and version."""
+    files = sorted((folder or SHELF).glob("*.yaml"))
+    if not files:
+        raise ProductInvalid(f"{folder or SHELF} holds no *.yaml product definition", field="products_dir")
+    return sorted((load_product(f, venues) for f in files), key=lambda p: (p.product, p.version))

@@ -1,0 +1,212 @@
+"""Accounts on their way to another version of their product: proposed by one person, approved by another, carried out
+by the monitor at each account's next daily reset (`store.move_write`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, check_may_decide
+from domain.errors import BadInput, NotAllowed
+from domain.keys import new_id
+from domain.products.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
+from store import audit, decisions, products, rows, transitions
+from store.clock import market_now
+from store.models import Account, AccountMove, AccountMoveRow, Payout, User
+
+KIND: Final = "account_move"
+Verdict = Literal["approve", "reject"]
+_TRIGGERS: Final = {"approve": "approval_given", "reject": "move_rejected"}
+_MOST_NAMED: Final = 20
+
+
+async def propose(
+    session: AsyncSession,
+    *,
+    product: str,
+    from_version: int,
+    to_version: int,
+    numbers: Sequence[int] | None,
+    actor: Actor,
+    reason: str,
+) -> AccountMove:
+    """Ask for accounts to go on under another version. `numbers`: as people say them (10482 for A-10482); None: every
+    active account of the version that has no payout open and waits for no other move.
+
+    Raises NotAllowed, NotFound (a version), BadInput (terms that do not fit, accounts that cannot move).
+    """
+    check_may_propose(KIND, actor)
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    old, new = await products.load(session, product, from_version), await products.load(session, product, to_version)
+    check_movable(old, new)
+    chosen = await _chosen(session, product, from_version, numbers)
+    now = await market_now(session)
+    move = AccountMove(
+        id=new_id("mov"),
+        product=product,
+        from_version=from_version,
+        to_version=to_version,
+        reason=reason,
+        state=MOVE.initial,
+        proposed_by=actor.user_id,
+        proposed_at=now,
+    )
+    session.add(move)
+    await session.flush()
+    session.add_all(AccountMoveRow(move_id=move.id, account_id=account_id) for account_id in chosen)
+    await session.flush()
+    await audit.record(
+        session,
+        action="account_move.proposed",
+        subject_kind=KIND,
+        subject_id=move.id,
+        occurred_at=now,
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+        evidence={"from": old.ref, "to": new.ref, "accounts": len(chosen), "digest": await digest(session, move)},
+    )
+    return move
+
+
+async def _chosen(session: AsyncSession, product: str, version: int, numbers: Sequence[int] | None) -> list[str]:
+    """The ids of the accounts to move, by number; raises BadInput that names the first ones that cannot."""
+    open_payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None)).exists()
+    waiting = (
+        select(AccountMoveRow.move_id)
+        .join(AccountMove, AccountMove.id == AccountMoveRow.move_id)
+        .where(
+            AccountMoveRow.account_id == Account.id,
+            AccountMoveRow.state == "waiting",
+            AccountMove.state.in_(("proposed", "approved")),
+        )
+        .exists()
+    )
+    statement = select(
+        Account.number, Account.id, Account.product, Account.version, Account.status, open_payout, waiting
+    ).order_by(Account.number)
+    of_version = statement.where(Account.product == product, Account.version == version)
+    wanted = of_version if numbers is None else statement.where(Account.number.in_(numbers))
+    rows = (await session.execute(wanted)).all()
+    found = {row.number for row in rows}
+    problems = [
+        f"A-{number}: there is no such account" for number in dict.fromkeys(numbers or ()) if number not in found
+    ]
+    chosen: list[str] = []
+    for number, account_id, its_product, its_version, status, has_payout, is_waiting in rows:
+        why = ""
+        if (its_product, its_version) != (product, version):
+            why = f"is under {its_product}@{its_version}"
+        elif status != "active":
+            why = f"is {status}"
+        elif has_payout:
+            why = "has an open payout; decide that first"
+        elif is_waiting:
+            why = "waits for another move"
+        if why:
+            problems.append(f"A-{number}: {why}")
+        else:
+            chosen.append(account_id)
+    if numbers is not None and problems:
+        more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+        raise BadInput(
+            "These accounts cannot move: " + "; ".join(problems[:_MOST_NAMED]) + more + ".",
+            field="accounts",
+            remedy="Leave them out.",
+        )
+    if not chosen:
+        raise BadInput(
+            f"No account of {product}@{version} can move.",
+            field="accounts",
+            remedy="Active accounts without an open payout can.",
+        )
+    return chosen
+
+
+async def locked(session: AsyncSession, move_id: str) -> AccountMove:
+    """The row, locked until the transaction ends; raises NotFound."""
+    return await rows.locked(session, AccountMove, move_id)
+
+
+async def digest(session: AsyncSession, move: AccountMove) -> str:
+    """What an approval of the move as it stands is for: its accounts, read again."""
+    accounts = await session.scalars(select(AccountMoveRow.account_id).where(AccountMoveRow.move_id == move.id))
+    return move_digest(
+        move_id=move.id,
+        product=move.product,
+        from_version=move.from_version,
+        to_version=move.to_version,
+        accounts=accounts,
+    )
+
+
+async def decide(
+    session: AsyncSession, move_id: str, *, verdict: Verdict, actor: Actor, reason: str, key: str
+) -> AccountMove:
+    """Record a second person's decision; once approved, the accounts' shards take it up. The same `key` again changes
+    nothing. Raises NotFound, BadInput, NotAllowed, SelfApproval, AlreadyDecided, IllegalTransition."""
+    move = await locked(session, move_id)
+    made = await decisions.of(session, KIND, move.id)
+    if decisions.repeated(made, key) is not None:
+        return move
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    proposer = await session.get_one(User, move.proposed_by)
+    check_may_decide(
+        KIND, actor, requester_person=proposer.person_id, decided_by=[row.person_id for row in made], subject_id=move.id
+    )
+    MOVE.next(move.state, _TRIGGERS[verdict])  # refuse before anything is written
+    now, decided_on = await market_now(session), await digest(session, move)
+    await decisions.record(
+        session,
+        KIND,
+        move.id,
+        decision=verdict,
+        actor=actor,
+        reason=reason,
+        key=key,
+        digest=decided_on,
+        occurred_at=now,
+        evidence={"from": f"{move.product}@{move.from_version}", "to": f"{move.product}@{move.to_version}"},
+    )
+    if verdict == "approve":
+        counted = await decisions.votes(session, KIND, move.id)
+        check_approved(KIND, counted, proposer_person=proposer.person_id, digest=decided_on)
+    await _step(session, move, _TRIGGERS[verdict], actor, reason, now)
+    return move
+
+
+async def withdraw(session: AsyncSession, move_id: str, *, actor: Actor, reason: str) -> AccountMove:
+    """Take a proposed move back; only who proposed it may, and only before it is approved. Raises NotFound, NotAllowed,
+    BadInput, IllegalTransition."""
+    move = await locked(session, move_id)
+    if actor.user_id != move.proposed_by:
+        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    await _step(session, move, "move_withdrawn", actor, reason, await market_now(session))
+    return move
+
+
+async def _step(
+    session: AsyncSession, move: AccountMove, trigger: str, actor: Actor, reason: str, now: datetime
+) -> None:
+    move.state = await transitions.apply(
+        session,
+        MOVE,
+        subject_kind=KIND,
+        subject_id=move.id,
+        state_now=move.state,
+        trigger=trigger,
+        key=trigger,
+        occurred_at=now,
+        detail={"from": f"{move.product}@{move.from_version}", "to": f"{move.product}@{move.to_version}"},
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+    )
+    if move.state in MOVE.terminal:
+        move.closed_at = now

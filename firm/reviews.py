@@ -1,0 +1,167 @@
+"""Reviews on the record: a person looks at what was doubtful and says what came of it."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.approvals import Actor, check_may_decide
+from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
+from domain.keys import derived_id
+from domain.proofs.confirmation import confirmed
+from firm import challenges, payment_reviews
+from firm.payouts import requests as payouts
+from store import audit, decisions, outbox, rows
+from store.clock import market_now
+from store.models import Account, Breach, Proof, Review, Shard
+
+DOUBTFUL_BREACH: Final = "doubtful_breach"
+Choice = Literal["confirm", "dismiss"]
+_OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismissed"}
+
+
+async def _locked(session: AsyncSession, review_id: str) -> Review:
+    return await rows.locked(session, Review, review_id, references_too=True)
+
+
+async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:
+    """Close a review that a person has looked at; the payouts that it held are judged again. Raises NotFound, or
+    Conflict when somebody closed it before, or when it asks for a decision or a refund."""
+    review = await _locked(session, review_id)
+    if review.status == "closed":
+        raise Conflict(f"This review was closed already: {review.close_reason}")
+    if review.kind == DOUBTFUL_BREACH:
+        raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
+    if await payment_reviews.asks_for_refund(session, review):
+        raise Conflict(
+            "This payment is not what was due, and the money is still with the firm.",
+            remedy=f"Refund the challenge {review.detail['challenge_id']}; that closes the review.",
+        )
+    held = await payment_reviews.trader_held_by(session, review)
+    if held is not None:
+        await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=[held])
+    await _end(session, review, actor=actor, reason=reason, action="review.closed", evidence={"kind": review.kind})
+
+
+async def decide(
+    session: AsyncSession, *, review_id: str, decision: Choice, actor: Actor, reason: str, key: str
+) -> Review:
+    """Confirm a doubtful breach, which then is a breach like any other, or dismiss it. The same key again changes
+    nothing. Raises NotFound, NotAllowed, BadInput, AlreadyDecided, Conflict (nothing to decide, or the account ended).
+    """
+    review = await _locked(session, review_id)
+    made = await decisions.of(session, "review", review.id)
+    if decisions.repeated(made, key) is not None:
+        return review
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    check_may_decide("review", actor, requester_person="", decided_by=[], subject_id=review.id)
+    if made:
+        raise AlreadyDecided(f"review {review.id}", made[-1].decision, made[-1].user_id)
+    if review.kind != DOUBTFUL_BREACH:
+        raise Conflict("There is nothing to confirm or dismiss in this review.", remedy="Close it.")
+    if review.status == "closed":
+        raise Conflict(f"This review was closed already: {review.close_reason}")
+    now, evidence = await market_now(session), {"seq": review.detail["seq"], "rule_id": review.detail["rule_id"]}
+    if decision == "confirm":
+        evidence["breach_id"] = await _confirm(session, review, actor, now)
+    await decisions.record(
+        session,
+        "review",
+        review.id,
+        decision=decision,
+        actor=actor,
+        reason=reason,
+        key=key,
+        digest=digest(review),
+        occurred_at=now,
+        evidence=evidence,
+    )
+    review.outcome = _OUTCOMES[decision]
+    await _end(session, review, actor=actor, reason=reason, action=f"review.{review.outcome}", evidence=evidence)
+    return review
+
+
+def digest(review: Review) -> str:
+    """What exactly is decided on: the doubtful inputs and what would follow from them."""
+    body = {"v": 1, "review": review.key, "detail": review.detail}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+async def _end(
+    session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
+) -> None:
+    review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
+    await audit.record(
+        session,
+        action=action,
+        subject_kind="review",
+        subject_id=review.id,
+        occurred_at=await market_now(session),
+        actor=actor.user_id,
+        role=actor.role,
+        reason=reason,
+        evidence=evidence,
+    )
+
+
+async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: datetime) -> str:
+    """Record the breach as the monitor would have, lock the account and tell the challenge; gives the breach's id."""
+    detail = review.detail
+    found = await session.get(Account, review.account_id)
+    if found is None:
+        raise NotFound
+    await challenges.lock(session, found.challenge_id)
+    account = await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
+    if account.status != "active" or account.phase_index != detail["phase_index"]:
+        raise Conflict("This account has ended meanwhile.", remedy="Dismiss the review.")
+    if detail["sheet"]["consequence"]["kind"] != "fail":
+        raise Conflict("Breaking this rule does not end the phase.", remedy="Dismiss the review.")
+    sheet = confirmed(detail["sheet"], detail["doubts"], by=actor.user_id, role=actor.role, at=now)
+    session.add(Proof(id=sheet["proof_id"], account_id=account.id, kind="breach", digest=sheet["hash"], body=sheet))
+    await session.flush()
+    breach_id = derived_id("brc", account.id, account.phase_index, detail["rule_id"], detail["offence"])
+    made = await session.scalar(
+        insert(Breach)
+        .values(
+            id=breach_id,
+            account_id=account.id,
+            challenge_id=account.challenge_id,
+            phase_index=account.phase_index,
+            rule_id=detail["rule_id"],
+            offence=detail["offence"],
+            proof_id=sheet["proof_id"],
+            seq=detail["seq"],
+            occurred_at=review.occurred_at,
+            floor_minor=detail["floor_minor"],
+            equity_minor=detail["equity_minor"],
+            status="confirmed",
+            epoch=await session.scalar(select(Shard.epoch).where(Shard.id == account.shard)) or 0,
+            received_at=datetime.now(UTC),
+        )
+        .on_conflict_do_nothing()
+        .returning(Breach.id)
+    )
+    if made is None:
+        raise Conflict("This rule was found broken meanwhile.", remedy="Dismiss the review.")
+    account.status, account.ended_at = "locked", now
+    await _tell(session, account, breach_id, review.occurred_at)
+    return breach_id
+
+
+async def _tell(session: AsyncSession, account: Account, breach_id: str, at: datetime) -> None:
+    lock = f"lock/{breach_id}"
+    payload = {"key": lock, "login": account.login, "account_id": account.id}
+    await outbox.enqueue(session, key=lock, topic="venue.lock", target=str(account.login), payload=payload)
+    key = f"breach/{breach_id}"
+    await outbox.signal_workflow(
+        session,
+        key=key,
+        workflow_id=challenges.workflow(account.challenge_id),
+        name="breach_detected",
+        payload={"key": key, "breach_id": breach_id, "account_id": account.id, "occurred_at": at.isoformat()},
+    )

@@ -1,0 +1,1 @@
+"""What the API and the console share: sign-in, answers given once, permissions, decisions, their dependencies."""

@@ -1,0 +1,370 @@
+"""Money that comes in and goes back, on real Postgres and Temporal: who refunded it, how much, and what follows."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from contracts.messages import DecisionRequest, RefundRequest
+from domain.approvals import Actor
+from domain.errors import Conflict
+from firm import reviews
+from store.models import AuditEntry, Intent
+from tests.challenge_world import Firm, a_firm, after
+
+
+@pytest.fixture
+async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
+    async with a_firm(database_url, temporal_address) as found:
+        yield found
+
+
+async def _refund(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> str:
+    request = RefundRequest(key=key, actor=actor, reason="I will not have the time.")
+    result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
+    return str(result["state"])
+
+
+async def _refusal(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> ApplicationError:
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await _refund(firm, challenge_id, actor, key)
+    assert isinstance(refused.value.cause, ApplicationError)
+    return refused.value.cause
+
+
+async def _checkout(firm: Firm, challenge_id: str) -> str:
+    return str((await firm.challenge(challenge_id)).checkout_id)
+
+
+async def _actions(firm: Firm, challenge_id: str) -> list[str]:
+    async with firm.db.transaction() as session:
+        rows = select(AuditEntry.action).where(AuditEntry.subject_id == challenge_id).order_by(AuditEntry.seq)
+        return list(await session.scalars(rows))
+
+
+NOTHING = {"provider": 0, "fees": 0, "chargebacks": 0}
+
+
+# refunded at the provider
+
+
+@pytest.mark.parametrize("stage", ["active", "breached", "funded"])
+async def test_a_refund_at_the_providers_desk_ends_the_challenge(firm: Firm, stage: str) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"), "instant" if stage == "funded" else "two-step")
+    if stage == "breached":
+        await firm.breach(challenge_id)
+        await firm.becomes(challenge_id, "breached")
+    firm.provider.refund_at_desk(await _checkout(firm, challenge_id))
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    assert await firm.books() == NOTHING
+    account = await firm.account(challenge_id)
+    assert (account.status, firm.venue.seats[account.login or 0].enabled) == ("closed", False)
+    assert (await firm.steps("challenge", challenge_id))[-1] == "refunded_at_provider"
+
+
+async def test_no_phase_opens_on_a_fee_that_went_back(firm: Firm) -> None:
+    """The news of the refund comes while the pass is recorded: the workflow has it before it opens the next account."""
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+
+    async def refunded() -> None:
+        firm.provider.refund_at_desk(checkout_id)
+        await firm.handle(challenge_id).signal("fee_refunded", {"key": "ev", "checkout_id": checkout_id})
+
+    firm.venue.before_lock = refunded
+    await firm.passes(challenge_id)
+    await firm.ends(challenge_id, "refunded")
+    assert [seat.enabled for seat in firm.venue.seats.values()] == [False], "one account, and it is shut"
+    assert await firm.books() == NOTHING
+
+
+async def test_one_refund_under_several_events_is_one_refund_and_late_news_change_nothing(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.refund_at_desk(checkout_id)
+    firm.provider.tells("charge.refunded", checkout_id)
+    firm.provider.tells("checkout.paid", checkout_id)
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    await firm.webhook("ev_late", "charge.refunded", checkout_id)
+    await firm.news()
+    assert await firm.books() == NOTHING
+    assert (await firm.steps("challenge", challenge_id)).count("refunded_at_provider") == 1
+
+
+async def test_the_echo_of_our_own_refund_changes_nothing(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    assert await _refund(firm, challenge_id, ada) == "refunded"
+    await firm.webhook("ev_1", "charge.refunded", await _checkout(firm, challenge_id))
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    assert await firm.books() == NOTHING
+    assert (await firm.steps("challenge", challenge_id))[-1] == "refund_granted"
+    assert "challenge.refunded_late" not in await _actions(firm, challenge_id)
+
+
+async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -> None:
+    """The checkout counts as paid: a part went back, and only the provider's list of movements says how much."""
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.moves("charge", checkout_id, 54_000)
+    firm.provider.refund_at_desk(checkout_id, 10_000)
+    await firm.news()
+    (review,) = await firm.reviews("unclear_refund")
+    assert (review.status, review.detail["challenge_id"]) == ("open", challenge_id)
+    assert (await firm.challenge(challenge_id)).state == "active"
+    assert await firm.books() == {"provider": 54_000, "fees": -54_000, "chargebacks": 0}, "a hint books nothing"
+    assert (await firm.reconcile()).unreconciled == 1
+    await firm.news()
+    assert await firm.books() == {"provider": 44_000, "fees": -44_000, "chargebacks": 0}
+    assert (await firm.reconcile()).unreconciled == 0
+    firm.provider.moves("refund", checkout_id, -44_000)
+    firm.provider.becomes(checkout_id, "refunded")
+    await firm.reconcile()  # no webhook and no event: the movement alone
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    assert (await firm.books(), (await firm.reconcile()).unreconciled) == (NOTHING, 0)
+    assert len(await firm.reviews("unclear_refund")) == 1
+
+
+async def test_a_refund_without_any_event_is_found_by_reconciliation(firm: Firm) -> None:
+    challenge_id = await firm.bought(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.moves("charge", checkout_id, 54_000)
+    firm.provider.refund_at_desk(checkout_id)
+    firm.provider.past.clear()
+    assert (await firm.reconcile()).unreconciled == 1
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    assert (await firm.books(), (await firm.reconcile()).unreconciled) == (NOTHING, 0)
+
+
+# refunds of ours
+
+
+async def test_a_refund_that_the_provider_refuses_lets_the_account_trade_again(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    seat = firm.venue.seats[(await firm.account(challenge_id)).login or 0]
+    firm.provider.refuses = Conflict("The card was closed.")
+    refusal = await _refusal(firm, challenge_id, ada)
+    assert refusal.message == (
+        "The payment provider refused the refund: The card was closed. The account trades again."
+    )
+    assert seat.enabled
+    assert (await firm.challenge(challenge_id)).state == "active"
+    assert (await firm.steps("challenge", challenge_id))[-1] == "refund_refused"
+    assert "challenge.refund_refused" in await _actions(firm, challenge_id)
+    (review,) = await firm.reviews("refund_refused")
+    assert (review.status, review.detail["why"]) == ("open", "The card was closed.")
+    # asked again by somebody else, under a key of its own at the provider
+    assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
+    assert firm.provider.refunds == [f"{challenge_id}/refund/2"]
+    assert (await firm.books(), seat.enabled) == (NOTHING, False)
+
+
+async def test_a_refund_made_and_not_answered_is_looked_up_and_booked(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    firm.provider.loses_answers = 1
+    firm.provider.refuses = None
+    assert await _refund(firm, challenge_id, ada) == "refunded"
+    assert (firm.provider.refunds, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+
+
+async def test_a_refund_that_was_made_by_hand_before_ours_counts_as_made(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    firm.provider.becomes(await _checkout(firm, challenge_id), "refunded")  # our own request is refused for it
+    assert await _refund(firm, challenge_id, ada) == "refunded"
+    assert (firm.provider.refunds, await firm.books()) == ([], NOTHING)
+
+
+async def test_a_refund_of_what_was_charged_back_is_a_chargeback(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    firm.provider.becomes(await _checkout(firm, challenge_id), "charged_back")
+    refusal = await _refusal(firm, challenge_id, ada)
+    assert "taken the fee back through the bank" in refusal.message
+    await firm.becomes(challenge_id, "charged_back")
+    assert not firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
+    await firm.webhook("ev_1", "charge.disputed", await _checkout(firm, challenge_id))
+    await firm.news()
+    assert (await firm.books())["chargebacks"] == 54_000
+
+
+async def test_a_refund_that_lands_after_it_was_refused_ends_the_challenge(firm: Firm) -> None:
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    firm.provider.refuses = Conflict("Another request with this key is under way.")
+    await _refusal(firm, challenge_id, ada)
+    firm.provider.refund_at_desk(await _checkout(firm, challenge_id))  # the first call, after all
+    await firm.news()
+    await firm.ends(challenge_id, "refunded")
+    assert await firm.books() == NOTHING
+
+
+# what was paid is not what was due
+
+
+@pytest.mark.parametrize(
+    ("paid", "currency", "amount"),
+    [
+        ({"amount_minor": 1, "currency": "JPY"}, "JPY", 1),
+        ({"amount_minor": 53_999}, "USD", 53_999),
+        ({"amount_minor": 54_001}, "USD", 54_001),
+        ({"reference": "chl_other"}, "USD", 54_000),
+    ],
+)
+async def test_a_payment_that_is_not_the_fee_opens_no_account_and_can_be_refunded(
+    firm: Firm, paid: dict[str, object], currency: str, amount: int
+) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    rosa = await firm.add_user("rosa", "risk")
+    challenge_id = await firm.buy(ada)
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.takes(checkout_id, **paid)
+    firm.provider.tells("checkout.paid", checkout_id)
+    await firm.news()
+    assert ((await firm.challenge(challenge_id)).state, len(firm.venue.seats)) == ("payment_review", 0)
+    (review,) = await firm.reviews("payment_differs")
+    assert (review.detail["due_minor"], review.detail["due_currency"]) == (54_000, "USD")
+    assert (review.detail["paid_minor"], review.detail["paid_currency"]) == (amount, currency)
+    assert await firm.balance("suspense", currency) == -amount
+    assert await firm.balance(f"provider:{firm.provider.name}", currency) == amount
+    assert await firm.balance("fees") == 0
+    async with firm.db.transaction() as session:
+        with pytest.raises(Conflict, match="still with the firm"):
+            await reviews.close(session, review_id=review.id, actor=rosa, reason="Looked at it.")
+    assert await _refund(firm, challenge_id, fay) == "refunded"
+    await firm.ends(challenge_id, "refunded")
+    assert await firm.balance("suspense", currency) == 0
+    assert await firm.balance(f"provider:{firm.provider.name}", currency) == 0
+    assert [row.status for row in await firm.reviews("payment_differs")] == ["closed"]
+    assert len(firm.venue.seats) == 0
+
+
+async def test_a_wrong_payment_that_is_taken_back_is_no_loss(firm: Firm) -> None:
+    challenge_id = await firm.buy(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.takes(checkout_id, amount_minor=1)
+    firm.provider.tells("checkout.paid", checkout_id)
+    await firm.news()
+    firm.provider.becomes(checkout_id, "charged_back")
+    firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+    await firm.ends(challenge_id, "charged_back")
+    assert (await firm.books(), await firm.balance("suspense")) == (NOTHING, 0)
+    assert [row.status for row in await firm.reviews("payment_differs")] == ["closed"]
+
+
+async def test_an_intent_of_today_is_finished_under_its_key(firm: Firm) -> None:
+    """One that was declared before attempts had numbers and named their request."""
+    ada = await firm.add_trader("ada")
+    challenge_id = await firm.bought(ada)
+    payload = {"checkout_id": await _checkout(firm, challenge_id), "user_id": ada.user_id, "role": "trader"}
+    async with firm.db.transaction() as session:
+        session.add(Intent(key=f"{challenge_id}/refund", kind="payments.refund", payload=payload))
+    assert await _refund(firm, challenge_id, ada) == "refunded"
+    assert firm.provider.refunds == [f"{challenge_id}/refund"]
+
+
+# the trader's other money
+
+
+async def _two_funded(firm: Firm, actor: Actor) -> tuple[str, str]:
+    """Two funded challenges of one trader, with a profit on each that can be paid out."""
+    first, second = await firm.bought(actor, "instant"), await firm.bought(actor, "instant")
+    for challenge_id in (first, second):
+        await firm.earns(challenge_id, 200_000)
+    await firm.market_time(after(days=8))
+    return first, second
+
+
+async def _charge_back(firm: Firm, challenge_id: str) -> None:
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.becomes(checkout_id, "charged_back")
+    firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+
+
+async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_closes_its_review(firm: Firm) -> None:
+    ada, bob = await firm.add_trader("ada", "verified"), await firm.add_trader("bob", "verified")
+    rosa = await firm.add_user("rosa", "risk")
+    others = await firm.bought(bob, "instant")
+    await firm.earns(others, 200_000)
+    first, second = await _two_funded(firm, ada)
+    doomed, waiting = await firm.ask_payout(first, ada, 100_000), await firm.ask_payout(second, ada, 100_000)
+    for payout_id in (doomed, waiting):
+        await firm.payout_becomes(payout_id, "awaiting_approval")
+    await _charge_back(firm, first)
+    await firm.becomes(first, "charged_back")
+    await firm.payout_becomes(doomed, "cancelled")
+    await firm.payout_becomes(waiting, "in_review")
+    (review,) = await firm.reviews("chargeback")
+    held = await firm.payout(waiting)
+    assert held.checks["payments"]["ok"] is False
+    assert review.id in str(held.checks["payments"]["words"])
+    assert held.reason == "the payout is under review"
+    unaffected = await firm.ask_payout(others, bob, 50_000)
+    await firm.payout_becomes(unaffected, "sent")
+    # a new request is held as well, however small
+    handle = firm.client.get_workflow_handle(f"payout/{waiting}")
+    await handle.execute_update("cancel", DecisionRequest(key="c1", actor=ada, reason=""), id="c1")
+    await firm.payout_becomes(waiting, "cancelled")
+    small = await firm.ask_payout(second, ada, 50_000)
+    await firm.payout_becomes(small, "in_review")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="The bank made a mistake; Ada paid again.")
+    await firm.payout_becomes(small, "sent")
+
+
+async def test_a_chargeback_that_comes_after_the_approval_still_stops_the_money(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada", "verified"), await firm.add_user("fay", "finance")
+    first, second = await _two_funded(firm, ada)
+    payout_id = await firm.ask_payout(second, ada, 100_000)
+    await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.venue.before_lock = lambda: _approve(firm, payout_id, fay)  # while the account of the other is being locked
+    await _charge_back(firm, first)
+    await firm.becomes(first, "charged_back")
+    await firm.payout_becomes(payout_id, "in_review")
+    assert firm.provider.transfers == {}
+
+
+async def _approve(firm: Firm, payout_id: str, actor: Actor) -> None:
+    handle = firm.client.get_workflow_handle(f"payout/{payout_id}")
+    try:
+        await handle.execute_update("approve", DecisionRequest(key="a1", actor=actor, reason="Fine."), id="a1")
+    except WorkflowUpdateFailedError:
+        return  # it was held in time
+
+
+async def test_a_refund_at_the_providers_desk_stops_the_payouts_of_its_challenge(firm: Firm) -> None:
+    ada = await firm.add_trader("ada", "verified")
+    first, second = await _two_funded(firm, ada)
+    stopped, goes_on = await firm.ask_payout(first, ada, 100_000), await firm.ask_payout(second, ada, 100_000)
+    for payout_id in (stopped, goes_on):
+        await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.provider.refund_at_desk(await _checkout(firm, first))
+    await firm.news()
+    await firm.ends(first, "refunded")
+    await firm.payout_becomes(stopped, "cancelled")
+    assert (await firm.payout(goes_on)).state == "awaiting_approval"
+
+
+async def test_a_partial_refund_holds_payouts_until_a_person_has_looked(firm: Firm) -> None:
+    ada, rosa = await firm.add_trader("ada", "verified"), await firm.add_user("rosa", "risk")
+    first, second = await _two_funded(firm, ada)
+    payout_id = await firm.ask_payout(second, ada, 100_000)
+    await firm.payout_becomes(payout_id, "awaiting_approval")
+    firm.provider.refund_at_desk(await _checkout(firm, first), 1_000)
+    await firm.news()
+    await firm.payout_becomes(payout_id, "in_review")
+    (review,) = await firm.reviews("unclear_refund")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="A discount that was agreed.")
+    await firm.payout_becomes(payout_id, "awaiting_approval")
