@@ -31,14 +31,8 @@ class Trigger:
         return Marked(seq=self.seq, at=self.at, balance_minor=balance_minor, equity_minor=equity_minor)
 
 
-def proof_id_of(account: AccountRow, rule_id: str) -> str:
-    """The id of the proof sheet of the account's next breach of a rule."""
-    phase = account.terms.phase_index
-    return derived_id("prf", account.account_id, phase, rule_id, account.next_offence(rule_id))
-
-
 def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> Scene:
-    """What is known of an account at an event. `equity`: its exact equity there."""
+    """Returns what is known of an account at an event. `equity`: its exact equity there."""
     opening, opening_at, opening_seq = account.opening
     return Scene(
         account_id=account.account_id,
@@ -62,42 +56,41 @@ def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: i
 
 
 def breach_sheet(state: ShardState, account: AccountRow, scene: Scene, verdict: Verdict) -> dict[str, Any]:
-    """The sealed proof sheet of a broken level."""
+    """Returns the sealed proof sheet of a broken level."""
     rule_id = verdict.spec.rule_id
+    offence = account.next_offence(rule_id)
+    proof_id = derived_id("prf", scene.account_id, scene.terms.phase_index, rule_id, offence)
     return proof.breach_sheet(
-        proof_id_of(account, rule_id),
-        scene,
-        verdict.spec,
-        verdict.state,
-        state.board,
-        state.instruments,
-        offence=account.next_offence(rule_id),
+        proof_id, scene, verdict.spec, verdict.state, state.board, state.instruments, offence=offence
     )
 
 
 def breach_facts(
     state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[Verdict], equity: int
 ) -> list[BreachFact]:
-    """One fact per broken level, the cause first."""
+    """Returns one fact per broken level, the cause first."""
     scene = scene_of(state, account, trigger, equity)
-    return [
-        BreachFact(
-            account_id=account.account_id,
-            challenge_id=account.challenge_id,
-            login=account.login,
-            phase_index=account.terms.phase_index,
-            rule_id=verdict.spec.rule_id,
-            offence=account.next_offence(verdict.spec.rule_id),
-            proof_id=proof_id_of(account, verdict.spec.rule_id),
-            proof=breach_sheet(state, account, scene, verdict),
-            seq=trigger.seq,
-            at=trigger.at,
-            floor_minor=verdict.floor_minor,
-            equity_minor=verdict.equity_minor,
-            cause=verdict is found[0],
+    facts = []
+    for verdict in found:
+        sheet = breach_sheet(state, account, scene, verdict)
+        facts.append(
+            BreachFact(
+                account_id=scene.account_id,
+                challenge_id=scene.challenge_id,
+                login=scene.login,
+                phase_index=scene.terms.phase_index,
+                rule_id=verdict.spec.rule_id,
+                offence=account.next_offence(verdict.spec.rule_id),
+                proof_id=str(sheet["proof_id"]),
+                proof=sheet,
+                seq=trigger.seq,
+                at=trigger.at,
+                floor_minor=verdict.floor_minor,
+                equity_minor=verdict.equity_minor,
+                cause=not facts,
+            )
         )
-        for verdict in found
-    ]
+    return facts
 
 
 def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> PassFact:
@@ -123,7 +116,7 @@ def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: 
 
 
 def _pass_history(account: AccountRow, now: Marked) -> tuple[HistoryPart | None, tuple[GatePart, ...], int | None]:
-    """(history, gates, target) that a pass depends on beside the money, for a phase that has gates."""
+    """Returns the (history, gates, target) of a pass in a phase that has gates."""
     if account.conduct is None or not gates_of(account.terms):
         return None, (), None
     return pass_history(account.terms, account.conduct.events, now, began=account.conduct.began)
