@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.cases import CaseDecision, CaseRef, CaseStands
@@ -26,13 +28,17 @@ class CaseActivities:
     @activity.defn(name="cases.record_decision")
     async def record_decision(self, decision: CaseDecision) -> DecisionResult:
         request = decision.request
+        delivered = Delivered("case", decision.case_id, decision.choice, request, decision.update_id)
+
+        async def work(session: AsyncSession) -> DecisionResult:
+            case = await cases.locked(session, decision.case_id)
+            actor = await people.current_actor(session, request.actor.user_id)
+            await cases.decide(
+                session, case, decision=decision.choice, actor=actor, reason=request.reason, key=request.key
+            )
+            return DecisionResult(
+                subject_id=case.id, state=case.state, decision=decision.choice, approvals=1, approvals_needed=1
+            )
+
         with refusals_are_final():
-            async with self._db.transaction() as session:
-                case = await cases.locked(session, decision.case_id)
-                actor = await people.current_actor(session, request.actor.user_id)
-                await cases.decide(
-                    session, case, decision=decision.choice, actor=actor, reason=request.reason, key=request.key
-                )
-                return DecisionResult(
-                    subject_id=case.id, state=case.state, decision=decision.choice, approvals=1, approvals_needed=1
-                )
+            return await decided(self._db, delivered, DecisionResult, work)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import fees, provisioning
+from activities.decisions import Delivered, decided_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
@@ -21,7 +22,7 @@ from firm.payouts import requests as payouts
 from store import outbox
 from store.clock import market_now
 from store.deadlines import deadline
-from store.models import Account, Breach, Challenge, PhasePass
+from store.models import Account, Breach, Challenge, Dispute, PhasePass
 
 
 def _status(challenge: Challenge) -> ChallengeStatus:
@@ -71,8 +72,13 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.refund_fee")
     async def refund_fee(self, step: RefundStep) -> ChallengeStatus:
-        with refusals_are_final():
+        delivered = Delivered("challenge", step.challenge_id, "refund", step.request, step.update_id)
+
+        async def work() -> ChallengeStatus:
             return _status(await fees.refund(self._deps, step))
+
+        with refusals_are_final():
+            return await decided_in_steps(self._db, delivered, ChallengeStatus, work)
 
     # phases
 
@@ -95,10 +101,10 @@ class ChallengeActivities:
             await challenges.move(
                 session,
                 challenge,
-                trigger_of_start(step.phase_index, product.funded_index),
-                key=f"start/{account.id}",
+                trigger_of_start(account.phase_index, product.funded_index),
+                key=challenges.start_key(account.id),
                 at=account.opened_at,
-                detail={"account_id": account.id, "phase_index": step.phase_index},
+                detail={"account_id": account.id, "phase_index": account.phase_index},
             )
             return _status(challenge)
 
@@ -107,8 +113,10 @@ class ChallengeActivities:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             account = await challenges.account(session, challenge)
-            passed = await session.get_one(PhasePass, fact.subject_id)
-        if challenge.state != "active" or account is None or passed.account_id != account.id or account.login is None:
+            passed = await session.get(PhasePass, fact.subject_id)
+        if challenge.state != "active" or account is None or account.login is None:
+            return _status(challenge)
+        if passed is None or passed.account_id != account.id:
             return _status(challenge)
         await self._platform.lock(account.login, key=f"{account.id}/passed")
         async with self._db.transaction() as session:
@@ -151,9 +159,10 @@ class ChallengeActivities:
     async def record_breach(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
-            breach = await session.get_one(Breach, fact.subject_id)
-            applies = breach.account_id == challenge.account_id and breach.status == "confirmed"
-            if not applies or not CHALLENGE.allows(challenge.state, "breach_detected"):
+            breach = await session.get(Breach, fact.subject_id)
+            if breach is None or breach.account_id != challenge.account_id or breach.status != "confirmed":
+                return _status(challenge)
+            if not CHALLENGE.allows(challenge.state, "breach_detected"):
                 return _status(challenge)
             await challenges.end_account(session, challenge, "locked", breach.occurred_at)
             until = await challenges.dispute_until(session, challenge, breach)
@@ -172,6 +181,9 @@ class ChallengeActivities:
     @activity.defn(name="challenges.reinstate_account")
     async def reinstate_account(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
+            dispute = await session.get(Dispute, fact.subject_id)
+            if dispute is None or dispute.challenge_id != fact.challenge_id:
+                return _status(await challenges.lock(session, fact.challenge_id))
             case_id = await challenges.case_against(session, fact.challenge_id)
         account = None
         if case_id is None:
@@ -280,7 +292,11 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
-        return _status(await self._close(fact, case_id=fact.subject_id))
+        """Only a confirmed case closes a challenge; a signal that names another case changes nothing."""
+        async with self._db.transaction() as session:
+            challenge = await challenges.lock(session, fact.challenge_id)
+            case_id = await challenges.case_against(session, fact.challenge_id)
+        return _status(challenge if case_id is None else await self._close(fact, case_id=case_id))
 
     async def _close(self, fact: ChallengeFact, *, case_id: str) -> Challenge:
         async with self._db.transaction() as session:

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.disputes import DisputeStatus, DisputeStep
@@ -35,27 +37,22 @@ class DisputeActivities:
     @activity.defn(name="disputes.record_decision")
     async def record_decision(self, step: DisputeStep) -> DecisionResult:
         request = step.request
+        delivered = Delivered("dispute", step.dispute_id, step.decision, request, step.update_id)
+
+        async def work(session: AsyncSession) -> DecisionResult:
+            challenge_id = (await session.get_one(Dispute, step.dispute_id)).challenge_id
+            await challenges.lock(session, challenge_id)  # first, as everywhere: the decision looks at it
+            dispute = await disputes.lock(session, step.dispute_id)
+            actor = await people.current_actor(session, request.actor.user_id)
+            await disputes.decide(
+                session, dispute, decision=step.decision, actor=actor, reason=request.reason, key=request.key
+            )
+            return DecisionResult(
+                subject_id=dispute.id, state=dispute.state, decision=step.decision, approvals=1, approvals_needed=1
+            )
+
         with refusals_are_final():
-            async with self._db.transaction() as session:
-                challenge_id = (await session.get_one(Dispute, step.dispute_id)).challenge_id
-                await challenges.lock(session, challenge_id)  # first, as everywhere: the decision looks at it
-                dispute = await disputes.lock(session, step.dispute_id)
-                actor = await people.current_actor(session, request.actor.user_id)
-                await disputes.decide(
-                    session,
-                    dispute,
-                    decision=step.decision,
-                    actor=actor,
-                    reason=request.reason,
-                    key=request.key,
-                )
-                return DecisionResult(
-                    subject_id=dispute.id,
-                    state=dispute.state,
-                    decision=step.decision,
-                    approvals=1,
-                    approvals_needed=1,
-                )
+            return await decided(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="disputes.record_reinstatement")
     async def record_reinstatement(self, start: DisputeStart) -> DisputeStatus:

@@ -12,6 +12,8 @@ from contracts.ids import RECONCILIATION_WORKFLOW, daily_close_workflow
 from contracts.messages import DailyCloseStart, ReconciliationStart
 from contracts.operations import DailyCloseReport, ReconciliationReport
 from domain.clocks import Clock
+from domain.errors import CursorForgotten
+from ports.payments import ProviderEntry
 from store import operations, outbox
 from store.clock import market_now, watermark
 
@@ -51,7 +53,7 @@ class OperationsActivities:
     async def reconcile(self, start: ReconciliationStart) -> ReconciliationReport:
         async with self._db.transaction() as session:
             last = await operations.last_entry(session, self._payments.name)
-        entries = await self._payments.entries(last)
+        entries = await self._entries(last)
         async with self._db.transaction() as session:
             now, feed_time = await market_now(session), await watermark(session)
             rows = [entry.model_dump() for entry in entries]
@@ -61,6 +63,15 @@ class OperationsActivities:
             await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(feed_time))
             open_ends = await operations.unreconciled(session)
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
+
+    async def _entries(self, last: str | None) -> list[ProviderEntry]:
+        """From the beginning when the provider has forgotten where we were: known entries change nothing."""
+        if last is not None:
+            try:
+                return await self._payments.entries(last)
+            except CursorForgotten:
+                activity.logger.warning("the provider does not know entry %s any more: all are read again", last)
+        return await self._payments.entries(None)
 
 
 async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime | None) -> datetime | None:

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
+from domain.payouts import told
+from firm.payouts import account as payout_account
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.payouts import situation as payout_facts
@@ -81,7 +83,9 @@ async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None
         if payout.state == "requested":
             undo = await session.get_one(Intent, _undo_key(payout_id))
             await outbox.fulfil_intent(session, key=undo.key, result={})
-            await payouts.advance(session, payout, "request_refused", reason=str(undo.payload["reason"]))
+            await payouts.advance(
+                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=told.NOT_HELD
+            )
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,9 @@ async def login_of(session: AsyncSession, payout: Payout) -> int:
 
 
 async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> bool:
-    """Judge the request again, on the venue's own word for money and positions; True when it is refused, with proof."""
+    """Judge the request again, on the venue's own word for money and positions, under the account's lock; True when it
+    is refused, with proof."""
+    await payout_account.lock(session, payout.challenge_id, payout.account_id)
     seen = payout_facts.Seen(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))
     current = await payout_facts.situation(session, payout.account_id, cycle=payout.cycle, seen=seen)
     gross = payouts.gross_of(payout)
@@ -190,8 +196,15 @@ async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapsho
         payouts.set_forfeit(payout, current)
         return False
     payout.proof_id = await payout_refusals.keep(session, payout_refusals.refused(current, gross, parts))
-    reason = "; ".join(part.sentence for part in parts)
-    await payouts.advance(session, payout, "request_refused", reason=reason, detail={"proof_id": payout.proof_id})
+    reasons = [part.sentence for part in parts]
+    await payouts.advance(
+        session,
+        payout,
+        "request_refused",
+        reason="; ".join(reasons),
+        told=told.not_possible(reasons),
+        detail={"proof_id": payout.proof_id},
+    )
     return True
 
 

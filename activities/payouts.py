@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import payout_holds
+from activities import payout_holds, payout_judging
+from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
@@ -19,7 +20,8 @@ from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, PropOSEr
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts import told
+from domain.payouts.checks import shown
 from firm import people
 from firm.payouts import requests as payouts
 from ports.payments import Transfer
@@ -67,35 +69,38 @@ class PayoutActivities:
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
-                await _judge(session, payout, await payouts.risk_facts(session, payout))
+                await payout_judging.judge(session, payout, await payouts.risk_facts(session, payout))
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
     @activity.defn(name="payouts.record_decision")
     async def record_decision(self, decision: PayoutDecision) -> DecisionResult:
         request = decision.request
+        delivered = Delivered("payout", decision.payout_id, decision.choice, request, decision.update_id)
+
+        async def work(session: AsyncSession) -> DecisionResult:
+            payout = await payouts.locked(session, decision.payout_id)
+            made = await decisions.of(session, "payout", payout.id)
+            actor = await people.current_actor(session, request.actor.user_id)
+            await _check_decision(session, payout, decision.choice, actor, reason=request.reason, made=made)
+            await _decide(session, payout, decision, actor)
+            await payouts.rest(session, payout)
+            counted, needed = await payouts.approvals(session, payout)
+            return DecisionResult(
+                subject_id=payout.id,
+                state=payout.state,
+                decision=decision.choice,
+                approvals=counted,
+                approvals_needed=needed,
+            )
+
         with refusals_are_final():
-            async with self._db.transaction() as session:
-                payout = await payouts.locked(session, decision.payout_id)
-                made = await decisions.of(session, "payout", payout.id)
-                if decisions.repeated(made, request.key) is None:
-                    actor = await people.current_actor(session, request.actor.user_id)
-                    await _check_decision(session, payout, decision.choice, actor, reason=request.reason, made=made)
-                    await _decide(session, payout, decision, actor)
-                    await payouts.rest(session, payout)
-                counted, needed = await payouts.approvals(session, payout)
-                return DecisionResult(
-                    subject_id=payout.id,
-                    state=payout.state,
-                    decision=decision.choice,
-                    approvals=counted,
-                    approvals_needed=needed,
-                )
+            return await decided(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStands:
-        """Committing the intent is the point of no return: after it the same transfer is sent or found, never judged
-        again, so that no transfer can be under way for a payout that the record holds back. Only what the provider
+        """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
+        was begun is looked up first and booked when it is found, whatever has happened since. Only what the provider
         refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
         take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = payouts.transfer_key(ref.payout_id)
@@ -108,7 +113,7 @@ class PayoutActivities:
             order = _order(payout, payouts.digest(payout, await payouts.product_of(session, payout)))
             declared = await session.get(Intent, key)
             if declared is None:
-                if not await _may_be_sent(session, payout, risk):
+                if not await payout_judging.may_be_sent(session, payout, risk):
                     return PayoutStands(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
@@ -116,6 +121,8 @@ class PayoutActivities:
         try:
             answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
             if answer is None and unchanged:
+                if declared and not await self._may_be_sent_again(ref):
+                    return await self._stands(ref)
                 answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
         except Unavailable as why:
             await self._record_waiting(ref, why.message)
@@ -134,10 +141,17 @@ class PayoutActivities:
                     payout,
                     "risk_found",
                     reason="the payout was changed after its approval",
-                    told="the payout is under review",
+                    told=told.UNDER_REVIEW,
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
+
+    async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state != "approved":
+                return False
+            return await payout_judging.may_be_sent(session, payout, await payouts.risk_facts(session, payout))
 
     async def _end_without_hold(self, ref: PayoutRef) -> None:
         """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
@@ -150,7 +164,8 @@ class PayoutActivities:
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
-                    await payouts.advance(session, payout, "payout_cancelled", reason=payout_holds.GIVEN_BACK)
+                    why = payout_holds.GIVEN_BACK
+                    await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
@@ -209,7 +224,8 @@ class PayoutActivities:
                 await ledger.post(session, entry, occurred_at=await market_now(session))
                 why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
                 reason = f"the provider returned the money: {why}"
-                await payouts.advance(session, payout, "transfer_returned", reason=reason)
+                words = told.sent_back(payouts.gross_of(payout))
+                await payouts.advance(session, payout, "transfer_returned", reason=reason, told=words)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
 
@@ -262,50 +278,12 @@ class PayoutActivities:
             return PayoutStands(state=(await payouts.locked(session, ref.payout_id)).state)
 
 
-async def _judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
-    """Move a reserved payout to where risk, approvals and the deadline put it."""
-    verdict = risk_verdict(risk)
-    payout.checks = {**payout.checks, **shown(risk)}
-    if verdict.outcome == "clear":
-        if payout.state != "awaiting_approval":
-            await payouts.advance(session, payout, "risk_clear")
-            payout.reason = None
-        counted, needed = await payouts.approvals(session, payout)
-        if counted >= needed:
-            await payouts.advance(session, payout, "approvals_complete")
-            return
-    else:
-        payout.was_held = payout.was_held or verdict.held_by_case
-        if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
-        if verdict.outcome != "hold":
-            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=verdict.told)
-            return
-    if payout.decide_by is not None and await market_now(session) >= payout.decide_by:
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time")
-
-
-async def _may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
-    """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
-    verdict = risk_verdict(risk)
-    counted, needed = await payouts.approvals(session, payout)
-    if verdict.outcome == "clear" and counted >= needed:
-        return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still stand"
-    payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told="the payout is under review")
-    await payouts.rest(session, payout)
-    return False
-
-
 async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: str) -> None:
     """The intent ends as refused, which holds the payout until it is rejected, cancelled or out of time."""
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
     payout.checks = {**payout.checks, **shown(await payouts.risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    told = "the payment provider refused the transfer"
-    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told)
+    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told.NOT_ACCEPTED)
 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:
@@ -338,11 +316,13 @@ async def _check_decision(
             decided_by=[d.person_id for d in made if d.decision == choice],
             subject_id=payout.id,
         )
-    if payout.state == "in_review" and choice == "approve":
-        wrong = [str(check["words"]) for check in payout.checks.values() if not check["ok"]]
-        raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
-    if payout.state not in payouts.OPEN_TO_PEOPLE:
-        await _check_late(session, payout, choice, actor, made)
+    if payout.state in payouts.OPEN_TO_PEOPLE:
+        if choice == "approve":
+            await payout_judging.check_clear(session, payout)
+        elif actor.role == "trader":
+            await payout_judging.check_not_begun(session, payout)
+        return
+    await _check_late(session, payout, choice, actor, made)
 
 
 async def _check_late(
@@ -375,8 +355,16 @@ async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecisio
     )
     counted, needed = await payouts.approvals(session, payout)
     if decision.choice != "approve" or counted >= needed:
+        ends = decision.choice != "approve"
+        words = told.by_person(decision.choice, request.reason, payouts.gross_of(payout)) if ends else ""
         await payouts.advance(
-            session, payout, _TRIGGER[decision.choice], reason=request.reason, actor=actor.user_id, role=actor.role
+            session,
+            payout,
+            _TRIGGER[decision.choice],
+            reason=request.reason,
+            told=words,
+            actor=actor.user_id,
+            role=actor.role,
         )
         return
     await audit.record(

@@ -5,23 +5,27 @@ from contracts.challenges import ChallengeFact, PhaseStep
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
+from firm.payouts import requests as payouts
 from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
 
 
 async def open_account(deps: Deps, step: PhaseStep) -> None:
-    """Create the account of a phase, fund it, mark it active, and only then let it trade: the monitor finds the
-    account on the record when the platform says `enabled`."""
+    """Create the account of the phase that the record says is due, fund it, mark it active, and only then let it trade:
+    the monitor finds the account on the record when the platform says `enabled`."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, step.challenge_id)
+        phase_index = await challenges.next_phase(session, challenge)
+        if phase_index is None:
+            return
         product = await challenges.terms(session, challenge)
-        group = f"{product.product}/{step.phase_index}"
+        group = f"{product.product}/{phase_index}"
         account = await challenges.open_account(
-            session, challenge, product, step.phase_index, deps.platform.name, deps.platform.marks(group)
+            session, challenge, product, phase_index, deps.platform.name, deps.platform.marks(group)
         )
         again = f"/{account.attempt}" if account.attempt > 1 else ""
-        key = f"{challenge.id}/{step.phase_index}{again}"
+        key = f"{challenge.id}/{phase_index}{again}"
         wanted = {
             "group": group,
             "currency": product.currency,
@@ -62,6 +66,9 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
         if dispute.state != "reinstating":
             return None
         first = await challenges.overturn(session, dispute.breach_id)
+        if first:
+            cause = f"breach/{dispute.breach_id}/overturned"
+            await payouts.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None

@@ -16,8 +16,14 @@ from domain.errors import (
     TooLarge,
     Unavailable,
 )
+from domain.quoting import plain
 
-_BY_STATUS: Final[dict[int, type[PropOSError]]] = {404: NotFound, 409: Conflict, 413: TooLarge, 422: BadInput}
+_BY_STATUS: Final[dict[int, type[PropOSError]]] = {
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: BadInput,
+}
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _KEEP: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30)
 
@@ -28,7 +34,7 @@ def options(url: str, token: str, timeout: float) -> dict[str, Any]:
     return {"base_url": url, "headers": headers, "timeout": timeout, "limits": _KEEP, "trust_env": False}
 
 
-def transport_error(who: str, exc: httpx.TransportError, changing: bool) -> Unavailable:
+def transport_error(who: str, exc: httpx.RequestError, changing: bool) -> Unavailable:
     """A call that never left is Unavailable; one that may have arrived and changes something, OutcomeUnknown."""
     if isinstance(exc, _NOT_SENT) or not changing:
         return Unavailable(f"{who} cannot be reached.", remedy="Start it (propos sandbox), or check its address.")
@@ -38,11 +44,8 @@ def transport_error(who: str, exc: httpx.TransportError, changing: bool) -> Unav
 def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
     """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing.
     RefusedForGood only where the answer says so of this very key."""
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = {}
-    detail = str(problem.get("detail") or f"{who} answered {answer.status_code}.")
+    problem = _problem(answer)
+    detail = problem.get("detail") or f"{who} answered {answer.status_code}."
     field, remedy = problem.get("field"), problem.get("remedy")
     status = answer.status_code
     if problem.get("type") == IdempotencyMismatch.type and key is not None:
@@ -60,3 +63,14 @@ def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
     if status >= 500 and status != 503 and key is not None:
         return OutcomeUnknown(detail, remedy="Repeat it with its key.")
     return Unavailable(detail, remedy=remedy)
+
+
+def _problem(answer: httpx.Response) -> dict[str, str]:
+    """The texts of a problem document; empty for any other answer."""
+    try:
+        problem = answer.json()
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(problem, dict):
+        return {}
+    return {name: plain(text) for name, text in problem.items() if isinstance(text, str)}

@@ -24,6 +24,11 @@ async def payment_webhook(provider: str, request: Request, deps: Deps) -> Receiv
     event = deps.payments.parse_webhook(await request.body(), request.headers, datetime.now(UTC))
     async with deps.db.transaction() as session:
         await inbox.receive(
-            session, provider=provider, event_id=event.event_id, kind=event.kind, object_id=event.object_id
+            session,
+            provider=provider,
+            event_id=event.event_id,
+            kind=event.kind,
+            object_id=event.object_id,
+            problem=event.problem,
         )
     return Received(received=True)

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli.stack import probes
+from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
@@ -26,6 +27,7 @@ from settings import Settings, load
 
 Status = Literal["ok", "wrong", "skipped"]
 _SLOW_SECONDS: Final = 30
+_FAILING: Final = 3  # rounds of a relay's loop that failed in a row
 _START: Final = "Start the firm with: propos up"
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
@@ -82,7 +84,9 @@ def examine(data_dir: Path | None, *, as_json: bool) -> bool:
     for column in ("part", "status", "found", "what to do"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        table.add_row(check.name, f"[{colours[check.status]}]{check.status}[/]", check.detail, check.remedy)
+        table.add_row(
+            check.name, f"[{colours[check.status]}]{check.status}[/]", escape(check.detail), escape(check.remedy)
+        )
     Console().print(table)
     return healthy
 
@@ -167,6 +171,18 @@ async def _ports(patient: Patient) -> str:
     return "free: " + ", ".join(str(port) for port in sorted(wanted))
 
 
+async def _processes(patient: Patient) -> str:
+    """Whether `propos up` keeps starting a part that crashes again and again."""
+    if not patient.running:
+        raise Skipped("the firm does not run here")
+    found = supervisor.failing(patient.settings.data_dir)
+    if found:
+        rows = [f"{f.name} ended {f.failures} times in a row ({f.why}): {' / '.join(f.last_lines)}" for f in found]
+        logs = ", ".join(str(_log(patient, f.name)) for f in found)
+        raise Unavailable("\n".join(rows), remedy=f"See {logs}. `propos up` starts it again and again; the rest runs.")
+    return "none crashes again and again"
+
+
 async def _postgres(patient: Patient) -> str:
     url = patient.settings.required("database_url")
     rows = await asyncio.to_thread(_rows, url, "SHOW server_version")
@@ -214,8 +230,10 @@ async def _polling(patient: Patient, name: str, queue: str, pollers: int, metric
 
 async def _relay(patient: Patient) -> str:
     settings = patient.settings
-    if patient.running and not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
-        raise Unavailable("The relay is down.", remedy=f"See {_log(patient, 'relay')}; `propos up` restarts it.")
+    if patient.running:
+        if not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
+            raise Unavailable("The relay is down.", remedy=f"See {_log(patient, 'relay')}; `propos up` restarts it.")
+        await _relay_loops(patient)
     url = settings.required("database_url")
     ((oldest, waiting),) = await asyncio.to_thread(_rows, url, _LAG_SQL)
     ((parked,),) = await asyncio.to_thread(_rows, url, _PARKED_SQL)
@@ -224,6 +242,18 @@ async def _relay(patient: Patient) -> str:
             f"{waiting} messages wait, the oldest for {oldest:.0f} s.", remedy=f"See {_log(patient, 'relay')}."
         )
     return f"{waiting} waiting, {parked} set aside for a person"
+
+
+async def _relay_loops(patient: Patient) -> None:
+    """Raises Unavailable when a loop of the relay fails again and again; the others go on meanwhile."""
+    found = await probes.gauges(
+        f"http://127.0.0.1:{patient.settings.relay_metrics_port}/metrics", "propos_relay_loop_failures", "loop"
+    )
+    failing = [f"{name} ({count:.0f} times in a row)" for name, count in sorted(found.items()) if count >= _FAILING]
+    if failing:
+        raise Unavailable(
+            f"The relay goes on, but this fails: {', '.join(failing)}.", remedy=f"See {_log(patient, 'relay')}."
+        )
 
 
 async def _sandbox(patient: Patient) -> str:
@@ -279,6 +309,7 @@ CHECKS: Final[tuple[tuple[str, str | None, Look], ...]] = (
     ("temporal program", None, _temporal_program),
     ("data folder", None, _data_folder),
     ("ports", None, _ports),
+    ("processes", None, _processes),
     ("products", None, _products),
     ("secrets", None, _secrets),
     ("postgres", None, _postgres),

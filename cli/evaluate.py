@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -18,17 +17,20 @@ from cli.demo.rehearsal import Progress
 from cli.progress import progress_bar
 from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
-from domain.errors import BadInput, NotFound
+from domain.errors import BadInput, NotFound, YamlInvalid
 from domain.histories.statement_events import Market
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
 from domain.money import to_minor
 from domain.products.product import Product
+from domain.quoting import cut
 from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
 from firm.products.shelf import load_product, load_products
+from firm.products.yaml_text import read_text, read_yaml
 
 DEFAULT_ZONE = "UTC"
+_MOST_ROWS = 50  # of one error
 
 
 def evaluate(
@@ -108,13 +110,16 @@ def read_mapping(path: Path) -> Mapping:
     """A mapping file; raises BadInput with a row per field that is wrong."""
     remedy = "docs/statements.md shows what a mapping may say."
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as exc:
-        raise BadInput(f"{path} cannot be read as YAML: {exc}", field="mapping", remedy=remedy) from exc
+        _, data = read_yaml(read_text(path), path.name)
+    except YamlInvalid as exc:
+        raise BadInput(f"{path} cannot be read as YAML: {exc.message}", field="mapping", remedy=remedy) from exc
     try:
         return Mapping.model_validate(data)
     except ValidationError as exc:
-        rows = [f"{path.name} {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+        rows = [
+            f"{path.name} {'.'.join(cut(str(step)) for step in error['loc'])}: {cut(error['msg'], 200)}"
+            for error in exc.errors()[:_MOST_ROWS]
+        ]
         raise BadInput("\n".join(rows), field="mapping", remedy=remedy) from exc
 
 

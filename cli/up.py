@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.demo.seed import history_market, seed
@@ -22,7 +23,8 @@ _STOP_SECONDS = 90
 
 
 def up(options: StackOptions, *, demo: bool) -> None:
-    """Run the firm until Ctrl-C or SIGTERM; Unavailable when a part fails for good."""
+    """Run the firm until Ctrl-C or SIGTERM. Unavailable when a part that the others need does not start; one that fails
+    otherwise is started again for ever, and the others run on."""
     asyncio.run(_up(options, demo))
 
 
@@ -64,20 +66,25 @@ async def _up(options: StackOptions, demo: bool) -> None:
 
 async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
     def report(part: Part) -> None:
-        console.print(f"[green]healthy[/] {part.name:<9} {part.seconds:5.1f} s  {part.address}", highlight=False)
+        console.print(f"{_health(part)} {part.name:<9} {part.seconds:5.1f} s  {part.address}", highlight=False)
+        if part.problem:
+            console.print(escape(part.problem), highlight=False)
 
     if demo and options.market.directory is None:
         folder = load(data_dir=options.data_dir).data_dir
         options = replace(options, market=history_market(folder, options.seed))
-    stack = Stack(options, report)
+    stack = Stack(replace(options, tolerant=True), report)
     stack.claim()
     logs.configure("up", load().log_level, _open_log(stack.data_dir))
     async with stack:
         console.print(_addresses(stack))
-        if demo:
+        failing = [part.name for part in stack.parts if part.problem]
+        if failing:
+            console.print(f"Failing: {', '.join(failing)}. The rest runs; `propos doctor` says more.", highlight=False)
+        elif demo:
             console.print(await _seeded(stack, options.seed))
         console.print(f"Ready: [bold]{stack.api_url}[/]  Ctrl-C stops everything and loses nothing.", highlight=False)
-        await stack.failure()
+        await asyncio.Event().wait()  # until it is cancelled: the supervisor keeps every part running
 
 
 def _open_log(data_dir: Path) -> TextIO:
@@ -91,8 +98,12 @@ def _addresses(stack: Stack) -> Table:
     for column in ("part", "health", "address", "process"):
         table.add_column(column)
     for part in stack.parts:
-        table.add_row(part.name, "[green]healthy[/]", part.address, str(stack.pid(part.name) or ""))
+        table.add_row(part.name, _health(part), part.address, str(stack.pid(part.name) or ""))
     return table
+
+
+def _health(part: Part) -> str:
+    return "[red]failing[/]" if part.problem else "[green]healthy[/]"
 
 
 async def _seeded(stack: Stack, number: int) -> Table:

@@ -15,6 +15,7 @@ from console.pages.mine import TraderActions
 from console.pages.people import PeoplePages
 from console.pages.products import ProductPages
 from console.pages.proofs import ProofPages
+from console.pages.queue import QueuePages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
 from console.pages.support import SupportPages
@@ -45,6 +46,7 @@ def router(deps: ApiDeps) -> APIRouter:
         FirmPages(desk),
         AccountPages(desk),
         ProofPages(desk),
+        QueuePages(desk),
         WorkPages(desk),
         SupportPages(desk),
         PeoplePages(desk),

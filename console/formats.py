@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from domain.money import Money, exponent, from_minor
+from domain.work_queue import SOON
 
 _MINUS = "\u2212"
 
@@ -64,11 +65,6 @@ def span(length: timedelta) -> str:
     return f"{size} late" if length < timedelta(0) else f"in {size}"
 
 
-def waiting(since: datetime, now: datetime) -> str:
-    """How long something without a deadline has waited: "waits 20 min"."""
-    return "waits " + span(max(now - since, timedelta(0))).removeprefix("in ")
-
-
 def countdown(length: timedelta) -> str:
     """Hours, minutes and seconds to go: "7:29:53"."""
     total = max(0, int(length.total_seconds()))
@@ -78,7 +74,7 @@ def countdown(length: timedelta) -> str:
 def deadline_tone(due: datetime, now: datetime) -> str:
     if due < now:
         return "bad"
-    return "warn" if due - now < timedelta(hours=2) else "mute"
+    return "warn" if due - now < SOON else "mute"
 
 
 def deadline(due: datetime | None, now: datetime) -> Markup:
@@ -88,6 +84,13 @@ def deadline(due: datetime | None, now: datetime) -> Markup:
     return Markup(
         '<span class="pill" data-tone="{}"><time data-deadline datetime="{}" title="{}">{}</time></span>'
     ).format(deadline_tone(due, now), _utc(due).isoformat(), f"due {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now))
+
+
+def target(due: datetime, now: datetime) -> Markup:
+    """How long until an item without a deadline should be decided; the browser keeps it up to date."""
+    return Markup(
+        '<span class="muted small">target <time data-deadline datetime="{}" title="{}">{}</time></span>'
+    ).format(_utc(due).isoformat(), f"no deadline; to be decided by {_utc(due):%Y-%m-%d %H:%M} UTC", span(due - now))
 
 
 def short_id(value: str | None) -> Markup:
@@ -173,7 +176,7 @@ FILTERS: dict[str, Any] = {
     "seconds": seconds,
     "countdown": countdown,
     "deadline": deadline,
-    "waiting": waiting,
+    "target": target,
     "short_id": short_id,
     "words": words,
     "capital": capital,

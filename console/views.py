@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from urllib.parse import quote, urlencode
 
 from domain.approvals import Role
 from domain.money import Money
@@ -12,6 +13,7 @@ from domain.products.diff import Change
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.gates import GateView
+from store.read.queue import QueueItem
 from store.read.versions import MoveAhead
 from store.read.warnings import WarningView
 
@@ -60,6 +62,13 @@ PAGES: Final = {
 def href(kind: str, subject_id: str) -> str:
     """The page of a thing; the risk page for what has none of its own."""
     return f"/{PAGES[kind]}/{subject_id}" if kind in PAGES else "/risk"
+
+
+def queue_href(tab: str = "", ref: str = "", following: str = "") -> str:
+    """The work queue limited to the kind `tab`, with the item `ref` ("payout/pay_…") beside it. `following` is the item
+    that came after it in the list."""
+    query = urlencode({name: value for name, value in (("kind", tab), ("next", following)) if value})
+    return (f"/queue/{quote(ref)}" if ref else "/queue") + (f"?{query}" if query else "")
 
 
 @dataclass(frozen=True)
@@ -258,7 +267,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class DecisionView:
-    """What a person needs to decide: the effect in words, the arithmetic, checks, evidence, who decided so far."""
+    """What a person needs to decide: the effect in words, the arithmetic, checks, evidence, who decided so far.
+
+    `closed` says who decided it and when; empty while it is open.
+    """
 
     kind: str
     subject_id: str
@@ -267,6 +279,7 @@ class DecisionView:
     effect: str
     choices: Sequence[Choice]
     refusal: str = ""
+    closed: str = ""
     due: datetime | None = None
     account_number: str | None = None
     trader_id: str | None = None
@@ -285,6 +298,28 @@ class DecisionView:
     @property
     def href(self) -> str:
         return href(self.kind, self.subject_id)
+
+    @property
+    def ref(self) -> str:
+        return f"{self.kind}/{self.subject_id}"
+
+    @property
+    def seen(self) -> str:
+        """What a form is filled in on: another state or one more decision means that it was filled in on old facts."""
+        return f"{self.state}/{len(self.decisions)}"
+
+
+@dataclass(frozen=True)
+class WorkRow:
+    """One row of the work queue; `current` is the item beside the list."""
+
+    item: QueueItem
+    href: str
+    current: bool
+
+    @property
+    def ref(self) -> str:
+        return f"{self.item.kind}/{self.item.subject_id}"
 
 
 @dataclass(frozen=True)

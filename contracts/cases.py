@@ -16,9 +16,12 @@ class CaseStands(Message):
 
 
 class CaseDecision(Message):
+    """`update_id` as in PayoutDecision."""
+
     case_id: str
     choice: Literal["clear", "confirm"]
     request: DecisionRequest
+    update_id: str = ""
 
 
 @activity.defn(name="cases.stand")

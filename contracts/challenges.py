@@ -27,8 +27,11 @@ class PhaseStep(Message):
 
 
 class RefundStep(Message):
+    """`update_id` as in PayoutDecision."""
+
     challenge_id: str
     request: RefundRequest
+    update_id: str = ""
 
 
 @activity.defn(name="challenges.open_checkout")

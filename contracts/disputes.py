@@ -14,9 +14,12 @@ class DisputeStatus(Message):
 
 
 class DisputeStep(Message):
+    """`update_id` as in PayoutDecision."""
+
     dispute_id: str
     decision: DisputeDecision
     request: DecisionRequest
+    update_id: str = ""
 
 
 class AccountReinstated(Message):

@@ -18,9 +18,12 @@ class PayoutStands(Message):
 
 
 class PayoutDecision(Message):
+    """`update_id`: of the update that carried the request; empty in messages from before requests were on the record."""
+
     payout_id: str
     choice: PayoutChoice
     request: DecisionRequest
+    update_id: str = ""
 
 
 @activity.defn(name="payouts.place_hold")

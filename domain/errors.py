@@ -4,18 +4,26 @@
     |-- BadInput                 422  a field is wrong; names the field and the remedy
     |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
     |   |-- ProductInvalid            a product file does not say a valid product
+    |   |-- YamlInvalid               a text is no YAML, or more of it than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
     |   `-- StatementInvalid          a trading statement cannot be imported; names the row
     |-- NotSignedIn              401
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
     |-- NotFound                 404  unknown, or another person's: the same answer
+    |   `-- CursorForgotten           a list cannot go on after an id: read it from the beginning
     |-- Conflict                 409  the state of the thing does not allow it
     |   |-- AlreadyDecided            somebody else was first; says who
     |   |-- IllegalTransition
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
+    |   |-- DecisionVoid              a decision arrived that nobody asked for in this way; decide again
+    |   |   |-- DecisionUnasked           no request for it is on the record
+    |   |   |-- DecisionDiffers           the request is by somebody else or about something else
+    |   |   |-- DecisionReplayed          a copy of a request's message
+    |   |   `-- DecisionExpired           the request is too old
     |   |-- IdempotencyMismatch       same key, other input
+    |   |-- ChangedMeanwhile          a form was filled in on facts that have changed since
     |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
     |   `-- StaleEpoch                a newer owner judges this shard
     |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
@@ -30,6 +38,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -65,6 +74,10 @@ class ProductInvalid(BadInput):
     type = "product-invalid"
 
 
+class YamlInvalid(BadInput):
+    type = "yaml-invalid"
+
+
 class PriceFileInvalid(BadInput):
     type = "price-file-invalid"
 
@@ -95,6 +108,10 @@ class NotFound(PropOSError):
         super().__init__(message)
 
 
+class CursorForgotten(NotFound):
+    type = "cursor-forgotten"
+
+
 class Conflict(PropOSError):
     type, status = "conflict", 409
 
@@ -105,6 +122,12 @@ class AlreadyDecided(Conflict):
     def __init__(self, subject: str, decision: str, by: str) -> None:
         super().__init__(f"{subject} was already decided: {decision} by {by}.")
         self.by = by
+
+
+class ChangedMeanwhile(Conflict):
+    """A form was filled in on facts that have changed since: somebody else decided, or the item is on hold now."""
+
+    type = "changed-meanwhile"
 
 
 class IllegalTransition(Conflict):
@@ -124,6 +147,40 @@ class PayoutOpen(Conflict):
 
 class ExtensionRefused(Conflict):
     type = "extension-refused"
+
+
+class DecisionVoid(Conflict):
+    """The message of a decision has no request of a person behind it that allows it. Nothing was decided."""
+
+    type = "decision-void"
+
+    def __init__(self, message: str) -> None:  # only the sentence crosses Temporal, so the remedy is in it
+        super().__init__(f"{message} Open the item again and decide again.")
+
+
+class DecisionUnasked(DecisionVoid):
+    type = "decision-unasked"
+
+    def __init__(self) -> None:
+        super().__init__("Nobody asked for this decision: no request for it is on the record.")
+
+
+class DecisionDiffers(DecisionVoid):
+    type = "decision-differs"
+
+
+class DecisionReplayed(DecisionVoid):
+    type = "decision-replayed"
+
+    def __init__(self) -> None:
+        super().__init__("This is a copy of a decision, sent under another id.")
+
+
+class DecisionExpired(DecisionVoid):
+    type = "decision-expired"
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"This decision had to be carried out by {expired_at:%Y-%m-%d %H:%M} UTC and came too late.")
 
 
 class IdempotencyMismatch(Conflict):

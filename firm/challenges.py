@@ -1,5 +1,7 @@
 """Challenges on the record: bought, moved along the table, and the accounts of their phases."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -100,6 +102,13 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
         await wake(session, challenge, payment_due(challenge.bought_at))
 
 
+def fee_digest(challenge: Challenge) -> str:
+    """What exactly a refund gives back: this fee, paid through this checkout."""
+    body = {"v": 1, "challenge": challenge.id, "checkout": challenge.checkout_id}
+    body |= {"fee_minor": challenge.fee_minor, "currency": challenge.currency}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 async def lock(session: AsyncSession, challenge_id: str) -> Challenge:
     """The row, locked until the transaction ends, against new rows that refer to it as well. Raises NotFound."""
     return await rows.locked(session, Challenge, challenge_id, references_too=True)
@@ -187,6 +196,22 @@ async def open_account(
     await session.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))
     challenge.account_id, challenge.phase_index = account_id, phase_index
     return await session.get_one(Account, account_id)
+
+
+async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
+    """The phase whose account is due on a locked challenge, also when opening it has begun; None when none is due."""
+    if challenge.state != "provisioning":
+        return None
+    current = challenge.account_id
+    begun = current is not None and not await transitions.applied(
+        session, "challenge", challenge.id, start_key(current)
+    )
+    return challenge.phase_index if begun else challenge.phase_index + 1
+
+
+def start_key(account_id: str) -> str:
+    """The key of the step that begins the phase of an account."""
+    return f"start/{account_id}"
 
 
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:

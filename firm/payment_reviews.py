@@ -15,6 +15,7 @@ CHARGEBACK: Final = "chargeback"
 UNCLEAR_REFUND: Final = "unclear_refund"
 PAYMENT_DIFFERS: Final = "payment_differs"
 REFUND_REFUSED: Final = "refund_refused"
+KINDS: Final = (CHARGEBACK, UNCLEAR_REFUND, PAYMENT_DIFFERS, REFUND_REFUSED)
 
 # While one of these is open, no payout of the trader leaves.
 HOLDING: Final = {

@@ -41,9 +41,6 @@ async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: 
             "This payment is not what was due, and the money is still with the firm.",
             remedy=f"Refund the challenge {review.detail['challenge_id']}; that closes the review.",
         )
-    held = await payment_reviews.trader_held_by(session, review)
-    if held is not None:
-        await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=[held])
     await _end(session, review, actor=actor, reason=reason, action="review.closed", evidence={"kind": review.kind})
 
 
@@ -95,7 +92,11 @@ def digest(review: Review) -> str:
 async def _end(
     session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
 ) -> None:
+    """Close it, and have the open payouts looked at again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
+    owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
+    traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
+    await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,

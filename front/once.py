@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.messages import DecisionRequest, RefundRequest
 from domain.approvals import Actor
+from domain.decision_requests import DecidedKind, DecisionAsked
 from domain.states import StateMachine
+from firm import decision_requests
 from front.auth import Deps, SignedInCaller
 from front.decisions import StateOf, decide, update_key
 from front.deps import ApiDeps
@@ -17,6 +19,7 @@ from front.fields import idempotency_key
 from store.idempotency import Ask, ask, claim, remember
 
 M = TypeVar("M", bound=BaseModel)
+Check = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Once:
@@ -44,6 +47,8 @@ class Once:
 
     async def decide(
         self,
+        kind: DecidedKind,
+        subject_id: str,
         workflow_id: str,
         update: str,
         reason: str,
@@ -53,12 +58,28 @@ class Once:
         state_of: StateOf,
         message: type[DecisionRequest] | type[RefundRequest] = DecisionRequest,
         result: type[M],
+        check: Check | None = None,
     ) -> M:
-        """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else."""
+        """Have a workflow decide. `state_of` raises NotFound for what the caller may not see, before anything else.
+        `check` runs unless the key has its answer already; what it raises leaves the key free.
+
+        The request is a row before the workflow hears of it: without that row, whoever carries it out refuses.
+        """
         asked = self._ask(body)
         async with self._deps.db.transaction() as session:
             await state_of(session)
             kept = await claim(session, asked)
+            if kept is None:
+                if check is not None:
+                    await check(session)
+                wanted = DecisionAsked(
+                    key=self.message_key,
+                    subject_kind=kind,
+                    subject_id=subject_id,
+                    verb=update,
+                    user_id=self.actor.user_id,
+                )
+                await decision_requests.ask(session, wanted, reason=reason)
         if kept is None:
             request = message(key=self.message_key, actor=self.actor, reason=reason)
             taken = await decide(

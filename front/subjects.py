@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from contracts.messages import DecisionResult
+from domain.decision_requests import DecidedKind
 from domain.disputes import CASE, DISPUTE
 from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
-from front.once import Once
+from front.once import Check, Once
 from store.read import cases, disputes, payouts
 from store.read.pages import Scope, scope_of
 
@@ -44,16 +45,25 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
 
 
 async def decide(
-    kind: str, subject_id: str, update: str, reason: str, *, body: BaseModel, once: Once
+    kind: DecidedKind,
+    subject_id: str,
+    update: str,
+    reason: str,
+    *,
+    body: BaseModel,
+    once: Once,
+    check: Check | None = None,
 ) -> DecisionResult:
-    """Have the subject's workflow take a decision of the person behind `once`; `body` is what they sent. Raises
-    NotFound and everything that the workflow refuses with."""
+    """Have the subject's workflow take a decision of the person behind `once`; `body` is what they sent, `check` a
+    condition of the caller's own. Raises NotFound and everything that the workflow refuses with."""
     subject = SUBJECTS[kind]
 
     async def state_of(session: AsyncSession) -> str:
         return await subject.state(session, scope_of(once.actor), subject_id)
 
     return await once.decide(
+        kind,
+        subject_id,
         subject.workflow(subject_id),
         update,
         reason,
@@ -61,4 +71,5 @@ async def decide(
         machine=subject.machine,
         state_of=state_of,
         result=DecisionResult,
+        check=check,
     )

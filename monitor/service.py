@@ -125,6 +125,9 @@ class _Run:
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat, peaks=record.peaks)
         self._looked_at, self._received_at = time.monotonic(), datetime.now(UTC)
         accounts = len(self._shard.state.accounts)
+        if self.done:  # the acknowledgement of what is stored may have been lost: a venue in lockstep waits for it
+            self._handover.read_requests(self.done)
+            self._acknowledge()
         _log.info("shard rebuilt", shard=owner.shard, epoch=owner.epoch, batch=record.batch, accounts=accounts)
 
     def take(self, batch: Batch) -> None:

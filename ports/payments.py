@@ -16,9 +16,13 @@ Webhooks are hints: `parse_webhook` verifies the signature and names the object,
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+# What the inbox can keep: an id or a word of the provider's, without spaces.
+Word = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,120}$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,40}$")]
 
 
 class _Data(BaseModel):
@@ -52,12 +56,17 @@ EventKind = Literal[
 
 
 class WebhookEvent(_Data):
-    """A verified hint: event id, what happened, which object."""
+    """A verified hint: event id, what happened, which object.
 
-    event_id: str
-    kind: EventKind
-    object_id: str
-    created_at: datetime
+    `kind`: an EventKind, or a word that we do not know. `problem` says why nobody can act on the event: it is kept for
+    a person, under the provider's id or one made of its content, and `object_id` is "-" where none can be read.
+    """
+
+    event_id: Word
+    kind: Kind
+    object_id: Word
+    created_at: datetime | None
+    problem: str | None = None
 
 
 class ProviderEntry(_Data):
@@ -104,16 +113,19 @@ class PaymentProvider(Protocol):
         ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        """All money movements after the entry id `after`, oldest first."""
+        """All money movements after the entry id `after`, oldest first. Raises CursorForgotten when the provider does
+        not know that id any more."""
         ...
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
-        """All events after the event id `after`, oldest first: the sweep for webhooks that never came."""
+        """All events after the event id `after`, oldest first: the sweep for webhooks that never came. One that cannot
+        be read is in the list with its `problem`. Raises CursorForgotten when the provider does not know that id any
+        more, Unavailable for an answer that is no list."""
         ...
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
-        """Verify and read; raises BadSignature for a wrong, missing or stale (300 s) signature, BadInput for a
-        body that is not an event."""
+        """Verify and read; raises BadSignature for a wrong, missing or stale (300 s) signature, BadInput for a body
+        without an event id. An event with an id that cannot be read otherwise has a `problem`."""
         ...
 
     async def healthy(self) -> str: ...

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
-from domain.errors import NotFound, Unavailable, UnknownCurrency
+from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
 from domain.money import Money
+from domain.quoting import plain
 from firm import challenges, fees
 from firm.payouts.requests import transfer_changed
-from ports.payments import PaymentProvider
-from relay.strikes import OUTAGES, UNEXPECTED, Strikes
+from ports.payments import PaymentProvider, WebhookEvent
+from relay.strikes import UNEXPECTED, Strikes, database_is_away
 from store import inbox, outbox
 from store.db import Database
 from store.inbox import Received
@@ -32,6 +33,8 @@ _MONEY_BACK: Final = frozenset({"charge.disputed", "charge.refunded"})
 _TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
 
 _events = Counter("propos_relay_events_total", "Webhook events by what became of them", ["kind", "outcome"])
+_restarts = Counter("propos_relay_sweep_restarts_total", "Sweeps that began again: the provider forgot where we were")
+_unreadable = Counter("propos_relay_unreadable_events_total", "Events found by the sweep that cannot be read")
 _log = structlog.get_logger("relay.inbox")
 
 
@@ -61,9 +64,12 @@ class InboxDispatcher:
             await self._give_up(event, error.message)
         except Unavailable as error:
             await self._postpone(event, error.message)
-        except OUTAGES:
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with this event, the others go on
+        except OSError as error:
+            await self._postpone(event, type(error).__name__)
+        except Exception as error:
+            if database_is_away(error):
+                raise
+            # whatever is wrong with this event, the others go on
             why = type(error).__name__  # and no more: its text may quote what it was about
             if self._strikes.out(event.id, UNEXPECTED):
                 await self._give_up(event, why)
@@ -168,12 +174,14 @@ class InboxDispatcher:
 
     async def _postpone(self, event: Received, why: str) -> None:
         async with self._db.transaction() as session:
-            await inbox.postpone(session, event, error=why, seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9)))
+            await inbox.postpone(
+                session, event, error=plain(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
+            )
         _events.labels(event.kind, "postponed").inc()
 
     async def _give_up(self, event: Received, why: str) -> None:
         async with self._db.transaction() as session:
-            await inbox.park(session, event, error=why)
+            await inbox.park(session, event, error=plain(why))
         _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
         _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
 
@@ -190,20 +198,36 @@ class EventSweep:
         self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
 
     async def step(self) -> int:
-        """Store what is missing; gives how many events were."""
-        events = await self._payments.events(self._last)
-        missing = 0
+        """Store what is missing; returns how many events were. One that cannot be read waits for a person."""
+        events = await self._events()
+        missing = unreadable = 0
         async with self._db.transaction() as session:
             for event in events:
-                missing += await inbox.receive(
+                new = await inbox.receive(
                     session,
                     provider=self._payments.name,
                     event_id=event.event_id,
                     kind=event.kind,
                     object_id=event.object_id,
+                    problem=event.problem,
                 )
-        if events:
-            self._last = events[-1].event_id
+                missing += new
+                unreadable += new and event.problem is not None
+        # not one that cannot be read: the provider may not know the id that we keep it under
+        self._last = next((event.event_id for event in reversed(events) if event.problem is None), self._last)
         if missing:
             _log.info("events without a webhook found", count=missing)
+        if unreadable:
+            _unreadable.inc(unreadable)
+            _log.warning("events that cannot be read were set aside for a person", count=unreadable)
         return missing
+
+    async def _events(self) -> list[WebhookEvent]:
+        if self._last is not None:
+            try:
+                return await self._payments.events(self._last)
+            except CursorForgotten as error:
+                _restarts.inc()
+                _log.warning("the sweep begins again at the first event", after=self._last, error=error.message)
+                self._last = None
+        return await self._payments.events(None)

@@ -15,8 +15,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, NotFound, Unavailable
+from domain.quoting import plain
 from ports.platform import TradingPlatform
-from relay.strikes import OUTAGES, REFUSED, UNEXPECTED, Strikes
+from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from store import deliveries, inbox
 from store.db import Database
 from store.deliveries import Outgoing
@@ -73,9 +74,9 @@ class OutboxDispatcher:
             for message, outcome in zip(messages, outcomes, strict=True):
                 if outcome.verdict == "postponed":
                     pause = pause_seconds(message.attempts)
-                    await deliveries.postpone(session, message, error=outcome.error, seconds=pause)
+                    await deliveries.postpone(session, message, error=plain(outcome.error), seconds=pause)
                 elif outcome.verdict == "parked":
-                    await deliveries.park(session, message, error=outcome.error)
+                    await deliveries.park(session, message, error=plain(outcome.error))
         for message, outcome in zip(messages, outcomes, strict=True):
             self._report(message, outcome)
         return len(messages)
@@ -104,9 +105,12 @@ class OutboxDispatcher:
                 return _rpc_outcome(error)
             except NotFound as error:
                 return Outcome("parked", error.message)
-            except OUTAGES:
-                raise
-            except Exception as error:  # noqa: BLE001 -- whatever is wrong with this message, the others go on
+            except OSError as error:
+                return Outcome("postponed", type(error).__name__)
+            except Exception as error:
+                if database_is_away(error):
+                    raise
+                # whatever is wrong with this message, the others go on
                 return self._struck(message, error)
         self._strikes.forget(message.id)
         return outcome

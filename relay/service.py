@@ -6,10 +6,12 @@ from typing import Final
 
 import psycopg
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
+from domain.quoting import plain
 from ports.payments import PaymentProvider
 from ports.platform import TradingPlatform
 from relay.inbox import EventSweep, InboxDispatcher
@@ -23,11 +25,15 @@ _POLL_SECONDS: Final = 0.5  # when no notification came
 _WAKEUP_SECONDS: Final = 0.2
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
-_OUTAGE_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each one that follows
+_OUTAGE_SECONDS: Final = 5.0  # the longest pause while a neighbour is away
+_LONGEST_PAUSE_SECONDS: Final = 60.0  # after an error that nobody foresaw
 _WAKEUP_BATCH: Final = 500
-# What happens when a neighbour is away; anything else is a defect and ends the process.
 _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
 
+_failures = Gauge(
+    "propos_relay_loop_failures", "Rounds of a loop that failed in a row; 0 when the last went well", ["loop"]
+)
 _log = structlog.get_logger("relay")
 
 
@@ -48,8 +54,8 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; what is under way is finished, the rest waits on the record."""
-        await _persist(self._release, stop)
-        async with asyncio.TaskGroup() as loops:
+        await _persist("release", self._release, stop)
+        async with asyncio.TaskGroup() as loops:  # no loop ends by an error: see _loop
             tasks = [
                 loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._news)),
                 loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._mail)),
@@ -84,12 +90,16 @@ class Relay:
         async def attend() -> int:
             async with await psycopg.AsyncConnection.connect(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
+                _failures.labels("listen").set(0)
                 self._announce()
-                async for _ in connection.notifies():
-                    self._announce()
+                try:
+                    async for _ in connection.notifies():
+                        self._announce()
+                except psycopg.OperationalError as error:
+                    _log.warning("notifications ended", error=type(error).__name__)
             return 0
 
-        await _loop("listen", attend, _OUTAGE_SECONDS, stop)
+        await _loop("listen", attend, _FIRST_PAUSE_SECONDS, stop)
 
     def _announce(self) -> None:
         self._news.set()
@@ -103,24 +113,38 @@ async def _loop(
     stop: asyncio.Event,
     news: asyncio.Event | None = None,
 ) -> None:
-    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`."""
-    outage = ""
+    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this loop
+    goes on after a pause, and so do the others."""
+    failures = 0
     while not stop.is_set():
         if news is not None:
             news.clear()
         try:
             found = await step()
-        except _OUTAGES as error:
-            if str(error) != outage:
-                outage = str(error)
-                _log.warning("interrupted", loop=name, error=outage.splitlines()[0] if outage else repr(error))
-            await _pause(max(idle_seconds, _OUTAGE_SECONDS), stop, None)
+        except Exception as error:  # noqa: BLE001 -- one loop's failure ends neither itself nor the others
+            failures += 1
+            await _pause(max(min(idle_seconds, _OUTAGE_SECONDS), _failed(name, error, failures)), stop, None)
             continue
-        if outage:
-            outage = ""
-            _log.info("goes on", loop=name)
+        if failures:
+            _log.info("goes on", loop=name, failures=failures)
+        failures = 0
+        _failures.labels(name).set(0)
         if not found:
             await _pause(idle_seconds, stop, news)
+
+
+def _failed(name: str, error: Exception, failures: int) -> float:
+    """Report a failed round; returns how many seconds to pause."""
+    _failures.labels(name).set(failures)
+    outage = isinstance(error, _OUTAGES)
+    if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th in a row: a long outage does not fill the log
+        if outage:
+            words = str(error).splitlines() or [type(error).__name__]
+            _log.warning("interrupted", loop=name, failures=failures, error=plain(words[0]))
+        else:
+            _log.error("failed", loop=name, failures=failures, error=type(error).__name__, exc_info=error)
+    longest = _OUTAGE_SECONDS if outage else _LONGEST_PAUSE_SECONDS
+    return float(min(longest, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
 
 
 async def _pause(seconds: float, stop: asyncio.Event, news: asyncio.Event | None) -> None:
@@ -132,13 +156,15 @@ async def _pause(seconds: float, stop: asyncio.Event, news: asyncio.Event | None
             wait.cancel()
 
 
-async def _persist(step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _persist(name: str, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
     """Do `step` once, however long it takes until that succeeds."""
+    failures = 0
     while not stop.is_set():
         try:
             await step()
-        except _OUTAGES as error:
-            _log.warning("waiting", error=str(error).splitlines()[0])
-            await _pause(_OUTAGE_SECONDS, stop, None)
+        except Exception as error:  # noqa: BLE001 -- as in the loops
+            failures += 1
+            await _pause(_failed(name, error, failures), stop, None)
         else:
+            _failures.labels(name).set(0)
             return

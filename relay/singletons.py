@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import (
     CORE_QUEUE,
@@ -23,6 +25,7 @@ _ALWAYS: Final[tuple[tuple[str, str, Message], ...]] = (
     ("Surveillance", SURVEILLANCE_WORKFLOW, SurveillanceStart()),
     ("Reconciliation", RECONCILIATION_WORKFLOW, ReconciliationStart()),
 )
+_AWAY: Final = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _log = structlog.get_logger("relay.singletons")
 
 
@@ -32,27 +35,39 @@ class Singletons:
         self._known: set[str] = set()
 
     async def step(self) -> int:
-        """Start what does not run; gives how many were new to this process."""
+        """Start what does not run; returns how many were new to this process. One that cannot be started does not keep
+        the others from it: its error is raised once all were tried."""
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
             numbers = await shards.ensure(session, self._shards)
         client = await self._connect()
-        before = len(self._known)
+        before, failed = len(self._known), list[Exception]()
         for name, workflow_id, start in (*map(_shard, numbers), *_ALWAYS, *map(_daily_close, groups)):
-            await client.start_workflow(
-                name,
-                start,
-                id=workflow_id,
-                task_queue=CORE_QUEUE,
-                # one that failed or was terminated by hand is started anew; one that runs is left alone
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                rpc_timeout=_RPC_TIMEOUT,
-            )
-            if workflow_id not in self._known:
-                self._known.add(workflow_id)
-                _log.info("singleton runs", workflow_id=workflow_id)
+            try:
+                await self._start(client, name, workflow_id, start)
+            except Exception as error:
+                if isinstance(error, RPCError) and error.status in _AWAY:
+                    raise
+                _log.error("singleton cannot be started", workflow_id=workflow_id, error=type(error).__name__)
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return len(self._known) - before
+
+    async def _start(self, client: Client, name: str, workflow_id: str, start: Message) -> None:
+        await client.start_workflow(
+            name,
+            start,
+            id=workflow_id,
+            task_queue=CORE_QUEUE,
+            # one that failed or was terminated by hand is started anew; one that runs is left alone
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            rpc_timeout=_RPC_TIMEOUT,
+        )
+        if workflow_id not in self._known:
+            self._known.add(workflow_id)
+            _log.info("singleton runs", workflow_id=workflow_id)
 
 
 def _shard(number: int) -> tuple[str, str, Message]:

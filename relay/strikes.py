@@ -7,8 +7,15 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 UNEXPECTED: Final = 5  # attempts that ended in an error nobody foresaw
 REFUSED: Final = 10  # refusals by the venue of what it should accept
-# Not the message's fault: the whole round is tried again.
-OUTAGES: Final = (OperationalError, InterfaceError, OSError)
+_AWAY: Final = ("08", "53", "57P", "58")  # SQLSTATE: connections, resources, shutdown, the system
+
+
+def database_is_away(error: Exception) -> bool:
+    """Not the message's fault: the whole round is tried again."""
+    if isinstance(error, OperationalError):
+        state = getattr(error.orig, "sqlstate", None)
+        return state is None or state.startswith(_AWAY)
+    return isinstance(error, InterfaceError)
 
 
 class Strikes:

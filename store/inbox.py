@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -28,9 +28,14 @@ class Received:
     attempts: int
 
 
-async def receive(session: AsyncSession, *, provider: str, event_id: str, kind: str, object_id: str) -> bool:
-    """Store an event; False when this event is known. Acknowledge the webhook only after the commit."""
-    row = {"provider": provider, "event_id": event_id, "kind": kind, "object_id": object_id}
+async def receive(
+    session: AsyncSession, *, provider: str, event_id: str, kind: str, object_id: str, problem: str | None = None
+) -> bool:
+    """Store an event; False when this event is known. One with a `problem` is set aside for a person. Acknowledge the
+    webhook only after the commit."""
+    row: dict[str, Any] = {"provider": provider, "event_id": event_id, "kind": kind, "object_id": object_id}
+    if problem is not None:
+        row |= {"error": problem, "parked_at": func.clock_timestamp()}
     statement = insert(InboxEvent).values(row).on_conflict_do_nothing(index_elements=["provider", "event_id"])
     return await session.scalar(statement.returning(InboxEvent.id)) is not None
 

@@ -55,7 +55,7 @@ INITIAL: Final = 10_000_000
 class FakeTemporal:
     """Workflows by id: what each answers to an update, or the error it refuses with. Remembers what was sent."""
 
-    answers: dict[str, Callable[[str, Any], dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[str, Callable[[str, Any], dict[str, Any] | Awaitable[dict[str, Any]]]] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     sent: list[tuple[str, str, str | None]] = field(default_factory=list)
     down: bool = False
@@ -92,7 +92,8 @@ class _Handle:
         self.temporal.sent.append((self.workflow_id, update, id))
         if self.workflow_id in self.temporal.errors:
             raise self.temporal.errors[self.workflow_id]
-        return self.temporal.answers[self.workflow_id](update, arg)
+        answer = self.temporal.answers[self.workflow_id](update, arg)
+        return answer if isinstance(answer, dict) else await answer
 
 
 class FakePayments:
@@ -287,8 +288,8 @@ async def _give_account(session: Any, person: Person) -> None:
         session.add(_deal(person, number))
         session.add(
             EquityBar(
-                account_id=person.has("acc"), minute=NOW + timedelta(minutes=number), open_minor=1, high_minor=2,
-                low_minor=1, close_minor=2, balance_minor=INITIAL,
+                account_id=person.has("acc"), minute=NOW + timedelta(minutes=number), open_minor=10_300_000,
+                high_minor=10_300_000, low_minor=10_300_000, close_minor=10_300_000, balance_minor=10_300_000,
             )
         )  # fmt: skip
     await session.flush()

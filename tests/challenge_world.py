@@ -65,6 +65,7 @@ from store.models import (
     User,
 )
 from tests import servers
+from tests.asked import ask_for
 from worker import workflow_runner
 from workflows.challenge import Challenge as ChallengeWorkflow
 from workflows.dispute import Dispute as DisputeWorkflow
@@ -270,7 +271,10 @@ class Provider:
         return self.transfers[key]
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        return next(transfer for transfer in self.transfers.values() if transfer.transfer_id == transfer_id)
+        for transfer in self.transfers.values():
+            if transfer.transfer_id == transfer_id:
+                return transfer
+        raise NotFound(f"no transfer {transfer_id}")
 
     async def find_transfer(self, key: str) -> Transfer | None:
         return self.transfers.get(key)
@@ -448,6 +452,22 @@ class Firm:
         fact = PhasePassed(key=f"pass/{pass_id}", pass_id=pass_id, account_id=account.id, occurred_at=now)
         await self.signal(challenge_id, "phase_passed", fact.model_dump(mode="json"))
 
+    async def review_opens(self, kind: str) -> Review:
+        """The only review of this kind, once it is there."""
+
+        async def there() -> bool:
+            return bool(await self.reviews(kind))
+
+        await self.until(there)
+        (found,) = await self.reviews(kind)
+        return found
+
+    async def books_say(self, **balances: int) -> None:
+        async def so() -> bool:
+            return await self.books() == balances
+
+        await self.until(so)
+
     async def earns(self, challenge_id: str, profit_minor: int) -> None:
         """A profit on the funded account, as the venue and the monitor's checkpoint have it."""
         account = await self.account(challenge_id)
@@ -485,6 +505,7 @@ class Firm:
 
     async def decide(self, dispute_id: str, decision: str, actor: Actor, *, key: str = "d1") -> dict[str, Any]:
         request = DecisionRequest(key=f"{actor.user_id}-{key}", actor=actor, reason="Looked at the evidence.")
+        await ask_for(self.db, "dispute", dispute_id, decision, request)
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(dispute_workflow(dispute_id))
         result: dict[str, Any] = await handle.execute_update(decision, request, id=request.key)
         return result

@@ -5,14 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import update
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
+from activities.deps import Deps
+from activities.payouts import PayoutActivities
 from api.app import create_app
+from console.views import PAGES
+from contracts.payouts import PayoutChoice, PayoutDecision
 from front.deps import ApiDeps
 from store.db import Database
 from store.models import MarketClock
@@ -20,6 +27,8 @@ from tests.api_world import FakePayments, FakeTemporal
 from tests.console_firm import PASSWORD, Firm, build
 
 _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
+_ITEM: Final = re.compile(r'name="item" value="([^"]+)"><input type="hidden" name="seen" value="([^"]+)"')
+_KINDS: Final = {place: kind for kind, place in PAGES.items()}
 
 
 @dataclass
@@ -49,6 +58,22 @@ class ConsoleWorld:
 
         self.temporal.answers[workflow_id] = taken
 
+    def decides_payouts(self) -> None:
+        """Have the payouts' workflows take every decision as they really do: through the activity, on the record."""
+        for payout_id in (self.firm.payout, self.firm.big_payout):
+            self.temporal.answers[f"payout/{payout_id}"] = partial(self._decide, payout_id)
+
+    async def _decide(self, payout_id: str, choice: PayoutChoice, request: Any) -> dict[str, Any]:
+        unused: Any = None  # a decision reaches neither the platform nor the provider
+        activities = PayoutActivities(Deps(db=self.db, platform=unused, payments=unused))
+        try:
+            result = await activities.record_decision(
+                PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+            )
+        except ApplicationError as error:
+            raise WorkflowUpdateFailedError(error) from error
+        return result.model_dump(mode="json")
+
 
 @dataclass
 class Browser:
@@ -63,9 +88,21 @@ class Browser:
         return found.group(1)
 
     async def post(self, path: str, *, key: str | None = None, **fields: str) -> httpx.Response:
-        """Send a form as the page would: with its csrf token and a key made when it was shown."""
-        sent = {"csrf": await self.csrf(), "key": key or uuid4().hex, **fields}
+        """Send a form as the page would: with its csrf token, a key made when it was shown, and, when it decides, the
+        item and what was seen of it."""
+        shown = await self.form(path) if path.endswith("/decision") else {}
+        sent = {"csrf": await self.csrf(), "key": key or uuid4().hex, **shown, **fields}
         return await self.http.post(path, data=sent)
+
+    async def form(self, path: str) -> dict[str, str]:
+        """What the form at this address carries now, on the item's own page. Where no form is offered, what a forged
+        one would carry."""
+        page = path.removesuffix("/decision")
+        found = _ITEM.search((await self.http.get(page)).text)
+        if found is not None:
+            return {"item": found.group(1), "seen": found.group(2)}
+        place, _, subject_id = page[1:].partition("/")
+        return {"item": f"{_KINDS[place]}/{subject_id}", "seen": ""}
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
@@ -21,6 +22,7 @@ from relay.temporal import connect
 from store import deliveries, outbox
 from store.models import Case
 from tests import servers
+from tests.asked import ask_for
 from tests.challenge_world import KEYS
 from tests.payout_world import World, a_firm
 from worker import workflow_runner
@@ -37,7 +39,9 @@ class Stage:
     relay: OutboxDispatcher
 
     async def decide(self, workflow_id: str, update: str, actor: Actor, key: str = "") -> dict[str, Any]:
-        request = DecisionRequest(key=key or f"{actor.user_id}/{update}", actor=actor, reason="looked at it")
+        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason="looked at it")
+        kind, _, subject_id = workflow_id.partition("/")
+        await ask_for(self.world.db, "case" if kind == "case" else "payout", subject_id, update, request)
         handle = self.client.get_workflow_handle(workflow_id)
         result: dict[str, Any] = await handle.execute_update(update, request, id=request.key)
         return result
@@ -93,7 +97,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(database_url: str, temporal_address: str) -> AsyncIterator[Stage]:
+async def a_stage(
+    database_url: str, temporal_address: str, payouts: type[PayoutActivities] = PayoutActivities
+) -> AsyncIterator[Stage]:
     async with a_firm(database_url) as world:
         client = await connect(temporal_address, servers.NAMESPACE, KEYS)
 
@@ -104,7 +110,7 @@ async def a_stage(database_url: str, temporal_address: str) -> AsyncIterator[Sta
             client,
             task_queue=CORE_QUEUE,
             workflows=[PayoutWorkflow, CaseWorkflow],
-            activities=[*PayoutActivities(world.deps).all(), *CaseActivities(world.deps).all()],
+            activities=[*payouts(world.deps).all(), *CaseActivities(world.deps).all()],
             workflow_runner=workflow_runner(),
         )
         async with worker:

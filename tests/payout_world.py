@@ -1,12 +1,15 @@
 """A small firm with one funded account, and the outside world at port level, for tests of money and surveillance."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
+from uuid import uuid4
 
+import psycopg
 from sqlalchemy.dialects.postgresql import insert
 
 from activities.deps import Deps
@@ -22,6 +25,8 @@ from domain.rules.state import fresh, to_json
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.products.shelf import load_products
+from monitor.facts import BreachFact
+from monitor.verdicts import verdict_rows
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,
@@ -36,6 +41,8 @@ from ports.platform import (
 )
 from store import crypto, ledger, products
 from store.db import Database
+from store.live import claim_epoch
+from store.live_write import LiveWriter
 from store.models import (
     Account,
     AccountLive,
@@ -49,6 +56,7 @@ from store.models import (
     Trader,
     User,
 )
+from tests.asked import ask_for
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
 START = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -68,6 +76,7 @@ class Venue:
     name: str = "fake"
     balances: dict[int, int] = field(default_factory=dict)
     positions: dict[int, tuple[PositionState, ...]] = field(default_factory=dict)
+    floating: dict[int, int] = field(default_factory=dict)  # what open positions have gained or lost
     done: dict[str, tuple[BalanceKind, int]] = field(default_factory=dict)
     dies: Literal["before", "after"] | None = None
     dies_at: tuple[int, Literal["before", "after"]] | None = None
@@ -98,7 +107,7 @@ class Venue:
             login=login,
             currency="USD",
             balance_minor=self.balances[login],
-            equity_minor=self.balances[login],
+            equity_minor=self.balances[login] + self.floating.get(login, 0),
             trading_enabled=True,
             positions=self.positions.get(login, ()),
             seq=1,
@@ -108,7 +117,7 @@ class Venue:
         _unused()
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None:
-        _unused()
+        return None
 
     async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
         _unused()
@@ -245,6 +254,25 @@ class Provider:
         return None
 
 
+def breach_fact(name: str) -> BreachFact:
+    """The account of `name` in the funded phase of `two-step` broke its daily limit."""
+    return BreachFact(
+        account_id=f"acc_{name}",
+        challenge_id=f"chl_{name}",
+        login=_login(name),
+        phase_index=2,
+        rule_id="daily_loss",
+        offence=1,
+        proof_id=f"prf_{name}",
+        proof={"kind": "breach", "hash": "0" * 64},
+        seq=77,
+        at=START + timedelta(days=19),
+        floor_minor=9_500_000,
+        equity_minor=9_400_000,
+        cause=True,
+    )
+
+
 def ref(payout_id: str) -> PayoutRef:
     return PayoutRef(payout_id=payout_id)
 
@@ -377,8 +405,9 @@ class World:
         key: str = "",
         reason: str = "looked at it",
     ) -> str:
-        request = DecisionRequest(key=key or f"{actor.user_id}/{choice}", actor=actor, reason=reason)
-        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+        request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
+        await ask_for(self.db, "payout", payout_id, choice, request)
+        decision = PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
         return (await self.activities.record_decision(decision)).state
 
     async def payout(self, payout_id: str) -> Payout:
@@ -394,9 +423,16 @@ class World:
                 await ledger.imbalance(session),
             )
 
-    async def challenge_becomes(self, name: str, state: str) -> None:
-        async with self.db.transaction() as session:
-            (await session.get_one(Challenge, f"chl_{name}")).state = state
+    async def breached(self, name: str) -> str:
+        """The monitor commits a breach of the account; the challenge's lifecycle has not heard of it. Gives its id."""
+        return await asyncio.to_thread(self._commit_breach, name)
+
+    def _commit_breach(self, name: str) -> str:
+        epoch = claim_epoch(self.db.url, 0)
+        fact = breach_fact(name)
+        with psycopg.connect(self.db.url, autocommit=True) as connection:
+            LiveWriter(connection, 0, epoch).verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
+        return fact.breach_id
 
     async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:
         async with self.db.transaction() as session:

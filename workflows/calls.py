@@ -22,6 +22,12 @@ async def call(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
     return await workflow.execute_activity(stub, arg, start_to_close_timeout=_ATTEMPT, retry_policy=_RETRY)
 
 
+def update_id() -> str:
+    """The id of the update that is being handled: whoever decides compares it with the person's request."""
+    info = workflow.current_update_info()
+    return info.id if info else ""
+
+
 async def ask(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
     """`call` for an update: a refusal reaches the person with its own type and sentence."""
     try:

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import CaseStart, DecisionRequest, DecisionResult
     from domain.disputes import CASE
     from domain.errors import BadInput
-    from workflows.calls import ask, call
+    from workflows.calls import ask, call, update_id
 
 
 @workflow.defn(name="Case")
@@ -52,7 +52,7 @@ class Case:
 
     async def _decide(self, choice: Literal["clear", "confirm"], request: DecisionRequest) -> DecisionResult:
         async with self._turn:
-            decision = CaseDecision(case_id=self._id, choice=choice, request=request)
+            decision = CaseDecision(case_id=self._id, choice=choice, request=request, update_id=update_id())
             result = await ask(cases.record_decision, decision)
             self._state = result.state
             return result

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         RefundRequest,
     )
     from domain.lifecycle import CHALLENGE, check_refundable
-    from workflows.calls import ask, call
+    from workflows.calls import ask, call, update_id
 
 # Dates are wake-ups on the record; this timer only makes a lost one harmless.
 _LOOK_AGAIN: Final = timedelta(days=1)
@@ -173,7 +173,8 @@ class Challenge:
         """Give the fee back before the first trade, or a payment that was not the fee; waits its turn behind what is
         under way."""
         async with self._turn:
-            self._status = await ask(steps.refund_fee, RefundStep(challenge_id=self._id, request=request))
+            step = RefundStep(challenge_id=self._id, request=request, update_id=update_id())
+            self._status = await ask(steps.refund_fee, step)
             return self._status
 
     @refund.validator

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import DecisionRequest, DecisionResult, DisputeStart
     from domain.disputes import DISPUTE
     from domain.errors import BadInput
-    from workflows.calls import ask, call
+    from workflows.calls import ask, call, update_id
 
 # The challenge says when it has reinstated the account; a challenge that ended otherwise says nothing.
 _LOOK_AGAIN: Final = timedelta(hours=1)
@@ -65,7 +65,7 @@ class Dispute:
     async def _decide(self, decision: DisputeDecision, request: DecisionRequest) -> DecisionResult:
         """The record decides who was first; the state here only follows it, so it may lag by one step."""
         await workflow.wait_condition(lambda: self._state != DISPUTE.initial)
-        step = DisputeStep(dispute_id=self._id, decision=decision, request=request)
+        step = DisputeStep(dispute_id=self._id, decision=decision, request=request, update_id=update_id())
         result = await ask(steps.record_decision, step)
         self._state = result.state
         return result

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
     from domain.errors import BadInput
     from domain.payouts.payout import PAYOUT
-    from workflows.calls import ask, call
+    from workflows.calls import ask, call, update_id
 
 _OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 # Facts arrive as signals; these only bound how long a lost one could matter.
@@ -132,7 +132,9 @@ class Payout:
 
     async def _decide(self, choice: PayoutChoice, request: DecisionRequest) -> DecisionResult:
         async with self._turn:
-            decision = PayoutDecision(payout_id=self._ref.payout_id, choice=choice, request=request)
+            decision = PayoutDecision(
+                payout_id=self._ref.payout_id, choice=choice, request=request, update_id=update_id()
+            )
             result = await ask(payouts.record_decision, decision)
             self._state = result.state
             return result

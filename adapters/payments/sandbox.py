@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from adapters.sandbox_http import options, refusal, transport_error
-from domain.errors import BadInput, BadSignature, NotFound
+from domain.errors import BadInput, BadSignature, CursorForgotten, NotFound, OutcomeUnknown, Unavailable
 from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
 
 _WHO: Final = "The sandbox payment provider"
@@ -20,7 +20,8 @@ _SIGNATURE_HEADER: Final = "propos-signature"
 _MAX_AGE_SECONDS: Final = 300
 _TRANSFERS: Final = TypeAdapter(list[Transfer])
 _ENTRIES: Final = TypeAdapter(list[ProviderEntry])
-_EVENTS: Final = TypeAdapter(list[WebhookEvent])
+_FORGOTTEN: Final = frozenset({400, 404, 409, 410, 422})  # what a provider may say of an `after` it does not know
+_UNREADABLE: Final = "unreadable"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -74,18 +75,28 @@ class SandboxPayments:
         return found[0] if found else None
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        return _ENTRIES.validate_json(await self._get("/provider/entries", after=after))
+        return _ENTRIES.validate_json(await self._after("/provider/entries", after))
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
-        return _EVENTS.validate_json(await self._get("/provider/events", after=after))
+        content = await self._after("/provider/events", after)
+        try:
+            rows = json.loads(content)
+        except (ValueError, RecursionError) as exc:
+            raise Unavailable(f"{_WHO} answered with something that is not JSON.") from exc
+        if not isinstance(rows, list):
+            raise Unavailable(f"{_WHO} answered with something that is no list of events.")
+        return [_event(row, "event_id") for row in rows]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
         _verify(body, headers, now, self._secret)
         try:
             data = json.loads(body)
-            return WebhookEvent.model_validate({"event_id": data.pop("id"), **data})
-        except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise BadInput("The webhook is signed but is no payment event.", field="body") from exc
+        event = _event(data, "id")
+        if event.problem is not None and event.event_id == _made_id(data):
+            raise BadInput("The webhook is signed but is no payment event.", field="body")
+        return event
 
     async def healthy(self) -> str:
         await self._get("/provider/events", after=None)
@@ -94,24 +105,66 @@ class SandboxPayments:
     async def aclose(self) -> None:
         await self._client.aclose()
 
+    async def _after(self, path: str, after: str | None) -> bytes:
+        """What a list holds after the id `after`."""
+        answer = await self._asked(path, after=after)
+        if after is not None and answer.status_code in _FORGOTTEN:
+            raise CursorForgotten(f"{_WHO} does not know {after!r} any more.")
+        return _content(answer)
+
     async def _get(self, path: str, **query: str | None) -> bytes:
+        return _content(await self._asked(path, **query))
+
+    async def _asked(self, path: str, **query: str | None) -> httpx.Response:
         params = {name: value for name, value in query.items() if value is not None}
         try:
-            answer = await self._client.get(path, params=params)
-        except httpx.TransportError as exc:
+            return await self._client.get(path, params=params)
+        except httpx.RequestError as exc:
             raise transport_error(_WHO, exc, changing=False) from exc
-        if not answer.is_success:
-            raise refusal(_WHO, answer, None)
-        return answer.content
 
     async def _post(self, path: str, key: str, body: dict[str, Any] | None, model: type[_Model]) -> _Model:
         try:
             answer = await self._client.post(path, json=body, headers={"Idempotency-Key": key})
-        except httpx.TransportError as exc:
+        except httpx.RequestError as exc:
             raise transport_error(_WHO, exc, changing=True) from exc
         if not answer.is_success:
             raise refusal(_WHO, answer, key)
-        return model.model_validate_json(answer.content)
+        try:
+            return model.model_validate_json(answer.content)
+        except ValidationError as exc:
+            raise OutcomeUnknown(
+                f"{_WHO} answered with something that cannot be read; the call may have taken effect.",
+                remedy="Look it up by its key.",
+            ) from exc
+
+
+def _content(answer: httpx.Response) -> bytes:
+    if not answer.is_success:
+        raise refusal(_WHO, answer, None)
+    return answer.content
+
+
+def _event(told: object, id_field: str) -> WebhookEvent:
+    """One event as the provider tells it. Fields that we do not know are left out; of one that is not in the format,
+    what can be read is kept and the problem says what cannot, without repeating it."""
+    fields = told if isinstance(told, dict) else {}
+    said = {"event_id": fields.get(id_field)} | {name: fields.get(name) for name in ("kind", "object_id", "created_at")}
+    try:
+        return WebhookEvent.model_validate(said)
+    except ValidationError as exc:
+        wrong = {str(error["loc"][0]): error["msg"] for error in exc.errors(include_input=False)}
+    instead = {"event_id": _made_id(told), "kind": _UNREADABLE, "object_id": "-", "created_at": None}
+    problem = "; ".join(f"{name}: {said}" for name, said in wrong.items())
+    return WebhookEvent.model_validate(said | {name: instead[name] for name in wrong} | {"problem": problem})
+
+
+def _made_id(told: object) -> str:
+    """An id for an event that has none: the same content has the same one."""
+    try:
+        text = json.dumps(told, sort_keys=True)
+    except RecursionError:
+        text = "nested too deeply"
+    return f"odd_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def _segment(id: str) -> str:

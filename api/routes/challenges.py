@@ -188,6 +188,8 @@ async def refund_challenge(
         return (await read.one(session, caller.scope, challenge_id)).state
 
     status = await once.decide(
+        "challenge",
+        challenge_id,
         challenge_workflow(challenge_id),
         "refund",
         body.reason,

@@ -28,9 +28,10 @@ class Hits(View):
 
 @router.get("/queue", dependencies=[Depends(allowed("queue.read"))])
 async def list_queue(deps: Deps, page: Paged, kind: QueueKind | None = None) -> Page[queue.QueueItem]:
-    """All work that waits for a person, most urgent first."""
+    """All work that waits for a person, most urgent first: deadlines that are past or less than two hours away, then
+    everything by `due`, which is the deadline or, without one, `since` plus the target of the kind."""
     async with deps.db.transaction() as session:
-        return await queue.page(session, page, kind=kind)
+        return await queue.page(session, page, kinds=(kind,) if kind else queue.KINDS)
 
 
 @router.get("/summary", dependencies=[Depends(allowed("summary.read"))])

@@ -14,6 +14,7 @@ from typing import Any, Final
 from domain.clocks import Clock
 from domain.errors import BadInput
 from domain.money import from_minor, to_minor
+from domain.quoting import cut, quoted
 from domain.rules.terms import Size
 
 # Events without a clock ("r", "month 4") still have an order.
@@ -132,7 +133,7 @@ class Case:
     def only(self, what: str, data: Any, known: tuple[str, ...]) -> None:
         """Unsupported names what `data`, a part of the rule, says besides `known`."""
         if not isinstance(data, Mapping):
-            raise Unsupported(f"{self.kind}: {what} {data!r}")
+            raise Unsupported(f"{self.kind}: {what} {quoted(data)}")
         unknown = sorted(set(data) - set(known))
         if unknown:
             raise Unsupported(f"{self.kind}: {what} with {unknown[0]}")
@@ -183,6 +184,8 @@ def read_cases(text: str, name: str) -> list[Case]:
         data = json.loads(text, parse_float=Decimal)
     except json.JSONDecodeError as exc:
         raise CaseUnreadable(f"{name}:{exc.lineno} is not JSON: {exc.msg}", field=name) from exc
+    except (ValueError, RecursionError) as exc:  # a number without an end, brackets without an end
+        raise CaseUnreadable(f"{name} cannot be read as JSON: {cut(str(exc), 200)}", field=name) from exc
     if isinstance(data, dict):
         data = data.get("cases")
     if not isinstance(data, list):
@@ -195,7 +198,7 @@ def _cases(data: list[Any], name: str) -> Iterator[Case]:
         try:
             yield _case(raw)
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, BadInput) as exc:
-            yield _unread(raw, number, f"{name}, case {number} cannot be read: {exc!r}")
+            yield _unread(raw, number, f"{name}, case {number} cannot be read: {quoted(exc, 200)}")
 
 
 def _unread(raw: Any, number: int, problem: str) -> Case:
@@ -203,7 +206,7 @@ def _unread(raw: Any, number: int, problem: str) -> Case:
     data = raw if isinstance(raw, dict) else {}
     rule, expected = data.get("rule"), data.get("expected")
     return Case(
-        id=str(data.get("id", number)),
+        id=cut(str(data.get("id", number))),
         kind=str(rule.get("kind", "")) if isinstance(rule, dict) else "",
         currency="USD",
         initial_minor=0,
@@ -220,7 +223,7 @@ def _case(raw: Mapping[str, Any]) -> Case:
     account = raw.get("account") or {}
     currency = account.get("currency", "USD")
     if not isinstance(raw["rule"]["kind"], str):
-        raise TypeError(f"kind {raw['rule']['kind']!r} is no word")
+        raise TypeError(f"kind {quoted(raw['rule']['kind'])} is no word")
     events = [
         RawEvent(
             index, event["type"], str(event.get("t", "")), {k: v for k, v in event.items() if k not in ("t", "type")}

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 from cli.conformance.case import Case, Got, RawEvent, Unsupported, Value
 from cli.conformance.gates import sized
 from cli.conformance.story import Story, context_of
+from domain.quoting import quoted
 from domain.rules.base import ConductRule, Consequence, Context, State, Violation
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
@@ -166,7 +167,7 @@ def _position_states(story: Story) -> Translates:
 
 def _count(name: str, lots: Any) -> Decimal:
     if isinstance(lots, bool) or not isinstance(lots, int | Decimal):
-        raise Unsupported(f"position_state: {name} {lots!r} is no number")
+        raise Unsupported(f"position_state: {name} {quoted(lots)} is no number")
     return Decimal(lots)
 
 

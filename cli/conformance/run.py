@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from cli.conformance import amounts, clocks, conduct, equity, gates
 from cli.conformance.case import EVENTS, Case, Got, Unsupported
 from domain.errors import PropOSError
+from domain.quoting import cut
 
 Status = Literal["passed", "failed", "unsupported"]
 
@@ -23,6 +24,7 @@ KINDS: Final[dict[str, Callable[[Case], Got]]] = {
 }
 _CENT: Final = Decimal("0.005")
 _RATIO: Final = Decimal("0.01")
+_LONGEST_REASON: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class CaseResult:
 
     @property
     def line(self) -> str:
-        said = "; ".join(f"{name}: expected {wanted}, got {got}" for name, wanted, got in self.differences)
-        return f"{self.id} ({self.kind}): {said}"
+        said = "; ".join(f"{name}: expected {cut(wanted)}, got {got}" for name, wanted, got in self.differences)
+        return f"{cut(self.id)} ({cut(self.kind)}): {said}"
 
 
 def run(case: Case) -> CaseResult:
@@ -69,6 +71,7 @@ def run(case: Case) -> CaseResult:
 
 
 def _unsupported(case: Case, why: str) -> CaseResult:
+    why = cut(why, _LONGEST_REASON)
     return CaseResult(
         case.id, case.kind, "unsupported", {"unsupported": why}, dict(case.expected), (("unsupported", "-", why),)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from google.protobuf.duration_pb2 import Duration
+from prometheus_client.parser import text_string_to_metric_families
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -58,8 +59,8 @@ async def port_answers(host: str, port: int) -> bool:
     return True
 
 
-async def fetch_json(url: str, token: str | None = None) -> Any:
-    """The JSON of a 200 answer; Unavailable says what came instead."""
+async def fetch(url: str, token: str | None = None) -> httpx.Response:
+    """A 200 answer; Unavailable says what came instead."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), trust_env=False) as client:
@@ -68,7 +69,18 @@ async def fetch_json(url: str, token: str | None = None) -> Any:
         raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from None
     if answer.status_code != 200:
         raise Unavailable(f"{url} answers {answer.status_code}: {answer.text[:200]}")
-    return answer.json()
+    return answer
+
+
+async def fetch_json(url: str, token: str | None = None) -> Any:
+    """The JSON of a 200 answer; Unavailable says what came instead."""
+    return (await fetch(url, token)).json()
+
+
+async def gauges(url: str, name: str, label: str) -> dict[str, float]:
+    """The values of one metric that a process serves at `url`, by one of its labels."""
+    families = text_string_to_metric_families((await fetch(url)).text)
+    return {s.labels.get(label, ""): s.value for family in families for s in family.samples if s.name == name}
 
 
 async def serves(url: str, token: str | None = None) -> bool:

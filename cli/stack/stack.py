@@ -3,7 +3,7 @@
     async with Stack(StackOptions(data_dir=Path(".propos"))) as stack:
         stack.api_url, stack.sandbox_url, stack.database_url, stack.temporal_address
         stack.settings            # what every child was given; secrets included
-        await stack.failure()     # returns only by raising Unavailable: a child failed for good
+        await stack.failure()     # raises Unavailable once a part crashes again and again; nothing is stopped by that
 
 Entering locks the data folder, checks the ports, starts every part in dependency order and waits until it is healthy;
 leaving stops every part in reverse order, however the block ends. DATABASE_URL and TEMPORAL_ADDRESS replace the
@@ -60,19 +60,21 @@ class StackOptions:
     seed: int = 7
     any_ports: bool = False  # take free ports everywhere: for tests and the demo, beside another stack
     web_ui: bool = True  # serve Temporal's own web UI
+    tolerant: bool = False  # go on without a worker, monitor, relay or API that does not start: it is tried for ever
 
 
 @dataclass(frozen=True)
 class Part:
-    """One healthy part, as it is shown to people."""
+    """One part, as it is shown to people. `problem`: why it is not healthy; it is started again and again."""
 
     name: str
     address: str
     seconds: float
+    problem: str = ""
 
 
 class Stack:
-    """See the module's text. `report` is called with each part as it becomes healthy."""
+    """See the module's text. `report` is called with each part as it becomes healthy, or as it fails to."""
 
     def __init__(self, options: StackOptions, report: Callable[[Part], None] | None = None) -> None:
         self._options = options
@@ -119,7 +121,7 @@ class Stack:
         return self._running().log_path(name)
 
     async def failure(self) -> None:
-        """Wait until a part has failed for good, and raise Unavailable."""
+        """Wait until a part has crashed five times in a row, and raise Unavailable."""
         await self._running().failure()
 
     def claim(self) -> None:
@@ -265,7 +267,7 @@ class Stack:
         if market.speed is not None:
             arguments += ["--speed", str(market.speed)]
         url, token = settings.sandbox_url, settings.required("sandbox_token")
-        await self._start_own("sandbox", url, lambda: serves(f"{url}/market", token), arguments)
+        await self._start_own("sandbox", url, lambda: serves(f"{url}/market", token), arguments, needed=True)
 
     async def _start_polling(self, name: str, metrics_port: int, queue: str) -> None:
         async def ready() -> bool:
@@ -285,12 +287,24 @@ class Stack:
         await self._start_own("api", settings.api_url, lambda: serves(f"{settings.api_url}/readyz"))
 
     async def _start_own(
-        self, name: str, address: str, ready: Callable[[], Awaitable[bool]], arguments: list[str] | None = None
+        self,
+        name: str,
+        address: str,
+        ready: Callable[[], Awaitable[bool]],
+        arguments: list[str] | None = None,
+        *,
+        needed: bool = False,
     ) -> None:
         started = time.monotonic()
         argv = _command(name, *(arguments or []))
-        await self._running().start(Child(name, lambda: Program(argv), ready, env=self._env()))
-        self._healthy(name, address, started)
+        try:
+            await self._running().start(Child(name, lambda: Program(argv), ready, env=self._env()))
+        except Unavailable as error:
+            if needed or not self._options.tolerant:
+                raise
+            self._add(Part(name, address, time.monotonic() - started, problem=error.message))
+        else:
+            self._healthy(name, address, started)
 
     def _probe(self) -> TemporalProbe:
         if self._temporal is None:
@@ -301,7 +315,9 @@ class Stack:
         return child_environment(self.settings.environment())
 
     def _healthy(self, name: str, address: str, started: float) -> None:
-        part = Part(name, address, time.monotonic() - started)
+        self._add(Part(name, address, time.monotonic() - started))
+
+    def _add(self, part: Part) -> None:
         self.parts.append(part)
         self._report(part)
 

@@ -1,30 +1,36 @@
-"""Keeps child processes running: start until healthy, restart with back-off, stop in reverse order.
+"""Keeps child processes running: start until healthy, restart for ever with back-off, stop in reverse order.
 
     supervisor = Supervisor(data_dir)
     await supervisor.start(Child("relay", argv, ready))   # returns when healthy
-    await supervisor.failure()                            # returns only by raising Unavailable
+    await supervisor.failure()                            # raises Unavailable once a child crashes again and again
     await supervisor.stop()
 
 Children have sessions of their own, so Ctrl-C at the terminal reaches the supervisor alone. What a child prints goes
-to DATA/logs/NAME.log; who it is stands in DATA/run/NAME.pid, for the next supervisor to recognise leftovers.
+to DATA/logs/NAME.log; who it is stands in DATA/run/NAME.pid, for the next supervisor to recognise leftovers. A child
+that crashes again and again is started again for ever, ever more slowly, and the others run on: DATA/run/NAME.failing
+tells `propos doctor` about it.
 """
 
 import asyncio
+import json
 import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from cli.stack.processes import SystemUser, launch_argv, record
-from domain.errors import Unavailable
+from domain.errors import PropOSError, Unavailable
+from domain.quoting import cut
 
-BACK_OFF_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-FAILURES_ALLOWED: Final = 5
-FAILURE_WINDOW_SECONDS: Final = 60.0
+FIRST_PAUSE_SECONDS: Final = 0.5  # after a crash; doubled by each quick one that follows
+LONGEST_PAUSE_SECONDS: Final = 60.0
+FAILING: Final = 3  # quick crashes in a row that are shown
+STARTS_ALLOWED: Final = 5  # quick crashes in a row that whoever waits for the child hears of
 _LOG_LIMIT_BYTES: Final = 20_000_000
 _POLL_SECONDS: Final = 0.1
 
@@ -50,6 +56,17 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     start_seconds: float = 60
     stop_seconds: float = 20
+    steady_seconds: float = 60  # one that ran so long counts as recovered
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A child that crashes again and again: how often in a row, why, and what it said last."""
+
+    name: str
+    failures: int
+    why: str
+    last_lines: list[str]
 
 
 @dataclass
@@ -58,8 +75,9 @@ class _Kept:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     keeper: asyncio.Task[None] | None = None
     process: asyncio.subprocess.Process | None = None
-    failures: list[float] = field(default_factory=list)
+    failures: int = 0  # quick ones in a row
     restarts: int = 0
+    refusal: PropOSError | None = None  # why it could not be started at all
 
 
 class Supervisor:
@@ -70,6 +88,8 @@ class Supervisor:
         self._run = data_dir / "run"
         for folder in (self._logs, self._run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self._run.glob("*.failing"):
+            left.unlink()
         self._kept: dict[str, _Kept] = {}
         self._stopping = False
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,20 +108,22 @@ class Supervisor:
         return self._kept[name].restarts
 
     async def start(self, child: Child) -> None:
-        """Start and wait until it is ready; Unavailable when it fails five times or takes too long."""
-        self._rotate(self.log_path(child.name))
+        """Start and wait until it is ready. Raises Unavailable when it crashes five times or takes too long; it is kept
+        running nevertheless, so that who can do without it may go on, and who cannot stops everything."""
         kept = self._kept[child.name] = _Kept(child)
         kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {child.name}")
         deadline = time.monotonic() + child.start_seconds
         while not await child.ready():
-            if self._failure.done():
-                self._failure.result()
+            if kept.refusal is not None:
+                raise kept.refusal
+            if kept.failures >= STARTS_ALLOWED:
+                raise self._unavailable(kept, f"failed {kept.failures} times before it was ready")
             if time.monotonic() > deadline:
                 raise self._unavailable(kept, f"did not become ready within {child.start_seconds:.0f} seconds")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def failure(self) -> None:
-        """Wait until a child has failed for good, and raise Unavailable."""
+        """Wait until a child has crashed five times in a row, and raise Unavailable. Nothing is stopped by that."""
         await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
@@ -112,30 +134,56 @@ class Supervisor:
             if kept.keeper is not None:
                 await asyncio.gather(kept.keeper, return_exceptions=True)
         if self._failure.done():
-            self._failure.exception()  # seen: it was or will be reported by whoever called start() or failure()
+            self._failure.exception()  # seen: it was or will be reported by whoever called failure()
 
     async def _keep(self, kept: _Kept) -> None:
+        name = kept.child.name
         while not self._stopping:
-            try:
-                process = kept.process = await self._spawn(kept.child)
-            except Unavailable as error:
-                self._fail(error)
-                return
-            if not await _ends_before(process, kept.stop):
-                await self._end(kept.child, process)
+            code = await self._lived(kept)
             if self._stopping:
                 break
-            now = time.monotonic()
-            kept.failures = [at for at in kept.failures if now - at < FAILURE_WINDOW_SECONDS] + [now]
-            log.warning("child ended", child=kept.child.name, exit_code=process.returncode, failures=len(kept.failures))
-            if len(kept.failures) >= FAILURES_ALLOWED:
-                self._fail(self._unavailable(kept, f"failed {FAILURES_ALLOWED} times within a minute"))
-                return
-            await _pause(BACK_OFF_SECONDS[len(kept.failures) - 1], kept.stop)
+            kept.failures += 1
+            log.warning("child ended", child=name, exit_code=code, failures=kept.failures)
+            if kept.failures >= FAILING:
+                self._show(kept, code)
+            if kept.failures == STARTS_ALLOWED and not self._failure.done():
+                self._failure.set_exception(self._unavailable(kept, f"failed {kept.failures} times in a row"))
+            await _pause(back_off_seconds(kept.failures), kept.stop)
             kept.restarts += 1
-        (self._run / f"{kept.child.name}.pid").unlink(missing_ok=True)
+        for suffix in ("pid", "failing"):
+            (self._run / f"{name}.{suffix}").unlink(missing_ok=True)
+
+    async def _lived(self, kept: _Kept) -> int | None:
+        """One life of the child; returns its exit code, None when it could not be started."""
+        try:
+            process = kept.process = await self._spawn(kept.child)
+        except (PropOSError, OSError, ValueError, subprocess.SubprocessError) as error:
+            words = error.message if isinstance(error, PropOSError) else f"{type(error).__name__}: {error}"
+            log.warning("child cannot be started", child=kept.child.name, error=words)
+            kept.refusal = error if isinstance(error, PropOSError) else Unavailable(f"{kept.child.name}: {words}")
+            return None
+        kept.refusal = None
+        if not await _ends_before(process, kept.stop, kept.child.steady_seconds) and not kept.stop.is_set():
+            if kept.failures:
+                log.info("child runs again", child=kept.child.name)
+            kept.failures = 0
+            (self._run / f"{kept.child.name}.failing").unlink(missing_ok=True)
+            await _ends_before(process, kept.stop)
+        if process.returncode is None:
+            await self._end(kept.child, process)
+        return process.returncode
+
+    def _show(self, kept: _Kept, code: int | None) -> None:
+        """Tell a person: in our own log, and for `propos doctor`."""
+        name, path = kept.child.name, self.log_path(kept.child.name)
+        why = kept.refusal.message if kept.refusal is not None else f"exit code {code}"
+        lines = last_lines(path)
+        log.error("child is failing", child=name, failures=kept.failures, why=why, last_lines=lines)
+        found = Failing(name, kept.failures, why, lines)
+        (self._run / f"{name}.failing").write_text(json.dumps(asdict(found)))
 
     async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
+        self._rotate(self.log_path(child.name))
         program = await asyncio.to_thread(child.program)
         with self.log_path(child.name).open("ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -161,10 +209,6 @@ class Supervisor:
             process.kill()
             await process.wait()
 
-    def _fail(self, error: Unavailable) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(error)
-
     def _unavailable(self, kept: _Kept, what: str) -> Unavailable:
         path = self.log_path(kept.child.name)
         return Unavailable(f"{kept.child.name} {what}. {_last_words(path)}", remedy=f"See {path}.")
@@ -175,11 +219,27 @@ class Supervisor:
             path.replace(path.with_suffix(".log.1"))
 
 
-async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event) -> bool:
-    """True when the process ends by itself, False when `stop` is set first."""
+def back_off_seconds(failures: int) -> float:
+    """How long to wait after so many quick crashes in a row: doubles from half a second to a minute."""
+    return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
+
+
+def failing(data_dir: Path) -> list[Failing]:
+    """The children of the supervisor on a data folder that crash again and again."""
+    found = []
+    for path in sorted((data_dir / "run").glob("*.failing")):
+        try:
+            found.append(Failing(**json.loads(path.read_text())))
+        except (OSError, ValueError, TypeError):  # it has just recovered, or is being written
+            continue
+    return found
+
+
+async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None = None) -> bool:
+    """True when the process ends by itself, False when `stop` is set first or `seconds` are over."""
     exit_, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
     try:
-        done, _ = await asyncio.wait((exit_, stopped), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((exit_, stopped), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         exit_.cancel()
         stopped.cancel()
@@ -193,11 +253,17 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
+def last_lines(path: Path, count: int = 5) -> list[str]:
+    """What a child said last, each line cut."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 8192))
+        lines = file.read().decode(errors="replace").splitlines()
+    return [cut(line, 300) for line in lines if line.strip()][-count:]
+
+
 def _last_words(path: Path) -> str:
     """The last line that is not indented: below an error stands its remedy or its traceback."""
-    if not path.exists():
-        return "It said nothing."
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = [line for line in file.read().decode(errors="replace").splitlines() if line[:1].strip()]
-    return f"Its last line: {lines[-1].strip()[:300]}" if lines else "It said nothing."
+    lines = [line for line in last_lines(path, 50) if line[:1].strip()]
+    return f"Its last line: {lines[-1].strip()}" if lines else "It said nothing."

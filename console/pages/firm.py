@@ -20,7 +20,7 @@ _WORK = (
     ("identity", "Identity checks", "/queue?kind=identity"),
     ("product_version", "Product versions to approve", "/queue?kind=product_version"),
     ("account_move", "Account moves to approve", "/queue?kind=account_move"),
-    ("review", "Reviews of the feed", "/risk"),
+    ("review", "Reviews", "/risk"),
     ("ticket", "Tickets waiting for the firm", "/tickets?state=open"),
 )
 _STATES = (

@@ -59,11 +59,11 @@ class TraderActions:
 
     async def preview_payout(self, request: Request) -> HTMLResponse:
         """What a payout would leave, before it is asked for."""
-        text = request.query_params.get("amount", "").replace(",", "")
+        text, cycle = request.query_params.get("amount", "").replace(",", ""), request.query_params.get("cycle") or None
         async with self._desk.visit(request, frozenset({"trader"})) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             account = await read_accounts.one(visit.session, visit.scope, account_id)
-            ahead = await preview(visit.session, account_id, positive_money(text, account.currency))
+            ahead = await preview(visit.session, account_id, positive_money(text, account.currency), cycle=cycle)
             crumbs = [Crumb("Overview", "/"), Crumb(account.number, f"/accounts/{account.number}"), Crumb("Payout")]
             return await visit.render("payout_preview.html", crumbs, account=account, ahead=ahead, amount=text)
 

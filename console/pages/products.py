@@ -1,17 +1,17 @@
 """Products: what is on sale, what is proposed, which accounts move; and the two people behind each."""
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console import deciding
+from console.deciding import Decided, Work
 from console.desk import Desk, Posted, redirect
 from console.present import versions as present
-from console.views import Crumb, href
+from console.views import Crumb
 from domain.approvals import Actor
-from domain.errors import BadInput
 from firm.products import proposals
 from firm.products import version_moves as moves
 from front import permissions
@@ -20,14 +20,6 @@ from store.read.pages import Window
 
 _ABOVE: Final = Crumb("Products", "/products")
 _SHOWN: Final = Window(limit=30)
-
-
-class Decided(BaseModel):
-    """What was sent, for the idempotency key; and what came of it."""
-
-    decision: str
-    reason: str = ""
-    state: str = ""
 
 
 class ProductPages:
@@ -65,17 +57,21 @@ class ProductPages:
 
     async def decide_proposal(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
-        sent, subject_id = _sent(posted, ("approve", "reject", "withdraw", "publish")), request.path_params["id"]
+        _check_may(posted)
+        subject_id = request.path_params["id"]
+        sent = deciding.read(posted, "product_version", subject_id, ("approve", "reject", "withdraw", "publish"))
 
         async def work(session: AsyncSession) -> Decided:
             state = await _step_proposal(session, subject_id, sent, posted.actor, posted.once.message_key)
             return Decided(decision=sent.decision, state=state)
 
-        return await _answer(posted, sent, work, href("product_version", subject_id))
+        return await self._decide(posted, sent, ("product_version", subject_id), work)
 
     async def decide_move(self, request: Request) -> Response:
         posted = await self._desk.posted(request)
-        sent, subject_id = _sent(posted, ("approve", "reject", "withdraw")), request.path_params["id"]
+        _check_may(posted)
+        subject_id = request.path_params["id"]
+        sent = deciding.read(posted, "account_move", subject_id, ("approve", "reject", "withdraw"))
 
         async def work(session: AsyncSession) -> Decided:
             actor, key = posted.actor, posted.once.message_key
@@ -86,7 +82,11 @@ class ProductPages:
                 row = await moves.decide(session, subject_id, verdict=verdict, actor=actor, reason=sent.reason, key=key)
             return Decided(decision=sent.decision, state=row.state)
 
-        return await _answer(posted, sent, work, href("account_move", subject_id))
+        return await self._decide(posted, sent, ("account_move", subject_id), work)
+
+    async def _decide(self, posted: Posted, sent: Decided, item: tuple[str, str], work: Work) -> Response:
+        result = await deciding.write(self._desk, posted, sent, item, work)
+        return redirect(deciding.landing(posted, *item), "ok", f"Recorded; it is {result.state.replace('_', ' ')}.")
 
 
 async def _step_proposal(session: AsyncSession, subject_id: str, sent: Decided, actor: Actor, key: str) -> str:
@@ -100,14 +100,6 @@ async def _step_proposal(session: AsyncSession, subject_id: str, sent: Decided, 
     return row.state
 
 
-def _sent(posted: Posted, allowed: tuple[str, ...]) -> Decided:
-    decision = posted.form.text("decision")
-    if decision not in allowed:
-        raise BadInput("Choose what to decide.", field="decision", remedy="Use one of the buttons.")
-    permissions.check(posted.actor, "versions.propose" if decision in ("withdraw", "publish") else "versions.decide")
-    return Decided(decision=decision, reason=posted.form.needed("reason", shortest=3, longest=1000))
-
-
-async def _answer(posted: Posted, sent: Decided, work: Any, target: str) -> Response:
-    result = await posted.once.write(Decided, sent, work)
-    return redirect(posted.form.text("next") or target, "ok", f"Recorded; it is {result.state.replace('_', ' ')}.")
+def _check_may(posted: Posted) -> None:
+    own = posted.form.text("decision") in ("withdraw", "publish")
+    permissions.check(posted.actor, "versions.propose" if own else "versions.decide")

@@ -38,11 +38,7 @@ class RecordPages:
         async with self._desk.visit(request) as visit:
             named = (await cases.page(visit.session, window)).items
             disputed = (await disputes.page(visit.session, visit.scope, window)).items
-            stuck = [
-                row
-                for kind in ("inbox", "outbox")
-                for row in (await queue.page(visit.session, window, kind=kind)).items
-            ]
+            stuck = (await queue.page(visit.session, window, kinds=("inbox", "outbox"))).items
             doubts = (await reviews.page(visit.session, window)).items
             asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
             return await visit.render(

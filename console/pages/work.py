@@ -1,32 +1,29 @@
-"""The work queue and the pages of what is decided: payouts, disputes, cases, identities."""
+"""The pages of what is decided (payouts, disputes, cases, identities, doubtful breaches), and their forms."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.desk import Desk, Posted, Visit, redirect, wants_fragment
+from console import deciding
+from console.deciding import Decided
+from console.desk import Desk, Posted, Visit, redirect
 from console.lists import Table
-from console.present import decisions
-from console.present.subjects import subject as subject_view
-from console.queries import frame
+from console.present.subjects import subject
 from console.views import Crumb, href
+from contracts.messages import DecisionResult
 from domain.approvals import ROLES
+from domain.decision_requests import DecidedKind
 from domain.errors import BadInput
 from domain.payouts.payout import PAYOUT
 from firm import people, reviews
 from front import permissions, subjects
-from store.read import payouts, queue
+from store.read import payouts
 from store.read.pages import Window
-from store.read.queue import QueueItem
 
 _EVERYBODY = frozenset(ROLES)
-KINDS: Final = frame.DECIDED
-_TABS: Final = (("", "all"), *((kind, kind.replace("_", " ")) for kind in KINDS))
-_ROWS: Final = 60
 
 
 class Way(NamedTuple):
@@ -36,19 +33,11 @@ class Way(NamedTuple):
     updates: tuple[str, ...]
 
 
-WAYS: Final[Mapping[str, Way]] = {
+WAYS: Final[Mapping[DecidedKind, Way]] = {
     "payout": Way("payouts.decide", ("approve", "return_to_trader", "reject", "cancel")),
     "dispute": Way("disputes.decide", ("uphold", "reinstate")),
     "case": Way("cases.decide", ("clear", "confirm")),
 }
-
-
-class Decided(BaseModel):
-    """What was sent, for the idempotency key; and what came of it."""
-
-    decision: str
-    reason: str = ""
-    state: str = ""
 
 
 class WorkPages:
@@ -56,7 +45,6 @@ class WorkPages:
         self._desk = desk
 
     def routes(self, router: APIRouter) -> None:
-        router.add_api_route("/queue", self.queue, methods=["GET"], response_model=None)
         router.add_api_route("/payouts", self.payouts, methods=["GET"], response_model=None)
         router.add_api_route("/payouts/{id}", self.page("payout", _EVERYBODY), methods=["GET"], response_model=None)
         router.add_api_route("/disputes/{id}", self.page("dispute", _EVERYBODY), methods=["GET"], response_model=None)
@@ -69,28 +57,6 @@ class WorkPages:
                 f"{href(kind, '{id}')}/decision", self.decide(kind), methods=["POST"], response_model=None
             )
         router.add_api_route("/identity/{id}/decision", self.decide_identity, methods=["POST"], response_model=None)
-
-    async def queue(self, request: Request) -> HTMLResponse:
-        kind = request.query_params.get("kind", "")
-        if kind and kind not in KINDS:
-            raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use {', '.join(KINDS)}.")
-        async with self._desk.visit(request) as visit:
-            items, more = await _waiting(visit, [kind] if kind else KINDS)
-            at = _selected(items, request.query_params.get("item"))
-            context = {
-                "items": items,
-                "kind": kind,
-                "more": more,
-                "selected": await self._selected_view(visit, items[at]) if at is not None else None,
-                "next_item": _next_page(items, at, kind),
-                "tabs": _tabs(kind, await queue.counts(visit.session)),
-            }
-            if wants_fragment(request, "panel"):
-                return await visit.fragment("queue.html", "panel", **context)
-            return await visit.render("queue.html", [Crumb("Queue")], **context)
-
-    async def _selected_view(self, visit: Visit, item: QueueItem) -> Any:
-        return await subject_view(visit.session, visit.actor, item.kind, item.subject_id, await visit.now())
 
     async def payouts(self, request: Request) -> HTMLResponse:
         state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
@@ -112,32 +78,39 @@ class WorkPages:
 
         async def show(request: Request) -> HTMLResponse:
             async with self._desk.visit(request, *((roles,) if roles else ())) as visit:
-                item = await _view(visit, kind, request.path_params["id"])
+                item = await subject(visit.session, visit.actor, kind, request.path_params["id"], await visit.now())
                 return await visit.render("decision.html", [_above(visit, kind), Crumb(item.title)], item=item)
 
         return show
 
-    def decide(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        """The form of one kind: an update of its workflow, then the next row or the subject's page."""
+    def decide(self, kind: DecidedKind) -> Callable[[Request], Awaitable[Response]]:
+        """The form of one kind: an update of its workflow."""
         way = WAYS[kind]
 
         async def post(request: Request) -> Response:
             posted = await self._desk.posted(request)
+            permissions.check(posted.actor, "payouts.cancel" if _cancels(posted) else way.permission)
             subject_id = request.path_params["id"]
-            sent = _decision(posted, way.updates)
-            permissions.check(posted.actor, "payouts.cancel" if sent.decision == "cancel" else way.permission)
-            result = await subjects.decide(kind, subject_id, sent.decision, sent.reason, body=sent, once=posted.once)
-            words = f"{sent.decision.replace('_', ' ').capitalize()} recorded; the {kind} is {result.state.replace('_', ' ')}."
-            if result.approvals < result.approvals_needed:
-                words += f" {result.approvals} of {result.approvals_needed} approvals are there."
-            return redirect(posted.form.text("next") or href(kind, subject_id), "ok", words)
+            sent = deciding.read(posted, kind, subject_id, way.updates)
+
+            async def check(session: AsyncSession) -> None:
+                await deciding.check_unchanged(session, posted, kind, subject_id)
+
+            async def decide() -> DecisionResult:
+                once = posted.once
+                return await subjects.decide(
+                    kind, subject_id, sent.decision, sent.reason, body=sent, once=once, check=check
+                )
+
+            result = await deciding.told(self._desk, posted, kind, subject_id, decide)
+            return redirect(deciding.landing(posted, kind, subject_id), "ok", _recorded(kind, sent.decision, result))
 
         return post
 
     async def decide_review(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "reviews.decide")
         review_id = request.path_params["id"]
-        sent = _decision(posted, ("confirm", "dismiss"))
+        sent = deciding.read(posted, "review", review_id, ("confirm", "dismiss"))
 
         async def work(session: AsyncSession) -> Decided:
             row = await reviews.decide(
@@ -150,13 +123,16 @@ class WorkPages:
             )
             return Decided(decision=sent.decision, state=row.outcome or "")
 
-        result = await posted.once.write(Decided, sent, work)
-        return redirect(href("review", review_id), "ok", f"Recorded; the breach is {result.state}.")
+        result = await deciding.write(self._desk, posted, sent, ("review", review_id), work)
+        return redirect(deciding.landing(posted, "review", review_id), "ok", f"Recorded; the breach is {result.state}.")
 
     async def decide_identity(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "traders.decide_identity")
         trader_id = request.path_params["id"]
-        sent = _decision(posted, ("verify", "refuse"))
+        sent = deciding.read(posted, "identity", trader_id, ("verify", "refuse"))
+
+        async def lock(session: AsyncSession) -> None:
+            await people.lock_trader(session, trader_id)
 
         async def work(session: AsyncSession) -> Decided:
             trader = await people.decide_identity(
@@ -169,23 +145,20 @@ class WorkPages:
             )
             return Decided(decision=sent.decision, state=trader.identity)
 
-        result = await posted.once.write(Decided, sent, work)
-        target = posted.form.text("next") or href("trader", trader_id)
-        return redirect(target, "ok", f"Recorded; the trader's identity is {result.state}.")
+        result = await deciding.write(self._desk, posted, sent, ("identity", trader_id), work, lock=lock)
+        words = f"Recorded; the trader's identity is {result.state}."
+        return redirect(deciding.landing(posted, "identity", trader_id), "ok", words)
 
 
-async def _waiting(visit: Visit, kinds: Sequence[str]) -> tuple[list[QueueItem], bool]:
-    """The most urgent rows of these kinds by deadline, or age where there is none; and whether there are more."""
-    pages = [await queue.page(visit.session, Window(limit=_ROWS), kind=kind) for kind in kinds]
-    items = sorted((item for page in pages for item in page.items), key=lambda item: item.deadline or item.since)
-    return items[:_ROWS], len(items) > _ROWS or any(page.next_cursor for page in pages)
+def _cancels(posted: Posted) -> bool:
+    return posted.form.text("decision") == "cancel"
 
 
-def _decision(posted: Posted, allowed: tuple[str, ...]) -> Decided:
-    decision = posted.form.text("decision")
-    if decision not in allowed:
-        raise BadInput("Choose what to decide.", field="decision", remedy="Use one of the buttons.")
-    return Decided(decision=decision, reason=posted.form.needed("reason", shortest=3, longest=1000))
+def _recorded(kind: str, decision: str, result: DecisionResult) -> str:
+    said = f"{decision.replace('_', ' ').capitalize()} recorded; the {kind} is {result.state.replace('_', ' ')}."
+    if decision != "approve" or result.approvals >= result.approvals_needed:
+        return said
+    return f"{said} {result.approvals} of {result.approvals_needed} approvals are there."
 
 
 def _above(visit: Visit, kind: str) -> Crumb:
@@ -193,40 +166,3 @@ def _above(visit: Visit, kind: str) -> Crumb:
         return Crumb("Payouts", "/payouts") if kind == "payout" else Crumb("Overview", "/")
     places = {"payout": Crumb("Payouts", "/payouts"), "identity": Crumb("Queue", "/queue?kind=identity")}
     return places.get(kind, Crumb("Risk", "/risk"))
-
-
-async def _view(visit: Visit, kind: str, subject_id: str) -> Any:
-    if kind == "payout":
-        return await decisions.payout(visit.session, visit.scope, visit.actor, subject_id, await visit.now())
-    if kind == "dispute":
-        return await decisions.dispute(visit.session, visit.scope, visit.actor, subject_id)
-    return await subject_view(visit.session, visit.actor, kind, subject_id, await visit.now())
-
-
-def _selected(items: list[QueueItem], wanted: str | None) -> int | None:
-    """The row asked for, or the most urgent one."""
-    if not items:
-        return None
-    return next((at for at, item in enumerate(items) if item.subject_id == wanted), 0)
-
-
-def _next_page(items: list[QueueItem], at: int | None, kind: str) -> str:
-    """Where a decision leads: the row after this one."""
-    here = f"/queue?kind={kind}"
-    if at is None or len(items) < 2:
-        return here
-    following = items[at + 1] if at + 1 < len(items) else items[0]
-    return f"{here}&item={following.subject_id}"
-
-
-def _tabs(kind: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    whole = sum(counts.get(name, 0) for name in KINDS)
-    return [
-        {
-            "label": label,
-            "href": f"/queue?kind={name}" if name else "/queue",
-            "current": name == kind,
-            "count": counts.get(name, 0) if name else whole,
-        }
-        for name, label in _TABS
-    ]

@@ -9,12 +9,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import counted, plain_money, words
+from console.present import closed
 from console.present.corrections import of_correction
+from console.present.payout_words import trader_effect
 from console.present.refusals import may
 from console.views import Check, Choice, DealPair, DecisionRow, DecisionView, Entry, Link, SumLine, href
 from domain.approvals import Actor
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
+from domain.work_queue import SOON
 from store.models import Account, DealRow, Payout, User
 from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView
@@ -23,7 +26,6 @@ from store.read.history import TransitionView
 from store.read.pages import FIRM, Scope, shown
 from store.read.payouts import PayoutView
 
-_SOON: Final = timedelta(hours=2)
 _DECIDABLE: Final = ("awaiting_approval", "in_review")
 
 
@@ -49,16 +51,16 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=row.currency)
 
-    refusal = _payout_refusal(row, actor, requester)
-    approved = any(made.user_id == actor.user_id and made.decision == "approve" for made in row.decisions)
+    refusal, made = _payout_refusal(row, actor, requester), said_decisions(row.decisions)
+    approved = any(one.user_id == actor.user_id and one.decision == "approve" for one in row.decisions)
     open_to_people = row.state in _DECIDABLE and not refusal
     room = None if account.tightest_room_minor is None else money(account.tightest_room_minor)
     return DecisionView(
         kind="payout",
         subject_id=row.id,
-        title=f"Payout {plain_money(money(row.gross_minor))}, {row.trader_name}",
+        title=f"Payout {plain_money(money(row.sent_minor))}, {row.trader_name}",
         state=row.state,
-        effect=_payout_effect(row, room, approved=approved and open_to_people),
+        effect=_payout_effect(row, room, approved=approved and open_to_people) if scope.staff else trader_effect(row),
         due=row.decide_by if row.state in _DECIDABLE else None,
         account_number=row.account_number,
         trader_id=row.trader_id,
@@ -70,7 +72,8 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
             ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
             *((("Payout cycle", row.cycle),) if row.cycle else ()),
-            *((("Outcome", row.reason),) if row.reason else ()),
+            *((("Reason", row.reason),) if row.reason and scope.staff else ()),
+            *((("Told the trader", row.told),) if row.told and scope.staff else ()),
             *((("Transfer", row.transfer_id),) if row.transfer_id else ()),
         ),
         evidence=(
@@ -78,7 +81,8 @@ async def payout(session: AsyncSession, scope: Scope, actor: Actor, payout_id: s
             *((Link("Proof of the refusal", f"/proofs/{row.proof_id}", "", row.proof_id),) if row.proof_id else ()),
             *_books(row),
         ),
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.payout(row.state, made, row.closed_at),
         choices=(
             *(() if approved else (Choice("approve", f"Approve {plain_money(money(row.sent_minor))}", "primary"),)),
             Choice("return_to_trader", "Return to trader"),
@@ -138,6 +142,10 @@ def _payout_effect(row: PayoutView, room: Money | None, *, approved: bool) -> st
         return f"This payout is {words(row.state)}; {trader} is on its way to {row.beneficiary}."
     missing = row.approvers_needed - row.approvals
     sends = f"sends {trader} to {row.beneficiary}; {firm} stays with the firm"
+    if row.forfeited_minor:
+        sends += (
+            f"; {plain_money(Money(minor=row.forfeited_minor, currency=row.currency))} beyond the cap is paid to nobody"
+        )
     left = f"; room afterwards {plain_money(room)}" if room is not None else ""
     if any(step.trigger == "transfer_refused" for step in row.transitions):
         back = plain_money(Money(minor=row.gross_minor, currency=row.currency))
@@ -155,7 +163,7 @@ def _payout_checks(row: PayoutView, now: datetime) -> list[Check]:
     found = []
     if row.state in _DECIDABLE and row.decide_by is not None:
         left = row.decide_by - now
-        tone = "bad" if left < timedelta(0) else "warn" if left < _SOON else "ok"
+        tone = "bad" if left < timedelta(0) else "warn" if left < SOON else "ok"
         found.append(Check("deadline", tone, f"Decide by {row.decide_by:%Y-%m-%d %H:%M} UTC, or it is released."))
     if row.approvers_needed:
         tone = "ok" if row.approvals >= row.approvers_needed else "warn"
@@ -190,7 +198,7 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=row.currency)
 
-    waits = row.state == "awaiting_decision"
+    waits, made = row.state == "awaiting_decision", said_decisions(row.decisions)
     refusal = may(actor, "disputes.decide")
     decided = {
         "upheld": "The breach was upheld: the account stays locked.",
@@ -218,7 +226,8 @@ async def dispute(session: AsyncSession, scope: Scope, actor: Actor, dispute_id:
             Link("Proof sheet", f"/proofs/{row.proof_id}", "", "recomputed whenever it is opened"),
             Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),
         ),
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.others(row.state, ("opened", "awaiting_decision"), made, row.transitions),
         choices=(Choice("uphold", "Uphold the breach"), Choice("reinstate", "Reinstate the account", "primary"))
         if waits and not refusal
         else (),
@@ -260,7 +269,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     copier = next((named.number for named in row.accounts if named.account_id == row.evidence.get("follower")), None)
     held = [named for named in row.accounts if named.held_payout_id]
     refusal = may(actor, "cases.decide")
-    is_open = row.state == "open"
+    is_open, made = row.state == "open", said_decisions(row.decisions)
     frees = f"frees {counted(len(held), 'held payout')}" if held else "changes nothing else, since no payout is held"
     view = DecisionView(
         kind="case",
@@ -293,7 +302,8 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
             ),
             *(Link("Held payout", href("payout", str(named.held_payout_id)), "", named.number) for named in held),
         ],
-        decisions=said_decisions(row.decisions),
+        decisions=made,
+        closed=closed.others(row.state, ("open",), made, row.transitions),
         choices=(Choice("clear", "Clear suspicion"), Choice("confirm", "Confirm abuse", "danger"))
         if is_open and not refusal
         else (),
@@ -338,6 +348,7 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
     trader = await people.one(session, FIRM, trader_id)
     refusal = may(actor, "traders.decide_identity")
     undecided = trader.identity == "unverified"
+    made = said_decisions(await people.identity_decisions(session, FIRM, trader_id))
     return DecisionView(
         kind="identity",
         subject_id=trader.id,
@@ -357,6 +368,8 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
             ("Since", f"{trader.created_at:%Y-%m-%d}"),
         ),
         evidence=(Link("Trader", href("trader", trader.id), trader.identity),),
+        decisions=made,
+        closed=closed.others(trader.identity, ("unverified",), made, ()),
         choices=(Choice("verify", "Verify identity", "primary"), Choice("refuse", "Refuse", "danger"))
         if undecided and not refusal
         else (),

@@ -6,8 +6,10 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import plain_money, words
+from console.present import closed
+from console.present.decisions import said_decisions
 from console.present.refusals import may
-from console.views import Check, Choice, DecisionRow, DecisionView, Link, SumLine
+from console.views import Check, Choice, DecisionView, Link, SumLine
 from domain.approvals import Actor
 from domain.errors import NotFound
 from domain.money import Money
@@ -29,7 +31,7 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
     if row.kind != DOUBTFUL_BREACH or row.account_id is None:
         raise NotFound
     account = await accounts.one(session, FIRM, row.account_id)
-    is_open = row.status == "open"
+    is_open, made = row.status == "open", said_decisions(await history.decisions(session, FIRM, "review", row.id))
     refusal = may(actor, "reviews.decide")
     return DecisionView(
         kind="review",
@@ -55,10 +57,8 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
         if is_open and not refusal
         else (),
         refusal=refusal if is_open else "",
-        decisions=[
-            DecisionRow(made.decision, made.name or made.role, made.role, made.reason, made.occurred_at)
-            for made in await history.decisions(session, FIRM, "review", row.id)
-        ],
+        decisions=made,
+        closed="" if is_open else closed.last(made) or f"Closed without a decision of a person: {row.close_reason}",
     )
 
 

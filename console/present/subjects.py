@@ -1,4 +1,4 @@
-"""Whatever a person of the firm decides, as one view, whichever kind of work it is."""
+"""Whatever people decide, as one view, whichever kind of work it is."""
 
 from datetime import datetime
 
@@ -11,16 +11,20 @@ from console.views import DecisionView
 from domain.approvals import Actor
 from domain.errors import NotFound
 from store.read import versions
-from store.read.pages import FIRM
+from store.read.pages import scope_of
 
 
 async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
-    """Any of the kinds of the queue that are decided; raises NotFound."""
+    """Any of the kinds that people decide, within what `actor` may see; raises NotFound."""
+    scope = scope_of(actor)
     match kind:
         case "payout":
-            return await payout(session, FIRM, actor, subject_id, now)
+            return await payout(session, scope, actor, subject_id, now)
         case "dispute":
-            return await dispute(session, FIRM, actor, subject_id)
+            return await dispute(session, scope, actor, subject_id)
+    if not scope.staff:
+        raise NotFound
+    match kind:
         case "case":
             return await case(session, actor, subject_id)
         case "identity":

@@ -1,8 +1,10 @@
 """A proposed version, or accounts that shall move, as the person sees it who decides."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from console.formats import counted
+from console.present import closed
 from console.present.decisions import said_decisions, said_steps
 from console.present.refusals import may
 from console.views import Check, Choice, DecisionView, Link
@@ -34,6 +36,7 @@ def proposal(row: ProposalView, actor: Actor) -> DecisionView:
             Link("Every version of this product", f"/products#{row.product}", ""),
         ),
         decisions=said_decisions(row.decisions),
+        closed=_closed(row, _OPEN),
         choices=_proposal_choices(row, actor, refusal),
         refusal=refusal if row.state == "proposed" else "",
         timeline=said_steps(row.transitions),
@@ -99,12 +102,19 @@ def move(row: MoveView, actor: Actor) -> DecisionView:
             for named in row.accounts[:30]
         ],
         decisions=said_decisions(row.decisions),
+        closed=_closed(row, ("proposed",)),
         choices=choices,
         refusal=refusal if row.state == "proposed" else "",
         timeline=said_steps(row.transitions),
         changes=row.changes,
         changes_title=f"What version {row.to_version} changes for them",
     )
+
+
+def _closed(row: ProposalView | MoveView, open_in: Sequence[str]) -> str:
+    if row.state == "withdrawn":
+        return f"Withdrawn by {row.proposed_by_name}, {closed.moment(row.transitions[-1].occurred_at)}."
+    return closed.others(row.state, open_in, said_decisions(row.decisions), row.transitions)
 
 
 def _refusal(actor: Actor, proposer: str, decided: list[str]) -> str:

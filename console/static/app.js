@@ -10,6 +10,11 @@ watchKeys();
 watchPolling();
 watchTheme();
 
+// A page that the browser kept in memory shows old facts, with buttons for them.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
 const holder = document.querySelector("[data-curve]");
 if (holder) {
   const { drawEquity } = await import("./equity.js");

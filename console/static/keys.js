@@ -39,6 +39,11 @@ export function watchKeys() {
     else if (event.key === "k") move(-1);
     else if (event.key === "Enter" && event.target === document.body) open(document.querySelector("tr.cursor"));
   });
+  // The list and its item are replaced together: who came by a link that is gone goes on from the selected row.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id !== "work" || document.activeElement !== document.body) return;
+    document.querySelector("tr[data-selected] a")?.focus({ preventScroll: true });
+  });
   document.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-row]");
     if (!row || event.target.closest("a, button, input, select, label")) return;

@@ -28,8 +28,8 @@ class PayoutAmount:
 
 def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
     """The profit that a payout is taken from; negative when the account is below what it is counted from."""
-    above = facts.balance_minor - facts.initial_minor
-    profit = above if facts.profit_minor is None else facts.profit_minor
+    above = facts.worth_minor - facts.initial_minor
+    profit = above if facts.profit_minor is None else facts.profit_minor - facts.open_loss_minor
     if terms.base == "balance_minus_initial":
         base = above
     elif terms.base == "profit_above_safety_net" and terms.safety_net is not None:
@@ -51,9 +51,7 @@ def cap_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int | No
     for cap in terms.caps:
         if number < cap.from_payout or (cap.to_payout is not None and number > cap.to_payout) or cap.until in met:
             continue
-        caps.append(
-            cap.minor(initial=facts.initial_minor, balance=facts.balance_minor, profit=profit, currency=currency)
-        )
+        caps.append(cap.minor(initial=facts.initial_minor, balance=facts.worth_minor, profit=profit, currency=currency))
     return min(caps, default=None)
 
 

@@ -105,9 +105,10 @@ def _account(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> Iterator[
         yield Refusal(code="gate_unmet", sentence=sentence, figures={"gate": gate.rule_id, "needs": gate.sentence})
     if terms.min_balance_above_initial is not None:
         above = terms.min_balance_above_initial.of(facts.initial_minor, currency)
-        if not _reached(facts.balance_minor, facts.initial_minor + above, terms):
-            figures = {"balance": facts.balance_minor, "min_balance": facts.initial_minor + above}
+        if not _reached(facts.worth_minor, facts.initial_minor + above, terms):
+            figures = {"balance": facts.worth_minor, "min_balance": facts.initial_minor + above}
             sentence = f"the balance must be {_at_least(terms)} {_said(facts.initial_minor + above, currency)}"
+            sentence += " after open losses" if facts.open_loss_minor else ""
             yield Refusal(code="balance_too_low", sentence=sentence, figures=figures)
     if terms.min_profit is not None:
         least, profit = terms.min_profit.of(facts.initial_minor, currency), base_minor(facts, terms, currency)
@@ -121,6 +122,8 @@ def _amount(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> Iterator[Re
     available = available_minor(facts, terms, currency)
     if gross.minor > available:
         sentence = f"{gross} is more than the {Money(minor=available, currency=currency)} available"
+        if facts.open_loss_minor:
+            sentence += f": open positions have lost {_said(facts.open_loss_minor, currency)}"
         figures = {"requested": gross.minor, "available": available}
         yield Refusal(code="more_than_available", sentence=sentence, figures=figures)
     least = to_minor(terms.min_request, currency)

@@ -18,7 +18,8 @@ class GateFact(BaseModel):
 class PayoutFacts(BaseModel):
     """What eligibility and amount depend on, as of market time `now`. Money in minor units of the account's currency.
 
-    `cycle`: the name of the payout cycle the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: how
+    `equity_minor`: the balance plus what open positions have gained or lost; None: nothing is open. `cycle`: the name of
+    the payout cycle the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: how
     many payouts of the challenge were paid, and what they came to before and after the split. `profit_minor`: the net
     trading result that no payout has taken yet; None: the balance above the initial one. `deducted_minor`: the part of it
     that does not count (`domain.rules.history.deducted_minor`). `gates`: those of the funded phase that block payouts.
@@ -46,6 +47,17 @@ class PayoutFacts(BaseModel):
     deducted_minor: int = 0
     gates: tuple[GateFact, ...] = ()
     last_fee_minor: int = 0
+    equity_minor: int | None = None
+
+    @property
+    def open_loss_minor(self) -> int:
+        """What open positions have lost. It counts against a payout; an open gain does not count for one."""
+        return 0 if self.equity_minor is None else max(0, self.balance_minor - self.equity_minor)
+
+    @property
+    def worth_minor(self) -> int:
+        """The lower of balance and equity: what payouts are judged on."""
+        return self.balance_minor - self.open_loss_minor
 
     @property
     def payout_number(self) -> int:

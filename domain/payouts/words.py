@@ -15,6 +15,9 @@ _BASE_WORDS: Final[dict[Base, str]] = {
     "profit_target": "the profit target",
     "min(profit,profit_target)": "the profit since the last payout, at most the profit target",
 }
+_OPEN_WORDS: Final = (
+    "Positions may stay open: what they have lost counts against the payout, what they have gained does not count."
+)
 
 
 def words(terms: PayoutTerms, context: Context) -> tuple[str, ...]:
@@ -50,7 +53,7 @@ def _chosen(cycle: Cycle, context: Context) -> str:
 
 def _conditions(terms: PayoutTerms, context: Context) -> Iterator[str]:
     more = "more than" if terms.compare == ">" else "at least"
-    yield "All positions must be closed." if terms.requires_flat else "Positions may stay open."
+    yield "All positions must be closed." if terms.requires_flat else _OPEN_WORDS
     yield "No order may be pending." if terms.requires_no_pending_orders else "Pending orders may stay."
     if terms.gates is not None:
         yield f"These rules must be met: {_rules(terms.gates)}."

@@ -12,7 +12,7 @@ from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.check_money import check_basis, state_of
 from domain.proofs.difference import Difference, compare, compare_part
-from domain.proofs.payout import refusal_parts, refusal_verdict, room_part
+from domain.proofs.payout import facts_json, refusal_parts, refusal_verdict, room_part
 from domain.proofs.sheets import PayoutRefusalSheet
 from domain.rules.floors import floor_of
 
@@ -25,7 +25,7 @@ def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Diff
         for error in exc.errors():
             yield Difference(".".join(["facts", *map(str, error["loc"])]), str(error["input"])[:60], error["msg"])
         return
-    yield from compare("facts", sheet.facts, facts.model_dump(mode="json"))
+    yield from compare("facts", sheet.facts, facts_json(facts))
     yield from compare("facts.initial_minor", facts.initial_minor, terms.product.initial_minor)
     yield from compare("request.currency", gross.currency, terms.product.currency)
     yield from compare_part("clock", sheet.clock, proof.clock_part(terms.product.clock, facts.now))
@@ -51,5 +51,5 @@ def _rooms(sheet: PayoutRefusalSheet, terms: PhaseTerms, facts: PayoutFacts) -> 
         yield from compare(f"{field}.floor_minor", room.floor_minor, level)
         if room.locked_by_payout and spec.settles not in ("locks", "zero"):
             yield Difference(f"{field}.locked_by_payout", "True", "no payout fixes this floor")
-        expected = room_part(spec, replace(state, floor_minor=level), facts.balance_minor, sheet.request.gross_minor)
+        expected = room_part(spec, replace(state, floor_minor=level), facts, sheet.request.gross_minor)
         yield from compare_part(field, room, expected, but=("basis", "floor_minor", "locked_by_payout"))

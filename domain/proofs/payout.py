@@ -4,7 +4,7 @@ from typing import Any
 
 from domain.money import Money
 from domain.payouts import PayoutFacts
-from domain.payouts.checks import spare_minor
+from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import Whose, head_of
@@ -18,20 +18,22 @@ from domain.rules.state import AccountRules
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    return facts.model_dump(mode="json")
+    """As a sheet has them. Sheets from before equity was a fact do not have it, and still check."""
+    return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
 
 
-def room_part(spec: FloorSpec, state: RuleState, balance_minor: int, gross_minor: int) -> RoomPart:
-    """One level of a flat account with this balance, now and after a payout of `gross_minor`."""
+def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:
+    """One level of the account, now and after a payout of `gross_minor`."""
+    worth_minor = counted_minor(spec, facts)
     after = paid(spec, held(spec, state, gross_minor))
     return RoomPart(
         key=spec.key,
         basis=basis_part(spec, state),
         locked_by_payout=state.locked,
         floor_minor=state.floor_minor,
-        room_minor=room_minor(spec, state.floor_minor, balance_minor),
-        spare_minor=spare_minor(spec, state, balance_minor),
-        room_after_minor=room_minor(spec, after.floor_minor, balance_minor - gross_minor),
+        room_minor=room_minor(spec, state.floor_minor, worth_minor),
+        spare_minor=spare_minor(spec, state, worth_minor),
+        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - gross_minor),
     )
 
 
@@ -44,6 +46,9 @@ def refusal_parts(
         if gross.minor > room.spare_minor:
             most = Money(minor=max(0, room.spare_minor), currency=gross.currency)
             sentence = f"it would break {room.key.replace('_', ' ')} by itself; at most {most} can leave the account"
+            if facts.open_loss_minor:
+                left = Money(minor=room.room_minor, currency=gross.currency)
+                sentence += f", for with open losses its room is {left}"
             figures = {"requested": gross.minor, "spare": room.spare_minor}
             parts.append(RefusalPart(code="breaks_rule", sentence=sentence, figures=figures))
     return tuple(parts)
@@ -63,8 +68,7 @@ def payout_refusal_sheet(
     """The proof that a request for `gross` was refused, sealed. `rules`: where the account's levels stood. Raises
     ValueError when nothing refuses it."""
     rooms = tuple(
-        room_part(spec, state, facts.balance_minor, gross.minor)
-        for spec, state in zip(rules.specs, rules.states, strict=True)
+        room_part(spec, state, facts, gross.minor) for spec, state in zip(rules.specs, rules.states, strict=True)
     )
     parts = refusal_parts(whose.terms, facts, gross, rooms)
     if not parts:

@@ -25,14 +25,17 @@ class RoomChange(View):
 class PayoutPreview(View):
     """`refusals` say why it could not be asked for now, `refusal_figures` the same for programs ({"code", "sentence",
     "figures"}); `warnings` what it would lead to. `least_room_minor` is the smallest room to any limit afterwards.
-    `refund_minor` of the fee is sent with the trader's share; `forfeited_minor` leaves the account for nobody."""
+    `sent_minor` goes to the trader: the share, and `refund_minor` of the fee; `forfeited_minor` leaves the account for
+    nobody. `cycle`: the payout cycle that these figures are for; None: the usual one."""
 
     currency: str
+    cycle: str | None
     gross_minor: int
     trader_minor: int
     firm_minor: int
     refund_minor: int
     forfeited_minor: int
+    sent_minor: int
     most_minor: int
     rooms: tuple[RoomChange, ...]
     least_room_minor: int
@@ -49,11 +52,13 @@ async def preview(session: AsyncSession, account_id: str, gross: Money, *, cycle
     before, after = rooms(current.rules, current.mark), payout_facts.rooms_left(current, gross)
     return PayoutPreview(
         currency=gross.currency,
+        cycle=cycle,
         gross_minor=gross.minor,
         trader_minor=share.minor,
         firm_minor=firm.minor,
         refund_minor=amount.refund,
         forfeited_minor=amount.forfeited,
+        sent_minor=share.minor + amount.refund,
         most_minor=current.most.minor,
         rooms=tuple(_change(old, new) for old, new in zip(before, after, strict=True)),
         least_room_minor=min(room.room_minor for room in after),

@@ -23,7 +23,7 @@ from store.models import Proof
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
     """Why a request for `gross` cannot be made: by the terms, and by the levels it would break; empty when it can."""
     rooms = tuple(
-        room_part(spec, state, current.facts.balance_minor, gross.minor)
+        room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)
     )
     return refusal_parts(current.terms, current.facts, gross, rooms)

@@ -15,6 +15,7 @@ from domain.payouts.checks import RiskFacts, room_check, shown
 from domain.payouts.payout import PAYOUT
 from domain.products.product import Product
 from firm import payment_reviews
+from firm.payouts import account as payout_account
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.situation import Situation, rooms_left, situation
 from store import audit, decisions, outbox, products, rows, transitions, warnings
@@ -25,7 +26,6 @@ from store.models import (
     Alert,
     Case,
     CaseAccount,
-    Challenge,
     Dispute,
     Intent,
     Payout,
@@ -105,14 +105,14 @@ async def request_payout(
 
 
 async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Account:
-    """The actor's account, locked after its challenge, as everybody locks them; raises NotFound."""
+    """The actor's account, locked; raises NotFound."""
     challenge_id = await session.scalar(
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )
     if challenge_id is None:
         raise NotFound()
-    await session.execute(select(Challenge.id).where(Challenge.id == challenge_id).with_for_update(read=True))
-    return await session.get_one(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
+    _, account = await payout_account.lock(session, challenge_id, account_id)
+    return account
 
 
 def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
@@ -189,10 +189,9 @@ async def product_of(session: AsyncSession, payout: Payout) -> Product:
 
 
 async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
-    """What stands in this payout's way now. Challenge and identity hold still until the transaction ends."""
-    challenge_state = await session.scalar(
-        select(Challenge.state).where(Challenge.id == payout.challenge_id).with_for_update(read=True)
-    )
+    """What is in this payout's way now. Challenge, account and identity are locked until the transaction ends."""
+    challenge, account = await payout_account.lock(session, payout.challenge_id, payout.account_id)
+    product = await products.load(session, account.product, account.version)
     identity = await session.scalar(
         select(Trader.identity).where(Trader.id == payout.trader_id).with_for_update(read=True)
     )
@@ -207,21 +206,25 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
         .where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
         .order_by(Case.id)
     )
-    refused = await session.scalar(
-        select(func.jsonb_extract_path_text(Intent.result, "refused")).where(Intent.key == transfer_key(payout.id))
-    )
+    transfer = await session.get(Intent, transfer_key(payout.id), populate_existing=True)
+    outcome = transfer.result if transfer is not None else None
     disputes = await session.scalars(
         select(Dispute.id).where(Dispute.challenge_id == payout.challenge_id, Dispute.state.in_(_OPEN_DISPUTES))
     )
     return RiskFacts(
-        challenge_state=challenge_state or "gone",
+        challenge_state=challenge.state,
+        account_status=account.status,
+        breaches=await payout_account.breaches(session, account.id),
+        open_reviews=await payout_account.open_reviews(session, account.id),
+        levels_beyond=await payout_account.levels_beyond(session, payout, account, product),
         identity=identity or "gone",
         open_cases=tuple(is_open),
         confirmed_cases=tuple(confirmed),
         open_disputes=tuple(disputes),
         open_payment_reviews=await payment_reviews.holding(session, payout.trader_id),
-        terms_intact=digest(payout, await product_of(session, payout)) == payout.terms_digest,
-        transfer_refused=refused or "",
+        terms_intact=digest(payout, product) == payout.terms_digest,
+        transfer_refused=str((outcome or {}).get("refused", "")),
+        transfer_begun=transfer is not None and outcome is None,
     )
 
 
@@ -248,8 +251,8 @@ async def advance(
     detail: dict[str, object] | None = None,
 ) -> None:
     """One step of the locked row's machine; raises IllegalTransition. A payout can be held and freed many times, so
-    the step's key counts: the row lock and the state it starts from make repeating a step harmless. `told` is what
-    the trader reads, where that is not the reason."""
+    the step's key counts: the row lock and the state it starts from make repeating a step harmless. `reason` is
+    for the firm, `told` for the trader."""
     now = await market_now(session)
     taken = await session.scalar(
         select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
@@ -269,7 +272,9 @@ async def advance(
         reason=reason,
     )
     if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
-        payout.reason = told or reason
+        payout.reason = reason
+    if told:
+        payout.told = told
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, or_, select
@@ -14,7 +15,7 @@ from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts
 from domain.payouts import payout as policy
 from domain.payouts.amounts import PayoutAmount
-from domain.payouts.checks import spare_minor
+from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
@@ -23,6 +24,7 @@ from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
+from firm.payouts import account as payout_account
 from store import products
 from store.clock import market_now
 from store.models import (
@@ -95,15 +97,16 @@ async def situation(
     product = await products.load(session, account.product, account.version)
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
-    seen = seen or _checkpoint(account, live)
+    seen = seen or await _checkpoint(session, account, live)
     terms = phase_terms(product, account.phase_index)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, seen, now)
     known = PayoutFacts(
         now=now,
-        challenge_state=challenge.state if is_funded_phase else "in_evaluation",
+        challenge_state=await _standing(session, challenge, account) if is_funded_phase else "in_evaluation",
         funded_at=account.opened_at,
         balance_minor=seen.balance_minor,
+        equity_minor=seen.equity_minor,
         initial_minor=account.initial_minor,
         open_positions=seen.open_positions,
         open_payout_id=await session.scalar(
@@ -122,17 +125,25 @@ async def situation(
     specs = terms.specs
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     spare = {
-        spec.rule_id: spare_minor(spec, state, seen.balance_minor)
+        spec.rule_id: spare_minor(spec, state, counted_minor(spec, known))
         for spec, state in zip(rules.specs, rules.states, strict=True)
     }
-    # a payout needs a flat account: what is open now is not part of what can leave
-    mark = Mark(seen.balance_minor, seen.balance_minor, 0, now)
+    mark = Mark(seen.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
     return Situation(known, product, account, challenge, trader, spare, rules, mark, terms)
 
 
 def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
     """The room to every level once this payout has left and is paid."""
     return rooms_after_payout(current.rules, current.mark, gross.minor)
+
+
+async def _standing(session: AsyncSession, challenge: Challenge, account: Account) -> str:
+    """The challenge's state, or what the account's own rows already say while its lifecycle has not heard of it yet."""
+    if challenge.state != "funded":
+        return challenge.state
+    if await payout_account.breaches(session, account.id):
+        return "breached"
+    return challenge.state if account.status == "active" else account.status
 
 
 def _check_cycle(product: Product, cycle: str | None) -> None:
@@ -145,10 +156,21 @@ def _check_cycle(product: Product, cycle: str | None) -> None:
         )
 
 
-def _checkpoint(account: Account, live: AccountLive | None) -> Seen:
+async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Seen:
+    """The newest money on record, and the positions of the checkpoint with the deals that came after it. The hold asks
+    the venue itself."""
     if live is None:
         return Seen(account.initial_minor, account.initial_minor, 0)
-    return Seen(live.balance_minor, live.equity_minor, len(live.positions))
+    open_lots = {str(position["position_id"]): Decimal(position["lots"]) for position in live.positions}
+    newer = await session.execute(
+        select(DealRow.position_id, DealRow.entry, DealRow.lots)
+        .where(DealRow.account_id == account.id, DealRow.at > live.at)
+        .order_by(DealRow.seq)
+    )
+    for position_id, entry, lots in newer:
+        open_lots[position_id] = open_lots.get(position_id, Decimal(0)) + (lots if entry == "in" else -lots)
+    balance, equity = await payout_account.money_now(session, live)
+    return Seen(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
 async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:

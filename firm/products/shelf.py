@@ -3,19 +3,23 @@
 from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Final
 
 import yaml
 from pydantic import ValidationError
 
-from domain.errors import ProductInvalid
+from domain.errors import ProductInvalid, YamlInvalid
 from domain.products import checks as product_checks
 from domain.products.product import Product
+from domain.quoting import cut, quoted
 from firm.products.shelf_errors import Path, explained
+from firm.products.yaml_text import read_text, read_yaml
 
 SHELF = FilePath(__file__).parents[2] / "products"
 # asked only when a rule names one: the calendars take a moment to load
 Venues = Callable[[], Collection[str]]
+_MOST_ROWS: Final = 50  # of one error
+_LONGEST_ROW: Final = 600
 
 
 def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
@@ -64,9 +68,9 @@ def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
         shape = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         line = root.start_mark.line + 1
         raise ProductInvalid(f"{name}:{line} is {shape}; write a product definition as `field: value`", field=name)
-    twice = [(line, ".".join(path)) for line, path in _repeated(root)]
+    twice = [(line, _dotted(path)) for line, path in _repeated(root)]
     if twice:
-        rows = [f"{name}:{line} {field}: stands here again; keep one of them" for line, field in twice]
+        rows = [f"{name}:{line} {field}: stands here again; keep one of them" for line, field in twice[:_MOST_ROWS]]
         raise ProductInvalid("\n".join(rows), field=twice[0][1])
     return root
 
@@ -76,14 +80,10 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
     `name:line field: problem` row per error. `venues` gives the venue calendars there are; without it their names are
     not checked."""
     try:
-        root = _checked(name, yaml.compose(text, Loader=yaml.SafeLoader))
-        data: Any = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise ProductInvalid(f"{name}:{line} is not YAML: {getattr(exc, 'problem', exc)}", field=name) from exc
-    except (ValueError, RecursionError) as exc:  # a date that does not exist, brackets without an end
-        raise ProductInvalid(f"{name}: cannot be read: {exc}", field=name) from exc
+        found, data = read_yaml(text, name)
+    except YamlInvalid as exc:
+        raise ProductInvalid(exc.message, field=name, remedy=exc.remedy) from exc
+    root = _checked(name, found)
     try:
         product = Product.model_validate(data)
     except ValidationError as exc:
@@ -102,23 +102,30 @@ def _check_venues(product: Product, name: str, root: yaml.MappingNode, venues: V
 
 
 def _no_venue(venue: str, known: Collection[str]) -> str:
-    near = get_close_matches(venue.upper(), known, n=3, cutoff=0.4) or sorted(known)[:5]
-    return f"there is no venue calendar {venue!r}; use a name such as {', '.join(near)}, or a wall time with its zone"
+    near = get_close_matches(cut(venue).upper(), known, n=3, cutoff=0.4) or sorted(known)[:5]
+    return f"there is no venue calendar {quoted(venue)}; use a name such as {', '.join(near)}, or a wall time with its zone"
 
 
 def _refused(name: str, root: yaml.MappingNode, problems: list[tuple[Path, str]]) -> ProductInvalid:
     rows = [
-        f"{name}:{_line_of(root, where)} {'.'.join(map(str, where)) or 'product'}: {text}" for where, text in problems
+        f"{name}:{_line_of(root, where)} {_dotted(where) or 'product'}: {cut(text, _LONGEST_ROW)}"
+        for where, text in problems[:_MOST_ROWS]
     ]
-    return ProductInvalid("\n".join(rows), field=".".join(map(str, problems[0][0])))
+    if len(problems) > _MOST_ROWS:
+        rows.append(f"{name}: {len(problems) - _MOST_ROWS} more errors are not listed")
+    return ProductInvalid("\n".join(rows), field=_dotted(problems[0][0]))
+
+
+def _dotted(where: Path) -> str:
+    return ".".join(cut(str(step)) for step in where)
 
 
 def read_file(path: FilePath, venues: Venues | None = None) -> Product:
     """Read one definition whatever its file is called; raises ProductInvalid."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as exc:  # ValueError: bytes that are no UTF-8
-        raise ProductInvalid(f"{path.name}: cannot be read: {exc}", field=path.name) from exc
+        text = read_text(path)
+    except YamlInvalid as exc:
+        raise ProductInvalid(exc.message, field=path.name, remedy=exc.remedy) from exc
     return read_product(text, path.name, venues)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from domain.products.product import Product
+from domain.quoting import cut, quoted
 from domain.rules.registry import rule_types
 
 Path = tuple[int | str, ...]
@@ -72,24 +73,26 @@ def _sentence(kind: str, path: Path, error: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return _unknown(path, name)
     if kind == "literal_error":
-        return f"{error['input']!r} is not possible here; choose {_or(_choices(path)) or context['expected']}"
+        return f"{quoted(error['input'])} is not possible here; choose {_or(_choices(path)) or context['expected']}"
     if kind == "union_tag_invalid":
         # pydantic shows the tags in quotes
-        return f"there is no type {context['tag']!r}; choose one of {context['expected_tags']}"
+        return f"there is no type {quoted(context['tag'])}; choose one of {context['expected_tags']}"
     if kind == "union_tag_not_found":
         return f"its type is missing; choose one of {_or(rule_types()) if 'rules' in path else 'those there are'}"
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return f"it must be {words} {context[key]}; {error['input']!r} is not"
+        return f"it must be {words} {context[key]}; {quoted(error['input'])} is not"
     if kind == "string_pattern_mismatch":
-        return f"{error['input']!r} has another form; {_SHAPES.get(name) or 'it must match ' + context['pattern']}"
+        return (
+            f"{quoted(error['input'])} has another form; {_SHAPES.get(name) or 'it must match ' + context['pattern']}"
+        )
     if kind == "too_short":
         return "it is empty; list at least one"
     if kind.startswith("int_"):
-        return f"{error['input']!r} is no whole number; write one without a fraction"
+        return f"{quoted(error['input'])} is no whole number; write one without a fraction"
     if kind.startswith("decimal_") or kind == "finite_number":
-        return f"{error['input']!r} is no valid decimal number; write it in quotes, such as '5' or '0.25'"
-    return f"{error['msg']}; {error['input']!r} stands there"
+        return f"{quoted(error['input'])} is no valid decimal number; write it in quotes, such as '5' or '0.25'"
+    return f"{error['msg']}; {quoted(error['input'])} stands there"
 
 
 def _missing(path: Path, name: str) -> str:
@@ -103,7 +106,7 @@ def _missing(path: Path, name: str) -> str:
 def _unknown(path: Path, name: str) -> str:
     model, _ = _at(path[:-1])
     known = list(model.model_fields) if model else []
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(cut(name), known, n=1)
     if near:
         return f"there is no such field here; did you mean {near[0]}?"
     return f"there is no such field here; remove it. There are: {', '.join(known)}" if known else "remove it"

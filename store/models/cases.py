@@ -2,8 +2,20 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
@@ -99,6 +111,33 @@ class Decision(Base):
     evidence: Mapped[Json]
     occurred_at: Mapped[Market]
     recorded_at: Mapped[Recorded]
+
+
+class DecisionRequestRow(Base):
+    """A person asked for a decision; committed before the workflow hears of it, consumed once by the activity that
+    carries it out. Wall times.
+
+    `digest` covers the reason and the subject as it was when the person asked. `outcome` is `taken` or the type of the
+    refusal, `answer` what the person is told; both are empty while the decision is under way.
+    """
+
+    __tablename__ = "decision_requests"
+    __table_args__ = (
+        CheckConstraint("outcome IS NULL OR consumed_at IS NOT NULL", name="consumed_first"),
+        Index("ix_decision_requests_subject", "subject_kind", "subject_id"),
+    )
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(16))  # payout | dispute | case | challenge
+    subject_id: Mapped[str] = mapped_column(String(32))
+    verb: Mapped[str] = mapped_column(String(24))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    digest: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[Recorded]
+    expires_at: Mapped[datetime]
+    consumed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(40))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class Ticket(Base):

@@ -42,7 +42,8 @@ class Payout(Base):
     requested_at: Mapped[Market]
     decide_by: Mapped[datetime | None]
     transfer_id: Mapped[str | None] = mapped_column(String(80), unique=True)
-    reason: Mapped[str | None]
+    reason: Mapped[str | None]  # why it is held, or how it ended: for the firm
+    told: Mapped[str | None]  # the same for the trader
     proof_id: Mapped[str | None] = mapped_column(ForeignKey("proofs.id"))
     was_held: Mapped[bool] = mapped_column(default=False)  # a surveillance case stood in its way at some time
     closed_at: Mapped[datetime | None]

@@ -15,7 +15,8 @@ from store.read.pages import Page, Scope, View, Window, keyset, mask_iban, shown
 
 class PayoutRow(View):
     """`sent_minor` goes to the trader: the share, and `refund_minor` of the fee. `forfeited_minor` left the account for
-    nobody. `proof_id`: the proof of why the request was refused."""
+    nobody. `proof_id`: the proof of why the request was refused. `told` is what the trader reads about a payout that is
+    held or has ended; `reason` is the firm's own, and for a trader the same as `told`."""
 
     id: str
     account_id: str
@@ -36,6 +37,7 @@ class PayoutRow(View):
     approvers_needed: int
     was_held: bool
     reason: str | None
+    told: str | None
     proof_id: str | None
     requested_at: datetime
     decide_by: datetime | None
@@ -108,7 +110,8 @@ def _fields(scope: Scope, row: Any) -> dict[str, Any]:
         "approvals": row.approvals,
         "approvers_needed": payout.approvers_needed,
         "was_held": scope.staff and payout.was_held,
-        "reason": payout.reason,
+        "reason": payout.reason if scope.staff else payout.told,
+        "told": payout.told,
         "proof_id": payout.proof_id,
         "requested_at": payout.requested_at,
         "decide_by": payout.decide_by,
@@ -145,9 +148,20 @@ async def one(session: AsyncSession, scope: Scope, payout_id: str) -> PayoutView
         beneficiary=mask_iban(payout.beneficiary),
         checks=payout.checks if scope.staff else {},
         transfer_id=payout.transfer_id if scope.staff else None,
-        decisions=await history.decisions(session, scope, "payout", payout_id),
+        decisions=await _decisions(session, scope, payout_id),
         transitions=await history.transitions(session, scope, "payout", payout_id),
         ledger=await _ledger(session, payout_id) if scope.staff else (),
+    )
+
+
+async def _decisions(session: AsyncSession, scope: Scope, payout_id: str) -> tuple[DecisionView, ...]:
+    """A decision's reason is for the firm, unless it was written to the trader or by the trader."""
+    made = await history.decisions(session, scope, "payout", payout_id)
+    if scope.staff:
+        return made
+    own = [one.decision == "return_to_trader" or one.role == "trader" for one in made]
+    return tuple(
+        one if is_own else one.model_copy(update={"reason": ""}) for one, is_own in zip(made, own, strict=True)
     )
 
 

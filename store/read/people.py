@@ -1,13 +1,14 @@
 """Traders. Only who may see a row reads the name in it; a bank account is always masked."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from store.models import Challenge, Trader
+from store.models import AuditEntry, Challenge, Trader, User
+from store.read import history
 from store.read.pages import Page, Scope, View, Window, keyset, mask_iban
 
 
@@ -53,3 +54,31 @@ async def one(session: AsyncSession, scope: Scope, trader_id: str) -> TraderView
     if row is None:
         raise NotFound
     return _view(row)
+
+
+_IDENTITY: Final = {"trader.identity_verified": "verify", "trader.identity_refused": "refuse"}
+
+
+async def identity_decisions(session: AsyncSession, scope: Scope, trader_id: str) -> tuple[history.DecisionView, ...]:
+    """Who decided on the identity, oldest first, from the audit trail. The caller has checked that `scope` may see the
+    trader."""
+    rows = await session.execute(
+        select(AuditEntry, User.name)
+        .join(User, User.id == AuditEntry.actor)
+        .where(AuditEntry.subject_kind == "trader", AuditEntry.subject_id == trader_id)
+        .where(AuditEntry.action.in_(_IDENTITY))
+        .order_by(AuditEntry.seq)
+    )
+    return tuple(
+        history.DecisionView(
+            decision=_IDENTITY[entry.action],
+            user_id=entry.actor if scope.staff else None,
+            name=name if scope.staff else None,
+            role=entry.role,
+            reason=entry.reason,
+            evidence={},
+            occurred_at=entry.occurred_at,
+            recorded_at=entry.recorded_at,
+        )
+        for entry, name in rows
+    )

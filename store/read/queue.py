@@ -1,14 +1,31 @@
-"""All work that waits for a person, most urgent first. For staff."""
+"""All work that waits for a person, most urgent first. For staff. The order is explained in domain/work_queue.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, DateTime, Select, String, Text, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    DateTime,
+    Integer,
+    Interval,
+    Select,
+    String,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
 from domain.money import Money
+from domain.work_queue import SOON, TARGETS
+from store.clock import market_now
 from store.models import (
     Account,
     AccountMove,
@@ -25,7 +42,7 @@ from store.models import (
     Ticket,
     Trader,
 )
-from store.read.pages import Page, View, Window, keyset, shown
+from store.read.pages import Page, View, Window, decode_cursor, keyset, shown
 
 KINDS: Final = (
     "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox",
@@ -33,7 +50,8 @@ KINDS: Final = (
 
 
 class QueueItem(View):
-    """`subject_id` is what a decision names (the trader for kind identity); `deadline` is market time."""
+    """`subject_id` is what a decision names (the trader for kind identity). `due` is the deadline, or, without one,
+    `since` plus the target of the kind; it orders the list. Times are market time."""
 
     kind: str
     subject_id: str
@@ -47,9 +65,11 @@ class QueueItem(View):
     currency: str | None
     since: datetime
     deadline: datetime | None
+    due: datetime
 
 
-_NO_TIME: Final = cast(null(), DateTime(timezone=True))
+_MOMENT: Final = DateTime(timezone=True)
+_NO_TIME: Final = cast(null(), _MOMENT)
 _NO_TEXT: Final = cast(null(), String)
 
 
@@ -72,7 +92,7 @@ def _row(
         state.label("state"),
         since.label("since"),
         deadline.label("deadline"),
-        func.coalesce(deadline, since, type_=DateTime(timezone=True)).label("due"),
+        func.coalesce(deadline, since + literal(TARGETS[kind], Interval()), type_=_MOMENT).label("due"),
         account_id.label("account_id"),
         trader_id.label("trader_id"),
         (cast(null(), BigInteger) if amount_minor is None else amount_minor).label("amount_minor"),
@@ -131,7 +151,7 @@ def _sources() -> Mapping[str, Select[Any]]:
             deadline=Payout.decide_by,
             account_id=Payout.account_id,
             trader_id=Payout.trader_id,
-            amount_minor=Payout.trader_minor,
+            amount_minor=Payout.trader_minor + Payout.refund_minor,
             currency=Payout.currency,
         ).where(Payout.state.in_(("awaiting_approval", "in_review"))),
         "dispute": _row(
@@ -204,35 +224,47 @@ def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
         "account_move": lambda: f"Accounts move: {row['note']}",
         "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
         "ticket": lambda: "Question",
-        "inbox": lambda: f"Webhook {row['note']} that nothing waits for",
+        "inbox": lambda: f"Payment event ({row['note']}) that nobody could act on",
         "outbox": lambda: f"Message to {row['note']} that cannot be delivered",
     }
     head = heads[kind]()
     return head if kind == "case" or not whose else f"{head}, {whose}"
 
 
-async def page(session: AsyncSession, window: Window, *, kind: str | None = None) -> Page[QueueItem]:
-    """By deadline, or by age where there is none; of one kind or of all."""
+async def page(session: AsyncSession, window: Window, *, kinds: Sequence[str] = KINDS) -> Page[QueueItem]:
+    """The items of these kinds, most urgent first.
+
+    Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
+    pages go on in the same order.
+    """
     sources = _sources()
-    wanted = [sources[kind]] if kind else list(sources.values())
-    work = union_all(*wanted).subquery("work")
+    work = union_all(*(sources[kind] for kind in kinds)).subquery("work")
     statement = (
         select(work, Account.number, Trader.name)
         .outerjoin(Account, Account.id == work.c.account_id)
         .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
     )
-    rows, cursor = await keyset(
-        session, statement, [work.c.due, work.c.kind, work.c.subject_id], window, descending=False
-    )
+    as_of = _as_of(window.cursor) or await market_now(session)
+    close = case((work.c.deadline <= as_of + SOON, 0), else_=1)
+    order = [cast(literal(as_of, _MOMENT), _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
+    rows, cursor = await keyset(session, statement, order, window, descending=False)
     items = tuple(_item(row._asdict()) for row in rows)
     return Page[QueueItem](items=items, next_cursor=cursor)
 
 
+def _as_of(cursor: str | None) -> datetime | None:
+    """The market time of the first page; raises BadInput for a cursor that is not ours."""
+    if cursor is None:
+        return None
+    as_of: datetime = decode_cursor(cursor, (datetime, int, datetime, str, str))[0]
+    return as_of
+
+
 def _item(row: Mapping[str, Any]) -> QueueItem:
     number = None if row["number"] is None else shown(row["number"])
-    plain = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency", "since", "deadline")
+    read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency")
     return QueueItem(
-        **{name: row[name] for name in plain},
+        **{name: row[name] for name in (*read, "since", "deadline", "due")},
         words=_words(row, number, row["name"]),
         account_number=number,
         trader_name=row["name"],

@@ -16,6 +16,7 @@ from domain.errors import (
     BadInput,
     BadSignature,
     Conflict,
+    CursorForgotten,
     IdempotencyMismatch,
     InProgress,
     NotFound,
@@ -301,8 +302,10 @@ async def test_wrong_input_is_refused(payments: SandboxPayments) -> None:
     for unknown in ("tr_1", "../checkouts", "tr_00000001/x"):
         with pytest.raises(NotFound):
             await payments.fetch_transfer(unknown)
-    with pytest.raises(NotFound):
+    with pytest.raises(CursorForgotten):
         await payments.entries("en_00000009")
+    with pytest.raises(CursorForgotten):
+        await payments.events("ev_00000009")
     assert await payments.entries(None) == []
 
 
@@ -368,7 +371,9 @@ async def test_only_a_fresh_signature_over_this_body_is_trusted(payments: Sandbo
     refused(BODY, {})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b'"x"', b"\xff", BODY.replace(b"transfer.paid", b"x")])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"{}", b'"x"', b"\xff", b"[" * 50_000, BODY.replace(b'"id"', b'"x"')]
+)
 def test_a_signed_body_that_is_no_event_is_bad_input(body: bytes) -> None:
     payments = SandboxPayments(url="http://127.0.0.1:1", token=TOKEN, webhook_secret=SECRET)
     headers = {"PropOS-Signature": sign(body, SECRET, int(NOW.timestamp()))}

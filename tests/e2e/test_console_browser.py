@@ -1,6 +1,7 @@
 """The console in a real browser: with its scripts, its keyboard, its policy, and axe's rules in both themes."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,19 +62,106 @@ async def stage(database_url: str, chromium_path: str) -> AsyncIterator[Stage]:
         assert made.problems == []
 
 
+async def expect_item(page: Page, ref: str) -> None:
+    """Address, highlighted row and form are all about this one item."""
+    await expect(page).to_have_url(re.compile(f"/queue/{ref}([?]|$)"))
+    row = page.locator("tr[data-selected]")
+    await expect(row).to_have_count(1)
+    await expect(row.get_by_role("link")).to_have_id(f"row/{ref}")
+    await expect(page.locator("form.decide input[name=item]")).to_have_value(ref)
+    await expect(page).to_have_title(re.compile(".+ · PropOS"))
+
+
 async def test_a_payout_is_approved_from_the_queue(stage: Stage) -> None:
     firm = stage.world.firm
-    stage.world.answer(f"payout/{firm.payout}", state="approved", approvals=1, approvals_needed=1)
+    stage.world.decides_payouts()
     async with stage.page("finn@firm.example") as page:
         await page.goto("/queue?kind=payout")
         panel = page.get_by_role("region", name="Selected")
+        await expect(panel).to_contain_text("Nothing is open")
+        await page.get_by_role("link", name="Payout 1,116.00 USD").first.click()
+        await expect_item(page, f"payout/{firm.payout}")
         await expect(panel).to_contain_text("Approving sends 1,116.00 USD to DE…4821; 124.00 USD stays with the firm")
         await panel.get_by_label("Reason").fill("Statement and identity checked.")
         await panel.get_by_role("button", name="Approve 1,116.00 USD").click()
         await expect(page.get_by_role("status")).to_have_text("Approve recorded; the payout is approved.")
-        await expect(page).to_have_url(f"{stage.url}/queue?kind=payout&item={firm.big_payout}")
-        await expect(page.get_by_role("region", name="Selected")).to_contain_text("the first of 2 approvals")
+        await expect(page).to_have_url(re.compile(f"/queue/payout/{firm.payout}[?]"))
+        await expect(panel).to_contain_text("Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC.")
+        await expect(panel.get_by_role("button", name="Approve")).to_have_count(0)
+        await panel.get_by_role("link", name="Next item").click()
+        await expect_item(page, f"payout/{firm.big_payout}")
+        await expect(panel).to_contain_text("the first of 2 approvals")
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
+
+
+async def test_row_and_item_go_together_with_the_mouse_back_and_forward(stage: Stage) -> None:
+    firm = stage.world.firm
+    items = [f"payout/{firm.payout}", f"case/{firm.case}", f"identity/{firm.waiting_trader}"]
+    async with stage.page("ana@firm.example") as page:
+        await page.goto("/queue")
+        for ref in items:
+            row = page.locator("tr[data-row]").filter(has=page.locator(f'[id="row/{ref}"]'))
+            await row.locator("td").first.click()  # anywhere on the row, not only on its link
+            await expect_item(page, ref)
+        for ref in reversed(items[:-1]):
+            await page.go_back()
+            await expect_item(page, ref)
+        await page.go_forward()
+        await expect_item(page, items[1])
+        await page.reload()
+        await expect_item(page, items[1])
+        await page.go_back()
+        await expect_item(page, items[0])
+        await page.go_back()
+        await expect(page).to_have_url(f"{stage.url}/queue")
+        await expect(page.locator("tr[data-selected]")).to_have_count(0)
+        await expect(page.locator("form.decide")).to_have_count(0)
+
+
+async def test_back_and_old_links_to_a_decided_item_say_who_decided_it(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.decides_payouts()
+    async with stage.page("finn@firm.example") as page:
+        await page.goto(f"/queue/payout/{firm.payout}?kind=payout")
+        panel = page.get_by_role("region", name="Selected")
+        await panel.get_by_label("Reason").fill("The statement is missing.")
+        await panel.get_by_role("button", name="Reject").click()
+        await expect(panel).to_contain_text("Rejected by Finn Okafor (finance)")
+        await panel.get_by_role("link", name="Next item").click()
+        await expect_item(page, f"payout/{firm.big_payout}")
+        for step in (page.go_back, page.go_back):
+            await step()
+            await expect(page).to_have_url(re.compile(f"/queue/payout/{firm.payout}[?]"))
+            await expect(panel).to_contain_text("Rejected by Finn Okafor (finance)")
+            await expect(page.locator("form.decide")).to_have_count(0)
+            await expect(page.locator("tr[data-selected]")).to_have_count(0)
+        await panel.get_by_role("link", name="Open the payout").click()
+        await expect(page).to_have_url(f"{stage.url}/payouts/{firm.payout}")
+        await expect(page.get_by_role("region", name="Decision")).to_contain_text("Rejected by Finn Okafor (finance)")
+        await page.get_by_role("link", name="Go to the queue").click()
+        await expect(page).to_have_url(f"{stage.url}/queue?kind=payout")
+
+
+async def test_of_two_operators_the_slower_one_reads_who_was_faster(stage: Stage) -> None:
+    firm = stage.world.firm
+    stage.world.decides_payouts()
+    item = f"/queue/payout/{firm.payout}"
+    async with stage.page("ana@firm.example") as ana, stage.page("finn@firm.example") as finn:
+        for page in (ana, finn):
+            await page.goto(item)
+            await page.get_by_label("Reason").fill("I have read the statement.")
+        await ana.get_by_role("button", name="Reject").click()
+        await expect(ana.get_by_role("status")).to_contain_text("Reject recorded")
+        await finn.get_by_role("button", name="Approve 1,116.00 USD").click()
+        await expect(finn.get_by_text("Your decision was not recorded.")).to_contain_text(
+            "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC."
+        )
+        stage.problems.remove("Failed to load resource: the server responded with a status of 409 (Conflict)")
+        await finn.get_by_role("link", name="Back").click()
+        await expect(finn).to_have_url(stage.url + item)
+        await expect(finn.get_by_role("region", name="Selected")).to_contain_text("Rejected by Ana Ruiz (admin)")
+        await expect(finn.locator("form.decide")).to_have_count(0)
+    assert [update for _, update, _ in stage.world.temporal.sent] == ["reject"]
 
 
 async def test_a_dispute_is_decided_after_reading_its_proof_sheet(stage: Stage) -> None:
@@ -97,13 +185,19 @@ async def test_the_keyboard_walks_the_queue_and_finds_the_search(stage: Stage) -
     async with stage.page("ana@firm.example") as page:
         await page.goto("/queue")
         rows = page.get_by_role("region", name="Rows of the queue").locator("tr[data-row]")
+        refs = [str(await rows.nth(at).get_by_role("link").get_attribute("id")).removeprefix("row/") for at in range(3)]
         await page.keyboard.press("j")
         await page.keyboard.press("j")
-        wanted = await rows.nth(2).get_by_role("link").inner_text()
         await page.keyboard.press("Enter")
-        await expect(page).to_have_url(f"{stage.url}/queue?kind=&item={stage.world.firm.dispute}")
-        assert "Disputed breach" in wanted
-        await expect(page.get_by_role("region", name="Selected")).to_contain_text("Uphold the breach")
+        await expect_item(page, refs[1])
+        await expect(rows.nth(1).get_by_role("link")).to_be_focused()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect_item(page, refs[2])
+        await page.keyboard.press("k")
+        await page.keyboard.press("k")
+        await page.keyboard.press("Enter")
+        await expect_item(page, refs[0])
         await page.keyboard.press("Control+k")
         await page.keyboard.type(stage.world.firm.active)
         await page.keyboard.press("Enter")
@@ -134,6 +228,7 @@ async def test_everything_that_changes_something_works_without_script(stage: Sta
     stage.world.answer(f"case/{firm.case}", state="confirmed")
     async with stage.page("rosa@firm.example", java_script_enabled=False) as page:
         await page.goto("/queue?kind=case")
+        await page.get_by_role("link", name="Open the most urgent item").click()
         await page.get_by_label("Reason").fill("Eight of nine openings are copies.")
         await page.get_by_role("button", name="Confirm abuse").click()
         await expect(page.get_by_role("status")).to_contain_text("the case is confirmed")
@@ -145,7 +240,7 @@ async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
     firm = stage.world.firm
     staff = [
         "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}", f"/proofs/{firm.proof}",
-        "/queue", f"/queue?item={firm.dispute}", "/payouts", f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}",
+        "/queue", f"/queue/dispute/{firm.dispute}", "/payouts", f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}",
         f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}",
         "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
     ]  # fmt: skip

@@ -10,7 +10,9 @@ from contracts.messages import RefundRequest
 from domain.approvals import Actor
 from domain.errors import ExtensionRefused, NotAllowed
 from firm import challenges, people
+from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after, deal
+from tests.convicted import convict
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
 
 async def _refund(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> str:
     request = RefundRequest(key=key, actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
     return str(result["state"])
 
@@ -187,7 +190,11 @@ async def test_a_chargeback_ends_everything(firm: Firm, stage: str) -> None:
 
 async def test_the_firm_closes_a_funded_account(firm: Firm) -> None:
     challenge_id = await firm.bought(await firm.add_trader("ada"), "instant")
-    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": "cas_1"})
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "rumour", "case_id": "cas_1"})
+    await firm.quiet()
+    assert (await firm.challenge(challenge_id)).state == "funded", "a signal alone closes nothing"
+    case_id = await convict(firm, challenge_id)
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": case_id})
     await firm.ends(challenge_id, "closed")
     assert not firm.venue.seats[(await firm.account(challenge_id)).login or 0].enabled
 

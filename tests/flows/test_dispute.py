@@ -14,6 +14,7 @@ from domain.approvals import Actor
 from domain.errors import BadInput, Conflict, NotFound
 from firm import disputes
 from store.models import Breach, Decision, Dispute
+from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after
 
 
@@ -162,7 +163,8 @@ async def test_a_chargeback_during_a_reinstatement_leaves_the_account_shut(firm:
 
 
 async def test_a_decision_before_the_first_task_waits_for_the_evidence(firm: Firm) -> None:
-    """Delivered together with the start: it runs before `run`, and is not lost when `run` begins."""
+    """Delivered together with the start: it runs before `run`, and is not lost when `run` begins. It was made without
+    the evidence, so it does not count; the same decision on the evidence does."""
     ada, rosa = await firm.add_trader("ada"), await firm.add_user("rosa", "risk")
     challenge_id, breach_id = await _breached(firm, ada)
     async with firm.db.transaction() as session:
@@ -175,9 +177,13 @@ async def test_a_decision_before_the_first_task_waits_for_the_evidence(firm: Fir
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
     )
     request = DecisionRequest(key="early", actor=rosa, reason="Looked at the evidence.")
-    result = await firm.client.execute_update_with_start_workflow(
-        "uphold", request, id="early", start_workflow_operation=start
-    )
-    assert result["state"] == "upheld"
+    await ask_for(firm.db, "dispute", row.id, "uphold", request)
+    with pytest.raises(WorkflowUpdateFailedError) as early:
+        await firm.client.execute_update_with_start_workflow(
+            "uphold", request, id="early", start_workflow_operation=start
+        )
+    assert isinstance(early.value.cause, ApplicationError)
+    assert early.value.cause.type == "decision-differs"
+    assert (await firm.decide(row.id, "uphold", rosa))["state"] == "upheld"
     await firm.dispute_becomes(row.id, "upheld")
     await firm.ends(challenge_id, "failed")

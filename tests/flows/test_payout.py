@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from activities.challenges import ChallengeActivities
+from contracts.challenges import ChallengeFact
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import RefusedForGood
@@ -131,8 +133,9 @@ async def test_a_case_holds_until_it_is_decided(stage: Stage, decision: str, sta
 
 async def test_a_breach_cancels_what_waits(stage: Stage) -> None:
     payout_id, _ = await waiting(stage)
-    await stage.world.challenge_becomes("tina", "breached")
-    await changed(stage, "breach")
+    breach_id = await stage.world.breached("tina")
+    fact = ChallengeFact(challenge_id="chl_tina", subject_id=breach_id, key=f"breach/{breach_id}")
+    await ChallengeActivities(stage.world.deps).record_breach(fact)
     await stage.ends(payout_id, "cancelled")
     await nothing_is_bound(stage)
 

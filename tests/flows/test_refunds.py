@@ -12,6 +12,7 @@ from domain.approvals import Actor
 from domain.errors import Conflict
 from firm import reviews
 from store.models import AuditEntry, Intent
+from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm, after
 
 
@@ -23,6 +24,7 @@ async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
 
 async def _refund(firm: Firm, challenge_id: str, actor: Actor, key: str = "r1") -> str:
     request = RefundRequest(key=key, actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     result = await firm.handle(challenge_id).execute_update("refund", request, id=key)
     return str(result["state"])
 
@@ -114,13 +116,13 @@ async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -
     firm.provider.moves("charge", checkout_id, 54_000)
     firm.provider.refund_at_desk(checkout_id, 10_000)
     await firm.news()
-    (review,) = await firm.reviews("unclear_refund")
+    review = await firm.review_opens("unclear_refund")
     assert (review.status, review.detail["challenge_id"]) == ("open", challenge_id)
     assert (await firm.challenge(challenge_id)).state == "active"
     assert await firm.books() == {"provider": 54_000, "fees": -54_000, "chargebacks": 0}, "a hint books nothing"
     assert (await firm.reconcile()).unreconciled == 1
     await firm.news()
-    assert await firm.books() == {"provider": 44_000, "fees": -44_000, "chargebacks": 0}
+    await firm.books_say(provider=44_000, fees=-44_000, chargebacks=0)
     assert (await firm.reconcile()).unreconciled == 0
     firm.provider.moves("refund", checkout_id, -44_000)
     firm.provider.becomes(checkout_id, "refunded")
@@ -230,8 +232,8 @@ async def test_a_payment_that_is_not_the_fee_opens_no_account_and_can_be_refunde
     firm.provider.takes(checkout_id, **paid)
     firm.provider.tells("checkout.paid", checkout_id)
     await firm.news()
+    review = await firm.review_opens("payment_differs")
     assert ((await firm.challenge(challenge_id)).state, len(firm.venue.seats)) == ("payment_review", 0)
-    (review,) = await firm.reviews("payment_differs")
     assert (review.detail["due_minor"], review.detail["due_currency"]) == (54_000, "USD")
     assert (review.detail["paid_minor"], review.detail["paid_currency"]) == (amount, currency)
     assert await firm.balance("suspense", currency) == -amount
@@ -254,6 +256,7 @@ async def test_a_wrong_payment_that_is_taken_back_is_no_loss(firm: Firm) -> None
     firm.provider.takes(checkout_id, amount_minor=1)
     firm.provider.tells("checkout.paid", checkout_id)
     await firm.news()
+    await firm.becomes(challenge_id, "payment_review")
     firm.provider.becomes(checkout_id, "charged_back")
     firm.provider.tells("charge.disputed", checkout_id)
     await firm.news()
@@ -314,7 +317,9 @@ async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_clos
     await firm.payout_becomes(unaffected, "sent")
     # a new request is held as well, however small
     handle = firm.client.get_workflow_handle(f"payout/{waiting}")
-    await handle.execute_update("cancel", DecisionRequest(key="c1", actor=ada, reason=""), id="c1")
+    cancel = DecisionRequest(key="c1", actor=ada, reason="")
+    await ask_for(firm.db, "payout", waiting, "cancel", cancel)
+    await handle.execute_update("cancel", cancel, id="c1")
     await firm.payout_becomes(waiting, "cancelled")
     small = await firm.ask_payout(second, ada, 50_000)
     await firm.payout_becomes(small, "in_review")
@@ -337,8 +342,10 @@ async def test_a_chargeback_that_comes_after_the_approval_still_stops_the_money(
 
 async def _approve(firm: Firm, payout_id: str, actor: Actor) -> None:
     handle = firm.client.get_workflow_handle(f"payout/{payout_id}")
+    approve = DecisionRequest(key="a1", actor=actor, reason="Fine.")
+    await ask_for(firm.db, "payout", payout_id, "approve", approve)
     try:
-        await handle.execute_update("approve", DecisionRequest(key="a1", actor=actor, reason="Fine."), id="a1")
+        await handle.execute_update("approve", approve, id="a1")
     except WorkflowUpdateFailedError:
         return  # it was held in time
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.app import create_app
 from domain.errors import AlreadyDecided, Conflict, SelfApproval, Unavailable
 from domain.proofs.check import check
-from store.models import Challenge, IdempotencyKey, OutboxMessage, Payout, Proof
+from front.decisions import update_key
+from store.models import Challenge, DecisionRequestRow, IdempotencyKey, OutboxMessage, Payout, Proof
 from store.read.pages import encode_cursor
 from tests.api_world import ApiWorld, api_world
 
@@ -129,6 +131,21 @@ async def test_a_decision_reaches_the_workflow_once_under_the_persons_key(world:
     assert len({key for *_, key in world.temporal.sent}) == 2  # two people, two update ids
     reject = await world.ask("finance", "POST", f"/v1/payouts/{payout}/reject", body, key="same-key")
     assert reject.status_code == 409
+
+
+async def test_a_decision_is_on_the_record_before_its_workflow_hears_of_it(world: ApiWorld) -> None:
+    """Also when the workflow cannot be reached; repeating it under the same key is the same request."""
+    payout, finance = await _payout(world), world.people["finance"]
+    world.temporal.down = True
+    path, body = f"/v1/payouts/{payout}/approve", {"reason": "all green"}
+    for _ in range(2):
+        assert (await world.ask("finance", "POST", path, body, key="same-key")).status_code == 503
+    async with world.db.transaction() as session:
+        (row,) = (await session.scalars(select(DecisionRequestRow))).all()
+    asked = (row.key, row.subject_kind, row.subject_id, row.verb, row.user_id)
+    assert asked == (update_key(finance.actor.user_id, "same-key"), "payout", payout, "approve", finance.actor.user_id)
+    assert row.expires_at - row.created_at <= timedelta(minutes=16)
+    assert (row.consumed_at, row.outcome, row.answer) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,27 @@ async def test_a_signed_body_that_is_no_event_names_the_body(world: ApiWorld) ->
     assert (answer.status_code, answer.json()["field"]) == (422, "body")
 
 
+@pytest.mark.parametrize(
+    ("change", "kind", "parked"),
+    [
+        ({"kind": "balance.available"}, "balance.available", False),  # the relay says that nobody waits for it
+        ({"created_at": "yesterday"}, "checkout.paid", True),
+        ({"kind": None}, "unreadable", True),
+        ({"object_id": {"id": "co_1"}}, "checkout.paid", True),
+        ({"livemode": True}, "checkout.paid", False),
+    ],
+)
+async def test_a_signed_event_that_is_odd_is_kept(
+    world: ApiWorld, change: dict[str, object], kind: str, parked: bool
+) -> None:
+    body = json.dumps(json.loads(_event()) | change).encode()
+    for _ in range(2):
+        assert (await _deliver(world, body, _signature(body))).status_code == 202
+    async with world.db.transaction() as session:
+        (row,) = await session.scalars(select(InboxEvent))
+    assert (row.event_id, row.kind, row.parked_at is not None) == ("evt_1", kind, parked)
+
+
 async def test_an_oversized_body_is_refused_before_its_signature_is_looked_at(world: ApiWorld) -> None:
     body = b" " * (64 * 1024 + 1)
     assert (await _deliver(world, body, _signature(body))).status_code == 413

@@ -25,9 +25,7 @@ from store import crypto, products
 from store.db import Database
 from store.models import (
     Account,
-    Alert,
     Breach,
-    Case,
     Dispute,
     Intent,
     LedgerTransaction,
@@ -36,7 +34,9 @@ from store.models import (
     User,
     Wakeup,
 )
+from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
+from tests.convicted import convict
 
 When = Literal["before", "after"]
 
@@ -130,29 +130,14 @@ class Bench:
         await self.healthy[1].assemble_evidence(DisputeStart(dispute_id=row.id))
         self.rosa = self.rosa or await self.firm.add_user("rosa", "risk")
         request = DecisionRequest(key=row.id, actor=self.rosa, reason="Looked.")
-        await self.healthy[1].record_decision(DisputeStep(dispute_id=row.id, decision="reinstate", request=request))
+        await ask_for(self.firm.db, "dispute", row.id, "reinstate", request)
+        step = DisputeStep(dispute_id=row.id, decision="reinstate", request=request, update_id=request.key)
+        await self.healthy[1].record_decision(step)
         return challenge_id, row.id
 
     async def killed_at(self, at: int, when: When, name: str, message: object) -> None:
         with pytest.raises(Killed):
             await getattr(self._activities(at, when, [0])[0], name)(message)
-
-    async def convict(self, challenge_id: str) -> None:
-        """A person has confirmed that the challenge's account copied another."""
-        account, now = await self.firm.account(challenge_id), await self.firm.now()
-        async with self.firm.db.transaction() as session:
-            alert = Alert(
-                id=f"alr_{account.number}",
-                key=account.id,
-                detector="copy_trading",
-                score=1,
-                sentence="It copied.",
-                evidence={"leader": "acc_other", "follower": account.id},
-                occurred_at=now,
-            )
-            session.add(alert)
-            await session.flush()
-            session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state="confirmed", opened_at=now))
 
     async def count(self, model: Any, *where: Any) -> int:
         async with self.firm.db.transaction() as session:
@@ -221,7 +206,8 @@ async def test_a_fee_is_refunded_once(bench: Bench) -> None:
     for at, when in DEATHS:
         challenge_id, actor = await bench.active(f"d{at}{when}")
         request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
-        step = RefundStep(challenge_id=challenge_id, request=request)
+        await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+        step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
         died += await bench.survives(at, when, "refund_fee", step)
         assert (await bench.firm.challenge(challenge_id)).state == "refunded"
         assert not bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
@@ -277,13 +263,15 @@ async def test_a_refused_refund_never_leaves_the_account_frozen(bench: Bench) ->
     for at, when in DEATHS:
         challenge_id, actor = await bench.active(f"j{at}{when}")
         request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
+        await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+        step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
         bench.firm.provider.refuses = Conflict("The card was closed.")
         with pytest.raises((Killed, ApplicationError)) as ended:
-            await bench.activities(at, when)[0].refund_fee(RefundStep(challenge_id=challenge_id, request=request))
+            await bench.activities(at, when)[0].refund_fee(step)
         died += ended.type is Killed
         bench.firm.provider.refuses = Conflict("The card was closed.")
         with pytest.raises(ApplicationError, match="The card was closed. The account trades again."):
-            await bench.healthy[0].refund_fee(RefundStep(challenge_id=challenge_id, request=request))
+            await bench.healthy[0].refund_fee(step)
         assert bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
         assert (await bench.steps(challenge_id))[-1] == "refund_refused"
         assert await bench.count(Intent, Intent.key.startswith(f"{challenge_id}/refund")) == 1
@@ -295,7 +283,8 @@ async def test_a_refund_that_was_made_and_forgotten_is_found_by_its_event(bench:
     """The process dies once the provider has refunded, and nobody asks again."""
     challenge_id, actor = await bench.active("forgotten")
     request = RefundRequest(key="r", actor=actor, reason="No time.")
-    step = RefundStep(challenge_id=challenge_id, request=request)
+    await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+    step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
     await bench.killed_at(3, "after", "refund_fee", step)
     assert (await bench.firm.books())["provider"] == 54_000
     status = await bench.healthy[0].record_refund(ChallengeFact(challenge_id=challenge_id, key="ev_1"))
@@ -336,7 +325,8 @@ async def test_a_refund_past_its_point_of_no_return_is_only_finished(bench: Benc
     for at, when in ((3, "before"), (3, "after")):
         challenge_id, actor = await bench.active(f"h{when}")
         request = RefundRequest(key=f"r-{challenge_id}", actor=actor, reason="No time.")
-        step = RefundStep(challenge_id=challenge_id, request=request)
+        await ask_for(bench.firm.db, "challenge", challenge_id, "refund", request)
+        step = RefundStep(challenge_id=challenge_id, request=request, update_id=request.key)
         await bench.killed_at(at, cast("When", when), "refund_fee", step)
         login = (await bench.firm.account(challenge_id)).login or 0
         bench.firm.venue.seats[login].deals.append(deal(login))
@@ -380,7 +370,7 @@ async def test_a_convicted_copier_is_not_given_an_account_back(bench: Bench, at:
     fact = ChallengeFact(challenge_id=challenge_id, key="o", subject_id=dispute_id)
     if at >= 0:
         await bench.killed_at(at, "after", "reinstate_account", fact)
-    await bench.convict(challenge_id)
+    await convict(bench.firm, challenge_id)
     assert (await bench.healthy[0].reinstate_account(fact)).state == "closed"
     assert (await bench.healthy[1].record_reinstatement(DisputeStart(dispute_id=dispute_id))).state == "reinstated"
     account = await bench.firm.account(challenge_id)
@@ -391,6 +381,7 @@ async def test_a_convicted_copier_is_not_given_an_account_back(bench: Bench, at:
 
 async def test_the_firm_closes_a_breached_challenge(bench: Bench) -> None:
     challenge_id, _ = await bench.overturned("closed")
-    fact = ChallengeFact(challenge_id=challenge_id, key="case", subject_id="cas_1")
+    case_id = await convict(bench.firm, challenge_id)
+    fact = ChallengeFact(challenge_id=challenge_id, key="case", subject_id=case_id)
     assert (await bench.healthy[0].close_account(fact)).state == "closed"
     assert (await bench.firm.account(challenge_id)).status == "closed"

@@ -17,6 +17,7 @@ from cli.demo.firm import publish_products
 from firm.products.shelf import SHELF, load_product
 from store import audit, crypto, identity
 from store.db import Database
+from tests.hostile_yaml import BOMB
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import START, falling, record_one
 
@@ -152,3 +153,11 @@ async def test_the_impact_of_a_proposed_version_on_recorded_accounts(firm: Firm)
     other = firm.file("other.yaml", currency="EUR")
     said = firm.run("rules", "impact", "--product", "two-step@1", "--against", other, code=1)
     assert "currency is USD and EUR" in said
+
+
+def test_half_a_kilobyte_of_nested_aliases_is_refused_at_once(firm: Firm) -> None:
+    path = firm.folder / "two-step.v2.yaml"
+    path.write_text(BOMB)
+    said = firm.products("propose", str(path), "--as", "rosa", "--reason", "x", code=1)
+    assert "two-step.v2.yaml:5 is not YAML" in said
+    assert len(said) < 2_000

@@ -4,9 +4,12 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
 from domain.errors import AlreadyDecided
-from store.models import Payout, Ticket, Trader
+from domain.products.product import Product
+from store import products
+from store.models import Account, Payout, Ticket, Trader
 from tests.console_world import ConsoleWorld, console_world
 
 KEY = "key-made-at-render-0001"
@@ -40,19 +43,23 @@ async def test_signing_out_ends_the_session(world: ConsoleWorld) -> None:
         assert (await browser.get("/")).status_code == 303
 
 
-async def test_a_payout_is_approved_by_a_plain_form_and_the_next_row_opens(world: ConsoleWorld) -> None:
+async def test_a_payout_is_approved_by_a_plain_form_and_its_result_is_shown(world: ConsoleWorld) -> None:
     firm = world.firm
-    world.answer(f"payout/{firm.payout}", state="approved", approvals=1, approvals_needed=1)
+    world.decides_payouts()
     async with world.browser("finn@firm.example") as browser:
-        following = f"/queue?kind=payout&item={firm.big_payout}"
+        fields = {"tab": "payout", "next": f"payout/{firm.big_payout}"}
         answer = await browser.post(
-            f"/payouts/{firm.payout}/decision", decision="approve", reason="Statement checked.", next=following
+            f"/payouts/{firm.payout}/decision", decision="approve", reason="Statement checked.", **fields
         )
-        assert (answer.status_code, answer.headers["Location"]) == (303, following)
+        landed = f"/queue/payout/{firm.payout}?kind=payout&next=payout%2F{firm.big_payout}"
+        assert (answer.status_code, answer.headers["Location"]) == (303, landed)
         assert [(sent[0], sent[1]) for sent in world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
-        shown = await browser.get(following)
-        assert "Approve recorded; the payout is approved." in shown.text
-        assert "Approve recorded" not in (await browser.get(following)).text
+        shown = (await browser.get(landed)).text
+        assert "Approve recorded; the payout is approved." in shown
+        assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in shown
+        assert 'name="decision"' not in shown, "nothing is ready to be approved"
+        assert f'href="/queue/payout/{firm.big_payout}?kind=payout"' in shown and "Next item" in shown
+        assert "Approve recorded" not in (await browser.get(landed)).text
 
 
 async def test_sending_a_form_twice_decides_once(world: ConsoleWorld) -> None:
@@ -128,7 +135,11 @@ async def test_an_identity_is_verified_on_the_record(world: ConsoleWorld) -> Non
     trader_id = world.firm.waiting_trader
     async with world.browser("rosa@firm.example") as browser:
         answer = await browser.post(f"/identity/{trader_id}/decision", decision="verify", reason="Passport seen.")
-        assert answer.headers["Location"] == f"/traders/{trader_id}"
+        assert answer.headers["Location"] == f"/identity/{trader_id}"
+        assert (
+            "Verified by Rosa Lindgren (risk), 2014-05-02 14:30 UTC."
+            in (await browser.get(f"/identity/{trader_id}")).text
+        )
         assert "verified" in (await browser.get(f"/traders/{trader_id}")).text
     async with world.db.transaction() as session:
         assert (await session.get_one(Trader, trader_id)).identity == "verified"
@@ -206,3 +217,25 @@ async def test_the_colours_are_kept(world: ConsoleWorld) -> None:
         answer = await browser.post("/theme", theme="dark", back="/queue?kind=case")
         assert answer.headers["Location"] == "/queue?kind=case"
         assert '<html lang="en" data-theme="dark">' in (await browser.get("/")).text
+
+
+async def test_the_preview_is_of_the_cycle_that_was_chosen_and_shows_every_part(world: ConsoleWorld) -> None:
+    number = int(world.firm.funded.removeprefix("A-"))
+    async with world.db.transaction() as session:
+        account = (await session.scalars(select(Account).where(Account.number == number))).one()
+        body = (await products.load(session, account.product, account.version)).model_dump(mode="json")
+        cycle = {"name": "monthly", "split_pct": "95", "caps": [{"type": "amount", "value": "100"}]}
+        body["payout"] |= {"cycles": [cycle], "fee_refund": {"pct": "100"}, "excess": "deducted_from_account"}
+        body["payout"] |= {"min_request": "50"}
+        sold = Product.model_validate({**body, "product": "by-cycle", "version": 1})
+        await products.publish(session, sold)
+        account.product, account.version = sold.product, sold.version
+    async with world.browser("mara@example.org") as browser:
+        await browser.post("/beneficiary", iban="DE89 3704 0044 0532 0130 00")
+        page = f"/accounts/{world.firm.funded}"
+        shown = (await browser.get(f"{page}/payout?amount=100.00&cycle=monthly")).text
+        unknown = await browser.get(f"{page}/payout?amount=100.00&cycle=weekly")
+    assert unknown.status_code == 422 and "no payout cycle" in unknown.text
+    for words in ("payout cycle monthly", "Your share", "95.00", "Fee that comes back to you", "Beyond the cap"):
+        assert words in shown, words
+    assert '<input type="hidden" name="cycle" value="monthly">' in shown

@@ -1,5 +1,6 @@
 """Every page of the console for the people who may see it, and what it never contains."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -21,7 +22,8 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
     firm = world.firm
     return [
         "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout", f"/queue/payout/{firm.payout}",
+        f"/queue/identity/{firm.waiting_trader}?kind=identity",
         "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
         f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
         f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
@@ -141,14 +143,22 @@ async def test_live_parts_are_fragments_and_a_refresh_moves_no_row(world: Consol
         rows = (await browser.get("/accounts/rows?numbers=10003,10001,10002")).text
         places = [rows.index(f'id="A-{number}"') for number in (10003, 10001, 10002)]
         assert places == sorted(places) and "<html" not in rows
-        panel = await _panel(browser, world.firm.dispute)
-        assert panel.startswith("<section") and "Uphold the breach" in panel and "<html" not in panel
+        item = f"dispute/{world.firm.dispute}"
+        work = await _work(browser, f"/queue/{item}")
+        assert "Uphold the breach" in work and "<html" not in work
+        assert selected_row(work) == f"/queue/{item}", "the row and its item come together"
         for part in ("live", "gauges"):
             assert "<html" not in (await browser.get(f"/accounts/{world.firm.active}/{part}")).text
 
 
-async def _panel(browser: Browser, item: str) -> str:
-    return (await browser.get(f"/queue?item={item}", **{"HX-Request": "true", "HX-Target": "panel"})).text
+async def _work(browser: Browser, path: str) -> str:
+    return (await browser.get(path, **{"HX-Request": "true", "HX-Target": "work"})).text
+
+
+def selected_row(html: str) -> str | None:
+    """The address of the highlighted row."""
+    found = re.search(r'<tr data-row data-selected>.*?href="([^"]+)"', html)
+    return None if found is None else found.group(1)
 
 
 async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> None:

@@ -98,25 +98,28 @@ async def test_a_move_names_its_accounts_and_waits_for_their_reset(world: Consol
 async def test_what_waits_for_a_second_person_stands_in_the_queue(world: ConsoleWorld) -> None:
     proposal = await proposed(world)
     async with world.browser("ana@firm.example") as browser:
-        listed = "/queue?kind=product_version"
-        html = (await browser.get(listed)).text
+        listed, item = "/queue?kind=product_version", f"/queue/product_version/{proposal}?kind=product_version"
+        html = (await browser.get(item)).text
         assert Page(html).forbidden == [] and "New terms: two-step version 2" in html
         assert f"/proposals/{proposal}" in html and "<ins>600.00 USD</ins>" in html, (
             "what changes is seen before deciding"
         )
-        answer = await browser.post(f"/proposals/{proposal}/decision", decision="approve", reason="Agreed", next=listed)
-        assert answer.headers["location"] == listed
+        answer = await browser.post(
+            f"/proposals/{proposal}/decision", decision="approve", reason="Agreed", tab="product_version"
+        )
+        assert answer.headers["location"] == item
         assert "New terms: two-step version 2" in (await browser.get(listed)).text, "agreed to, and not yet on sale"
         await browser.post(f"/proposals/{proposal}/decision", decision="publish", reason="From Monday")
         assert "New terms" not in (await browser.get(listed)).text
-        assert (await browser.get("/queue?kind=account_move&item=x")).status_code == 200
+        html = (await browser.get(f"/queue/product_version/{proposal}")).text
+        assert "Approved by Ana Ruiz (admin)" in html and 'name="decision"' not in html
 
 
 async def test_an_account_says_that_it_waits_for_a_move(world: ConsoleWorld) -> None:
     move, account = await moving(world), f"/accounts/{world.firm.active}"
     goes_on = "this account goes on under version 2"
     async with world.browser("ana@firm.example") as browser, world.browser("mara@example.org") as trader:
-        html = (await browser.get("/queue?kind=account_move")).text
+        html = (await browser.get(f"/queue/account_move/{move}?kind=account_move")).text
         assert Page(html).forbidden == [] and "Accounts move: two-step to version 2" in html
         assert buttons(html) == ["approve", "reject"]
         html = (await browser.get(account)).text

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from domain.errors import PropOSError
 from domain.proofs.check import check
+from tests.hostile_yaml import BOMB
 from tests.statement_pages import BOOK, JAPANESE, Book, Trade, mt4, mt5
 
 DAY = "2025.03.03"
@@ -271,6 +272,7 @@ def test_an_unreadable_row_imports_nothing(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("columns: [", "cannot be read as YAML"),
+        (BOMB, "once its aliases (*) are written out"),
         ("currency: dollars\n", "currency"),
         ("initial_balance: 100.5\n", "a float cannot hold money exactly"),
         ("colums: {}\n", "colums: Extra inputs are not permitted"),

@@ -1,11 +1,13 @@
 """A monitor that is killed again and again ends where one that never was ends."""
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
+from domain.errors import OutcomeUnknown
 from domain.products.product import Product
-from ports.platform import Event
+from ports.platform import Batch, Event
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_service import BREACHES, falling, record_one
 from tests.unit.test_monitor_three_ways import batches
@@ -109,3 +111,29 @@ def test_a_kill_after_the_breach_and_before_the_first_checkpoint_judges_the_acco
 
 def _unflushed(event: Event) -> Event:
     return event.model_copy(update={"flush": False})
+
+
+class InLockstep(ScriptedVenue):
+    """Tells the next batch only once the one before it is acknowledged, and stops who has nothing to read."""
+
+    def held(self, after: int) -> Iterator[Batch | None]:
+        for batch in super().held(after):
+            if batch is not None and batch.number <= self.acked + 1:
+                yield batch
+
+
+def test_an_acknowledgement_that_was_lost_after_a_checkpoint_is_given_again(database_url: str) -> None:
+    record_one(database_url)
+    venue = InLockstep(falling().batches)
+
+    def lost(number: int) -> None:
+        venue.on_ack = lambda number: None
+        raise OutcomeUnknown("The venue did not answer.")
+
+    venue.on_ack = lost
+    with pytest.raises(OutcomeUnknown):
+        judge(database_url, venue)
+    assert (rows(database_url, "SELECT batch FROM shards"), venue.acked) == ([(1,)], 0)
+    judge(database_url, venue)
+    assert venue.acked == len(falling().batches)
+    assert len(rows(database_url, BREACHES)) == 1

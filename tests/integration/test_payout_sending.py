@@ -130,7 +130,7 @@ async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(f
     with pytest.raises(ApplicationError, match=r"is held\. The provider refused the transfer"):
         await firm.decide(payout_id, gil)
     payout = await firm.payout(payout_id)
-    assert payout.reason == "the payment provider refused the transfer"
+    assert payout.told == "The payment provider did not accept the transfer. The firm is looking into it."
     assert not payout.checks["transfer"]["ok"]
     assert (firm.provider.calls, firm.provider.transfers) == (1, {})
     async with firm.db.transaction() as session:

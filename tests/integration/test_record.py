@@ -111,6 +111,26 @@ async def test_no_row_of_history_is_changed_deleted_or_truncated(history: World)
     assert _content(history.db.url) == before
 
 
+async def test_what_was_asked_for_stays_and_what_became_of_it_is_written_once(history: World) -> None:
+    refused = (
+        "UPDATE decision_requests SET verb = 'reject'",
+        "UPDATE decision_requests SET expires_at = expires_at + interval '1 day'",
+        "UPDATE decision_requests SET digest = 'x'",
+        "UPDATE decision_requests SET consumed_at = NULL, outcome = NULL, answer = NULL",
+        "UPDATE decision_requests SET consumed_at = clock_timestamp()",
+        "UPDATE decision_requests SET outcome = 'conflict'",
+        "UPDATE decision_requests SET answer = NULL",
+        "DELETE FROM decision_requests",
+        "TRUNCATE decision_requests",
+    )
+    for statement in refused:
+        with psycopg.connect(history.db.url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute(statement.encode())
+    with psycopg.connect(history.db.url) as connection:
+        rows = connection.execute("SELECT verb, outcome, answer->>'decision' FROM decision_requests").fetchall()
+    assert rows == [("approve", "taken", "approve")]
+
+
 async def test_a_row_cannot_be_written_over_by_an_upsert(history: World) -> None:
     with psycopg.connect(history.db.url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(

@@ -2,25 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.payments.sandbox import SandboxPayments
 from contracts.ids import RECONCILIATION_WORKFLOW, SURVEILLANCE_WORKFLOW, shard_workflow
 from domain.errors import Unavailable
-from ports.payments import PaymentProvider
+from ports.payments import Checkout, PaymentProvider, WebhookEvent
 from ports.platform import TradingPlatform
 from relay.service import Relay
+from relay.singletons import Singletons
 from relay.temporal import connect
-from store import crypto, outbox
+from store import crypto, inbox, outbox
 from store.db import Database
-from store.models import OutboxMessage
+from store.models import InboxEvent, OutboxMessage
 from tests import servers
 from tests.challenge_world import KEYS, Provider, Seat, Venue
+from tests.odd_provider import an_event, odd_provider, told
 
 SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)
 
@@ -37,13 +43,15 @@ class Office:
         return self.client
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, provider: PaymentProvider | None = None) -> AsyncIterator[None]:
+        """The relay must not end before it is told to."""
         stop = asyncio.Event()
         platform: TradingPlatform = self.venue
-        payments: PaymentProvider = Provider()
+        payments: PaymentProvider = provider or Provider()
         relay = asyncio.create_task(Relay(self.db, self.connected, platform, payments).run(stop))
         try:
             yield
+            assert not relay.done()
         finally:
             stop.set()
             async with asyncio.timeout(10):
@@ -110,3 +118,113 @@ async def test_it_works_while_temporal_is_down_and_when_connections_break(office
         waiting = await session.scalar(select(OutboxMessage).where(OutboxMessage.key == "s"))
     assert waiting is not None
     assert (waiting.dispatched_at, waiting.parked_at) == (None, None)
+
+
+def _failures(loop: str) -> float:
+    return REGISTRY.get_sample_value("propos_relay_loop_failures", {"loop": loop}) or 0
+
+
+async def _until(question: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not question():
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("answer", [(422, b"{}"), (404, b"{}"), (200, b"nonsense"), (500, b"[]")])
+async def test_a_sweep_that_fails_is_reported_and_tried_again_while_the_others_go_on(
+    office: Office, answer: tuple[int, bytes]
+) -> None:
+    with odd_provider() as provider:
+        provider.answers = [answer]
+        payments = SandboxPayments(url=provider.url, token="t", webhook_secret="s")
+        async with office.running(payments):
+            await _until(lambda: _failures("sweep") >= 1)
+            await office.lock(30)
+            await office.locked(30)
+            provider.answers = [told(an_event("ev_1"))]
+            await _until(lambda: _failures("sweep") == 0)
+        await payments.aclose()
+    async with office.db.transaction() as session:
+        assert await session.scalar(select(InboxEvent.event_id)) == "ev_1"
+
+
+async def test_a_loop_with_an_error_nobody_foresaw_goes_on_and_so_do_the_others(office: Office) -> None:
+    class Odd(Provider):
+        asked = 0
+
+        async def events(self, after: str | None) -> list[WebhookEvent]:
+            self.asked += 1
+            if self.asked == 1:
+                raise ArithmeticError("a defect")
+            return []
+
+    odd = Odd()
+    async with office.running(odd):
+        await _until(lambda: odd.asked == 1)
+        await office.lock(31)
+        await office.locked(31)
+        await _until(lambda: odd.asked == 2)
+        await _until(lambda: _failures("sweep") == 0)
+
+
+async def test_a_venue_that_breaks_off_or_says_what_no_database_keeps_holds_up_one_message(office: Office) -> None:
+    class Odd(Venue):
+        async def lock(self, login: int, *, key: str) -> None:
+            if login == 32:
+                raise ConnectionResetError
+            if login == 33:
+                raise Unavailable("closed\x00for the night " * 500)
+            await super().lock(login, key=key)
+
+    office.venue = Odd(seats=office.venue.seats)
+    async with office.running():
+        for login in (32, 33, 34):
+            await office.lock(login)
+        await office.locked(34)
+
+        async def told_why(login: int) -> str | None:
+            async with office.db.transaction() as session:
+                return await session.scalar(select(OutboxMessage.error).where(OutboxMessage.key == f"lock/{login}"))
+
+        async with asyncio.timeout(60):
+            while not (await told_why(32) and await told_why(33)):
+                await asyncio.sleep(0.02)
+        assert await told_why(32) == "ConnectionResetError"
+        assert str(await told_why(33)).startswith("closedfor the night")
+
+
+async def test_a_payment_event_whose_object_cannot_be_asked_for_holds_up_no_other(office: Office) -> None:
+    class Odd(Provider):
+        async def fetch_checkout(self, checkout_id: str) -> Checkout:
+            if checkout_id == "co_odd":
+                raise TimeoutError
+            return await super().fetch_checkout(checkout_id)
+
+    async with office.db.transaction() as session:
+        for number, checkout_id in enumerate(("co_odd", "co_other")):
+            await inbox.receive(
+                session, provider="fakepay", event_id=f"ev_{number}", kind="checkout.paid", object_id=checkout_id
+            )
+    errors: list[str | None] = []
+    async with office.running(Odd()), asyncio.timeout(60):
+        while errors != ["TimeoutError", "the provider knows no co_other"]:
+            await asyncio.sleep(0.02)
+            async with office.db.transaction() as session:
+                errors = list(await session.scalars(select(InboxEvent.error).order_by(InboxEvent.id)))
+
+
+async def test_one_workflow_that_cannot_be_started_does_not_keep_the_others_from_it(office: Office) -> None:
+    class Narrow:
+        """A client that refuses one workflow id as Temporal refuses what it does not like."""
+
+        async def start_workflow(self, name: str, start: object, **options: Any) -> object:
+            if options["id"] == SURVEILLANCE_WORKFLOW:
+                raise RPCError("too odd", RPCStatusCode.INVALID_ARGUMENT, b"")
+            return await office.client.start_workflow(name, start, **options)
+
+    async def connected() -> Any:
+        return Narrow()
+
+    with pytest.raises(RPCError):
+        await Singletons(office.db, connected, 1).step()
+    await office.client.get_workflow_handle(RECONCILIATION_WORKFLOW).describe()  # raises when there is none

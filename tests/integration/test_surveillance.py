@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -19,6 +20,7 @@ from domain.approvals import Actor
 from domain.surveillance.copy_trading import DETECTOR
 from firm import cases
 from store.models import Alert, AuditEntry, Case, CaseAccount, DealRow, OutboxMessage
+from tests.asked import ask_for
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
 
 
@@ -126,7 +128,7 @@ async def test_confirmed_abuse_closes_the_followers_challenge(firm: World) -> No
     await follow(firm)
     case_id = await only_case(firm)
     for _ in range(2):
-        assert (await decide(firm, case_id, ria, "confirm")).state == "confirmed"
+        assert (await decide(firm, case_id, ria, "confirm", key="k1")).state == "confirmed"
     async with firm.db.transaction() as session:
         signals = await session.scalars(select(OutboxMessage).where(OutboxMessage.name == "closed_by_firm"))
         (signal,) = signals.all()
@@ -200,9 +202,14 @@ async def only_case(firm: World) -> str:
         return (await session.execute(select(Case.id))).scalar_one()
 
 
-async def decide(firm: World, case_id: str, actor: Actor, choice: str, reason: str = "looked at it") -> DecisionResult:
-    request = DecisionRequest(key=f"{actor.user_id}/{choice}", actor=actor, reason=reason)
-    decision = CaseDecision(case_id=case_id, choice="clear" if choice == "clear" else "confirm", request=request)
+async def decide(
+    firm: World, case_id: str, actor: Actor, choice: str, reason: str = "looked at it", key: str = ""
+) -> DecisionResult:
+    request = DecisionRequest(key=key or uuid4().hex, actor=actor, reason=reason)
+    await ask_for(firm.db, "case", case_id, choice, request)
+    decision = CaseDecision(
+        case_id=case_id, choice="clear" if choice == "clear" else "confirm", request=request, update_id=request.key
+    )
     return await CaseActivities(firm.deps).record_decision(decision)
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from cli.stack.embedded import postgres
 from cli.stack.lock import DataLock, holder
-from cli.stack.probes import free_ports
+from cli.stack.probes import free_ports, serves
 from cli.stack.processes import Recorded, end_leftovers, read_record, record, start_mark
-from cli.stack.supervisor import Child, Program, Supervisor
+from cli.stack.supervisor import STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
 from domain.errors import Unavailable
 
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
@@ -181,7 +181,7 @@ async def test_postgres_comes_back_after_a_kill_with_what_was_committed(data_dir
     assert processes_on(data_dir) == []
 
 
-async def test_a_child_that_fails_five_times_within_a_minute_ends_with_its_last_words(data_dir: Path) -> None:
+async def test_a_child_that_fails_five_times_before_it_is_ready_is_reported_with_its_last_words(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o711)
     supervisor = Supervisor(data_dir)
     words = "import sys; sys.exit('no such platform')"
@@ -197,12 +197,88 @@ async def test_a_child_that_fails_five_times_within_a_minute_ends_with_its_last_
     assert str(data_dir / "logs" / "broken.log") in str(caught.value.remedy)
 
 
+def python(code: str) -> Program:
+    return Program([sys.executable, "-c", code])
+
+
+async def always() -> bool:
+    return True
+
+
+async def until(question: Callable[[], bool]) -> None:
+    async with asyncio.timeout(120):
+        while not question():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_child_that_crashes_for_ever_is_shown_and_ends_no_other(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    supervisor = Supervisor(data_dir)
+    try:
+        await supervisor.start(Child("steady", lambda: python("import time; time.sleep(600)"), always))
+        await supervisor.start(Child("broken", lambda: python("import sys; sys.exit('no such platform')"), always))
+        await until(lambda: supervisor.pid("steady") is not None)
+        steady = supervisor.pid("steady")
+        await until(lambda: supervisor.restarts("broken") >= STARTS_ALLOWED)  # it is started once more than that
+        with pytest.raises(Unavailable, match="broken failed 5 times in a row"):
+            await supervisor.failure()
+        (found,) = failing(data_dir)
+        assert (found.name, found.why, found.last_lines[-1]) == ("broken", "exit code 1", "no such platform")
+        assert found.failures >= STARTS_ALLOWED
+        assert supervisor.pid("steady") == steady
+    finally:
+        await supervisor.stop()
+    assert failing(data_dir) == []
+    assert processes_on(data_dir) == []
+
+
+async def test_a_child_that_runs_again_is_failing_no_more(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    fixed = data_dir / "fixed"
+    code = f"import pathlib, time; time.sleep(600 if pathlib.Path({str(fixed)!r}).exists() else 0)"
+    supervisor = Supervisor(data_dir)
+    try:
+        await supervisor.start(Child("broken", lambda: python(code), always, steady_seconds=2))
+        await until(lambda: bool(failing(data_dir)))
+        fixed.touch()
+        await until(lambda: not failing(data_dir))
+    finally:
+        await supervisor.stop()
+
+
+async def test_a_child_whose_program_cannot_be_found_now_is_tried_again(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    asked: list[int] = []
+
+    def program() -> Program:
+        asked.append(1)
+        if len(asked) == 2:
+            raise Unavailable("The disk is full.")
+        return python("import time; time.sleep(600)")
+
+    supervisor = Supervisor(data_dir)
+    try:
+        await supervisor.start(Child("postgres", program, always))
+        await until(lambda: supervisor.pid("postgres") is not None)
+        os.kill(supervisor.pid("postgres") or 0, signal.SIGKILL)
+        await until(lambda: len(asked) == 3 and supervisor.pid("postgres") is not None)
+    finally:
+        await supervisor.stop()
+
+
+def test_pauses_between_crashes_grow_and_are_bounded() -> None:
+    pauses = [back_off_seconds(failures) for failures in range(1, 2000)]
+    assert pauses[:4] == [0.5, 1, 2, 4]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 60
+
+
 def test_children_die_with_a_supervisor_that_was_killed(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o711)
     script = f"""
 import asyncio, sys
 from pathlib import Path
-from cli import logs
+from cli.stack import logs
 from cli.stack.supervisor import Child, Program, Supervisor
 
 logs.configure("owner")
@@ -255,6 +331,31 @@ def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: 
         assert answer.returncode == 0
         assert process.wait(60) == 0
     assert processes_on(data_dir) == []
+
+
+def test_an_api_that_crashes_for_ever_does_not_stop_the_firm(data_dir: Path) -> None:
+    env = free_port_environment()
+    with running_up(data_dir, env) as process:
+        monitor, api = (read_record(data_dir / "run" / f"{name}.pid") for name in ("monitor", "api"))
+        assert monitor is not None and api is not None
+        with socket.socket() as taken:  # somebody else has the API's port from now on
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            api.signal(signal.SIGKILL)
+            assert api.wait(5)
+            taken.bind(("127.0.0.1", int(env["PROPOS_API_PORT"])))
+            taken.listen()
+            assert eventually(lambda: any(f.failures >= STARTS_ALLOWED + 1 for f in failing(data_dir)), seconds=300)
+            answer = propos("doctor", "--data", str(data_dir), "--json", env=env)
+            (check,) = (row for row in json.loads(answer.stdout)["checks"] if row["name"] == "processes")
+            assert check["status"] == "wrong" and check["detail"].startswith("api ended ")
+            assert "address already in use" in check["detail"]
+            assert process.poll() is None and monitor.alive()
+        assert eventually(lambda: answers(env), seconds=120)
+        assert process.poll() is None and monitor.alive()
+
+
+def answers(env: dict[str, str]) -> bool:
+    return asyncio.run(serves(f"http://127.0.0.1:{env['PROPOS_API_PORT']}/readyz"))
 
 
 def test_up_goes_on_where_it_was_after_it_was_killed_itself(data_dir: Path) -> None:

@@ -15,6 +15,7 @@ from firm.products.shelf import SHELF, load_product
 from store import audit, identity, products
 from store.models import AuditEntry, ProductVersion, User
 from tests.api_world import ApiWorld, api_world
+from tests.hostile_yaml import BOMB
 
 WHY: Final = {"reason": "A tighter day for new customers"}
 
@@ -200,3 +201,11 @@ async def test_who_bought_before_keeps_the_version_they_bought(world: ApiWorld) 
     async with world.db.transaction() as session:
         kept = await session.get_one(ProductVersion, ("two-step", 2))
         assert kept.content_hash == (await products.load(session, "two-step", 2)).content_hash
+
+
+async def test_half_a_kilobyte_of_nested_aliases_is_refused_at_once(world: ApiWorld) -> None:
+    answer = await propose(world, "risk", BOMB)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["type"].endswith("product-invalid")
+    assert "once its aliases (*) are written out" in answer.json()["detail"]
+    assert len(answer.content) < 2_000

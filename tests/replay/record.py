@@ -32,7 +32,9 @@ from firm import challenges, people
 from relay.temporal import connect
 from store.migrate import upgrade
 from tests import servers
+from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, a_firm, after
+from tests.convicted import convict
 from tests.replay.other_code import AnotherChallenge
 from tests.replay.scripted import Script
 from worker import workflow_runner
@@ -57,6 +59,7 @@ async def _refunded(firm: Firm) -> WorkflowHandle[Any, Any]:
     actor = await firm.add_trader("refunded")
     challenge_id = await firm.bought(actor)
     request = RefundRequest(key="r1", actor=actor, reason="I will not have the time.")
+    await ask_for(firm.db, "challenge", challenge_id, "refund", request)
     await firm.handle(challenge_id).execute_update("refund", request, id="r1")
     await firm.ends(challenge_id, "refunded")
     return firm.handle(challenge_id)
@@ -104,6 +107,7 @@ async def _wrong_payment(firm: Firm) -> WorkflowHandle[Any, Any]:
     firm.provider.refuses = Conflict("Not now.")
     for key in ("w1", "w2"):
         request = RefundRequest(key=key, actor=actor, reason="It was the wrong amount.")
+        await ask_for(firm.db, "challenge", challenge_id, "refund", request)
         try:
             await firm.handle(challenge_id).execute_update("refund", request, id=key)
         except WorkflowUpdateFailedError:
@@ -170,7 +174,8 @@ async def _closed(firm: Firm) -> WorkflowHandle[Any, Any]:
             session, trader_id="trd_closed", verified=True, actor=rosa, reason="Documents match.", key="k1"
         )
     await firm.becomes(challenge_id, "funded", phase_index=3)
-    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": "cas_1"})
+    case_id = await convict(firm, challenge_id)
+    await firm.signal(challenge_id, "closed_by_firm", {"key": "case/1", "case_id": case_id})
     await firm.ends(challenge_id, "closed")
     return firm.handle(challenge_id)
 
@@ -190,7 +195,8 @@ def _decided(decision: str, state: str, *, of_dispute: bool) -> Chapter:
             await handle.result()
             return handle
         await firm.becomes(challenge_id, "active")
-        await firm.signal(challenge_id, "closed_by_firm", {"key": "case/2", "case_id": "cas_2"})
+        case_id = await convict(firm, challenge_id)
+        await firm.signal(challenge_id, "closed_by_firm", {"key": "case/2", "case_id": case_id})
         await firm.ends(challenge_id, "closed")
         return firm.handle(challenge_id)
 

@@ -159,6 +159,12 @@ def test_what_a_provider_says_goes_on_the_record_without_the_beneficiary(said: s
         ({"identity": "unverified"}, "hold", False),
         ({"terms_intact": False}, "hold", False),
         ({"transfer_refused": "No such bank."}, "hold", False),
+        ({"breaches": ("brc_1",)}, "cancel", False),
+        ({"breaches": ("brc_1",), "transfer_begun": True}, "hold", False),
+        ({"account_status": "closed"}, "cancel", False),
+        ({"account_status": "locked"}, "hold", False),
+        ({"open_reviews": ("rev_1 (offence)",)}, "hold", False),
+        ({"levels_beyond": ("There is no room.",)}, "hold", False),
     ],
 )
 def test_the_gravest_finding_decides(changes: dict[str, object], outcome: str, by_case: bool) -> None:

@@ -1,0 +1,76 @@
+"""Who decided something, what and when: the sentence that takes the place of the form once nothing is left to decide."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from console.views import DecisionRow
+from store.read.history import TransitionView
+
+_VERBS: Final = {
+    "approve": "Approved",
+    "reject": "Rejected",
+    "return_to_trader": "Returned to the trader",
+    "cancel": "Withdrawn",
+    "uphold": "Breach upheld",
+    "reinstate": "Account reinstated",
+    "clear": "Cleared",
+    "confirm": "Confirmed",
+    "dismiss": "Dismissed",
+    "verify": "Verified",
+    "refuse": "Refused",
+}
+# Payouts that ended without a person, and payouts whose approval is not the last word.
+_PAYOUT_ENDS: Final = {
+    "refused": "Refused automatically when it was requested",
+    "rejected": "Rejected automatically",
+    "cancelled": "Cancelled automatically",
+    "timed_out": "Nobody decided in time, so it was released",
+    "returned": "The transfer came back",
+}
+_PAYOUT_GOES_OUT: Final = ("approved", "sent", "settling", "paid")
+_PAYOUT_UNDECIDED: Final = ("requested", "reserved", "in_review", "awaiting_approval")
+
+
+def by_people(rows: Sequence[DecisionRow]) -> str:
+    """ "Approved by Ana Ruiz (admin) and Finn Okafor (finance), 2014-05-02 14:30 UTC."; `rows` are all of one decision.
+    Empty when nobody decided."""
+    if not rows:
+        return ""
+    names = list(dict.fromkeys(row.by if row.by == row.role else f"{row.by} ({row.role})" for row in rows))
+    said = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    verb = _VERBS.get(rows[-1].decision, rows[-1].decision.replace("_", " ").capitalize())
+    return f"{verb} by {said}, {moment(rows[-1].at)}."
+
+
+def moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def last(rows: Sequence[DecisionRow]) -> str:
+    """Everybody who decided as the last person did."""
+    return by_people([row for row in rows if row.decision == rows[-1].decision]) if rows else ""
+
+
+def payout(state: str, rows: Sequence[DecisionRow], closed_at: datetime | None) -> str:
+    """Empty while people can decide, and before they can."""
+    if state in _PAYOUT_UNDECIDED:
+        return ""
+    approved = by_people([row for row in rows if row.decision == "approve"])
+    if state in _PAYOUT_GOES_OUT:
+        return approved or "Approved automatically: no person has to approve this amount."
+    if ended := last([row for row in rows if row.decision != "approve"]):
+        return ended
+    if state == "releasing":
+        return ""
+    fact = _PAYOUT_ENDS.get(state, state.replace("_", " ").capitalize())
+    when = f"{fact}, {moment(closed_at)}." if closed_at else f"{fact}."
+    return f"{approved} {when}" if approved and state == "returned" else when
+
+
+def others(state: str, open_in: Sequence[str], rows: Sequence[DecisionRow], steps: Sequence[TransitionView]) -> str:
+    """For what is decided once. Without a decision on the record, the last step says how it ended."""
+    if state in open_in:
+        return ""
+    fact = state.replace("_", " ").capitalize()
+    return last(rows) or (f"{fact}, {moment(steps[-1].occurred_at)}." if steps else f"{fact}.")

@@ -1,0 +1,23 @@
+"""What a trader reads on the page of a payout, in place of what a decision about it would do."""
+
+from console.formats import plain_money, words
+from domain.money import Money
+from store.read.payouts import PayoutView
+
+
+def trader_effect(row: PayoutView) -> str:
+    sent, account = (
+        plain_money(Money(minor=row.sent_minor, currency=row.currency)),
+        row.beneficiary or "your bank account",
+    )
+    if row.told:
+        return row.told
+    if row.state in ("requested", "reserved", "in_review"):
+        return f"Your request is being checked. If it is approved, {sent} goes to {account}."
+    if row.state == "awaiting_approval":
+        return f"Your request waits for approval. Then {sent} goes to {account}."
+    if row.state in ("approved", "sent"):
+        return f"{sent} is on its way to {account}."
+    if row.state in ("settling", "paid"):
+        return f"{sent} was paid to {account}."
+    return f"This payout is {words(row.state)}."

@@ -1,0 +1,49 @@
+"""What the trader reads about a payout that is held or has ended. The firm's own reasons are not among it."""
+
+from typing import Final, Literal
+
+from domain.money import Money
+
+UNDER_REVIEW: Final = "The payout is under review."
+NOT_ACCEPTED: Final = "The payment provider did not accept the transfer. The firm is looking into it."
+NOT_HELD: Final = (
+    "The trading platform could not set the money aside, so the payout was not made. Nothing left the account."
+)
+
+BACK_ALREADY: Final = "Payout cancelled. The money is back on the account."
+
+
+def by_person(choice: str, reason: str, gross: Money) -> str:
+    """A person ended it. Only who returns it to the trader writes the reason for the trader."""
+    if choice == "return_to_trader":
+        return f"Payout returned to you: {_sentence(reason)} {_back(gross)}"
+    return f"Payout {'rejected' if choice == 'reject' else 'cancelled'}. {_back(gross)}"
+
+
+def by_risk(outcome: Literal["cancel", "reject"], why: str, gross: Money) -> str:
+    """`why`: a sentence."""
+    return f"Payout {'rejected' if outcome == 'reject' else 'cancelled'}. {why} {_back(gross)}"
+
+
+def timed_out(gross: Money) -> str:
+    return f"The payout was not decided in time. {_back(gross)} You can ask again."
+
+
+def sent_back(gross: Money) -> str:
+    return (
+        f"The bank or the payment provider sent the money back. {_back(gross)} "
+        "Check your bank account details, then ask again."
+    )
+
+
+def not_possible(reasons: list[str]) -> str:
+    return f"This payout cannot be made: {'; '.join(reasons)}."
+
+
+def _back(gross: Money) -> str:
+    return f"{gross} goes back to the account."
+
+
+def _sentence(reason: str) -> str:
+    said = reason.strip()
+    return said if said.endswith((".", "!", "?")) else f"{said}."

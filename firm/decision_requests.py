@@ -1,0 +1,95 @@
+"""Decisions as people asked for them: a row before the workflow hears of it, consumed by the activity that decides.
+
+Wall times are the database's own, so that no two machines disagree about what has expired.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.decision_requests import DecidedKind, DecisionAsked, check_delivery, check_valid
+from domain.errors import NotFound
+from firm import cases, challenges, disputes
+from firm.payouts import requests as payouts
+from store import crypto
+from store.models import Alert, Case, Challenge, DecisionRequestRow, Dispute, Payout
+
+VALID: Final = timedelta(minutes=15)
+TAKEN: Final = "taken"
+
+
+async def ask(session: AsyncSession, asked: DecisionAsked, *, reason: str, valid: timedelta = VALID) -> None:
+    """Keep what a person asks for; asking again under the same key changes nothing. Raises NotFound."""
+    digest = await _digest(session, asked, reason)
+    row = {**asked.model_dump(), "digest": digest, "expires_at": func.clock_timestamp() + valid}
+    await session.execute(insert(DecisionRequestRow).values(row).on_conflict_do_nothing(index_elements=["key"]))
+
+
+async def locked(session: AsyncSession, delivered: DecisionAsked, update_id: str) -> DecisionRequestRow:
+    """The request that an update carries out, locked until the transaction ends. Raises DecisionVoid."""
+    row: DecisionRequestRow | None = await session.scalar(
+        select(DecisionRequestRow)
+        .where(DecisionRequestRow.key == delivered.key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    check_delivery(_asked(row) if row else None, delivered, update_id)
+    assert row is not None
+    return row
+
+
+async def check(session: AsyncSession, row: DecisionRequestRow, *, reason: str) -> None:
+    """Refuse a request that is too old, or whose reason or subject is no longer the same. Raises DecisionVoid."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    check_valid(
+        expires_at=row.expires_at.astimezone(UTC),
+        now=now,
+        digest_asked=row.digest,
+        digest_now=await _digest(session, _asked(row), reason),
+    )
+
+
+async def consume(
+    session: AsyncSession, key: str, *, outcome: str | None = None, answer: dict[str, Any] | None = None
+) -> None:
+    """Nobody else can use the locked request from now on; `outcome` and `answer` as soon as they are known."""
+    await session.execute(
+        update(DecisionRequestRow)
+        .where(DecisionRequestRow.key == key)
+        .values(
+            consumed_at=func.coalesce(DecisionRequestRow.consumed_at, func.clock_timestamp()),
+            outcome=outcome,
+            answer=answer,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _asked(row: DecisionRequestRow) -> DecisionAsked:
+    return DecisionAsked.model_validate({name: getattr(row, name) for name in DecisionAsked.model_fields})
+
+
+async def _digest(session: AsyncSession, asked: DecisionAsked, reason: str) -> str:
+    """A keyed digest over the reason and the subject as the record has it now."""
+    body = {"v": 1, **asked.model_dump(), "reason": reason, "subject": await _subject(session, asked)}
+    plain = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return crypto.keys().index(plain)
+
+
+async def _subject(session: AsyncSession, asked: DecisionAsked) -> str:
+    """A digest of what exactly is decided on. Raises NotFound."""
+    kind: DecidedKind = asked.subject_kind
+    if kind == "payout" and (payout := await session.get(Payout, asked.subject_id)):
+        return payouts.digest(payout, await payouts.product_of(session, payout))
+    if kind == "dispute" and (dispute := await session.get(Dispute, asked.subject_id)):
+        return disputes.digest(dispute)
+    if kind == "case" and (case := await session.get(Case, asked.subject_id)):
+        return cases.digest(case, await session.get_one(Alert, case.alert_id))
+    if kind == "challenge" and (challenge := await session.get(Challenge, asked.subject_id)):
+        return challenges.fee_digest(challenge)
+    raise NotFound

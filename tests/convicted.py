@@ -1,0 +1,23 @@
+"""A confirmed surveillance case against a challenge."""
+
+from store.models import Alert, Case
+from tests.challenge_world import Firm
+
+
+async def convict(firm: Firm, challenge_id: str) -> str:
+    """A person has confirmed that the challenge's account copied another; gives the case's id."""
+    account, now = await firm.account(challenge_id), await firm.now()
+    async with firm.db.transaction() as session:
+        alert = Alert(
+            id=f"alr_{account.number}",
+            key=account.id,
+            detector="copy_trading",
+            score=1,
+            sentence="It copied.",
+            evidence={"leader": "acc_other", "follower": account.id},
+            occurred_at=now,
+        )
+        session.add(alert)
+        await session.flush()
+        session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state="confirmed", opened_at=now))
+    return f"cas_{account.number}"
