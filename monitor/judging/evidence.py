@@ -70,7 +70,7 @@ def breach_facts(
 ) -> list[BreachFact]:
     """Returns one fact per broken level, the cause first."""
     scene = scene_of(state, account, trigger, equity)
-    facts = []
+    facts: list[BreachFact] = []
     for verdict in found:
         sheet = breach_sheet(state, account, scene, verdict)
         facts.append(
