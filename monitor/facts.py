@@ -1,21 +1,62 @@
-"""What a shard has found and not yet stored, in the order of the stream."""
+"""What a shard has found and not stored yet, in the order of the stream."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from domain.keys import derived_id
 from domain.rules.base import ConsequenceKind
-from monitor.bars import Bars
-from monitor.feed_quality import ReviewNote
-from monitor.warnings import WarningFact
+from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
 from store.version_moves import CarriedOut
 
 
+class ReviewKind(StrEnum):
+    """Kinds of reviews. The first six also make a breach doubtful. Stored: never rename one."""
+
+    BAD_TICK = "bad_tick"  # crossed, not positive, or a jump
+    OUT_OF_ORDER = "out_of_order"  # older than the last quote of its symbol
+    STALE = "stale"  # a symbol that is held is silent while others tick
+    STALE_FEED = "stale_feed"  # nothing ticks while market time goes on
+    GAP = "gap"  # events were lost, and the symbol has not been quoted since
+    ESTIMATED = "estimated"  # the venue flags its figures as estimated, or a quote is missing
+    EQUITY_DRIFT = "equity_drift"
+    MISSED_RESET = "missed_reset"
+    MOVE_REFUSED = "move_refused"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    DOUBTFUL_BREACH = "doubtful_breach"
+    OFFENCE = "offence"  # a rule was broken whose consequence is that a person looks at it
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewNote:
+    """A row for table `reviews`. The same key again updates its detail while the review is open. `settled`: why the
+    review is closed by this note, if it is."""
+
+    key: str
+    kind: ReviewKind
+    at: datetime
+    detail: dict[str, Any]
+    account_id: str | None = None
+    settled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarningFact:
+    """A row for table `warnings`. The same warning again in a `period` changes nothing."""
+
+    account_id: str
+    kind: str
+    rule_id: str
+    period: str
+    at: datetime
+    figures: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class BreachFact:
-    """A confirmed breach with its proof sheet. `cause`: the first in rule order at its event, which ends the phase."""
+    """A confirmed breach with its proof sheet. `cause`: the first in rule order at its event; it ends the phase."""
 
     account_id: str
     challenge_id: str
@@ -27,7 +68,7 @@ class BreachFact:
     proof: dict[str, Any]
     seq: int
     at: datetime
-    floor_minor: int | None  # a rule of conduct has none
+    floor_minor: int | None  # None: a rule of conduct has none
     equity_minor: int
     cause: bool
 
@@ -38,7 +79,7 @@ class BreachFact:
 
 @dataclass(frozen=True, slots=True)
 class OffenceFact:
-    """A rule was broken without ending the phase; what follows is `consequence`."""
+    """A rule was broken without ending the phase; `consequence` follows."""
 
     account_id: str
     challenge_id: str
@@ -62,7 +103,7 @@ class OffenceFact:
 
 @dataclass(frozen=True, slots=True)
 class GateFact:
-    """A gate has another outcome than at the end of the day before; `blocks`: what it holds back while not met."""
+    """A gate has another outcome than at the end of the day before. `blocks`: what it prevents while not met."""
 
     account_id: str
     rule_id: str
@@ -77,7 +118,7 @@ class GateFact:
 
 @dataclass(frozen=True, slots=True)
 class ResumeFact:
-    """The reset came for which a paused account was waiting: `offence_id` is what it was paused for."""
+    """The reset that ends the pause of an account. `offence_id`: the offence it was paused for."""
 
     account_id: str
     login: int
@@ -112,17 +153,17 @@ class SnapshotFact:
     floors: dict[str, int]
 
 
-Verdict = BreachFact | PassFact | OffenceFact
+VerdictFact = BreachFact | PassFact | OffenceFact
 
 
 @dataclass(slots=True)
-class Harvest:
-    """Verdicts, resumes and gates leave with the batch; the rest with the next checkpoint."""
+class UnstoredFacts:
+    """Verdicts, resumes and gates are stored with the batch, the others with the next checkpoint."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list[VerdictFact] = field(default_factory=list)
     resumes: list[ResumeFact] = field(default_factory=list)
     gates: list[GateFact] = field(default_factory=list)
-    deals: list[tuple[str, Deal]] = field(default_factory=list)
+    deals: list[tuple[str, Deal]] = field(default_factory=list)  # with the account's id
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)
     bars: list[Bars] = field(default_factory=list)
@@ -131,15 +172,15 @@ class Harvest:
     corrections: list[Correction] = field(default_factory=list)
     version_moves: list[CarriedOut] = field(default_factory=list)
 
-    def take_found(self) -> tuple[list[Verdict], list[ResumeFact], list[GateFact]]:
-        """What is to be committed at once."""
+    def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact]]:
+        """Removes and returns what must be committed at once."""
         taken = self.verdicts, self.resumes, self.gates
         self.verdicts, self.resumes, self.gates = [], [], []
         return taken
 
-    def take_rest(self) -> "Harvest":
-        """All that may wait for a checkpoint."""
-        taken = Harvest()
+    def take_for_checkpoint(self) -> "UnstoredFacts":
+        """Removes and returns what a checkpoint stores."""
+        taken = UnstoredFacts()
         for name in ("deals", "operations", "snapshots", "bars", "reviews", "warnings", "corrections", "version_moves"):
             setattr(taken, name, getattr(self, name))
             setattr(self, name, [])

@@ -1,6 +1,6 @@
 """Which shard judges an account: placed when it is created, moved when somebody says so.
 
-A move is a row that the shards themselves carry out (`monitor.moves`); here it is asked for and looked at.
+A move is a row that the shards themselves carry out (`monitor.handover`); here it is asked for and looked at.
 """
 
 from collections import defaultdict

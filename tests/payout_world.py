@@ -26,7 +26,7 @@ from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.products.shelf import load_products
 from monitor.facts import BreachFact
-from monitor.verdicts import verdict_rows
+from monitor.record.verdict_rows import verdict_rows
 from ports.payments import Checkout, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
 from ports.platform import (
     FIRST_READER,

@@ -21,17 +21,17 @@ class Frames:
     """A shard as plain columns: positions, symbols, accounts."""
 
     def __init__(self, shard: Shard) -> None:
-        size = shard.columns.size
+        size = shard.state.columns.size
         rows, symbols, units, opens = (list[Any]() for _ in range(4))
         self.bid, self.ask, self.factor = (list[float]() for _ in range(3))
-        for number, book in enumerate(shard.marks.books()):
+        for number, book in enumerate(shard.state.marks.books()):
             positions = [book.position(index) for index in range(book.size)]
             rows += book.rows.tolist()
             symbols += [number] * book.size
             units += book.units.tolist()
             opens += [float(p.open_price) for p in positions]
-            bid, ask = shard.board.prices[book.instrument.symbol]
-            rate = conversion_rate(book.instrument.quote_currency, book.currency, shard.board.prices)
+            bid, ask = shard.state.board.prices[book.instrument.symbol]
+            rate = conversion_rate(book.instrument.quote_currency, book.currency, shard.state.board.prices)
             self.bid.append(float(bid))
             self.ask.append(float(ask))
             self.factor.append(float(rate * book.scale))
@@ -39,15 +39,15 @@ class Frames:
         self.rows, self.symbols, self.units, self.opens = (
             np.array(column)[order] for column in (rows, symbols, units, opens)
         )
-        self.balance = shard.columns.balance[:size].copy()
+        self.balance = shard.state.columns.balance[:size].copy()
         self.low, self.high = self._levels(shard)
 
     @staticmethod
     def _levels(shard: Shard) -> tuple[list[int], list[int]]:
         """The equity at or below which a floor is broken, and that above which a ceiling is."""
         low, high = [], []
-        for account in shard.accounts:
-            rules = shard.rules.get(account.row, account.terms.specs)
+        for account in shard.state.accounts:
+            rules = shard.state.rules.get(account.row)
             levels = list(zip(rules.specs, rules.states, strict=True))
             floors = [s.floor_minor - (not spec.inclusive) for spec, s in levels if spec.direction == "floor"]
             ceilings = [s.floor_minor - spec.inclusive for spec, s in levels if spec.direction == "ceiling"]

@@ -15,10 +15,10 @@ from cli.bench.firm import START, Firm, shard_of
 from cli.bench.market import Market
 from cli.bench.timing import interleaved, rounded
 from domain.rules.marking import QuoteBoard
-from monitor import kernels
-from monitor.columns import Columns
+from monitor.columns import kernels
+from monitor.columns.account_columns import AccountColumns
+from monitor.columns.marks import Marks
 from monitor.facts import BreachFact
-from monitor.marks import Marks
 from ports.platform import Batch, ClockMark, Tick
 
 COPY_BYTES: Final = 114  # an account's share of the copy that re-marking is held against
@@ -68,10 +68,10 @@ class Columnar:
         """Bytes an account: every column, and every Python object that admitting the accounts left in the shard."""
         shard, n = self.shard, len(self.accounts)
         columns = {
-            "columns": shard.columns.nbytes(),
-            "rules": shard.rules.nbytes(),
-            "roster": shard.accounts.nbytes(),
-            "positions": shard.marks.nbytes(),
+            "columns": shard.state.columns.nbytes(),
+            "rules": shard.state.rules.nbytes(),
+            "roster": shard.state.accounts.nbytes(),
+            "positions": shard.state.marks.nbytes(),
         }
         python = max(0, self._traced - sum(columns.values()))
         parts = {name: rounded(size / n) for name, size in columns.items()}
@@ -83,9 +83,9 @@ class Columnar:
         self._step("marks against copy, loop, polars, duckdb")
         frames = baselines.Frames(shard)
         works: dict[str, tuple[Callable[[], Any], int]] = {
-            "remark_all_ms": (shard.marks.remark, 15),
+            "remark_all_ms": (shard.state.marks.remark, 15),
             "copy_ms": (copy_of(n), 15),
-            "one_symbol_tick_ms": (lambda: shard.marks.tick(self._symbol()), 15),
+            "one_symbol_tick_ms": (lambda: shard.state.marks.tick(self._symbol()), 15),
             "python_loop_ms": (baselines.python_loop(frames), 1),
         }
         others = {"polars_ms": baselines.polars_query(frames), "duckdb_ms": baselines.duckdb_query(frames)}
@@ -93,7 +93,7 @@ class Columnar:
         taken = interleaved(works, rounds)
         figures: dict[str, Any] = {name: rounded(taken[name]) if name in taken else None for name in (*works, *others)}
         figures["remark_over_copy"] = rounded(taken["remark_all_ms"] / taken["copy_ms"])
-        equity = shard.columns.equity[: shard.columns.size]
+        equity = shard.state.columns.equity[: shard.state.columns.size]
         low, high = np.array(frames.low), np.array(frames.high)
         broken = set(np.flatnonzero((equity <= low) | (equity > high)).tolist())
         for name, (query, _) in works.items():
@@ -116,7 +116,7 @@ class Columnar:
         expected = {account.login for account in self.accounts if broken_at(shard, account)}
         random = Random(3)
         calm = [account for account in self.accounts if account.login not in expected]
-        edge = [self.accounts[account.row] for account in shard.accounts if self._near(account.row)]
+        edge = [self.accounts[account.row] for account in shard.state.accounts if self._near(account.row)]
         sample = random.sample(calm, min(_FOLLOWED, len(calm))) + edge[:_FOLLOWED]
         followers = Followers([a for a in sample if a.login not in expected], self.firm.board, shard)
         # at the quotes as they are, one tick per symbol that changes nothing: who is broken must be found by it
@@ -124,7 +124,7 @@ class Columnar:
             tick = market.tick(line, 0, seconds=_TICK_SECONDS)
             shard.apply(batch_of(tick.seq, tick))
             followers.tick(tick)
-        facts = [fact for fact in shard.harvest.verdicts if isinstance(fact, BreachFact)]
+        facts = [fact for fact in shard.state.facts.verdicts if isinstance(fact, BreachFact)]
         wrong = len({fact.login for fact in facts} ^ expected) + wrong_equities(shard)
         self._step("ticks one by one")
         applied, taken = 0, 0.0
@@ -139,14 +139,14 @@ class Columnar:
             if applied <= 2_000:
                 for tick in ticks:
                     followers.tick(tick)
-                facts = [fact for fact in shard.harvest.verdicts if isinstance(fact, BreachFact)]
+                facts = [fact for fact in shard.state.facts.verdicts if isinstance(fact, BreachFact)]
             if applied == 2_000:
                 wrong += followers.wrong(shard, facts)
         if applied < 2_000:
             wrong += followers.wrong(shard, facts)
         self._step("every equity against the exact engine")
         wrong += wrong_equities(shard)
-        found = {fact.login for fact in shard.harvest.verdicts}
+        found = {fact.login for fact in shard.state.facts.verdicts}
         return {
             "ticks_per_second": round(applied / taken),
             "ticks": applied,
@@ -157,7 +157,7 @@ class Columnar:
         }
 
     def _near(self, row: int) -> bool:
-        return 0 < int(self.shard.columns.equity[row] - self.shard.columns.low_alarm[row]) < 20_000
+        return 0 < int(self.shard.state.columns.equity[row] - self.shard.state.columns.low_alarm[row]) < 20_000
 
 
 def scaling(accounts: int, symbols: int, positions: int, rounds: int) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def scaling(accounts: int, symbols: int, positions: int, rounds: int) -> dict[st
     for line in market.lines:
         bid, ask = line.quote()
         board.put(line.spec.symbol, bid, ask, 1, START)
-    columns = Columns(accounts)
+    columns = AccountColumns(accounts)
     columns.size = accounts
     columns.balance[:] = 10_000_000
     columns.low_alarm[:], columns.high_alarm[:] = 9_000_000, kernels.HIGHEST

@@ -6,8 +6,8 @@ from domain.rules.evaluate import judge, verdicts
 from domain.rules.floors import Mark
 from domain.rules.marking import QuoteBoard, conversion_symbol, equity_minor
 from domain.rules.state import AccountRules
-from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from ports.platform import Tick
 
@@ -17,9 +17,9 @@ def broken_at(shard: Shard, account: Loaded) -> bool:
     held = account.checkpoint
     assert held is not None
     equity = equity_minor(
-        held.balance_minor, held.positions, shard.board, shard.instruments, account.terms.product.currency
+        held.balance_minor, held.positions, shard.state.board, shard.state.instruments, account.terms.product.currency
     )
-    return bool(verdicts(held.rules, Mark(held.balance_minor, equity, 0, shard.now)))
+    return bool(verdicts(held.rules, Mark(held.balance_minor, equity, 0, shard.state.now)))
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Followers:
 
     def __init__(self, accounts: list[Loaded], board: QuoteBoard, shard: Shard) -> None:
         self._board = QuoteBoard(dict(board.prices), dict(board.stamps))
-        self._instruments = shard.instruments
+        self._instruments = shard.state.instruments
         self.all = [Followed(a, a.checkpoint.rules, self._quotes(a)) for a in accounts if a.checkpoint is not None]
 
     def _quotes(self, account: Loaded) -> frozenset[str]:
@@ -67,10 +67,10 @@ class Followers:
         ended = {fact.login: fact for fact in reversed(found) if fact.cause}
         wrong = 0
         for each in self.all:
-            account = shard.by_login[each.account.login]
+            account = shard.state.accounts.by_login(each.account.login)
             fact = ended.get(each.account.login)
             verdict = (fact.seq if fact else None) != each.ended_at
-            moved = each.ended_at is None and shard.rules.get(account.row, account.terms.specs) != each.rules
+            moved = each.ended_at is None and shard.state.rules.get(account.row) != each.rules
             wrong += verdict or moved
         return wrong
 
@@ -78,6 +78,6 @@ class Followers:
 def wrong_equities(shard: Shard) -> int:
     """How many rows stand at another equity than the exact engine's."""
     wrong = 0
-    for account in shard.accounts:
-        wrong += int(shard.columns.equity[account.row]) != shard.marks.exact(account)
+    for account in shard.state.accounts:
+        wrong += int(shard.state.columns.equity[account.row]) != shard.state.marks.exact(account)
     return wrong

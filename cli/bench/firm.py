@@ -21,7 +21,7 @@ from domain.rules.floors import breached
 from domain.rules.marking import Position, QuoteBoard, equity_minor
 from domain.rules.state import AccountRules, fresh
 from firm.products.shelf import SHELF, load_product
-from monitor.checkpoints import Checkpoint, Loaded
+from monitor.loaded import Checkpoint, Loaded
 from monitor.shard import Shard
 
 START: Final = datetime(2026, 3, 6, 9, tzinfo=UTC)
@@ -142,9 +142,8 @@ class NoRecord:
 def shard_of(firm: Firm, accounts: Iterator[Loaded]) -> Shard:
     """A live shard with these accounts, at the firm's quotes."""
     shard = Shard(NoRecord(), lambda: firm.instruments, board=firm.board, now=START, last_tick_at=START)
-    shard.accounts.reserve(firm.accounts)
-    shard.rules.reserve(firm.accounts)
+    shard.state.reserve(firm.accounts)
     for account in accounts:
-        shard.admit(account, START)
-    shard.marks.arena.pack()
+        shard.admission.admit(account, START)
+    shard.state.marks.arena.pack()
     return shard

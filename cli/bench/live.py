@@ -22,9 +22,10 @@ from cli.bench.servers import Servers, servers
 from cli.bench.timing import once, rounded, spread
 from domain.rules.marking import Position, equity_minor
 from domain.rules.state import fresh
-from monitor.checkpoints import Loaded
-from monitor.rebuild import RecordedAccounts, rebuild
-from monitor.record import checkpoint_rows
+from monitor.loaded import Loaded
+from monitor.record.checkpoint_rows import checkpoint_rows
+from monitor.record.rebuild import rebuild
+from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.service import MonitorService
 from store.live import Accounts, claim_epoch, shard_record
 from store.live_checkpoint import CheckpointWriter
@@ -131,7 +132,7 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
                     copy.write_row((*row, product.clock.group, "USD", product.initial_minor, "active"))
     epoch = claim_epoch(at.database_url, 0)
     shard = shard_of(firm, iter(accounts))
-    shard.columns.dirty[: shard.columns.size] = True
+    shard.state.columns.dirty[: shard.state.columns.size] = True
     with psycopg.connect(at.database_url, autocommit=True) as connection:
         CheckpointWriter(connection, 0, epoch).write(checkpoint_rows(shard, 0, 1, _FEED))
         connection.execute("ANALYZE")
@@ -171,7 +172,7 @@ def _rebuild(at: Servers, firm: Firm) -> float:
         shard = rebuild(
             RecordedAccounts(connection, Accounts(_FEED, 0)), record.feed, stream, lambda: None, peaks=record.peaks
         )
-        assert len(shard.accounts) == firm.accounts
+        assert len(shard.state.accounts) == firm.accounts
         return time.perf_counter() - started
 
 

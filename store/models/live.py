@@ -272,7 +272,7 @@ class Review(Base):
 
     id: Mapped[Id]
     key: Mapped[str] = mapped_column(String(160), unique=True)
-    kind: Mapped[str] = mapped_column(String(24))  # see monitor.feed_quality.Kind and firm.payment_reviews
+    kind: Mapped[str] = mapped_column(String(24))  # see monitor.facts.ReviewKind and firm.payment_reviews
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     detail: Mapped[Json]
     status: Mapped[str] = mapped_column(String(8), default="open", index=True)  # open | closed

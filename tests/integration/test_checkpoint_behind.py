@@ -11,9 +11,9 @@ import pytest
 from psycopg import Connection
 
 from domain.errors import StaleEpoch
-from monitor.behind import Behind
-from monitor.minute_rows import MinuteRows, binary_bars
-from monitor.record import Taken, take
+from monitor.record.background_writer import BackgroundWriter
+from monitor.record.checkpoint_rows import CheckpointData, take_checkpoint
+from monitor.record.minute_rows import MinuteRows, binary_bars
 from store.live import claim_epoch, shard_record
 from store.live_checkpoint import CheckpointRows, CheckpointWriter
 from tests.integration.scripted_venue import rows
@@ -22,13 +22,13 @@ from tests.unit.test_kernels_checkpoint import a_shard, play
 MINUTE = datetime(2026, 3, 6, 9, 1, tzinfo=UTC)
 
 
-def taken(batch: int) -> Taken:
+def taken(batch: int) -> CheckpointData:
     """A shard's state without anything of accounts, which need rows of their own."""
     firm, shard = a_shard()
     play(firm, shard, 50)
-    shard.columns.stale[:] = shard.columns.peaked[:] = shard.columns.dirty[:] = False
-    shard.columns.hot[:, -1] = 0
-    return take(shard, 0, batch, "sandbox", whole=False)
+    shard.state.columns.stale[:] = shard.state.columns.peaked[:] = shard.state.columns.dirty[:] = False
+    shard.state.columns.hot[:, -1] = 0
+    return take_checkpoint(shard, 0, batch, "sandbox", whole=False)
 
 
 def checkpoint(batch: int, **more: Any) -> CheckpointRows:
@@ -38,12 +38,12 @@ def checkpoint(batch: int, **more: Any) -> CheckpointRows:
 
 
 def test_what_is_written_behind_is_stored_and_said_once(database_url: str) -> None:
-    behind = Behind(database_url, 0, claim_epoch(database_url, 0))
+    behind = BackgroundWriter(database_url, 0, claim_epoch(database_url, 0))
     behind.write(taken(7))
     assert behind.busy
     stored = behind.finish(lambda: None)
     assert stored is not None
-    assert (stored.batch, stored.asked) == (7, False)
+    assert (stored.batch, stored.moves_waiting) == (7, False)
     assert behind.written() is None
     assert not behind.busy
     behind.close()
@@ -54,7 +54,7 @@ def test_what_is_written_behind_is_stored_and_said_once(database_url: str) -> No
 def test_a_failure_behind_is_raised_where_it_is_asked_for(database_url: str) -> None:
     old = claim_epoch(database_url, 0)
     claim_epoch(database_url, 0)
-    behind = Behind(database_url, 0, old)
+    behind = BackgroundWriter(database_url, 0, old)
     behind.write(taken(7))
     with pytest.raises(StaleEpoch, match=f"epoch {old} may not write"):
         behind.finish(lambda: None)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from domain.proofs.check import check
-from monitor.feed_quality import Limits
+from monitor.judging.feed_quality import Limits
 from ports.platform import AccountSnapshot, AccountState, Batch, Correction, Tick
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import START, Script, opened, record_one

@@ -20,7 +20,7 @@ from domain.errors import PayoutRefused
 from domain.keys import derived_id
 from firm import challenges, disputes, reviews
 from firm.payouts import requests as payouts
-from monitor.verdicts import verdict_rows
+from monitor.record.verdict_rows import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
 from store.models import AccountLive, Challenge, OutboxMessage, Payout, Review

@@ -1,4 +1,4 @@
-"""One account judged by the exact evaluator at every event, without columns, guard bands or batches."""
+"""One account judged by the exact evaluator at every event, without columns or batches."""
 
 from dataclasses import replace
 from datetime import date, datetime

@@ -20,8 +20,8 @@ from domain.rules.events import Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import QuoteBoard
 from domain.rules.state import AccountRules, fresh
-from monitor.checkpoints import Loaded
-from monitor.feed_quality import FeedQuality, Limits
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product
@@ -94,7 +94,7 @@ def from_stories(wanted: int = 8) -> list[dict[str, Any]]:
             shard.apply(batch)
         kinds = [sheet["kind"] for sheet in found]
         # a few of each kind: most stories end in a breach
-        found += [f.proof for f in shard.harvest.verdicts if kinds.count(f.proof["kind"]) < wanted - 2]
+        found += [f.proof for f in shard.state.facts.verdicts if kinds.count(f.proof["kind"]) < wanted - 2]
     return found
 
 

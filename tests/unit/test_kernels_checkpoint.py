@@ -4,7 +4,7 @@ import numpy as np
 
 from cli.bench.firm import START, Firm, NoRecord, harmless, shard_of
 from cli.bench.market import Market
-from monitor.record import AT_ONCE, FEW, checkpoint_rows
+from monitor.record.checkpoint_rows import AT_ONCE, FEW, checkpoint_rows
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark
 
@@ -36,8 +36,8 @@ def test_accounts_that_were_merely_marked_take_turns() -> None:
 def test_an_account_that_changed_is_stored_at_once() -> None:
     firm, shard = a_shard()
     play(firm, shard, 50)
-    shard.columns.dirty[:ACCOUNTS:2] = True
-    changed = {shard.accounts[row].account_id for row in range(0, ACCOUNTS, 2)}
+    shard.state.columns.dirty[:ACCOUNTS:2] = True
+    changed = {shard.state.accounts[row].account_id for row in range(0, ACCOUNTS, 2)}
     assert changed <= {row[0] for row in checkpoint_rows(shard, 0, 1, "sandbox", whole=False).live}
 
 
@@ -51,18 +51,18 @@ def test_a_whole_checkpoint_leaves_nothing_waiting() -> None:
 
 def test_peaks_that_wait_are_kept_and_come_back() -> None:
     firm, shard = a_shard()
-    before = [shard.rules.get(a.row, a.terms.specs) for a in shard.accounts]
+    before = [shard.state.rules.get(a.row) for a in shard.state.accounts]
     play(firm, shard, 300)
-    after = [shard.rules.get(a.row, a.terms.specs) for a in shard.accounts]
+    after = [shard.state.rules.get(a.row) for a in shard.state.accounts]
     moved = [row for row in range(ACCOUNTS) if before[row] != after[row]]
     assert len(moved) > 50
     rows = checkpoint_rows(shard, 0, 1, "sandbox", whole=False)
     in_rows = {row[0] for row in rows.live}
     again = shard_of(firm, (harmless(account) for account in firm.loaded()))
-    found = again.rules.take_peaks(rows.peaks, lambda login: again.by_login[login].row)
+    found = again.state.rules.take_peaks(rows.peaks, lambda login: again.state.accounts.by_login(login).row)
     for row in moved:
-        kept = again.rules.get(row, again.accounts[row].terms.specs) == after[row]
-        assert kept or shard.accounts[row].account_id in in_rows
-    assert set(found) == set(np.flatnonzero(shard.columns.peaked[:ACCOUNTS]).tolist())
-    assert again.rules.take_peaks(rows.peaks, lambda login: None) == []
+        kept = again.state.rules.get(row) == after[row]
+        assert kept or shard.state.accounts[row].account_id in in_rows
+    assert set(found) == set(np.flatnonzero(shard.state.columns.peaked[:ACCOUNTS]).tolist())
+    assert again.state.rules.take_peaks(rows.peaks, lambda login: None) == []
     assert NoRecord().load(1) is None

@@ -13,12 +13,12 @@ from domain.clocks import Clock
 from domain.money import half_up
 from domain.products.phase_terms import phase_terms
 from domain.rules.marking import Instrument, Position, Side
-from monitor import kernels
-from monitor.books import Arena, Book
-from monitor.checkpoints import Loaded
-from monitor.clocks import ResetClock
-from monitor.feed_quality import FeedQuality, Limits
-from monitor.rule_columns import percentage
+from monitor.columns import kernels
+from monitor.columns.books import Arena, Book
+from monitor.columns.reset_clock import ResetClock
+from monitor.columns.rule_columns import percentage
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from tests.unit.exact_path import ExactPath
 from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
@@ -53,11 +53,11 @@ def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:
         exact = ExactPath(terms[login], login, instruments())
         for event in story.events:
             exact.event(event)
-        facts = [fact for fact in shard.harvest.verdicts if fact.login == login]
+        facts = [fact for fact in shard.state.facts.verdicts if fact.login == login]
         assert (exact.finding[1] if exact.finding else None) == (facts[0].seq if facts else None)
         if not facts:
-            account = shard.by_login[login]
-            assert shard.rules.get(account.row, account.terms.specs) == exact.rules
+            account = shard.state.accounts.by_login(login)
+            assert shard.state.rules.get(account.row) == exact.rules
         ended += bool(facts)
     assert 20 < ended < 140
 

@@ -11,9 +11,10 @@ import pytest
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs.check import check
-from monitor.checkpoints import Checkpoint, Loaded, checkpoint_from
 from monitor.facts import BreachFact, OffenceFact, PassFact
-from monitor.record import _live
+from monitor.loaded import Checkpoint, Loaded
+from monitor.record.checkpoint_rows import account_row
+from monitor.record.checkpoints import checkpoint_from
 from monitor.shard import Shard
 from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
 from store.news import Scheduled
@@ -65,7 +66,7 @@ class Venue:
         account = Loaded("acc_1", "chl_1", 1, self.terms, "active", (), checkpoint)
         self.shard = Shard(Shelf({1: account}), instruments, news=self._news, now=self.now)
         if checkpoint is not None:
-            self.shard.admit(account, self.now)
+            self.shard.admission.admit(account, self.now)
 
     def _news(self, last: int, since: datetime) -> list[Scheduled]:
         return [release for release in self.releases if release.id > last]
@@ -111,21 +112,21 @@ class Venue:
 
     def restart(self) -> None:
         """Checkpoint, and go on from it in another shard."""
-        row = _live(self.shard, self.shard.accounts[0], 1)
+        row = account_row(self.shard, self.shard.state.accounts[0], 1)
         state, positions = json.loads(row[-1]), json.loads(row[-3])
-        waiting = self.shard.harvest
-        board = self.shard.board
+        waiting = self.shard.state.facts
+        board = self.shard.state.board
         self.begin(checkpoint_from(self.terms, row[3], positions, state))
-        self.shard.board.prices.update(board.prices)
-        self.shard.board.stamps.update(board.stamps)
-        self.shard.harvest.verdicts, self.shard.harvest.gates = waiting.verdicts, waiting.gates
+        self.shard.state.board.prices.update(board.prices)
+        self.shard.state.board.stamps.update(board.stamps)
+        self.shard.state.facts.verdicts, self.shard.state.facts.gates = waiting.verdicts, waiting.gates
         self.quote(str(self.bid))
 
     @property
     def found(self) -> list[tuple[str, str, int]]:
         """(kind or consequence, rule, offence) of everything found so far; every sheet of it holds."""
         said = []
-        for fact in self.shard.harvest.verdicts:
+        for fact in self.shard.state.facts.verdicts:
             assert check(json.loads(json.dumps(fact.proof))) == [], fact
             if isinstance(fact, BreachFact):
                 said.append(("breach", fact.rule_id, fact.offence))
@@ -148,7 +149,7 @@ def test_a_rule_of_conduct_warns_first_and_then_ends_the_phase() -> None:
     venue.close("b")
     venue.open("c", "0.2")
     assert venue.found == [("warn", "max_exposure", 1), ("breach", "max_exposure", 2)]
-    breach = venue.shard.harvest.verdicts[-1]
+    breach = venue.shard.state.facts.verdicts[-1]
     assert isinstance(breach, BreachFact) and breach.floor_minor is None and breach.cause
     venue.open("d", "5")
     assert len(venue.found) == 2, "an account that has ended is judged no more"
@@ -162,9 +163,9 @@ def test_a_soft_daily_limit_pauses_until_the_reset_once_a_day() -> None:
     venue.quote("1.09800")
     assert len(venue.found) == 1
     venue.close("a")
-    assert venue.shard.harvest.resumes == []
+    assert venue.shard.state.facts.resumes == []
     venue.wait(hours=16)
-    (resume,) = venue.shard.harvest.resumes
+    (resume,) = venue.shard.state.facts.resumes
     assert resume.login == 1 and resume.at == datetime(2014, 5, 3, tzinfo=UTC)
     venue.open("b", "10")
     venue.quote("1.09690")
@@ -185,6 +186,17 @@ def test_a_limit_may_be_cured_within_its_minutes(back: str, found: list[tuple[st
         assert venue.found == [("breach", "daily_loss", 1)], "only once"
 
 
+def test_a_cure_that_a_mere_price_brings_counts_so_that_the_next_break_ends_the_phase() -> None:
+    venue = Venue(DAILY | {"cure": {"minutes": 10}})
+    venue.open("a", "10")
+    venue.quote("1.09899")
+    venue.quote("1.09990", minutes=3)
+    conduct = venue.shard.state.accounts[0].conduct
+    assert conduct is not None and (conduct.curing, conduct.cured) == ({}, {"daily_loss": 1})
+    venue.quote("1.09899", minutes=2)
+    assert venue.found == [("breach", "daily_loss", 1)]
+
+
 def test_a_cap_on_gains_takes_away_what_is_above_it() -> None:
     cap = DAILY | {
         "type": "daily_move_cap",
@@ -195,7 +207,7 @@ def test_a_cap_on_gains_takes_away_what_is_above_it() -> None:
     venue = Venue(cap, target="9000")
     venue.open("a", "10")
     venue.quote("1.10120")
-    (fact,) = venue.shard.harvest.verdicts
+    (fact,) = venue.shard.state.facts.verdicts
     assert isinstance(fact, OffenceFact)
     assert (fact.consequence, fact.deducted_minor) == ("deduct_profit", 20_000)
     assert venue.found == [("deduct_profit", "cap", 1)]
@@ -213,7 +225,7 @@ def test_time_alone_ends_an_account_that_nobody_trades() -> None:
     assert venue.found == []
     venue.wait(hours=1)
     assert venue.found == [("breach", "inactivity", 1)]
-    assert venue.shard.harvest.verdicts[0].at < venue.now - timedelta(minutes=50), "found at its own instant"
+    assert venue.shard.state.facts.verdicts[0].at < venue.now - timedelta(minutes=50), "found at its own instant"
 
 
 def test_positions_over_the_weekend_are_closed_and_nothing_more() -> None:
@@ -228,7 +240,7 @@ def test_positions_over_the_weekend_are_closed_and_nothing_more() -> None:
     venue.open("a")
     venue.open("b", side="sell")
     venue.wait(hours=12, minutes=1)
-    fact = venue.shard.harvest.verdicts[0]
+    fact = venue.shard.state.facts.verdicts[0]
     assert isinstance(fact, OffenceFact)
     assert (fact.consequence, sorted(fact.position_ids)) == ("close_position", ["a", "b"])
     assert venue.found[0] == ("close_position", "flat_by", 1)
@@ -249,7 +261,7 @@ def test_a_gate_holds_a_pass_back_until_a_day_has_ended() -> None:
     venue.close("b")
     venue.wait(days=1)
     assert venue.found == [("pass", "", 0)]
-    told = venue.shard.harvest.gates
+    told = venue.shard.state.facts.gates
     assert [(fact.outcome, fact.met) for fact in told] == [("blocked", False)], "as of the end of the first day"
     assert check(json.loads(json.dumps(told[0].proof))) == []
 
@@ -266,9 +278,9 @@ def test_a_payout_and_news_reach_the_rules() -> None:
     venue.wait(seconds=1)
     venue.open("b")
     assert venue.found == [("review", "news_window", 1)]
-    assert [note.kind for note in venue.shard.harvest.reviews if note.kind == "offence"] == ["offence"]
+    assert [note.kind for note in venue.shard.state.facts.reviews if note.kind == "offence"] == ["offence"]
 
 
 def test_an_account_without_such_rules_carries_nothing() -> None:
     venue = Venue(DAILY)
-    assert venue.shard.accounts.standings == {}
+    assert venue.shard.state.accounts.conduct_states == {}

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from monitor.feed_quality import Doubt, FeedQuality, Kind, Limits
+from monitor.facts import ReviewKind
+from monitor.judging.feed_quality import Doubt, FeedQuality, Limits
 from ports.platform import AccountState, Tick
 
 AT = datetime(2014, 5, 2, tzinfo=UTC)
@@ -95,7 +96,7 @@ def test_a_silent_feed_is_noted_once_and_settles_itself() -> None:
     weekend = AT + timedelta(days=2)
     for _ in range(2):
         quality.check_stale(weekend, ["EURUSD"])
-    assert [note.kind for note in quality.notes] == [Kind.STALE_FEED]
+    assert [note.kind for note in quality.notes] == [ReviewKind.STALE_FEED]
     assert kinds(quality.doubts("acc_1", {"EURUSD"}, weekend)) == [("stale_feed", "feed")]
     assert quality.doubts("acc_1", (), weekend) == []  # a flat account rests on no quote
     again = FeedQuality.from_json(quality.to_json())
@@ -129,7 +130,7 @@ def test_a_jump_and_a_crossed_quote_are_suspects_with_their_sequence() -> None:
     offer(quality, "100", seq=1)
     assert not offer(quality, "80", seq=2)
     assert quality.suspect is not None
-    assert (quality.suspect.kind, quality.suspect.seq) == (Kind.BAD_TICK, 2)
+    assert (quality.suspect.kind, quality.suspect.seq) == (ReviewKind.BAD_TICK, 2)
     assert kinds(quality.doubts("acc_1", ["EURUSD"], AT)) == [("bad_tick", "EURUSD")]
     offer(quality, "80", seq=3)
     assert quality.suspect is None  # the level was looked at already

@@ -8,9 +8,9 @@ from domain.clocks import Clock
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules.history import state_of
-from monitor.checkpoints import Loaded, Pending
 from monitor.facts import OffenceFact
-from monitor.verdicts import verdict_rows
+from monitor.loaded import Loaded, Pending
+from monitor.record.verdict_rows import verdict_rows
 from ports.platform import Deal
 from store.news import Scheduled
 from tests.unit.test_monitor_conduct import DAILY, START, Venue
@@ -31,8 +31,8 @@ def with_loss_clock(venue: Venue, reset: str) -> None:
 def under(venue: Venue, terms: PhaseTerms) -> None:
     venue.terms = terms
     venue.restart()
-    account = venue.shard.accounts[0]
-    venue.shard._join(account.row, terms, venue.now)
+    account = venue.shard.state.accounts[0]
+    venue.shard.state.join_clocks(account, terms, venue.now)
     account.terms = terms
 
 
@@ -94,16 +94,16 @@ def test_a_day_ends_for_an_account_whose_worth_is_not_known() -> None:
     venue.open("a", "10")
     venue.quote("1.09899")
     assert venue.found == [("pause_until_reset", "daily_loss", 1)]
-    account = venue.shard.accounts[0]
-    venue.shard.board.prices.clear()  # the quotes are gone, so what it is worth cannot be said
-    venue.shard.columns.unknown[account.row] = True
+    account = venue.shard.state.accounts[0]
+    venue.shard.state.board.prices.clear()  # the quotes are gone, so what it is worth cannot be said
+    venue.shard.state.columns.unknown[account.row] = True
     venue.now = MIDNIGHT
     venue.send()
-    standing = account.standing
-    assert standing is not None
-    assert [resume.at for resume in venue.shard.harvest.resumes] == [MIDNIGHT]
-    assert (standing.muted, standing.paused) == ([], None)
-    assert [type(event).__name__ for event in standing.events] == ["Opened", "Rolled"]
+    conduct = account.conduct
+    assert conduct is not None
+    assert [resume.at for resume in venue.shard.state.facts.resumes] == [MIDNIGHT]
+    assert (conduct.muted, conduct.paused) == ([], None)
+    assert [type(event).__name__ for event in conduct.events] == ["Opened", "Rolled"]
 
 
 def test_a_pause_lasts_to_the_end_of_the_trading_day_though_limits_count_anew_before() -> None:
@@ -112,31 +112,31 @@ def test_a_pause_lasts_to_the_end_of_the_trading_day_though_limits_count_anew_be
     venue.open("a", "10")
     venue.quote("1.09899")
     dealer_closes(venue, "a")
-    standing = venue.shard.accounts[0].standing
+    conduct = venue.shard.state.accounts[0].conduct
     venue.wait(hours=4)
-    assert standing is not None and standing.muted == []
-    assert venue.shard.harvest.resumes == []
+    assert conduct is not None and conduct.muted == []
+    assert venue.shard.state.facts.resumes == []
     venue.wait(hours=12)
-    assert [resume.at for resume in venue.shard.harvest.resumes] == [MIDNIGHT]
+    assert [resume.at for resume in venue.shard.state.facts.resumes] == [MIDNIGHT]
 
 
 def test_a_reset_of_the_limits_alone_is_stored() -> None:
     venue = Venue(DAILY)
     with_loss_clock(venue, "12:00")
-    venue.shard.columns.dirty[:] = False
+    venue.shard.state.columns.dirty[:] = False
     venue.wait(hours=4)
-    assert venue.shard.columns.dirty[0], "a shard rebuilt from the checkpoint would judge by yesterday's anchor"
+    assert venue.shard.state.columns.dirty[0], "a shard rebuilt from the checkpoint would judge by yesterday's anchor"
 
 
 def test_several_days_at_once_are_gone_through_in_order() -> None:
     venue = Venue(INACTIVE | {"consequences": [{"kind": "warn"}]}, RATIO, target="9000")
     venue.open("a", "0.1")
     venue.wait(days=6)
-    standing = venue.shard.accounts[0].standing
-    assert standing is not None
-    at = [event.at for event in standing.events]
+    conduct = venue.shard.state.accounts[0].conduct
+    assert conduct is not None
+    at = [event.at for event in conduct.events]
     assert at == sorted(at)
-    assert [type(event).__name__ for event in standing.events].count("Clocked") == 2
+    assert [type(event).__name__ for event in conduct.events].count("Clocked") == 2
 
 
 def test_what_the_venue_closes_itself_is_no_offence_of_the_trader() -> None:
@@ -155,11 +155,11 @@ def test_time_decides_nothing_for_an_account_that_has_ended() -> None:
     venue.open("a", "10")
     venue.quote("1.09899")
     venue.wait(days=10)
-    standing = venue.shard.accounts[0].standing
-    assert standing is not None
+    conduct = venue.shard.state.accounts[0].conduct
+    assert conduct is not None
     assert venue.found == [("breach", "daily_loss", 1)]
     rule = venue.terms.history_rules[0]
-    assert state_of(rule, standing.history, venue.terms.context).model_dump()["offences"] == 0
+    assert state_of(rule, conduct.history, venue.terms.context).model_dump()["offences"] == 0
 
 
 def test_offences_go_on_under_another_version_with_proofs_that_hold() -> None:
@@ -172,7 +172,7 @@ def test_offences_go_on_under_another_version_with_proofs_that_hold() -> None:
     venue.open("b", "1")
     venue.open("c", "1")
     after = version_2(venue, exposure | {"limit": "5"}, band)
-    account = venue.shard.accounts[0]
+    account = venue.shard.state.accounts[0]
     venue.shard.versions.expect(account.account_id, Pending("mov_1", after))
     venue.wait(days=1)
     assert account.terms is after
@@ -201,7 +201,7 @@ def test_a_soft_limit_stays_muted_and_alarms_stay_right_over_a_restart() -> None
     assert venue.found == [("pause_until_reset", "daily_loss", 1)]
     venue.quote("1.08999")  # the hard limit is still watched
     assert venue.found[1:] == [("breach", "max_loss", 1)]
-    assert not any(isinstance(fact, OffenceFact) for fact in venue.shard.harvest.verdicts[1:])
+    assert not any(isinstance(fact, OffenceFact) for fact in venue.shard.state.facts.verdicts[1:])
     assert venue.bid == Decimal("1.08999")
 
 
@@ -213,5 +213,5 @@ def test_every_breach_of_an_event_belongs_to_the_lock_that_ends_the_account() ->
     venue.open("a")
     venue.open("b")
     assert [rule for _, rule, _ in venue.found] == ["ends", "pauses", "ends_too"]
-    rows = verdict_rows(venue.shard.harvest.verdicts, 1, venue.now)
+    rows = verdict_rows(venue.shard.state.facts.verdicts, 1, venue.now)
     assert [(lock["ends"], len(lock["breach_ids"])) for lock in rows.locks] == [(True, 2), (False, 0)]

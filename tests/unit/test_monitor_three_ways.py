@@ -12,9 +12,9 @@ from domain.money import to_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.proofs.check import check
 from domain.rules.marking import Instrument
-from monitor.checkpoints import Loaded
 from monitor.facts import BreachFact
-from monitor.feed_quality import FeedQuality, Limits
+from monitor.judging.feed_quality import FeedQuality, Limits
+from monitor.loaded import Loaded
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, Event
 from tests.unit.exact_path import ExactPath
@@ -67,7 +67,7 @@ def minor(levels: dict[str, Decimal]) -> dict[str, int]:
 
 def said_by_vectors(shard: Shard, login: int) -> tuple[str, int, list[tuple[str, int | None]]] | None:
     """(kind, sequence number, (rule, level) of everything that broke) of the account's verdict, whose sheet holds."""
-    facts = [fact for fact in shard.harvest.verdicts if fact.login == login]
+    facts = [fact for fact in shard.state.facts.verdicts if fact.login == login]
     for fact in facts:
         assert check(fact.proof) == []
     if not facts:
@@ -98,8 +98,8 @@ def test_the_three_ways_agree(seed: int, length: int, accounts: int) -> None:
         if oracle.finding is None:
             assert vectors is None and exact.finding is None
             levels = minor(oracle.floors())
-            specs, row = terms[login].specs, shard.by_login[login].row
-            for rules in (exact.rules, shard.rules.get(row, specs)):
+            specs, row = terms[login].specs, shard.state.accounts.by_login(login).row
+            for rules in (exact.rules, shard.state.rules.get(row)):
                 assert {k.key: s.floor_minor for k, s in zip(specs, rules.states, strict=True)} == levels
         else:
             kind, seq, floors = oracle.finding.kind, oracle.finding.seq, minor(oracle.finding.floors)

@@ -1,0 +1,252 @@
+"""The state of every rule on every account, as exact int64 columns: row = account, first index = level of its phase.
+
+The columns execute the same `FloorSpec` data as `domain.rules.floors`: a daily reset is a vector operation per terms
+and level, peaks that follow equity move in a compiled loop, and a property test compares both with the exact functions.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from domain.rules.floors import FloorSpec, RuleState
+from domain.rules.room import WARN_AT_PCT, warn_level
+from domain.rules.state import AccountRules
+from monitor.columns import kernels
+from monitor.columns.account_columns import AccountColumns, Bools, Ints, grown, instant, microseconds
+
+_UNSET: Final = np.iinfo(np.int64).min
+_STATE_FIELDS: Final = 8  # see kernels
+_STORED: Final = 7  # all but WARN_LEFT, which follows from the basis
+_LEFT_AT_WARNING: Final = Fraction(100 - WARN_AT_PCT)
+
+
+def percentage(basis: Ints, percent: Fraction) -> Ints:
+    """Returns `percent` of each basis, rounded half up (ties away from zero), computed in integers."""
+    share = percent / 100
+    top, bottom = 2 * share.numerator, 2 * share.denominator
+    if basis.size > 0 and int(np.abs(basis).max()) > 2**62 // max(top, bottom):
+        return np.fromiter((_half_up(int(b) * share) for b in basis), np.int64, len(basis))
+    return np.asarray(np.sign(basis) * ((np.abs(basis) * top + share.denominator) // bottom), dtype=np.int64)
+
+
+def _half_up(value: Fraction) -> int:
+    size = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
+    return size if value >= 0 else -size
+
+
+def _movable(spec: FloorSpec) -> bool:
+    """Whether the compiled loop can move this level: its percentage fits 64 bits, it counts everything that equity
+    contains, and it is no ceiling that moves."""
+    share = _share(spec)
+    fits = share.numerator * share.denominator < 2**61 and share <= 100
+    return fits and spec.holds.everything and (spec.direction == "floor" or not spec.follows_equity)
+
+
+def _share(spec: FloorSpec) -> Fraction:
+    return Fraction(spec.allowance_pct or 0) / 100
+
+
+def _level(spec: FloorSpec) -> list[int]:
+    """A spec as the compiled loops read it."""
+    fields = [0] * kernels.LEVEL_FIELDS
+    fields[kernels.FOLLOWS] = spec.follows_equity
+    fields[kernels.TAKES_MAX] = spec.source == "max(balance,equity)"
+    fields[kernels.FIXED] = spec.allowance_minor or 0
+    if spec.allowance_minor is None and _movable(spec):
+        fields[kernels.TOP], fields[kernels.BOTTOM] = _share(spec).as_integer_ratio()
+    fields[kernels.LOCK_AT] = kernels.HIGHEST if spec.ceiling_minor is None else spec.ceiling_minor
+    fields[kernels.LOCK_LEVEL] = spec.lock_level
+    fields[kernels.INCLUSIVE] = spec.inclusive
+    fields[kernels.CEILING] = spec.direction == "ceiling"
+    fields[kernels.FLOATING] = spec.holds.floating
+    return fields
+
+
+class RuleColumns:
+    """The rules of the accounts of `columns`. A row's `terms` say which levels it has: see `bind`."""
+
+    def __init__(self, columns: AccountColumns, rules: int = 2) -> None:
+        self._columns = columns
+        self._data: npt.NDArray[np.int64] = np.zeros((_STATE_FIELDS, rules, columns.capacity), np.int64)
+        self._data[kernels.FLOOR] = _UNSET
+        self._locked: Bools = np.zeros((rules, columns.capacity), np.bool_)
+        self.warned: Bools = np.zeros((rules, columns.capacity), np.bool_)  # since the level's last reset
+        self.specs: list[tuple[FloorSpec, ...]] = []
+        # how many levels the terms have; negative: only the exact evaluator can move them
+        self._levels: Ints = np.zeros(0, np.int64)
+        self._table: Ints = np.zeros((0, rules, kernels.LEVEL_FIELDS), np.int64)
+
+    def bind(self, number: int, specs: Sequence[FloorSpec]) -> None:
+        """Terms `number` (counted from 0, in order) have these levels."""
+        if number < len(self.specs):
+            return
+        most = max(self._table.shape[1], len(specs))
+        table = np.zeros((number + 1, most, kernels.LEVEL_FIELDS), np.int64)
+        table[:number, : self._table.shape[1]] = self._table
+        for index, spec in enumerate(specs):
+            table[number, index] = _level(spec)
+        self._table = table
+        count = len(specs) if all(map(_movable, specs)) else -len(specs)
+        self._levels = np.append(self._levels, count)
+        self.specs.append(tuple(specs))
+
+    def specs_of(self, row: int) -> tuple[FloorSpec, ...]:
+        return self.specs[int(self._columns.terms[row])]
+
+    def follow(self, found: Ints, seq: int, at: datetime) -> Ints:
+        """Moves the peaks that follow equity of the rows `found` beyond an alarm at event `seq`. Returns those that are
+        still beyond one, or that only the exact evaluator can move."""
+        columns, out = self._columns, np.zeros(len(found), np.int64)
+        accounts = (columns.hot, columns.judged, columns.unknown, columns.synced, columns.terms)
+        rules = (self._levels, self._table, self._data, self._locked, self.warned, columns.peaked)
+        n = kernels.follow(found, len(found), *accounts, *rules, seq, microseconds(at), out)
+        return out[:n]
+
+    def set_alarms(self, rows: Ints, extra: Ints | None = None, muted: Ints | None = None) -> None:
+        """Sets the equity at or below which, and above which, `rows` are candidates for the judge.
+
+        extra: levels x rows, what each level adds to the equity of a row. muted: by row, a mask of the levels that are
+        not compared, or kernels.EVERY_MARK.
+        """
+        columns = self._columns
+        if extra is None:
+            extra = np.zeros((self._table.shape[1], len(rows)), np.int64)
+        if muted is None:
+            muted = np.zeros(len(rows), np.int64)
+        rules = (self._levels, self._table, self._data, self.warned)
+        kernels.set_alarms(rows, columns.hot, columns.judged, columns.terms, *rules, extra, muted)
+
+    def peaks(self, rows: Ints, logins: Ints) -> bytes:
+        """The state of the peaks of `rows` that follow equity, as bytes. A checkpoint keeps this of accounts with
+        nothing else to store: in a rising market there are many."""
+        terms = self._columns.terms[rows]
+        parts = []
+        for level in range(self._table.shape[1]):
+            mine = rows[(self._levels[terms] > level) & (self._table[terms, level, kernels.FOLLOWS] != 0)]
+            head = np.stack([logins[mine], np.full(mine.shape, level, np.int64)])
+            parts.append(np.concatenate([head, self._data[:_STORED, level, mine]]).T)
+        return np.concatenate(parts).astype("<i8", copy=False).tobytes()
+
+    def take_peaks(self, peaks: bytes, row_of: Callable[[int], int | None]) -> list[int]:
+        """Reads back what `peaks` wrote and returns the rows. `row_of`: the row of a login, None for an account of
+        another shard."""
+        found = np.frombuffer(peaks, "<i8").reshape(-1, 2 + _STORED)
+        rows = []
+        for login, level, *fields in found.tolist():
+            row = row_of(login)
+            if row is not None:
+                self._data[:_STORED, level, row] = fields
+                left = _warn_left(self.specs_of(row)[level], self._state(level, row))
+                self._data[kernels.WARN_LEFT, level, row] = left
+                rows.append(row)
+        return rows
+
+    def nbytes(self) -> int:
+        """Memory of the columns in bytes."""
+        return self._data.nbytes + self._locked.nbytes + self.warned.nbytes
+
+    def floors(self, rows: Ints) -> list[list[int]]:
+        """The levels of each row, by index; the lowest integer where a row has no such level."""
+        floors: list[list[int]] = self._data[kernels.FLOOR][:, rows].T.tolist()
+        return floors
+
+    def reserve(self, capacity: int) -> None:
+        """Makes room for `capacity` rows in all."""
+        self._fit(self._data.shape[1], capacity - 1)
+
+    def _fit(self, rules: int, row: int) -> None:
+        _, have, capacity = self._data.shape
+        wanted = max(capacity, grown(capacity) if row == capacity else row + 1)
+        if rules > have or wanted > capacity:
+            data = np.zeros((_STATE_FIELDS, max(rules, have), wanted), np.int64)
+            data[kernels.FLOOR] = _UNSET
+            data[:, :have, :capacity] = self._data
+            locked, warned = (np.zeros((max(rules, have), wanted), np.bool_) for _ in range(2))
+            locked[:have, :capacity], warned[:have, :capacity] = self._locked, self.warned
+            self._data, self._locked, self.warned = data, locked, warned
+
+    def put(self, row: int, rules: AccountRules) -> None:
+        """Sets the state of a row's levels."""
+        self._fit(len(rules.specs), row)
+        for index, (spec, s) in enumerate(zip(rules.specs, rules.states, strict=True)):
+            self._data[:, index, row] = (
+                *(s.basis_minor, s.floor_minor, s.balance_minor, s.equity_minor, s.payouts_minor),
+                *(s.seq, microseconds(s.at), _warn_left(spec, s)),
+            )
+            self._locked[index, row] = s.locked
+
+    def get(self, row: int) -> AccountRules:
+        """The state of a row's levels, as the exact evaluator takes it."""
+        specs = self.specs_of(row)
+        return AccountRules(specs, tuple(self._state(index, row) for index in range(len(specs))))
+
+    def _state(self, index: int, row: int) -> RuleState:
+        basis, floor, balance, equity, payouts, seq, at, _ = self._data[:, index, row].tolist()
+        return RuleState(basis, floor, bool(self._locked[index, row]), balance, equity, payouts, seq, instant(at))
+
+    def roll(
+        self, spec: FloorSpec, index: int, rows: Ints, balance: Ints, equity: Ints, seq: int, at: datetime
+    ) -> None:
+        """The daily reset of level `index` for `rows`, with their exact money at that instant."""
+        if spec.moves == "never" or not rows.size:
+            return
+        figure = self._figure(spec, balance, equity)
+        if spec.moves != "rollover":
+            higher = figure > self._data[kernels.BASIS, index, rows]
+            rows, balance, equity, figure = rows[higher], balance[higher], equity[higher], figure[higher]
+        else:
+            self.warned[index, rows] = False
+        data, allowance = self._data, self._allowance(spec, figure)
+        data[kernels.BASIS, index, rows] = figure
+        data[kernels.FLOOR, index, rows] = self._level_at(spec, index, rows, figure, allowance)
+        data[kernels.STATE_BALANCE, index, rows] = balance
+        data[kernels.STATE_EQUITY, index, rows] = equity
+        data[kernels.PAYOUTS, index, rows] = 0
+        data[kernels.SEQ, index, rows] = seq
+        data[kernels.AT, index, rows] = microseconds(at)
+        data[kernels.WARN_LEFT, index, rows] = percentage(allowance, _LEFT_AT_WARNING)
+
+    def broken_after_reset(self, spec: FloorSpec, index: int, rows: Ints, balance: Ints, equity: Ints) -> Bools:
+        """Which of `rows` the next reset would put beyond level `index` if their money stays as it is."""
+        if spec.moves == "never":
+            return np.zeros(rows.shape, np.bool_)
+        basis = self._figure(spec, balance, equity)
+        if spec.moves != "rollover":
+            basis = np.maximum(basis, self._data[kernels.BASIS, index, rows])
+        return _beyond(spec, self._level_at(spec, index, rows, basis, self._allowance(spec, basis)), equity)
+
+    def breached(self, spec: FloorSpec, index: int, rows: Ints, worth: Ints) -> Bools:
+        """Which of `rows` are beyond level `index`. `worth`: their money as the rule counts it."""
+        return _beyond(spec, self._data[kernels.FLOOR, index, rows], worth)
+
+    @staticmethod
+    def _figure(spec: FloorSpec, balance: Ints, equity: Ints) -> Ints:
+        figure = {"balance": balance, "equity": equity}.get(spec.source)
+        return np.maximum(balance, equity) if figure is None else figure
+
+    def _level_at(self, spec: FloorSpec, index: int, rows: Ints, basis: Ints, allowance: Ints) -> Ints:
+        floor = basis + allowance if spec.direction == "ceiling" else basis - allowance
+        if spec.ceiling_minor is not None:
+            floor = np.minimum(floor, spec.ceiling_minor)
+        return np.asarray(np.where(self._locked[index, rows], spec.lock_level, floor), np.int64)
+
+    @staticmethod
+    def _allowance(spec: FloorSpec, basis: Ints) -> Ints:
+        if spec.allowance_pct is None:
+            return np.full(basis.shape, spec.allowance_minor, np.int64)
+        return percentage(basis, Fraction(spec.allowance_pct))
+
+
+def _warn_left(spec: FloorSpec, state: RuleState) -> int:
+    """How far before the level a warning is due."""
+    left = warn_level(spec, state) - state.floor_minor
+    return left if spec.direction == "floor" else -left
+
+
+def _beyond(spec: FloorSpec, level: Ints, worth: Ints) -> Bools:
+    room = worth - level if spec.direction == "floor" else level - worth
+    return np.asarray(room <= 0 if spec.inclusive else room < 0, np.bool_)

@@ -1,0 +1,251 @@
+"""Conduct rules, gates and everything that time alone decides, for the accounts whose terms have such rules.
+
+Deals, resets, payouts and news are rare compared with ticks, so these rules run on exact objects, account by account.
+Instants at which time alone decides something wait in a heap.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from domain.pnl import RateMissing, conversion_rate, position_profit_minor, position_value_minor
+from domain.products.phase_terms import PhaseTerms
+from domain.rules import history
+from domain.rules.base import Violation
+from domain.rules.carry import carried_history
+from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.floors import Mark
+from domain.rules.marking import Position
+from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
+from monitor.columns.roster import AccountRow
+from monitor.state import ShardState
+from ports.platform import BalanceOperation, Deal
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_NEXT: Final = timedelta(microseconds=1)
+_STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
+    "payout_hold": "held",
+    "payout_release": "released",
+    "payout_settled": "settled",
+}
+
+
+class Conduct:
+    """Feeds the events of the stream to the conduct rules of each account and returns the violations."""
+
+    def __init__(self, state: ShardState) -> None:
+        self._state = state
+        self._states = state.accounts.conduct_states
+        self._heap: list[tuple[datetime, int]] = []
+        self._planned: dict[int, datetime] = {}
+        self._news: dict[str, News] = {}
+
+    def admit(self, account: AccountRow, kept: ConductState | None) -> None:
+        """Takes an account up. `kept`: its state in the checkpoint, None at its very start."""
+        if kept is None and not needs_conduct_state(account.terms):
+            return
+        self._states[account.row] = kept or fresh_conduct_state(account.terms)
+        self._catch_up_news(account)
+        self.plan(account)
+
+    def rebind(self, account: AccountRow, before: PhaseTerms, mark: Mark) -> None:
+        """The account has changed from the terms `before` to its terms. Rules of both go on, others begin at `mark`."""
+        kept, terms = self._states.pop(account.row, None), account.terms
+        self._planned.pop(account.row, None)
+        if not needs_conduct_state(terms):
+            return
+        conduct = kept or fresh_conduct_state(terms)
+        conduct.history = carried_history(
+            kept.history if kept else None, before.history_rules, terms.history_rules, terms.context, mark
+        )
+        # proofs fold the events from here on under the new terms, not those that were judged under the old ones
+        conduct.began, conduct.events = conduct.history, []
+        self._states[account.row] = conduct
+        self._catch_up_news(account)
+        self.plan(account)
+
+    def begin(self, account: AccountRow, seq: int, at: datetime) -> None:
+        """The account may trade from now on: rules that count from its start count from here."""
+        if account.row in self._states:
+            self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
+            self.plan(account)
+
+    def deal(self, account: AccountRow, deal: Deal, before: Position | None) -> tuple[Violation, ...]:
+        """Returns the violations of a fill. `before`: its position before the fill."""
+        if account.row not in self._states:
+            return ()
+        opens = deal.entry == "in"
+        return self._step(
+            account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
+        )
+
+    def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
+        """Returns the violations of a balance operation."""
+        stage = _STAGES.get(operation.operation)
+        if stage is None or account.row not in self._states:
+            return ()
+        amount = abs(operation.amount_minor)
+        return self._step(
+            account,
+            PaidOut(seq=operation.seq, at=operation.at, gross_minor=amount, stage=stage, **self._money(account)),
+        )
+
+    def end_day(
+        self, account: AccountRow, now: Marked, day: date, purpose: Literal["trading_day", "both"]
+    ) -> tuple[Violation, ...]:
+        """Returns the violations at the end of trading day `day`. `now`: the account's money then."""
+        rolled = Rolled(
+            seq=now.seq,
+            at=now.at,
+            balance_minor=now.balance_minor,
+            equity_minor=now.equity_minor,
+            day=day,
+            purpose=purpose,
+        )
+        return self._step(account, rolled)
+
+    # news
+
+    def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
+        """Gives releases that became known to every account with such rules. Yields the violations."""
+        for release in releases:
+            if release.news_id in self._news:
+                continue
+            self._news[release.news_id] = release
+            for row in list(self._states):
+                account = self._state.accounts[row]
+                yield account, self._announce_to(account, release)
+
+    def _catch_up_news(self, account: AccountRow) -> None:
+        for release in self._news.values():
+            self._announce_to(account, release)
+
+    def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
+        """Gives an account a release that it does not have yet: a checkpoint keeps those it has."""
+        known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
+        if release.news_id in known:
+            return ()
+        return self._step(account, replace(release, **self._money(account)))
+
+    # what time alone decides
+
+    @property
+    def next_at(self) -> datetime:
+        """The next instant at which time alone may decide something."""
+        return self._heap[0][0] if self._heap else _NEVER
+
+    def due(self, until: datetime, seq: int) -> Iterator[tuple[AccountRow, datetime, tuple[Violation, ...]]]:
+        """Yields (account, instant, violations) for every planned instant up to `until`, oldest first."""
+        while self._heap and self._heap[0][0] <= until:
+            at, row = heapq.heappop(self._heap)
+            if self._planned.get(row) != at:
+                continue  # planned anew meanwhile
+            del self._planned[row]
+            if row not in self._states:
+                continue  # another shard has it by now
+            account = self._state.accounts[row]
+            if not account.judged:
+                continue  # it has ended: nobody would record a violation. It is planned again when it begins anew
+            yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
+            if self._planned.get(row) == at:  # nothing was decided, and would not be the next time either
+                del self._planned[row]
+
+    def plan(self, account: AccountRow) -> None:
+        """Notes the next instant at which time alone may decide something for `account`."""
+        conduct, terms = self._states[account.row], account.terms
+        cure_ends = min((window.until for window in conduct.curing.values()), default=None)
+        # just after the window, a limit that is still broken counts
+        instants = [history.due(conduct.history, terms.history_rules, terms.context), cure_ends and cure_ends + _NEXT]
+        at = min((instant for instant in instants if instant is not None), default=None)
+        if at is None:
+            self._planned.pop(account.row, None)
+        elif self._planned.get(account.row) != at:
+            self._planned[account.row] = at
+            heapq.heappush(self._heap, (at, account.row))
+
+    def _step(self, account: AccountRow, event: Event) -> tuple[Violation, ...]:
+        conduct, terms = self._states[account.row], account.terms
+        after, violations = history.step(conduct.history, event, terms.history_rules, terms.context)
+        if after is not conduct.history or violations:
+            conduct.history = after
+            conduct.events.append(event)
+            account.mark_changed()
+            self.plan(account)
+        return violations
+
+    # events of the stream as rules take them
+
+    def _money(self, account: AccountRow) -> dict[str, Any]:
+        try:
+            equity = self._state.exact_equity(account)
+        except RateMissing:
+            equity = None
+        return {"balance_minor": account.balance_minor, "equity_minor": equity}
+
+    def _conversion(self, account: AccountRow, symbol: str) -> tuple[Decimal, Decimal] | None:
+        """(contract size, rate into the account's currency) of a symbol; None while it cannot be converted."""
+        instrument, currency = self._state.instruments.get(symbol), account.terms.product.currency
+        if instrument is None:
+            return None
+        try:
+            rate = conversion_rate(instrument.quote_currency, currency, self._state.board.prices)
+        except RateMissing:
+            return None
+        return instrument.contract_size, rate
+
+    def _value(self, account: AccountRow, symbol: str, lots: Decimal, price: Decimal) -> int | None:
+        """The value of a position in minor units; None while it cannot be converted."""
+        conversion = self._conversion(account, symbol)
+        if conversion is None:
+            return None
+        size, rate = conversion
+        return position_value_minor(lots, size, price, rate, account.terms.product.currency)
+
+    def _risk(self, account: AccountRow, deal: Deal) -> int | None:
+        """The loss if the stop is hit; None without a stop, or while it cannot be converted."""
+        conversion = self._conversion(account, deal.symbol)
+        if conversion is None or deal.stop_loss is None:
+            return None
+        (size, rate), currency = conversion, account.terms.product.currency
+        return -position_profit_minor(deal.side, deal.lots, size, deal.price, deal.stop_loss, rate, currency)
+
+    def _opened(self, account: AccountRow, deal: Deal, before: Position | None) -> Opened:
+        return Opened(
+            seq=deal.seq,
+            at=deal.at,
+            position_id=deal.position_id,
+            symbol=deal.symbol,
+            side=deal.side,
+            lots=deal.lots,
+            price=deal.price,
+            stop_price=deal.stop_loss,
+            risk_minor=self._risk(account, deal),
+            value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
+            commission_minor=deal.commission_minor,
+            adds=before is not None,
+            **self._money(account),
+        )
+
+    def _closed(self, account: AccountRow, deal: Deal, before: Position | None) -> Closed:
+        left = Decimal(0) if before is None else max(before.lots - deal.lots, Decimal(0))
+        price = deal.price if before is None else before.open_price
+        return Closed(
+            seq=deal.seq,
+            at=deal.at,
+            position_id=deal.position_id,
+            symbol=deal.symbol,
+            side="sell" if deal.side == "buy" else "buy",
+            lots=deal.lots,
+            lots_left=left,
+            opened_at=before.opened_at if before else None,
+            pnl_minor=deal.profit_minor + deal.commission_minor + deal.swap_minor + deal.fee_minor,
+            gross_minor=deal.profit_minor,
+            commission_minor=deal.commission_minor,
+            swap_minor=deal.swap_minor,
+            value_minor=self._value(account, deal.symbol, deal.lots, price),
+            action=CLOSED_BY.get(deal.reason, "close"),
+            **self._money(account),
+        )

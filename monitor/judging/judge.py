@@ -1,0 +1,148 @@
+"""The judge: a candidate of the columns, or an account whose money has changed, is judged by the exact evaluator."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.pnl import RateMissing
+from domain.products.target import target_reached
+from domain.rules.base import Violation
+from domain.rules.evaluate import Verdict, judge, verdicts
+from domain.rules.floors import Mark
+from domain.rules.state import AccountRules
+from monitor.columns.roster import AccountRow
+from monitor.judging.conduct import Conduct
+from monitor.judging.doubtful import DoubtfulBreaches
+from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_fact, scene_of
+from monitor.judging.feed_quality import Doubt, FeedQuality
+from monitor.judging.offences import Offences, split_by_consequence
+from monitor.judging.warnings import limits_used
+from monitor.state import ShardState
+
+
+class Judge:
+    def __init__(self, state: ShardState, quality: FeedQuality, conduct: Conduct) -> None:
+        self._state, self._conduct = state, conduct
+        self._doubtful = DoubtfulBreaches(state, quality)
+        self._offences = Offences(state.facts)
+
+    def account(
+        self, account: AccountRow, trigger: Trigger, *, moved: AccountRules | None = None, target: bool = False
+    ) -> None:
+        """Judges one account exactly. `moved`: its rules after what the event itself did to them. `target`: closed
+        money has changed, so that the target may have been reached."""
+        if not account.judged or account.contains(trigger.seq):
+            return
+        rules = moved or account.rules
+        try:
+            equity = self._state.exact_equity(account)
+        except RateMissing:
+            if moved:
+                account.rules = moved
+            return
+        mark = Mark(account.balance_minor, equity, trigger.seq, trigger.at, account.costs)
+        after, found = judge(rules, mark)
+        if after is not rules or moved:
+            account.rules = after
+            account.mark_changed()
+        if found and (doubts := self._doubtful.doubts(account, trigger.at)):
+            self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)
+        elif ending := self._ending(account, trigger, found, equity):
+            self._breach(account, trigger, ending, equity)
+        elif target and self._target_reached(account, trigger, equity):
+            self._state.facts.verdicts.append(pass_fact(self._state, account, trigger, equity))
+            self._end(account)
+        else:
+            self._warn(account, after, mark)
+        self._state.set_alarms(account)
+
+    def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
+        now = trigger.marked(account.balance_minor, equity)
+        history = account.conduct.history if account.conduct else None
+        return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
+
+    def _ending(self, account: AccountRow, trigger: Trigger, found: list[Verdict], equity: int) -> list[Verdict]:
+        """Returns the broken limits that end the phase, and records the others with their consequence."""
+        conduct = account.conduct
+        if conduct is None or not (found or conduct.curing):
+            return found
+        ending, soft = split_by_consequence(account, conduct, found, trigger.at)
+        self._conduct.plan(account)
+        account.mark_changed()
+        if soft and not ending:
+            scene = scene_of(self._state, account, trigger, equity)
+            for verdict, consequence in soft:
+                sheet = breach_sheet(self._state, account, scene, verdict)
+                self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
+        return ending
+
+    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[Verdict], equity: int) -> None:
+        """Records every level that broke at this event, the cause first, and ends the account."""
+        self._state.facts.verdicts += breach_facts(self._state, account, trigger, found, equity)
+        account.offences |= {verdict.spec.rule_id: account.next_offence(verdict.spec.rule_id) for verdict in found}
+        self._end(account)
+
+    @staticmethod
+    def _end(account: AccountRow) -> None:
+        account.ended, account.judged = True, False
+        account.mark_changed()
+
+    def _warn(self, account: AccountRow, rules: AccountRules, mark: Mark) -> None:
+        for level, warning in limits_used(account, rules, mark):
+            if account.warn_once(level):
+                self._state.facts.warnings.append(warning)
+
+    def money(
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        violations: Sequence[Violation],
+        *,
+        moved: AccountRules | None = None,
+        target: bool = True,
+    ) -> None:
+        """Judges an event that changed closed money: first limits, then violations of conduct rules. Only an account
+        that neither has ended may pass."""
+        self.account(account, trigger, moved=moved, target=target and not violations)
+        self.conduct(account, trigger, violations)
+        if violations and target:
+            self.account(account, trigger, target=True)
+
+    def conduct(self, account: AccountRow, trigger: Trigger, violations: Sequence[Violation]) -> None:
+        """Records violations of conduct rules, unless the account has ended before."""
+        if not violations or not account.judged:
+            return
+        if self._offences.conduct(account, violations, trigger.seq, trigger.at, account.equity_minor):
+            account.offences |= {v.rule_id: v.offence for v in violations if v.consequence.kind == "fail"}
+            self._end(account)
+            self._state.set_alarms(account)
+
+    def unmute(self, account: AccountRow) -> None:
+        """The reset from which limits count anew."""
+        if account.conduct is not None and account.conduct.muted:
+            account.conduct.muted.clear()
+            account.mark_changed()
+            self._state.set_alarms(account)
+
+    def resume(self, account: AccountRow, at: datetime) -> None:
+        """The reset that ends the trading day, and with it a pause."""
+        if self._offences.resume(account, at):
+            account.mark_changed()
+
+    def suspect(self, account: AccountRow, trigger: Trigger, doubt: Doubt) -> None:
+        """Opens a review when a rejected quote, which is on the board only for this call, would break the account.
+        Changes nothing of the account."""
+        if not account.judged or account.contains(trigger.seq):
+            return
+        equity = self._state.exact_equity(account)
+        mark = Mark(account.balance_minor, equity, trigger.seq, trigger.at, account.costs)
+        found = verdicts(account.rules, mark)
+        if found:
+            doubts = [doubt, *self._doubtful.doubts(account, trigger.at, besides=doubt)]
+            self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)
+
+    def recheck_doubtful(self, at: datetime) -> None:
+        """Updates the reviews of doubtful breaches that good data have refuted."""
+        for account in [self._state.accounts[row] for row in self._doubtful.rows()]:
+            within = not account.beyond_alarm
+            if not account.judged or (within and not self._doubtful.doubts(account, at)):
+                self._doubtful.refuted(account, at)

@@ -1,0 +1,133 @@
+"""The daily resets: one vector operation per clock group, terms and level, then a comparison with the new levels.
+
+A product may move its anchors by another clock than the one that ends its trading day. Each reset does to a row what
+the clocks of its product ask for.
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Literal
+
+from domain.pnl import RateMissing
+from domain.rules.events import Marked
+from monitor.columns.account_columns import Ints
+from monitor.columns.reset_clock import Reset
+from monitor.columns.roster import AccountRow
+from monitor.facts import ReviewKind, SnapshotFact
+from monitor.judging.conduct import Conduct
+from monitor.judging.evidence import Trigger
+from monitor.judging.gates import changed_gates
+from monitor.judging.judge import Judge
+from monitor.judging.version_changes import VersionChanges
+from monitor.state import ShardState
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Pauses garbage collection: the objects that a reset makes stay, and each collection would take half a second."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+class Rollover:
+    def __init__(self, state: ShardState, judge: Judge, conduct: Conduct, versions: VersionChanges) -> None:
+        self._state, self._judge, self._conduct, self._versions = state, judge, conduct, versions
+
+    def run(self, at: datetime, seq: int) -> None:
+        """Does every reset up to and at market time `at`, before event `seq` is applied."""
+        for reset in self._state.clock.due(at):
+            self._reset(reset, seq)
+
+    def _reset(self, reset: Reset, seq: int) -> None:
+        state, group = self._state, reset.group.index
+        rows = self._versions.not_begun_at(state.judged_under_clock(group), reset.at)
+        known = self._with_known_value(rows, reset)
+        for row in state.contain(known, seq).tolist():
+            why = "after a gap in the stream: the platform's later snapshot was used"
+            self._missed(state.accounts[row], reset, why)
+        limits, days = state.limits_under(known, group), state.days_under(known, group)
+        self._unmute_and_resume(rows, group, reset.at)
+        state.move_anchors(limits, reset.at, seq)
+        state.open_day(days, reset.at, seq)
+        self._snapshots(days, reset)
+        trigger = Trigger("rollover", seq, reset.at)
+        for account in state.broken(limits):
+            self._judge.account(account, trigger)
+        with _without_collections():
+            self._end_days(state.days_under(rows, group), reset, trigger)
+        self._versions.carry_out(days, reset, seq)
+
+    def _with_known_value(self, rows: Ints, reset: Reset) -> Ints:
+        """Those of `rows` whose equity is known. The others miss the reset, which opens a review."""
+        known = self._state.value_known(rows)
+        for row in rows[~known].tolist():
+            account = self._state.accounts[row]
+            try:
+                self._state.exact_equity(account)
+            except RateMissing as exc:
+                self._missed(account, reset, exc.message)
+        return rows[known]
+
+    def _missed(self, account: AccountRow, reset: Reset, why: str) -> None:
+        key = f"{account.account_id}/{reset.ended_day}"
+        self._state.review(ReviewKind.MISSED_RESET, key, reset.at, {"why": why}, account)
+
+    def _unmute_and_resume(self, rows: Ints, group: int, at: datetime) -> None:
+        """Limits count anew at the reset of their clock, and a pause ends with the trading day. Neither needs to know
+        the equity."""
+        accounts, limits = self._state.accounts, set(self._state.limits_under(rows, group).tolist())
+        days = set(self._state.days_under(rows, group).tolist())
+        for account in accounts.with_conduct(rows):
+            if account.row in limits:
+                self._judge.unmute(account)
+            if account.row in days:
+                self._judge.resume(account, at)
+
+    def _snapshots(self, rows: Ints, reset: Reset) -> None:
+        """One row of table `daily_snapshots` per account."""
+        state = self._state
+        balances, equities = state.money(rows)
+        for row, balance, equity, levels in zip(
+            rows.tolist(), balances, equities, state.rules.floors(rows), strict=True
+        ):
+            account = state.accounts[row]
+            state.facts.snapshots.append(
+                SnapshotFact(
+                    account_id=account.account_id,
+                    day=reset.ended_day,
+                    reset_at=reset.at,
+                    balance_minor=balance,
+                    equity_minor=equity,
+                    floors={spec.key: level for spec, level in zip(account.terms.specs, levels, strict=False)},
+                )
+            )
+
+    def _end_days(self, rows: Ints, reset: Reset, trigger: Trigger) -> None:
+        """Ends the trading day for conduct rules and gates, whether or not the equity is known: a gate may now be met,
+        and the phase passed."""
+        state = self._state
+        for account in state.accounts.with_conduct(rows):
+            both = state.restarts_limits_with_day(account)
+            purpose: Literal["trading_day", "both"] = "both" if both else "trading_day"
+            equity = account.equity_minor if account.value_known else None
+            now = Marked(seq=trigger.seq, at=reset.at, balance_minor=account.balance_minor, equity_minor=equity)
+            violations = self._conduct.end_day(account, now, reset.ended_day, purpose)
+            state.facts.gates += changed_gates(account, now)
+            self._judge.conduct(account, trigger, violations)
+            if _may_pass(account):
+                self._judge.account(account, trigger, target=True)
+
+
+def _may_pass(account: AccountRow) -> bool:
+    """Whether only gates may be missing for a pass: few accounts need the exact judge."""
+    target = account.terms.target_minor
+    if target is None or account.open_positions:
+        return False
+    return account.balance_minor >= account.terms.product.initial_minor + target

@@ -1,0 +1,82 @@
+"""An account as it is loaded from the record."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from domain.products.phase_terms import PhaseTerms
+from domain.proofs.money import Movement
+from domain.rules.floors import NO_COSTS, Costs
+from domain.rules.marking import Position
+from domain.rules.state import AccountRules, fresh
+from monitor.columns.conduct_state import ConductState
+from ports.platform import AccountState
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An account as of a stored batch."""
+
+    balance_minor: int
+    positions: tuple[Position, ...]
+    rules: AccountRules
+    opening_minor: int
+    opening_at: datetime | None
+    opening_seq: int
+    movements: tuple[Movement, ...]
+    trading_days: tuple[date, ...]
+    offences: dict[str, int]
+    judged: bool
+    ended: bool
+    synced: int
+    costs: Costs = NO_COSTS
+    stated: AccountState | None = None  # the venue's last state, for an account that it values itself
+    conduct: ConductState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The terms of another version, which bind an account from its next reset on, and the move that asked for it."""
+
+    move_id: str
+    terms: PhaseTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase."""
+
+    account_id: str
+    challenge_id: str
+    login: int
+    terms: PhaseTerms
+    status: str
+    breaches: tuple[tuple[str, int], ...]
+    checkpoint: Checkpoint | None
+    pending: Pending | None = None
+    ended_seq: int = 0
+    marks: str = "quotes"  # or "states": the venue states the equity itself
+
+    def trades_at(self, seq: int) -> bool:
+        """Whether the account may trade at event `seq`. When the stream is read again from an earlier batch, an account
+        that a later verdict ended was still active there."""
+        return self.status == "active" or seq < self.ended_seq
+
+    def offences_before(self, seq: int) -> dict[str, int]:
+        """Returns the number of breaches per rule before `seq`; later ones will be judged again."""
+        counts: dict[str, int] = {}
+        for rule_id, at_seq in self.breaches:
+            if at_seq < seq:
+                counts[rule_id] = counts.get(rule_id, 0) + 1
+        return counts
+
+    def at_the_start(self) -> Checkpoint:
+        return Checkpoint(0, (), fresh(self.terms.specs), 0, None, 0, (), (), {}, False, False, 0)
+
+
+class AccountSource(Protocol):
+    """Loads accounts when the stream names a login for the first time, or enables one."""
+
+    def load(self, login: int) -> Loaded | None:
+        """Returns None when the login is no account of this shard."""
+        ...

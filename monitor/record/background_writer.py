@@ -1,0 +1,72 @@
+"""Writes checkpoints while the shard judges on: in one thread, on a connection of its own, one at a time."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import Connection
+
+from monitor.record.checkpoint_rows import CheckpointData
+from store import live, version_moves
+from store.live_checkpoint import CheckpointWriter
+
+_BEAT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A committed checkpoint. `moves_waiting`: moves of accounts wait for the shard."""
+
+    batch: int
+    moves_waiting: bool
+
+
+class BackgroundWriter:
+    """Used by one thread. An error of the writing thread is raised by `written` or `finish`."""
+
+    def __init__(self, database_url: str, shard: int, epoch: int) -> None:
+        self._database_url, self._shard, self._epoch = database_url, shard, epoch
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{shard}")
+        self._opened: tuple[Connection[Any], CheckpointWriter] | None = None
+        self._writing: Future[StoredCheckpoint] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the outcome of a checkpoint has not been read with `written` or `finish` yet."""
+        return self._writing is not None
+
+    def write(self, data: CheckpointData) -> None:
+        """Begins to store a checkpoint. Only while not `busy`."""
+        assert self._writing is None
+        self._writing = self._thread.submit(self._write, data)
+
+    def written(self) -> StoredCheckpoint | None:
+        """Returns the checkpoint that was committed since the last call, if any. Raises the error that prevented it."""
+        if self._writing is None or not self._writing.done():
+            return None
+        writing, self._writing = self._writing, None
+        return writing.result()
+
+    def finish(self, beat: Callable[[], None]) -> StoredCheckpoint | None:
+        """Waits for a running write, then does the same. `beat` is called once a second."""
+        while self._writing is not None and not self._writing.done():
+            wait((self._writing,), timeout=_BEAT_SECONDS)
+            beat()
+        return self.written()
+
+    def close(self) -> None:
+        """Waits for a running write, and ignores its outcome."""
+        self._thread.shutdown(wait=True)
+        if self._opened is not None:
+            self._opened[0].close()
+
+    def _write(self, data: CheckpointData) -> StoredCheckpoint:
+        if self._opened is None:
+            connection = psycopg.connect(self._database_url, autocommit=True)
+            self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
+        connection, writer = self._opened
+        writer.write(data.rows())
+        moves, versions = live.unfinished_moves(connection, self._shard), version_moves.waiting(connection, self._shard)
+        return StoredCheckpoint(data.batch, bool(moves or versions))

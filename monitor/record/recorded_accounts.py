@@ -1,0 +1,75 @@
+"""The accounts of a shard as the record has them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
+from monitor.loaded import Loaded, Pending
+from monitor.record.checkpoints import checkpoint_from
+from ports.calendars import NONE, Calendars
+from store import live, news
+from store.news import Scheduled
+
+
+class RecordedAccounts:
+    """The record as a shard's source of accounts. Each product's terms are read once."""
+
+    def __init__(self, connection: Connection[Any], which: live.Accounts, calendars: Calendars = NONE) -> None:
+        self._connection, self._which, self._calendars = connection, which, calendars
+        self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
+
+    def of(self, which: live.Accounts) -> "RecordedAccounts":
+        """Returns a source of other accounts of the same record."""
+        return RecordedAccounts(self._connection, which, self._calendars)
+
+    def news(self, last: int, since: datetime) -> list[Scheduled]:
+        """Returns scheduled releases that became known after number `last` and happen at `since` or later."""
+        return news.after(self._connection, last, since)
+
+    def load(self, login: int) -> Loaded | None:
+        record = self._which.by_login(self._connection, login)
+        return self._loaded(record) if record else None
+
+    def checkpointed(self) -> Iterator[Loaded]:
+        """Yields every account that has a checkpoint."""
+        yield from map(self._loaded, self._which.checkpointed(self._connection))
+
+    def active(self) -> Iterator[Loaded]:
+        """Yields every account that may trade."""
+        yield from map(self._loaded, self._which.active(self._connection))
+
+    def _loaded(self, record: live.AccountRecord) -> Loaded:
+        terms = self.terms(record.product, record.version, record.phase_index)
+        checkpoint = None
+        if record.rule_state is not None and record.balance_minor is not None and record.positions is not None:
+            checkpoint = checkpoint_from(terms, record.balance_minor, record.positions, record.rule_state)
+        return Loaded(
+            account_id=record.account_id,
+            challenge_id=record.challenge_id,
+            login=record.login,
+            terms=terms,
+            status=record.status,
+            breaches=tuple(record.breaches),
+            checkpoint=checkpoint,
+            pending=self._pending(record),
+            ended_seq=record.ended_seq,
+            marks=record.marks,
+        )
+
+    def _pending(self, record: live.AccountRecord) -> Pending | None:
+        waits = record.version_move
+        if waits is None:
+            return None
+        return Pending(waits["move_id"], self.terms(waits["product"], waits["version"], record.phase_index))
+
+    def terms(self, product: str, version: int, phase_index: int) -> PhaseTerms:
+        """Returns the terms of a phase of a product version."""
+        key = (product, version, phase_index)
+        if key not in self._terms:
+            terms = Product.model_validate(live.product_terms(self._connection, product, version))
+            self._terms[key] = phase_terms(terms, phase_index, self._calendars)
+        return self._terms[key]
