@@ -68,7 +68,7 @@ class ConsoleWorld:
         activities = PayoutActivities(Deps(db=self.db, platform=unused, payments=unused))
         try:
             result = await activities.record_decision(
-                PayoutDecision(payout_id=payout_id, choice=choice, request=request)
+                PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
             )
         except ApplicationError as error:
             raise WorkflowUpdateFailedError(error) from error
