@@ -10,10 +10,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from cli.reports.proof_tables import tables
+from cli.reports.proof import tables
 from domain.errors import BadInput
 from domain.proofs.check import check as recompute
 from domain.proofs.difference import Difference
+from domain.proofs.document import document
 from domain.proofs.sheets import read
 from settings import Settings
 from store.live import proof_bodies, proof_body
@@ -29,7 +30,7 @@ def show(proof_id: str, settings: Settings, *, as_json: bool = False) -> None:
         print(json.dumps(body, indent=2, sort_keys=True))
         return
     console = Console()
-    for part in tables(read(body), str(body["hash"])):
+    for part in tables(document(read(body), str(body["hash"]))):
         console.print(part)
     _report(console, recompute(body))
 
