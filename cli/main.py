@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.bench.app import app as bench_app
+from cli.bench.command import app as bench_app
 from cli.news import app as news_app
 from cli.products import app as products_app
 from cli.rules import app as rules_app
@@ -64,7 +64,7 @@ def up(
     seed: Seed = 7,
 ) -> None:
     """Start the whole firm and keep it running until Ctrl-C."""
-    from cli.stack.stack import Market, StackOptions
+    from cli.stack.firm import Market, StackOptions
     from cli.up import up as run_up
 
     pace = (speed or 1.0) if market else None

@@ -13,9 +13,9 @@ from rich.table import Table
 from cli.demo.seed import history_market, seed
 from cli.progress import progress_bar
 from cli.stack import logs
+from cli.stack.firm import Part, Stack, StackOptions
 from cli.stack.lock import holder
 from cli.stack.processes import end_leftovers
-from cli.stack.stack import Part, Stack, StackOptions
 from domain.errors import Unavailable
 from settings import load
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.demo.demo import DemoOptions, demo
 from cli.demo.report import show
+from cli.demo.run import DemoOptions, demo
 from cli.progress import progress_bar
 from cli.stack import logs
 from domain.errors import BadInput

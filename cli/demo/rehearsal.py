@@ -15,7 +15,7 @@ from temporalio.client import Client
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
 from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
-from cli.stack.stack import Stack
+from cli.stack.firm import Stack
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
 from domain.payouts import payout as payout_rules

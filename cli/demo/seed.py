@@ -11,11 +11,11 @@ from typing import Final
 from sqlalchemy import func, select
 
 from cli.compose import build_database, temporal
-from cli.demo.demo import scripted_staff
-from cli.demo.firm import open_firm
+from cli.demo.opening import open_firm
 from cli.demo.personas import personas
 from cli.demo.rehearsal import Progress, Rehearsal
-from cli.stack.stack import Market, Stack
+from cli.demo.run import scripted_staff
+from cli.stack.firm import Market, Stack
 from sandbox.synthetic import write_day
 from store.db import Database
 from store.models import Challenge, Trader

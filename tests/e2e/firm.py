@@ -11,10 +11,10 @@ from random import Random
 from typing import Any
 
 from cli.demo.actors import ApiClient, SandboxClient, Trader
-from cli.demo.firm import Staff, open_firm
+from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import Persona, german_iban
 from cli.demo.quiescence import Quiescence
-from cli.stack.stack import Market, Stack, StackOptions
+from cli.stack.firm import Market, Stack, StackOptions
 from relay.temporal import connect
 from store.crypto import FieldKeys, install
 from store.db import Database

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.demo.demo import DemoOptions, demo
+from cli.demo.run import DemoOptions, demo
 from cli.proof import check
 from sandbox.synthetic import write_day
 from tests import servers

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from cli.demo.firm import publish_products
+from cli.demo.opening import publish_products
 from firm.products.shelf import SHELF, load_product
 from store import audit, crypto, identity
 from store.db import Database

@@ -15,11 +15,11 @@ from temporalio.client import Client
 from cli.compose import build_database, temporal
 from cli.demo import report as demo_report
 from cli.demo.actors import ApiClient, Operator
-from cli.demo.firm import Staff, open_firm
+from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import personas
 from cli.demo.rehearsal import Progress, Rehearsal
 from cli.proof import export
-from cli.stack.stack import Market, Stack, StackOptions
+from cli.stack.firm import Market, Stack, StackOptions
 from contracts.ids import RECONCILIATION_WORKFLOW
 from contracts.operations import ReconcileRequest, ReconciliationReport
 
