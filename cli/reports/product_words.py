@@ -1,4 +1,4 @@
-"""`propos products describe`: a definition in the words that its traders read."""
+"""`propos products describe`: a product definition in the words that traders read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,21 +7,21 @@ import typer
 
 from domain.errors import BadInput, NotFound
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # only annotations need it; importing it would slow down `--help`
     from domain.products.product import Product
 
 Which = Annotated[
     str | None,
-    typer.Argument(metavar="REF|FILE", help="A product of the shelf, name@version, or a YAML file; all without one."),
+    typer.Argument(
+        metavar="REF|FILE", help="A product (name or name@version), or a YAML file; without it, all products."
+    ),
 ]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Markdown instead of plain text.")]
-Into = Annotated[
-    Path | None, typer.Option("--into", help="Write one Markdown file per product into this folder instead.")
-]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of plain text.")]
+Into = Annotated[Path | None, typer.Option("--into", help="Write one Markdown file per product to this folder.")]
 
 
 def describe(which: Which = None, markdown: Markdown = False, into: Into = None) -> None:
-    """Say in plain words what a product binds its traders and the firm to."""
+    """Describe the terms of a product in plain words."""
     from domain.products.words import describe as words_of
 
     found = [words_of(product) for product in _named(which)]
@@ -33,12 +33,14 @@ def describe(which: Which = None, markdown: Markdown = False, into: Into = None)
         for words in found:
             (into / file_name(words.ref)).write_text(words.markdown, encoding="utf-8")
     except OSError as exc:
-        raise BadInput(f"{into}: {exc.strerror}.", field="into", remedy="Name a folder that you may write.") from exc
-    typer.echo(f"{len(found)} product(s) described in {into}.")
+        raise BadInput(
+            f"{into}: {exc.strerror}.", field="into", remedy="Choose a folder that you can write to."
+        ) from exc
+    typer.echo(f"Described {len(found)} product{'' if len(found) == 1 else 's'} in {into}.")
 
 
 def file_name(ref: str) -> str:
-    """`two-step.v1.md` for two-step@1."""
+    """Returns `two-step.v1.md` for two-step@1."""
     return f"{ref.replace('@', '.v')}.md"
 
 
