@@ -22,10 +22,7 @@ def conformance(file: Path, *, as_json: bool) -> None:
     results = [run(case) for case in progress]
     failed = [result for result in results if result.status != "passed"]
     if as_json:
-        rows = [
-            {"id": r.id, "kind": r.kind, "status": r.status, "got": r.got, "expected": r.expected}
-            for r in results
-        ]
+        rows = [{"id": r.id, "kind": r.kind, "status": r.status, "got": r.got, "expected": r.expected} for r in results]
         typer.echo(json.dumps(rows, indent=1, default=str))
     else:
         for result in failed:
