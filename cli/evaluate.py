@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from adapters.calendars import known_venues
 from adapters.market.contracts import instruments_of
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
@@ -16,7 +15,8 @@ from adapters.statements.read import read_statement
 from cli.progress import Progress, progress_bar
 from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
-from domain.errors import BadInput, NotFound, YamlInvalid
+from cli.shelf import product_named
+from domain.errors import BadInput, YamlInvalid
 from domain.histories.statement_events import Market
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
@@ -25,7 +25,6 @@ from domain.products.product import Product
 from domain.quoting import cut
 from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
-from firm.products.shelf import load_product, load_products
 from firm.products.yaml_text import read_text, read_yaml
 
 DEFAULT_ZONE = "UTC"
@@ -95,18 +94,6 @@ def calendars_of(product: Product, phase: int) -> dict[str, VenueCalendar]:
 
     known = ExchangeCalendars()
     return {name: known[name] for name in names if name in known}
-
-
-def product_named(name: str) -> Product:
-    """Returns the product called `name` (newest version) or `name@version`, or the definition in a YAML file."""
-    if name.endswith((".yaml", ".yml")):
-        return load_product(Path(name), known_venues)
-    shelf = load_products()
-    wanted = [product for product in shelf if name in (product.product, product.ref)]
-    if not wanted:
-        known = ", ".join(sorted({product.product for product in shelf}))
-        raise NotFound(f"There is no product {name!r}. On the shelf: {known}.")
-    return max(wanted, key=lambda product: product.version)
 
 
 def read_mapping(path: Path) -> Mapping:

@@ -1,14 +1,11 @@
 """`propos products describe`: a product definition in the words that traders read."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from domain.errors import BadInput, NotFound
-
-if TYPE_CHECKING:  # only annotations need it; importing it would slow down `--help`
-    from domain.products.product import Product
+from domain.errors import BadInput
 
 Which = Annotated[
     str | None,
@@ -22,9 +19,11 @@ Into = Annotated[Path | None, typer.Option("--into", help="Write one Markdown fi
 
 def describe(which: Which = None, markdown: Markdown = False, into: Into = None) -> None:
     """Describe the terms of a product in plain words."""
+    from cli.shelf import all_products, product_named
     from domain.products.words import describe as words_of
 
-    found = [words_of(product) for product in _named(which)]
+    products = all_products() if which is None else [product_named(which)]
+    found = [words_of(product) for product in products]
     if into is None:
         typer.echo("\n".join(words.markdown if markdown else words.text for words in found), nl=False)
         return
@@ -42,20 +41,3 @@ def describe(which: Which = None, markdown: Markdown = False, into: Into = None)
 def file_name(ref: str) -> str:
     """Returns `two-step.v1.md` for two-step@1."""
     return f"{ref.replace('@', '.v')}.md"
-
-
-def _named(which: str | None) -> "list[Product]":
-    from adapters.calendars import known_venues
-    from firm.products.shelf import load_products, read_file
-    from settings import load
-
-    if which is not None and (which.endswith((".yaml", ".yml", ".json")) or Path(which).is_file()):
-        return [read_file(Path(which), known_venues)]
-    shelf = load_products(load().products_path)
-    if which is None:
-        return shelf
-    found = [product for product in shelf if which in (product.product, product.ref)]
-    if not found:
-        known = ", ".join(product.ref for product in shelf)
-        raise NotFound(f"There is no product {which!r}. On the shelf: {known}.")
-    return found[-1:]
