@@ -98,8 +98,8 @@ def _open_log(data_dir: Path) -> TextIO:
 
 
 def _addresses(stack: Stack) -> Table:
-    table = Table(title="The firm runs")
-    for column in ("part", "health", "address", "process"):
+    table = Table(title="The firm is running")
+    for column in ("Part", "Health", "Address", "Process"):
         table.add_column(column)
     for part in stack.parts:
         table.add_row(part.name, _health(part), part.address, str(stack.pid(part.name) or ""))
@@ -112,7 +112,7 @@ def _health(part: Part) -> str:
 
 async def _seeded(stack: Stack, number: int) -> Table:
     table = Table(title="Sign in as")
-    for column in ("role", "login", "password"):
+    for column in ("Role", "Login", "Password"):
         table.add_column(column)
     with progress_bar() as report:
         logins = await seed(stack, number, report)

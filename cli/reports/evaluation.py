@@ -224,14 +224,14 @@ def show(found: WhatIf, console: Console) -> None:
 def _tables(found: WhatIf) -> Iterator[RenderableType]:
     data, judged, currency = as_json(found), found.replay, found.statement.currency
     head = Table(title=f"Statement {data['account']} under {data['product']}", title_justify="left", show_header=False)
-    head.add_row("verdict", _STYLED_VERDICTS[judged.outcome])
+    head.add_row("Verdict", _STYLED_VERDICTS[judged.outcome])
     head.add_row("", escape(data["verdict_in_words"]))
-    head.add_row("phase", f"{data['phase']['name']}, initial balance {said(found.initial_minor, currency)}")
+    head.add_row("Phase", f"{data['phase']['name']}, initial balance {said(found.initial_minor, currency)}")
     names = ("trades", "open_positions", "deposits", "withdrawals", "closed_profit", "balance", "equity", "floating")
     for name in (*names, "target", "days"):
-        head.add_row(name.replace("_", " "), str(data[name] if data[name] is not None else "none"))
+        head.add_row(name.replace("_", " ").capitalize(), str(data[name] if data[name] is not None else "none"))
     for note in found.notes:
-        head.add_row("note", escape(note))
+        head.add_row("Note", escape(note))
     yield head
     if judged.breaches:
         table = Table("At (UTC)", "Rule", "Consequence", "What happened", title="Offences", title_justify="left")
