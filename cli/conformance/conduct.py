@@ -1,4 +1,4 @@
-"""Cases about conduct rules: the engine's rule is results from the case and stepped over its events."""
+"""Cases about conduct rules: the engine's rule is made from the case and stepped over its events."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
