@@ -48,9 +48,10 @@ async def test_the_case_holds_the_verdict_as_it_was_and_as_it_would_be(
     _, opened = await told(database_url, db, **said)
     await db.close()
     assert opened == 1
-    [(found, evidence)] = rows(database_url, "SELECT score, evidence FROM alerts WHERE detector = 'correction'")
+    [(found, stored)] = rows(database_url, "SELECT score, evidence FROM alerts WHERE detector = 'correction'")
     assert found == score
-    assert isinstance(evidence, dict)
+    assert isinstance(stored, dict)
+    [evidence] = stored["evidence"]
     assert evidence["verdict"] == {
         "kind": "breach", "sentence": "breached: worth 9499000 < floor 9500000", "equity_minor": 9_499_000,
         "level_minor": 9_500_000,

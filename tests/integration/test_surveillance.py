@@ -17,11 +17,12 @@ from contracts.cases import CaseDecision
 from contracts.ids import case_workflow, challenge_workflow, payout_workflow
 from contracts.messages import ClosedByFirm, DecisionRequest, DecisionResult, SurveillanceStart
 from domain.approvals import Actor
-from domain.surveillance.copy_trading import DETECTOR
-from firm import cases
+from store import surveillance
 from store.models import Alert, AuditEntry, Case, CaseAccount, DealRow, OutboxMessage
 from tests.asked import ask_for
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
+
+DETECTOR = "copy_trading"
 
 
 @pytest.fixture
@@ -72,16 +73,17 @@ async def follow(firm: World) -> None:
     for _ in range(200):
         await asyncio.sleep(0.02)
         async with firm.db.transaction() as session:
-            if await cases.cursor(session, DETECTOR) == await cases.newest_deal(session):
+            if await surveillance.cursor(session, DETECTOR) == await surveillance.newest_deal(session):
                 break
     environment.worker_shutdown()
     await asyncio.wait_for(reading, 10)
 
 
-async def found(firm: World) -> list[tuple[str, str]]:
+async def found(firm: World) -> list[tuple[str, ...]]:
     async with firm.db.transaction() as session:
         rows = (await session.scalars(select(Alert).order_by(Alert.recorded_at))).all()
-    return [(row.evidence["leader"], row.evidence["follower"]) for row in rows]
+    findings = [surveillance.finding(row) for row in rows]
+    return [(*finding.in_role("leader"), *finding.in_role("follower")) for finding in findings]
 
 
 async def test_a_copier_becomes_a_case_once_whatever_restarts_between(firm: World) -> None:
@@ -168,7 +170,7 @@ async def test_the_cursor_moves_over_deals_that_open_nothing(firm: World) -> Non
     await follow(firm)
     async with firm.db.transaction() as session:
         newest = await session.scalar(select(func.max(DealRow.id)))
-        assert await cases.cursor(session, DETECTOR) == newest
+        assert await surveillance.cursor(session, DETECTOR) == newest
 
 
 async def test_a_detector_that_remembers_much_shows_signs_of_life_and_forgets_nothing(firm: World) -> None:
