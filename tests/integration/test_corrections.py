@@ -5,6 +5,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from console.present import cases as present
 from firm import cases, corrections
 from ports.platform import Correction
 from store import crypto
@@ -63,6 +64,24 @@ async def test_the_case_holds_the_verdict_as_it_was_and_as_it_would_be(
     assert rows(database_url, "SELECT state, account_id FROM cases JOIN case_accounts ON case_id = id") == [
         ("open", "acc_1")
     ]
+
+
+async def test_people_see_the_verdict_as_it_was_and_as_it_would_be_and_what_confirming_does(database_url: str) -> None:
+    db = Database(database_url)
+    await told(database_url, db, bid=Decimal("1.37501"), ask=Decimal("1.37501"))
+    rosa = await person(db, "rosa", "risk")
+    [(case_id,)] = rows(database_url, "SELECT id FROM cases")
+    async with db.transaction() as session:
+        view = await present.case(session, rosa, str(case_id))
+    await db.close()
+    assert [(line.label, line.amount.minor) for line in view.lines] == [
+        ("Equity as judged", 9_499_000), ("Level", 9_500_000), ("Equity with the corrected data", 9_501_000),
+    ]  # fmt: skip
+    assert view.lines[-1].note == "the verdict falls"
+    assert view.facts[0] == ("Correction", "event 8 should have been bid 1.37501, ask 1.37501")
+    assert "Confirming disputes a breach in the trader's name" in view.effect
+    assert [choice.label for choice in view.choices] == ["The verdict stands", "Dispute the verdict"]
+    assert view.evidence[0].label == "Proof sheet"
 
 
 async def test_a_verdict_that_falls_goes_the_way_of_a_dispute(database_url: str) -> None:
