@@ -20,8 +20,7 @@ from contracts.messages import SurveillanceStart
 from domain.surveillance import registry
 from domain.surveillance.base import Detector
 from store import surveillance
-from store.models import Account, Alert, Case, DealRow
-from store.read import cases
+from store.models import Account, Alert, Case, DealRow, SurveillanceCursor
 from tests.architecture.source import ROOT
 from tests.console_world import ConsoleWorld, console_world
 from tests.detector_modules import detector_module
@@ -55,7 +54,7 @@ def test_the_documents_tests_pass(detector: type[Detector]) -> None:
     shown: dict[str, Any] = dict(vars(sys.modules[detector.__module__]))
     exec(compile(_BLOCKS[1], "adding-a-detector.md", "exec"), shown)  # noqa: S102 -- our own document
     tests = [value for name, value in shown.items() if name.startswith("test_")]
-    assert len(tests) == 2
+    assert len(tests) == 3
     for test in tests:
         test()
 
@@ -66,14 +65,14 @@ async def test_its_finding_becomes_a_case_that_console_and_api_show_with_its_evi
     case_id = await _followed(world, f"tick_scalping/{account_id}")
     async with world.browser("rosa@firm.example") as browser:
         page = (await browser.get(f"/cases/{case_id}")).text
+        answer = (await browser.http.get(f"/v1/cases/{case_id}")).json()
     for words in (
         "Case: tick scalping", "20 of 20 trades lasted no longer than 5 seconds.", "Share of brief trades", "100 %",
         "at least 50 %", "Brief trades", "Closed", "3.0", "Confirming closes the challenge of", ", scalper: ",
     ):  # fmt: skip
         assert words in page, words
     async with world.db.transaction() as session:
-        answer = (await cases.one(session, case_id)).model_dump(mode="json")
-        names = {row.detector: row.last_deal for row in await session.scalars(select(surveillance.SurveillanceCursor))}
+        names = {row.detector: row.last_deal for row in await session.scalars(select(SurveillanceCursor))}
         newest = await surveillance.newest_deal(session)
     assert names == {"copy_trading": newest, "tick_scalping": newest}, "one loop feeds both"
     [account] = answer["accounts"]

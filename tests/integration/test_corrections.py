@@ -4,13 +4,14 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
 from console.present import cases as present
 from firm import cases, corrections
 from ports.platform import Correction
 from store import crypto
 from store.db import Database
-from store.models import Case
+from store.models import Case, Trader
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import Script, falling, record_one
 from tests.integration.test_reviews import person
@@ -72,6 +73,7 @@ async def test_people_see_the_verdict_as_it_was_and_as_it_would_be_and_what_conf
     rosa = await person(db, "rosa", "risk")
     [(case_id,)] = rows(database_url, "SELECT id FROM cases")
     async with db.transaction() as session:
+        await session.execute(update(Trader).values(name="Ada"))
         view = await present.case(session, rosa, str(case_id))
     await db.close()
     assert [(line.label, line.amount.minor) for line in view.lines] == [
