@@ -293,6 +293,7 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
+    grids: Sequence["Grid"] = ()
     changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
 
