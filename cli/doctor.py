@@ -5,7 +5,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,13 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli import compose
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
 from domain.errors import PropOSError, Unavailable
-from settings import Settings, load
+from settings import Settings, adapter_variable, load
 
 Status = Literal["ok", "wrong", "skipped"]
 _SLOW_SECONDS: Final = 30
@@ -39,6 +40,10 @@ _LAG_SQL: Final = """
 _PARKED_SQL: Final = """
     SELECT (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL AND dispatched_at IS NULL)
          + (SELECT count(*) FROM inbox WHERE parked_at IS NOT NULL AND handled_at IS NULL)
+"""
+_PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
+_PROVIDERS_SQL: Final = """
+    SELECT provider FROM challenges WHERE state = 'awaiting_payment' UNION SELECT rail FROM payouts WHERE closed_at IS NULL
 """
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
 
@@ -256,6 +261,47 @@ async def _relay_loops(patient: Patient) -> None:
         )
 
 
+async def _adapters(patient: Patient) -> str:
+    """The settings of every adapter; and that the record names no other platform or provider."""
+    found = compose.build_platforms(patient.settings), compose.build_payments(patient.settings)
+    platforms, payments = found
+    for each in found:
+        await each.aclose()
+    return (
+        f"platforms {', '.join(sorted(platforms.by_name))}, new accounts on {platforms.default}; providers"
+        f" {', '.join(sorted(payments.by_name))}, fees by {payments.checkout}, payouts by {payments.rail}"
+    )
+
+
+async def _reached(patient: Patient) -> str:
+    """Every platform and provider answers, and the record needs no other."""
+    known = compose.build_platforms(patient.settings), compose.build_payments(patient.settings)
+    platforms, payments = known
+    lines = []
+    try:
+        for name, adapter in (*platforms.by_name.items(), *payments.by_name.items()):
+            try:
+                lines.append(f"{name}: {await adapter.healthy()}")
+            except PropOSError as error:
+                raise Unavailable(f"{name}: {error.message}", remedy=error.remedy) from None
+    finally:
+        for each in known:
+            await each.aclose()
+    await _check_named(patient, _PLATFORMS_SQL, platforms.by_name, "platforms")
+    await _check_named(patient, _PROVIDERS_SQL, payments.by_name, "payments")
+    return "; ".join(lines)
+
+
+async def _check_named(patient: Patient, statement: str, known: Collection[str], group: str) -> None:
+    rows = await asyncio.to_thread(_rows, patient.settings.required("database_url"), statement)
+    missing = sorted({str(name) for (name,) in rows} - set(known))
+    if missing:
+        raise Unavailable(
+            f"Open accounts, fees or payouts name {missing[0]!r}, which is not configured.",
+            remedy=f"Set {adapter_variable(group, missing[0], '...')} in every process.",
+        )
+
+
 async def _sandbox(patient: Patient) -> str:
     market = await _market(patient)
     return f"market time {market['market_time']}, {market['mode']}"
@@ -280,8 +326,8 @@ async def _feed(patient: Patient) -> str:
 
 async def _market(patient: Patient) -> Any:
     settings = patient.settings
-    if "sandbox" not in (settings.platform, settings.payments):
-        raise Skipped("another platform is configured")
+    if not settings.uses_own_sandbox:
+        raise Skipped("no platform or provider is the sandbox of this data folder")
     return await probes.fetch_json(f"{settings.sandbox_url}/market", settings.required("sandbox_token"))
 
 
@@ -317,7 +363,9 @@ CHECKS: Final[tuple[tuple[str, str | None, Look], ...]] = (
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),
-    ("sandbox", "secrets", _sandbox),
+    ("adapters", "secrets", _adapters),
+    ("sandbox", "adapters", _sandbox),
+    ("platforms and providers", "migrations", _reached),
     ("feed", "migrations", _feed),
     ("relay", "migrations", _relay),
     ("api", None, _api),

@@ -38,11 +38,14 @@ def list_shards(data: Data = None, as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("shard", "new accounts", "accounts", "leaving", "coming", "epoch", "owner", "batch", "market time")
+    table = Table(
+        "shard", "platform", "new accounts", "accounts", "leaving", "coming", "epoch", "owner", "batch", "market time"
+    )
     for shard in found:
         counts = (shard.accounts, shard.leaving, shard.coming, shard.epoch)
         table.add_row(
             str(shard.number),
+            shard.platform,
             "yes" if shard.accepting else "no",
             *map(str, counts),
             shard.owner or "nobody yet",

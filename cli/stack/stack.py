@@ -164,7 +164,7 @@ class Stack:
             await self._check_postgres(settings)
         await _together(self._migrate(), self._start_temporal() if own_temporal else self._check_temporal())
         self._write_addresses(settings)
-        if "sandbox" in (settings.platform, settings.payments):
+        if settings.uses_own_sandbox:
             await self._start_sandbox(settings)
         await _together(
             self._start_polling("worker", settings.worker_metrics_port, CORE_QUEUE),

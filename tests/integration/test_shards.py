@@ -40,8 +40,12 @@ def work(database_url: str, task: Callable[[AsyncSession], Awaitable[T]]) -> T:
     return asyncio.run(transact())
 
 
+async def least_loaded(session: AsyncSession) -> int:
+    return await shards.least_loaded(session, "sandbox")
+
+
 def two_shards(database_url: str) -> None:
-    assert work(database_url, lambda session: shards.ensure(session, 2)) == [0, 1]
+    assert work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"])) == [0, 1]
 
 
 def move(database_url: str, *accounts: str, to: int) -> list[str]:
@@ -175,13 +179,13 @@ def test_market_time_is_that_of_the_slowest_shard(database_url: str) -> None:
 
 def test_a_new_account_goes_where_the_fewest_are(database_url: str) -> None:
     on_record(database_url, {login: (two_step(), 1) for login in range(1, 4)})
-    assert work(database_url, shards.least_loaded) == 0, "before any shard has started"
-    work(database_url, lambda session: shards.ensure(session, 3))
-    assert work(database_url, shards.least_loaded) == 1
+    assert work(database_url, least_loaded) == 0, "before any shard has started"
+    work(database_url, lambda session: shards.ensure(session, 3, ["sandbox"]))
+    assert work(database_url, least_loaded) == 1
     rows(database_url, "UPDATE accounts SET shard = 1 WHERE login = 2 RETURNING 1")
-    assert work(database_url, shards.least_loaded) == 2
-    work(database_url, lambda session: shards.ensure(session, 2))
-    assert work(database_url, shards.least_loaded) == 1, "shard 2 keeps what it has and gets nothing new"
+    assert work(database_url, least_loaded) == 2
+    work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"]))
+    assert work(database_url, least_loaded) == 1, "shard 2 keeps what it has and gets nothing new"
 
 
 def test_a_shard_added_later_begins_where_the_others_are(database_url: str) -> None:
