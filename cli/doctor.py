@@ -363,7 +363,7 @@ CHECKS: Final[tuple[tuple[str, str | None, Look], ...]] = (
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),
-    ("adapters", "secrets", _adapters),
+    ("adapters", None, _adapters),
     ("sandbox", "adapters", _sandbox),
     ("platforms and providers", "migrations", _reached),
     ("feed", "migrations", _feed),

@@ -69,7 +69,7 @@ class Relay:
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
             tasks += [
-                loops.create_task(_loop(f"sweep of {name}", partial(_swept, sweep), _SWEEP_SECONDS, stop))
+                loops.create_task(_loop(f"sweep/{name}", partial(_swept, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
             ]
             listening = loops.create_task(self._listen(stop))

@@ -366,14 +366,14 @@ class World:
             row = insert(MarketClock).values(feed="fake", watermark=at)
             await session.execute(row.on_conflict_do_update(index_elements=["feed"], set_={"watermark": at}))
 
-    async def request(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
+    async def request(self, actor: Actor, gross_minor: int, cycle: str | None = None, rail: str = "") -> str:
         async with payout_refusals.kept(self.db), self.db.transaction() as session:
             payout = await payouts.request_payout(
                 session,
                 account_id=f"acc_{actor.user_id[4:]}",
                 actor=actor,
                 gross=Money(minor=gross_minor, currency="USD"),
-                rail=self.provider.name,
+                rail=rail or self.provider.name,
                 cycle=cycle,
             )
             return payout.id
@@ -392,9 +392,9 @@ class World:
             live.balance_minor = live.equity_minor = self.venue.balances[_login(actor.user_id[4:])]
         return payout_id
 
-    async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
+    async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None, rail: str = "") -> str:
         """A payout that is held, checked and waits for whoever must approve it."""
-        ref = PayoutRef(payout_id=await self.request(actor, gross_minor, cycle))
+        ref = PayoutRef(payout_id=await self.request(actor, gross_minor, cycle, rail))
         await self.activities.place_hold(ref)
         await self.activities.check_risk(ref)
         return ref.payout_id

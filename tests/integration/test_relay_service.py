@@ -145,11 +145,11 @@ async def test_a_sweep_that_fails_is_reported_and_tried_again_while_the_others_g
         provider.answers = [answer]
         payments = SandboxPayments(url=provider.url, token="t", webhook_secret="s")
         async with office.running(payments):
-            await _until(lambda: _failures("sweep") >= 1)
+            await _until(lambda: _failures("sweep/sandbox") >= 1)
             await office.lock(30)
             await office.locked(30)
             provider.answers = [told(an_event("ev_1"))]
-            await _until(lambda: _failures("sweep") == 0)
+            await _until(lambda: _failures("sweep/sandbox") == 0)
         await payments.aclose()
     async with office.db.transaction() as session:
         assert await session.scalar(select(InboxEvent.event_id)) == "ev_1"
@@ -171,7 +171,7 @@ async def test_a_loop_with_an_error_nobody_foresaw_goes_on_and_so_do_the_others(
         await office.lock(31)
         await office.locked(31)
         await _until(lambda: odd.asked == 2)
-        await _until(lambda: _failures("sweep") == 0)
+        await _until(lambda: _failures("sweep/fakepay") == 0)
 
 
 async def test_a_venue_that_breaks_off_or_says_what_no_database_keeps_holds_up_one_message(office: Office) -> None:
