@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.api.enums.v1 import TaskQueueType
 
-from cli import compose
+from cli import adapters
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
@@ -166,7 +166,9 @@ async def _ports(patient: Patient) -> str:
         raise Skipped("the firm runs and uses them")
     settings = patient.settings
     sandbox = urlsplit(settings.sandbox_url)
-    wanted = {settings.api_port: settings.api_host, sandbox.port or 80: sandbox.hostname or "127.0.0.1"}
+    wanted = {settings.api_port: settings.api_host}
+    if settings.uses_own_sandbox:
+        wanted[sandbox.port or 80] = sandbox.hostname or "127.0.0.1"
     wanted |= {settings.temporal_port: "127.0.0.1", settings.temporal_ui_port: "127.0.0.1"}
     busy = [str(port) for port, host in wanted.items() if not probes.port_is_free(host, port)]
     if busy:
@@ -262,21 +264,13 @@ async def _relay_loops(patient: Patient) -> None:
 
 
 async def _adapters(patient: Patient) -> str:
-    """The settings of every adapter; and that the record names no other platform or provider."""
-    found = compose.build_platforms(patient.settings), compose.build_payments(patient.settings)
-    platforms, payments = found
-    for each in found:
-        await each.aclose()
-    return (
-        f"platforms {', '.join(sorted(platforms.by_name))}, new accounts on {platforms.default}; providers"
-        f" {', '.join(sorted(payments.by_name))}, fees by {payments.checkout}, payouts by {payments.rail}"
-    )
+    """The settings of every platform and payment provider."""
+    return adapters.check(patient.settings)
 
 
 async def _reached(patient: Patient) -> str:
     """Every platform and provider answers, and the record needs no other."""
-    known = compose.build_platforms(patient.settings), compose.build_payments(patient.settings)
-    platforms, payments = known
+    platforms, payments = adapters.build_platforms(patient.settings), adapters.build_payments(patient.settings)
     lines = []
     try:
         for name, adapter in (*platforms.by_name.items(), *payments.by_name.items()):
@@ -285,8 +279,8 @@ async def _reached(patient: Patient) -> str:
             except PropOSError as error:
                 raise Unavailable(f"{name}: {error.message}", remedy=error.remedy) from None
     finally:
-        for each in known:
-            await each.aclose()
+        await platforms.aclose()
+        await payments.aclose()
     await _check_named(patient, _PLATFORMS_SQL, platforms.by_name, "platforms")
     await _check_named(patient, _PROVIDERS_SQL, payments.by_name, "payments")
     return "; ".join(lines)

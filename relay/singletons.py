@@ -18,7 +18,7 @@ from contracts.ids import (
 )
 from contracts.messages import DailyCloseStart, Message, ReconciliationStart, ShardStart, SurveillanceStart
 from relay.outbox import Connect
-from store import deliveries, shards
+from store import clock, deliveries, shards
 from store.db import Database
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -47,6 +47,7 @@ class Singletons:
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
             numbers = await shards.ensure(session, self._shards, self._platforms)
+            await clock.retire_feeds(session, self._platforms)
         client = await self._connect()
         before, failed = len(self._known), list[Exception]()
         for name, workflow_id, start in (*map(_shard, numbers), *_ALWAYS, *map(_daily_close, groups)):

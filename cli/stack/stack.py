@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli import adapters
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import DataLock
 from cli.stack.probes import TemporalProbe, free_ports, port_answers, port_is_free, serves
@@ -151,6 +152,7 @@ class Stack:
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
             settings = _with_free_ports(settings)
+        adapters.check(settings)
         await _check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
@@ -360,11 +362,12 @@ async def _check_ports(settings: Settings, *, patience: float) -> None:
     sandbox = urlsplit(settings.sandbox_url)
     wanted: list[tuple[str, str, int, str]] = [
         ("API and console", settings.api_host, settings.api_port, "--port or PROPOS_API_PORT"),
-        ("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"),
         ("worker's metrics", settings.metrics_host, settings.worker_metrics_port, "PROPOS_WORKER_METRICS_PORT"),
         ("monitor's metrics", settings.metrics_host, settings.monitor_metrics_port, "PROPOS_MONITOR_METRICS_PORT"),
         ("relay's metrics", settings.metrics_host, settings.relay_metrics_port, "PROPOS_RELAY_METRICS_PORT"),
     ]
+    if settings.uses_own_sandbox:
+        wanted.append(("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"))
     if settings.temporal_address is None:
         wanted.append(("Temporal", "127.0.0.1", settings.temporal_port, "PROPOS_TEMPORAL_PORT"))
         wanted.append(("Temporal's web UI", "127.0.0.1", settings.temporal_ui_port, "PROPOS_TEMPORAL_UI_PORT"))

@@ -104,9 +104,10 @@ async def judged(deps: Deps, numbers: list[int]) -> AsyncIterator[None]:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def an_account(deps: Deps, sandbox: SandboxProcess, trader: Actor) -> Account:
-    """Bought, paid on the provider's own page, opened and trading: on the defaults of `deps`."""
-    acts = ChallengeActivities(deps)
+async def an_account(deps: Deps, other: Deps, sandbox: SandboxProcess, trader: Actor) -> Account:
+    """Bought, paid on the provider's own page, opened and trading: on the defaults of `deps`. The fee is looked after
+    by a worker with `other` defaults, which are for new challenges alone."""
+    acts, fees = ChallengeActivities(deps), ChallengeActivities(other)
     async with deps.db.transaction() as session:
         challenge = await challenges.buy(
             session,
@@ -117,13 +118,13 @@ async def an_account(deps: Deps, sandbox: SandboxProcess, trader: Actor) -> Acco
             actor=trader,
         )
     fact = ChallengeFact(challenge_id=challenge.id, key="fact")
-    await acts.open_checkout(fact)
+    await fees.open_checkout(fact)
     async with deps.db.transaction() as session:
         checkout_id = (await session.get_one(Challenge, challenge.id)).checkout_id
     sandbox.http.post(f"/pay/{checkout_id}", data={"outcome": "paid"})
-    await acts.check_payment(fact)
+    await fees.check_payment(fact)
     await acts.open_account(PhaseStep(challenge_id=challenge.id, phase_index=1))
-    await acts.start_phase(PhaseStep(challenge_id=challenge.id, phase_index=1))
+    await fees.start_phase(PhaseStep(challenge_id=challenge.id, phase_index=1))
     async with deps.db.transaction() as session:
         return (await session.scalars(select(Account).where(Account.challenge_id == challenge.id))).one()
 
@@ -148,7 +149,8 @@ async def test_each_account_is_judged_and_locked_where_it_is(two: Two) -> None:
         trader = await a_trader(east)
         async with east.db.transaction() as session:
             assert await shards.ensure(session, 1, NAMES) == [0, 1]
-        safe, broken = await an_account(east, two.east, trader), await an_account(west, two.west, trader)
+        safe = await an_account(east, west, two.east, trader)
+        broken = await an_account(west, east, two.west, trader)
         assert (safe.platform, safe.shard, broken.platform, broken.shard) == ("east", 0, "west", 1)
         assert safe.login == broken.login, "the two are told apart by their platform alone"
         for sandbox in (two.east, two.west):
@@ -174,7 +176,7 @@ async def test_each_account_is_judged_and_locked_where_it_is(two: Two) -> None:
             await outbox.enqueue(
                 session, key="lock/by-hand", topic="venue.lock", target=str(safe.login), payload=payload
             )
-        relay = OutboxDispatcher(east.db, no_temporal, east.platforms)
+        relay = OutboxDispatcher(west.db, no_temporal, west.platforms)
         await relay.release()
         await relay.step()
         await relay.step()
@@ -188,7 +190,8 @@ async def test_each_account_is_judged_and_locked_where_it_is(two: Two) -> None:
 async def test_fees_are_booked_and_reconciled_at_the_provider_that_took_them(two: Two) -> None:
     async with dependencies(two.settings("east")) as east, dependencies(two.settings("west")) as west:
         trader = await a_trader(east)
-        first, second = await an_account(east, two.east, trader), await an_account(west, two.west, trader)
+        first = await an_account(east, west, two.east, trader)
+        second = await an_account(west, east, two.west, trader)
         async with east.db.transaction() as session:
             rows = await session.execute(select(Challenge.provider, Challenge.checkout_id).order_by(Challenge.provider))
             (name, checkout), (other_name, other_checkout) = rows.tuples()

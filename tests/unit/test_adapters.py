@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.compose import build_payments, build_platforms
+from cli.adapters import build_payments, build_platforms
 from domain.errors import BadInput, NotConfigured
 from settings import load
 
