@@ -271,11 +271,13 @@ async def _adapters(patient: Patient) -> str:
 async def _reached(patient: Patient) -> str:
     """Every platform and provider answers, and the record needs no other."""
     platforms, payments = adapters.build_platforms(patient.settings), adapters.build_payments(patient.settings)
+    asked = {name: platform.healthy for name, platform in platforms.by_name.items()}
+    asked |= {f"{name} (payments)": provider.healthy for name, provider in payments.by_name.items()}
     lines = []
     try:
-        for name, adapter in (*platforms.by_name.items(), *payments.by_name.items()):
+        for name, healthy in asked.items():
             try:
-                lines.append(f"{name}: {await adapter.healthy()}")
+                lines.append(f"{name}: {await healthy()}")
             except PropOSError as error:
                 raise Unavailable(f"{name}: {error.message}", remedy=error.remedy) from None
     finally:

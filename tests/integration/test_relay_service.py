@@ -183,7 +183,7 @@ async def test_a_venue_that_breaks_off_or_says_what_no_database_keeps_holds_up_o
                 raise Unavailable("closed\x00for the night " * 500)
             await super().lock(login, key=key)
 
-    office.venue = Odd(seats=office.venue.seats)
+    office.venue = Odd("sandbox", seats=office.venue.seats)
     async with office.running():
         for login in (32, 33, 34):
             await office.lock(login)

@@ -25,7 +25,7 @@ from activities.deps import Deps
 from activities.monitoring import MonitorActivities
 from activities.operations import OperationsActivities
 from activities.payouts import PayoutActivities
-from api.app import create_json_api
+from api.json_api import create_json_api
 from cli.compose import dependencies
 from contracts.challenges import ChallengeFact, PhaseStep
 from contracts.messages import ReconciliationStart, ShardStart
