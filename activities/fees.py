@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities import provisioning
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
+from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
 from domain.money import Money
 from firm import challenges, fees, payment_reviews, people
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from ports.payments import Checkout
 from store import outbox
 from store.clock import market_now
@@ -43,7 +44,7 @@ async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)
     if challenge.state == CHALLENGE.initial and late and checkout is not None and checkout.status == "open":
-        checkout = await deps.payments.expire_checkout(checkout.checkout_id, key=f"{challenge_id}/expire")
+        checkout = await deps.payments.expire_checkout(checkout.checkout_id, key=keys.checkout_expiry(challenge_id))
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         await _settle(session, challenge, checkout, deps.payments.name)
@@ -102,7 +103,7 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.charge_back(session, challenge, paid=paid, provider=provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
@@ -130,7 +131,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         now = await _close_account(session, challenge)
         for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=provider)
         await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         reason = "The fee was refunded at the payment provider."
@@ -163,7 +164,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
     finished, whoever asks again and whatever has changed: the money may be on its way. When the provider refuses, the
     account trades again. Raises Conflict with the provider's reason."""
-    challenge_id, key = step.challenge_id, f"refund/{step.request.key}"
+    challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         if await applied(session, "challenge", challenge_id, key):
@@ -176,7 +177,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     if attempts and attempts[-1].done_at is None:
         granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
     else:
-        granted = await _grant_refund(deps, step, challenge, key, fees.refund_key(challenge_id, len(attempts) + 1))
+        granted = await _grant_refund(deps, step, challenge, key, keys.refund(challenge_id, len(attempts) + 1))
     answer = await _ask_for_refund(deps, granted)
     if isinstance(answer, str):
         await _record_refused(deps, challenge_id, granted, answer)
@@ -284,7 +285,7 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
         )
         if CHALLENGE.allows(challenge.state, "refund_refused"):
             now = await market_now(session)
-            await _move(session, challenge, "refund_refused", f"refused/{granted.key}", now, granted, why)
+            await _move(session, challenge, "refund_refused", keys.refund_refused(granted.key), now, granted, why)
 
 
 async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
@@ -293,7 +294,7 @@ async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conf
         checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
     checkout = await _fetch(deps, checkout_id or "")
     if checkout is not None and checkout.status == "charged_back":
-        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=f"{intent}/charged-back"))
+        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=keys.refund_charged_back(intent)))
         return Conflict("The payer has taken the fee back through the bank; there is nothing to refund.")
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))

@@ -2,10 +2,11 @@
 
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
+from domain import keys
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
@@ -24,8 +25,7 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
         account = await challenges.open_account(
             session, challenge, product, phase_index, deps.platform.name, deps.platform.marks(group)
         )
-        again = f"/{account.attempt}" if account.attempt > 1 else ""
-        key = f"{challenge.id}/{phase_index}{again}"
+        key = keys.account_creation(challenge.id, phase_index, account.attempt)
         wanted = {
             "group": group,
             "currency": product.currency,
@@ -44,13 +44,13 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             (await session.get_one(Account, account.id)).login = login
             await outbox.fulfil_intent(session, key=key, result={"login": login})
     await deps.platform.balance_operation(
-        login, key=f"{account.id}/initial", operation="deposit", amount_minor=account.initial_minor
+        login, key=keys.initial_deposit(account.id), operation="deposit", amount_minor=account.initial_minor
     )
     async with deps.db.transaction() as session:
         opened = await session.get_one(Account, account.id, with_for_update={"key_share": True})
         if opened.status == "opening":
             opened.status, opened.opened_at = "active", await market_now(session)
-    await deps.platform.set_trading(login, key=f"{account.id}/enable", enabled=True)
+    await deps.platform.set_trading(login, key=keys.trading(account.id, "enable"), enabled=True)
 
 
 async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
@@ -67,8 +67,8 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
             return None
         first = await challenges.overturn(session, dispute.breach_id)
         if first:
-            cause = f"breach/{dispute.breach_id}/overturned"
-            await payouts.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
+            cause = keys.overturned_breach(dispute.breach_id)
+            await news.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None
@@ -76,13 +76,13 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
             account.status, account.ended_at = "active", None
     if account.login is None:
         raise Conflict(f"Account {account.id} has no login.")
-    key = f"dispute/{dispute.id}"
+    key = keys.goodwill(dispute.id)
     credit = await _goodwill(deps, account, account.login, key)
     if credit:
         await deps.platform.balance_operation(account.login, key=key, operation="adjustment", amount_minor=credit)
     async with deps.db.transaction() as session:
         await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
-    await deps.platform.set_trading(account.login, key=f"{key}/enable", enabled=True)
+    await deps.platform.set_trading(account.login, key=keys.trading(key, "enable"), enabled=True)
     return account
 
 
@@ -108,13 +108,13 @@ async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))
     if account is not None and account.login is not None:
-        await deps.platform.lock(account.login, key=f"{account.id}/{why}")
+        await deps.platform.lock(account.login, key=keys.account_lock(account.id, why))
 
 
 async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:
     """Disable an account that never traded; raises Conflict when it did, and leaves it trading."""
     if not await _traded(deps, challenge_id, login):
-        await deps.platform.set_trading(login, key=f"{key}/freeze", enabled=False)
+        await deps.platform.set_trading(login, key=keys.trading(key, "freeze"), enabled=False)
         if not await _traded(deps, challenge_id, login):
             return
     await thaw(deps, account.id, login, key)
@@ -127,7 +127,7 @@ async def thaw(deps: Deps, account_id: str, login: int, key: str) -> None:
         account = await session.get_one(Account, account_id)
         shut = account.status != "active" or await challenges.verdict_waits(session, account_id)
     if not shut:
-        await deps.platform.set_trading(login, key=f"{key}/thaw", enabled=True)
+        await deps.platform.set_trading(login, key=keys.trading(key, "thaw"), enabled=True)
 
 
 async def _traded(deps: Deps, challenge_id: str, login: int) -> bool:

@@ -11,7 +11,7 @@ class CaseRef(Message):
     case_id: str
 
 
-class CaseStands(Message):
+class CaseStatus(Message):
     state: str
 
 
@@ -25,14 +25,14 @@ class CaseDecision(Message):
 
 
 @activity.defn(name="cases.stand")
-async def stand(ref: CaseRef) -> CaseStands:
-    """How the case stands on the record."""
+async def read_status(ref: CaseRef) -> CaseStatus:
+    """Returns the state that the record has."""
     raise NotImplementedError
 
 
 @activity.defn(name="cases.record_decision")
 async def record_decision(decision: CaseDecision) -> DecisionResult:
-    """Write down what a person decided, free or end what the case held."""
+    """Record what a person decided, and release or end what the case held."""
     raise NotImplementedError
 
 

@@ -11,25 +11,22 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
+from contracts.ids import case_workflow, challenge_workflow
+from contracts.messages import CaseStart, ClosedByFirm
+from domain import keys
+from domain.approvals import Actor
 from domain.disputes import CASE
-from domain.errors import AlreadyDecided, BadInput
-from domain.keys import derived_id
 from domain.lifecycle import CHALLENGE
 from domain.surveillance.copy_trading import DETECTOR, Finding, Opening
-from firm import challenges, disputes
-from firm.payouts import requests as payouts
-from store import audit, decisions, outbox, rows, transitions
-from store.clock import market_now
+from firm import decide as guard
+from firm import disputes, messages
+from firm.payouts import news
+from store import audit, rows
 from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge, DealRow, SurveillanceCursor
 
 _TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
 # A deal can become visible after one with a higher number: what was read last is read again, and known deals ignored.
 _OVERLAP = 200
-
-
-def workflow(case_id: str) -> str:
-    return f"case/{case_id}"
 
 
 async def cursor(session: AsyncSession, detector: str) -> int:
@@ -112,7 +109,7 @@ async def open_about(
     account_ids: Sequence[str],
 ) -> str | None:
     """`open_case` for any finding; `key` makes finding it twice harmless."""
-    alert_id = derived_id("alr", key)
+    alert_id = keys.alert_id(key)
     row = {
         "id": alert_id,
         "key": key,
@@ -127,13 +124,14 @@ async def open_about(
     )
     if made is None:
         return None
-    case_id = derived_id("cas", key)
+    case_id = keys.case_id(key)
     session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=at))
     await session.flush()
     session.add_all(CaseAccount(case_id=case_id, account_id=name) for name in account_ids)
     await session.flush()
-    await outbox.start_workflow(session, workflow_id=workflow(case_id), name="Case", payload={"case_id": case_id})
-    await payouts.risk_changed(session, cause=f"{case_id}/opened", trader_ids=await _traders(session, case_id))
+    await messages.start(session, case_workflow(case_id), CaseStart(case_id=case_id))
+    cause = keys.case_event(case_id, "opened")
+    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case_id))
     await audit.record(
         session,
         action="case.opened",
@@ -151,61 +149,33 @@ async def locked(session: AsyncSession, case_id: str) -> Case:
 
 
 async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Actor, reason: str, key: str) -> None:
-    """Record who decided what and why on a locked case, and let go of or end what it held. The same key again changes
+    """Record who decided what and why on a locked case, and release or end what it held. The same key again changes
     nothing. `actor` is as the record has them now. Raises BadInput, NotAllowed, AlreadyDecided."""
-    made = await decisions.of(session, "case", case.id)
-    if decisions.repeated(made, key) is not None:
-        return
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    check_may_decide("case", actor, requester_person="", decided_by=[], subject_id=case.id)
-    if made:
-        raise AlreadyDecided(f"case {case.id}", made[-1].decision, made[-1].user_id)
-    CASE.next(case.state, _TRIGGERS[decision])  # refuse before anything is written
     alert = await session.get_one(Alert, case.alert_id)
-    now = await market_now(session)
-    await decisions.record(
-        session,
-        "case",
-        case.id,
-        decision=decision,
-        actor=actor,
-        reason=reason,
-        key=key,
+    subject = guard.Subject(
+        kind="case",
+        id=case.id,
         digest=digest(case, alert),
-        occurred_at=now,
         evidence={"alert_id": alert.id, "score": str(alert.score)},
+        once=True,
     )
+    choice, trigger = guard.Choice(decision, actor, reason, key), _TRIGGERS[decision]
+    now = await guard.record(session, subject, choice, guard.allowed(CASE, case.state, trigger))
+    if now is None:
+        return
     if decision == "confirm" and alert.detector == DETECTOR:
         await _close_follower(session, case, alert)
     elif decision == "confirm":
         await _dispute(session, alert, actor)
-    traders = await _traders(session, case.id)
-    await payouts.risk_changed(session, cause=f"{case.id}/{decision}", trader_ids=traders)
-    await _move(session, case, decision, actor, reason, now)
+    cause = keys.case_event(case.id, decision)
+    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case.id))
+    await guard.step(session, CASE, case, trigger, kind="case", key=trigger, at=now, actor=actor, reason=reason)
 
 
 def digest(case: Case, alert: Alert) -> str:
     """What exactly is decided on: the alert and its evidence."""
     body = {"v": 1, "case": case.id, "alert": alert.key, "score": str(alert.score), "evidence": alert.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-async def _move(session: AsyncSession, case: Case, decision: str, actor: Actor, reason: str, now: datetime) -> None:
-    case.state = await transitions.apply(
-        session,
-        CASE,
-        subject_kind="case",
-        subject_id=case.id,
-        state_now=case.state,
-        trigger=_TRIGGERS[decision],
-        key=_TRIGGERS[decision],
-        occurred_at=now,
-        actor=actor.user_id,
-        role=actor.role,
-        reason=reason,
-    )
-    case.closed_at = now
 
 
 async def _close_follower(session: AsyncSession, case: Case, alert: Alert) -> None:
@@ -216,18 +186,12 @@ async def _close_follower(session: AsyncSession, case: Case, alert: Alert) -> No
     )
     if challenge is None or challenge.state in CHALLENGE.terminal:
         return
-    key = f"{case.id}/closes/{challenge.id}"
-    await outbox.signal_workflow(
-        session,
-        key=key,
-        workflow_id=challenges.workflow(challenge.id),
-        name="closed_by_firm",
-        payload={"key": key, "case_id": case.id},
-    )
+    closes = ClosedByFirm(key=keys.case_closes(case.id, challenge.id), case_id=case.id)
+    await messages.signal(session, challenge_workflow(challenge.id), closes)
 
 
 async def _dispute(session: AsyncSession, alert: Alert, actor: Actor) -> None:
-    """The verdict rests on data that were corrected: a breach is disputed for the trader, and decided as such."""
+    """Dispute the breach for the trader: its data were corrected. It is decided like any other dispute."""
     breach = await session.scalar(select(Breach).where(Breach.proof_id == alert.evidence["proof_id"]))
     if breach is not None:
         await disputes.open_for_trader(session, breach=breach, actor=actor, statement=alert.sentence)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.decision_requests import DecidedKind, DecisionAsked, check_delivery, check_valid
 from domain.errors import NotFound
 from firm import cases, challenges, disputes
-from firm.payouts import requests as payouts
+from firm.payouts import row as payouts
 from store import crypto
 from store.models import Alert, Case, Challenge, DecisionRequestRow, Dispute, Payout
 

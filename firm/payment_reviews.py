@@ -6,7 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.keys import derived_id
+from domain import keys
 from store import audit
 from store.clock import market_now
 from store.models import Challenge, Review, Trader
@@ -31,12 +31,12 @@ async def open_review(
     whether it is new. The trader's row is locked too: whoever judges a payout of theirs sees the review or comes first.
     """
     await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
-    key = f"{kind}/{challenge.id}{about and f'/{about}'}"
+    key = keys.payment_review(kind, challenge.id, about)
     now = await market_now(session)
     made = await session.scalar(
         insert(Review)
         .values(
-            id=derived_id("rev", key),
+            id=keys.review_id(key),
             key=key,
             kind=kind,
             account_id=challenge.account_id,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.payouts.checks import beyond_level
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
@@ -80,13 +81,12 @@ async def money_now(session: AsyncSession, live: AccountLive) -> tuple[int, int]
 
 async def _still_to_leave(session: AsyncSession, payout: Payout) -> tuple[int, int]:
     """(gross, forfeited) in minor units that the record has not seen leaving the account yet."""
-    keys = (f"{payout.id}/hold", f"{payout.id}/forfeit")
+    hold, forfeit = keys.payout_hold(payout.id), keys.payout_forfeit(payout.id)
     found: Sequence[str] = (
         await session.scalars(
             select(BalanceOperationRow.key).where(
-                BalanceOperationRow.account_id == payout.account_id, BalanceOperationRow.key.in_(keys)
+                BalanceOperationRow.account_id == payout.account_id, BalanceOperationRow.key.in_((hold, forfeit))
             )
         )
     ).all()
-    hold, forfeit = keys
     return (0 if hold in found else payout.gross_minor, 0 if forfeit in found else payout.forfeited_minor)
