@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from console.present import decisions as present
 from contracts.ids import payout_workflow
+from contracts.messages import PayoutChoice
 from domain.errors import OutcomeUnknown
 from firm.payouts import news
 from store import operations
