@@ -67,7 +67,7 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
         difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
-        if status == "refunded":  # by hand at the provider, before we heard of the payment
+        if status == "refunded":  # by hand at the provider, before we knew of the payment
             await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         elif difference:
             await fees.ask_about_difference(
@@ -161,8 +161,8 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
-    finished, whoever asks again and whatever has changed: the money may be on its way. When the provider refuses, the
+    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is only
+    completed, whatever has changed: the money may be on its way. When the provider refuses, the
     account trades again. Raises Conflict with the provider's reason."""
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
@@ -214,7 +214,7 @@ async def _move(
 
 
 async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _Granted:
-    """Declare the refund: what is given back, and who was allowed to ask for it."""
+    """Declare the refund: what is refunded, and who was allowed to ask for it."""
     async with deps.db.transaction() as session:
         actor = await people.current_actor(session, step.request.actor.user_id)
         account = await challenges.account(session, challenge)
@@ -232,7 +232,7 @@ async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key:
     }
     async with deps.db.transaction() as session:
         await challenges.lock(session, challenge.id)
-        declared = await session.get(Intent, intent)  # by an attempt that was given up but ran on
+        declared = await session.get(Intent, intent)  # by an attempt that timed out but ran on
         if declared is not None:
             return _Granted(intent, declared.payload, asked_before=True)
         await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=payload)
@@ -246,7 +246,7 @@ async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key
 
 
 async def _ask_for_refund(deps: Deps, granted: _Granted) -> Checkout | str:
-    """The checkout once its money goes back, whoever sent it; or why the provider does not give it back."""
+    """Returns the checkout once it is refunded, by us or at the provider; or why the provider refuses the refund."""
     checkout_id = str(granted.payload["checkout_id"])
     if granted.asked_before:  # the first call may have had its effect without our hearing of it
         checkout = await _fetch(deps, checkout_id)

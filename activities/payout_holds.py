@@ -21,7 +21,7 @@ Taking = tuple[str, BalanceKind, int]  # (key, operation, minor units, negative:
 
 
 def taken(payout: Payout) -> tuple[Taking, ...]:
-    """Returns what leaves the account with this payout: what is paid, and what lies beyond the cap and is paid to nobody."""
+    """Returns what leaves the account with this payout: what is paid, and what lies beyond the cap."""
     hold: Taking = (keys.payout_hold(payout.id), "payout_hold", -payout.gross_minor)
     if not payout.forfeited_minor:
         return (hold,)

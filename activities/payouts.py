@@ -64,7 +64,7 @@ class PayoutActivities:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
                 await judging.judge(session, payout, await risk_facts(session, payout))
-            await payouts.rest(session, payout)
+            await payouts.set_wakeup(session, payout)
             return PayoutStatus(state=payout.state)
 
     @activity.defn(name="payouts.record_decision")
@@ -82,7 +82,7 @@ class PayoutActivities:
                 reason=request.reason,
                 key=request.key,
             )
-            await payouts.rest(session, payout)
+            await payouts.set_wakeup(session, payout)
             return DecisionResult(
                 subject_id=payout.id,
                 state=payout.state,
@@ -137,7 +137,7 @@ class PayoutActivities:
                 await transfers.record_refused(session, payout, answer)
             else:
                 await transfers.record_changed(session, payout)
-            await payouts.rest(session, payout)
+            await payouts.set_wakeup(session, payout)
             return PayoutStatus(state=payout.state)
 
     async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
@@ -202,7 +202,7 @@ class PayoutActivities:
             elif payout.state == "sent" and transfer.status == "returned":
                 why, moved = transfer.failure or "no reason given", _moved(transfer)
                 await transfers.record_returned(session, payout, why=why, moved=moved, provider=self._payments.name)
-            await payouts.rest(session, payout)
+            await payouts.set_wakeup(session, payout)
             return PayoutStatus(state=payout.state)
 
     @activity.defn(name="payouts.settle")
@@ -216,7 +216,7 @@ class PayoutActivities:
                 if payout.state == "settling":
                     await outbox.fulfil_intent(session, key=key, result={})
                     await payouts.advance(session, payout, "payout_settled")
-                    await payouts.rest(session, payout)
+                    await payouts.set_wakeup(session, payout)
         return await self._status(ref)
 
     @activity.defn(name="payouts.release_hold")
@@ -233,7 +233,7 @@ class PayoutActivities:
                     await outbox.fulfil_intent(session, key=key, result=result)
                     await holds.record_released(session, payout, now)
                     await payouts.advance(session, payout, _RELEASED[because])
-                    await payouts.rest(session, payout)
+                    await payouts.set_wakeup(session, payout)
         return await self._status(ref)
 
     async def _declare(

@@ -1,4 +1,4 @@
-"""Accounts on the platform: opened, given back, frozen. The record first, then the platform, every call with a key."""
+"""Accounts on the platform: opened, reinstated, frozen. The record first, then the platform, every call with a key."""
 
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
@@ -57,7 +57,7 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
     """Overturn the disputed breach and let its account trade again with room above its floors.
 
     Only the attempt that overturns it touches the account's row: once the account is enabled it may break a rule
-    again, and that breach stands. None when the challenge ended otherwise in the meantime: the breach is overturned,
+    again, and that breach counts. None when the challenge ended otherwise in the meantime: the breach is overturned,
     the account stays shut.
     """
     async with deps.db.transaction() as session:

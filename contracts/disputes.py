@@ -24,7 +24,7 @@ class DisputeStep(Message):
 
 @activity.defn(name="disputes.assemble_evidence")
 async def assemble_evidence(start: DisputeStart) -> DisputeStatus:
-    """Gather proof, deals, equity and spread around the breach for whoever decides."""
+    """Gather proof, deals, equity and spread around the breach for the person who decides."""
     raise NotImplementedError
 
 

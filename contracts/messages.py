@@ -220,5 +220,5 @@ def wire_name(message: Message) -> str:
 
 
 def stored(message: Message) -> dict[str, Any]:
-    """Returns the message as the outbox keeps it: without the fields that nobody set."""
+    """Returns the message as the outbox keeps it: without the fields that were not set."""
     return message.model_dump(mode="json", exclude_unset=True)

@@ -60,5 +60,5 @@ async def settle(ref: PayoutRef) -> PayoutStatus:
 
 @activity.defn(name="payouts.release_hold")
 async def release_hold(ref: PayoutRef) -> PayoutStatus:
-    """Give the money back to the account and the books, and close."""
+    """Return the money to the account and the books, and close."""
     raise NotImplementedError

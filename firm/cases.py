@@ -173,7 +173,7 @@ async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Act
 
 
 def digest(case: Case, alert: Alert) -> str:
-    """What exactly is decided on: the alert and its evidence."""
+    """Returns a digest of what exactly is decided on: the alert and its evidence."""
     body = {"v": 1, "case": case.id, "alert": alert.key, "score": str(alert.score), "evidence": alert.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

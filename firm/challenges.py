@@ -39,8 +39,8 @@ from store.models import (
 async def buy(session: AsyncSession, *, trader_id: str, product: Product, return_url: str, actor: Actor) -> Challenge:
     """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
 
-    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; whoever does not come to it
-    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards.
+    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow
+    does it if the caller cannot. `return_url`: where the provider sends the buyer afterwards.
     """
     now = await market_now(session)
     challenge = Challenge(
@@ -97,7 +97,7 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
 
 
 def fee_digest(challenge: Challenge) -> str:
-    """What exactly a refund gives back: this fee, paid through this checkout."""
+    """Returns a digest of what exactly a refund sends back: this fee, paid through this checkout."""
     body = {"v": 1, "challenge": challenge.id, "checkout": challenge.checkout_id}
     body |= {"fee_minor": challenge.fee_minor, "currency": challenge.currency}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -141,7 +141,7 @@ async def move(
 
 
 async def wake(session: AsyncSession, challenge: Challenge, due_at: datetime | None) -> None:
-    """Register what the challenge waits for in market time, with the state it rests in; None: nothing."""
+    """Register the date in market time that the challenge waits for in its new state; None: no date."""
     await outbox.wake_at(session, workflow_id=challenge_workflow(challenge.id), due_at=due_at)
 
 
@@ -168,7 +168,7 @@ async def open_account(
     marks: Literal["quotes", "states"] = "quotes",
 ) -> Account:
     """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
-    is given to a shard here and now, so that no event of it can be met that no shard feels responsible for."""
+    is assigned to a shard at once, so that there is a shard for its first event."""
     attempt = await attempts(session, challenge.id, phase_index)
     account_id = keys.account_id(challenge.id, phase_index, attempt)
     row = {
@@ -229,10 +229,10 @@ class Extended(NamedTuple):
 
 
 async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key: str, reason: str) -> Extended:
-    """Give the current phase more time, once more: its deadline and the wake-up for it move together.
+    """Extend the current phase once more: its deadline and the wake-up for it move together.
 
-    Raises NotFound, NotAllowed, ExtensionRefused. Whoever judges the deadline holds the same row lock and reads the
-    deadline anew, and market time never goes back: what is granted before the deadline is seen at it.
+    Raises NotFound, NotAllowed, ExtensionRefused. The deadline is judged under the same row lock and read
+    again then, and market time never goes back: an extension that is granted before the deadline always counts.
     """
     challenge = await lock(session, challenge_id)
     check_may_extend(actor, challenge.trader_id)
@@ -290,8 +290,8 @@ async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Bre
 
 
 async def overturn(session: AsyncSession, breach_id: str) -> bool:
-    """Overturn the breach, and with it whatever broke at the same event: those stand or fall together. False when
-    it is overturned already; a breach at a later event is another matter."""
+    """Overturn the breach, and with it every other breach at the same event. Breaches at later events stay. Returns False
+    when it is overturned already."""
     breach = await session.get_one(Breach, breach_id, populate_existing=True)
     if breach.status != "confirmed":
         return False
@@ -316,7 +316,7 @@ async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:
-    """Whether the monitor has judged this account and the lifecycle does not know yet."""
+    """Whether the monitor has found a breach or a pass of this account that is on the record."""
     passed = await session.scalar(select(PhasePass.id).where(PhasePass.account_id == account_id))
     return passed is not None or await confirmed_breach(session, account_id) is not None
 

@@ -29,7 +29,7 @@ from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar
 _DEALS_BEFORE: Final = timedelta(hours=24)
 _EQUITY_AROUND: Final = timedelta(minutes=30)
 _DEALS_SHOWN: Final = 50
-_QUOTES_COMPARED: Final = 200  # proof sheets whose quotes say what spread is normal
+_QUOTES_COMPARED: Final = 200  # proof sheets that show the normal spread
 _TRIGGERS: Final = {"uphold": "breach_upheld", "reinstate": "reinstatement_granted"}
 
 
@@ -54,8 +54,8 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
 
 
 async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
-    """The firm disputes a breach of its own because what it rests on was wrong; a person decides it like any other, also
-    after the trader's time is over. None when it is disputed already. Raises Conflict when it was overturned, or its
+    """The firm disputes a breach of its own because its data were wrong. A person decides it like any other dispute, also
+    after the trader's time is over. Returns None when it is disputed already. Raises Conflict when it was overturned, or its
     challenge has ended."""
     challenge = await challenges.lock(session, breach.challenge_id)
     if await of_confirmed_breach(session, breach.account_id) is not None:
@@ -188,7 +188,7 @@ def _proof_of(dispute: Dispute) -> dict[str, str]:
 
 
 def digest(dispute: Dispute) -> str:
-    """What exactly is decided on: the breach and the evidence that was shown."""
+    """Returns a digest of what exactly is decided on: the breach and the evidence that was shown."""
     body = {"v": 1, "dispute": dispute.id, "breach": dispute.breach_id, "evidence": dispute.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Subjects that are open on the record: each must have a workflow that runs, and can be started from where it is."""
+"""Subjects that are open on the record. Each must have a running workflow, which can be started again from there."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -169,5 +169,5 @@ async def report_stuck(session: AsyncSession, workflow_id: str, *, attempts: int
 
 async def report_moving(session: AsyncSession, workflow_ids: Sequence[str]) -> None:
     """Close the reviews of workflows that were stuck and move again."""
-    keys = [keys.stuck_review(workflow_id) for workflow_id in workflow_ids]
-    await reviews.recovered(session, keys=keys, reason="The workflow moves again.")
+    stuck = [keys.stuck_review(workflow_id) for workflow_id in workflow_ids]
+    await reviews.recovered(session, review_keys=stuck, reason="The workflow moves again.")

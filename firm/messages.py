@@ -7,7 +7,7 @@ from store import outbox
 
 
 async def start(session: AsyncSession, workflow_id: str, message: Message) -> None:
-    """Start the workflow whose input is `message`, once."""
+    """Start the workflow that takes `message` as its input, once."""
     await outbox.start_workflow(session, workflow_id=workflow_id, name=wire_name(message), payload=stored(message))
 
 
@@ -17,7 +17,7 @@ async def start_again(session: AsyncSession, workflow_id: str, message: Message)
 
 
 async def signal(session: AsyncSession, workflow_id: str, message: Signal, *, key: str | None = None) -> None:
-    """Send a signal once. `key` identifies it in the outbox: the message's own key, if it is not said."""
+    """Send a signal once. `key` identifies it in the outbox: by default the message's own key."""
     await outbox.signal_workflow(
         session,
         key=key or message.key,

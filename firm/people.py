@@ -1,4 +1,4 @@
-"""Traders on the record: their identity, their bank account, and who a user is at this moment."""
+"""Traders on the record: their identity and bank account; and users with their role of this moment."""
 
 from typing import Final, cast
 
@@ -28,7 +28,7 @@ async def current_actor(session: AsyncSession, user_id: str) -> Actor:
 
 
 async def person_of(session: AsyncSession, trader_id: str) -> str:
-    """The human behind a trader; the trader's own id when nobody signs in as them."""
+    """Returns the person id of a trader; the trader's own id when they have no user."""
     person = await session.scalar(select(User.person_id).where(User.trader_id == trader_id).limit(1))
     return person or trader_id
 
@@ -39,7 +39,7 @@ async def lock_trader(session: AsyncSession, trader_id: str) -> Trader:
 
 
 async def identity_of(session: AsyncSession, trader_id: str) -> str:
-    """unverified, verified or refused; nobody changes it until the transaction ends."""
+    """Returns unverified, verified or refused, locked until the transaction ends."""
     statement = select(Trader.identity).where(Trader.id == trader_id).with_for_update(read=True)
     return (await session.execute(statement)).scalar_one()
 

@@ -1,4 +1,4 @@
-"""Reviews on the record: a person looks at what was doubtful and says what came of it."""
+"""Reviews on the record: a person looks at something doubtful and decides or closes it."""
 
 import hashlib
 import json
@@ -47,11 +47,11 @@ async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str
     )
 
 
-async def recovered(session: AsyncSession, *, keys: Sequence[str], reason: str) -> None:
-    """Close what needs nobody any more, of the reviews with these keys."""
+async def recovered(session: AsyncSession, *, review_keys: Sequence[str], reason: str) -> None:
+    """Close the open reviews with these keys, because nobody has to act on them any more."""
     await session.execute(
         update(Review)
-        .where(Review.key.in_(keys), Review.status == "open")
+        .where(Review.key.in_(review_keys), Review.status == "open")
         .values(status="closed", closed_by=SYSTEM, close_reason=reason)
     )
 
@@ -102,7 +102,7 @@ async def decide(
 
 
 def digest(review: Review) -> str:
-    """What exactly is decided on: the doubtful inputs and what would follow from them."""
+    """Returns a digest of what exactly is decided on: the doubtful inputs and what would follow from them."""
     body = {"v": 1, "review": review.key, "detail": review.detail}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -110,7 +110,7 @@ def digest(review: Review) -> str:
 async def _end(
     session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
 ) -> None:
-    """Close it, and have the open payouts looked at again that it may have held."""
+    """Close it, and have the open payouts judged again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}

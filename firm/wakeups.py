@@ -13,7 +13,7 @@ from store.models import Wakeup
 
 
 async def fire(session: AsyncSession, *, limit: int) -> int:
-    """Signal the workflows whose date market time has reached, at most `limit`. Returns how many."""
+    """Signal the workflows that wait for a date which market time has reached, at most `limit`. Returns how many."""
     now = await watermark(session)
     if now is None:
         return 0

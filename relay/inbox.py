@@ -177,11 +177,11 @@ def _key(event: Received) -> str:
 
 
 class EventSweep:
-    """Asks the provider for all its events: those whose webhook was lost go into the inbox like the others."""
+    """Asks the provider for all its events: an event with a lost webhook goes into the inbox like the others."""
 
     def __init__(self, db: Database, payments: PaymentProvider) -> None:
         self._db, self._payments = db, payments
-        self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
+        self._last: str | None = None  # from the beginning after each start: nothing depends on memory
 
     async def step(self) -> int:
         """Store what is missing; returns how many events were. One that cannot be read waits for a person."""

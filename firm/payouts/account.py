@@ -19,8 +19,8 @@ from store.models import Account, AccountLive, BalanceOperationRow, Breach, Chal
 async def lock(session: AsyncSession, challenge_id: str, account_id: str) -> tuple[Challenge, Account]:
     """Lock the challenge, then the account, as everybody does.
 
-    The monitor updates the account's row in the transaction that commits a breach. So a breach that is being committed
-    is waited for and seen by whoever reads after this call, and a later one waits until the caller's transaction ends.
+    The monitor updates the account's row in the transaction that commits a breach. So this call
+    waits for a breach that is being committed, and a later one waits until the caller's transaction ends.
     """
     challenge = await session.get_one(Challenge, challenge_id, with_for_update={"read": True}, populate_existing=True)
     account = await session.get_one(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)

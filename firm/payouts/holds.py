@@ -19,7 +19,7 @@ from store.models import Account, Payout
 
 
 def forfeit_of(payout: Payout) -> Money:
-    """Returns the profit beyond the cap, which leaves the account and is paid to nobody."""
+    """Returns the profit beyond the cap, which leaves the account and is not paid out."""
     return Money(minor=payout.forfeited_minor, currency=payout.currency)
 
 
@@ -55,7 +55,7 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
 
 
 def _set_forfeit(payout: Payout, current: Situation) -> None:
-    """Forfeit what lies beyond the cap when the money is held. Nobody has approved anything yet."""
+    """Forfeit what lies beyond the cap when the money is held. No approval has been given yet."""
     payout.forfeited_minor = current.amount(row.gross_of(payout)).forfeited
     payout.terms_digest = row.digest(payout, current.product)
 

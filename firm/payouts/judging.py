@@ -47,7 +47,7 @@ async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) ->
     payout.checks = {**payout.checks, **shown(risk)}
     payout.was_held = payout.was_held or verdict.held_by_case
     await row.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
-    await row.rest(session, payout)
+    await row.set_wakeup(session, payout)
     return False
 
 

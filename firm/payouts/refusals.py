@@ -21,7 +21,7 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Why a request for `gross` cannot be made: by the terms, and by the levels it would break; empty when it can."""
+    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; empty when it is not."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)
@@ -43,8 +43,8 @@ def _sheet(current: Situation, gross: Money) -> dict[str, Any]:
     asked = json.dumps([facts_json(current.facts), gross.minor, gross.currency], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
     proof_id = keys.refusal_proof(account.id, digest)
-    whose = Whose(account.id, account.challenge_id, account.login or 0, current.terms)
-    return payout_refusal_sheet(proof_id, whose, current.facts, current.rules, gross)
+    subject = Whose(account.id, account.challenge_id, account.login or 0, current.terms)
+    return payout_refusal_sheet(proof_id, subject, current.facts, current.rules, gross)
 
 
 async def keep(session: AsyncSession, refusal: PayoutRefused) -> str | None:

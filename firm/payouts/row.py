@@ -117,7 +117,7 @@ async def can_be_stopped(session: AsyncSession, payout: Payout) -> bool:
     return payout.state == "approved" and await session.get(Intent, keys.payout_transfer(payout.id)) is None
 
 
-async def rest(session: AsyncSession, payout: Payout) -> None:
+async def set_wakeup(session: AsyncSession, payout: Payout) -> None:
     """Register the date in market time that the payout waits for in its new state, if any."""
     due = payout.decide_by if payout.state in OPEN_TO_PEOPLE else None
     if payout.state == "sent":

@@ -68,7 +68,7 @@ class Situation(NamedTuple):
 
     @property
     def most(self) -> Money:
-        """The most that can be requested now, if nothing else stands in the way."""
+        """The most that can be requested now, if nothing else prevents it."""
         free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
         return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
@@ -118,7 +118,7 @@ async def situation(
         first_trade_at=await _first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=holdings.balance_minor - account.initial_minor - await _given(session, account_id),
+        profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
         deducted_minor=deducted,
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
@@ -182,7 +182,7 @@ async def _first_trade(session: AsyncSession, account_id: str) -> datetime | Non
     return None if first is None else first.astimezone(UTC)
 
 
-async def _given(session: AsyncSession, account_id: str) -> int:
+async def _credited(session: AsyncSession, account_id: str) -> int:
     """What the firm put into the account after its start (negative: took out): no profit of the trader. What a payout
     forfeited was profit and is left out."""
     total = await session.scalar(
