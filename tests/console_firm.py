@@ -20,7 +20,7 @@ from domain.proofs.money import BalancePart, EventPart, Movement, Scene
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from firm.payouts import requests as payouts
+from firm.payouts import row as payout_row
 from firm.products import shelf
 from store import audit, crypto, identity, ledger, products
 from store.db import Database
@@ -310,7 +310,7 @@ async def _payout(
             "room:trailing_loss": {"ok": True, "words": "2,172.55 USD of room would be left under trailing loss."},
         },
     )
-    payout.terms_digest = payouts.digest(payout, product)
+    payout.terms_digest = payout_row.digest(payout, product)
     session.add(payout)
     await session.flush()
     await ledger.post(session, payout_reserved(payout.id, share), occurred_at=payout.requested_at)
