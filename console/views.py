@@ -293,6 +293,7 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
+    grids: Sequence["Grid"] = ()
     changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
 
@@ -348,3 +349,13 @@ class ProofView:
     document: Document
     account_number: str
     differences: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of plain text. The first column is the heading of its row."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    empty: str = "Nothing."
