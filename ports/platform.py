@@ -22,8 +22,8 @@ FIRST_READER = "shard/0"
 
 
 def reader_name(place: int) -> str:
-    """How the shard at a place among those of its platform, from 0, is called at the platform: as it always was called
-    where there is one platform, and known to a platform that does not know the others."""
+    """Returns the name under which a platform knows a reader of its stream. `place`: of the shard among the shards of that
+    platform, from 0. It does not depend on other platforms."""
     return f"shard/{place}"
 
 
