@@ -210,7 +210,7 @@ class PlatformStream(Protocol):
 
 
 class TradingPlatform(Protocol):
-    """The asynchronous administration of accounts, used by activities."""
+    """The asynchronous administration of accounts, used by activities. `name` is the firm's own for this platform."""
 
     name: str
 
@@ -260,10 +260,9 @@ class TradingPlatform(Protocol):
 
 
 class PlatformCapabilities(_Data):
-    """What a platform can do. `marks`: how it tells what its accounts are worth. `finds_balance_operations`: it finds a
-    balance operation by its key; without that a payout's hold cannot be repaired, and the platform is refused."""
+    """What a platform can do. `finds_balance_operations`: it finds a balance operation by its key; without that a payout's
+    hold cannot be repaired, and the platform is refused."""
 
-    marks: frozenset[Marks]
     finds_balance_operations: bool
 
 
