@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
-from domain.errors import Unavailable
+from domain.errors import RateMissing
 from domain.money import to_minor
 
 _ONE: Final = Decimal(1)
-
-
-class RateMissing(Unavailable):
-    """No live quote converts one currency into the other."""
-
-    type = "rate-missing"
 
 
 def conversion_rate(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.clocks import Clock
-from domain.errors import BadInput
+from domain.errors import BadInput, CaseUnreadable
 from domain.money import from_minor, to_minor
 from domain.quoting import cut, quoted
 from domain.rules.terms import Size
@@ -35,12 +35,6 @@ EVENTS: Final = frozenset(
 
 class Unsupported(Exception):
     """A kind, a parameter or a value of one that the engine cannot express; the text names it."""
-
-
-class CaseUnreadable(BadInput):
-    """The file is not a list of cases in the format."""
-
-    type = "case-unreadable"
 
 
 @dataclass(frozen=True, slots=True)

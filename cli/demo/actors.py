@@ -9,26 +9,16 @@ from typing import Any, Final
 import httpx
 
 from cli.demo.personas import Persona
-from domain.errors import BadInput, Conflict, NotFound, PropOSError, Unavailable
+from domain.errors import ApiRefused, BadInput, Conflict, NotFound, Unavailable
 
 _RETRIES: Final = 6
 
 
-class Refused(PropOSError):
-    """The API refused; `type` of the problem is in `problem`."""
-
-    type = "refused"
-
-    def __init__(self, problem: dict[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or problem))
-        self.problem = str(problem.get("type", "")).rsplit("/", 1)[-1]
-
-
-def _refusal(answer: httpx.Response) -> Refused:
+def _refusal(answer: httpx.Response) -> ApiRefused:
     try:
-        return Refused(answer.json())
+        return ApiRefused(answer.json())
     except ValueError:  # a defect answers in plain text
-        return Refused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
+        return ApiRefused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
 
 
 class ApiClient:
@@ -70,7 +60,7 @@ class ApiClient:
         return await self._send("PUT", path, json=body)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send, and again while the other side is restarting (the keys make that safe); raises Refused."""
+        """Send, and again while the other side is restarting (the keys make that safe); raises ApiRefused."""
         for attempt in range(_RETRIES):
             try:
                 answer = await self._http.request(method, path, **arguments)
@@ -250,7 +240,7 @@ class Operator:
         for person in self._finance[: payout["approvers_needed"]]:
             try:
                 await person.post(f"/v1/payouts/{payout_id}/approve", {"reason": "Checks are green."})
-            except Refused as refusal:
+            except ApiRefused as refusal:
                 if refusal.problem not in {Conflict.type, NotFound.type, "already-decided", "illegal-transition"}:
                     raise
                 return True

@@ -15,10 +15,9 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from domain.clocks import Clock
-from domain.errors import StatementInvalid
+from domain.errors import RateMissing, StatementInvalid
 from domain.histories.statement_sums import brought_forward, sums
 from domain.histories.statements import BalanceRow, Statement, StatementPosition
-from domain.pnl import RateMissing
 from domain.proofs.sheets import Movement
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor

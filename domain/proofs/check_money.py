@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate, position_profit_minor
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part

@@ -6,15 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.errors import QuoteMissing
+from domain.pnl import conversion_rate, position_profit_minor
 
 Side = Literal["buy", "sell"]
-
-
-class QuoteMissing(RateMissing):
-    """A symbol that is held has no usable quote yet, so that the equity is not known."""
-
-    type = "quote-missing"
 
 
 @dataclass(frozen=True, slots=True)

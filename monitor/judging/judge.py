@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.pnl import RateMissing
+from domain.errors import RateMissing
 from domain.products.target import target_reached
 from domain.rules.base import Violation
 from domain.rules.evaluate import Verdict, judge, verdicts
