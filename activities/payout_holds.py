@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, IdempotencyMismatch
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm.payouts import account as payout_account
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
@@ -84,7 +84,7 @@ async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None
             undo = await session.get_one(Intent, _undo_key(payout_id))
             await outbox.fulfil_intent(session, key=undo.key, result={})
             await payouts.advance(
-                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=told.NOT_HELD
+                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=trader_messages.NOT_HELD
             )
 
 
@@ -202,7 +202,7 @@ async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapsho
         payout,
         "request_refused",
         reason="; ".join(reasons),
-        told=told.not_possible(reasons),
+        told=trader_messages.not_possible(reasons),
         detail={"proof_id": payout.proof_id},
     )
     return True

@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict
-from domain.payouts import told
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts import trader_messages
+from domain.payouts.checks import RiskFacts, risk_checks, risk_decision
 from firm.payouts import requests as payouts
 from store.clock import market_now
 from store.models import Payout
@@ -12,9 +12,9 @@ from store.models import Payout
 
 async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
     """Move a reserved payout to where risk, approvals and the deadline put it."""
-    verdict = risk_verdict(risk)
-    payout.checks = {**payout.checks, **shown(risk)}
-    if verdict.outcome == "clear":
+    decision = risk_decision(risk)
+    payout.checks = {**payout.checks, **risk_checks(risk)}
+    if decision.outcome == "clear":
         if payout.state != "awaiting_approval":
             await payouts.advance(session, payout, "risk_clear")
             payout.reason = payout.told = None
@@ -23,29 +23,29 @@ async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
             await payouts.advance(session, payout, "approvals_complete")
             return
     else:
-        payout.was_held = payout.was_held or verdict.held_by_case
+        payout.was_held = payout.was_held or decision.held_by_case
         if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
-        if verdict.outcome != "hold":
-            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
+            await payouts.advance(session, payout, "risk_found", reason=decision.reason, told=decision.trader_message)
+        if decision.outcome != "hold":
+            trigger = "payout_cancelled" if decision.outcome == "cancel" else "payout_rejected"
+            words = trader_messages.by_risk(decision.outcome, decision.trader_message, payouts.gross_of(payout))
+            await payouts.advance(session, payout, trigger, reason=decision.reason, told=words)
             return
     if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        words = told.timed_out(payouts.gross_of(payout))
+        words = trader_messages.timed_out(payouts.gross_of(payout))
         await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
 
 
 async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
     """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
-    verdict = risk_verdict(risk)
+    decision = risk_decision(risk)
     counted, needed = await payouts.approvals(session, payout)
-    if verdict.outcome == "clear" and counted >= needed:
+    if decision.outcome == "clear" and counted >= needed:
         return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
-    payout.checks = {**payout.checks, **shown(risk)}
-    payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
+    reason = decision.reason or f"only {counted} of {needed} approvals still count"
+    payout.checks = {**payout.checks, **risk_checks(risk)}
+    payout.was_held = payout.was_held or decision.held_by_case
+    await payouts.advance(session, payout, "risk_found", reason=reason, told=trader_messages.UNDER_REVIEW)
     await payouts.rest(session, payout)
     return False
 
@@ -53,8 +53,8 @@ async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) ->
 async def check_clear(session: AsyncSession, payout: Payout) -> None:
     """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
     risk = await payouts.risk_facts(session, payout)
-    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
-        checks = {**payout.checks, **shown(risk)}
+    if payout.state == "in_review" or risk_decision(risk).outcome != "clear":
+        checks = {**payout.checks, **risk_checks(risk)}
         wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
         raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 

@@ -20,8 +20,8 @@ from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound, PropOSEr
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts import told
-from domain.payouts.checks import shown
+from domain.payouts import trader_messages
+from domain.payouts.checks import risk_checks
 from firm import people
 from firm.payouts import requests as payouts
 from ports.payments import Transfer
@@ -141,7 +141,7 @@ class PayoutActivities:
                     payout,
                     "risk_found",
                     reason="the payout was changed after its approval",
-                    told=told.UNDER_REVIEW,
+                    told=trader_messages.UNDER_REVIEW,
                 )
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
@@ -165,7 +165,9 @@ class PayoutActivities:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.GIVEN_BACK
-                    await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
+                    await payouts.advance(
+                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                    )
 
     async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
@@ -224,7 +226,7 @@ class PayoutActivities:
                 await ledger.post(session, entry, occurred_at=await market_now(session))
                 why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
                 reason = f"the provider returned the money: {why}"
-                words = told.sent_back(payouts.gross_of(payout))
+                words = trader_messages.sent_back(payouts.gross_of(payout))
                 await payouts.advance(session, payout, "transfer_returned", reason=reason, told=words)
             await payouts.rest(session, payout)
             return PayoutStands(state=payout.state)
@@ -281,9 +283,9 @@ class PayoutActivities:
 async def _record_refused(session: AsyncSession, payout: Payout, key: str, why: str) -> None:
     """The intent ends as refused, which holds the payout until it is rejected, cancelled or out of time."""
     await outbox.fulfil_intent(session, key=key, result={"refused": why})
-    payout.checks = {**payout.checks, **shown(await payouts.risk_facts(session, payout))}
+    payout.checks = {**payout.checks, **risk_checks(await payouts.risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=told.NOT_ACCEPTED)
+    await payouts.advance(session, payout, "transfer_refused", reason=reason, told=trader_messages.NOT_ACCEPTED)
 
 
 def _order(payout: Payout, digest: str) -> dict[str, Any]:
@@ -356,7 +358,7 @@ async def _decide(session: AsyncSession, payout: Payout, decision: PayoutDecisio
     counted, needed = await payouts.approvals(session, payout)
     if decision.choice != "approve" or counted >= needed:
         ends = decision.choice != "approve"
-        words = told.by_person(decision.choice, request.reason, payouts.gross_of(payout)) if ends else ""
+        words = trader_messages.by_person(decision.choice, request.reason, payouts.gross_of(payout)) if ends else ""
         await payouts.advance(
             session,
             payout,

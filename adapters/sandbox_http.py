@@ -16,7 +16,7 @@ from domain.errors import (
     TooLarge,
     Unavailable,
 )
-from domain.quoting import plain
+from domain.quoting import storable_text
 
 _BY_STATUS: Final[dict[int, type[PropOSError]]] = {
     404: NotFound,
@@ -73,4 +73,4 @@ def _problem(answer: httpx.Response) -> dict[str, str]:
         return {}
     if not isinstance(problem, dict):
         return {}
-    return {name: plain(text) for name, text in problem.items() if isinstance(text, str)}
+    return {name: storable_text(text) for name, text in problem.items() if isinstance(text, str)}

@@ -18,7 +18,7 @@ from cli.progress import progress_bar
 from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
 from domain.errors import BadInput, NotFound, YamlInvalid
-from domain.histories.statement_events import Market
+from domain.histories.statement_events import MarketData
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
 from domain.money import to_minor
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def _judged(
-    read: Statement, sold: Product, phase: int, terms: Mapping | None, quotes: Market | None, report: Progress
+    read: Statement, sold: Product, phase: int, terms: Mapping | None, quotes: MarketData | None, report: Progress
 ) -> WhatIf:
     trades = (*read.closed, *read.open_positions)
     first = min((trade.opened_at for trade in trades), default=None)
@@ -123,11 +123,11 @@ def read_mapping(path: Path) -> Mapping:
         raise BadInput("\n".join(rows), field="mapping", remedy=remedy) from exc
 
 
-def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> Market:
+def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> MarketData:
     """The quotes and contracts of the statement's symbols. Raises BadInput that lists all that is missing together."""
     trades = (*statement.closed, *statement.open_positions)
     if not trades:
-        return Market()
+        return MarketData()
     prices = PriceFolder(folder)
     contracts = mapping.symbols if mapping else {}
     symbols = {trade.symbol for trade in trades}
@@ -136,4 +136,4 @@ def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> M
     ends = [trade.closed_at or trade.opened_at for trade in trades]
     last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()
     # a day ahead: what was quoted last when the first position opened
-    return Market(prices.quotes(needed, first - timedelta(1), last), instruments, names)
+    return MarketData(prices.quotes(needed, first - timedelta(1), last), instruments, names)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from domain.approvals import Role
 from domain.money import Money
-from domain.products.diff import Change
+from domain.products.diff import FieldChange
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.gates import GateView
@@ -292,7 +292,7 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
-    changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
+    changes: Sequence[FieldChange] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
 
     @property

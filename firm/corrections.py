@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
-from domain.proofs.corrected import Change, Corrected, corrected
+from domain.proofs.corrected import CorrectedVerdict, Correction, corrected
 from firm import cases
 from store.models import Account, CorrectionRow, Proof
 from store.read.pages import shown
@@ -57,7 +57,7 @@ async def _resting_on(session: AsyncSession, seq: int) -> list[tuple[Proof, Acco
 
 async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account: Account) -> int:
     body = row.body
-    change = Change(
+    change = Correction(
         row.corrects_seq,
         Decimal(body["bid"]) if body["bid"] is not None else None,
         Decimal(body["ask"]) if body["ask"] is not None else None,
@@ -67,7 +67,7 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
         again = corrected(proof.body, change)
     except ValidationError:
         equity = int(proof.body.get("equity_minor", 0))
-        again = Corrected(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
+        again = CorrectedVerdict(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
     if again is None:
         return 0
     made = await cases.open_about(
@@ -100,7 +100,7 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
     return made is not None
 
 
-def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) -> str:
+def _sentence(proof: Proof, account: Account, change: Correction, again: CorrectedVerdict) -> str:
     what = "cancelled" if change.cancels else "corrected"
     equity = Money(minor=again.equity_minor, currency=account.currency)
     if again.stands is None:

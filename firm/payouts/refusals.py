@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import PayoutRefused
 from domain.keys import derived_id
 from domain.money import Money
-from domain.proofs.history import Whose
+from domain.proofs.history import ProofSubject
 from domain.proofs.payout import facts_json, payout_refusal_sheet, refusal_parts, room_part
 from domain.proofs.sheets import RefusalPart
 from firm.payouts.situation import Situation
@@ -43,7 +43,7 @@ def _sheet(current: Situation, gross: Money) -> dict[str, Any]:
     asked = json.dumps([facts_json(current.facts), gross.minor, gross.currency], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
     proof_id = derived_id("prf", account.id, "payout_refusal", digest)
-    whose = Whose(account.id, account.challenge_id, account.login or 0, current.terms)
+    whose = ProofSubject(account.id, account.challenge_id, account.login or 0, current.terms)
     return payout_refusal_sheet(proof_id, whose, current.facts, current.rules, gross)
 
 

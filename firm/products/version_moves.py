@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor, check_may_decide
 from domain.errors import BadInput, NotAllowed
 from domain.keys import new_id
-from domain.products.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
+from domain.products.publishing import ACCOUNT_MOVE, check_approved, check_may_propose, check_movable, move_digest
 from store import audit, decisions, products, rows, transitions
 from store.clock import market_now
 from store.models import Account, AccountMove, AccountMoveRow, Payout, User
@@ -50,7 +50,7 @@ async def propose(
         from_version=from_version,
         to_version=to_version,
         reason=reason,
-        state=MOVE.initial,
+        state=ACCOUNT_MOVE.initial,
         proposed_by=actor.user_id,
         proposed_at=now,
     )
@@ -158,7 +158,7 @@ async def decide(
     check_may_decide(
         KIND, actor, requester_person=proposer.person_id, decided_by=[row.person_id for row in made], subject_id=move.id
     )
-    MOVE.next(move.state, _TRIGGERS[verdict])  # refuse before anything is written
+    ACCOUNT_MOVE.next(move.state, _TRIGGERS[verdict])  # refuse before anything is written
     now, decided_on = await market_now(session), await digest(session, move)
     await decisions.record(
         session,
@@ -196,7 +196,7 @@ async def _step(
 ) -> None:
     move.state = await transitions.apply(
         session,
-        MOVE,
+        ACCOUNT_MOVE,
         subject_kind=KIND,
         subject_id=move.id,
         state_now=move.state,
@@ -208,5 +208,5 @@ async def _step(
         role=actor.role,
         reason=reason,
     )
-    if move.state in MOVE.terminal:
+    if move.state in ACCOUNT_MOVE.terminal:
         move.closed_at = now

@@ -10,7 +10,7 @@ from domain.errors import BadInput
 from domain.histories.impact import (
     AccountLife,
     ChallengeLife,
-    LiveVerdict,
+    LiveDecision,
     PayoutRow,
     check_comparable,
     compare,
@@ -57,7 +57,7 @@ def fill(minutes: int, entry: str, position: str, *, profit: int = 0, balance: i
 
 def account(phase: int, life: RecordedLife, live: str = "none", payouts: tuple[PayoutRow, ...] = ()) -> AccountLife:
     verdict: Any = live
-    return AccountLife(f"A-1000{phase}", phase, life, LiveVerdict(verdict), payouts)
+    return AccountLife(f"A-1000{phase}", phase, life, LiveDecision(verdict), payouts)
 
 
 DIPPED = RecordedLife(  # down to 95,500.00 within the day and up to 108,000.00 afterwards
@@ -133,7 +133,7 @@ def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:
             bar(until * 1440, rich, rich, rich, rich, balance=rich),
         ),
     )
-    return ChallengeLife("chl", (AccountLife("A-10003", 3, life, LiveVerdict("none"), payouts),))
+    return ChallengeLife("chl", (AccountLife("A-10003", 3, life, LiveDecision("none"), payouts),))
 
 
 def test_payouts_are_asked_again_of_the_other_terms() -> None:

@@ -24,11 +24,11 @@ from domain.lifecycle import (
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
 from domain.products.phase import Phase
-from domain.products.publishing import MOVE, PROPOSAL
+from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 
-MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, MOVE)
+MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, ACCOUNT_MOVE)
 PAIRS = [
     pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
     for machine in MACHINES

@@ -7,19 +7,11 @@ from hypothesis import strategies as st
 
 from contracts import ids
 from domain.money import Money
-from domain.payouts import PayoutTerms
-from domain.payouts.checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
-from domain.payouts.payout import (
-    PAYOUT,
-    PayoutFacts,
-    approvers_needed,
-    available_minor,
-    eligible_from,
-    refusals,
-    split,
-    terms_digest,
-    without_beneficiary,
-)
+from domain.payouts import PayoutFacts, PayoutTerms
+from domain.payouts.amounts import available_minor, split
+from domain.payouts.checks import RiskFacts, risk_checks, risk_decision, room_check, spare_minor
+from domain.payouts.eligibility import eligible_from, refusals
+from domain.payouts.payout import PAYOUT, approvers_needed, terms_digest, without_beneficiary
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
@@ -99,7 +91,7 @@ def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() ->
     ],
 )
 def test_eligibility(changes: dict[str, object], gross: int, words: str | None) -> None:
-    found = refusals(facts(**changes), terms(), usd(gross))
+    found = [refusal.sentence for refusal in refusals(facts(**changes), terms(), usd(gross))]
     assert found == [] if words is None else words in found[0]
 
 
@@ -168,10 +160,10 @@ def test_what_a_provider_says_goes_on_the_record_without_the_beneficiary(said: s
     ],
 )
 def test_the_gravest_finding_decides(changes: dict[str, object], outcome: str, by_case: bool) -> None:
-    found = risk_verdict(CLEAR.model_copy(update=changes))
+    found = risk_decision(CLEAR.model_copy(update=changes))
     assert (found.outcome, found.held_by_case) == (outcome, by_case)
-    assert "cas_1" not in found.told, "who is watched is not told"
-    assert (outcome == "clear") == all(check["ok"] for check in shown(CLEAR.model_copy(update=changes)).values())
+    assert "cas_1" not in found.trader_message, "who is watched is not told"
+    assert (outcome == "clear") == all(check["ok"] for check in risk_checks(CLEAR.model_copy(update=changes)).values())
 
 
 TEN = Size(type="pct_of_initial", value=Decimal(10))
