@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from domain.errors import PropOSError
+from domain.errors import PropOSError, UnknownCurrency
 from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.products.phase_terms import PhaseTerms
@@ -24,6 +24,9 @@ def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Diff
     except ValidationError as exc:
         for error in exc.errors():
             yield Difference(".".join(["facts", *map(str, error["loc"])]), str(error["input"])[:60], error["msg"])
+        return
+    except UnknownCurrency as exc:
+        yield Difference("request.currency", sheet.request.currency, exc.message)
         return
     yield from compare("facts", sheet.facts, facts_json(facts))
     yield from compare("facts.initial_minor", facts.initial_minor, terms.product.initial_minor)

@@ -44,7 +44,7 @@ _CONSEQUENCE_WORDS: Final[dict[ConsequenceKind, str]] = {
     "fail": "the account is closed",
     "pause_until_reset": "all positions are closed and trading is paused until the next reset",
     "close_position": "the position is closed",
-    "deduct_profit": "the profit made that way does not count",
+    "deduct_profit": "the profit made that way is deducted",
     "review": "a person reviews it",
     "warn": "you receive a warning",
 }

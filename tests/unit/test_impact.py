@@ -117,7 +117,7 @@ def test_the_phases_after_a_lost_one_do_not_happen() -> None:
 def test_where_the_minute_says_otherwise_than_the_live_verdict_it_is_said() -> None:
     found = compare(ChallengeLife("chl", (account(1, DIPPED, "breach"),)), two_step(), two_step())
     assert not found.changed
-    assert found.differs_from_live == ("A-10001: live breach, the replay by the minute says pass",)
+    assert found.differs_from_live == ("A-10001: live breach; the replay by the minute says pass",)
 
 
 def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:

@@ -135,7 +135,7 @@ def test_only_a_phase_under_way_can_be_extended(state: str) -> None:
         (None, 0, timedelta(days=1), "cannot be extended"),
         ({"days": 14}, 1, timedelta(days=1), "extended once already"),
         ({"days": 14, "times": 2}, 2, timedelta(days=1), "extended 2 times already"),
-        ({"days": 14}, 0, timedelta(0), "was over on"),
+        ({"days": 14}, 0, timedelta(0), "ended on"),
     ],
 )
 def test_why_a_phase_is_not_extended(extension: object, granted: int, left: timedelta, words: str) -> None:

@@ -82,7 +82,7 @@ def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() ->
         ({}, 400_000, None),
         ({}, 400_001, "more than the 4,000.00 USD available"),
         ({}, 4_999, "the smallest request is 50.00 USD"),
-        ({"challenge_state": "breached"}, 400_000, "not funded but breached"),
+        ({"challenge_state": "breached"}, 400_000, "not funded; its state is breached"),
         ({"funded_at": NOW - timedelta(days=13)}, 400_000, "from 2014-05-21 00:00 UTC"),
         ({"last_payout_at": NOW - timedelta(days=6)}, 400_000, "from 2014-05-21 00:00 UTC"),
         ({"open_positions": 2}, 400_000, "close all positions first (2 open)"),
