@@ -16,14 +16,12 @@ from domain.errors import ExtensionRefused, NotFound
 from domain.keys import derived_id, new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
-from store import audit, outbox, products, rows, shards, transitions
+from store import audit, outbox, products, rows, shards, surveillance, transitions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import (
     Account,
-    Alert,
     Breach,
-    Case,
     Challenge,
     DealRow,
     Intent,
@@ -315,15 +313,8 @@ async def overturn(session: AsyncSession, breach_id: str) -> bool:
 
 
 async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
-    """The confirmed case in which an account of this challenge is the one that copied."""
-    accounts = select(Account.id).where(Account.challenge_id == challenge_id)
-    found: str | None = await session.scalar(
-        select(Case.id)
-        .join(Alert, Alert.id == Case.alert_id)
-        .where(Case.state == "confirmed", Alert.evidence["follower"].astext.in_(accounts))
-        .limit(1)
-    )
-    return found
+    """Returns the id of a confirmed case that blames an account of this challenge; None when there is none."""
+    return next(iter(await surveillance.confirmed_against(session, challenge_id)), None)
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:

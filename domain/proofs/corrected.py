@@ -32,7 +32,7 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectedVerdict:
+class CorrectionResult:
     """`stands`: whether the verdict would be the same; None when the sheet is not enough, for the reasons in `unknown`."""
 
     stands: bool | None
@@ -42,7 +42,7 @@ class CorrectedVerdict:
     unknown: tuple[str, ...]
 
 
-def corrected(body: dict[str, Any], change: Correction) -> CorrectedVerdict | None:
+def corrected(body: dict[str, Any], change: Correction) -> CorrectionResult | None:
     """Returns the verdict of a stored sheet with the correction; None for kinds without quotes and deals. Raises
     ValidationError when `body` is not a sheet."""
     sheet = read(body)
@@ -56,8 +56,8 @@ def corrected(body: dict[str, Any], change: Correction) -> CorrectedVerdict | No
     equity = balance + sum(_profit(position, change, sheet.account.currency) for position in sheet.positions)
     stands, sentence = _judged(sheet, balance, equity)
     if unknown:
-        return CorrectedVerdict(None, balance, equity, sentence, tuple(unknown))
-    return CorrectedVerdict(stands, balance, equity, sentence, ())
+        return CorrectionResult(None, balance, equity, sentence, tuple(unknown))
+    return CorrectionResult(stands, balance, equity, sentence, ())
 
 
 def _unknown(sheet: MoneySheet, change: Correction) -> list[str]:

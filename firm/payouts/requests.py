@@ -18,12 +18,11 @@ from firm import payment_reviews
 from firm.payouts import account as payout_account
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.situation import Situation, rooms_left, situation
-from store import audit, decisions, outbox, products, rows, transitions, warnings
+from store import audit, decisions, outbox, products, rows, surveillance, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
     Account,
-    Alert,
     Case,
     CaseAccount,
     Dispute,
@@ -198,14 +197,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
     cases = select(Case.id).join(CaseAccount).join(Account, Account.id == CaseAccount.account_id).distinct()
     cases = cases.order_by(Case.id)
     is_open = await session.scalars(cases.where(Account.trader_id == payout.trader_id, Case.state == "open"))
-    follower = func.jsonb_extract_path_text(Alert.evidence, "follower")
-    confirmed = await session.scalars(  # who was copied has broken no rule
-        select(Case.id)
-        .join(Alert, Alert.id == Case.alert_id)
-        .join(Account, Account.id == follower)
-        .where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
-        .order_by(Case.id)
-    )
+    confirmed = await surveillance.confirmed_against(session, payout.challenge_id)
     transfer = await session.get(Intent, transfer_key(payout.id), populate_existing=True)
     outcome = transfer.result if transfer is not None else None
     disputes = await session.scalars(

@@ -133,8 +133,8 @@ def test_only_a_phase_under_way_can_be_extended(state: str) -> None:
     ("extension", "granted", "left", "words"),
     [
         (None, 0, timedelta(days=1), "cannot be extended"),
-        ({"days": 14}, 1, timedelta(days=1), "extended once already"),
-        ({"days": 14, "times": 2}, 2, timedelta(days=1), "extended 2 times already"),
+        ({"days": 14}, 1, timedelta(days=1), "already extended once"),
+        ({"days": 14, "times": 2}, 2, timedelta(days=1), "already extended twice"),
         ({"days": 14}, 0, timedelta(0), "ended on"),
     ],
 )
