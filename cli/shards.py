@@ -38,12 +38,14 @@ def list_shards(data: Data = None, as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table(
-        *("Shard", "Takes new accounts", "Accounts", "Leaving", "Arriving", "Epoch", "Owner", "Batch", "Market time")
+        *("Shard", "Platform", "Takes new accounts", "Accounts", "Leaving", "Arriving"),
+        *("Epoch", "Owner", "Batch", "Market time"),
     )
     for shard in found:
         counts = (shard.accounts, shard.leaving, shard.coming, shard.epoch)
         table.add_row(
             str(shard.number),
+            shard.platform,
             "yes" if shard.accepting else "no",
             *map(str, counts),
             shard.owner or "none yet",

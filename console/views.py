@@ -349,3 +349,13 @@ class ProofView:
     document: Document
     account_number: str
     differences: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of plain text. The first column is the heading of its row."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    empty: str = "Nothing."

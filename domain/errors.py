@@ -37,6 +37,7 @@
     |-- TooLarge                 413
     |-- TooManyAttempts          429  too many failed sign-ins in a row
     |-- Unavailable              503  a part is down; says which
+    |   |-- NotConfigured             the record names a platform or a provider that this process does not know
     |   |-- InProgress           409  an earlier call under this key is not finished: ask again later
     |   |-- OutcomeUnknown            the effect may have happened: look it up by key first
     |   |   `-- AnswerLost       504  the sandbox's payment provider did not answer in time
@@ -293,6 +294,17 @@ class TooManyAttempts(PropOSError):
 
 class Unavailable(PropOSError):
     type, status = "unavailable", 503
+
+
+class NotConfigured(Unavailable):
+    """The row is right and the process is not: it is tried again until the settings are there."""
+
+    type = "not-configured"
+
+    def __init__(self, what: str, name: str, variables: str) -> None:
+        super().__init__(
+            f"No {what} {name!r} is configured here.", remedy=f"Set {variables}__{name.upper()}__... in every process."
+        )
 
 
 class InProgress(Unavailable):

@@ -34,11 +34,13 @@ def workflow(challenge_id: str) -> str:
     return f"challenge/{challenge_id}"
 
 
-async def buy(session: AsyncSession, *, trader_id: str, product: Product, return_url: str, actor: Actor) -> Challenge:
+async def buy(
+    session: AsyncSession, *, trader_id: str, product: Product, return_url: str, provider: str, actor: Actor
+) -> Challenge:
     """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
 
     Then create the checkout with `checkout_terms` and keep it with `record_checkout`; whoever does not come to it
-    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards.
+    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the fee.
     """
     now = await market_now(session)
     challenge = Challenge(
@@ -50,6 +52,7 @@ async def buy(session: AsyncSession, *, trader_id: str, product: Product, return
         phase_index=0,
         fee_minor=product.fee_minor,
         currency=product.currency,
+        provider=provider,
         bought_at=now,
         changed_at=now,
     )
@@ -184,7 +187,7 @@ async def open_account(
         "product": challenge.product,
         "version": challenge.version,
         "platform": platform,
-        "shard": await shards.least_loaded(session),
+        "shard": await shards.least_loaded(session, platform),
         "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,

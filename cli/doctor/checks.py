@@ -8,7 +8,7 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 import psycopg
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli import adapters
 from cli.stack import probes, supervisor
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import holder
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
-from domain.errors import Unavailable
-from settings import Settings
+from domain.errors import PropOSError, Unavailable
+from settings import Settings, adapter_variable
 
 START_REMEDY: Final = "Start the firm with: propos up"
 _SLOW_SECONDS: Final = 30
@@ -38,6 +39,10 @@ _LAG_SQL: Final = """
 _PARKED_SQL: Final = """
     SELECT (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL AND dispatched_at IS NULL)
          + (SELECT count(*) FROM inbox WHERE parked_at IS NOT NULL AND handled_at IS NULL)
+"""
+_PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
+_PROVIDERS_SQL: Final = """
+    SELECT provider FROM challenges WHERE state = 'awaiting_payment' UNION SELECT rail FROM payouts WHERE closed_at IS NULL
 """
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
 
@@ -112,7 +117,9 @@ async def _ports(context: Context) -> str:
         raise Skipped("the running firm uses them")
     settings = context.settings
     sandbox = urlsplit(settings.sandbox_url)
-    wanted = {settings.api_port: settings.api_host, sandbox.port or 80: sandbox.hostname or "127.0.0.1"}
+    wanted = {settings.api_port: settings.api_host}
+    if settings.uses_own_sandbox:
+        wanted[sandbox.port or 80] = sandbox.hostname or "127.0.0.1"
     wanted |= {settings.temporal_port: "127.0.0.1", settings.temporal_ui_port: "127.0.0.1"}
     busy = [str(port) for port, host in wanted.items() if not probes.port_is_free(host, port)]
     if busy:
@@ -210,6 +217,41 @@ async def _relay_loops(context: Context) -> None:
         )
 
 
+async def _adapters(context: Context) -> str:
+    """The settings of every platform and payment provider."""
+    return adapters.check(context.settings)
+
+
+async def _reached(context: Context) -> str:
+    """Every platform and provider answers, and the record needs no other."""
+    platforms, payments = adapters.build_platforms(context.settings), adapters.build_payments(context.settings)
+    asked = {name: platform.healthy for name, platform in platforms.by_name.items()}
+    asked |= {f"{name} (payments)": provider.healthy for name, provider in payments.by_name.items()}
+    lines = []
+    try:
+        for name, healthy in asked.items():
+            try:
+                lines.append(f"{name}: {await healthy()}")
+            except PropOSError as error:
+                raise Unavailable(f"{name}: {error.message}", remedy=error.remedy) from None
+    finally:
+        await platforms.aclose()
+        await payments.aclose()
+    await _check_named(context, _PLATFORMS_SQL, platforms.by_name, "platforms")
+    await _check_named(context, _PROVIDERS_SQL, payments.by_name, "payments")
+    return "; ".join(lines)
+
+
+async def _check_named(context: Context, statement: str, known: Collection[str], group: str) -> None:
+    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    missing = sorted({str(name) for (name,) in rows} - set(known))
+    if missing:
+        raise Unavailable(
+            f"Open accounts, fees or payouts name {missing[0]!r}, which is not configured.",
+            remedy=f"Set {adapter_variable(group, missing[0], '...')} in every process.",
+        )
+
+
 async def _sandbox(context: Context) -> str:
     market = await _market(context)
     return f"market time {market['market_time']}, {market['mode']}"
@@ -234,8 +276,8 @@ async def _feed(context: Context) -> str:
 
 async def _market(context: Context) -> Any:
     settings = context.settings
-    if "sandbox" not in (settings.platform, settings.payments):
-        raise Skipped("another platform and payment provider are configured")
+    if not settings.uses_own_sandbox:
+        raise Skipped("no platform or provider is the sandbox of this data folder")
     return await probes.fetch_json(f"{settings.sandbox_url}/market", settings.required("sandbox_token"))
 
 
@@ -271,7 +313,9 @@ CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),
-    ("sandbox", "secrets", _sandbox),
+    ("adapters", None, _adapters),
+    ("sandbox", "adapters", _sandbox),
+    ("platforms and providers", "migrations", _reached),
     ("feed", "migrations", _feed),
     ("relay", "migrations", _relay),
     ("api", None, _api),

@@ -22,6 +22,7 @@ from typing import Self
 
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli import adapters
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import DataLock
 from cli.stack.options import Part, StackOptions
@@ -114,6 +115,7 @@ class Stack:
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
             settings = with_free_ports(settings)
+        adapters.check(settings)
         await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
@@ -127,7 +129,7 @@ class Stack:
             await self._check_postgres(settings)
         await _concurrently(self._migrate(), self._start_temporal() if own_temporal else self._check_temporal())
         self._write_addresses(settings)
-        if "sandbox" in (settings.platform, settings.payments):
+        if settings.uses_own_sandbox:
             await self._start_sandbox(settings)
         await _concurrently(
             self._start_polling("worker", settings.worker_metrics_port, CORE_QUEUE),

@@ -28,11 +28,12 @@ async def check_ports(settings: Settings, *, patience: float) -> None:
     sandbox = urlsplit(settings.sandbox_url)
     wanted: list[tuple[str, str, int, str]] = [
         ("API and console", settings.api_host, settings.api_port, "--port or PROPOS_API_PORT"),
-        ("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"),
         ("worker's metrics", settings.metrics_host, settings.worker_metrics_port, "PROPOS_WORKER_METRICS_PORT"),
         ("monitor's metrics", settings.metrics_host, settings.monitor_metrics_port, "PROPOS_MONITOR_METRICS_PORT"),
         ("relay's metrics", settings.metrics_host, settings.relay_metrics_port, "PROPOS_RELAY_METRICS_PORT"),
     ]
+    if settings.uses_own_sandbox:
+        wanted.append(("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"))
     if settings.temporal_address is None:
         wanted.append(("Temporal", "127.0.0.1", settings.temporal_port, "PROPOS_TEMPORAL_PORT"))
         wanted.append(("Temporal's web UI", "127.0.0.1", settings.temporal_ui_port, "PROPOS_TEMPORAL_UI_PORT"))

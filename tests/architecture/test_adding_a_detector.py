@@ -121,7 +121,7 @@ async def _followed(world: ConsoleWorld, key: str) -> str:
     """Let surveillance read until it has opened the case; returns the case's id."""
     unused: Any = None  # surveillance reaches neither the platform nor the provider
     environment = ActivityEnvironment()
-    activities = SurveillanceActivities(Deps(db=world.db, platform=unused, payments=unused))
+    activities = SurveillanceActivities(Deps(db=world.db, platforms=unused, payments=unused))
     reading = asyncio.create_task(environment.run(activities.follow_deals, SurveillanceStart()))
     case_id: str | None = None
     while case_id is None and not reading.done():
