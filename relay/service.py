@@ -1,4 +1,4 @@
-"""The relay process: storable_text loops that keep what is committed moving, whatever is down at the moment."""
+"""The relay process: plain loops that keep what is committed moving, whatever is down at the moment."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
