@@ -112,7 +112,8 @@ class Clock(BaseModel):
 
     @property
     def words(self) -> str:
-        """The reset for people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight time)"."""
+        """The reset for people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight
+        time)"."""
         server = _SERVER.match(self.zone)
         if server is None:
             return f"{self.reset} {self.zone}"
@@ -164,7 +165,8 @@ def require_utc(at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ClockHistory:
-    """Clocks of one account after changes of version: the resets of the old clock up to the change, then of the new clock.
+    """Clocks of one account after changes of version: the resets of the old clock up to the change, then of the new
+    clock.
 
     `changes` are (instant in UTC, clock from then on), oldest first.
     """
@@ -179,7 +181,8 @@ class ClockHistory:
         yield from zip(clocks, [_EARLIEST, *ends], [*ends, _LATEST], strict=True)
 
     def day_start(self, day: date) -> datetime:
-        """Returns the first reset that starts `day`; if a change of clocks skips that day, the first reset of a later day."""
+        """Returns the first reset that starts `day`; if a change of clocks skips that day, the first reset of a
+        later day."""
         near = (day + timedelta(days) for days in range(-2, 6))
         starts = [
             (clock.day_start(label), label)

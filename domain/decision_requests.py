@@ -1,4 +1,5 @@
-"""A decision of a person is a request on the record first. The message that carries it must be the one of that request."""
+"""A decision of a person is a request on the record first. The message that carries it must be the one of that
+request."""
 
 from datetime import datetime
 from typing import Literal

@@ -43,10 +43,11 @@ def breach_is_final(now: datetime, until: datetime, dispute_state: str | None) -
 
 
 def goodwill_minor(equity_minor: int, floors_minor: Iterable[int], initial_minor: int) -> int:
-    """Returns the credit at a reinstatement, so that equity is at least 1 % of the initial balance above the highest floor.
+    """Returns the credit at a reinstatement, so that equity is at least 1 % of the initial balance above the highest
+    floor.
 
-    Without it, a real loss would breach the account again at the next tick. The money of the account is simulated, so the
-    firm's books have no entry for it.
+    Without it, a real loss would breach the account again at the next tick. The money of the account is simulated,
+    so the firm's books have no entry for it.
     """
     room = half_up(Decimal(initial_minor) * _ROOM_PCT / 100)
     return max(0, max(floors_minor, default=0) + room - equity_minor)

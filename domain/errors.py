@@ -262,8 +262,8 @@ class DataLocked(Conflict):
 
 
 class PayoutRefused(PropOSError):
-    """`reasons`: clauses for people. `refusals`: the same for programs, each {"code", "sentence", "figures"} with amounts
-    in minor units and instants as ISO text. `proof`: the sealed sheet of the refusal; `proof_id`: its id."""
+    """`reasons`: clauses for people. `refusals`: the same for programs, each {"code", "sentence", "figures"} with
+    amounts in minor units and instants as ISO text. `proof`: the sealed sheet of the refusal; `proof_id`: its id."""
 
     type, status = "payout-refused", 422
 

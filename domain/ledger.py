@@ -1,9 +1,9 @@
 """The firm's books: the postings of each business event. Debits are positive, credits negative; the sum is always zero.
 
-Ledger accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `suspense` (money received that was
-not due), `trader-payable` (the firm's debt to traders once a payout is reserved), `payout-expense` (profit shares),
-`chargebacks` (loss). `account-profit` and `forfeited-profit` are memorandum accounts: not money of the firm, but profit
-that left trading accounts and was paid to nobody.
+Ledger accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `suspense` (money received
+that was not due), `trader-payable` (the firm's debt to traders once a payout is reserved), `payout-expense` (profit
+shares), `chargebacks` (loss). `account-profit` and `forfeited-profit` are memorandum accounts: not money of the
+firm, but profit that left trading accounts and was paid to nobody.
 """
 
 import hashlib

@@ -77,8 +77,8 @@ def phase_deadline(
 ) -> datetime | None:
     """Returns the instant at which the time of a phase ends; None without a limit.
 
-    `extended_days`: days granted in addition. `suspensions`: the (breached, reinstated) spans of overturned breaches, which
-    the trader could not use.
+    `extended_days`: days granted in addition. `suspensions`: the (breached, reinstated) spans of overturned
+    breaches, which the trader could not use.
     """
     if limit_days is None:
         return None
@@ -91,7 +91,8 @@ def trigger_of_start(phase_index: int, funded_index: int) -> str:
 
 
 def trigger_of_pass(phase_index: int, funded_index: int) -> str:
-    """Returns the trigger of a pass: the last evaluation phase leads to the identity check, the others to the next phase."""
+    """Returns the trigger of a pass: the last evaluation phase leads to the identity check, the others to the next
+    phase."""
     return "evaluation_passed" if phase_index + 1 == funded_index else "phase_passed"
 
 
@@ -123,7 +124,8 @@ def check_extendable(state: str, phase: Phase, granted: int, now: datetime, dead
 
 
 def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:
-    """Whether an account without open positions may restart its phase at the end of its time: in profit, no rule broken."""
+    """Whether an account without open positions may restart its phase at the end of its time: in profit, no rule
+    broken."""
     return phase.free_retake and balance_minor > initial_minor and not breached
 
 
@@ -134,8 +136,8 @@ def check_may_refund(actor: Actor, trader_id: str) -> None:
 
 
 def check_refundable(state: str, phase_index: int) -> None:
-    """Checks that the state allows a refund: the fee in the first phase, a payment that was not the fee at any time. The
-    caller checks that nothing was traded. Raises Conflict."""
+    """Checks that the state allows a refund: the fee in the first phase, a payment that was not the fee at any time.
+    The caller checks that nothing was traded. Raises Conflict."""
     if not CHALLENGE.allows(state, "refund_granted") or (state == "active" and phase_index != 1):
         raise Conflict(
             f"The fee of a challenge in the state {name(state)}, phase {phase_index}, cannot be refunded.",

@@ -16,10 +16,11 @@ _ONE: Final = Decimal(1)
 def conversion_rate(
     quote_currency: str, account_currency: str, quotes: Mapping[str, tuple[Decimal, Decimal]]
 ) -> Decimal:
-    """Returns the units of `account_currency` for one unit of `quote_currency`, from live `quotes` (symbol -> bid, ask).
+    """Returns the units of `account_currency` for one unit of `quote_currency`, from live `quotes` (symbol -> bid,
+    ask).
 
-    A direct symbol (GBPUSD for GBP into USD) converts at its bid; an inverse symbol (USDJPY for JPY into USD) divides by
-    its ask. Raises RateMissing when neither is quoted.
+    A direct symbol (GBPUSD for GBP into USD) converts at its bid; an inverse symbol (USDJPY for JPY into USD)
+    divides by its ask. Raises RateMissing when neither is quoted.
     """
     if quote_currency == account_currency:
         return _ONE

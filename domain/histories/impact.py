@@ -84,7 +84,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One challenge under both versions. `differs_from_live`: where the replay under A differs from the live decision."""
+    """One challenge under both versions. `differs_from_live`: where the replay under A differs from the live
+    decision."""
 
     challenge_id: str
     opened_at: datetime

@@ -57,7 +57,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RecordedLife:
-    """The whole record of one account, each part in order of time. `snapshots`: equity at the resets of its own clock."""
+    """The whole record of one account, each part in order of time. `snapshots`: equity at the resets of its own
+    clock."""
 
     opened_at: datetime
     bars: tuple[Bar, ...] = ()
@@ -214,7 +215,8 @@ class _Life:
         )
 
     def _worth_at(self, at: datetime) -> None:
-        """Sets the equity at a fill: the balance without open positions, else the last equity within the bar of the minute."""
+        """Sets the equity at a fill: the balance without open positions, else the last equity within the bar of the
+        minute."""
         if not self.left:
             self.equity = self.balance
             return

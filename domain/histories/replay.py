@@ -1,8 +1,8 @@
 """Judges a whole history: the events of an account under one phase of one product.
 
-The same floors, conduct rules and gates judge live accounts. Equity may be unknown at any event: the replay then decides
-only what is certain, and lists the rest (`Replay.unpriced`). Nothing ends the fold: a broken rule is still judged, and
-`outcome` is what happened first.
+The same floors, conduct rules and gates judge live accounts. Equity may be unknown at any event: the replay then
+decides only what is certain, and lists the rest (`Replay.unpriced`). Nothing ends the fold: a broken rule is still
+judged, and `outcome` is what happened first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,8 +39,8 @@ _NEEDS_FLOATING: Final = ("closed_pnl_plus_negative_floating", "equity_snapshot_
 def replay(
     events: Iterable[Event], terms: PhaseTerms, context: Context, write_proof: ProofWriter | None = None
 ) -> Replay:
-    """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source of the
-    events is still at that event."""
+    """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source
+    of the events is still at that event."""
     fold = _Fold(terms, context, write_proof)
     for event in events:
         fold.take(event)
@@ -189,7 +189,8 @@ class _Fold:
     def _beyond(
         self, event: Event, mark: Mark, spec: FloorSpec, state: RuleState, knowledge: Knowledge, worth: int
     ) -> None:
-        """Handles an account beyond the limit: one offence for each excess, after the minutes of the cure if there is one."""
+        """Handles an account beyond the limit: one offence for each excess, after the minutes of the cure if there
+        is one."""
         since = self.broken_since.setdefault(spec.key, event.at)
         rule = self.equity_rules[spec.rule_id]
         cure = rule.cure

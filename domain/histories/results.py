@@ -98,8 +98,8 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The result of a replay. `on_balance`: the outcome by certain facts only; `outcome` is `undecided` where prices could
-    change it. `gates`: with their status at the end of the history."""
+    """The result of a replay. `on_balance`: the outcome by certain facts only; `outcome` is `undecided` where prices
+    could change it. `gates`: with their status at the end of the history."""
 
     outcome: ReplayOutcome
     on_balance: ReplayOutcome

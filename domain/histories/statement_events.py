@@ -44,8 +44,8 @@ class Quote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """Quotes in order of time, and the contracts of their symbols. `names`: market symbol by the symbol of the statement,
-    where they differ by more than case."""
+    """Quotes in order of time, and the contracts of their symbols. `names`: market symbol by the symbol of the
+    statement, where they differ by more than case."""
 
     quotes: Iterable[Quote] = ()
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
@@ -73,8 +73,8 @@ _Timed = tuple[datetime, int, int, "_Entry | Quote | Purpose"]
 
 
 def initial_minor(statement: Statement, stated: int | None = None) -> int:
-    """Returns the initial balance: `stated` by the caller, else the deposits before the first trade, or the balance that
-    the report brings forward. Raises StatementInvalid when there is none of them."""
+    """Returns the initial balance: `stated` by the caller, else the deposits before the first trade, or the balance
+    that the report brings forward. Raises StatementInvalid when there is none of them."""
     if stated is not None:
         return stated
     first = min((trade.opened_at for trade in (*statement.closed, *statement.open_positions)), default=None)

@@ -25,8 +25,8 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A figure of the report that differs from its rows. The difference is `stated` minus `rows`. Minor units, except for
-    counts (`money` False)."""
+    """A figure of the report that differs from its rows. The difference is `stated` minus `rows`. Minor units,
+    except for counts (`money` False)."""
 
     figure: str
     stated: int

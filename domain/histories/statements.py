@@ -50,7 +50,8 @@ class StatementPosition(_Part):
 
 
 class StatementDeal(_Part):
-    """A fill. `opens`: it opens a position, else it closes one. `stated_balance_minor`: the running balance of the report."""
+    """A fill. `opens`: it opens a position, else it closes one. `stated_balance_minor`: the running balance of the
+    report."""
 
     row: int
     deal_id: str
@@ -85,8 +86,8 @@ class BalanceRow(_Part):
 
 
 class StatementSummary(_Part):
-    """The summary of the report; None: not in the report. `floating_minor` is counted as in the report: MT4 includes open
-    swaps, MT5 does not."""
+    """The summary of the report; None: not in the report. `floating_minor` is counted as in the report: MT4 includes
+    open swaps, MT5 does not."""
 
     balance_minor: int | None = None
     equity_minor: int | None = None
@@ -100,8 +101,8 @@ class StatementSummary(_Part):
 
 
 class Statement(_Part):
-    """The history of one account, read from `file` with the hash `sha256`. `closed` and `open_positions` are in the order
-    of the report; `deals` is empty where a report has only trades."""
+    """The history of one account, read from `file` with the hash `sha256`. `closed` and `open_positions` are in the
+    order of the report; `deals` is empty where a report has only trades."""
 
     source: Literal["mt5", "mt4", "csv"]
     file: str

@@ -39,8 +39,9 @@ _BY_SIZE: Final = ("lot_size_band", "max_exposure")
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The result. `product` has the currency and the initial balance of the statement; `sold` is the product as it is sold.
-    `not_judged`: the rules that the statement cannot decide, by id, with the reason. `priced`: there were quotes."""
+    """The result. `product` has the currency and the initial balance of the statement; `sold` is the product as it
+    is sold. `not_judged`: the rules that the statement cannot decide, by id, with the reason. `priced`: there
+    were quotes."""
 
     statement: Statement
     sums: Sums
@@ -69,8 +70,8 @@ def judge(
     calendars: Mapping[str, VenueCalendar] | None = None,
     wrap: Wrap = lambda events: events,
 ) -> WhatIf:
-    """Judges `statement` under phase `phase_index` of `sold`. `initial`: the initial balance, if the caller knows better
-    than the statement. `wrap` may observe the events."""
+    """Judges `statement` under phase `phase_index` of `sold`. `initial`: the initial balance, if the caller knows
+    better than the statement. `wrap` may observe the events."""
     if not 1 <= phase_index <= sold.funded_index:
         raise BadInput(
             f"{sold.ref} has no phase {phase_index}.",

@@ -65,8 +65,8 @@ def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> in
 
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
-    """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the amounts
-    paid before; without them it is the first payout."""
+    """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
+    amounts paid before; without them it is the first payout."""
     own = terms if facts is None else terms.chosen(facts.cycle)
     if own.split_tiers:
         trader = _by_tier(gross, own, 0 if facts is None else facts.paid_gross_minor)

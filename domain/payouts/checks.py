@@ -15,13 +15,13 @@ RiskOutcome = Literal["clear", "hold", "cancel", "reject"]
 
 
 class RiskFacts(BaseModel):
-    """The facts around a payout. Open cases name any account of the trader; confirmed cases found that an account of this
-    payout's challenge copied trades.
+    """The facts around a payout. Open cases name any account of the trader; confirmed cases found that an account of
+    this payout's challenge copied trades.
 
     `breaches` (ids, not overturned), `open_reviews` and `levels_beyond` (sentences) belong to the payout's account.
     `open_payment_reviews`: review id -> what happened to a fee of the trader. `transfer_refused`: the reason of the
-    provider; a refused transfer is never sent again. `transfer_begun`: a transfer was started and its outcome is unknown,
-    so only a person may end the payout.
+    provider; a refused transfer is never sent again. `transfer_begun`: a transfer was started and its outcome is
+    unknown, so only a person may end the payout.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -157,7 +157,8 @@ def risk_checks(facts: RiskFacts) -> dict[str, dict[str, object]]:
 
 
 def counted_minor(spec: FloorSpec, facts: PayoutFacts) -> int:
-    """Returns the worth of the account as this rule counts it, in minor units: with open losses unless it excludes them."""
+    """Returns the worth of the account as this rule counts it, in minor units: with open losses unless it excludes
+    them."""
     return facts.worth_minor if spec.holds.floating else facts.balance_minor
 
 
@@ -193,7 +194,8 @@ def room_check(after: Room, spare: int, gross: Money) -> dict[str, object]:
 
 
 def beyond_level(after: Room, currency: str) -> str:
-    """Returns the sentence for a level that the payout would break, by the equity on record; empty when it would not."""
+    """Returns the sentence for a level that the payout would break, by the equity on record; empty when it would
+    not."""
     if after.room_minor >= (1 if after.spec.inclusive else 0):
         return ""
     room = Money(minor=after.room_minor, currency=currency)

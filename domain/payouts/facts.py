@@ -18,12 +18,12 @@ class GateFact(BaseModel):
 class PayoutFacts(BaseModel):
     """The facts for eligibility and amount, at market time `now`. Money in minor units of the account's currency.
 
-    `equity_minor`: the balance plus the result of open positions; None: no position is open. `cycle`: the name of the
-    payout cycle that the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: the number of paid
-    payouts of the challenge, and their total before and after the split. `profit_minor`: the net trading result that is
-    not paid out yet; None: the balance above the initial balance. `deducted_minor`: the part of it that does not count
-    (`domain.rules.history.deducted_minor`). `gates`: the gates of the funded phase that block payouts. `last_fee_minor`:
-    the last fee paid for the challenge, including resets and extensions.
+    `equity_minor`: the balance plus the result of open positions; None: no position is open. `cycle`: the name of
+    the payout cycle that the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: the number of
+    paid payouts of the challenge, and their total before and after the split. `profit_minor`: the net trading result
+    that is not paid out yet; None: the balance above the initial balance. `deducted_minor`: the part of it that does
+    not count (`domain.rules.history.deducted_minor`). `gates`: the gates of the funded phase that block payouts.
+    `last_fee_minor`: the last fee paid for the challenge, including resets and extensions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

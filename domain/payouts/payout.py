@@ -59,11 +59,12 @@ def terms_digest(
     refund_minor: int = 0,
     forfeited_minor: int = 0,
 ) -> str:
-    """Returns the digest that an approval covers: it no longer counts when amount, currency, beneficiary or rules change.
+    """Returns the digest that an approval covers: it no longer counts when amount, currency, beneficiary or rules
+    change.
 
-    `refund_minor`: the part of the fee that is paid with the share. `forfeited_minor`: the money that leaves the account
-    and is paid to nobody. `beneficiary_index` is a keyed digest of the beneficiary, because the result is stored in clear
-    and there are few enough account numbers to try them all against a digest without a key.
+    `refund_minor`: the part of the fee that is paid with the share. `forfeited_minor`: the money that leaves the
+    account and is paid to nobody. `beneficiary_index` is a keyed digest of the beneficiary, because the result is
+    stored in clear and there are few enough account numbers to try them all against a digest without a key.
     """
     body = {
         "v": 2,

@@ -29,8 +29,9 @@ class ScalingFacts(BaseModel):
 
 
 class Scaling(Terms):
-    """Every `every_months` the account may grow by `increase_pct` of its `of`, up to `cap` (major units), if the profit
-    since the last step was `min_profit_pct` of its size and `min_payouts` were paid. `split_pct`: the share after that."""
+    """Every `every_months` the account may grow by `increase_pct` of its `of`, up to `cap` (major units), if the
+    profit since the last step was `min_profit_pct` of its size and `min_payouts` were paid. `split_pct`: the
+    share after that."""
 
     increase_pct: Annotated[ExactDecimal, Field(gt=0, le=1000)]
     of: Literal["original_size", "current_size"] = "original_size"

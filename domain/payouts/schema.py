@@ -1,7 +1,7 @@
 """Payout terms as data. Firms set each field on its own; the defaults are the simplest terms.
 
-The effect of a payout on floors and peaks is a field of the equity rules (`payout_effect`); its effect on day counts and
-consistency is a field of the gates (`window`).
+The effect of a payout on floors and peaks is a field of the equity rules (`payout_effect`); its effect on day counts
+and consistency is a field of the gates (`window`).
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,8 @@ class Least(Size):
 
 
 class Cap(Terms):
-    """The largest request (before the split), from payout number `from_payout` to `to_payout` (None: no end). `until`: the
-    cap no longer applies once this gate is met."""
+    """The largest request (before the split), from payout number `from_payout` to `to_payout` (None: no end).
+    `until`: the cap no longer applies once this gate is met."""
 
     type: Literal["amount", "pct_of_initial", "pct_of_balance", "pct_of_profit"]
     value: Amount
@@ -113,10 +113,11 @@ class PayoutTerms(Terms):
     """When a payout may be requested, the amount, and the shares.
 
     Time: `first_after_days` from `first_after`, then `every_days` from the last payout, or (`cycle` fixed) every
-    `every_days` counted from the first date. A condition is met at equality unless `compare` is ">". `gates`: the gates
-    of the funded phase that must be met; None: all that block payouts. `caps`: every cap that applies limits the
-    request; `excess`: whether profit above the cap stays in the account. The firm's share always leaves the account with
-    the trader's. `min_request`, `cap_per_request`, `min_trader_share`, `unlock_when_total_withdrawn` are in major units.
+    `every_days` counted from the first date. A condition is met at equality unless `compare` is ">". `gates`: the
+    gates of the funded phase that must be met; None: all that block payouts. `caps`: every cap that applies limits
+    the request; `excess`: whether profit above the cap stays in the account. The firm's share always leaves the
+    account with the trader's. `min_request`, `cap_per_request`, `min_trader_share`, `unlock_when_total_withdrawn`
+    are in major units.
     """
 
     first_after_days: Days
@@ -159,7 +160,8 @@ class PayoutTerms(Terms):
                 yield ("bands", number, "up_to"), band.up_to
 
     def chosen(self, cycle: str | None) -> "PayoutTerms":
-        """Returns the terms of the cycle that a trader chose; the terms themselves without a choice. Raises KeyError."""
+        """Returns the terms of the cycle that a trader chose; the terms themselves without a choice. Raises
+        KeyError."""
         if cycle is None:
             return self
         choice = {each.name: each for each in self.cycles}[cycle]

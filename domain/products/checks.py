@@ -33,7 +33,8 @@ def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
 
 
 def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]) -> Iterator[Problem]:
-    """Yields problems of the clocks: two for one purpose, or one without a purpose. `specs`: the levels of all phases."""
+    """Yields problems of the clocks: two for one purpose, or one without a purpose. `specs`: the levels of all
+    phases."""
     if loss_clock is None:
         return
     if loss_clock == clock:

@@ -40,7 +40,8 @@ class FieldChange(BaseModel):
 
 
 def differences(old: Product | None, new: Product) -> tuple[FieldChange, ...]:
-    """Returns every field of `new` that differs from `old`, in the order of the definition; all fields without `old`."""
+    """Returns every field of `new` that differs from `old`, in the order of the definition; all fields without
+    `old`."""
     before = {} if old is None else dict(_leaves(old.model_dump(mode="json"), (), old.currency))
     after = dict(_leaves(new.model_dump(mode="json"), (), new.currency))
     paths = [*after, *(path for path in before if path not in after)]
@@ -69,7 +70,8 @@ def _leaves(value: Any, path: Path, currency: str) -> Iterator[tuple[Path, str]]
 
 
 def _whole(value: Any, currency: str) -> str | None:
-    """Returns the words of a value that people read as one: a size, a clock, an approval band, a list of plain values."""
+    """Returns the words of a value that people read as one: a size, a clock, an approval band, a list of plain
+    values."""
     if isinstance(value, list) and value and not any(isinstance(part, dict | list) for part in value):
         return ", ".join(str(part) for part in value)
     if not isinstance(value, dict):

@@ -1,7 +1,7 @@
 """Product definitions as validated, hashable data.
 
-A product is immutable once sold; `content_hash` identifies the terms of a version. Everything that firms set differently
-is a field of its own: nothing is assumed from the family of the product.
+A product is immutable once sold; `content_hash` identifies the terms of a version. Everything that firms set
+differently is a field of its own: nothing is assumed from the family of the product.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ _FAMILIES: Final[dict[Family, str]] = {
     "instant": "funded from the first trade, without an evaluation",
     "futures-end-of-day": "for futures, with limits that follow the end of each day",
     "futures-intraday": "for futures, with limits that follow every moment of the day",
-    "swing": "for swing trading: positions may stay open overnight and over weekends, unless a rule below says otherwise",
+    "swing": "for swing trading: positions may stay open overnight and over weekends, unless a rule forbids it",
     "crypto": "for cryptocurrencies, which trade around the clock",
 }
 _MEASURED: Final = (
@@ -100,7 +100,7 @@ def _bought(product: Product) -> Iterator[str]:
     if product.phases:
         names = ", then ".join(phase.name for phase in product.phases)
         yield f"You pass {names}. You trade each phase on a new account with the same starting balance."
-    yield "A later version of the product does not change your account, unless two people at the firm decide to move it."
+    yield "A later version of the product does not change your account, unless two people at the firm move it."
 
 
 def _clocks(product: Product) -> Iterator[str]:

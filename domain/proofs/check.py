@@ -37,7 +37,8 @@ _CHECKS: Final[dict[type, tuple[Check, ...]]] = {
 
 
 def check(data: Mapping[str, Any]) -> list[Difference]:
-    """Returns every difference between the values of a sheet and the values that follow from it; empty: the sheet is right.
+    """Returns every difference between the values of a sheet and the values that follow from it; empty: the sheet is
+    right.
 
     Needs no database. `data`: JSON data as `sealed` returns it. Never raises for bad content.
     """

@@ -170,7 +170,8 @@ def state_of(basis: BasisPart, locked: bool) -> RuleState:
 
 
 def check_basis(field: str, basis: BasisPart, spec: FloorSpec, last_seq: int | None) -> Iterator[Difference]:
-    """Checks an anchor or peak against the figures it was taken from. `last_seq`: the latest number at which it was set."""
+    """Checks an anchor or peak against the figures it was taken from. `last_seq`: the latest number at which it was
+    set."""
     yield from compare(f"{field}.source", basis.source, spec.source)
     yield from compare(f"{field}.moves", basis.moves, spec.moves)
     taken = spec.figure(basis.balance_minor, basis.equity_minor)

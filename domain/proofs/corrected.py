@@ -1,8 +1,8 @@
 """Recomputes a verdict with an input that the venue has corrected or cancelled since.
 
 Everything comes from the proof sheet and the correction. Where the sheet does not contain a needed figure (the quote
-before a cancelled one, the events behind a level that was set at the corrected event), the result says so and nothing is
-guessed.
+before a cancelled one, the events behind a level that was set at the corrected event), the result says so and
+nothing is guessed.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionResult:
-    """`stands`: whether the verdict would be the same; None when the sheet is not enough, for the reasons in `unknown`."""
+    """`stands`: whether the verdict would be the same; None when the sheet is not enough, for the reasons in
+    `unknown`."""
 
     stands: bool | None
     balance_minor: int

@@ -90,8 +90,8 @@ def fold(
     until: int | None = None,
     began: HistoryState | None = None,
 ) -> Folded:
-    """Folds `events`, in order, through the rules. `until`: stop at the event of this offence number. `began`: the state
-    before the events, when it is not the start of the rules."""
+    """Folds `events`, in order, through the rules. `until`: stop at the event of this offence number. `began`: the
+    state before the events, when it is not the start of the rules."""
     state = began or history.start(rules, context, midway=midway)
     moved: list[Event] = []
     found: list[tuple[Event, Violation]] = []
@@ -140,8 +140,8 @@ def _states_of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> Histor
 
 
 def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
-    """Folds the events of a sheet with the calendar answers of the sheet. Raises ValueError for false events, LookupError
-    for a missing answer."""
+    """Folds the events of a sheet with the calendar answers of the sheet. Raises ValueError for false events,
+    LookupError for a missing answer."""
     answers: Mapping[str, VenueCalendar] = {calendar.name: _Answers(calendar) for calendar in part.calendars}
     recorded_context = replace(context, calendars=answers)
     began = None if part.began is None else HistoryState.model_validate(part.began)
@@ -177,9 +177,9 @@ def violation_sheet(
     midway: bool = False,
     began: HistoryState | None = None,
 ) -> dict[str, Any]:
-    """Returns the sealed proof of offence number `offence` against a conduct rule. `events`: all events of the phase, at
-    least up to the offence. `midway`: they start in the middle of a day. `began`: the state before them, for a phase that
-    changed its terms. Raises ValueError when the events contain no such offence."""
+    """Returns the sealed proof of offence number `offence` against a conduct rule. `events`: all events of the
+    phase, at least up to the offence. `midway`: they start in the middle of a day. `began`: the state before
+    them, for a phase that changed its terms. Raises ValueError when the events contain no such offence."""
     rule, context = _named(subject.terms.history_rules, rule_id), subject.terms.context
     moved = fold((rule,), context, events, midway=midway, until=offence, began=began).moved
     folded, part = history_part((rule,), context, moved, midway=midway, began=began)
@@ -262,8 +262,8 @@ def pass_history(
     midway: bool = False,
     began: HistoryState | None = None,
 ) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
-    """Returns the history, the gates and the required profit of a pass. `now`: the money of the account. Raises ValueError
-    for a phase without a target."""
+    """Returns the history, the gates and the required profit of a pass. `now`: the money of the account. Raises
+    ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
     rules, context = gates_of(terms), terms.context

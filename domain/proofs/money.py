@@ -85,8 +85,8 @@ def digest(body: Mapping[str, Any]) -> str:
 
 
 def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
-    """Caches `make` by object identity: terms do not change, thousands of sheets share them, and a model with a mapping is
-    not hashable."""
+    """Caches `make` by object identity: terms do not change, thousands of sheets share them, and a model with a
+    mapping is not hashable."""
     known: dict[int, tuple[T, V]] = {}
 
     def remembered(of: T) -> V:
@@ -108,7 +108,8 @@ def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
 
 
 def sealed(sheet: AnySheet) -> dict[str, Any]:
-    """Returns the sheet as JSON data with its hash. The hash is `digest`, built from the cached texts of shared parts."""
+    """Returns the sheet as JSON data with its hash. The hash is `digest`, built from the cached texts of shared
+    parts."""
     known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
     data = sheet.model_dump(mode="json", exclude=set(known))
     body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}

@@ -19,7 +19,8 @@ from domain.wording import name
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it existed."""
+    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it
+    existed."""
     return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
 
 
@@ -66,8 +67,8 @@ def refusal_verdict(parts: tuple[RefusalPart, ...]) -> str:
 def payout_refusal_sheet(
     proof_id: str, subject: ProofSubject, facts: PayoutFacts, rules: AccountRules, gross: Money
 ) -> dict[str, Any]:
-    """Returns the sealed proof that a request for `gross` was refused. `rules`: the levels of the account with their states.
-    Raises ValueError when there is no reason to refuse it."""
+    """Returns the sealed proof that a request for `gross` was refused. `rules`: the levels of the account with their
+    states. Raises ValueError when there is no reason to refuse it."""
     rooms = tuple(
         room_part(spec, state, facts, gross.minor) for spec, state in zip(rules.specs, rules.states, strict=True)
     )

@@ -1,7 +1,7 @@
 """The shape of proof sheets. A sheet is plain JSON; these models refuse any other shape.
 
-Money is minor units of the account's currency. `source` is the origin of the account's worth; `seq` numbers are those of
-that source.
+Money is minor units of the account's currency. `source` is the origin of the account's worth; `seq` numbers are
+those of that source.
 """
 
 from datetime import date, datetime
@@ -122,8 +122,8 @@ class StateSource(Part):
 
 
 class StatementSource(Part):
-    """An imported statement. `stated_equity_minor`: the equity that the file states at this moment; None: the worth is the
-    balance plus every position at its quote."""
+    """An imported statement. `stated_equity_minor`: the equity that the file states at this moment; None: the worth
+    is the balance plus every position at its quote."""
 
     source: Literal["statement"] = "statement"
     file: str
@@ -225,8 +225,8 @@ class TargetPart(Part):
 
 
 class CalendarPart(Part):
-    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), and the first
-    opening after an instant."""
+    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), and the
+    first opening after an instant."""
 
     name: str
     closes: tuple[tuple[date, datetime | None], ...]

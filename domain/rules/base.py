@@ -30,9 +30,9 @@ ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct
 class Consequence(Terms):
     """The consequence of one offence.
 
-    fail: the phase ends. pause_until_reset: all positions are closed and trading is disabled until the next reset of the
-    trading day. close_position: only the offending positions are closed. deduct_profit: their profit does not count
-    (losses do). review: a person decides. warn: the offence is recorded and the trader is warned.
+    fail: the phase ends. pause_until_reset: all positions are closed and trading is disabled until the next reset of
+    the trading day. close_position: only the offending positions are closed. deduct_profit: their profit does not
+    count (losses do). review: a person decides. warn: the offence is recorded and the trader is warned.
     """
 
     kind: ConsequenceKind
@@ -221,10 +221,12 @@ class HistoryRule(RuleBase, Generic[S]):
 
     @abstractmethod
     def step(self, state: S, event: Event, context: Context) -> tuple[S, tuple[Violation, ...]]:
-        """Returns the state after `event`, and the offences of that event. Pure; returns `state` itself when it did not change."""
+        """Returns the state after `event`, and the offences of that event. Pure; returns `state` itself when it did
+        not change."""
 
     def due(self, state: S, context: Context) -> datetime | None:
-        """Returns the next instant at which time alone may decide: the caller then steps a `Clocked` event. None: no such instant."""
+        """Returns the next instant at which time alone may decide: the caller then steps a `Clocked` event. None: no
+        such instant."""
         return None
 
 

@@ -1,9 +1,10 @@
 """The rules of an account that continues under another product version: which states are kept, and which start anew.
 
-A level of both versions, with the same rule type and moved by the same events, keeps its state: basis, peak, lock and the
-payouts taken off it. Its allowance, lock level and operator are those of the new version. Any other level of the new
-version starts at the moment of the change, from the money of the account at that moment: a daily anchor is taken then, a
-peak is the higher of the initial balance and the figure of that moment, a static floor follows from the initial balance.
+A level of both versions, with the same rule type and moved by the same events, keeps its state: basis, peak, lock
+and the payouts taken off it. Its allowance, lock level and operator are those of the new version. Any other level of
+the new version starts at the moment of the change, from the money of the account at that moment: a daily anchor is
+taken then, a peak is the higher of the initial balance and the figure of that moment, a static floor follows from
+the initial balance.
 """
 
 from dataclasses import replace
@@ -37,8 +38,8 @@ def _same(old: FloorSpec, new: FloorSpec) -> bool:
 def carried_history(
     kept: HistoryState | None, before: Rules, rules: Rules, context: Context, mark: Mark
 ) -> HistoryState:
-    """Returns the state of conduct rules and gates after the change. A rule of both versions (same id and type) keeps its
-    state; any other starts now. `kept` None: the old version had no such rules."""
+    """Returns the state of conduct rules and gates after the change. A rule of both versions (same id and type)
+    keeps its state; any other starts now. `kept` None: the old version had no such rules."""
     types = {rule.id: rule.type for rule in before}
     states = {} if kept is None else kept.rules
     begun = DayBook(opening_balance_minor=mark.balance_minor, opening_equity_minor=mark.equity_minor)

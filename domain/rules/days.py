@@ -1,7 +1,7 @@
 """Trading days from the events of an account: closed results, floating results, and money from reset to reset.
 
-A pure reducer: `begin` returns a new book; `step` takes one event and returns the days that it ended. Only a reset ends a
-day.
+A pure reducer: `begin` returns a new book; `step` takes one event and returns the days that it ended. Only a reset
+ends a day.
 """
 
 from datetime import date
@@ -25,8 +25,8 @@ BASIS_WORDS: Final[dict[DayBasis, str]] = {
 
 
 class DayBook(State):
-    """The running day. `opening_*`: the figures at its start, minus later payouts, because a payout is not a loss. None:
-    unknown, either before the first reset of a history that starts midway, or because prices are missing."""
+    """The running day. `opening_*`: the figures at its start, minus later payouts, because a payout is not a loss.
+    None: unknown, either before the first reset of a history that starts midway, or because prices are missing."""
 
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
@@ -40,7 +40,8 @@ def begin(initial_minor: int | None) -> DayBook:
 
 
 def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
-    """Returns the book after `event`, and the day that it ended, if any. Returns `book` itself when it did not change."""
+    """Returns the book after `event`, and the day that it ended, if any. Returns `book` itself when it did not
+    change."""
     if isinstance(event, Closed):
         return book.model_copy(update={"closed_minor": book.closed_minor + event.pnl_minor}), ()
     if isinstance(event, Opened):
@@ -96,7 +97,8 @@ def is_paid(event: Event) -> bool:
 
 
 def _is_unknown(book: DayBook) -> bool:
-    """Whether nothing is known about the day: a history that starts with a reset contains nothing of the day before it."""
+    """Whether nothing is known about the day: a history that starts with a reset contains nothing of the day before
+    it."""
     return book.opening_balance_minor is None and not book.closed_minor and not book.positions_opened
 
 

@@ -20,8 +20,8 @@ class LevelBreach:
 
 
 def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBreach]]:
-    """Raises the peaks to `mark`, then compares. Returns the new state and the broken levels in the order of the product's
-    rules; the first one is the reason that the phase ends."""
+    """Raises the peaks to `mark`, then compares. Returns the new state and the broken levels in the order of the
+    product's rules; the first one is the reason that the phase ends."""
     rules = on_mark(rules, mark)
     return rules, level_breaches(rules, mark)
 

@@ -70,8 +70,9 @@ class DayEnded(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened(Moment):
-    """A position was opened, or added to (`adds`). `value_minor`: its value, if the source knows it. `action`: how it was
-    opened. `risk_minor`: the loss if its stop is hit; None without a stop, or if the source does not know it."""
+    """A position was opened, or added to (`adds`). `value_minor`: its value, if the source knows it. `action`: how
+    it was opened. `risk_minor`: the loss if its stop is hit; None without a stop, or if the source does not know
+    it."""
 
     position_id: str
     symbol: str
@@ -133,8 +134,8 @@ class StopChanged(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidOut(Moment):
-    """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A source that
-    knows only one moment states `settled` with `leaves` set."""
+    """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A
+    source that knows only one moment states `settled` with `leaves` set."""
 
     gross_minor: int
     stage: Literal["held", "released", "settled"]

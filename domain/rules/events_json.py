@@ -53,7 +53,8 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
-    """Reads an event that `to_json` wrote. Raises ValueError for anything else, also for another way to write the same."""
+    """Reads an event that `to_json` wrote. Raises ValueError for anything else, also for another way to write the
+    same."""
     kind = _TYPES.get(str(data.get("type")))
     if kind is None:
         raise ValueError(f"type: {data.get('type')!r} is not an event; use one of {', '.join(_TYPES)}")

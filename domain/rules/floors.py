@@ -87,10 +87,11 @@ class Mark:
 class FloorSpec:
     """One level of a rule, for accounts with one initial balance.
 
-    `moves`: `rollover` sets the basis to the figure of the source at each reset, `rollover_peak` only if it is higher,
-    `peak` at every event if it is higher. `allowance_minor` is fixed; when None, the allowance is `allowance_pct` percent
-    of the basis. `ceiling_minor` (floors only): the floor stops rising there. `payout_falls`: a held payout lowers the
-    basis by its amount. `settles`: the permanent effect of the first settled payout.
+    `moves`: `rollover` sets the basis to the figure of the source at each reset, `rollover_peak` only if it is
+    higher, `peak` at every event if it is higher. `allowance_minor` is fixed; when None, the allowance is
+    `allowance_pct` percent of the basis. `ceiling_minor` (floors only): the floor stops rising there.
+    `payout_falls`: a held payout lowers the basis by its amount. `settles`: the permanent effect of the first
+    settled payout.
     """
 
     rule_id: str
@@ -123,8 +124,8 @@ class FloorSpec:
 
     @property
     def lock_level(self) -> int:
-        """The level at which a payout locks the floor: the level of the lock, or the initial balance without one; zero when
-        the payout sets the floor to zero."""
+        """The level at which a payout locks the floor: the level of the lock, or the initial balance without one;
+        zero when the payout sets the floor to zero."""
         if self.settles == "zero":
             return 0
         return self.initial_minor if self.ceiling_minor is None else self.ceiling_minor

@@ -28,7 +28,8 @@ class HistoryState(State):
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
-    """Returns the state before the first event. `midway`: the events start in the middle of a day with an unknown start."""
+    """Returns the state before the first event. `midway`: the events start in the middle of a day with an unknown
+    start."""
     book = days.begin(None if midway else context.initial_minor)
     return HistoryState(book=book, rules={rule.id: rule.start(context) for rule in rules})
 
@@ -36,8 +37,8 @@ def start(rules: Rules, context: Context, *, midway: bool = False) -> HistorySta
 def step(
     state: HistoryState, event: Event, rules: Rules, context: Context
 ) -> tuple[HistoryState, tuple[Violation, ...]]:
-    """Returns the state after `event`, and its offences in the order of the rules. Returns `state` itself when it did not
-    change.
+    """Returns the state after `event`, and its offences in the order of the rules. Returns `state` itself when it did
+    not change.
 
     A source that knows only whole days sends `DayEnded` and no `Rolled`; a source that sends resets sends no days.
     """

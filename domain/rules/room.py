@@ -14,8 +14,8 @@ WARN_AT_PCT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The room to one level. `room_minor`: the distance to it. `used_pct`: the used part of the allowance (two decimals,
-    rounded down; above 100 beyond the level, below 0 in profit)."""
+    """The room to one level. `room_minor`: the distance to it. `used_pct`: the used part of the allowance (two
+    decimals, rounded down; above 100 beyond the level, below 0 in profit)."""
 
     spec: FloorSpec
     floor_minor: int

@@ -27,10 +27,11 @@ class MultipleState(State):
 
 
 class ExposureMultiple(ConductRule[MultipleState]):
-    """The notional (or the margin: notional / leverage) of all open positions must not exceed `multiple` times the basis.
+    """The notional (or the margin: notional / leverage) of all open positions must not exceed `multiple` times the
+    basis.
 
-    A position of unknown value is left out. With `cure`, an excess that ends in time is no offence, a limited number of
-    times.
+    A position of unknown value is left out. With `cure`, an excess that ends in time is no offence, a limited number
+    of times.
     """
 
     type: Literal["exposure_multiple"]

@@ -48,11 +48,12 @@ class FlatByState(State):
 
 
 class FlatBy(ConductRule[FlatByState]):
-    """Positions must be closed by a wall time, or by the close of a venue's session (holidays and early closes included).
+    """Positions must be closed by a wall time, or by the close of a venue's session (holidays and early closes
+    included).
 
-    With `time` (in `zone`, on `weekday` or every day) the window lasts until `reopens`, or without it until the end of
-    that local day. With `calendar` it lasts from `before_close_minutes` before the close of a session until the next
-    session, with `break_longer_than_hours` only before longer breaks.
+    With `time` (in `zone`, on `weekday` or every day) the window lasts until `reopens`, or without it until the end
+    of that local day. With `calendar` it lasts from `before_close_minutes` before the close of a session until the
+    next session, with `break_longer_than_hours` only before longer breaks.
     """
 
     type: Literal["flat_by"]
@@ -100,7 +101,8 @@ class FlatBy(ConductRule[FlatByState]):
     def _found(
         self, state: FlatByState, event: Event, after: Holdings, context: Context
     ) -> Iterator[tuple[Window, Holdings, int]]:
-        """Yields each window with open positions that are no offence yet: the window, the positions and their number."""
+        """Yields each window with open positions that are no offence yet: the window, the positions and their
+        number."""
         judged = state.judged
         since = event.at if state.at is None or not state.holdings else state.at
         for window in self._windows(since, event.at, context):

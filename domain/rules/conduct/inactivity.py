@@ -19,7 +19,8 @@ _LONGEST_CLOSURE: Final = 60
 
 
 class InactivityState(State):
-    """`since`: the last activity, or the start of the account. `told`: this inactivity is already counted as an offence."""
+    """`since`: the last activity, or the start of the account. `told`: this inactivity is already counted as an
+    offence."""
 
     since: datetime | None = None
     holdings: Holdings = ()
@@ -88,7 +89,8 @@ class Inactivity(ConductRule[InactivityState]):
         return self.open_position_suspends and bool(state.holdings)
 
     def deadline(self, state: InactivityState, context: Context) -> datetime | None:
-        """Returns the last instant at which inactivity is still allowed with no position open; None before the first event."""
+        """Returns the last instant at which inactivity is still allowed with no position open; None before the first
+        event."""
         if state.since is None:
             return None
         if self.calendar_days is not None:

@@ -36,9 +36,9 @@ class MaxExposure(ConductRule[ExposureState]):
     """The total of all open positions must not exceed the limit; each position opened above it is an offence.
 
     `unit`: the sum of lots, or the number of positions. `weights` multiply each position by the weight of its class.
-    `classes` maps symbols to classes; a symbol that is not listed is a class of its own, and a class without a weight
-    counts 1. The limit is fixed (`limit`) or depends on the profit (`tiers`), evaluated at the end of each trading day or
-    at every event.
+    `classes` maps symbols to classes; a symbol that is not listed is a class of its own, and a class without a
+    weight counts 1. The limit is fixed (`limit`) or depends on the profit (`tiers`), evaluated at the end of each
+    trading day or at every event.
     """
 
     type: Literal["max_exposure"]

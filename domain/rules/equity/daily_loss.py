@@ -29,7 +29,8 @@ ANCHOR_WORDS: Final[dict[Anchor, str]] = {
 
 
 class DailyLoss(EquityRule):
-    """Equity may not fall below the anchor minus the allowance. Until the first reset the anchor is the initial balance."""
+    """Equity may not fall below the anchor minus the allowance. Until the first reset the anchor is the initial
+    balance."""
 
     type: Literal["daily_loss"]
     id: RuleId = "daily_loss"

@@ -1,4 +1,5 @@
-"""Best-day ratio: no single day may make too large a share of the profit. A ratio that is met can become unmet again."""
+"""Best-day ratio: no single day may make too large a share of the profit. A ratio that is met can become unmet
+again."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,7 +25,9 @@ _RAISES: Final = ("profit_target_raised_to_best_day_over_limit", "excess_added_t
 _EFFECT_WORDS: Final[dict[Effect, str]] = {
     "payout_blocked": "Until then, no payout can be requested.",
     "continue_trading": "Until then, continue trading.",
-    "profit_target_raised_to_best_day_over_limit": "A larger best day raises the profit target to the total profit of which it is within the limit.",
+    "profit_target_raised_to_best_day_over_limit": (
+        "A larger best day raises the profit target until the best day is within the limit."
+    ),
     "excess_added_to_target": "The part of the best day above the limit is added to the profit target.",
     "excess_deducted": "The part of the best day above the limit does not count.",
 }

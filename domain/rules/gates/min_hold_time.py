@@ -27,8 +27,8 @@ class HoldState(State):
 class MinHoldTime(Gate[HoldState]):
     """The share of trades held longer than `seconds` is compared with `min_share_pct`.
 
-    `metric` trade_count: fully closed positions, each once. profit: the net result of every close, by how long that part
-    was held. Without a trade, or without a profit, there is no share, and the gate is not met.
+    `metric` trade_count: fully closed positions, each once. profit: the net result of every close, by how long that
+    part was held. Without a trade, or without a profit, there is no share, and the gate is not met.
     """
 
     type: Literal["min_hold_time"]

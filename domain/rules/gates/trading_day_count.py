@@ -22,8 +22,8 @@ class TradingDaysState(State):
 
 class TradingDayCount(Gate[TradingDaysState]):
     """`counts`: day_with_new_position_opened, or day_with_qualifying_close: a day with a trade of at least
-    `min_trade_value` that made or lost at least `min_abs_pnl`. A close of unknown value does not meet a condition on its
-    value."""
+    `min_trade_value` that made or lost at least `min_abs_pnl`. A close of unknown value does not meet a condition
+    on its value."""
 
     type: Literal["trading_day_count"]
     id: RuleId = "trading_days"
