@@ -19,7 +19,7 @@ from domain import keys
 from domain.errors import PropOSError, RefusedForGood, Unavailable
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm import people
 from firm.payouts import decisions, holds, judging, transfers
 from firm.payouts import row as payouts
@@ -156,7 +156,9 @@ class PayoutActivities:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.GIVEN_BACK
-                    await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
+                    await payouts.advance(
+                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                    )
 
     async def _create_transfer(
         self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from domain.approvals import Role
 from domain.money import Money
-from domain.products.diff import Change
+from domain.products.diff import FieldChange
 from domain.proofs.document import Document
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
@@ -294,7 +294,7 @@ class DecisionView:
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
     grids: Sequence["Grid"] = ()
-    changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
+    changes: Sequence[FieldChange] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
 
     @property

@@ -55,8 +55,8 @@ def check_reason(reason: str) -> None:
 def check_may_decide(
     subject: Subject, actor: Actor, *, requester_person: str, decided_by: Iterable[str], subject_id: str
 ) -> None:
-    """Refuse a decision by the wrong role, by who asked for it, or by one person twice. `decided_by`: the persons behind
-    the decisions that rule out another one by the same person.
+    """Refuse a decision by the wrong role, by who asked for it, or by one person twice. `decided_by`: the persons
+    behind the decisions that rule out another one by the same person.
 
     Raises NotAllowed, SelfApproval or AlreadyDecided.
     """

@@ -21,10 +21,10 @@ TARGETS: Final = {
     "dispute": timedelta(hours=24),
     "case": timedelta(hours=24),
     "identity": timedelta(hours=24),
-    "product_version": timedelta(hours=72),  # holds nobody up: accounts keep their version
+    "product_version": timedelta(hours=72),  # nobody waits for it: accounts keep their version
     "account_move": timedelta(hours=72),
     "review": timedelta(hours=4),  # an account trades on while its breach is in doubt
     "ticket": timedelta(hours=24),
-    "inbox": timedelta(hours=1),  # a message nobody received: money or an account waits for it
+    "inbox": timedelta(hours=1),  # an undelivered message: money or an account waits for it
     "outbox": timedelta(hours=1),
 }

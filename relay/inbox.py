@@ -12,7 +12,7 @@ from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, 
 from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
 from domain.money import Money
-from domain.quoting import plain
+from domain.quoting import storable_text
 from firm import challenges, fees, messages
 from firm.payouts.news import transfer_changed
 from ports.payments import PaymentProvider, Providers, WebhookEvent
@@ -164,13 +164,13 @@ class InboxDispatcher:
     async def _postpone(self, event: Received, why: str) -> None:
         async with self._db.transaction() as session:
             await inbox.postpone(
-                session, event, error=plain(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
+                session, event, error=storable_text(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
             )
         _events.labels(event.kind, "postponed").inc()
 
     async def _give_up(self, event: Received, why: str) -> None:
         async with self._db.transaction() as session:
-            await inbox.park(session, event, error=plain(why))
+            await inbox.park(session, event, error=storable_text(why))
         _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
         _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
 

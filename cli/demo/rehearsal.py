@@ -20,7 +20,7 @@ from cli.stack.firm import Stack
 from contracts.ids import challenge_workflow
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
-from domain.payouts import payout as payout_rules
+from domain.payouts.eligibility import eligible_from
 from firm.payouts import situation as payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
@@ -170,7 +170,7 @@ class Rehearsal:
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
-        since = payout_rules.eligible_from(now.facts, now.product.payout)
+        since = eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
@@ -198,7 +198,7 @@ class Rehearsal:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
                 now = await payout_facts.situation(session, str(challenge.account_id))
-                since = payout_rules.eligible_from(now.facts, now.product.payout)
+                since = eligible_from(now.facts, now.product.payout)
                 if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)
             for challenge in challenges:

@@ -9,7 +9,7 @@ from domain import keys
 from domain.errors import Conflict
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm.payouts import account as payout_account
 from firm.payouts import refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
@@ -48,7 +48,7 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
         payout,
         "request_refused",
         reason="; ".join(reasons),
-        told=told.not_possible(reasons),
+        told=trader_messages.not_possible(reasons),
         detail={"proof_id": payout.proof_id},
     )
     return True

@@ -12,7 +12,7 @@ from domain.errors import BadInput, NotFound, PayoutOpen
 from domain.keys import new_id
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.checks import RiskFacts, room_check, shown
+from domain.payouts.checks import RiskFacts, risk_checks, room_check
 from domain.payouts.payout import PAYOUT
 from firm import messages
 from firm.payouts import account as payout_account
@@ -25,10 +25,10 @@ from store.models import Account, Payout
 
 
 def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
-    """The whole validation as shown to people: name -> {"ok", "words"}."""
+    """The whole validation as risk_checks to people: name -> {"ok", "words"}."""
     left = {room.spec.rule_id: room for room in rooms_left(current, gross)}
     rooms = {f"room:{rule}": room_check(left[rule], spare, gross) for rule, spare in current.spare.items()}
-    return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **shown(risk), **rooms}
+    return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **risk_checks(risk), **rooms}
 
 
 async def request_payout(

@@ -13,8 +13,7 @@ from domain import keys
 from domain.errors import BadInput, NotFound
 from domain.histories.recorded import Bar, events
 from domain.money import Money
-from domain.payouts import GateFact, PayoutFacts
-from domain.payouts import payout as policy
+from domain.payouts import GateFact, PayoutFacts, amounts
 from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
@@ -69,12 +68,12 @@ class Situation(NamedTuple):
     @property
     def most(self) -> Money:
         """The most that can be requested now, if nothing else prevents it."""
-        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
+        free = amounts.available_minor(self.facts, self.product.payout, self.account.currency)
         return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
     def amount(self, gross: Money) -> PayoutAmount:
         """What a payout of `gross` comes to. What it forfeits never takes the last room above a floor."""
-        amount = policy.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
+        amount = amounts.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
         if not amount.forfeited:
             return amount
         after = rooms_after_payout(self.rules, self.mark, gross.minor)
