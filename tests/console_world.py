@@ -18,9 +18,10 @@ from temporalio.exceptions import ApplicationError
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from api.app import create_app
-from console.views import PAGES
 from contracts.payouts import PayoutChoice, PayoutDecision
 from front.deps import ApiDeps
+from front.subjects.subject import Subjects
+from front.subjects.table import SUBJECTS
 from store.db import Database
 from store.models import MarketClock
 from tests.api_world import FakePayments, FakeTemporal
@@ -28,7 +29,7 @@ from tests.console_firm import PASSWORD, Firm, build
 
 _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 _ITEM: Final = re.compile(r'name="item" value="([^"]+)"><input type="hidden" name="seen" value="([^"]+)"')
-_KINDS: Final = {place: kind for kind, place in PAGES.items()}
+_KINDS: Final = {str(subject.page).lstrip("/"): subject.name for subject in SUBJECTS}
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Browser:
 
 
 @asynccontextmanager
-async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+async def console_world(database_url: str, subjects: Subjects = SUBJECTS) -> AsyncIterator[ConsoleWorld]:
     db, temporal, payments = Database(database_url), FakeTemporal(), FakePayments()
     try:
         firm = await build(db)
@@ -117,6 +118,7 @@ async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
             platform="sandbox",
             public_url="http://firm.test",
             cookie_secure=False,
+            subjects=subjects,
         )
         yield ConsoleWorld(create_app(deps), db, temporal, firm)
     finally:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from console.views import Choice, DecisionView, Link, SumLine
+from console.views.decision import Choice, DecisionView
+from console.views.parts import Link, SumLine
 from domain.money import Money
 
 _WORDS = {True: "still stands", False: "falls", None: "cannot be computed from the sheet alone"}

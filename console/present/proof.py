@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from console.formats import capital, counted, plain_money, words
-from console.views import Entry, Grid, ProofView, ProvenPosition, SumLine
+from console.views.parts import Entry, Grid, SumLine
+from console.views.proof import ProofView, ProvenPosition
 from domain.money import Money
 from domain.proofs.check import check
 from domain.proofs.figures import amount, event_told, named, offset, spoken, told

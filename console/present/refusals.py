@@ -5,7 +5,7 @@ from front import permissions
 
 
 def may(actor: Actor, permission: str) -> str:
-    """Empty when allowed, else the sentence that stands where the form would be."""
+    """Empty when allowed, else the sentence that is shown in place of the form."""
     if permissions.may(actor, permission):
         return ""
     names = " or ".join(sorted(permissions.CAN[permission]))
