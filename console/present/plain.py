@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.present import closed
 from console.present.decisions import choice, decision_rows
+from console.present.refusals import may_use
 from console.views.decision import DecisionView
 from domain.approvals import Actor
 from domain.errors import NotFound
@@ -18,7 +19,7 @@ async def plain(session: AsyncSession, actor: Actor, subject: Subject, subject_i
     made = decision_rows(await history.decisions(session, FIRM, subject.name, subject_id))
     if item is None and not made:
         raise NotFound
-    verbs = [verb for verb in subject.verbs if item is not None and not verb.right.refusal(actor)]
+    verbs = [verb for verb in subject.verbs if item is not None and not may_use(actor, verb.right)]
     return DecisionView(
         kind=subject.name,
         subject_id=subject_id,
@@ -28,7 +29,7 @@ async def plain(session: AsyncSession, actor: Actor, subject: Subject, subject_i
         due=item.deadline if item else None,
         account_number=item.account_number if item else None,
         choices=[choice(verb) for verb in verbs],
-        refusal=subject.verbs[0].right.refusal(actor) if item and not verbs else "",
+        refusal=may_use(actor, subject.verbs[0].right) if item and not verbs else "",
         decisions=made,
         closed="" if item else closed.last(made),
     )
