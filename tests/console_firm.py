@@ -38,6 +38,7 @@ from store.models import (
     Proof,
     Ticket,
     TicketMessage,
+    Trader,
     Transition,
 )
 from tests.console_doubts import doubts
@@ -97,7 +98,7 @@ async def build(db: Database) -> Firm:
         await _active(session, firm, mara, sold["two-step"])
         await _breached(session, firm, otto, sold["two-step"])
         await _funded(session, firm, mara, sold["one-step-futures"])
-        await _case(session, firm, mara, otto, sold["instant"])
+        await _case(session, firm, hostile, otto, sold["instant"])
         await _tickets(session, firm, hostile, mara)
         await _identity_check(session, firm, hostile, sold["two-step"])
         await _crowd(session, otto, sold["instant"])
@@ -270,6 +271,7 @@ def _sheet(
 
 
 async def _funded(session: AsyncSession, firm: Firm, trader: Actor, product: Product) -> None:
+    (await session.get_one(Trader, trader.trader_id or "")).identity = "verified"
     _, account = await _open(session, trader, product, 2, "funded", days=20)
     await trade(session, account, product, minutes=2 * 1440, drift=130, seed=23, open_now=False)
     firm.funded = f"A-{account.number}"
@@ -339,7 +341,14 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         session.add_all(deals)
         await session.flush()
         pairs.append(
-            {"leader_deal": deals[0].id, "follower_deal": deals[1].id, "symbol": deals[0].symbol, "side": "buy"}
+            {
+                "leader_deal": deals[0].id,
+                "follower_deal": deals[1].id,
+                "symbol": deals[0].symbol,
+                "side": "buy",
+                "lag_seconds": str(7 + Decimal("0.1") * number),
+                "ratio": "0.750",
+            }
         )
     for account, profit in ((leader, 180_000), (follower, 91_000)):
         specs = phase_terms(product, 1).specs

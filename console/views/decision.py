@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from console.views.parts import Entry, Link, SumLine
+from console.views.parts import Entry, Grid, Link, SumLine
 from domain.products.diff import Change
 from store.read.queue import QueueItem
 
@@ -86,6 +86,7 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence[DealPair] = ()
+    grids: Sequence[Grid] = ()
     changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
     href: str = ""  # its own page

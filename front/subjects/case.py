@@ -55,8 +55,9 @@ CASE: Final = Subject(
         ),
         Verb(
             "confirm", "Confirm abuse", "Confirmed", _DECIDE,
-            "It is abuse: the firm closes the challenge of the account that copied and rejects its payouts. Payouts of "
-            "the account that was copied continue.",
+            "Do what the case says under `if_confirmed`: `close_challenges` closes the challenges of the blamed "
+            "accounts and rejects their payouts, and those of the other accounts continue; `dispute_breach` disputes "
+            "the breach for the trader.",
             style="danger", path="confirm",
         ),
     ),
