@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from domain.errors import Conflict
-from domain.pnl import RateMissing
+from domain.errors import Conflict, RateMissing
 from ports.platform import Side
 from sandbox.books import Account, Position
 from sandbox.instants import DAY, HOUR, MINUTE, SECOND

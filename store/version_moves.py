@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import Connection
 
 from domain.approvals import DECIDERS
-from domain.products.publishing import MOVE
+from domain.products.publishing import ACCOUNT_MOVE
 from store import audit
 from store.live import hold_epoch
 
@@ -159,7 +159,7 @@ def _audit(connection: Connection[Any], done: list[CarriedOut]) -> None:
 
 def _complete(connection: Connection[Any], move_id: str) -> None:
     """The move is done once none of its accounts waits."""
-    after = MOVE.next("approved", "move_completed")
+    after = ACCOUNT_MOVE.next("approved", "move_completed")
     row = connection.execute(
         """
         UPDATE account_moves v SET state = %(after)s, closed_at = f.at

@@ -18,7 +18,8 @@ from temporalio.exceptions import ApplicationError
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from api.app import create_app
-from contracts.payouts import PayoutChoice, PayoutDecision
+from contracts.messages import PayoutChoice
+from contracts.payouts import PayoutDecision
 from front.deps import ApiDeps
 from front.subjects.subject import Subjects
 from front.subjects.table import SUBJECTS

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from console.views.parts import Entry, Grid, Link, SumLine
-from domain.products.diff import Change
+from domain.products.diff import FieldChange
 from store.read.queue import QueueItem
 
 
@@ -87,7 +87,7 @@ class DecisionView:
     timeline: Sequence[Entry] = ()
     pairs: Sequence[DealPair] = ()
     grids: Sequence[Grid] = ()
-    changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
+    changes: Sequence[FieldChange] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
     href: str = ""  # its own page
     noun: str = ""  # "payout"

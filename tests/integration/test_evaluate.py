@@ -298,4 +298,4 @@ def test_a_product_whose_amounts_do_not_fit_the_account_is_refused(tmp_path: Pat
     report = page(tmp_path, mt5(Book(deposit="2000", held=())))
     result = run("--product", "one-step-futures", "--statement", report)
     assert isinstance(result.exception, PropOSError)
-    assert "make no sense for an account of 2,000.00 USD" in result.exception.message
+    assert "do not fit an account of 2,000.00 USD" in result.exception.message
