@@ -128,7 +128,7 @@ class OutboxDispatcher:
             return await self._start(message, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         if message.topic == outbox.SIGNAL:
             return await self._signal(message)
-        if message.topic == "venue.lock":
+        if message.topic == outbox.LOCK:
             return await self._lock(message)
         if message.topic == "venue.close":
             return await self._close(message)

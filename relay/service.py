@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from domain.errors import Unavailable
 from domain.quoting import storable_text
+from firm import wakeups
 from ports.payments import Providers
 from ports.platform import Platforms
 from relay.inbox import EventSweep, InboxDispatcher
@@ -20,7 +21,6 @@ from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
-from store import deliveries
 from store.db import Database
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
@@ -82,7 +82,7 @@ class Relay:
 
     async def _fire(self) -> int:
         async with self._db.transaction() as session:
-            fired = await deliveries.fire_wakeups(session, limit=_WAKEUP_BATCH)
+            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
         return fired
 
     async def _ensure(self) -> int:

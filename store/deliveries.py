@@ -1,8 +1,7 @@
-"""Outbox messages on their way out, and wake-ups that have come due."""
+"""Outbox messages on their way out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -10,9 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
 from domain.errors import NotFound
-from store import outbox
-from store.clock import watermark
-from store.models import Account, Breach, Offence, OutboxMessage, Wakeup
+from store.models import Account, Breach, Offence, OutboxMessage
 
 
 @dataclass(frozen=True)
@@ -113,30 +110,6 @@ async def paused_after(session: AsyncSession, account_id: str, offence_id: str) 
         Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.seq > first
     )
     return await session.scalar(later.limit(1)) is not None
-
-
-async def fire_wakeups(session: AsyncSession, *, limit: int) -> int:
-    """Signal every workflow whose date market time has reached; gives how many."""
-    now = await watermark(session)
-    if now is None:
-        return 0
-    due = await session.scalars(
-        select(Wakeup)
-        .where(Wakeup.due_at <= now, Wakeup.fired_at.is_(None))
-        .order_by(Wakeup.due_at, Wakeup.workflow_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    wakeups = due.all()
-    for wakeup in wakeups:
-        fired_at = datetime.now(UTC)
-        # wall time makes the key new: the same date may be set again after it fired
-        key = f"wakeup/{wakeup.workflow_id}/{fired_at.timestamp():.6f}"
-        await outbox.signal_workflow(
-            session, key=key, workflow_id=wakeup.workflow_id, name="market_time_reached", payload={"key": key}
-        )
-        wakeup.fired_at = fired_at
-    return len(wakeups)
 
 
 async def clock_groups(session: AsyncSession) -> Sequence[str]:

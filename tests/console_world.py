@@ -19,7 +19,8 @@ from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from api.app import create_app
 from console.views import PAGES
-from contracts.payouts import PayoutChoice, PayoutDecision
+from contracts.messages import PayoutChoice
+from contracts.payouts import PayoutDecision
 from front.deps import ApiDeps
 from store.db import Database
 from store.models import MarketClock

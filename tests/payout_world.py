@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
-from contracts.messages import DecisionRequest
-from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
+from contracts.messages import DecisionRequest, PayoutChoice
+from contracts.payouts import PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, InProgress, OutcomeUnknown, PropOSError
 from domain.money import Money

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from cli.demo.personas import Persona
+from contracts.ids import case_workflow, dispute_workflow, payout_workflow
 from domain.errors import ApiRefused, BadInput, Conflict, NotFound, Unavailable
 
 _RETRIES: Final = 6
@@ -186,7 +187,7 @@ class Operator:
         self.skipped_kinds: set[str] = set()
 
     async def work(self) -> list[str]:
-        """Decides what can be decided now; returns the ids of the workflows called."""
+        """Decide what can be decided now. Returns the workflow ids that were called."""
         called: list[str] = []
         queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.skipped_kinds]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
@@ -200,13 +201,13 @@ class Operator:
                 )
             elif kind == "dispute":
                 await self._decide_dispute(item["subject_id"])
-                called.append(f"dispute/{item['subject_id']}")
+                called.append(dispute_workflow(item["subject_id"]))
             elif kind == "case" and payouts_wait:
                 await self._decide_case(item["subject_id"])
-                called.append(f"case/{item['subject_id']}")
+                called.append(case_workflow(item["subject_id"]))
         for item in queue:
             if item["kind"] == "payout" and await self._decide_payout(item["subject_id"]):
-                called.append(f"payout/{item['subject_id']}")
+                called.append(payout_workflow(item["subject_id"]))
         return called
 
     async def _decide_dispute(self, dispute_id: str) -> None:

@@ -17,6 +17,7 @@ from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
 from cli.progress import Progress
 from cli.stack.firm import Stack
+from contracts.ids import challenge_workflow
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
 from domain.payouts.eligibility import eligible_from
@@ -154,15 +155,15 @@ class Rehearsal:
             if habit.wants_refund and row.state == "active" and row.phase_index == 1 and age >= _REFUND_AFTER:
                 if row.account_id not in traded:
                     await trader.ask_refund()
-                    acted.append(f"challenge/{row.id}")
+                    acted.append(challenge_workflow(row.id))
             elif habit.charges_back and row.state in ("active", "funded", "breached") and age >= _CHARGEBACK_AFTER:
                 await self.sandbox.charge_back(trader.checkout_id)
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
             elif habit.disputes and row.state == "breached" and row.id not in disputed and row.account_id in breaches:
                 await trader.dispute(breaches[row.account_id])
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
             elif row.state == "funded" and row.account_id and await self._request_payout(trader, row.account_id):
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
         return acted
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
