@@ -58,7 +58,7 @@ class OperationsActivities:
             now, feed_time = await market_now(session), await watermark(session)
             rows = [entry.model_dump() for entry in entries]
             new = await operations.store_entries(session, self._payments.name, rows)
-            tied = await operations.tie_entries(session, self._payments.name)
+            tied = await operations.match_entries(session, self._payments.name)
             await operations.report_money_back(session, self._payments.name)
             await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(feed_time))
             open_ends = await operations.unreconciled(session)

@@ -32,7 +32,7 @@ def import_(
         raise BadInput(f"--column {unknown[0]} is not known.", field="column", remedy="Use time, title, place, impact.")
     releases = read_calendar(file.read_text(encoding="utf-8"), file.name, Columns(**given))
     rows = [(r.key, r.at, r.names, r.impact, r.title) for r in releases]
-    added = in_transaction(data, lambda session: news.add(session, rows))
+    added = in_transaction(data, lambda session: news.add_releases(session, rows))
     typer.echo(f"{len(releases)} releases read, {added} of them new")
 
 

@@ -1,6 +1,6 @@
-"""Which shard judges an account: placed when it is created, moved when somebody says so.
+"""The shard of each account: chosen when the account is created, changed by a move.
 
-A move is a row that the shards themselves carry out (`monitor.handover`); here it is asked for and looked at.
+This module requests moves and shows them. The shards carry them out (`monitor.handover`).
 """
 
 from collections import defaultdict
@@ -20,12 +20,15 @@ from store.clock import market_now
 from store.models import Account, Shard, ShardMove, ShardMoveAccount
 
 LIVE: Final = ("opening", "active")
-_ON_ITS_WAY: Final = ("requested", "released")
+_UNFINISHED: Final = ("requested", "released")
 
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """A shard as it stands. `accounts` are those that are opening or active; times of `checkpoint_at` are wall time."""
+    """A shard now. `accounts` counts opening and active ones; `leaving` and `coming` count accounts that are moving.
+
+    `watermark` is market time, `checkpoint_at` wall time.
+    """
 
     number: int
     accepting: bool
@@ -40,7 +43,7 @@ class ShardView:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveView:
+class ShardMoveView:
     move_id: str
     from_shard: int
     to_shard: int
@@ -49,9 +52,9 @@ class MoveView:
 
 
 async def ensure(session: AsyncSession, count: int) -> list[int]:
-    """Shards 0 to `count` - 1 exist and take new accounts, others only keep what they have; gives all that exist.
+    """Create shards 0 to `count` - 1 and let only these take new accounts. Returns the numbers of all shards.
 
-    A shard added later begins where the others are: it has nothing to judge of what lies before.
+    A new shard starts at the newest checkpoint of the others, because it has no earlier events to judge.
     """
     known = list(await session.scalars(select(Shard.id).order_by(Shard.id)))
     start = select(Shard.batch, Shard.feed, Shard.watermark).order_by(Shard.batch.desc()).limit(1)
@@ -66,10 +69,10 @@ async def ensure(session: AsyncSession, count: int) -> list[int]:
 
 
 async def least_loaded(session: AsyncSession) -> int:
-    """Where a new account goes: the accepting shard with the fewest live accounts, the lowest number among equals.
+    """Returns the accepting shard with the fewest live accounts; the lowest number among equals.
 
-    Two accounts created at once may count alike and land together: that evens out with the next one, and a lock would
-    put every purchase in a queue.
+    Two accounts created at once may get the same shard. The next one evens this out; a lock would make purchases wait
+    for each other.
     """
     live = and_(Account.shard == Shard.id, Account.status.in_(LIVE))
     load = select(func.count()).select_from(Account).where(live).correlate(Shard).scalar_subquery()
@@ -78,10 +81,10 @@ async def least_loaded(session: AsyncSession) -> int:
 
 
 async def overview(session: AsyncSession) -> list[ShardView]:
-    """Every shard, by number."""
+    """Returns every shard, by number."""
 
     def moving(end: ColumnElement[int]) -> ColumnElement[int]:
-        unfinished = and_(end == Shard.id, ShardMove.state.in_(_ON_ITS_WAY), ShardMoveAccount.move_id == ShardMove.id)
+        unfinished = and_(end == Shard.id, ShardMove.state.in_(_UNFINISHED), ShardMoveAccount.move_id == ShardMove.id)
         return select(func.count()).select_from(ShardMoveAccount, ShardMove).where(unfinished).scalar_subquery()
 
     held = and_(Account.shard == Shard.id, Account.status.in_(LIVE))
@@ -95,8 +98,8 @@ async def overview(session: AsyncSession) -> list[ShardView]:
     return [ShardView(*row) for row in rows]
 
 
-async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[MoveView]:
-    """How far these moves have come."""
+async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[ShardMoveView]:
+    """Returns the state of these moves, by id."""
     rows = await session.execute(
         select(ShardMove.id, ShardMove.from_shard, ShardMove.to_shard, ShardMove.state, func.count())
         .join(ShardMoveAccount, ShardMoveAccount.move_id == ShardMove.id)
@@ -104,36 +107,36 @@ async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[MoveView
         .group_by(ShardMove.id)
         .order_by(ShardMove.id)
     )
-    return [MoveView(*row) for row in rows]
+    return [ShardMoveView(*row) for row in rows]
 
 
 async def request_move(
     session: AsyncSession, *, accounts: Sequence[str], to: int, actor: str, reason: str
 ) -> list[str]:
-    """Ask for accounts (ids, or numbers such as A-10001) to be judged by shard `to`; one move per shard they come
-    from, the ids of which it gives. Nothing is asked for when one of them cannot move.
+    """Request that shard `to` judges these accounts (ids, or numbers such as A-10001).
 
-    Raises NotFound for an account or shard that is not there, Conflict for one that is on its way already.
+    Returns the ids of the moves, one per source shard. When one account cannot move, none does. Raises NotFound for an
+    unknown account or shard, Conflict for an account that is moving already.
     """
     if await session.get(Shard, to) is None:
         raise NotFound(f"There is no shard {to}: `propos shards list` names those there are.")
-    rows = await _found(session, accounts)
+    rows = await _find_accounts(session, accounts)
     busy = await session.scalars(
         select(ShardMoveAccount.account_id)
         .join(ShardMove, ShardMove.id == ShardMoveAccount.move_id)
-        .where(ShardMove.state.in_(_ON_ITS_WAY), ShardMoveAccount.account_id.in_([row.id for row in rows]))
+        .where(ShardMove.state.in_(_UNFINISHED), ShardMoveAccount.account_id.in_([row.id for row in rows]))
     )
     moving = set(busy)
     if moving:
-        raise Conflict(f"{len(moving)} of them are on their way already, such as {min(moving)}.", remedy="Wait.")
+        raise Conflict(f"{len(moving)} of them are moving already, such as {min(moving)}.", remedy="Wait.")
     by_source: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         if row.shard is not None and row.shard != to:
             by_source[row.shard].append(row.id)
-    return [await _request(session, source, to, ids, actor, reason) for source, ids in sorted(by_source.items())]
+    return [await _request_one(session, source, to, ids, actor, reason) for source, ids in sorted(by_source.items())]
 
 
-async def _found(session: AsyncSession, accounts: Sequence[str]) -> list[Account]:
+async def _find_accounts(session: AsyncSession, accounts: Sequence[str]) -> list[Account]:
     numbers = [int(name.removeprefix("A-")) for name in accounts if name.removeprefix("A-").isdigit()]
     wanted = or_(Account.id.in_(accounts), Account.number.in_(numbers))
     rows = list(
@@ -146,7 +149,7 @@ async def _found(session: AsyncSession, accounts: Sequence[str]) -> list[Account
     return rows
 
 
-async def _request(
+async def _request_one(
     session: AsyncSession, source: int, to: int, account_ids: Sequence[str], actor: str, reason: str
 ) -> str:
     move_id = new_id("smv")
@@ -172,7 +175,10 @@ async def _request(
 
 
 async def request_balance(session: AsyncSession, *, actor: str, reason: str) -> list[str]:
-    """Ask for the moves that leave each accepting shard with its share of the live accounts, and others with none."""
+    """Request moves that spread the live accounts evenly over the accepting shards and empty the others.
+
+    Returns the ids of the moves. Raises BadInput when no shard accepts accounts.
+    """
     taking = list(await session.scalars(select(Shard.id).where(Shard.accepting).order_by(Shard.id)))
     if not taking:
         raise BadInput("No shard takes new accounts.", remedy="Set PROPOS_SHARDS and start the relay.")
@@ -181,7 +187,7 @@ async def request_balance(session: AsyncSession, *, actor: str, reason: str) -> 
         .where(
             ShardMoveAccount.account_id == Account.id,
             ShardMoveAccount.move_id == ShardMove.id,
-            ShardMove.state.in_(_ON_ITS_WAY),
+            ShardMove.state.in_(_UNFINISHED),
         )
         .exists()
     )
@@ -195,13 +201,13 @@ async def request_balance(session: AsyncSession, *, actor: str, reason: str) -> 
         assert shard is not None
         held.setdefault(shard, []).append(account_id)
     return [
-        await _request(session, source, to, ids, actor, reason)
-        for (source, to), ids in sorted(even(held, taking).items())
+        await _request_one(session, source, to, ids, actor, reason)
+        for (source, to), ids in sorted(balancing_moves(held, taking).items())
     ]
 
 
-def even(held: dict[int, list[str]], taking: Iterable[int]) -> dict[tuple[int, int], list[str]]:
-    """The fewest moves (from, to) -> accounts after which the counts of the `taking` shards differ by one at most."""
+def balancing_moves(held: dict[int, list[str]], taking: Iterable[int]) -> dict[tuple[int, int], list[str]]:
+    """Returns the fewest moves, {(from, to): account ids}, that leave the `taking` shards within one account."""
     targets = sorted(taking)
     share, more = divmod(sum(map(len, held.values())), len(targets))
     by_size = sorted(targets, key=lambda number: (-len(held.get(number, ())), number))
