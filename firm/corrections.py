@@ -13,7 +13,7 @@ from domain.money import Money
 from domain.proofs.corrected import Change, Corrected, corrected
 from firm import cases
 from store.models import Account, CorrectionRow, Proof
-from store.read.pages import shown
+from store.read.pages import account_number
 
 DETECTOR: Final = "correction"
 _AT_ONCE: Final = 20
@@ -108,6 +108,6 @@ def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) 
     else:
         found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
     return (
-        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {shown(account.number)} rests: "
+        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {account_number(account.number)} rests: "
         f"{found}."
     )

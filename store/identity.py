@@ -120,7 +120,7 @@ async def add_user(
     trader_id: str | None = None,
     by: str = "system",
 ) -> Actor:
-    """Create a user for the human `person_id`; `by` is the creator's user id. Raises BadInput for a login that is taken."""
+    """Create a user for the human `person_id`; `by` is the creator's user id. Raises BadInput for a taken login."""
     index = crypto.keys().index(login)
     row = insert(User).values(
         id=new_id("usr"),

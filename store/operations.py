@@ -191,7 +191,7 @@ async def report_money_back(session: AsyncSession, provider: str) -> int:
 
 
 def _unmatched_lines(statement: Select[Any]) -> Select[Any]:
-    """Restrict `statement` to the ledger's provider lines without an entry. Excludes reversals and what they reverse."""
+    """Restrict `statement` to the ledger's provider lines without an entry. Leaves out reversals and reversed ones."""
     reversal = aliased(LedgerTransaction)
     unmatched: tuple[ColumnElement[bool], ...] = (
         Posting.account.startswith("provider:"),

@@ -23,7 +23,7 @@ from store.read import accounts, cases, disputes, payouts, people
 from store.read.disputes import DisputeView
 from store.read.history import DecisionView as Decided
 from store.read.history import TransitionView
-from store.read.pages import FIRM, Scope, shown
+from store.read.pages import FIRM, Scope, account_number
 from store.read.payouts import PayoutView
 
 _DECIDABLE: Final = ("awaiting_approval", "in_review")
@@ -321,7 +321,7 @@ async def _pairs(session: AsyncSession, evidence: dict[str, Any]) -> list[DealPa
     rows = await session.execute(
         select(DealRow, Account.number).join(Account, Account.id == DealRow.account_id).where(DealRow.id.in_(wanted))
     )
-    deals = {deal.id: (deal, shown(number)) for deal, number in rows}
+    deals = {deal.id: (deal, account_number(number)) for deal, number in rows}
     return [_pair(deals[first], deals[second]) for first, second in named if first in deals and second in deals]
 
 

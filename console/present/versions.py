@@ -9,7 +9,7 @@ from console.present.decisions import said_decisions, said_steps
 from console.present.refusals import may
 from console.views import Check, Choice, DecisionView, Link
 from domain.approvals import Actor
-from store.read.versions import MoveView, ProposalView
+from store.read.versions import ProposalView, VersionMoveView
 
 _OPEN: Final = ("proposed", "approved")
 
@@ -71,7 +71,7 @@ def _proposal_choices(row: ProposalView, actor: Actor, refusal: str) -> tuple[Ch
     return (Choice("approve", "Approve these terms", "primary"), Choice("reject", "Reject", "danger"))
 
 
-def move(row: MoveView, actor: Actor) -> DecisionView:
+def move(row: VersionMoveView, actor: Actor) -> DecisionView:
     refusal = _refusal(actor, row.proposer_person, [made.user_id or "" for made in row.decisions])
     total = row.waiting + row.moved + row.refused
     choices: tuple[Choice, ...] = ()
@@ -111,7 +111,7 @@ def move(row: MoveView, actor: Actor) -> DecisionView:
     )
 
 
-def _closed(row: ProposalView | MoveView, open_in: Sequence[str]) -> str:
+def _closed(row: ProposalView | VersionMoveView, open_in: Sequence[str]) -> str:
     if row.state == "withdrawn":
         return f"Withdrawn by {row.proposed_by_name}, {closed.moment(row.transitions[-1].occurred_at)}."
     return closed.others(row.state, open_in, said_decisions(row.decisions), row.transitions)

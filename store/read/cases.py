@@ -1,4 +1,4 @@
-"""Surveillance cases: the alert, its evidence, the accounts it names and the payouts it holds. For staff."""
+"""Surveillance cases with alert, evidence, accounts and held payouts. For staff."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,11 +11,11 @@ from domain.errors import NotFound
 from store.models import Account, Alert, Case, CaseAccount, Payout, Trader
 from store.read import history
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import FIRM, Page, View, Window, keyset, shown
+from store.read.pages import FIRM, Page, View, Window, account_number, keyset
 
 
 class CaseRow(View):
-    """`score` 0..1 as a decimal string; `sentence` says what was found."""
+    """`score` is 0..1; `sentence` describes the finding."""
 
     id: str
     alert_id: str
@@ -92,7 +92,7 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
         accounts=tuple(
             CaseAccountView(
                 account_id=account.id,
-                number=shown(account.number),
+                number=account_number(account.number),
                 trader_id=account.trader_id,
                 trader_name=name,
                 held_payout_id=payout_id,

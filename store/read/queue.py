@@ -42,7 +42,7 @@ from store.models import (
     Ticket,
     Trader,
 )
-from store.read.pages import Page, View, Window, decode_cursor, keyset, shown
+from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
 
 KINDS: Final = (
     "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox",
@@ -261,7 +261,7 @@ def _as_of(cursor: str | None) -> datetime | None:
 
 
 def _item(row: Mapping[str, Any]) -> QueueItem:
-    number = None if row["number"] is None else shown(row["number"])
+    number = None if row["number"] is None else account_number(row["number"])
     read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency")
     return QueueItem(
         **{name: row[name] for name in (*read, "since", "deadline", "due")},

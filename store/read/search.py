@@ -1,4 +1,4 @@
-"""Find anything by its id, an account by its number, a trader by their exact e-mail address."""
+"""Search: anything by id, an account by number, a trader by exact e-mail address."""
 
 import re
 from typing import Any, Final
@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import crypto
 from store.models import Account, Breach, Case, Challenge, Dispute, Payout, Proof, Review, Ticket, Trader
-from store.read.pages import Scope, View, shown
+from store.read.pages import Scope, View, account_number
 
 _ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
 _NUMBER: Final = re.compile(r"(?:a-)?([0-9]{5,12})", re.IGNORECASE)
 
 
 class Hit(View):
-    """What was found and what to call it."""
+    """One match. `label` is its name for people."""
 
     kind: str
     id: str
@@ -23,7 +23,7 @@ class Hit(View):
 
 
 async def search(session: AsyncSession, scope: Scope, text: str) -> tuple[Hit, ...]:
-    """Exact matches within `scope`; other people's things are simply not found."""
+    """Returns exact matches within `scope`. Rows outside `scope` are not found."""
     wanted = text.strip()
     if match := _ID.fullmatch(wanted.lower()):
         return await _by_id(session, scope, match.group(1), wanted.lower())
@@ -33,7 +33,7 @@ async def search(session: AsyncSession, scope: Scope, text: str) -> tuple[Hit, .
                 Account.number == int(match.group(1)), scope.own(Account.trader_id)
             )
         )
-        return tuple(Hit(kind="account", id=row.id, label=shown(row.number)) for row in found)
+        return tuple(Hit(kind="account", id=row.id, label=account_number(row.number)) for row in found)
     if "@" in wanted:
         index = crypto.keys().index(wanted)
         traders = await session.execute(
@@ -51,7 +51,7 @@ async def _by_id(session: AsyncSession, scope: Scope, noun: str, wanted: str) ->
         accounts = await session.execute(
             select(Account.id, Account.number).where(Account.id == wanted, scope.own(Account.trader_id))
         )
-        return tuple(Hit(kind="account", id=row.id, label=shown(row.number)) for row in accounts)
+        return tuple(Hit(kind="account", id=row.id, label=account_number(row.number)) for row in accounts)
     sources: dict[str, tuple[str, Any, ColumnElement[bool]]] = {
         "chl": ("challenge", Challenge, scope.own(Challenge.trader_id)),
         "pay": ("payout", Payout, scope.own(Payout.trader_id)),
