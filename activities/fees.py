@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities import provisioning
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
+from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
 from domain.money import Money
 from firm import challenges, fees, payment_reviews, people
-from firm.payouts import requests as payouts
-from ports.payments import Checkout
+from firm.payouts import news
+from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
 from store.models import Account, Challenge, Intent
@@ -29,7 +30,7 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
         if challenge.checkout_id is not None or challenge.state != CHALLENGE.initial:
             return challenge
         terms = await challenges.checkout_terms(session, challenge.id)
-    checkout = await deps.payments.create_checkout(**terms)
+    checkout = await deps.payments.of(challenge.provider).create_checkout(**terms)
     async with deps.db.transaction() as session:
         await challenges.record_checkout(session, challenge_id, checkout_id=checkout.checkout_id, url=checkout.url)
         return await challenges.lock(session, challenge_id)
@@ -38,35 +39,37 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
     """Book a paid fee, or cancel what will not be paid. Once the time to pay is over the checkout is closed first:
     nothing can be paid into a cancelled challenge."""
-    checkout = await _checkout(deps, challenge_id)
+    checkout, provider = await _checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)
     if challenge.state == CHALLENGE.initial and late and checkout is not None and checkout.status == "open":
-        checkout = await deps.payments.expire_checkout(checkout.checkout_id, key=f"{challenge_id}/expire")
+        checkout = await provider.expire_checkout(checkout.checkout_id, key=keys.checkout_expiry(challenge_id))
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
-        await _settle(session, challenge, checkout, deps.payments.name)
+        await _settle(session, challenge, checkout)
         return challenge
 
 
-async def _checkout(deps: Deps, challenge_id: str) -> Checkout | None:
+async def _checkout(deps: Deps, challenge_id: str) -> tuple[Checkout | None, PaymentProvider]:
+    """The checkout of a challenge, if it has one, and who takes its fee."""
     async with deps.db.transaction() as session:
-        checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
-    return await deps.payments.fetch_checkout(checkout_id) if checkout_id else None
+        challenge = await challenges.lock(session, challenge_id)
+    provider = deps.payments.of(challenge.provider)
+    return (await provider.fetch_checkout(challenge.checkout_id) if challenge.checkout_id else None), provider
 
 
-async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None, provider: str) -> None:
+async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None) -> None:
     """Move on from `awaiting_payment` if the checkout is paid or over. An open one is left, however late it is. A
     payment that is not the fee of this challenge opens no account: a person is asked."""
     if challenge.state != CHALLENGE.initial:
         return
-    now, due = await market_now(session), payment_due(challenge.bought_at)
+    now, due, provider = await market_now(session), payment_due(challenge.bought_at), challenge.provider
     status, difference = checkout.status if checkout else None, ""
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
         difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
-        if status == "refunded":  # by hand at the provider, before we heard of the payment
+        if status == "refunded":  # by hand at the provider, before we knew of the payment
             await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         elif difference:
             await fees.ask_about_difference(
@@ -87,23 +90,23 @@ def _paid(checkout: Checkout) -> Money:
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     """End the challenge; one that has ended already keeps its state, and the loss is booked all the same. No payout of
     the trader leaves from the moment the provider confirms it."""
-    checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
+    checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         if checkout is None or checkout.status != "charged_back":
             return challenge
         paid = _paid(checkout)
         await fees.hold_for_chargeback(session, challenge, paid)
-        await _settle(session, challenge, checkout, provider)
+        await _settle(session, challenge, checkout)
         if challenge.state in CHALLENGE.terminal:
-            await fees.book_late_chargeback(session, challenge, paid=paid, provider=provider)
+            await fees.book_late_chargeback(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
     await provisioning.lock_account(deps, fact.challenge_id, "charged-back")
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-        await fees.charge_back(session, challenge, paid=paid, provider=provider)
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await fees.charge_back(session, challenge, paid=paid, provider=challenge.provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
 
@@ -111,18 +114,18 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
 async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
     """End a challenge whose fee went back at the provider. One that has ended already keeps its state: the provider
     tells of our own refunds too. Where only a part may have gone back, a person is asked."""
-    checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
+    checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         if checkout is None or checkout.status not in ("paid", "refunded"):
             return challenge
         paid = _paid(checkout)
-        await _settle(session, challenge, checkout, provider)
+        await _settle(session, challenge, checkout)
         if checkout.status == "paid":
-            await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
+            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
         if challenge.state in CHALLENGE.terminal:
-            await fees.book_late_refund(session, challenge, paid=paid, provider=provider)
+            await fees.book_late_refund(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
     await provisioning.lock_account(deps, fact.challenge_id, "refunded")
     async with deps.db.transaction() as session:
@@ -130,9 +133,9 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         now = await _close_account(session, challenge)
         for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-        await fees.book_parts(session, challenge, currency=paid.currency, provider=provider)
-        await fees.refund(session, challenge, currency=paid.currency, provider=provider)
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
+        await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
         reason = "The fee was refunded at the payment provider."
         await challenges.move(
             session, challenge, "refunded_at_provider", key="refunded-at-provider", at=now, reason=reason
@@ -160,10 +163,10 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
-    finished, whoever asks again and whatever has changed: the money may be on its way. When the provider refuses, the
+    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is only
+    completed, whatever has changed: the money may be on its way. When the provider refuses, the
     account trades again. Raises Conflict with the provider's reason."""
-    challenge_id, key = step.challenge_id, f"refund/{step.request.key}"
+    challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         if await was_applied(session, "challenge", challenge_id, key):
@@ -176,8 +179,8 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     if attempts and attempts[-1].done_at is None:
         granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
     else:
-        granted = await _grant_refund(deps, step, challenge, key, fees.refund_key(challenge_id, len(attempts) + 1))
-    answer = await _ask_for_refund(deps, granted)
+        granted = await _grant_refund(deps, step, challenge, key, keys.refund(challenge_id, len(attempts) + 1))
+    answer = await _ask_for_refund(deps.payments.of(challenge.provider), granted)
     if isinstance(answer, str):
         await _record_refused(deps, challenge_id, granted, answer)
         raise await _refused(deps, challenge_id, granted.key, answer)
@@ -185,8 +188,8 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         now = await _close_account(session, challenge)
         await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
-        await fees.book_parts(session, challenge, currency=answer.currency, provider=deps.payments.name)
-        await fees.refund(session, challenge, currency=answer.currency, provider=deps.payments.name)
+        await fees.book_parts(session, challenge, currency=answer.currency, provider=challenge.provider)
+        await fees.refund(session, challenge, currency=answer.currency, provider=challenge.provider)
         await _move(session, challenge, "refund_granted", key, now, granted, step.request.reason)
         return challenge
 
@@ -213,7 +216,7 @@ async def _move(
 
 
 async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _Granted:
-    """Declare the refund: what is given back, and who was allowed to ask for it."""
+    """Declare the refund: what is refunded, and who was allowed to ask for it."""
     async with deps.db.transaction() as session:
         actor = await people.current_actor(session, step.request.actor.user_id)
         account = await challenges.account(session, challenge)
@@ -231,7 +234,7 @@ async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key:
     }
     async with deps.db.transaction() as session:
         await challenges.lock(session, challenge.id)
-        declared = await session.get(Intent, intent)  # by an attempt that was given up but ran on
+        declared = await session.get(Intent, intent)  # by an attempt that timed out but ran on
         if declared is not None:
             return _Granted(intent, declared.payload, asked_before=True)
         await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=payload)
@@ -244,26 +247,26 @@ async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key
     await provisioning.freeze_untraded(deps, challenge.id, account, account.login, key)
 
 
-async def _ask_for_refund(deps: Deps, granted: _Granted) -> Checkout | str:
-    """The checkout once its money goes back, whoever sent it; or why the provider does not give it back."""
+async def _ask_for_refund(provider: PaymentProvider, granted: _Granted) -> Checkout | str:
+    """Returns the checkout once it is refunded, by us or at the provider; or why the provider refuses the refund."""
     checkout_id = str(granted.payload["checkout_id"])
     if granted.asked_before:  # the first call may have had its effect without our hearing of it
-        checkout = await _fetch(deps, checkout_id)
+        checkout = await _fetch(provider, checkout_id)
         if checkout is not None and checkout.status == "refunded":
             return checkout
     try:
-        return await deps.payments.refund(checkout_id, key=granted.key)
+        return await provider.refund(checkout_id, key=granted.key)
     except Unavailable:
         raise
     except PropOSError as refusal:
-        checkout = await _fetch(deps, checkout_id)
+        checkout = await _fetch(provider, checkout_id)
         refunded = checkout is not None and checkout.status == "refunded"
         return checkout if checkout is not None and refunded else refusal.message
 
 
-async def _fetch(deps: Deps, checkout_id: str) -> Checkout | None:
+async def _fetch(provider: PaymentProvider, checkout_id: str) -> Checkout | None:
     try:
-        return await deps.payments.fetch_checkout(checkout_id)
+        return await provider.fetch_checkout(checkout_id)
     except NotFound:
         return None
 
@@ -284,16 +287,16 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
         )
         if CHALLENGE.allows(challenge.state, "refund_refused"):
             now = await market_now(session)
-            await _move(session, challenge, "refund_refused", f"refused/{granted.key}", now, granted, why)
+            await _move(session, challenge, "refund_refused", keys.refund_refused(granted.key), now, granted, why)
 
 
 async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
     """Unfreeze the account and say so. A payment that was charged back meanwhile ends the challenge instead."""
     async with deps.db.transaction() as session:
-        checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
-    checkout = await _fetch(deps, checkout_id or "")
+        challenge = await challenges.lock(session, challenge_id)
+    checkout = await _fetch(deps.payments.of(challenge.provider), challenge.checkout_id or "")
     if checkout is not None and checkout.status == "charged_back":
-        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=f"{intent}/charged-back"))
+        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=keys.refund_charged_back(intent)))
         return Conflict("The payer has taken the fee back through the bank; there is nothing to refund.")
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.errors import AlreadyDecided, NotAllowed, SelfApproval
+from domain.errors import AlreadyDecided, BadInput, NotAllowed, SelfApproval
 
 Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
 Subject = Literal["payout", "dispute", "case", "review", "product_version", "account_move"]
@@ -44,6 +44,12 @@ class Vote(BaseModel):
     person_id: str
     role_now: str | None
     subject_digest: str
+
+
+def check_reason(reason: str) -> None:
+    """Every decision says why. Raises BadInput."""
+    if not reason.strip():
+        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
 
 
 def check_may_decide(

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from domain.keys import derived_id
+from domain import keys
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
@@ -74,7 +74,7 @@ class BreachFact:
 
     @property
     def breach_id(self) -> str:
-        return derived_id("brc", self.account_id, self.phase_index, self.rule_id, self.offence)
+        return keys.breach_id(self.account_id, self.phase_index, self.rule_id, self.offence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class OffenceFact:
 
     @property
     def offence_id(self) -> str:
-        return derived_id("off", self.account_id, self.phase_index, self.rule_id, self.offence)
+        return keys.offence_id(self.account_id, self.phase_index, self.rule_id, self.offence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class PassFact:
 
     @property
     def pass_id(self) -> str:
-        return derived_id("psg", self.account_id, self.phase_index)
+        return keys.pass_id(self.account_id, self.phase_index)
 
 
 @dataclass(frozen=True, slots=True)

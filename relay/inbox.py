@@ -1,21 +1,23 @@
-"""Routes stored webhooks to the lifecycle that waits for them, and asks the provider for those that never came."""
+"""Routes stored webhooks to the lifecycle that waits for them, and asks the providers for those that never came."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.ids import challenge_workflow, payout_workflow
-from contracts.messages import PaymentSettled, TransferChanged
+from contracts.ids import challenge_workflow
+from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
+from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
 from domain.money import Money
 from domain.quoting import plain
-from firm import challenges, fees
-from firm.payouts.requests import transfer_changed
-from ports.payments import PaymentProvider, WebhookEvent
+from firm import challenges, fees, messages
+from firm.payouts.news import transfer_changed
+from ports.payments import PaymentProvider, Providers, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
-from store import inbox, outbox
+from store import inbox
 from store.db import Database
 from store.inbox import ReceivedEvent
 
@@ -23,11 +25,11 @@ _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _PATIENCE: Final = 12  # attempts, some six minutes, for an object that is not on the record yet
 
-_SIGNALS: Final = {
-    "checkout.paid": "payment_settled",
-    "checkout.expired": "payment_expired",
-    "charge.disputed": "chargeback_received",
-    "charge.refunded": "fee_refunded",
+_SIGNALS: Final[Mapping[str, type[PaymentFact]]] = {
+    "checkout.paid": PaymentSettled,
+    "checkout.expired": PaymentExpired,
+    "charge.disputed": ChargebackReceived,
+    "charge.refunded": FeeRefunded,
 }
 _MONEY_BACK: Final = frozenset({"charge.disputed", "charge.refunded"})
 _TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
@@ -39,7 +41,7 @@ _log = structlog.get_logger("relay.inbox")
 
 
 class InboxDispatcher:
-    def __init__(self, db: Database, payments: PaymentProvider) -> None:
+    def __init__(self, db: Database, payments: Providers) -> None:
         self._db, self._payments = db, payments
         self._strikes = Strikes()
 
@@ -48,7 +50,7 @@ class InboxDispatcher:
             await inbox.release(session)
 
     async def step(self) -> int:
-        """Route one batch; gives how many events were tried."""
+        """Route one batch. Returns how many events were tried."""
         async with self._db.transaction() as session:
             events = await inbox.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
         for event in events:
@@ -85,7 +87,7 @@ class InboxDispatcher:
             return
         if event.kind in _MONEY_BACK:
             async with self._db.transaction() as session:
-                ended = await inbox.ended_challenge_of_checkout(session, event.object_id)
+                ended = await inbox.ended_challenge_of_checkout(session, event.provider, event.object_id)
             if ended is not None:
                 await self._book_money_back(event, ended)
                 return
@@ -100,22 +102,25 @@ class InboxDispatcher:
 
     async def _by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
         if event.kind in _TRANSFERS:
-            return await transfer_changed(session, key=_key(event), transfer_id=event.object_id)
-        challenge_id = await inbox.challenge_of_checkout(session, event.object_id)
+            return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
+        challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
         if challenge_id is not None:
             await self._signal_challenge(session, event, challenge_id)
         return challenge_id is not None
 
     async def _by_reference(self, event: ReceivedEvent) -> None:
         """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
+        provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
-            reference = (await self._payments.fetch_transfer(event.object_id)).reference
+            reference = (await provider.fetch_transfer(event.object_id)).reference
         else:
-            reference = (await self._payments.fetch_checkout(event.object_id)).reference
+            reference = (await provider.fetch_checkout(event.object_id)).reference
         async with self._db.transaction() as session:
-            if event.kind in _TRANSFERS and await inbox.is_payout(session, reference):
-                await self._signal_payout(session, event, reference)
-            elif event.kind in _SIGNALS and await inbox.is_challenge(session, reference):
+            if event.kind in _TRANSFERS and await inbox.is_payout(session, event.provider, reference):
+                await transfer_changed(
+                    session, key=_key(event), rail=event.provider, transfer_id=event.object_id, payout_id=reference
+                )
+            elif event.kind in _SIGNALS and await inbox.is_challenge(session, event.provider, reference):
                 await self._signal_challenge(session, event, reference)
             else:
                 reference = ""
@@ -127,9 +132,9 @@ class InboxDispatcher:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
     async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
-        """A challenge that has ended cannot hear of it: what the provider confirms is booked from here."""
-        checkout = await self._payments.fetch_checkout(event.object_id)
-        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), self._payments.name
+        """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
+        checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
+        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)
@@ -147,24 +152,8 @@ class InboxDispatcher:
             await self._give_up(event, f"the books have no fee of {challenge_id} that could go back")
 
     async def _signal_challenge(self, session: AsyncSession, event: ReceivedEvent, challenge_id: str) -> None:
-        fact = PaymentSettled(key=_key(event), checkout_id=event.object_id)
-        await outbox.signal_workflow(
-            session,
-            key=f"inbox/{fact.key}",
-            workflow_id=challenge_workflow(challenge_id),
-            name=_SIGNALS[event.kind],
-            payload=fact.model_dump(mode="json"),
-        )
-
-    async def _signal_payout(self, session: AsyncSession, event: ReceivedEvent, payout_id: str) -> None:
-        fact = TransferChanged(key=_key(event), transfer_id=event.object_id)
-        await outbox.signal_workflow(
-            session,
-            key=f"transfer/{fact.key}",
-            workflow_id=payout_workflow(payout_id),
-            name="transfer_changed",
-            payload=fact.model_dump(mode="json"),
-        )
+        fact = _SIGNALS[event.kind](key=_key(event), checkout_id=event.object_id)
+        await messages.signal(session, challenge_workflow(challenge_id), fact, key=keys.inbox_message(fact.key))
 
     async def _wait_or_give_up(self, event: ReceivedEvent, why: str) -> None:
         if event.attempts >= _PATIENCE:
@@ -187,15 +176,15 @@ class InboxDispatcher:
 
 
 def _key(event: ReceivedEvent) -> str:
-    return f"{event.provider}/{event.event_id}"
+    return keys.provider_event(event.provider, event.event_id)
 
 
 class EventSweep:
-    """Asks the provider for all its events: those whose webhook was lost go into the inbox like the others."""
+    """Asks one provider for all its events: an event with a lost webhook goes into the inbox like the others."""
 
-    def __init__(self, db: Database, payments: PaymentProvider) -> None:
-        self._db, self._payments = db, payments
-        self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
+    def __init__(self, db: Database, provider: PaymentProvider) -> None:
+        self._db, self._provider = db, provider
+        self._last: str | None = None  # from the beginning after each start: nothing depends on memory
 
     async def step(self) -> int:
         """Store what is missing; returns how many events were. One that cannot be read waits for a person."""
@@ -205,7 +194,7 @@ class EventSweep:
             for event in events:
                 new = await inbox.receive(
                     session,
-                    provider=self._payments.name,
+                    provider=self._provider.name,
                     event_id=event.event_id,
                     kind=event.kind,
                     object_id=event.object_id,
@@ -225,9 +214,9 @@ class EventSweep:
     async def _events(self) -> list[WebhookEvent]:
         if self._last is not None:
             try:
-                return await self._payments.events(self._last)
+                return await self._provider.events(self._last)
             except CursorForgotten as error:
                 _restarts.inc()
                 _log.warning("the sweep begins again at the first event", after=self._last, error=error.message)
                 self._last = None
-        return await self._payments.events(None)
+        return await self._provider.events(None)

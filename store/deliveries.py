@@ -1,17 +1,15 @@
-"""Delivery of outbox messages, and wake-ups that are due."""
+"""Delivery of outbox messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
-from store import outbox
-from store.clock import watermark
-from store.models import Account, Breach, Offence, OutboxMessage, Wakeup
+from domain.errors import NotFound
+from store.models import Account, Breach, Offence, OutboxMessage
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,14 @@ async def park(session: AsyncSession, message: OutgoingMessage, *, error: str) -
     )
 
 
+async def platform_of(session: AsyncSession, account_id: str) -> str:
+    """Returns the name of the account's platform. Raises NotFound."""
+    name: str | None = await session.scalar(select(Account.platform).where(Account.id == account_id))
+    if name is None:
+        raise NotFound(f"There is no account {account_id} on the record.")
+    return name
+
+
 async def record_venue_lock(session: AsyncSession, account_id: str) -> None:
     """Record that the venue has locked a breached account, unless the monitor has recorded it already."""
     await session.execute(
@@ -104,30 +110,6 @@ async def was_paused_again(session: AsyncSession, account_id: str, offence_id: s
         Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.seq > first
     )
     return await session.scalar(later.limit(1)) is not None
-
-
-async def fire_wakeups(session: AsyncSession, *, limit: int) -> int:
-    """Signal up to `limit` workflows that wait for a market time now reached. Returns how many were signalled."""
-    now = await watermark(session)
-    if now is None:
-        return 0
-    due = await session.scalars(
-        select(Wakeup)
-        .where(Wakeup.due_at <= now, Wakeup.fired_at.is_(None))
-        .order_by(Wakeup.due_at, Wakeup.workflow_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    wakeups = due.all()
-    for wakeup in wakeups:
-        fired_at = datetime.now(UTC)
-        # wall time makes the key unique: the same date may be set again after it fired
-        key = f"wakeup/{wakeup.workflow_id}/{fired_at.timestamp():.6f}"
-        await outbox.signal_workflow(
-            session, key=key, workflow_id=wakeup.workflow_id, name="market_time_reached", payload={"key": key}
-        )
-        wakeup.fired_at = fired_at
-    return len(wakeups)
 
 
 async def clock_groups(session: AsyncSession) -> Sequence[str]:

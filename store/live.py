@@ -94,6 +94,21 @@ def claim_epoch(database_url: str, shard: int) -> int:
     return int(row[0])
 
 
+def feed_of(database_url: str, shard: int) -> tuple[str, int]:
+    """Returns a shard's platform and its index among the shards of that platform, from 0. Neither ever changes."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            """
+            SELECT s.platform, (SELECT count(*) FROM shards o WHERE o.platform = s.platform AND o.id < s.id)
+              FROM shards s WHERE s.id = %s
+            """,
+            (shard,),
+        ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no shard {shard}.")
+    return str(row[0]), int(row[1])
+
+
 def require_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
     """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when there is a newer owner."""
     check_epoch(select_epoch_shared(connection, shard), shard, epoch)

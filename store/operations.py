@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.keys import derived_id
+from domain import keys
 from domain.payouts.payout import PAYOUT
 from store import inbox
 from store.models import (
@@ -82,11 +82,11 @@ async def close_day(
         .on_conflict_do_nothing()
     )
     for account_id in missing:
-        key = f"missed_reset/{account_id}/{day}"
+        key = keys.missed_reset_review(account_id, day)
         await session.execute(
             insert(Review)
             .values(
-                id=derived_id("rev", key),
+                id=keys.review_id(key),
                 key=key,
                 kind="missed_reset",
                 account_id=account_id,
@@ -222,8 +222,8 @@ async def open_holds(session: AsyncSession) -> int:
         .correlate(Payout)
         .scalar_subquery()
     )
-    held = exists().where(Intent.key == func.concat(Payout.id, "/hold"), Intent.done_at.is_not(None))
-    released = exists().where(Intent.key == func.concat(Payout.id, "/release"), Intent.done_at.is_not(None))
+    held = exists().where(Intent.key == func.concat(Payout.id, keys.HOLD), Intent.done_at.is_not(None))
+    released = exists().where(Intent.key == func.concat(Payout.id, keys.RELEASE), Intent.done_at.is_not(None))
     forgotten = or_(reserve != 0, (Payout.state != "paid") & held & ~released)
     statement = select(func.count()).select_from(Payout).where(Payout.state.in_(PAYOUT.terminal), forgotten)
     return int(await session.scalar(statement) or 0)

@@ -20,7 +20,7 @@ from domain.proofs.money import BalancePart, EventPart, Movement, Scene
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from firm.payouts import requests as payouts
+from firm.payouts import row as payout_row
 from firm.products import shelf
 from store import audit, crypto, identity, ledger, products
 from store.db import Database
@@ -310,7 +310,7 @@ async def _payout(
             "room:trailing_loss": {"ok": True, "words": "2,172.55 USD of room would be left under trailing loss."},
         },
     )
-    payout.terms_digest = payouts.digest(payout, product)
+    payout.terms_digest = payout_row.digest(payout, product)
     session.add(payout)
     await session.flush()
     await ledger.post(session, payout_reserved(payout.id, share), occurred_at=payout.requested_at)
@@ -341,7 +341,14 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         session.add_all(deals)
         await session.flush()
         pairs.append(
-            {"leader_deal": deals[0].id, "follower_deal": deals[1].id, "symbol": deals[0].symbol, "side": "buy"}
+            {
+                "leader_deal": deals[0].id,
+                "follower_deal": deals[1].id,
+                "symbol": deals[0].symbol,
+                "side": "buy",
+                "lag_seconds": str(7 + Decimal("0.1") * number),
+                "ratio": "0.750",
+            }
         )
     for account, profit in ((leader, 180_000), (follower, 91_000)):
         specs = phase_terms(product, 1).specs

@@ -15,11 +15,12 @@ from activities.payouts import PayoutActivities
 from contracts.ids import case_workflow, payout_workflow
 from contracts.messages import DecisionRequest
 from domain.approvals import Actor
+from firm import wakeups
 from relay.drops import Drops
 from relay.outbox import OutboxDispatcher
 from relay.redrive import Redrive
 from relay.temporal import connect
-from store import deliveries, outbox
+from store import outbox
 from store.models import Case
 from tests import servers
 from tests.asked import ask_for
@@ -91,7 +92,7 @@ class Stage:
         while not await condition():
             assert time.monotonic() < deadline, "it did not come to that in time"
             async with self.world.db.transaction() as session:
-                fired = await deliveries.fire_wakeups(session, limit=100)
+                fired = await wakeups.fire(session, limit=100)
             if not await self.relay.step() and not fired:
                 await asyncio.sleep(0.02)
 
@@ -116,5 +117,5 @@ async def a_stage(
         own = (PayoutActivities.__name__, payouts.__name__)
         others = [each for each in core_activities(world.deps) if each.__qualname__.split(".")[0] not in own]
         async with core_worker(client, [*others, *payouts(world.deps).all()], drops):
-            relay = OutboxDispatcher(world.db, connected, world.deps.platform)
+            relay = OutboxDispatcher(world.db, connected, world.deps.platforms)
             yield Stage(world, client, relay, Redrive(world.db, connected, tuple), drops)

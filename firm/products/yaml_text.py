@@ -1,4 +1,4 @@
-"""Reads YAML that people send: small, shallow, and without the parts that let few bytes stand for gigabytes."""
+"""Reads YAML that people send: small, shallow, and without the parts that expand a few bytes to gigabytes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

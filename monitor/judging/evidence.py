@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from domain.keys import derived_id
+from domain import keys
 from domain.proofs import money as proof
 from domain.proofs.history import gates_of, pass_history
 from domain.proofs.money import BalancePart, EventPart, Scene
@@ -59,7 +59,7 @@ def breach_sheet(state: ShardState, account: AccountRow, scene: Scene, verdict: 
     """Returns the sealed proof sheet of a broken level."""
     rule_id = verdict.spec.rule_id
     offence = account.next_offence(rule_id)
-    proof_id = derived_id("prf", scene.account_id, scene.terms.phase_index, rule_id, offence)
+    proof_id = keys.violation_proof(scene.account_id, scene.terms.phase_index, rule_id, offence)
     return proof.breach_sheet(
         proof_id, scene, verdict.spec, verdict.state, state.board, state.instruments, offence=offence
     )
@@ -95,7 +95,7 @@ def breach_facts(
 
 def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> PassFact:
     phase = account.terms.phase_index
-    proof_id = derived_id("prf", account.account_id, phase, "pass")
+    proof_id = keys.pass_proof(account.account_id, phase)
     scene = scene_of(state, account, trigger, equity)
     balance = scene.balance.balance_minor
     history, gates, wanted = _pass_history(account, trigger.marked(balance, equity))

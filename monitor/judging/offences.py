@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from domain.keys import derived_id
+from domain import keys
 from domain.proofs.history import Whose, violation_sheet
 from domain.rules.base import Consequence, EquityRule, Violation
 from domain.rules.evaluate import Verdict
@@ -146,7 +146,7 @@ class Offences:
                 "proof_id": fact.proof_id,
                 "seq": fact.seq,
             }
-            key = f"offence/{fact.offence_id}"
+            key = keys.offence_review(fact.offence_id)
             self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, fact.at, detail, account.account_id))
 
 
@@ -154,7 +154,7 @@ def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, obj
     conduct = account.conduct
     assert conduct is not None
     phase, rule_id, offence = account.terms.phase_index, violation.rule_id, violation.offence
-    proof_id = derived_id("prf", account.account_id, phase, rule_id, offence)
+    proof_id = keys.violation_proof(account.account_id, phase, rule_id, offence)
     subject = Whose(account.account_id, account.challenge_id, account.login, account.terms)
     return violation_sheet(proof_id, subject, rule_id, offence, conduct.events, began=conduct.began)
 

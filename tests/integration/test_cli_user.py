@@ -45,7 +45,7 @@ class Firm:
     def add(self, login: str = "farid", role: str = "finance", *more: str) -> str:
         """Adds a user and gives the printed password."""
         said = self.user("add", "--role", role, "--login", login, "--name", NAME, *more)
-        (password,) = re.findall(r"Password, shown only now: (\S+)", said)
+        (password,) = re.findall(r"Password \(shown only once\): (\S+)", said)
         return str(password)
 
     async def sign_in(self, login: str, password: str) -> identity.SignedIn:

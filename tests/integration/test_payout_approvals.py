@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 
 from console.present import decisions as present
 from contracts.ids import payout_workflow
-from contracts.payouts import PayoutChoice
+from contracts.messages import PayoutChoice
 from domain.errors import OutcomeUnknown
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from store.read import payouts as read
@@ -280,7 +280,7 @@ async def test_what_changes_wakes_each_open_payout_once(firm: World) -> None:
     payout_id = await firm.request(trader, SMALL)
     for _ in range(2):
         async with firm.db.transaction() as session:
-            await payouts.risk_changed(session, cause="case/x/opened", trader_ids=["trd_tina", "trd_none"])
+            await news.risk_changed(session, cause="case/x/opened", trader_ids=["trd_tina", "trd_none"])
     async with firm.db.transaction() as session:
         signals = select(OutboxMessage).where(OutboxMessage.topic == "workflow.signal")
         (message,) = (await session.scalars(signals)).all()

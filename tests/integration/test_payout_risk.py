@@ -19,7 +19,7 @@ from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.keys import derived_id
 from firm import challenges, disputes, reviews
-from firm.payouts import requests as payouts
+from firm.payouts.risk import risk_facts
 from monitor.record.verdict_rows import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
@@ -106,7 +106,7 @@ async def test_a_breach_that_is_being_committed_is_waited_for_and_seen(firm: Wor
 async def test_a_breach_waits_while_a_payout_is_judged(firm: World) -> None:
     payout_id, _ = await waiting(firm)
     async with firm.db.transaction() as session:
-        await payouts.risk_facts(session, await session.get_one(Payout, payout_id))
+        await risk_facts(session, await session.get_one(Payout, payout_id))
         breach = asyncio.create_task(firm.breached("tina"))
         await somebody_waits(firm)
         assert not breach.done()

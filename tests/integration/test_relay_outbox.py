@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, PropOSError, Unavailable
+from firm import wakeups
 from ports.platform import TradingPlatform
 from relay.outbox import OutboxDispatcher, pause_seconds
 from relay.temporal import connect
@@ -23,7 +24,10 @@ from store import crypto, deliveries, outbox
 from store.db import Database
 from store.models import MarketClock, OutboxMessage, Wakeup
 from tests import servers
+from tests.adapters import platforms
 from tests.challenge_world import KEYS, START, Seat, Venue
+from tests.integration.scripted_venue import on_record
+from tests.integration.test_monitor_service import two_step
 
 
 @workflow.defn(name="Recorder")
@@ -61,7 +65,7 @@ class Desk:
     """A dispatcher, its database, a worker for Recorder, and a switch that takes Temporal away."""
 
     def __init__(self, db: Database, client: Client) -> None:
-        self.db, self.client, self.venue = db, client, Venue(seats={7: Seat(7, enabled=True)})
+        self.db, self.client, self.venue = db, client, Venue("sandbox", seats={7: Seat(7, enabled=True)})
         self.temporal_up = True
         self.target = f"recorder/{uuid4()}"
         platform: TradingPlatform = self.venue
@@ -73,7 +77,7 @@ class Desk:
                 raise Unavailable("Temporal does not answer.")
             return self.client
 
-        return OutboxDispatcher(self.db, connected, self.platform)
+        return OutboxDispatcher(self.db, connected, platforms(self.platform))
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -107,6 +111,7 @@ class Desk:
 @pytest.fixture
 async def desk(database_url: str, temporal_address: str) -> AsyncIterator[Desk]:
     crypto.install(crypto.FieldKeys.parse(KEYS))
+    on_record(database_url, {1: (two_step(), 1)})
     db = Database(database_url, pool_size=5)
     client = await connect(temporal_address, servers.NAMESPACE, KEYS)
     async with _recording(client):
@@ -240,7 +245,7 @@ async def test_a_message_that_breaks_its_carrier_is_parked_and_the_others_go_on(
 async def test_a_lock_that_the_venue_refuses_is_parked_in_the_end(desk: Desk, refusal: PropOSError) -> None:
     class Stubborn(Venue):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__("sandbox")
             self.answers: list[PropOSError] = [*[Unavailable("Down.")] * 12, *[refusal] * 10]
 
         async def lock(self, login: int, *, key: str) -> None:
@@ -268,7 +273,7 @@ async def test_a_wake_up_fires_once_when_market_time_has_come_and_can_be_set_aga
 
     async def fire() -> int:
         async with desk.db.transaction() as session:
-            fired = await deliveries.fire_wakeups(session, limit=10)
+            fired = await wakeups.fire(session, limit=10)
         await _drain(dispatcher.step)
         return fired
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import ids
 from domain.money import Money
 from domain.payouts import PayoutTerms
 from domain.payouts.checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
@@ -28,8 +27,6 @@ from domain.rules.floors import Mark, marked, opened, rolled
 from domain.rules.room import rooms_after_payout
 from domain.rules.state import AccountRules
 from domain.rules.terms import Size
-from firm import cases, challenges, disputes
-from firm.payouts import requests as payouts
 
 NOW = datetime(2014, 5, 20, tzinfo=UTC)
 CLEAR = RiskFacts(challenge_state="funded", identity="verified")
@@ -229,10 +226,3 @@ def test_a_payout_that_leaves_no_room_is_named_before_it_is_asked_for() -> None:
     assert str(check["words"]).startswith("After this payout the room is 0.00 USD under")
     (roomy,) = rooms_after_payout(rules, mark, 399_000)
     assert "warns" not in room_check(roomy, 400_000, usd(399_000))
-
-
-def test_the_record_and_the_contracts_agree_on_workflow_ids() -> None:
-    assert payouts.workflow("pay_1") == ids.payout_workflow("pay_1")
-    assert cases.workflow("cas_1") == ids.case_workflow("cas_1")
-    assert challenges.workflow("chl_1") == ids.challenge_workflow("chl_1")
-    assert disputes.workflow("dsp_1") == ids.dispute_workflow("dsp_1")

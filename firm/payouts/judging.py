@@ -1,11 +1,12 @@
-"""What the risk around a payout and its approvals lead to: at each look, at an approval, before each send."""
+"""Judges a payout by its risk and its approvals: whenever something changed, at an approval, and before each send."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict
 from domain.payouts import told
 from domain.payouts.checks import RiskFacts, risk_verdict, shown
-from firm.payouts import requests as payouts
+from firm.payouts import row
+from firm.payouts.risk import risk_facts
 from store.clock import market_now
 from store.models import Payout
 
@@ -16,43 +17,43 @@ async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
     payout.checks = {**payout.checks, **shown(risk)}
     if verdict.outcome == "clear":
         if payout.state != "awaiting_approval":
-            await payouts.advance(session, payout, "risk_clear")
+            await row.advance(session, payout, "risk_clear")
             payout.reason = payout.told = None
-        counted, needed = await payouts.approvals(session, payout)
+        counted, needed = await row.approvals(session, payout)
         if counted >= needed:
-            await payouts.advance(session, payout, "approvals_complete")
+            await row.advance(session, payout, "approvals_complete")
             return
     else:
         payout.was_held = payout.was_held or verdict.held_by_case
         if payout.state != "in_review":
-            await payouts.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
+            await row.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
         if verdict.outcome != "hold":
             trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            words = told.by_risk(verdict.outcome, verdict.told, payouts.gross_of(payout))
-            await payouts.advance(session, payout, trigger, reason=verdict.reason, told=words)
+            words = told.by_risk(verdict.outcome, verdict.told, row.gross_of(payout))
+            await row.advance(session, payout, trigger, reason=verdict.reason, told=words)
             return
     if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        words = told.timed_out(payouts.gross_of(payout))
-        await payouts.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
+        words = told.timed_out(row.gross_of(payout))
+        await row.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
 
 
 async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
-    """Whether risk is clear and the approvals still stand; if not, the payout goes back into review."""
+    """Whether risk is clear and enough approvals still count; if not, the payout goes back into review."""
     verdict = risk_verdict(risk)
-    counted, needed = await payouts.approvals(session, payout)
+    counted, needed = await row.approvals(session, payout)
     if verdict.outcome == "clear" and counted >= needed:
         return True
     reason = verdict.reason or f"only {counted} of {needed} approvals still count"
     payout.checks = {**payout.checks, **shown(risk)}
     payout.was_held = payout.was_held or verdict.held_by_case
-    await payouts.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
-    await payouts.rest(session, payout)
+    await row.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
+    await row.set_wakeup(session, payout)
     return False
 
 
 async def check_clear(session: AsyncSession, payout: Payout) -> None:
-    """Nobody approves what is held, nor what the record would hold now; raises Conflict, which says why."""
-    risk = await payouts.risk_facts(session, payout)
+    """Refuse to approve a payout that is held, or that the record would hold now. Raises Conflict with the reasons."""
+    risk = await risk_facts(session, payout)
     if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
         checks = {**payout.checks, **shown(risk)}
         wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
@@ -60,8 +61,8 @@ async def check_clear(session: AsyncSession, payout: Payout) -> None:
 
 
 async def check_not_begun(session: AsyncSession, payout: Payout) -> None:
-    """A trader takes nothing back that may be on its way; raises Conflict."""
-    if (await payouts.risk_facts(session, payout)).transfer_begun:
+    """Refuse to let a trader take back what may be on its way. Raises Conflict."""
+    if (await risk_facts(session, payout)).transfer_begun:
         raise Conflict(
             "A transfer of this payout was begun, and it is not known yet whether it was made.",
             remedy="Wait until the firm has asked the payment provider.",
