@@ -1,4 +1,4 @@
-"""Workflow ids and task queues. Every workflow id is built here, so that nothing is sent to a workflow that is not there."""
+"""Task queues, and the functions that build workflow ids. No other module builds a workflow id."""
 
 from typing import Final
 

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import EncodingPayloadConverter, SerializationContext, WorkflowSerializationContext
 
-from contracts.drops import Note
+from contracts.drops import ReportDrop
 from relay.codec import UNREADABLE, PayloadRefused
 
 
@@ -36,7 +36,7 @@ class PropOSPayloadConverter(PydanticPayloadConverter):
         self._set_converters(*self.converters.values(), _Marked())
 
 
-def noting(note: Note) -> type[PropOSPayloadConverter]:
+def noting(note: ReportDrop) -> type[PropOSPayloadConverter]:
     """A converter class that tells `note` of each message to a workflow that cannot be read, in replay as well."""
 
     class Noting(PropOSPayloadConverter):
