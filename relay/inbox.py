@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.ids import challenge_workflow, payout_workflow
 from contracts.messages import PaymentSettled, TransferChanged
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
-from domain.money import Money
+from domain.lifecycle import Paid
 from domain.quoting import plain
 from firm import challenges, fees
 from firm.payouts.requests import transfer_changed
@@ -129,7 +129,7 @@ class InboxDispatcher:
     async def _book_money_back(self, event: Received, challenge_id: str) -> None:
         """A challenge that has ended cannot hear of it: what the provider confirms is booked from here."""
         checkout = await self._payments.fetch_checkout(event.object_id)
-        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), self._payments.name
+        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), self._payments.name
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)
