@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import secrets as random_secrets
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -24,6 +25,10 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 DEFAULT_DATA = Path(".propos")
 _KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "payload_keys")
+_ADAPTERS = ("platforms", "payments")  # fields with one set of values per name
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+
+AdapterValues = dict[str, dict[str, SecretStr]]  # name -> field -> text, as only the adapter knows what is secret
 
 
 class _DataFolderSource(PydanticBaseSettingsSource):
@@ -46,6 +51,29 @@ class _DataFolderSource(PydanticBaseSettingsSource):
         return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
 
 
+class _AdaptersSource(PydanticBaseSettingsSource):
+    """Reads `PROPOS_PLATFORMS__NAME__FIELD` and `PROPOS_PAYMENTS__NAME__FIELD`. Every value stays a text."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, dict[str, dict[str, str]]] = {group: {} for group in _ADAPTERS}
+        for variable, value in sorted(os.environ.items()):
+            prefix, *rest = variable.lower().split("__", 2)
+            group = prefix.removeprefix("propos_")
+            if prefix == group or group not in found:
+                continue
+            if len(rest) != 2 or not rest[1] or not _NAME.fullmatch(rest[0]):
+                raise BadInput(
+                    f"{variable} is no setting of an adapter.",
+                    field=variable,
+                    remedy=f"Write {environment_name(group)}, the name in letters, digits and single underscores.",
+                )
+            found[group].setdefault(rest[0], {})[rest[1]] = value
+        return {group: values for group, values in found.items() if values}
+
+
 class Settings(BaseSettings):
     """Every setting. The variable is `PROPOS_` + the field's name in capitals unless an alias names it."""
 
@@ -63,8 +91,11 @@ class Settings(BaseSettings):
     sandbox_url: str = "http://127.0.0.1:8100"
     sandbox_host: str | None = None
     sandbox_public_url: str | None = None
-    platform: str = "sandbox"
-    payments: str = "sandbox"
+    platforms: AdapterValues = Field(default_factory=dict)
+    payments: AdapterValues = Field(default_factory=dict)
+    default_platform: str | None = None
+    default_checkout: str | None = None
+    default_rail: str | None = None
     shards: int = Field(1, ge=1, le=1000)
     monitor_slots: int = Field(8, ge=1, le=1000)
     sandbox_token: SecretStr | None = None
@@ -96,6 +127,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (
             init_settings,
+            _AdaptersSource(settings_cls),
             env_settings,
             _DataFolderSource(settings_cls, "secrets.json"),
             _DataFolderSource(settings_cls, "run/addresses.json"),
@@ -117,10 +149,48 @@ class Settings(BaseSettings):
         host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
         return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
 
+    def platform_values(self) -> AdapterValues:
+        """The settings of every platform by name; without any, one `sandbox`."""
+        return self._with_sandbox(self.platforms, ("sandbox_url", "sandbox_token"))
+
+    def payment_values(self) -> AdapterValues:
+        """The settings of every payment provider by name; without any, one `sandbox`."""
+        return self._with_sandbox(self.payments, ("sandbox_url", "sandbox_token", "webhook_secret"))
+
+    def _with_sandbox(self, given: AdapterValues, needed: tuple[str, ...]) -> AdapterValues:
+        """What the entry `sandbox` leaves out is taken from the settings of the sandbox."""
+        values = {name: dict(fields) for name, fields in (given or {"sandbox": {}}).items()}
+        sandbox = values.get("sandbox")
+        if sandbox is not None and adapter_of("sandbox", sandbox) == "sandbox":
+            for setting in needed:
+                field = setting.removeprefix("sandbox_")
+                if field not in sandbox:
+                    sandbox[field] = SecretStr(self.required(setting))
+        return values
+
+    @property
+    def uses_own_sandbox(self) -> bool:
+        """Whether a platform or provider is the sandbox at `sandbox_url`, which `propos up` then runs."""
+        own = self.sandbox_url.rstrip("/")
+        return any(
+            adapter_of(name, fields) == "sandbox"
+            and ("url" not in fields or fields["url"].get_secret_value().rstrip("/") == own)
+            for given in (self.platforms, self.payments)
+            for name, fields in (given or {"sandbox": {}}).items()
+        )
+
     def environment(self) -> dict[str, str | None]:
-        """These settings as variables for a child process. Secrets stay out: a child reads them where we did."""
-        plain = {name: getattr(self, name) for name in type(self).model_fields if name not in _SECRETS}
-        return {environment_name(name): None if value is None else str(value) for name, value in plain.items()}
+        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them where
+        we did. Those of adapters are in the environment already, or were passed by the caller and have no other way."""
+        plain = {name: getattr(self, name) for name in type(self).model_fields if name not in (*_SECRETS, *_ADAPTERS)}
+        adapters = {
+            adapter_variable(group, name, field): value.get_secret_value()
+            for group in _ADAPTERS
+            for name, fields in getattr(self, group).items()
+            for field, value in fields.items()
+        }
+        own = {environment_name(name): None if value is None else str(value) for name, value in plain.items()}
+        return own | adapters
 
     def required(self, field: str) -> str:
         """The plain value of a setting that this process cannot do without; BadInput names the variable."""
@@ -154,14 +224,28 @@ def load(**values: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else "settings"
+        first = error.errors(include_input=False)[0]
+        field, *inner = [str(part) for part in first["loc"]] or ["settings"]
         name = environment_name(field) if field in Settings.model_fields else field
+        if field in _ADAPTERS and len(inner) == 2:
+            name = adapter_variable(field, *inner)
         raise BadInput(f"{name}: {first['msg']}.", field=name, remedy="See docs/settings.md.") from None
+
+
+def adapter_of(name: str, values: Mapping[str, SecretStr]) -> str:
+    """The entry point that the adapter settings `values` name: their own name, unless they say ADAPTER."""
+    return values["adapter"].get_secret_value() if "adapter" in values else name
+
+
+def adapter_variable(group: str, name: str, field: str) -> str:
+    """The variable that sets a field of a platform (`platforms`) or payment provider (`payments`)."""
+    return f"PROPOS_{group}__{name}__{field}".upper()
 
 
 def environment_name(field: str) -> str:
     """The variable that sets `field`."""
+    if field in _ADAPTERS:
+        return adapter_variable(field, "<name>", "<field>")
     alias = Settings.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[-1])

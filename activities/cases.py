@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
-from contracts.cases import CaseDecision, CaseRef, CaseStands
+from contracts.cases import CaseDecision, CaseRef, CaseState
 from contracts.messages import DecisionResult
 from firm import cases, people
 
@@ -21,9 +21,9 @@ class CaseActivities:
         return [self.stand, self.record_decision]
 
     @activity.defn(name="cases.stand")
-    async def stand(self, ref: CaseRef) -> CaseStands:
+    async def stand(self, ref: CaseRef) -> CaseState:
         async with self._db.transaction() as session:
-            return CaseStands(state=(await cases.locked(session, ref.case_id)).state)
+            return CaseState(state=(await cases.locked(session, ref.case_id)).state)
 
     @activity.defn(name="cases.record_decision")
     async def record_decision(self, decision: CaseDecision) -> DecisionResult:

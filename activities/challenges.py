@@ -33,7 +33,6 @@ class ChallengeActivities:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._db = deps.db
-        self._platform = deps.platform
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
         return [
@@ -118,7 +117,7 @@ class ChallengeActivities:
             return _status(challenge)
         if passed is None or passed.account_id != account.id:
             return _status(challenge)
-        await self._platform.lock(account.login, key=f"{account.id}/passed")
+        await self._deps.platforms.of(account.platform).lock(account.login, key=f"{account.id}/passed")
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state != "active" or challenge.account_id != passed.account_id:
@@ -241,8 +240,9 @@ class ChallengeActivities:
                 return _status(challenge)
             if await challenges.verdict_waits(session, account.id):
                 return _status(challenge)  # judged in time; the news is on its way
-        await self._platform.lock(account.login, key=f"{account.id}/expired")
-        balance = (await self._platform.snapshot(account.login)).balance_minor  # flat: whatever was open is closed
+        platform = self._deps.platforms.of(account.platform)
+        await platform.lock(account.login, key=f"{account.id}/expired")
+        balance = (await platform.snapshot(account.login)).balance_minor  # flat: whatever was open is closed
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state == "active" and challenge.account_id == account.id:

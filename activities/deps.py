@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 
 from ports.calendars import NONE, Calendars
-from ports.payments import PaymentProvider
-from ports.platform import TradingPlatform
+from ports.payments import Providers
+from ports.platform import Platforms
 from store.db import Database
 
 
 @dataclass(frozen=True)
 class Deps:
     db: Database
-    platform: TradingPlatform
-    payments: PaymentProvider
+    platforms: Platforms
+    payments: Providers
     calendars: Calendars = field(default_factory=lambda: NONE)

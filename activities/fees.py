@@ -15,7 +15,7 @@ from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
 from firm.payouts import requests as payouts
-from ports.payments import Checkout
+from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
 from store.models import Account, Challenge, Intent
@@ -28,7 +28,7 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
         if challenge.checkout_id is not None or challenge.state != CHALLENGE.initial:
             return challenge
         terms = await challenges.checkout_terms(session, challenge.id)
-    checkout = await deps.payments.create_checkout(**terms)
+    checkout = await deps.payments.of(challenge.provider).create_checkout(**terms)
     async with deps.db.transaction() as session:
         await challenges.record_checkout(session, challenge_id, checkout_id=checkout.checkout_id, url=checkout.url)
         return await challenges.lock(session, challenge_id)
@@ -37,30 +37,32 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
     """Book a paid fee, or cancel what will not be paid. Once the time to pay is over the checkout is closed first:
     nothing can be paid into a cancelled challenge."""
-    checkout = await _checkout(deps, challenge_id)
+    checkout, provider = await _checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)
     if challenge.state == CHALLENGE.initial and late and checkout is not None and checkout.status == "open":
-        checkout = await deps.payments.expire_checkout(checkout.checkout_id, key=f"{challenge_id}/expire")
+        checkout = await provider.expire_checkout(checkout.checkout_id, key=f"{challenge_id}/expire")
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
-        await _settle(session, challenge, checkout, deps.payments.name)
+        await _settle(session, challenge, checkout)
         return challenge
 
 
-async def _checkout(deps: Deps, challenge_id: str) -> Checkout | None:
+async def _checkout(deps: Deps, challenge_id: str) -> tuple[Checkout | None, PaymentProvider]:
+    """The checkout of a challenge, if it has one, and who takes its fee."""
     async with deps.db.transaction() as session:
-        checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
-    return await deps.payments.fetch_checkout(checkout_id) if checkout_id else None
+        challenge = await challenges.lock(session, challenge_id)
+    provider = deps.payments.of(challenge.provider)
+    return (await provider.fetch_checkout(challenge.checkout_id) if challenge.checkout_id else None), provider
 
 
-async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None, provider: str) -> None:
+async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None) -> None:
     """Move on from `awaiting_payment` if the checkout is paid or over. An open one is left, however late it is. A
     payment that is not the fee of this challenge opens no account: a person is asked."""
     if challenge.state != CHALLENGE.initial:
         return
-    now, due = await market_now(session), payment_due(challenge.bought_at)
+    now, due, provider = await market_now(session), payment_due(challenge.bought_at), challenge.provider
     status, difference = checkout.status if checkout else None, ""
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
@@ -86,23 +88,23 @@ def _paid(checkout: Checkout) -> Paid:
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     """End the challenge; one that has ended already keeps its state, and the loss is booked all the same. No payout of
     the trader leaves from the moment the provider confirms it."""
-    checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
+    checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         if checkout is None or checkout.status != "charged_back":
             return challenge
         paid = _paid(checkout)
         await fees.hold_for_chargeback(session, challenge, paid)
-        await _settle(session, challenge, checkout, provider)
+        await _settle(session, challenge, checkout)
         if challenge.state in CHALLENGE.terminal:
-            await fees.book_late_chargeback(session, challenge, paid=paid, provider=provider)
+            await fees.book_late_chargeback(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
     await provisioning.lock_account(deps, fact.challenge_id, "charged-back")
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
         await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-        await fees.charge_back(session, challenge, paid=paid, provider=provider)
+        await fees.charge_back(session, challenge, paid=paid, provider=challenge.provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
 
@@ -110,18 +112,18 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
 async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
     """End a challenge whose fee went back at the provider. One that has ended already keeps its state: the provider
     tells of our own refunds too. Where only a part may have gone back, a person is asked."""
-    checkout, provider = await _checkout(deps, fact.challenge_id), deps.payments.name
+    checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         if checkout is None or checkout.status not in ("paid", "refunded"):
             return challenge
         paid = _paid(checkout)
-        await _settle(session, challenge, checkout, provider)
+        await _settle(session, challenge, checkout)
         if checkout.status == "paid":
-            await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
+            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
         if challenge.state in CHALLENGE.terminal:
-            await fees.book_late_refund(session, challenge, paid=paid, provider=provider)
+            await fees.book_late_refund(session, challenge, paid=paid, provider=challenge.provider)
             return challenge
     await provisioning.lock_account(deps, fact.challenge_id, "refunded")
     async with deps.db.transaction() as session:
@@ -130,8 +132,8 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
         await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-        await fees.book_parts(session, challenge, currency=paid.currency, provider=provider)
-        await fees.refund(session, challenge, currency=paid.currency, provider=provider)
+        await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
+        await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
         reason = "The fee was refunded at the payment provider."
         await challenges.move(
             session, challenge, "refunded_at_provider", key="refunded-at-provider", at=now, reason=reason
@@ -176,7 +178,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
         granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
     else:
         granted = await _grant_refund(deps, step, challenge, key, fees.refund_key(challenge_id, len(attempts) + 1))
-    answer = await _ask_for_refund(deps, granted)
+    answer = await _ask_for_refund(deps.payments.of(challenge.provider), granted)
     if isinstance(answer, str):
         await _record_refused(deps, challenge_id, granted, answer)
         raise await _refused(deps, challenge_id, granted.key, answer)
@@ -184,8 +186,8 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         now = await _close_account(session, challenge)
         await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
-        await fees.book_parts(session, challenge, currency=answer.currency, provider=deps.payments.name)
-        await fees.refund(session, challenge, currency=answer.currency, provider=deps.payments.name)
+        await fees.book_parts(session, challenge, currency=answer.currency, provider=challenge.provider)
+        await fees.refund(session, challenge, currency=answer.currency, provider=challenge.provider)
         await _move(session, challenge, "refund_granted", key, now, granted, step.request.reason)
         return challenge
 
@@ -243,26 +245,26 @@ async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key
     await provisioning.freeze_untraded(deps, challenge.id, account, account.login, key)
 
 
-async def _ask_for_refund(deps: Deps, granted: _Granted) -> Checkout | str:
+async def _ask_for_refund(provider: PaymentProvider, granted: _Granted) -> Checkout | str:
     """The checkout once its money goes back, whoever sent it; or why the provider does not give it back."""
     checkout_id = str(granted.payload["checkout_id"])
     if granted.asked_before:  # the first call may have had its effect without our hearing of it
-        checkout = await _fetch(deps, checkout_id)
+        checkout = await _fetch(provider, checkout_id)
         if checkout is not None and checkout.status == "refunded":
             return checkout
     try:
-        return await deps.payments.refund(checkout_id, key=granted.key)
+        return await provider.refund(checkout_id, key=granted.key)
     except Unavailable:
         raise
     except PropOSError as refusal:
-        checkout = await _fetch(deps, checkout_id)
+        checkout = await _fetch(provider, checkout_id)
         refunded = checkout is not None and checkout.status == "refunded"
         return checkout if checkout is not None and refunded else refusal.message
 
 
-async def _fetch(deps: Deps, checkout_id: str) -> Checkout | None:
+async def _fetch(provider: PaymentProvider, checkout_id: str) -> Checkout | None:
     try:
-        return await deps.payments.fetch_checkout(checkout_id)
+        return await provider.fetch_checkout(checkout_id)
     except NotFound:
         return None
 
@@ -289,8 +291,8 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
 async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
     """Unfreeze the account and say so. A payment that was charged back meanwhile ends the challenge instead."""
     async with deps.db.transaction() as session:
-        checkout_id = (await challenges.lock(session, challenge_id)).checkout_id
-    checkout = await _fetch(deps, checkout_id or "")
+        challenge = await challenges.lock(session, challenge_id)
+    checkout = await _fetch(deps.payments.of(challenge.provider), challenge.checkout_id or "")
     if checkout is not None and checkout.status == "charged_back":
         await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=f"{intent}/charged-back"))
         return Conflict("The payer has taken the fee back through the bank; there is nothing to refund.")

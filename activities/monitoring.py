@@ -12,11 +12,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.deps import Deps
-from contracts.ids import shard_workflow
 from contracts.messages import ShardStart
 from domain.errors import Unavailable
 from monitor.service import MonitorService
-from store.live import claim_epoch
+from ports.platform import reader_name
+from store.live import claim_epoch, feed_of
 
 _HEARTBEAT_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 30.0  # a thread that reads nothing for so long hangs: let another attempt take over
@@ -41,24 +41,27 @@ class _Pulse:
 class MonitorActivities:
     def __init__(self, deps: Deps) -> None:
         self._db = deps.db
-        self._platform, self._calendars = deps.platform, deps.calendars
+        self._platforms, self._calendars = deps.platforms, deps.calendars
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
         return [self.run_shard]
 
     @activity.defn(name="monitor.run_shard")
     async def run_shard(self, start: ShardStart) -> None:
-        """Never ends by itself: raises when the shard must be taken up anew, here or elsewhere."""
+        """Never ends by itself: raises when the shard must be taken up anew, here or elsewhere. A platform that is not
+        configured here is raised before the shard is taken from whoever judges it."""
+        name, place = await asyncio.to_thread(feed_of, self._db.url, start.shard)
+        platform = self._platforms.of(name)
         epoch = await asyncio.to_thread(claim_epoch, self._db.url, start.shard)
         stop, pulse = threading.Event(), _Pulse()
         service = MonitorService(
             self._db.url,
-            partial(self._platform.open_stream, shard_workflow(start.shard)),
+            partial(platform.open_stream, reader_name(place)),
             start.shard,
             epoch,
             stop,
             pulse.beat,
-            feed=self._platform.name,
+            feed=name,
             calendars=self._calendars,
         )
         # A thread of its own: the loop's pool is small, and one that hangs must not keep a shard from starting.

@@ -12,8 +12,8 @@ from contracts.ids import RECONCILIATION_WORKFLOW, daily_close_workflow
 from contracts.messages import DailyCloseStart, ReconciliationStart
 from contracts.operations import DailyCloseReport, ReconciliationReport
 from domain.clocks import Clock
-from domain.errors import CursorForgotten
-from ports.payments import ProviderEntry
+from domain.errors import CursorForgotten, Unavailable
+from ports.payments import PaymentProvider, ProviderEntry
 from store import operations, outbox
 from store.clock import market_now, watermark
 
@@ -51,27 +51,38 @@ class OperationsActivities:
 
     @activity.defn(name="operations.reconcile")
     async def reconcile(self, start: ReconciliationStart) -> ReconciliationReport:
-        async with self._db.transaction() as session:
-            last = await operations.last_entry(session, self._payments.name)
-        entries = await self._entries(last)
+        """Reconcile every provider. One that cannot be reached keeps none of the others from it: its error is raised
+        once all were asked."""
+        new, tied, failed = 0, 0, list[Unavailable]()
+        for provider in self._payments.by_name.values():
+            try:
+                entries = await self._entries(provider)
+            except Unavailable as error:
+                failed.append(error)
+                continue
+            async with self._db.transaction() as session:
+                rows = [entry.model_dump() for entry in entries]
+                new += await operations.store_entries(session, provider.name, rows)
+                tied += await operations.tie_entries(session, provider.name)
+                await operations.report_money_back(session, provider.name)
+        if failed:
+            raise failed[0]
         async with self._db.transaction() as session:
             now, feed_time = await market_now(session), await watermark(session)
-            rows = [entry.model_dump() for entry in entries]
-            new = await operations.store_entries(session, self._payments.name, rows)
-            tied = await operations.tie_entries(session, self._payments.name)
-            await operations.report_money_back(session, self._payments.name)
             await outbox.wake_at(session, workflow_id=RECONCILIATION_WORKFLOW, due_at=_next_midnight(feed_time))
             open_ends = await operations.unreconciled(session)
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
 
-    async def _entries(self, last: str | None) -> list[ProviderEntry]:
+    async def _entries(self, provider: PaymentProvider) -> list[ProviderEntry]:
         """From the beginning when the provider has forgotten where we were: known entries change nothing."""
+        async with self._db.transaction() as session:
+            last = await operations.last_entry(session, provider.name)
         if last is not None:
             try:
-                return await self._payments.entries(last)
+                return await provider.entries(last)
             except CursorForgotten:
                 activity.logger.warning("the provider does not know entry %s any more: all are read again", last)
-        return await self._payments.entries(None)
+        return await provider.entries(None)
 
 
 async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime | None) -> datetime | None:

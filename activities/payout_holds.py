@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, IdempotencyMismatch
@@ -16,7 +15,7 @@ from firm.payouts import account as payout_account
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.payouts import situation as payout_facts
-from ports.platform import AccountSnapshot, BalanceKind, TradingPlatform
+from ports.platform import AccountSnapshot, BalanceKind, Platforms, TradingPlatform
 from store import ledger, outbox
 from store.clock import market_now
 from store.db import Database
@@ -62,22 +61,30 @@ def taken(payout: Payout) -> tuple[Taking, ...]:
     return hold, (_forfeit_key(payout.id), "adjustment", -payout.forfeited_minor)
 
 
-async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None:
+@dataclass(frozen=True)
+class Home:
+    """Where the account of a payout is: its platform, and its login there."""
+
+    platform: TradingPlatform
+    login: int
+
+
+async def place(db: Database, platforms: Platforms, payout_id: str) -> None:
     """Hold the money of a requested payout, all of it, or refuse the request with nothing held.
 
     Once the hold is declared the request is no longer judged: the balance may already be without the money. Giving back
     what was taken is declared before it begins; from then on the payout can only be refused, whatever is killed on the
     way and whatever another attempt still takes.
     """
-    turn = await _declare(db, platform, payout_id)
+    turn = await _declare(db, platforms, payout_id)
     if turn is None:
         return
     if not turn.undoing:
-        given_back = turn.repeated and await was_given_back(platform, turn.login, turn.operations)
-        why = GIVEN_BACK if given_back else await _take(platform, turn)
+        given_back = turn.repeated and await was_given_back(turn.home, turn.operations)
+        why = GIVEN_BACK if given_back else await _take(turn)
         if not await _record_taken(db, payout_id, why):
             return
-    await _give_back(platform, turn)
+    await _give_back(turn)
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state == "requested":
@@ -92,60 +99,67 @@ async def place(db: Database, platform: TradingPlatform, payout_id: str) -> None
 class _Turn:
     """What is to be taken. `repeated`: an earlier attempt may have taken it; `undoing`: it is being given back."""
 
-    login: int
+    home: Home
     operations: tuple[Taking, ...]
     repeated: bool = False
     undoing: bool = False
 
 
-async def _declare(db: Database, platform: TradingPlatform, payout_id: str) -> _Turn | None:
+async def _declare(db: Database, platforms: Platforms, payout_id: str) -> _Turn | None:
     """Commit to the hold, if the request can still be granted; None when there is nothing to do (any more)."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         undoing = await session.get(Intent, _undo_key(payout_id)) is not None
         if payout.state != "requested" and not undoing:
             return None
-        login = await login_of(session, payout)
+        home = await home_of(session, platforms, payout)
         if undoing or await session.get(Intent, hold_key(payout_id)) is not None:
-            return _Turn(login, taken(payout), repeated=True, undoing=undoing)
-    snapshot = await platform.snapshot(login)
+            return _Turn(home, taken(payout), repeated=True, undoing=undoing)
+    snapshot = await home.platform.snapshot(home.login)
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state != "requested":
             return None
         if await session.get(Intent, hold_key(payout_id)) is not None:
-            return _Turn(login, taken(payout), repeated=True)
+            return _Turn(home, taken(payout), repeated=True)
         if await refuse(session, payout, snapshot):
             return None
         for key, operation, amount in taken(payout):
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-        return _Turn(login, taken(payout))
+        return _Turn(home, taken(payout))
 
 
-async def was_given_back(platform: TradingPlatform, login: int, operations: Sequence[Taking]) -> bool:
+async def was_given_back(home: Home, operations: Sequence[Taking]) -> bool:
     """Whether something of what was taken is back on the account. This code records that as refused; one that did not
     may have left payouts that count as held."""
     for key, operation, _ in operations:
-        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
-        if back is not None:
+        if await _found_back(home, key, operation) is not None:
             return True
     return False
 
 
-async def release(platform: TradingPlatform, login: int, payout_id: str, operations: Sequence[Taking]) -> None:
+async def _found_back(home: Home, key: str, operation: BalanceKind) -> int | None:
+    return await home.platform.find_balance_operation(home.login, key=_back(key), operation=_BACKWARDS[operation])
+
+
+async def release(home: Home, payout_id: str, operations: Sequence[Taking]) -> None:
     """Put back all that was taken, once; a hold that is back already stays as it is."""
     for key, operation, amount in operations:
-        back = await platform.find_balance_operation(login, key=_back(key), operation=_BACKWARDS[operation])
-        if back is None:
-            name = release_key(payout_id) if operation == "payout_hold" else _back(key)
-            await platform.balance_operation(login, key=name, operation=_BACKWARDS[operation], amount_minor=-amount)
+        if await _found_back(home, key, operation) is None:
+            name, backwards = (
+                release_key(payout_id) if operation == "payout_hold" else _back(key),
+                _BACKWARDS[operation],
+            )
+            await home.platform.balance_operation(home.login, key=name, operation=backwards, amount_minor=-amount)
 
 
-async def _take(platform: TradingPlatform, turn: _Turn) -> str:
+async def _take(turn: _Turn) -> str:
     """Take each out of the account. Returns why the platform would not take one; what was taken before it stays taken."""
     for key, operation, amount in turn.operations:
         try:
-            await platform.balance_operation(turn.login, key=key, operation=operation, amount_minor=amount)
+            await turn.home.platform.balance_operation(
+                turn.home.login, key=key, operation=operation, amount_minor=amount
+            )
         except IdempotencyMismatch:
             raise  # another amount is taken under this key: no refusal, but something a person must see
         except Conflict as conflict:
@@ -168,20 +182,22 @@ async def _record_taken(db: Database, payout_id: str, why: str) -> bool:
         return False
 
 
-async def _give_back(platform: TradingPlatform, turn: _Turn) -> None:
+async def _give_back(turn: _Turn) -> None:
     """Put back each that was taken, once, however often this is repeated."""
+    platform, login = turn.home.platform, turn.home.login
     for key, operation, amount in turn.operations:
-        if await platform.find_balance_operation(turn.login, key=key, operation=operation) is not None:
+        if await platform.find_balance_operation(login, key=key, operation=operation) is not None:
             await platform.balance_operation(
-                turn.login, key=_back(key), operation=_BACKWARDS[operation], amount_minor=-amount
+                login, key=_back(key), operation=_BACKWARDS[operation], amount_minor=-amount
             )
 
 
-async def login_of(session: AsyncSession, payout: Payout) -> int:
-    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
-    if login is None:
+async def home_of(session: AsyncSession, platforms: Platforms, payout: Payout) -> Home:
+    """Raises Conflict for an account without a login, NotConfigured for a platform that this process does not know."""
+    account = await session.get_one(Account, payout.account_id)
+    if account.login is None:
         raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
-    return login
+    return Home(platforms.of(account.platform), account.login)
 
 
 async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> bool:

@@ -24,7 +24,7 @@ from domain.payouts import told
 from domain.payouts.checks import shown
 from firm import people
 from firm.payouts import requests as payouts
-from ports.payments import Transfer
+from ports.payments import PaymentProvider, Transfer
 from ports.platform import BalanceKind
 from store import audit, decisions, ledger, outbox
 from store.clock import market_now
@@ -46,7 +46,7 @@ _RELEASED: Final = {
 
 class PayoutActivities:
     def __init__(self, deps: Deps) -> None:
-        self._db, self._platform, self._payments = deps.db, deps.platform, deps.payments
+        self._db, self._platforms, self._payments = deps.db, deps.platforms, deps.payments
 
     def all(self) -> list[Callable[..., Any]]:
         return [
@@ -61,7 +61,7 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStands:
-        await payout_holds.place(self._db, self._platform, ref.payout_id)
+        await payout_holds.place(self._db, self._platforms, ref.payout_id)
         return await self._stands(ref)
 
     @activity.defn(name="payouts.check_risk")
@@ -117,13 +117,13 @@ class PayoutActivities:
                     return PayoutStands(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order
-            share, beneficiary = payouts.sent_of(payout), payout.beneficiary
+            rail, share, beneficiary = self._payments.of(payout.rail), payouts.sent_of(payout), payout.beneficiary
         try:
-            answer: Transfer | str | None = await self._payments.find_transfer(key) if declared else None
+            answer: Transfer | str | None = await rail.find_transfer(key) if declared else None
             if answer is None and unchanged:
                 if declared and not await self._may_be_sent_again(ref):
                     return await self._stands(ref)
-                answer = await self._create_transfer(key, ref.payout_id, share, beneficiary)
+                answer = await self._create_transfer(rail, key, ref.payout_id, share, beneficiary)
         except Unavailable as why:
             await self._record_waiting(ref, why.message)
             raise
@@ -159,19 +159,21 @@ class PayoutActivities:
             payout = await payouts.locked(session, ref.payout_id)
             if not await payouts.can_be_stopped(session, payout):
                 return
-            login, operations = await payout_holds.login_of(session, payout), payout_holds.taken(payout)
-        if await payout_holds.was_given_back(self._platform, login, operations):
+            home, operations = await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
+        if await payout_holds.was_given_back(home, operations):
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.GIVEN_BACK
                     await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
 
-    async def _create_transfer(self, key: str, payout_id: str, share: Money, beneficiary: str) -> Transfer | str:
+    async def _create_transfer(
+        self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str
+    ) -> Transfer | str:
         """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
         other answer, when no transfer is found under the key."""
         try:
-            return await self._payments.create_transfer(
+            return await rail.create_transfer(
                 key=key,
                 reference=payout_id,
                 amount_minor=share.minor,
@@ -179,7 +181,7 @@ class PayoutActivities:
                 beneficiary=beneficiary,
             )
         except PropOSError as error:
-            made = await self._payments.find_transfer(key)
+            made = await rail.find_transfer(key)
             if made is not None:
                 return made
             if isinstance(error, Unavailable):
@@ -201,7 +203,7 @@ class PayoutActivities:
         now = await market_now(session)
         await outbox.fulfil_intent(session, key=key, result={"transfer_id": transfer.transfer_id})
         moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
-        await ledger.post(session, payout_sent(payout.id, moved, self._payments.name), occurred_at=now)
+        await ledger.post(session, payout_sent(payout.id, moved, payout.rail), occurred_at=now)
         payout.transfer_id = transfer.transfer_id
         payout.checks = {name: check for name, check in payout.checks.items() if name != "transfer"}
         await payouts.advance(session, payout, "transfer_accepted", detail={"transfer_id": transfer.transfer_id})
@@ -212,15 +214,15 @@ class PayoutActivities:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "sent" or payout.transfer_id is None:
                 return PayoutStands(state=payout.state)
-            transfer_id = payout.transfer_id
-        transfer = await self._payments.fetch_transfer(transfer_id)
+            rail, transfer_id = self._payments.of(payout.rail), payout.transfer_id
+        transfer = await rail.fetch_transfer(transfer_id)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state == "sent" and transfer.status == "paid":
                 await payouts.advance(session, payout, "transfer_paid")
             elif payout.state == "sent" and transfer.status == "returned":
                 moved = Money(minor=transfer.amount_minor, currency=transfer.currency)
-                entry = payout_returned(payout.id, moved, self._payments.name)
+                entry = payout_returned(payout.id, moved, payout.rail)
                 await ledger.post(session, entry, occurred_at=await market_now(session))
                 why = policy.without_beneficiary(transfer.failure or "no reason given", payout.beneficiary)
                 reason = f"the provider returned the money: {why}"
@@ -232,9 +234,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.settle")
     async def settle(self, ref: PayoutRef) -> PayoutStands:
         key = f"{ref.payout_id}/settled"
-        login, _ = await self._declare(ref, "settling", "payout_settled", key)
-        if login is not None:
-            await self._platform.balance_operation(login, key=key, operation="payout_settled", amount_minor=0)
+        home, _ = await self._declare(ref, "settling", "payout_settled", key)
+        if home is not None:
+            await home.platform.balance_operation(home.login, key=key, operation="payout_settled", amount_minor=0)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "settling":
@@ -246,9 +248,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.release_hold")
     async def release_hold(self, ref: PayoutRef) -> PayoutStands:
         key = payout_holds.release_key(ref.payout_id)
-        login, operations = await self._declare(ref, "releasing", "payout_release", key)
-        if login is not None:
-            await payout_holds.release(self._platform, login, ref.payout_id, operations)
+        home, operations = await self._declare(ref, "releasing", "payout_release", key)
+        if home is not None:
+            await payout_holds.release(home, ref.payout_id, operations)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "releasing":
@@ -262,16 +264,16 @@ class PayoutActivities:
 
     async def _declare(
         self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
-    ) -> tuple[int | None, tuple[payout_holds.Taking, ...]]:
-        """Declare a balance operation while the payout is in `state`: (login, what was taken with the payout); the
-        login is None when it no longer is."""
+    ) -> tuple[payout_holds.Home | None, tuple[payout_holds.Taking, ...]]:
+        """Declare a balance operation while the payout is in `state`: (where its account is, what was taken with the
+        payout); the first is None when it no longer is."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:
                 return None, ()
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            return await payout_holds.login_of(session, payout), payout_holds.taken(payout)
+            return await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
 
     async def _stands(self, ref: PayoutRef) -> PayoutStands:
         async with self._db.transaction() as session:

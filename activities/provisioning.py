@@ -6,6 +6,7 @@ from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
 from firm.payouts import requests as payouts
+from ports.platform import TradingPlatform
 from store import outbox
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
@@ -13,7 +14,7 @@ from store.models import Account, AccountLive, Intent
 
 async def open_account(deps: Deps, step: PhaseStep) -> None:
     """Create the account of the phase that the record says is due, fund it, mark it active, and only then let it trade:
-    the monitor finds the account on the record when the platform says `enabled`."""
+    the monitor finds the account on the record when the platform says `enabled`. A challenge stays on its platform."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, step.challenge_id)
         phase_index = await challenges.next_phase(session, challenge)
@@ -21,9 +22,12 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             return
         product = await challenges.terms(session, challenge)
         group = f"{product.product}/{phase_index}"
+        previous = await challenges.account(session, challenge)
+        chosen = deps.platforms.of(previous.platform if previous else deps.platforms.default)
         account = await challenges.open_account(
-            session, challenge, product, phase_index, deps.platform.name, deps.platform.marks(group)
+            session, challenge, product, phase_index, chosen.name, chosen.marks(group)
         )
+        platform = deps.platforms.of(account.platform)
         again = f"/{account.attempt}" if account.attempt > 1 else ""
         key = f"{challenge.id}/{phase_index}{again}"
         wanted = {
@@ -34,7 +38,7 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
         await outbox.declare_intent(session, key=key, kind="platform.account", payload=wanted)
     login = account.login
     if login is None:
-        login = await deps.platform.create_account(
+        login = await platform.create_account(
             key=key,
             group=group,
             currency=product.currency,
@@ -43,14 +47,14 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
         async with deps.db.transaction() as session:
             (await session.get_one(Account, account.id)).login = login
             await outbox.fulfil_intent(session, key=key, result={"login": login})
-    await deps.platform.balance_operation(
+    await platform.balance_operation(
         login, key=f"{account.id}/initial", operation="deposit", amount_minor=account.initial_minor
     )
     async with deps.db.transaction() as session:
         opened = await session.get_one(Account, account.id, with_for_update={"key_share": True})
         if opened.status == "opening":
             opened.status, opened.opened_at = "active", await market_now(session)
-    await deps.platform.set_trading(login, key=f"{account.id}/enable", enabled=True)
+    await platform.set_trading(login, key=f"{account.id}/enable", enabled=True)
 
 
 async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
@@ -79,10 +83,12 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
     key = f"dispute/{dispute.id}"
     credit = await _goodwill(deps, account, account.login, key)
     if credit:
-        await deps.platform.balance_operation(account.login, key=key, operation="adjustment", amount_minor=credit)
+        await deps.platforms.of(account.platform).balance_operation(
+            account.login, key=key, operation="adjustment", amount_minor=credit
+        )
     async with deps.db.transaction() as session:
         await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
-    await deps.platform.set_trading(account.login, key=f"{key}/enable", enabled=True)
+    await deps.platforms.of(account.platform).set_trading(account.login, key=f"{key}/enable", enabled=True)
     return account
 
 
@@ -93,7 +99,7 @@ async def _goodwill(deps: Deps, account: Account, login: int, key: str) -> int:
         live = await session.get(AccountLive, account.id)
     if declared is not None:
         return int(declared.payload["amount_minor"])
-    snapshot = await deps.platform.snapshot(login)
+    snapshot = await deps.platforms.of(account.platform).snapshot(login)
     floors = [int(floor["floor_minor"]) for floor in live.floors.values()] if live else []
     wanted = bool(floors) and not snapshot.trading_enabled
     credit = goodwill_minor(snapshot.equity_minor, floors, account.initial_minor) if wanted else 0
@@ -108,14 +114,15 @@ async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))
     if account is not None and account.login is not None:
-        await deps.platform.lock(account.login, key=f"{account.id}/{why}")
+        await deps.platforms.of(account.platform).lock(account.login, key=f"{account.id}/{why}")
 
 
 async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:
     """Disable an account that never traded; raises Conflict when it did, and leaves it trading."""
-    if not await _traded(deps, challenge_id, login):
-        await deps.platform.set_trading(login, key=f"{key}/freeze", enabled=False)
-        if not await _traded(deps, challenge_id, login):
+    platform = deps.platforms.of(account.platform)
+    if not await _traded(deps, challenge_id, platform, login):
+        await platform.set_trading(login, key=f"{key}/freeze", enabled=False)
+        if not await _traded(deps, challenge_id, platform, login):
             return
     await thaw(deps, account.id, login, key)
     raise Conflict("There was a trade; the fee can no longer be refunded.")
@@ -127,11 +134,11 @@ async def thaw(deps: Deps, account_id: str, login: int, key: str) -> None:
         account = await session.get_one(Account, account_id)
         shut = account.status != "active" or await challenges.verdict_waits(session, account_id)
     if not shut:
-        await deps.platform.set_trading(login, key=f"{key}/thaw", enabled=True)
+        await deps.platforms.of(account.platform).set_trading(login, key=f"{key}/thaw", enabled=True)
 
 
-async def _traded(deps: Deps, challenge_id: str, login: int) -> bool:
+async def _traded(deps: Deps, challenge_id: str, platform: TradingPlatform, login: int) -> bool:
     async with deps.db.transaction() as session:
         if await challenges.ever_traded(session, challenge_id):
             return True
-    return bool(await deps.platform.deals(login))
+    return bool(await platform.deals(login))

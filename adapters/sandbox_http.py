@@ -1,8 +1,9 @@
 """How both sandbox adapters read the sandbox's answers."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx
+from pydantic import StringConstraints
 
 from domain.errors import (
     BadInput,
@@ -17,6 +18,8 @@ from domain.errors import (
     Unavailable,
 )
 from domain.quoting import plain
+
+WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 
 _BY_STATUS: Final[dict[int, type[PropOSError]]] = {
     404: NotFound,

@@ -19,9 +19,9 @@ class Received(View):
 @router.post("/webhooks/payments/{provider}", status_code=202)
 async def payment_webhook(provider: str, request: Request, deps: Deps) -> Received:
     """Needs the database alone, so it works while the workflow engine is down. A repeated event changes nothing."""
-    if provider != deps.payments.name:
+    if provider not in deps.payments.by_name:
         raise NotFound
-    event = deps.payments.parse_webhook(await request.body(), request.headers, datetime.now(UTC))
+    event = deps.payments.of(provider).parse_webhook(await request.body(), request.headers, datetime.now(UTC))
     async with deps.db.transaction() as session:
         await inbox.receive(
             session,

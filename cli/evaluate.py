@@ -1,4 +1,4 @@
-"""`propos evaluate`: what would this trading history have been under that product?"""
+"""`propos evaluate`: judges a broker's statement under the rules of a product."""
 
 import json
 from collections.abc import Iterator
@@ -8,16 +8,15 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from adapters.calendars import known_venues
 from adapters.market.contracts import instruments_of
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
-from cli.demo.rehearsal import Progress
-from cli.progress import progress_bar
+from cli.progress import Progress, progress_bar
 from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
-from domain.errors import BadInput, NotFound, YamlInvalid
+from cli.shelf import product_named
+from domain.errors import BadInput, YamlInvalid
 from domain.histories.statement_events import Market
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
@@ -26,11 +25,10 @@ from domain.products.product import Product
 from domain.quoting import cut
 from domain.rules.base import VenueCalendar
 from domain.rules.events import Event
-from firm.products.shelf import load_product, load_products
 from firm.products.yaml_text import read_text, read_yaml
 
 DEFAULT_ZONE = "UTC"
-_MOST_ROWS = 50  # of one error
+_MAX_ROWS = 50  # of one error
 
 
 def evaluate(
@@ -44,8 +42,10 @@ def evaluate(
     proofs: Path | None = None,
     as_json: bool = False,
 ) -> None:
-    """Judge the history in `statement` and print the result; `proofs`: a folder that gets each proof sheet as a file.
-    Raises BadInput for whatever cannot be read."""
+    """Judges the history in `statement` and prints the result. `proofs`: a folder for the proof sheets, one file each.
+
+    Raises BadInput for a file that cannot be read.
+    """
     sold = product_named(product)
     terms = read_mapping(mapping) if mapping else None
     with progress_bar() as report:
@@ -70,7 +70,7 @@ def _judged(
     first = min((trade.opened_at for trade in trades), default=None)
     last = max((trade.closed_at or read.printed_at or trade.opened_at for trade in trades), default=None)
 
-    def watched(events: Iterator[Event]) -> Iterator[Event]:
+    def with_progress(events: Iterator[Event]) -> Iterator[Event]:
         for number, event in enumerate(events):
             if number % 500 == 0 and first and last and last > first:
                 report("judging", min(1.0, max(0.0, (event.at - first) / (last - first))))
@@ -79,35 +79,25 @@ def _judged(
     initial = None
     if terms is not None and terms.initial_balance is not None:
         initial = to_minor(terms.initial_balance, read.currency)
-    return judge(read, sold, phase, initial=initial, market=quotes, calendars=calendars_of(sold, phase), wrap=watched)
+    return judge(
+        read, sold, phase, initial=initial, market=quotes, calendars=calendars_of(sold, phase), wrap=with_progress
+    )
 
 
 def calendars_of(product: Product, phase: int) -> dict[str, VenueCalendar]:
-    """The venue calendars that the rules of a phase name."""
+    """Returns the venue calendars that the rules of a phase name."""
     named = (getattr(rule, "calendar", None) for rule in product.phase(phase).rules)
     names = {name for name in named if isinstance(name, str)}
     if not names:
         return {}
-    from adapters.calendars.exchange import ExchangeCalendars  # loads pandas, which most products do without
+    from adapters.calendars.exchange import ExchangeCalendars  # imports pandas, which most products do not need
 
     known = ExchangeCalendars()
     return {name: known[name] for name in names if name in known}
 
 
-def product_named(name: str) -> Product:
-    """A product of the shelf by name (its newest version) or `name@version`, or the definition in a YAML file."""
-    if name.endswith((".yaml", ".yml")):
-        return load_product(Path(name), known_venues)
-    shelf = load_products()
-    wanted = [product for product in shelf if name in (product.product, product.ref)]
-    if not wanted:
-        known = ", ".join(sorted({product.product for product in shelf}))
-        raise NotFound(f"There is no product {name!r}. On the shelf: {known}.")
-    return max(wanted, key=lambda product: product.version)
-
-
 def read_mapping(path: Path) -> Mapping:
-    """A mapping file; raises BadInput with a row per field that is wrong."""
+    """Reads a mapping file. Raises BadInput with one line per wrong field."""
     remedy = "docs/statements.md shows what a mapping may say."
     try:
         _, data = read_yaml(read_text(path), path.name)
@@ -118,13 +108,13 @@ def read_mapping(path: Path) -> Mapping:
     except ValidationError as exc:
         rows = [
             f"{path.name} {'.'.join(cut(str(step)) for step in error['loc'])}: {cut(error['msg'], 200)}"
-            for error in exc.errors()[:_MOST_ROWS]
+            for error in exc.errors()[:_MAX_ROWS]
         ]
         raise BadInput("\n".join(rows), field="mapping", remedy=remedy) from exc
 
 
 def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> Market:
-    """The quotes and contracts of the statement's symbols. Raises BadInput that lists all that is missing together."""
+    """Returns quotes and contracts of the statement's symbols. Raises BadInput with everything that is missing."""
     trades = (*statement.closed, *statement.open_positions)
     if not trades:
         return Market()
@@ -135,5 +125,5 @@ def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> M
     first = min(trade.opened_at for trade in trades).date()
     ends = [trade.closed_at or trade.opened_at for trade in trades]
     last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()
-    # a day ahead: what was quoted last when the first position opened
+    # one day earlier: the last quote before the first position opened
     return Market(prices.quotes(needed, first - timedelta(1), last), instruments, names)

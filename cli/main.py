@@ -1,4 +1,4 @@
-"""The `propos` command. Each sub-command loads what it needs when it runs, so that `--help` answers at once."""
+"""The `propos` command. Each sub-command imports its dependencies when it runs, so that `--help` is fast."""
 
 import asyncio
 import sys
@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.bench.app import app as bench_app
+from cli.bench.command import app as bench_app
 from cli.news import app as news_app
+from cli.options import AsJson, Data
 from cli.products import app as products_app
 from cli.rules import app as rules_app
 from cli.shards import app as shards_app
@@ -18,15 +19,13 @@ from cli.user import app as user_app
 from domain.errors import PropOSError
 
 app = typer.Typer(
-    help="PropOS: run a prop trading firm on one core of live data.",
+    help="PropOS, the operating system of a prop trading firm.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="rich",
 )
-proof_app = typer.Typer(
-    help="Proof sheets of breaches: show one, or recompute one from its file.", no_args_is_help=True
-)
+proof_app = typer.Typer(help="Show, check and export proof sheets.", no_args_is_help=True)
 app.add_typer(proof_app, name="proof")
 app.add_typer(news_app, name="news")
 app.add_typer(user_app, name="user")
@@ -35,13 +34,11 @@ app.add_typer(shards_app, name="shards")
 app.add_typer(products_app, name="products")
 app.add_typer(rules_app, name="rules")
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
 MarketDir = Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes to replay.")]
 Symbols = Annotated[str, typer.Option("--symbols", help="Symbols, separated by commas.")]
-Day = Annotated[str | None, typer.Option("--date", help="The recorded day, such as 2014-05-02.")]
-Speed = Annotated[float | None, typer.Option("--speed", help="Market seconds per second of a replay.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random in the sandbox.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+Day = Annotated[str | None, typer.Option("--date", help="Day to replay, such as 2014-05-02.")]
+Speed = Annotated[float | None, typer.Option("--speed", help="Market seconds per second of replay.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed of the sandbox.")]
 DEFAULT_SYMBOLS = "EURUSD,XAUUSD"
 
 
@@ -49,14 +46,16 @@ DEFAULT_SYMBOLS = "EURUSD,XAUUSD"
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Accepted here for the help; `run` reads it wherever it stands."""
+    """PropOS, the operating system of a prop trading firm."""
 
 
 @app.command()
 def up(
     data: Data = None,
-    port: Annotated[int | None, typer.Option("--port", help="API and console [PROPOS_API_PORT, 8000].")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Seed a firm and print its logins.")] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port of API and console (PROPOS_API_PORT, or 8000).")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Create a demo firm and print its logins.")] = False,
     market: MarketDir = None,
     symbols: Symbols = DEFAULT_SYMBOLS,
     date: Day = None,
@@ -64,17 +63,17 @@ def up(
     seed: Seed = 7,
 ) -> None:
     """Start the whole firm and keep it running until Ctrl-C."""
-    from cli.stack.stack import Market, StackOptions
+    from cli.stack.options import Quotes, StackOptions
     from cli.up import up as run_up
 
     pace = (speed or 1.0) if market else None
-    quotes = Market(directory=market, symbols=_names(symbols), date=date, speed=pace)
-    run_up(StackOptions(data_dir=data, api_port=port, market=quotes, seed=seed), demo=demo)
+    quotes = Quotes(directory=market, symbols=_names(symbols), date=date, speed=pace)
+    run_up(StackOptions(data_dir=data, api_port=port, quotes=quotes, seed=seed), demo=demo)
 
 
 @app.command()
 def stop(data: Data = None) -> None:
-    """Stop what `propos up` runs on a data folder."""
+    """Stop the firm that `propos up` runs on a data folder."""
     from cli.up import stop as stop_up
 
     stop_up(data)
@@ -82,8 +81,8 @@ def stop(data: Data = None) -> None:
 
 @app.command()
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
-    """Check every part and say what is wrong and what to do."""
-    from cli.doctor import examine
+    """Check every part; report what is wrong and how to fix it."""
+    from cli.doctor.command import examine
 
     if not examine(data, as_json=as_json):
         raise typer.Exit(1)
@@ -91,7 +90,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Upgrade the database to the newest schema."""
     from settings import load
     from store.migrate import current, upgrade
 
@@ -102,7 +101,7 @@ def migrate() -> None:
 
 @app.command()
 def api() -> None:
-    """Run the API and console."""
+    """Run the API and the console."""
     from cli.compose import build_api
     from cli.service import run_service, serve_http
     from settings import load
@@ -113,7 +112,7 @@ def api() -> None:
 
 @app.command()
 def worker() -> None:
-    """Run a worker: the workflows and activities of the task queue `core`."""
+    """Run a worker for the workflows and activities of the task queue `core`."""
     from cli.service import run_service
     from settings import load
     from worker import run_worker
@@ -124,7 +123,7 @@ def worker() -> None:
 
 @app.command()
 def monitor() -> None:
-    """Run a monitor: judges accounts live, on the task queue `monitor`."""
+    """Run a monitor, which judges accounts live (task queue `monitor`)."""
     from cli.service import run_service
     from settings import load
     from worker import run_monitor
@@ -135,7 +134,7 @@ def monitor() -> None:
 
 @app.command()
 def relay() -> None:
-    """Run the relay: carries inbox and outbox to where they belong."""
+    """Run the relay, which delivers the messages of inbox and outbox."""
     from cli.compose import run_relay
     from cli.service import run_service
     from settings import load
@@ -160,16 +159,18 @@ def sandbox(
 
 @app.command()
 def demo(
-    market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes [made-up ones].")] = None,
-    date: Annotated[str, typer.Option("--date", help="The day to replay.")] = "2026-03-06",
+    market: Annotated[
+        Path | None, typer.Option("--market", help="Folder of recorded quotes; without it, synthetic ones.")
+    ] = None,
+    date: Annotated[str, typer.Option("--date", help="Day to replay.")] = "2026-03-06",
     symbols: Symbols = DEFAULT_SYMBOLS,
-    accounts: Annotated[int, typer.Option("--accounts", min=1, help="How many challenges are bought.")] = 300,
+    accounts: Annotated[int, typer.Option("--accounts", min=1, help="Number of challenges bought.")] = 300,
     seed: Seed = 7,
-    data: Annotated[Path | None, typer.Option("--data", help="A fresh data folder [a temporary one].")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Empty data folder; without it, a temporary one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a firm through a day of quotes and on until every limit and payout of it has passed."""
-    from cli.demo.command import run_demo
+    """Simulate a whole firm: a trading day, then every time limit, dispute and payout that follows from it."""
+    from cli.demo.command import demo as run_demo
 
     run_demo(
         market=market, symbols=_names(symbols), date=date, accounts=accounts, seed=seed, data=data, as_json=as_json
@@ -178,10 +179,10 @@ def demo(
 
 @app.command()
 def conformance(
-    file: Annotated[Path, typer.Argument(help="A JSON list of cases.", exists=True, dir_okay=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="An object per case.")] = False,
+    file: Annotated[Path, typer.Argument(help="JSON file with a list of cases.", exists=True, dir_okay=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per case.")] = False,
 ) -> None:
-    """Run worked examples of firms' rules through the engine; exit code 1 when one fails."""
+    """Check the engine against a firm's worked examples; exit code 1 if one fails."""
     from cli.conformance.command import conformance as check_cases
 
     check_cases(file, as_json=as_json)
@@ -189,24 +190,28 @@ def conformance(
 
 @app.command()
 def evaluate(
-    product: Annotated[str, typer.Option("--product", help="A product of the shelf, name@version, or a YAML file.")],
-    statement: Annotated[Path, typer.Option("--statement", help="MT5 or MT4 report (HTML), or a CSV.")],
-    mapping: Annotated[Path | None, typer.Option("--mapping", help="What a CSV's columns mean (YAML).")] = None,
+    product: Annotated[str, typer.Option("--product", help="Product (name or name@version), or a YAML file.")],
+    statement: Annotated[Path, typer.Option("--statement", help="MT5 or MT4 report (HTML), or a CSV file.")],
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="Mapping of the CSV's columns (YAML).")] = None,
     market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes.")] = None,
     zone: Annotated[str, typer.Option("--zone", help="Time zone of the broker's server.")] = "UTC",
-    phase: Annotated[int, typer.Option("--phase", min=1, help="Which phase's rules.")] = 1,
+    phase: Annotated[int, typer.Option("--phase", min=1, help="Phase whose rules apply.")] = 1,
     proofs: Annotated[Path | None, typer.Option("--proofs", help="Folder to write the proof sheets to.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a broker's statement as if it had been traded under a product."""
+    """Judge a broker's statement under the rules of a product."""
     from cli.evaluate import evaluate as judge
 
     judge(product, statement, mapping=mapping, market=market, zone=zone, phase=phase, proofs=proofs, as_json=as_json)
 
 
 @proof_app.command("show")
-def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> None:
-    """Show a proof sheet: the rule, its inputs and each step to the verdict."""
+def proof_show(
+    proof_id: Annotated[str, typer.Argument(help="Id of the sheet, such as prf_01k…")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a proof sheet: the verdict, the rule, and every step and input behind it."""
     from cli.proof import show
     from settings import load
 
@@ -215,9 +220,9 @@ def proof_show(proof_id: str, data: Data = None, as_json: AsJson = False) -> Non
 
 @proof_app.command("check")
 def proof_check(
-    file: Annotated[list[Path], typer.Argument(help="Files of one sheet each, or folders of them.")],
+    file: Annotated[list[Path], typer.Argument(help="Files with one sheet each, or folders of such files.")],
 ) -> None:
-    """Recompute proof sheets from their files alone; exit code 1 when one differs."""
+    """Recompute proof sheets from their files alone; exit code 1 if one differs."""
     from cli.proof import check
 
     if not check(file):
@@ -226,13 +231,13 @@ def proof_check(
 
 @proof_app.command("export")
 def proof_export(
-    into: Annotated[Path, typer.Option("--into", help="Folder for one file per sheet.")], data: Data = None
+    into: Annotated[Path, typer.Option("--into", help="Folder for the files.")], data: Data = None
 ) -> None:
     """Write every stored proof sheet to a file of its own."""
     from cli.proof import export
     from settings import load
 
-    typer.echo(f"{export(load(data_dir=data), into)} sheets written to {into}")
+    typer.echo(f"Wrote {export(load(data_dir=data), into)} proof sheets to {into}.")
 
 
 @app.command()
@@ -242,7 +247,10 @@ def version() -> None:
 
 
 def run() -> None:
-    """The entry point: runs the command and leaves with its code. Errors are one line and a remedy."""
+    """Runs the command and exits with its code. An error is printed as one line with its remedy.
+
+    `--debug` is accepted anywhere among the arguments.
+    """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     code = 1
@@ -252,11 +260,13 @@ def run() -> None:
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except PropOSError as error:
-        _explain(error.message, error.remedy, debug)
+        _print_error(error.message, error.remedy, debug)
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = 130
-    except Exception as error:  # noqa: BLE001 -- the outermost frame: a person gets a sentence, --debug the rest
-        _explain(f"{type(error).__name__}: {error}", "Run it again with --debug for the traceback.", debug)
+    except Exception as error:  # noqa: BLE001 -- the outermost frame: people see a sentence, and the traceback with --debug
+        _print_error(
+            f"{type(error).__name__}: {error}", "Run the command again with --debug to see the traceback.", debug
+        )
     leave(code)
 
 
@@ -264,7 +274,7 @@ def _names(symbols: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in symbols.split(",") if name.strip())
 
 
-def _explain(message: str, remedy: str | None, debug: bool) -> None:
+def _print_error(message: str, remedy: str | None, debug: bool) -> None:
     import traceback
 
     if debug:

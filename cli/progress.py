@@ -1,27 +1,27 @@
-"""A progress bar on standard error, for work that takes longer than a breath."""
+"""A progress bar on standard error, for commands that take more than a moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.demo.rehearsal import Progress as Report
+Progress = Callable[[str, float], None]  # (current step, share done from 0 to 1)
 
 
 @contextmanager
-def progress_bar() -> Iterator[Report]:
-    """Gives what to call with (what happens now, share done)."""
+def progress_bar() -> Iterator[Progress]:
+    """Shows a bar while the block runs; yields the function that updates it."""
     columns = (
-        TextColumn("{task.description:<40}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
+        bars.TextColumn("{task.description:<40}"),
+        bars.BarColumn(),
+        bars.TextColumn("{task.percentage:>3.0f}%"),
+        bars.TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=1.0)
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
 
-        def report(what: str, done: float) -> None:
-            progress.update(task, description=what, completed=done)
+        def report(step: str, done: float) -> None:
+            bar.update(task, description=step, completed=done)
 
         yield report

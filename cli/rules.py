@@ -1,4 +1,4 @@
-"""`propos rules`: what another version of a product would have meant for the accounts of this one."""
+"""`propos rules`: compares versions of a product on recorded history."""
 
 import asyncio
 import json
@@ -7,29 +7,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from cli.demo.rehearsal import Progress
+from cli.options import AsJson, Data
+
+if TYPE_CHECKING:  # only annotations need them; importing them would slow down `--help`
+    from cli.progress import Progress
     from domain.histories.impact import Comparison
     from domain.products.product import Product
     from settings import Settings
 
-app = typer.Typer(help="Rules: the impact of other terms on recorded history.", no_args_is_help=True)
+app = typer.Typer(help="Compare versions of a product on recorded history.", no_args_is_help=True)
 
 
 @app.callback()
-def rules() -> None:
-    """Keeps `impact` a command of its own while it is the only one."""
+def rules() -> None:  # with a callback, `impact` stays a sub-command although it is the only one
+    """Compare versions of a product on recorded history."""
 
 
 @app.command()
 def impact(
-    product: Annotated[str, typer.Option("--product", help="The version the accounts were under: two-step@1.")],
-    against: Annotated[str, typer.Option("--against", help="Another version (two-step@2), or a definition's file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Draw who survives under both into this PNG.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")] = None,
+    product: Annotated[str, typer.Option("--product", help="Version of the recorded accounts, such as two-step@1.")],
+    against: Annotated[
+        str, typer.Option("--against", help="Version to compare with (two-step@2), or a definition file.")
+    ],
+    as_json: AsJson = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Write a plot of survival under both versions to this PNG file.")
+    ] = None,
+    data: Data = None,
 ) -> None:
-    """Replay stored history under other terms: who would have passed, failed and been paid, and what it costs."""
+    """Replay recorded challenges under other terms: who passes, fails and is paid, and the effect on money."""
     from rich.console import Console
 
     from cli.progress import progress_bar
@@ -47,7 +53,7 @@ def impact(
     else:
         show(Console(), a, b, found, sums)
         if plot is not None:
-            typer.echo(f"The plot is in {plot}.")
+            typer.echo(f"Wrote the plot to {plot}.")
 
 
 async def _compared(

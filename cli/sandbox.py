@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from cli.stack import logs
-from contracts.ids import shard_workflow
 from domain.errors import BadInput
+from ports.platform import reader_name
 from sandbox.server import SandboxConfig, run
 from settings import load
 
@@ -29,7 +29,7 @@ def serve(market: Path | None, symbols: tuple[str, ...], date: str | None, speed
         "symbols": symbols,
         "date": date,
         "speed": speed,
-        "readers": tuple(shard_workflow(number) for number in range(settings.shards)),
+        "readers": tuple(reader_name(place) for place in range(settings.shards)),
     }
     try:
         config = SandboxConfig.model_validate(values)

@@ -1,4 +1,4 @@
-"""What every long-running process has in common: logs, a metrics port, and an orderly end on SIGTERM or Ctrl-C."""
+"""Runs a long-lived process: logs, a metrics port, and an orderly shutdown on SIGTERM or Ctrl-C."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ from settings import Settings
 def run_service(
     name: str, settings: Settings, main: Callable[[asyncio.Event], Awaitable[None]], metrics_port: int = 0
 ) -> None:
-    """Run `main(stop)` to its end; `stop` is set by SIGTERM or Ctrl-C. `metrics_port` 0 serves no metrics."""
+    """Runs `main(stop)` to its end. SIGTERM and Ctrl-C set `stop`. With `metrics_port` 0 no metrics are served."""
     logs.configure(name, settings.log_level)
     log = structlog.get_logger(name)
     try:
@@ -42,7 +42,7 @@ async def _until_stopped(
 
 
 async def serve_http(app: FastAPI, settings: Settings, stop: asyncio.Event) -> None:
-    """Serve the API until `stop` is set; requests under way get ten seconds to finish."""
+    """Serves the API until `stop` is set; open requests get ten seconds to finish."""
     config = uvicorn.Config(
         app,
         host=settings.api_host,
@@ -62,7 +62,7 @@ async def serve_http(app: FastAPI, settings: Settings, stop: asyncio.Event) -> N
 
 
 class _QuietServer(uvicorn.Server):
-    """Leaves the signals to us: uvicorn would raise them again after its shutdown and cut ours short."""
+    """A server that ignores signals: uvicorn would raise them again after its shutdown and interrupt ours."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

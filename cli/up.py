@@ -1,4 +1,4 @@
-"""`propos up` and `propos stop`: the stack in front of a person."""
+"""`propos up` and `propos stop`: start the stack, show its parts, and stop it."""
 
 import asyncio
 import signal
@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.demo.seed import history_market, seed
+from cli.demo.seed import history_quotes, seed
 from cli.progress import progress_bar
 from cli.stack import logs
+from cli.stack.firm import Stack
 from cli.stack.lock import holder
+from cli.stack.options import Part, StackOptions
 from cli.stack.processes import end_leftovers
-from cli.stack.stack import Part, Stack, StackOptions
 from domain.errors import Unavailable
 from settings import load
 
@@ -23,19 +24,22 @@ _STOP_SECONDS = 90
 
 
 def up(options: StackOptions, *, demo: bool) -> None:
-    """Run the firm until Ctrl-C or SIGTERM. Unavailable when a part that the others need does not start; one that fails
-    otherwise is started again for ever, and the others run on."""
+    """Runs the firm until Ctrl-C or SIGTERM.
+
+    Raises Unavailable if a part that the others need does not start. Any other part that fails is restarted for as long
+    as the firm runs; the others keep running.
+    """
     asyncio.run(_up(options, demo))
 
 
 def stop(data_dir: Path | None) -> None:
-    """Stop the stack on a data folder and wait until all of it has ended."""
+    """Stops the stack on a data folder and waits until every part has ended."""
     console = Console()
     folder = load(data_dir=data_dir).data_dir.absolute()
     running = holder(folder)
     if running is None:
         ended = end_leftovers(folder / "run")
-        console.print(f"nothing runs on {folder}" if not ended else f"stopped leftovers: {', '.join(ended)}")
+        console.print(f"nothing runs on {folder}" if not ended else f"stopped leftover processes: {', '.join(ended)}")
         return
     running.signal(signal.SIGTERM)
     if not running.wait(_STOP_SECONDS):
@@ -52,7 +56,7 @@ async def _up(options: StackOptions, demo: bool) -> None:
     loop = asyncio.get_running_loop()
 
     def ask_to_stop() -> None:
-        if not work.cancelling():  # once: a second Ctrl-C must not interrupt the orderly end
+        if not work.cancelling():  # a second Ctrl-C must not interrupt the orderly shutdown
             console.print("stopping ...")
             work.cancel()
 
@@ -70,9 +74,9 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         if part.problem:
             console.print(escape(part.problem), highlight=False)
 
-    if demo and options.market.directory is None:
+    if demo and options.quotes.directory is None:
         folder = load(data_dir=options.data_dir).data_dir
-        options = replace(options, market=history_market(folder, options.seed))
+        options = replace(options, quotes=history_quotes(folder, options.seed))
     stack = Stack(replace(options, tolerant=True), report)
     stack.claim()
     logs.configure("up", load().log_level, _open_log(stack.data_dir))
@@ -80,11 +84,11 @@ async def _serve(options: StackOptions, demo: bool, console: Console) -> None:
         console.print(_addresses(stack))
         failing = [part.name for part in stack.parts if part.problem]
         if failing:
-            console.print(f"Failing: {', '.join(failing)}. The rest runs; `propos doctor` says more.", highlight=False)
+            console.print(f"Failing: {', '.join(failing)}. The other parts run; see `propos doctor`.", highlight=False)
         elif demo:
             console.print(await _seeded(stack, options.seed))
-        console.print(f"Ready: [bold]{stack.api_url}[/]  Ctrl-C stops everything and loses nothing.", highlight=False)
-        await asyncio.Event().wait()  # until it is cancelled: the supervisor keeps every part running
+        console.print(f"Ready: [bold]{stack.api_url}[/]  Press Ctrl-C to stop; nothing is lost.", highlight=False)
+        await asyncio.Event().wait()  # until cancelled; the supervisor keeps every part running
 
 
 def _open_log(data_dir: Path) -> TextIO:
@@ -94,8 +98,8 @@ def _open_log(data_dir: Path) -> TextIO:
 
 
 def _addresses(stack: Stack) -> Table:
-    table = Table(title="The firm runs")
-    for column in ("part", "health", "address", "process"):
+    table = Table(title="The firm is running")
+    for column in ("Part", "Health", "Address", "Process"):
         table.add_column(column)
     for part in stack.parts:
         table.add_row(part.name, _health(part), part.address, str(stack.pid(part.name) or ""))
@@ -108,7 +112,7 @@ def _health(part: Part) -> str:
 
 async def _seeded(stack: Stack, number: int) -> Table:
     table = Table(title="Sign in as")
-    for column in ("role", "login", "password"):
+    for column in ("Role", "Login", "Password"):
         table.add_column(column)
     with progress_bar() as report:
         logins = await seed(stack, number, report)

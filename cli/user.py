@@ -1,42 +1,43 @@
-"""`propos user`: who of the firm may sign in. What it does is on the audit log, made by `command-line`."""
+"""`propos user`: the staff who may sign in. The audit log records its changes under the actor `command-line`."""
 
 import re
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from cli.options import Data
 from cli.transaction import in_transaction
 from domain.errors import BadInput
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # only annotations need them; importing them would slow down `--help`
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from domain.approvals import Role
 
-app = typer.Typer(help="Who of the firm may sign in: add, change, disable and list.", no_args_is_help=True)
+app = typer.Typer(help="Add, change, disable and list the staff who may sign in.", no_args_is_help=True)
 
 _BY: Final = "command-line"
 _PASSWORD_BYTES: Final = 15  # 20 characters of 6 bits
-# Person ids stand unencrypted in the record and on the audit log: no names, no e-mail addresses.
+# Person ids are stored unencrypted, also in the audit log, so they must not be names or e-mail addresses.
 _PERSON: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder [PROPOS_DATA, default .propos].")]
-Login = Annotated[str, typer.Argument(help="What they sign in with.")]
+NewRole = Annotated[str, typer.Argument(help="One of support, risk, finance, admin, auditor.")]
+Login = Annotated[str, typer.Argument(help="Login to sign in with.")]
 
 
 @app.command()
 def add(
-    role: Annotated[str, typer.Option("--role", help="support, risk, finance, admin or auditor.")],
-    login: Annotated[str, typer.Option("--login", help="What they sign in with.")],
-    name: Annotated[str, typer.Option("--name", help="Their name, as colleagues see it.")],
+    role: Annotated[str, typer.Option("--role", help="One of support, risk, finance, admin, auditor.")],
+    login: Annotated[str, typer.Option("--login", help="Login to sign in with.")],
+    name: Annotated[str, typer.Option("--name", help="Name that colleagues see.")],
     person: Annotated[
-        str | None, typer.Option("--person", help="The person behind it, if they have a login already [a new one].")
+        str | None,
+        typer.Option("--person", help="Id of the person, if they already have a login; without it, a new person."),
     ] = None,
     data: Data = None,
 ) -> None:
-    """Add a member of staff and print their password, this once."""
+    """Add a member of staff and print the password. It is shown only once."""
     from domain.keys import new_id
     from store.identity import add_user, hash_password
 
@@ -46,7 +47,7 @@ def add(
         raise BadInput(
             "--person must be an opaque id: up to 64 letters, digits, _ and -.",
             field="person",
-            remedy="Take it from `propos user list`, or leave it out for somebody new.",
+            remedy="Take it from `propos user list`, or omit it for a new person.",
         )
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
 
@@ -64,12 +65,12 @@ def add(
 
     person_id = in_transaction(data, work)
     typer.echo(f"Added {login} as {wanted}, person {person_id}.")
-    typer.echo(f"Password, shown only now: {password}")
+    typer.echo(f"Password (shown only once): {password}")
 
 
 @app.command("role")
-def change_role(login: Login, role: str, data: Data = None) -> None:
-    """Give a member of staff another role. Their open sessions end."""
+def change_role(login: Login, role: NewRole, data: Data = None) -> None:
+    """Change the role of a member of staff. Their open sessions end."""
     from store import identity
 
     wanted = _role(role)
@@ -79,7 +80,7 @@ def change_role(login: Login, role: str, data: Data = None) -> None:
 
 @app.command()
 def disable(login: Login, data: Data = None) -> None:
-    """Keep a login from signing in. Its open sessions end."""
+    """Disable a login. Its open sessions end."""
     from store.identity import disable_user
 
     changed = in_transaction(data, lambda session: disable_user(session, login=login, by=_BY))
@@ -95,10 +96,10 @@ def list_users(data: Data = None) -> None:
 
     from store.identity import staff
 
-    table = Table("login", "name", "role", "person", "may sign in")
+    table = Table("Login", "Name", "Role", "Person", "May sign in")
     for user in in_transaction(data, staff):
         table.add_row(
-            escape(user.login), escape(user.name), user.role, user.person_id, "yes" if user.active else "disabled"
+            escape(user.login), escape(user.name), user.role, user.person_id, "yes" if user.active else "no, disabled"
         )
     Console().print(table)
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from domain.approvals import Role
 from domain.money import Money
 from domain.products.diff import Change
+from domain.proofs.document import Document
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.gates import GateView
@@ -292,6 +293,7 @@ class DecisionView:
     statement: str = ""
     timeline: Sequence[Entry] = ()
     pairs: Sequence["DealPair"] = ()
+    grids: Sequence["Grid"] = ()
     changes: Sequence[Change] | None = None  # of a product's terms; empty: there is no difference
     changes_title: str = ""
 
@@ -341,49 +343,19 @@ class DealPair:
 
 
 @dataclass(frozen=True)
+class ProofView:
+    """A proof sheet, and how it differs from what its own figures lead to."""
+
+    document: Document
+    account_number: str
+    differences: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Grid:
-    """A table of plain text; the first column heads its row."""
+    """A table of plain text. The first column is the heading of its row."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     empty: str = "Nothing."
-
-
-@dataclass(frozen=True)
-class ProofView:
-    """A proof sheet as a person reads it; amounts in the account's currency. `money` is empty for a verdict that does
-    not rest on the account's worth; `facts` and `grids` are what only some kinds have."""
-
-    proof_id: str
-    kind: str
-    tone: str
-    verdict: str
-    digest: str
-    account_number: str
-    account_facts: Sequence[tuple[str, str]]
-    event_facts: Sequence[tuple[str, str]]
-    clock_facts: Sequence[tuple[str, str]]
-    rule_facts: Sequence[tuple[str, str]]
-    derivation: str = ""
-    floor: Sequence[SumLine] = ()
-    worth: Sequence[SumLine] = ()
-    money: Sequence[SumLine] = ()
-    movements: Sequence[Entry] = ()
-    positions: Sequence["ProvenPosition"] = ()
-    facts: Sequence[tuple[str, Sequence[tuple[str, str]]]] = ()
-    grids: Sequence[Grid] = ()
-    differences: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class ProvenPosition:
-    position_id: str
-    symbol: str
-    side: str
-    lots: Decimal
-    open_price: Decimal
-    close_price: Decimal
-    rate: Decimal
-    profit: Money
-    quote: str

@@ -11,7 +11,7 @@ class CaseRef(Message):
     case_id: str
 
 
-class CaseStands(Message):
+class CaseState(Message):
     state: str
 
 
@@ -25,18 +25,19 @@ class CaseDecision(Message):
 
 
 @activity.defn(name="cases.stand")
-async def stand(ref: CaseRef) -> CaseStands:
-    """How the case stands on the record."""
+async def stand(ref: CaseRef) -> CaseState:
+    """Returns the state of the case on the record."""
     raise NotImplementedError
 
 
 @activity.defn(name="cases.record_decision")
 async def record_decision(decision: CaseDecision) -> DecisionResult:
-    """Write down what a person decided, free or end what the case held."""
+    """Record what a person decided; free what the case held, or act on what it found."""
     raise NotImplementedError
 
 
 @activity.defn(name="surveillance.follow_deals")
 async def follow_deals(start: SurveillanceStart) -> None:
-    """Read deals as they come and open a case for each finding; runs until its worker stops or its hour is over."""
+    """Feed the deals to every registered detector as they come, and open a case for each finding; runs until its worker
+    stops or its hour is over."""
     raise NotImplementedError

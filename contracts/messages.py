@@ -149,4 +149,6 @@ class ReconciliationStart(Message):
 
 
 class SurveillanceStart(Message):
+    """Input of workflow `Surveillance`. It runs every detector; the field is kept because histories hold it."""
+
     detector: str = "copy_trading"

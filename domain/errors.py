@@ -31,6 +31,7 @@
     |-- BadSignature             400  a webhook that cannot be trusted
     |-- TooManyAttempts          429  failed sign-ins in a row
     `-- Unavailable              503  a part is down; says which
+        |-- NotConfigured             the record names a platform or provider that this process does not know
         |-- InProgress                an earlier call under this key is not finished: ask again later
         `-- OutcomeUnknown            the effect may have happened: look it up by key first
 
@@ -244,6 +245,17 @@ class TooManyAttempts(PropOSError):
 
 class Unavailable(PropOSError):
     type, status = "unavailable", 503
+
+
+class NotConfigured(Unavailable):
+    """The row is right and the process is not: it is tried again until the settings are there."""
+
+    type = "not-configured"
+
+    def __init__(self, what: str, name: str, variables: str) -> None:
+        super().__init__(
+            f"No {what} {name!r} is configured here.", remedy=f"Set {variables}__{name.upper()}__... in every process."
+        )
 
 
 class InProgress(Unavailable):

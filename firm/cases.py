@@ -1,14 +1,11 @@
-"""Surveillance on the record: how far a detector has read, what it found, and what people decide on it."""
+"""Surveillance cases: opened for a finding, decided by people, and what a confirmed one leads to."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_may_decide
@@ -16,121 +13,31 @@ from domain.disputes import CASE
 from domain.errors import AlreadyDecided, BadInput
 from domain.keys import derived_id
 from domain.lifecycle import CHALLENGE
-from domain.surveillance.copy_trading import DETECTOR, Finding, Opening
+from domain.surveillance.findings import CloseChallenges, DisputeBreach, Finding
 from firm import challenges, disputes
 from firm.payouts import requests as payouts
-from store import audit, decisions, outbox, rows, transitions
+from store import audit, decisions, outbox, rows, surveillance, transitions
 from store.clock import market_now
-from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge, DealRow, SurveillanceCursor
+from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge
 
 _TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
-# A deal can become visible after one with a higher number: what was read last is read again, and known deals ignored.
-_OVERLAP = 200
 
 
 def workflow(case_id: str) -> str:
     return f"case/{case_id}"
 
 
-async def cursor(session: AsyncSession, detector: str) -> int:
-    """How far the detector has read; the row is made at the first call."""
-    await session.execute(insert(SurveillanceCursor).values(detector=detector).on_conflict_do_nothing())
-    return (await session.get_one(SurveillanceCursor, detector, populate_existing=True)).last_deal
-
-
-async def lock_cursor(session: AsyncSession, detector: str) -> SurveillanceCursor:
-    """The row, locked until the transaction ends: one reader at a time."""
-    return (
-        await session.execute(
-            select(SurveillanceCursor)
-            .where(SurveillanceCursor.detector == detector)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    ).scalar_one()
-
-
-async def newest_deal(session: AsyncSession) -> int:
-    return int(await session.scalar(select(func.coalesce(func.max(DealRow.id), 0))) or 0)
-
-
-async def openings(session: AsyncSession, *, after: int, until: int) -> list[Opening]:
-    """Deals numbered `after` (less an overlap) to `until` that opened a position, in order of storing."""
-    return await _openings(session, DealRow.id > after - _OVERLAP, DealRow.id <= until)
-
-
-async def window_start(session: AsyncSession, until: int, window: timedelta) -> int:
-    """The number after which the deals begin that a detector had in its window when it had read up to `until`."""
-    newest = await session.scalar(select(func.max(DealRow.at)).where(DealRow.id <= until))
-    if newest is None:
-        return until
-    first = select(func.min(DealRow.id)).where(DealRow.id <= until, DealRow.at >= newest - window)
-    return int((await session.execute(first)).scalar_one()) - 1
-
-
-async def _openings(session: AsyncSession, *where: Any) -> list[Opening]:
-    rows = await session.execute(
-        select(
-            DealRow.id,
-            DealRow.account_id,
-            Account.trader_id,
-            DealRow.symbol,
-            DealRow.side,
-            DealRow.lots,
-            DealRow.at,
-        )
-        .join(Account, Account.id == DealRow.account_id)
-        .where(DealRow.entry == "in", *where)
-        .order_by(DealRow.id)
-    )
-    return [Opening(*row) for row in rows]
-
-
 async def open_case(session: AsyncSession, finding: Finding) -> str | None:
-    """Alert, case, its workflow and the hold on open payouts, in the caller's transaction; None when it exists."""
-    return await open_about(
-        session,
-        key=finding.key,
-        detector=DETECTOR,
-        score=finding.score,
-        sentence=finding.sentence,
-        evidence=finding.model_dump(mode="json", include={"leader", "follower", "openings", "pairs"}),
-        at=finding.at,
-        account_ids=[finding.leader, finding.follower],
-    )
-
-
-async def open_about(
-    session: AsyncSession,
-    *,
-    key: str,
-    detector: str,
-    score: Decimal,
-    sentence: str,
-    evidence: dict[str, Any],
-    at: datetime,
-    account_ids: Sequence[str],
-) -> str | None:
-    """`open_case` for any finding; `key` makes finding it twice harmless."""
-    alert_id = derived_id("alr", key)
-    row = {
-        "id": alert_id,
-        "key": key,
-        "detector": detector,
-        "score": score,
-        "sentence": sentence,
-        "evidence": evidence,
-        "occurred_at": at,
-    }
-    made = await session.scalar(
-        insert(Alert).values(row).on_conflict_do_nothing(index_elements=["key"]).returning(Alert.id)
-    )
-    if made is None:
+    """Opens a case for a finding in the caller's transaction: alert, case, its workflow, the hold on open payouts.
+    Returns the case's id; None when the finding has its case already."""
+    alert_id = await surveillance.record_alert(session, finding)
+    if alert_id is None:
         return None
-    case_id = derived_id("cas", key)
-    session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=at))
+    case_id = derived_id("cas", finding.key)
+    session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=finding.at))
     await session.flush()
-    session.add_all(CaseAccount(case_id=case_id, account_id=name) for name in account_ids)
+    named = dict.fromkeys(involved.account_id for involved in finding.accounts)
+    session.add_all(CaseAccount(case_id=case_id, account_id=account_id) for account_id in named)
     await session.flush()
     await outbox.start_workflow(session, workflow_id=workflow(case_id), name="Case", payload={"case_id": case_id})
     await payouts.risk_changed(session, cause=f"{case_id}/opened", trader_ids=await _traders(session, case_id))
@@ -139,20 +46,20 @@ async def open_about(
         action="case.opened",
         subject_kind="case",
         subject_id=case_id,
-        occurred_at=at,
-        evidence={"alert_id": alert_id, "detector": detector, "score": str(score)},
+        occurred_at=finding.at,
+        evidence={"alert_id": alert_id, "detector": finding.detector, "score": str(finding.score)},
     )
     return case_id
 
 
 async def locked(session: AsyncSession, case_id: str) -> Case:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends; raises NotFound."""
     return await rows.locked(session, Case, case_id)
 
 
 async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Actor, reason: str, key: str) -> None:
-    """Record who decided what and why on a locked case, and let go of or end what it held. The same key again changes
-    nothing. `actor` is as the record has them now. Raises BadInput, NotAllowed, AlreadyDecided."""
+    """Records who decided what and why on a locked case, then frees what it held or acts on what it found. The same
+    key again changes nothing. `actor`: as the record has them now. Raises BadInput, NotAllowed, AlreadyDecided."""
     made = await decisions.of(session, "case", case.id)
     if decisions.repeated(made, key) is not None:
         return
@@ -176,17 +83,15 @@ async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Act
         occurred_at=now,
         evidence={"alert_id": alert.id, "score": str(alert.score)},
     )
-    if decision == "confirm" and alert.detector == DETECTOR:
-        await _close_follower(session, case, alert)
-    elif decision == "confirm":
-        await _dispute(session, alert, actor)
+    if decision == "confirm":
+        await _act_on(session, case, surveillance.finding(alert), actor)
     traders = await _traders(session, case.id)
     await payouts.risk_changed(session, cause=f"{case.id}/{decision}", trader_ids=traders)
     await _move(session, case, decision, actor, reason, now)
 
 
 def digest(case: Case, alert: Alert) -> str:
-    """What exactly is decided on: the alert and its evidence."""
+    """Returns the digest of what is decided on: the alert and its evidence as they are stored."""
     body = {"v": 1, "case": case.id, "alert": alert.key, "score": str(alert.score), "evidence": alert.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -208,29 +113,40 @@ async def _move(session: AsyncSession, case: Case, decision: str, actor: Actor, 
     case.closed_at = now
 
 
-async def _close_follower(session: AsyncSession, case: Case, alert: Alert) -> None:
-    challenge = await session.scalar(
-        select(Challenge)
+async def _act_on(session: AsyncSession, case: Case, finding: Finding, actor: Actor) -> None:
+    """Carries out what the finding says is done when it is confirmed."""
+    match finding.if_confirmed:
+        case CloseChallenges():
+            await _close_challenges(session, case, finding.blamed)
+        case DisputeBreach(proof_id=proof_id):
+            await _dispute(session, proof_id, finding.sentence, actor)
+
+
+async def _close_challenges(session: AsyncSession, case: Case, blamed: Sequence[str]) -> None:
+    found = await session.scalars(
+        select(Challenge.id)
         .join(Account, Account.challenge_id == Challenge.id)
-        .where(Account.id == alert.evidence["follower"])
+        .where(Account.id.in_(blamed), Challenge.state.not_in(CHALLENGE.terminal))
+        .distinct()
+        .order_by(Challenge.id)
     )
-    if challenge is None or challenge.state in CHALLENGE.terminal:
-        return
-    key = f"{case.id}/closes/{challenge.id}"
-    await outbox.signal_workflow(
-        session,
-        key=key,
-        workflow_id=challenges.workflow(challenge.id),
-        name="closed_by_firm",
-        payload={"key": key, "case_id": case.id},
-    )
+    for challenge_id in found.all():
+        key = f"{case.id}/closes/{challenge_id}"
+        await outbox.signal_workflow(
+            session,
+            key=key,
+            workflow_id=challenges.workflow(challenge_id),
+            name="closed_by_firm",
+            payload={"key": key, "case_id": case.id},
+        )
 
 
-async def _dispute(session: AsyncSession, alert: Alert, actor: Actor) -> None:
-    """The verdict rests on data that were corrected: a breach is disputed for the trader, and decided as such."""
-    breach = await session.scalar(select(Breach).where(Breach.proof_id == alert.evidence["proof_id"]))
+async def _dispute(session: AsyncSession, proof_id: str, statement: str, actor: Actor) -> None:
+    """Disputes the breach in the trader's name; a person then decides the dispute like any other. A verdict that is no
+    breach cannot be disputed: nothing happens."""
+    breach = await session.scalar(select(Breach).where(Breach.proof_id == proof_id))
     if breach is not None:
-        await disputes.open_for_trader(session, breach=breach, actor=actor, statement=alert.sentence)
+        await disputes.open_for_trader(session, breach=breach, actor=actor, statement=statement)
 
 
 async def _traders(session: AsyncSession, case_id: str) -> list[str]:

@@ -16,14 +16,12 @@ from domain.errors import ExtensionRefused, NotFound
 from domain.keys import derived_id, new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
-from store import audit, outbox, products, rows, shards, transitions
+from store import audit, outbox, products, rows, shards, surveillance, transitions
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import (
     Account,
-    Alert,
     Breach,
-    Case,
     Challenge,
     DealRow,
     Intent,
@@ -36,11 +34,13 @@ def workflow(challenge_id: str) -> str:
     return f"challenge/{challenge_id}"
 
 
-async def buy(session: AsyncSession, *, trader_id: str, product: Product, return_url: str, actor: Actor) -> Challenge:
+async def buy(
+    session: AsyncSession, *, trader_id: str, product: Product, return_url: str, provider: str, actor: Actor
+) -> Challenge:
     """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
 
     Then create the checkout with `checkout_terms` and keep it with `record_checkout`; whoever does not come to it
-    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards.
+    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the fee.
     """
     now = await market_now(session)
     challenge = Challenge(
@@ -52,6 +52,7 @@ async def buy(session: AsyncSession, *, trader_id: str, product: Product, return
         phase_index=0,
         fee_minor=product.fee_minor,
         currency=product.currency,
+        provider=provider,
         bought_at=now,
         changed_at=now,
     )
@@ -186,7 +187,7 @@ async def open_account(
         "product": challenge.product,
         "version": challenge.version,
         "platform": platform,
-        "shard": await shards.least_loaded(session),
+        "shard": await shards.least_loaded(session, platform),
         "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,
@@ -315,15 +316,8 @@ async def overturn(session: AsyncSession, breach_id: str) -> bool:
 
 
 async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
-    """The confirmed case in which an account of this challenge is the one that copied."""
-    accounts = select(Account.id).where(Account.challenge_id == challenge_id)
-    found: str | None = await session.scalar(
-        select(Case.id)
-        .join(Alert, Alert.id == Case.alert_id)
-        .where(Case.state == "confirmed", Alert.evidence["follower"].astext.in_(accounts))
-        .limit(1)
-    )
-    return found
+    """Returns the id of a confirmed case that blames an account of this challenge; None when there is none."""
+    return next(iter(await surveillance.confirmed_against(session, challenge_id)), None)
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Corrections by the venue: every verdict that rests on what was corrected gets a case with both computations."""
+"""Corrections by the venue: each verdict that used the corrected data gets a case with both computations."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from domain.proofs.corrected import Change, Corrected, corrected
+from domain.surveillance.evidence import CorrectedVerdict, JudgedVerdict, RecomputedVerdict
+from domain.surveillance.findings import DisputeBreach, Finding, Involved
 from firm import cases
 from store.models import Account, CorrectionRow, Proof
 from store.read.pages import shown
@@ -23,7 +25,7 @@ _NAMED: Final = (
 
 
 async def open_cases(session: AsyncSession) -> int:
-    """Look at corrections that nobody has looked at; gives how many cases were opened. No verdict changes."""
+    """Opens the cases of corrections that were not handled yet, and returns how many. No verdict changes."""
     waiting = await session.scalars(
         select(CorrectionRow)
         .where(CorrectionRow.handled_at.is_(None))
@@ -33,14 +35,14 @@ async def open_cases(session: AsyncSession) -> int:
     )
     opened = 0
     for row in waiting.all():
-        for proof, account in await _resting_on(session, row.corrects_seq):
+        for proof, account in await _verdicts_using(session, row.corrects_seq):
             opened += await _open(session, row, proof, account)
         row.handled_at = datetime.now(UTC)
     return opened
 
 
-async def _resting_on(session: AsyncSession, seq: int) -> list[tuple[Proof, Account]]:
-    """Breaches and passes one of whose inputs has this number."""
+async def _verdicts_using(session: AsyncSession, seq: int) -> list[tuple[Proof, Account]]:
+    """Returns the breaches and passes that have the event with this number among their inputs."""
     named = func.jsonb_path_exists(
         Proof.body,
         cast(literal(_NAMED), JSONPATH),
@@ -70,34 +72,40 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
         again = Corrected(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
     if again is None:
         return 0
-    made = await cases.open_about(
-        session,
+    made = await cases.open_case(session, _finding(row, proof, account, change, again))
+    return made is not None
+
+
+def _finding(row: CorrectionRow, proof: Proof, account: Account, change: Change, again: Corrected) -> Finding:
+    return Finding(
         key=f"correction/{row.feed}/{row.seq}/{proof.id}",
         detector=DETECTOR,
+        at=row.at,
         score=Decimal(1) if again.stands is False else Decimal("0.5") if again.stands is None else Decimal(0),
         sentence=_sentence(proof, account, change, again),
-        evidence={
-            "proof_id": proof.id,
-            "verdict": {
-                "kind": proof.kind,
-                "sentence": proof.body["verdict"],
-                "equity_minor": proof.body["equity_minor"],
-                "level_minor": proof.body["rule"]["floor"]["floor_minor"] if proof.kind == "breach" else None,
-            },
-            "corrected": {
-                "stands": again.stands,
-                "sentence": again.sentence,
-                "balance_minor": again.balance_minor,
-                "equity_minor": again.equity_minor,
-                "unknown": list(again.unknown),
-            },
-            "correction": body,
-            "currency": account.currency,
-        },
-        at=row.at,
-        account_ids=[account.id],
+        accounts=(Involved(account_id=account.id, role="judged"),),
+        if_confirmed=DisputeBreach(proof_id=proof.id),
+        evidence=(
+            CorrectedVerdict(
+                proof_id=proof.id,
+                verdict=JudgedVerdict(
+                    kind=proof.kind,
+                    sentence=proof.body["verdict"],
+                    equity_minor=proof.body["equity_minor"],
+                    level_minor=proof.body["rule"]["floor"]["floor_minor"] if proof.kind == "breach" else None,
+                ),
+                corrected=RecomputedVerdict(
+                    stands=again.stands,
+                    sentence=again.sentence,
+                    balance_minor=again.balance_minor,
+                    equity_minor=again.equity_minor,
+                    unknown=again.unknown,
+                ),
+                correction=row.body,
+                currency=account.currency,
+            ),
+        ),
     )
-    return made is not None
 
 
 def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from ports.payments import PaymentProvider
+from ports.payments import Providers
 from store.db import Database
 from store.identity import Throttle
 
@@ -35,8 +35,7 @@ class ApiDeps:
 
     db: Database
     temporal: Callable[[], Awaitable[TemporalClient]]
-    payments: PaymentProvider
-    platform: str  # name of the trading platform that new accounts live on
+    payments: Providers
     public_url: str  # where browsers reach us, without a trailing slash
     cookie_secure: bool = True
     throttle: Throttle = field(default_factory=Throttle)

@@ -15,10 +15,13 @@ Webhooks are hints: `parse_webhook` verifies the signature and names the object,
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from domain.errors import NotConfigured
 
 # What the inbox can keep: an id or a word of the provider's, without spaces.
 Word = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,120}$")]
@@ -133,5 +136,27 @@ class PaymentProvider(Protocol):
     async def aclose(self) -> None: ...
 
 
-class PaymentsFactory(Protocol):
-    def __call__(self, *, url: str, token: str, webhook_secret: str) -> PaymentProvider: ...
+class PaymentCapabilities(_Data):
+    """What a provider can do. `takes_fees`: checkouts and refunds. `sends_payouts`: transfers, which make it a rail."""
+
+    takes_fees: bool
+    sends_payouts: bool
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The configured payment providers by name. `checkout` takes the fees of new challenges, `rail` sends new payouts."""
+
+    by_name: Mapping[str, PaymentProvider]
+    checkout: str
+    rail: str
+
+    def of(self, name: str) -> PaymentProvider:
+        """The provider of a challenge's column `provider` or a payout's column `rail`; raises NotConfigured."""
+        if name not in self.by_name:
+            raise NotConfigured("payment provider", name, "PROPOS_PAYMENTS")
+        return self.by_name[name]
+
+    async def aclose(self) -> None:
+        for provider in self.by_name.values():
+            await provider.aclose()

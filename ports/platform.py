@@ -5,17 +5,26 @@ time. Every state-changing call carries a `key`: repeating it has no further eff
 outcome is unknown raises `OutcomeUnknown`; repeat it with the same key.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.errors import NotConfigured
+
 Side = Literal["buy", "sell"]
 # quotes: the venue streams prices, and we mark positions ourselves. states: it streams what its accounts are worth.
 Marks = Literal["quotes", "states"]
 FIRST_READER = "shard/0"
+
+
+def reader_name(place: int) -> str:
+    """How the shard at a place among those of its platform, from 0, is called at the platform: as it always was called
+    where there is one platform, and known to a platform that does not know the others."""
+    return f"shard/{place}"
 
 
 class _Data(BaseModel):
@@ -250,7 +259,27 @@ class TradingPlatform(Protocol):
     async def aclose(self) -> None: ...
 
 
-class PlatformFactory(Protocol):
-    """What the entry point group `propos.platforms` names: a callable that builds an adapter."""
+class PlatformCapabilities(_Data):
+    """What a platform can do. `marks`: how it tells what its accounts are worth. `finds_balance_operations`: it finds a
+    balance operation by its key; without that a payout's hold cannot be repaired, and the platform is refused."""
 
-    def __call__(self, *, url: str, token: str) -> TradingPlatform: ...
+    marks: frozenset[Marks]
+    finds_balance_operations: bool
+
+
+@dataclass(frozen=True)
+class Platforms:
+    """The configured platforms by name. `default`: where a challenge gets its first account."""
+
+    by_name: Mapping[str, TradingPlatform]
+    default: str
+
+    def of(self, name: str) -> TradingPlatform:
+        """The platform of an account's column `platform`; raises NotConfigured."""
+        if name not in self.by_name:
+            raise NotConfigured("trading platform", name, "PROPOS_PLATFORMS")
+        return self.by_name[name]
+
+    async def aclose(self) -> None:
+        for platform in self.by_name.values():
+            await platform.aclose()

@@ -1,4 +1,4 @@
-"""Routes stored webhooks to the lifecycle that waits for them, and asks the provider for those that never came."""
+"""Routes stored webhooks to the lifecycle that waits for them, and asks the providers for those that never came."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from domain.lifecycle import Paid
 from domain.quoting import plain
 from firm import challenges, fees
 from firm.payouts.requests import transfer_changed
-from ports.payments import PaymentProvider, WebhookEvent
+from ports.payments import PaymentProvider, Providers, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
 from store import inbox, outbox
 from store.db import Database
@@ -39,7 +39,7 @@ _log = structlog.get_logger("relay.inbox")
 
 
 class InboxDispatcher:
-    def __init__(self, db: Database, payments: PaymentProvider) -> None:
+    def __init__(self, db: Database, payments: Providers) -> None:
         self._db, self._payments = db, payments
         self._strikes = Strikes()
 
@@ -85,7 +85,7 @@ class InboxDispatcher:
             return
         if event.kind in _MONEY_BACK:
             async with self._db.transaction() as session:
-                ended = await inbox.ended_challenge_of_checkout(session, event.object_id)
+                ended = await inbox.ended_challenge_of_checkout(session, event.provider, event.object_id)
             if ended is not None:
                 await self._book_money_back(event, ended)
                 return
@@ -100,22 +100,23 @@ class InboxDispatcher:
 
     async def _by_row(self, session: AsyncSession, event: Received) -> bool:
         if event.kind in _TRANSFERS:
-            return await transfer_changed(session, key=_key(event), transfer_id=event.object_id)
-        challenge_id = await inbox.challenge_of_checkout(session, event.object_id)
+            return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
+        challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
         if challenge_id is not None:
             await self._signal_challenge(session, event, challenge_id)
         return challenge_id is not None
 
     async def _by_reference(self, event: Received) -> None:
         """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
+        provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
-            reference = (await self._payments.fetch_transfer(event.object_id)).reference
+            reference = (await provider.fetch_transfer(event.object_id)).reference
         else:
-            reference = (await self._payments.fetch_checkout(event.object_id)).reference
+            reference = (await provider.fetch_checkout(event.object_id)).reference
         async with self._db.transaction() as session:
-            if event.kind in _TRANSFERS and await inbox.is_payout(session, reference):
+            if event.kind in _TRANSFERS and await inbox.is_payout(session, event.provider, reference):
                 await self._signal_payout(session, event, reference)
-            elif event.kind in _SIGNALS and await inbox.is_challenge(session, reference):
+            elif event.kind in _SIGNALS and await inbox.is_challenge(session, event.provider, reference):
                 await self._signal_challenge(session, event, reference)
             else:
                 reference = ""
@@ -128,8 +129,8 @@ class InboxDispatcher:
 
     async def _book_money_back(self, event: Received, challenge_id: str) -> None:
         """A challenge that has ended cannot hear of it: what the provider confirms is booked from here."""
-        checkout = await self._payments.fetch_checkout(event.object_id)
-        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), self._payments.name
+        checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
+        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)
@@ -191,10 +192,10 @@ def _key(event: Received) -> str:
 
 
 class EventSweep:
-    """Asks the provider for all its events: those whose webhook was lost go into the inbox like the others."""
+    """Asks one provider for all its events: those whose webhook was lost go into the inbox like the others."""
 
-    def __init__(self, db: Database, payments: PaymentProvider) -> None:
-        self._db, self._payments = db, payments
+    def __init__(self, db: Database, provider: PaymentProvider) -> None:
+        self._db, self._provider = db, provider
         self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
 
     async def step(self) -> int:
@@ -205,7 +206,7 @@ class EventSweep:
             for event in events:
                 new = await inbox.receive(
                     session,
-                    provider=self._payments.name,
+                    provider=self._provider.name,
                     event_id=event.event_id,
                     kind=event.kind,
                     object_id=event.object_id,
@@ -225,9 +226,9 @@ class EventSweep:
     async def _events(self) -> list[WebhookEvent]:
         if self._last is not None:
             try:
-                return await self._payments.events(self._last)
+                return await self._provider.events(self._last)
             except CursorForgotten as error:
                 _restarts.inc()
                 _log.warning("the sweep begins again at the first event", after=self._last, error=error.message)
                 self._last = None
-        return await self._payments.events(None)
+        return await self._provider.events(None)

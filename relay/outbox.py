@@ -16,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, NotFound, Unavailable
 from domain.quoting import plain
-from ports.platform import TradingPlatform
+from ports.platform import Platforms, TradingPlatform
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from relay.temporal import no_namespace
 from store import deliveries, inbox, outbox
@@ -51,8 +51,8 @@ def pause_seconds(attempts: int) -> float:
 
 
 class OutboxDispatcher:
-    def __init__(self, db: Database, connect: Connect, platform: TradingPlatform) -> None:
-        self._db, self._connect, self._platform = db, connect, platform
+    def __init__(self, db: Database, connect: Connect, platforms: Platforms) -> None:
+        self._db, self._connect, self._platforms = db, connect, platforms
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._strikes = Strikes()
 
@@ -173,15 +173,23 @@ class OutboxDispatcher:
             return _DONE  # it ran to its end before we heard of the first start
         return _DONE
 
+    async def _platform(self, message: Outgoing) -> TradingPlatform:
+        """Where the message's account is. Raises NotFound for an account that is not on the record."""
+        async with self._db.transaction() as session:
+            name = await deliveries.platform_of(session, str(message.payload["account_id"]))
+        return self._platforms.of(name)
+
     async def _lock(self, message: Outgoing) -> Outcome:
-        await self._platform.lock(int(message.target), key=str(message.payload["key"]))
+        platform = await self._platform(message)
+        await platform.lock(int(message.target), key=str(message.payload["key"]))
         async with self._db.transaction() as session:
             await deliveries.locked_at_venue(session, str(message.payload["account_id"]))
         return _DONE
 
     async def _close(self, message: Outgoing) -> Outcome:
         positions = [str(position) for position in message.payload["position_ids"]]
-        await self._platform.close_positions(int(message.target), key=message.key, position_ids=positions)
+        platform = await self._platform(message)
+        await platform.close_positions(int(message.target), key=message.key, position_ids=positions)
         return _DONE
 
     async def _resume(self, message: Outgoing) -> Outcome:
@@ -193,7 +201,8 @@ class OutboxDispatcher:
                 return _DONE
             if await deliveries.paused_after(session, account_id, offence_id):
                 return _DONE
-        await self._platform.set_trading(int(message.target), key=message.key, enabled=True)
+        platform = await self._platform(message)
+        await platform.set_trading(int(message.target), key=message.key, enabled=True)
         return _DONE
 
 

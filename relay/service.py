@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -12,8 +13,8 @@ from temporalio.service import RPCError
 
 from domain.errors import Unavailable
 from domain.quoting import plain
-from ports.payments import PaymentProvider
-from ports.platform import TradingPlatform
+from ports.payments import Providers
+from ports.platform import Platforms
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
@@ -41,19 +42,19 @@ _log = structlog.get_logger("relay")
 
 
 class Relay:
-    """`shards`: how many shards take new accounts."""
+    """`shards`: how many shards of each platform take new accounts."""
 
     def __init__(
-        self, db: Database, connect: Connect, platform: TradingPlatform, payments: PaymentProvider, shards: int = 1
+        self, db: Database, connect: Connect, platforms: Platforms, payments: Providers, shards: int = 1
     ) -> None:
         client = SharedClient(connect)
         self._db = db
         self._news = asyncio.Event()
         self._mail = asyncio.Event()
-        self._outbox = OutboxDispatcher(db, client, platform)
+        self._outbox = OutboxDispatcher(db, client, platforms)
         self._inbox = InboxDispatcher(db, payments)
-        self._sweep = EventSweep(db, payments)
-        self._singletons = Singletons(db, client, shards)
+        self._sweeps = {name: EventSweep(db, provider) for name, provider in payments.by_name.items()}
+        self._singletons = Singletons(db, client, shards, sorted(platforms.by_name))
         self._redrive = Redrive(db, client, self._singletons.known)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,9 +65,12 @@ class Relay:
                 loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._news)),
                 loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._mail)),
                 loops.create_task(_loop("wakeups", self._fire, _WAKEUP_SECONDS, stop)),
-                loops.create_task(_loop("sweep", self._sweep_once, _SWEEP_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._ensure, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
+            ]
+            tasks += [
+                loops.create_task(_loop(f"sweep/{name}", partial(_swept, sweep), _SWEEP_SECONDS, stop))
+                for name, sweep in self._sweeps.items()
             ]
             listening = loops.create_task(self._listen(stop))
             await asyncio.wait(tasks)
@@ -80,10 +84,6 @@ class Relay:
         async with self._db.transaction() as session:
             fired = await deliveries.fire_wakeups(session, limit=_WAKEUP_BATCH)
         return fired
-
-    async def _sweep_once(self) -> int:
-        await self._sweep.step()
-        return 0
 
     async def _ensure(self) -> int:
         await self._singletons.step()
@@ -115,6 +115,11 @@ class Relay:
     def _announce(self) -> None:
         self._news.set()
         self._mail.set()
+
+
+async def _swept(sweep: EventSweep) -> int:
+    await sweep.step()
+    return 0
 
 
 async def _loop(

@@ -1,5 +1,6 @@
 """The workflows that always run: started when they are not there."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -17,7 +18,7 @@ from contracts.ids import (
 )
 from contracts.messages import DailyCloseStart, Message, ReconciliationStart, ShardStart, SurveillanceStart
 from relay.outbox import Connect
-from store import deliveries, shards
+from store import clock, deliveries, shards
 from store.db import Database
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -30,8 +31,10 @@ _log = structlog.get_logger("relay.singletons")
 
 
 class Singletons:
-    def __init__(self, db: Database, connect: Connect, shards: int) -> None:
-        self._db, self._connect, self._shards = db, connect, shards
+    """`shards`: how many shards of each of `platforms` take new accounts."""
+
+    def __init__(self, db: Database, connect: Connect, shards: int, platforms: Sequence[str]) -> None:
+        self._db, self._connect, self._shards, self._platforms = db, connect, shards, platforms
         self._known: set[str] = set()
 
     def known(self) -> frozenset[str]:
@@ -43,7 +46,8 @@ class Singletons:
         the others from it: its error is raised once all were tried."""
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
-            numbers = await shards.ensure(session, self._shards)
+            numbers = await shards.ensure(session, self._shards, self._platforms)
+            await clock.retire_feeds(session, self._platforms)
         client = await self._connect()
         before, failed = len(self._known), list[Exception]()
         for name, workflow_id, start in (*map(_shard, numbers), *_ALWAYS, *map(_daily_close, groups)):

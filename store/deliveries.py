@@ -9,6 +9,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
+from domain.errors import NotFound
 from store import outbox
 from store.clock import watermark
 from store.models import Account, Breach, Offence, OutboxMessage, Wakeup
@@ -82,6 +83,14 @@ async def park(session: AsyncSession, message: Outgoing, *, error: str) -> None:
         .where(OutboxMessage.id == message.id)
         .values(parked_at=func.clock_timestamp(), error=error)
     )
+
+
+async def platform_of(session: AsyncSession, account_id: str) -> str:
+    """The name of the platform that an account is on; raises NotFound."""
+    name: str | None = await session.scalar(select(Account.platform).where(Account.id == account_id))
+    if name is None:
+        raise NotFound(f"There is no account {account_id} on the record.")
+    return name
 
 
 async def locked_at_venue(session: AsyncSession, account_id: str) -> None:

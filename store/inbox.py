@@ -85,15 +85,22 @@ async def park(session: AsyncSession, event: Received, *, error: str) -> None:
     )
 
 
-async def challenge_of_checkout(session: AsyncSession, checkout_id: str) -> str | None:
-    found: str | None = await session.scalar(select(Challenge.id).where(Challenge.checkout_id == checkout_id))
+async def challenge_of_checkout(session: AsyncSession, provider: str, checkout_id: str) -> str | None:
+    """The challenge of a checkout: two providers may use the same id."""
+    found: str | None = await session.scalar(
+        select(Challenge.id).where(Challenge.provider == provider, Challenge.checkout_id == checkout_id)
+    )
     return found
 
 
-async def ended_challenge_of_checkout(session: AsyncSession, checkout_id: str) -> str | None:
+async def ended_challenge_of_checkout(session: AsyncSession, provider: str, checkout_id: str) -> str | None:
     """The challenge that was paid through this checkout, if it has ended: its workflow listens no more."""
     found: str | None = await session.scalar(
-        select(Challenge.id).where(Challenge.checkout_id == checkout_id, Challenge.state.in_(CHALLENGE.terminal))
+        select(Challenge.id).where(
+            Challenge.provider == provider,
+            Challenge.checkout_id == checkout_id,
+            Challenge.state.in_(CHALLENGE.terminal),
+        )
     )
     return found
 
@@ -104,7 +111,7 @@ async def reopen(session: AsyncSession, key: str) -> bool:
     `key` is `provider/event id`, as signals carry it.
     """
     event = await _by_key(session, key)
-    if event is None or await ended_challenge_of_checkout(session, event.object_id) is None:
+    if event is None or await ended_challenge_of_checkout(session, event.provider, event.object_id) is None:
         return False
     event.handled_at, event.next_at = None, datetime.now(UTC)
     return True
@@ -115,7 +122,9 @@ async def ended_as_told(session: AsyncSession, key: str) -> bool:
     event = await _by_key(session, key)
     if event is None or event.kind not in _PAYOUT_ENDS:
         return False
-    state = await session.scalar(select(Payout.state).where(Payout.transfer_id == event.object_id))
+    state = await session.scalar(
+        select(Payout.state).where(Payout.rail == event.provider, Payout.transfer_id == event.object_id)
+    )
     return state == _PAYOUT_ENDS[event.kind]
 
 
@@ -127,9 +136,13 @@ async def _by_key(session: AsyncSession, key: str) -> InboxEvent | None:
     return row
 
 
-async def is_challenge(session: AsyncSession, reference: str) -> bool:
-    return await session.get(Challenge, reference) is not None
+async def is_challenge(session: AsyncSession, provider: str, reference: str) -> bool:
+    """Whether `reference` is a challenge that pays its fee through this provider."""
+    found = select(Challenge.id).where(Challenge.id == reference, Challenge.provider == provider)
+    return await session.scalar(found) is not None
 
 
-async def is_payout(session: AsyncSession, reference: str) -> bool:
-    return await session.scalar(select(Payout.id).where(Payout.id == reference)) is not None
+async def is_payout(session: AsyncSession, provider: str, reference: str) -> bool:
+    """Whether `reference` is a payout that this provider sends."""
+    found = select(Payout.id).where(Payout.id == reference, Payout.rail == provider)
+    return await session.scalar(found) is not None

@@ -94,6 +94,21 @@ def claim_epoch(database_url: str, shard: int) -> int:
     return int(row[0])
 
 
+def feed_of(database_url: str, shard: int) -> tuple[str, int]:
+    """The platform that a shard reads, and its place among the shards of that platform, from 0: both never change."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            """
+            SELECT s.platform, (SELECT count(*) FROM shards o WHERE o.platform = s.platform AND o.id < s.id)
+              FROM shards s WHERE s.id = %s
+            """,
+            (shard,),
+        ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no shard {shard}.")
+    return str(row[0]), int(row[1])
+
+
 def hold_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
     """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when a newer owner judges."""
     check_epoch(epoch_held(connection, shard), shard, epoch)

@@ -28,6 +28,7 @@ class ShardView:
     """A shard as it stands. `accounts` are those that are opening or active; times of `checkpoint_at` are wall time."""
 
     number: int
+    platform: str
     accepting: bool
     epoch: int
     owner: str
@@ -48,33 +49,51 @@ class MoveView:
     accounts: int
 
 
-async def ensure(session: AsyncSession, count: int) -> list[int]:
-    """Shards 0 to `count` - 1 exist and take new accounts, others only keep what they have; gives all that exist.
+async def ensure(session: AsyncSession, count: int, platforms: Sequence[str]) -> list[int]:
+    """The first `count` shards of each of these platforms exist and take new accounts, others only keep what they have.
+    Returns the numbers of all shards of these platforms.
 
-    A shard added later begins where the others are: it has nothing to judge of what lies before.
+    A shard added later begins where the others of its platform are: it has nothing to judge of what lies before.
     """
-    known = list(await session.scalars(select(Shard.id).order_by(Shard.id)))
-    start = select(Shard.batch, Shard.feed, Shard.watermark).order_by(Shard.batch.desc()).limit(1)
-    for number in sorted(set(range(count)) - set(known)):
-        row = (await session.execute(start)).one_or_none()
-        values = {"id": number} | ({} if row is None else dict(row._mapping))
-        await session.execute(insert(Shard).values(values).on_conflict_do_nothing(index_elements=["id"]))
-        known.append(number)
-    accepting = Shard.id < count
+    taking: set[int] = set()
+    for platform in platforms:
+        mine = await _of_platform(session, platform)
+        while len(mine) < count:
+            await _add(session, platform)
+            mine = await _of_platform(session, platform)
+        taking.update(mine[:count])
+    accepting = Shard.id.in_(taking)
     await session.execute(update(Shard).where(Shard.accepting.is_distinct_from(accepting)).values(accepting=accepting))
-    return sorted(known)
+    return list(await session.scalars(select(Shard.id).where(Shard.platform.in_(platforms)).order_by(Shard.id)))
 
 
-async def least_loaded(session: AsyncSession) -> int:
-    """Where a new account goes: the accepting shard with the fewest live accounts, the lowest number among equals.
+async def _of_platform(session: AsyncSession, platform: str) -> list[int]:
+    return list(await session.scalars(select(Shard.id).where(Shard.platform == platform).order_by(Shard.id)))
+
+
+async def _add(session: AsyncSession, platform: str) -> None:
+    """One more shard of a platform, under the next free number; nothing when somebody else takes that number first."""
+    number = await session.scalar(select(func.coalesce(func.max(Shard.id) + 1, 0)))
+    mine = Shard.platform == platform
+    start = select(Shard.batch, Shard.feed, Shard.watermark).where(mine).order_by(Shard.batch.desc()).limit(1)
+    row = (await session.execute(start)).one_or_none()
+    values = {"id": number, "platform": platform} | ({} if row is None else dict(row._mapping))
+    await session.execute(insert(Shard).values(values).on_conflict_do_nothing(index_elements=["id"]))
+
+
+async def least_loaded(session: AsyncSession, platform: str) -> int:
+    """Where a new account goes: the accepting shard of its platform with the fewest live accounts, the lowest number
+    among equals. Before the first start of a relay, this adds the platform's first shard.
 
     Two accounts created at once may count alike and land together: that evens out with the next one, and a lock would
     put every purchase in a queue.
     """
     live = and_(Account.shard == Shard.id, Account.status.in_(LIVE))
     load = select(func.count()).select_from(Account).where(live).correlate(Shard).scalar_subquery()
-    chosen = await session.scalar(select(Shard.id).where(Shard.accepting).order_by(load, Shard.id).limit(1))
-    return 0 if chosen is None else int(chosen)  # before the first start of a relay, shard 0 is the only one
+    mine = select(Shard.id).where(Shard.accepting, Shard.platform == platform).order_by(load, Shard.id).limit(1)
+    while (chosen := await session.scalar(mine)) is None:
+        await _add(session, platform)
+    return int(chosen)
 
 
 async def overview(session: AsyncSession) -> list[ShardView]:
@@ -88,7 +107,16 @@ async def overview(session: AsyncSession) -> list[ShardView]:
     count = select(func.count()).select_from(Account).where(held).correlate(Shard).scalar_subquery()
     rows = await session.execute(
         select(
-            *(Shard.id, Shard.accepting, Shard.epoch, Shard.owner, Shard.batch, Shard.watermark, Shard.checkpoint_at),
+            *(
+                Shard.id,
+                Shard.platform,
+                Shard.accepting,
+                Shard.epoch,
+                Shard.owner,
+                Shard.batch,
+                Shard.watermark,
+                Shard.checkpoint_at,
+            ),
             *(count, moving(ShardMove.from_shard.expression), moving(ShardMove.to_shard.expression)),
         ).order_by(Shard.id)
     )
@@ -113,11 +141,21 @@ async def request_move(
     """Ask for accounts (ids, or numbers such as A-10001) to be judged by shard `to`; one move per shard they come
     from, the ids of which it gives. Nothing is asked for when one of them cannot move.
 
-    Raises NotFound for an account or shard that is not there, Conflict for one that is on its way already.
+    Raises NotFound for an account or shard that is not there, BadInput for an account of another platform than the
+    shard's, Conflict for one that is on its way already.
     """
-    if await session.get(Shard, to) is None:
+    target = await session.get(Shard, to)
+    if target is None:
         raise NotFound(f"There is no shard {to}: `propos shards list` names those there are.")
     rows = await _found(session, accounts)
+    elsewhere = [row for row in rows if row.platform != target.platform]
+    if elsewhere:
+        raise BadInput(
+            f"Account A-{elsewhere[0].number} is on the platform {elsewhere[0].platform!r}, and shard {to} reads"
+            f" {target.platform!r}.",
+            field="--to",
+            remedy="Choose a shard of the account's platform: see `propos shards list`.",
+        )
     busy = await session.scalars(
         select(ShardMoveAccount.account_id)
         .join(ShardMove, ShardMove.id == ShardMoveAccount.move_id)
@@ -172,10 +210,18 @@ async def _request(
 
 
 async def request_balance(session: AsyncSession, *, actor: str, reason: str) -> list[str]:
-    """Ask for the moves that leave each accepting shard with its share of the live accounts, and others with none."""
-    taking = list(await session.scalars(select(Shard.id).where(Shard.accepting).order_by(Shard.id)))
-    if not taking:
+    """Ask for the moves that leave each accepting shard with its share of the live accounts of its platform, and others
+    with none."""
+    platforms = list(await session.scalars(select(Shard.platform).where(Shard.accepting).distinct()))
+    if not platforms:
         raise BadInput("No shard takes new accounts.", remedy="Set PROPOS_SHARDS and start the relay.")
+    asked = [await _request_balance(session, platform, actor, reason) for platform in sorted(platforms)]
+    return [move_id for ids in asked for move_id in ids]
+
+
+async def _request_balance(session: AsyncSession, platform: str, actor: str, reason: str) -> list[str]:
+    mine = (Shard.accepting, Shard.platform == platform)
+    taking = list(await session.scalars(select(Shard.id).where(*mine).order_by(Shard.id)))
     free = (
         ~select(literal(1))
         .where(
@@ -187,7 +233,7 @@ async def request_balance(session: AsyncSession, *, actor: str, reason: str) -> 
     )
     rows = await session.execute(
         select(Account.shard, Account.id)
-        .where(Account.shard.is_not(None), Account.status.in_(LIVE), free)
+        .where(Account.platform == platform, Account.shard.is_not(None), Account.status.in_(LIVE), free)
         .order_by(Account.id)
     )
     held: dict[int, list[str]] = {number: [] for number in taking}

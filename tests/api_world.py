@@ -42,6 +42,7 @@ from store.models import (
     TicketMessage,
     Trader,
 )
+from tests.adapters import providers
 from tests.rule_states import standing
 
 NOW: Final = datetime(2014, 5, 2, 21, tzinfo=UTC)
@@ -211,8 +212,7 @@ async def api_world(database_url: str) -> AsyncIterator[ApiWorld]:
     deps = ApiDeps(
         db=db,
         temporal=connect,
-        payments=provider,
-        platform="sandbox",
+        payments=providers(provider),
         public_url="http://firm.test",
         cookie_secure=False,
         venues=known_venues,

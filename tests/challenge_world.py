@@ -63,6 +63,7 @@ from store.models import (
     User,
 )
 from tests import servers
+from tests.adapters import platforms, providers
 from tests.asked import ask_for
 from worker import core_activities, core_worker
 
@@ -346,6 +347,7 @@ class Firm:
                 trader_id=actor.trader_id or "",
                 product=await products.newest(session, product),
                 return_url="https://firm.example/",
+                provider=self.provider.name,
                 actor=actor,
             )
         await self.until(lambda: self._has_checkout(row.id))
@@ -481,7 +483,10 @@ class Firm:
         account = await self.account(challenge_id)
         async with payout_refusals.kept(self.db), self.db.transaction() as session:
             gross = Money(minor=gross_minor, currency="USD")
-            return (await payouts.request_payout(session, account_id=account.id, actor=actor, gross=gross)).id
+            payout = await payouts.request_payout(
+                session, account_id=account.id, actor=actor, gross=gross, rail=self.provider.name
+            )
+            return payout.id
 
     async def payout(self, payout_id: str) -> Payout:
         async with self.db.transaction() as session:
@@ -584,11 +589,11 @@ class Firm:
     async def news(self) -> None:
         """The sweep finds every event of the provider, the relay routes it, and all of it is acted on."""
         await EventSweep(self.db, self.provider).step()
-        await InboxDispatcher(self.db, self.provider).step()
+        await InboxDispatcher(self.db, providers(self.provider)).step()
         await self.quiet()
 
     async def reconcile(self) -> ReconciliationReport:
-        deps = Deps(db=self.db, platform=self.venue, payments=self.provider)
+        deps = Deps(db=self.db, platforms=platforms(self.venue), payments=providers(self.provider))
         return await OperationsActivities(deps).reconcile(ReconciliationStart())
 
     async def reviews(self, kind: str) -> list[Review]:
@@ -631,14 +636,14 @@ async def a_firm(database_url: str, temporal_address: str, venue: Venue | None =
     venue, provider = venue or Venue(), Provider()
     platform: TradingPlatform = venue
     payments: PaymentProvider = provider
-    deps = Deps(db=db, platform=platform, payments=payments)
+    deps = Deps(db=db, platforms=platforms(platform), payments=providers(payments))
     drops = Drops()
     client = await connect(temporal_address, servers.NAMESPACE, KEYS, drops.note)
 
     async def connected() -> Client:
         return client
 
-    relay, redrive = OutboxDispatcher(db, connected, platform), Redrive(db, connected, tuple)
+    relay, redrive = OutboxDispatcher(db, connected, deps.platforms), Redrive(db, connected, tuple)
     firm = Firm(db, client, venue, provider, relay, redrive)
     async with db.transaction() as session:
         for product in load_products():

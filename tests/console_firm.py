@@ -341,7 +341,14 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         session.add_all(deals)
         await session.flush()
         pairs.append(
-            {"leader_deal": deals[0].id, "follower_deal": deals[1].id, "symbol": deals[0].symbol, "side": "buy"}
+            {
+                "leader_deal": deals[0].id,
+                "follower_deal": deals[1].id,
+                "symbol": deals[0].symbol,
+                "side": "buy",
+                "lag_seconds": str(7 + Decimal("0.1") * number),
+                "ratio": "0.750",
+            }
         )
     for account, profit in ((leader, 180_000), (follower, 91_000)):
         specs = phase_terms(product, 1).specs

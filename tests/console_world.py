@@ -23,6 +23,7 @@ from contracts.payouts import PayoutChoice, PayoutDecision
 from front.deps import ApiDeps
 from store.db import Database
 from store.models import MarketClock
+from tests.adapters import providers
 from tests.api_world import FakePayments, FakeTemporal
 from tests.console_firm import PASSWORD, Firm, build
 
@@ -65,7 +66,7 @@ class ConsoleWorld:
 
     async def _decide(self, payout_id: str, choice: PayoutChoice, request: Any) -> dict[str, Any]:
         unused: Any = None  # a decision reaches neither the platform nor the provider
-        activities = PayoutActivities(Deps(db=self.db, platform=unused, payments=unused))
+        activities = PayoutActivities(Deps(db=self.db, platforms=unused, payments=unused))
         try:
             result = await activities.record_decision(
                 PayoutDecision(payout_id=payout_id, choice=choice, request=request, update_id=request.key)
@@ -113,8 +114,7 @@ async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
         deps = ApiDeps(
             db=db,
             temporal=temporal.connect,
-            payments=payments,
-            platform="sandbox",
+            payments=providers(payments),
             public_url="http://firm.test",
             cookie_secure=False,
         )

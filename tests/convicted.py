@@ -1,6 +1,6 @@
 """A confirmed surveillance case against a challenge."""
 
-from store.models import Alert, Case
+from store.models import Alert, Case, CaseAccount
 from tests.challenge_world import Firm
 
 
@@ -20,4 +20,6 @@ async def convict(firm: Firm, challenge_id: str) -> str:
         session.add(alert)
         await session.flush()
         session.add(Case(id=f"cas_{account.number}", alert_id=alert.id, state="confirmed", opened_at=now))
+        await session.flush()
+        session.add(CaseAccount(case_id=f"cas_{account.number}", account_id=account.id))
     return f"cas_{account.number}"

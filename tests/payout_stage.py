@@ -116,5 +116,5 @@ async def a_stage(
         own = (PayoutActivities.__name__, payouts.__name__)
         others = [each for each in core_activities(world.deps) if each.__qualname__.split(".")[0] not in own]
         async with core_worker(client, [*others, *payouts(world.deps).all()], drops):
-            relay = OutboxDispatcher(world.db, connected, world.deps.platform)
+            relay = OutboxDispatcher(world.db, connected, world.deps.platforms)
             yield Stage(world, client, relay, Redrive(world.db, connected, tuple), drops)

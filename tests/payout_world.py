@@ -56,6 +56,7 @@ from store.models import (
     Trader,
     User,
 )
+from tests.adapters import platforms, providers
 from tests.asked import ask_for
 
 SMALL, MEDIUM, LARGE = 50_000, 300_000, 400_000  # gross: 80 % of it needs nobody, one person, two people
@@ -296,7 +297,7 @@ class World:
     def deps(self) -> Deps:
         platform: TradingPlatform = self.venue
         payments: PaymentProvider = self.provider
-        return Deps(db=self.db, platform=platform, payments=payments)
+        return Deps(db=self.db, platforms=platforms(platform), payments=providers(payments))
 
     async def add_user(self, name: str, role: Role, *, person: str = "", trader_id: str | None = None) -> Actor:
         actor = Actor(user_id=f"usr_{name}", person_id=person or f"person-{name}", role=role, trader_id=trader_id)
@@ -365,13 +366,14 @@ class World:
             row = insert(MarketClock).values(feed="fake", watermark=at)
             await session.execute(row.on_conflict_do_update(index_elements=["feed"], set_={"watermark": at}))
 
-    async def request(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
+    async def request(self, actor: Actor, gross_minor: int, cycle: str | None = None, rail: str = "") -> str:
         async with payout_refusals.kept(self.db), self.db.transaction() as session:
             payout = await payouts.request_payout(
                 session,
                 account_id=f"acc_{actor.user_id[4:]}",
                 actor=actor,
                 gross=Money(minor=gross_minor, currency="USD"),
+                rail=rail or self.provider.name,
                 cycle=cycle,
             )
             return payout.id
@@ -390,9 +392,9 @@ class World:
             live.balance_minor = live.equity_minor = self.venue.balances[_login(actor.user_id[4:])]
         return payout_id
 
-    async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None) -> str:
+    async def awaiting(self, actor: Actor, gross_minor: int, cycle: str | None = None, rail: str = "") -> str:
         """A payout that is held, checked and waits for whoever must approve it."""
-        ref = PayoutRef(payout_id=await self.request(actor, gross_minor, cycle))
+        ref = PayoutRef(payout_id=await self.request(actor, gross_minor, cycle, rail))
         await self.activities.place_hold(ref)
         await self.activities.check_risk(ref)
         return ref.payout_id
@@ -493,6 +495,7 @@ def _challenge(name: str, terms: Product) -> Challenge:
         account_id=f"acc_{name}",
         fee_minor=terms.fee_minor,
         currency=terms.currency,
+        provider="fakepay",
         bought_at=START,
         changed_at=START,
     )

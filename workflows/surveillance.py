@@ -1,4 +1,4 @@
-"""Surveillance: one detector follows the deals, wherever there is a worker for it."""
+"""Surveillance: the detectors follow the deals on any worker that takes the activity."""
 
 from datetime import timedelta
 from typing import Final

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
-from adapters.sandbox_http import options, refusal, transport_error
+from adapters.sandbox_http import WebUrl, options, refusal, transport_error
 from domain.errors import BadInput, BadSignature, CursorForgotten, NotFound, OutcomeUnknown, Unavailable
-from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
+from ports.payments import Checkout, PaymentCapabilities, PaymentProvider, ProviderEntry, Transfer, WebhookEvent
+from ports.plugin import Plugin
 
 _WHO: Final = "The sandbox payment provider"
 _SIGNATURE_HEADER: Final = "propos-signature"
@@ -29,9 +30,10 @@ class SandboxPayments:
     """A PaymentProvider on the sandbox at `url`. A call without an answer within `timeout` seconds raises
     OutcomeUnknown when it may have moved money, else Unavailable."""
 
-    name = "sandbox"
-
-    def __init__(self, *, url: str, token: str, webhook_secret: str, timeout: float = 10.0) -> None:
+    def __init__(
+        self, *, url: str, token: str, webhook_secret: str, timeout: float = 10.0, name: str = "sandbox"
+    ) -> None:
+        self.name = name
         self._client = httpx.AsyncClient(**options(url, token, timeout))
         self._secret = webhook_secret.encode()
 
@@ -189,3 +191,25 @@ def _verify(body: bytes, headers: Mapping[str, str], now: datetime, secret: byte
         raise BadSignature("The webhook's signature does not match its body.")
     if abs(int(now.timestamp()) - int(unix)) > _MAX_AGE_SECONDS:
         raise BadSignature(f"The webhook's signature is older than {_MAX_AGE_SECONDS} seconds.")
+
+
+class SandboxPaymentsSettings(BaseModel):
+    """`url`: where the sandbox answers; `token`: its bearer token; `webhook_secret`: what it signs its webhooks with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: WebUrl
+    token: SecretStr
+    webhook_secret: SecretStr
+
+
+def _build(name: str, settings: SandboxPaymentsSettings) -> PaymentProvider:
+    return SandboxPayments(
+        url=settings.url,
+        token=settings.token.get_secret_value(),
+        webhook_secret=settings.webhook_secret.get_secret_value(),
+        name=name,
+    )
+
+
+PLUGIN: Final = Plugin(SandboxPaymentsSettings, PaymentCapabilities(takes_fees=True, sends_payouts=True), _build)

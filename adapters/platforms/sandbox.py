@@ -7,9 +7,9 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter
 
-from adapters.sandbox_http import options, refusal, transport_error
+from adapters.sandbox_http import WebUrl, options, refusal, transport_error
 from ports.platform import (
     FIRST_READER,
     AccountSnapshot,
@@ -18,9 +18,12 @@ from ports.platform import (
     Deal,
     GapInStream,
     Marks,
+    PlatformCapabilities,
     PlatformStream,
     SymbolSpec,
+    TradingPlatform,
 )
+from ports.plugin import Plugin
 
 _WHO: Final = "The simulated trading platform"
 STATES_GROUPS: Final = "states/"  # the sandbox reports accounts of such groups by state, not by quotes
@@ -35,9 +38,8 @@ class SandboxPlatform:
     """A TradingPlatform on the sandbox at `url`. A call without an answer within `timeout` seconds raises
     OutcomeUnknown when it may have changed something, else Unavailable."""
 
-    name = "sandbox"
-
-    def __init__(self, *, url: str, token: str, timeout: float = 10.0) -> None:
+    def __init__(self, *, url: str, token: str, timeout: float = 10.0, name: str = "sandbox") -> None:
+        self.name = name
         self._options = options(url, token, timeout)
         self._client = httpx.AsyncClient(**self._options)
 
@@ -185,3 +187,23 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
             parts.clear()
         if rest:
             parts.append(rest)
+
+
+class SandboxPlatformSettings(BaseModel):
+    """`url`: where the sandbox answers; `token`: its bearer token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: WebUrl
+    token: SecretStr
+
+
+def _build(name: str, settings: SandboxPlatformSettings) -> TradingPlatform:
+    return SandboxPlatform(url=settings.url, token=settings.token.get_secret_value(), name=name)
+
+
+PLUGIN: Final = Plugin(
+    SandboxPlatformSettings,
+    PlatformCapabilities(marks=frozenset({"quotes", "states"}), finds_balance_operations=True),
+    _build,
+)

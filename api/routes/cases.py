@@ -42,14 +42,14 @@ async def get_case(case_id: CaseId, deps: Deps) -> cases.CaseView:
 
 @router.post("/cases/{case_id}/clear", dependencies=[Depends(allowed("cases.decide"))])
 async def clear_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """Nothing to act on: payouts that it held go on."""
+    """There is nothing to act on: the payouts that the case held go on."""
     return await decide("case", case_id, "clear", body.reason, body=body, once=once)
 
 
 @router.post("/cases/{case_id}/confirm", dependencies=[Depends(allowed("cases.decide"))])
 async def confirm_case(case_id: CaseId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """It is abuse: the firm closes the challenge of the account that copied, and its payouts are rejected. Those of the
-    account that was copied go on."""
+    """Does what the case says under `if_confirmed`: `close_challenges` closes the challenges of the blamed accounts and
+    rejects their payouts, those of the other accounts go on; `dispute_breach` disputes the breach for the trader."""
     return await decide("case", case_id, "confirm", body.reason, body=body, once=once)
 
 

@@ -140,6 +140,7 @@ async def _order(session: AsyncSession, deps: ApiDeps, once: Once, slug: str) ->
         trader_id=once.actor.trader_id or "",
         product=product,
         return_url=f"{deps.public_url}/",
+        provider=deps.payments.checkout,
         actor=once.actor,
     )
     return _Ordered(id=row.id)
@@ -151,8 +152,8 @@ async def _ensure_checkout(deps: ApiDeps, challenge_id: str) -> None:
         row = await session.get_one(Challenge, challenge_id)
         if row.checkout_id is not None:
             return
-        terms = await challenges.checkout_terms(session, challenge_id)
-    checkout = await deps.payments.create_checkout(**terms)
+        terms, provider = await challenges.checkout_terms(session, challenge_id), deps.payments.of(row.provider)
+    checkout = await provider.create_checkout(**terms)
     async with deps.db.transaction() as session:
         await challenges.record_checkout(session, challenge_id, checkout_id=checkout.checkout_id, url=checkout.url)
 

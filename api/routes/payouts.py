@@ -71,7 +71,12 @@ async def request_payout(
         gross = positive_money(body.amount, account.currency)
         ahead = await preview(session, account_id, gross, cycle=body.cycle)
         payout = await payouts.request_payout(
-            session, account_id=account_id, actor=once.actor, gross=gross, cycle=body.cycle
+            session,
+            account_id=account_id,
+            actor=once.actor,
+            gross=gross,
+            rail=deps.payments.rail,
+            cycle=body.cycle,
         )
         return PayoutAsked(
             id=payout.id,

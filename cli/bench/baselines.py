@@ -1,7 +1,7 @@
-"""The same result by other means, from data that lies ready in memory: every account's equity, and who is beyond a level.
+"""Baselines that compute the same result, every account's equity and its broken levels, from data in memory.
 
-Each gives (equity by row, broken rows). They know nothing of conversions by symbol: rate and prices stand beside each
-symbol, and the highest floor beside each account, so that they do no more work than they must.
+Each returns (equity by row, broken rows). Conversion rates and prices are given per symbol, and the highest floor per
+account, so that a baseline does only the necessary work.
 """
 
 import importlib
@@ -18,7 +18,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Frames:
-    """A shard as plain columns: positions, symbols, accounts."""
+    """A shard as plain columns of positions, symbols and accounts."""
 
     def __init__(self, shard: Shard) -> None:
         size = shard.state.columns.size
@@ -44,7 +44,7 @@ class Frames:
 
     @staticmethod
     def _levels(shard: Shard) -> tuple[list[int], list[int]]:
-        """The equity at or below which a floor is broken, and that above which a ceiling is."""
+        """Returns, per account, the equity at or below which a floor breaks, and that above which a ceiling breaks."""
         low, high = [], []
         for account in shard.state.accounts:
             rules = shard.state.rules.get(account.row)
@@ -57,7 +57,7 @@ class Frames:
 
 
 def python_loop(frames: Frames) -> Callable[[], Result]:
-    """One account after the other, one position after the other."""
+    """Returns a Python loop over accounts and their positions."""
     accounts: list[list[tuple[int, float, float]]] = [[] for _ in frames.balance]
     for row, symbol, units, opened in zip(
         *(c.tolist() for c in (frames.rows, frames.symbols, frames.units, frames.opens)), strict=True
@@ -82,7 +82,7 @@ def python_loop(frames: Frames) -> Callable[[], Result]:
 
 
 def polars_query(frames: Frames) -> Callable[[], Result] | None:
-    """None when polars is not installed."""
+    """Returns the query in polars; None if polars is not installed."""
     try:
         pl = importlib.import_module("polars")
     except ImportError:
@@ -120,7 +120,7 @@ def polars_query(frames: Frames) -> Callable[[], Result] | None:
 
 
 def duckdb_query(frames: Frames) -> Callable[[], Result] | None:
-    """None when duckdb is not installed."""
+    """Returns the query in duckdb; None if duckdb is not installed."""
     try:
         duckdb = importlib.import_module("duckdb")
     except ImportError:

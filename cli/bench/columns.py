@@ -1,4 +1,4 @@
-"""Everything that is measured on a shard in memory."""
+"""The measurements on a shard in memory."""
 
 import gc
 import time
@@ -21,7 +21,7 @@ from monitor.columns.marks import Marks
 from monitor.facts import BreachFact
 from ports.platform import Batch, ClockMark, Tick
 
-COPY_BYTES: Final = 114  # an account's share of the copy that re-marking is held against
+COPY_BYTES: Final = 114  # bytes per account of the memory copy that re-marking is compared with
 _SYMBOL: Final = "US500"
 _TICK_SECONDS: Final = 0.0005
 _FOLLOWED: Final = 150
@@ -35,22 +35,21 @@ def batch_of(number: int, tick: Tick) -> Batch:
 
 
 def copy_of(accounts: int) -> Callable[[], None]:
-    """A numpy copy of the fixed number of bytes an account, from memory to memory."""
+    """Returns a numpy memory copy of COPY_BYTES per account."""
     source = np.random.default_rng(1).integers(0, 255, accounts * COPY_BYTES).astype(np.uint8)
     target = np.ones_like(source)
     return lambda: np.copyto(target, source)
 
 
 def compile_seconds() -> float:
-    """What the compiled loops cost a process that uses them for the first time: loading them, or compiling them when no
-    cache has them."""
+    """Returns the seconds to load the compiled loops, or to compile them if they are not cached."""
     started = time.perf_counter()
     kernels.ready()
     return time.perf_counter() - started
 
 
 class Columnar:
-    """The shard under measurement and the accounts it was made of."""
+    """The measured shard and the accounts it was made from."""
 
     def __init__(self, firm: Firm, step: Step) -> None:
         self.firm, self._step = firm, step
@@ -65,7 +64,7 @@ class Columnar:
         tracemalloc.stop()
 
     def memory(self) -> dict[str, float]:
-        """Bytes an account: every column, and every Python object that admitting the accounts left in the shard."""
+        """Returns bytes per account: of every column, and of the Python objects that admission created in the shard."""
         shard, n = self.shard, len(self.accounts)
         columns = {
             "columns": shard.state.columns.nbytes(),
@@ -78,9 +77,9 @@ class Columnar:
         return {"total": rounded((sum(columns.values()) + python) / n), **parts, "python_objects": rounded(python / n)}
 
     def marks(self, rounds: int) -> dict[str, Any]:
-        """Re-marking all, one symbol, and the baselines; and whether all of them find the same."""
+        """Measures re-marking of all accounts, of one symbol, and the baselines; checks that all results agree."""
         shard, n = self.shard, len(self.accounts)
-        self._step("marks against copy, loop, polars, duckdb")
+        self._step("comparing marks with copy, loop, polars, duckdb")
         frames = baselines.Frames(shard)
         works: dict[str, tuple[Callable[[], Any], int]] = {
             "remark_all_ms": (shard.state.marks.remark, 15),
@@ -99,7 +98,7 @@ class Columnar:
         for name, (query, _) in works.items():
             if name in ("python_loop_ms", "polars_ms", "duckdb_ms"):
                 equities, rows = query()
-                same = float(np.abs(np.asarray(equities) - equity).max()) <= 3  # floats round their ties at random
+                same = float(np.abs(np.asarray(equities) - equity).max()) <= 3  # floats round ties either way
                 figures.setdefault("baselines_agree", True)
                 figures["baselines_agree"] &= bool(
                     same and len(set(np.asarray(rows).tolist()) ^ broken) <= n // 1000 + 1
@@ -110,23 +109,23 @@ class Columnar:
         return _SYMBOL if _SYMBOL in self.firm.market.by_symbol else self.firm.market.lines[-1].spec.symbol
 
     def ticks(self, seconds: float) -> dict[str, Any]:
-        """Mixed ticks through the shard one by one, beside the exact engine on a sample; then every verdict compared."""
+        """Measures mixed ticks one by one and compares a sample, and finally every verdict, with the exact engine."""
         shard, market = self.shard, self.firm.market
-        self._step("every verdict at one moment against the exact engine")
+        self._step("comparing every verdict with the exact engine")
         expected = {account.login for account in self.accounts if broken_at(shard, account)}
         random = Random(3)
         calm = [account for account in self.accounts if account.login not in expected]
         edge = [self.accounts[account.row] for account in shard.state.accounts if self._near(account.row)]
         sample = random.sample(calm, min(_FOLLOWED, len(calm))) + edge[:_FOLLOWED]
         followers = Followers([a for a in sample if a.login not in expected], self.firm.board, shard)
-        # at the quotes as they are, one tick per symbol that changes nothing: who is broken must be found by it
+        # one tick per symbol that repeats its quote: it must find every account that is broken
         for line in market.lines:
             tick = market.tick(line, 0, seconds=_TICK_SECONDS)
             shard.apply(batch_of(tick.seq, tick))
             followers.tick(tick)
         facts = [fact for fact in shard.state.facts.verdicts if isinstance(fact, BreachFact)]
         wrong = len({fact.login for fact in facts} ^ expected) + wrong_equities(shard)
-        self._step("ticks one by one")
+        self._step("processing ticks one by one")
         applied, taken = 0, 0.0
         while taken < seconds:
             ticks = [market.any_tick(_TICK_SECONDS) for _ in range(400)]
@@ -144,7 +143,7 @@ class Columnar:
                 wrong += followers.wrong(shard, facts)
         if applied < 2_000:
             wrong += followers.wrong(shard, facts)
-        self._step("every equity against the exact engine")
+        self._step("comparing every equity with the exact engine")
         wrong += wrong_equities(shard)
         found = {fact.login for fact in shard.state.facts.verdicts}
         return {
@@ -161,7 +160,7 @@ class Columnar:
 
 
 def scaling(accounts: int, symbols: int, positions: int, rounds: int) -> dict[str, Any]:
-    """Marks alone at another number of accounts: the live columns, filled in bulk."""
+    """Measures marks alone with another number of accounts; the live columns are filled in bulk."""
     market = Market(symbols, 7, START)
     board = QuoteBoard()
     for line in market.lines:
@@ -186,7 +185,7 @@ def scaling(accounts: int, symbols: int, positions: int, rounds: int) -> dict[st
 
 
 def _fill(marks: Marks, market: Market, accounts: int, positions: int) -> None:
-    """Open positions of every account, drawn at once."""
+    """Draws the open positions of every account in one step."""
     generator = np.random.default_rng(5)
     owners = np.repeat(np.arange(accounts), positions)
     symbols = generator.integers(0, len(market.lines), len(owners))

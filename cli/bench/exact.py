@@ -1,4 +1,4 @@
-"""The live columns held against the exact engine: every account's equity, rules and verdict."""
+"""Compares the live columns with the exact engine: every account's equity, rules and verdict."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from ports.platform import Tick
 
 
 def broken_at(shard: Shard, account: Loaded) -> bool:
-    """Whether the exact engine says that an account, as it was loaded, is broken at the shard's quotes."""
+    """Returns whether the exact engine finds an account, as loaded, broken at the shard's quotes."""
     held = account.checkpoint
     assert held is not None
     equity = equity_minor(
@@ -24,16 +24,16 @@ def broken_at(shard: Shard, account: Loaded) -> bool:
 
 @dataclass(slots=True)
 class Followed:
-    """One account that the exact engine alone judges, at every tick that may move it."""
+    """An account that only the exact engine judges, at every tick that can change it."""
 
     account: Loaded
     rules: AccountRules
-    quotes: frozenset[str]  # the symbols whose quotes its equity rests on
+    quotes: frozenset[str]  # the symbols that its equity depends on
     ended_at: int | None = None
 
 
 class Followers:
-    """A sample of the accounts, judged tick by tick beside the shard."""
+    """A sample of the accounts, judged tick by tick independently of the shard."""
 
     def __init__(self, accounts: list[Loaded], board: QuoteBoard, shard: Shard) -> None:
         self._board = QuoteBoard(dict(board.prices), dict(board.stamps))
@@ -63,7 +63,7 @@ class Followers:
         return Mark(held.balance_minor, equity, tick.seq, tick.at)
 
     def wrong(self, shard: Shard, found: list[BreachFact]) -> int:
-        """How many of them the shard judged otherwise: another verdict, another event, another floor or peak."""
+        """Returns how many the shard judged differently: by verdict, event, floor or peak."""
         ended = {fact.login: fact for fact in reversed(found) if fact.cause}
         wrong = 0
         for each in self.all:
@@ -76,7 +76,7 @@ class Followers:
 
 
 def wrong_equities(shard: Shard) -> int:
-    """How many rows stand at another equity than the exact engine's."""
+    """Returns how many rows have another equity than the exact engine computes."""
     wrong = 0
     for account in shard.state.accounts:
         wrong += int(shard.state.columns.equity[account.row]) != shard.state.marks.exact(account)

@@ -1,8 +1,8 @@
 """The accounts of a benchmark, admitted to a live shard as a rebuild admits them.
 
-Two thirds are bound by a daily loss and a static maximum loss, one third by a trailing one that follows intraday equity.
-A share of them stands one minor unit short of a breach, as many one minor unit beyond, and some hold more positions than
-a row has slots for.
+Two thirds have a daily loss and a static maximum loss, one third a trailing maximum loss on intraday equity. A share of
+them is one minor unit short of a breach, as many are one minor unit beyond, and some have more positions than a row has
+slots.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ from monitor.shard import Shard
 
 START: Final = datetime(2026, 3, 6, 9, tzinfo=UTC)
 FIRST_LOGIN: Final = 100_001
-_NOTIONAL: Final = 20_000  # of a position in the quote currency's dollars, about: a fifth of the account
+_NOTIONAL: Final = 20_000  # dollars per position, about a fifth of the account
 _EDGE: Final = 0.004  # share of accounts at the edge of a breach, and as large a share just beyond
 _MANY: Final = 0.02  # share of accounts with more positions than slots
 
 
 def terms_of_firm() -> list[PhaseTerms]:
-    """Static and daily limits as the two-step product has them, and a trailing limit that follows open profit."""
+    """Returns the static and daily limits of the two-step product, and a trailing limit on open profit."""
     two_step = load_product(Path(SHELF) / "two-step.v1.yaml")
     trailing: dict[str, Any] = {
         "type": "max_loss_trailing",
@@ -50,7 +50,7 @@ def terms_of_firm() -> list[PhaseTerms]:
 
 
 class Firm:
-    """Makes accounts that a seed decides. `kinds` counts what was made of them."""
+    """Generates accounts from a seed. `kinds` counts them by kind."""
 
     def __init__(self, market: Market, accounts: int, positions: int, seed: int) -> None:
         self.market, self.accounts, self.positions = market, accounts, positions
@@ -85,7 +85,7 @@ class Firm:
 
     @staticmethod
     def _at_the_edge(rules: AccountRules) -> int:
-        """The lowest equity that breaks nothing."""
+        """Returns the lowest equity that breaks no level."""
         levels = zip(rules.specs, rules.states, strict=True)
         return max(s.floor_minor + breached(spec, s.floor_minor, s.floor_minor) for spec, s in levels)
 
@@ -99,14 +99,14 @@ class Firm:
 
     @staticmethod
     def size(line: Line, share: float) -> Decimal:
-        """Lots in steps of a hundredth, of about that share of the usual position."""
+        """Returns lots, in steps of 0.01, of about this share of the usual position."""
         rate = {"JPY": 155}.get(line.spec.quote_currency, 1)
         lot = float(line.spec.contract_size) * line.points / 10**line.spec.digits / rate
         return max(Decimal("0.01"), Decimal(_NOTIONAL * share / lot).quantize(Decimal("0.01")))
 
 
 def loaded(login: int, terms: PhaseTerms, rules: AccountRules, balance: int, positions: tuple[Position, ...]) -> Loaded:
-    """An account under way: it has been judged up to now."""
+    """Returns a running account that has been judged up to now."""
     checkpoint = Checkpoint(
         balance_minor=balance,
         positions=positions,
@@ -126,21 +126,21 @@ def loaded(login: int, terms: PhaseTerms, rules: AccountRules, balance: int, pos
 
 
 def harmless(account: Loaded) -> Loaded:
-    """The same with so much money that nothing breaks."""
+    """Returns the account with so much money that nothing breaks."""
     assert account.checkpoint is not None
     plenty = account.terms.product.initial_minor
     return replace(account, checkpoint=replace(account.checkpoint, balance_minor=plenty))
 
 
 class NoRecord:
-    """A shard's source of accounts when all of them are there already."""
+    """The record of a shard that already has all its accounts."""
 
     def load(self, login: int) -> Loaded | None:
         return None
 
 
 def shard_of(firm: Firm, accounts: Iterator[Loaded]) -> Shard:
-    """A live shard with these accounts, at the firm's quotes."""
+    """Returns a live shard with these accounts at the firm's quotes."""
     shard = Shard(NoRecord(), lambda: firm.instruments, board=firm.board, now=START, last_tick_at=START)
     shard.state.reserve(firm.accounts)
     for account in accounts:

@@ -1,4 +1,4 @@
-"""The monitor's service on a real PostgreSQL and the platform's own server: from a tick to the commit and to the lock."""
+"""Measures the monitor's service with a real PostgreSQL and platform server, from a tick to its commit and lock."""
 
 import json
 import threading
@@ -34,8 +34,8 @@ _FEED: Final = "sandbox"
 _MASS: Final = 1_000
 _BARE: Final = 600
 _PACE_SECONDS: Final = 0.02
-_PER_SECOND: Final = 25  # victims that may be needed for each second of load
-_FAR: Final = 10_000_000  # logins that the platform does not know lie beyond
+_PER_SECOND: Final = 25  # accounts that break for each second of load
+_FAR: Final = 10_000_000  # logins from here on are unknown to the platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class LiveOptions:
 
 
 def measure_live(options: LiveOptions, step: Step) -> dict[str, Any]:
-    """Bare commits and locks, rebuild, ticks to commits and locks under load, and a mass breach."""
+    """Measures bare commits and locks, a rebuild, ticks to commits and locks under load, and a mass breach."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     step("starting PostgreSQL and the simulated platform")
     with servers() as at:
@@ -62,22 +62,22 @@ def measure_live(options: LiveOptions, step: Step) -> dict[str, Any]:
         step("recording the firm")
         accounts = list(_accounts(firm, logins, masses))
         batch = _record(at, firm, accounts)
-        step("bare commits and locks")
+        step("measuring bare commits and locks")
         first = _bare(at, bare)
-        step("rebuild")
+        step("rebuilding the shard")
         rebuilt = _rebuild(at, firm)
-        step("the service under load")
-        # half way through, a minute of market time ends, and with it a bar of every account
+        step("running the service under load")
+        # halfway through, a minute of market time ends and every account gets a bar
         firm.market.at = START + timedelta(minutes=1) - timedelta(seconds=(WARM_SECONDS + options.seconds / 2) % 60)
         script = Script(firm.market, options.seconds)
         _serve(at, script, batch)
-        step("bare commits and locks again")
+        step("measuring bare commits and locks again")
         again = _bare(at, [at.open_account(4_000_000 + number) for number in range(_BARE)])
         return {"rebuild_seconds": rounded(rebuilt)} | _figures(at, script, first, again, bare_mass, set(masses))
 
 
 def _accounts(firm: Firm, victims: list[int], masses: list[int]) -> Iterator[Loaded]:
-    """Victims of the steady fall one after the other, those of the one great fall, and the rest, whom nothing breaks."""
+    """Yields accounts that break one by one in the steady fall, those of the mass breach, and the harmless rest."""
     terms = firm.terms[0]
     rules, initial = fresh(terms.specs), terms.product.initial_minor
     edge = firm._at_the_edge(rules)
@@ -100,7 +100,7 @@ def _position(firm: Firm, login: int, symbol: str, lots: Decimal) -> Position:
 
 
 def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
-    """The accounts as the lifecycle leaves them, and a first checkpoint of their shard; gives its batch."""
+    """Stores the accounts as the lifecycle does, and a first checkpoint of their shard; returns its batch number."""
     with psycopg.connect(at.database_url) as connection:
         connection.execute(
             "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
@@ -140,8 +140,10 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
 
 
 def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
-    """Milliseconds of single-row commits and of lock calls, with nothing else going on: one right after the other, and
-    at about the pace of breaches, when a server has not all it needs in the processor's caches."""
+    """Returns milliseconds of single-row commits and of lock calls on an idle machine.
+
+    One half runs back to back, the other at about the pace of breaches, when the caches of the processor are cold.
+    """
 
     def spaced(work: Callable[[], Any]) -> float:
         time.sleep(_PACE_SECONDS)
@@ -163,7 +165,7 @@ def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
 
 
 def _rebuild(at: Servers, firm: Firm) -> float:
-    """Seconds from the record to a shard that can judge."""
+    """Returns the seconds to rebuild a shard from the database."""
     script = Script(firm.market, 0)
     stream = LoadStream(script, at.platform.open_stream(), threading.Event(), 0)
     with psycopg.connect(at.database_url, autocommit=True) as connection, closing(stream):
@@ -177,7 +179,7 @@ def _rebuild(at: Servers, firm: Firm) -> float:
 
 
 def _serve(at: Servers, script: Script, batch: int) -> None:
-    """Run the monitor as its worker does, in a thread, until the script has ended."""
+    """Runs the monitor in a thread, as its worker does, until the script ends."""
     stop = threading.Event()
     epoch = claim_epoch(at.database_url, 0)
 
@@ -190,7 +192,7 @@ def _serve(at: Servers, script: Script, batch: int) -> None:
     def run() -> None:
         try:
             service.run()
-        except Exception as error:  # noqa: BLE001 -- carried over to the thread that waits
+        except Exception as error:  # noqa: BLE001 -- raised again in the waiting thread
             failures.append(error)
 
     thread = threading.Thread(target=run)

@@ -1,6 +1,6 @@
-"""A stream of ticks at a steady pace that takes the time of what the monitor answers.
+"""A stream of ticks at a steady pace, which measures how fast the monitor reacts.
 
-Ticks are made in this process, so that their due time is known; locks go to the platform's own server.
+Ticks are generated in this process, so that their due time is known. Locks go to the platform's server.
 """
 
 import threading
@@ -13,18 +13,18 @@ from cli.bench.market import Line, Market
 from ports.platform import AccountSnapshot, Batch, ClockMark, PlatformStream, SymbolSpec, Tick
 
 RATE: Final = 2_000  # ticks a second
-VICTIMS: Final = "US500"  # falls by a point at every third tick of it, and breaks one account each time
+VICTIMS: Final = "US500"  # falls by a point at every third of its ticks and breaks one account each time
 MASS: Final = "XAGUSD"  # falls once
 _MASS_FALL: Final = 3  # percent
 _EVERY: Final = 3
 WARM_SECONDS: Final = 2.0
 _QUIET_SECONDS: Final = 1.5
-_MOST: Final = 200  # ticks in a batch, when the reader has fallen behind
+_MAX_BATCH: Final = 200  # ticks per batch if the reader falls behind
 
 
 @dataclass(slots=True)
 class Lock:
-    """A lock that the monitor asked for, and when: its verdict was committed before."""
+    """A lock that the monitor requested, with times; its verdict was committed before."""
 
     login: int
     asked: float
@@ -33,7 +33,7 @@ class Lock:
 
 @dataclass(slots=True)
 class Script:
-    """What the stream plays, and what came of it. Times are of the performance counter."""
+    """The plan of the stream and its measurements. Times are of the performance counter."""
 
     market: Market
     seconds: float
@@ -43,7 +43,7 @@ class Script:
     mass_due: float = 0.0
     measured_from: float = 0.0
     ticks: int = 0
-    behind: float = 0.0  # the longest that a tick waited to be read
+    behind: float = 0.0  # longest time until a tick was read
     locks: list[Lock] = field(default_factory=list)
 
 
@@ -73,7 +73,7 @@ class LoadStream:
     def _steady(self, began: float, until: float) -> Iterator[Batch | None]:
         script, given = self._script, 0
         while (now := time.perf_counter()) < until:
-            due = min(int((now - began) * RATE), given + _MOST)
+            due = min(int((now - began) * RATE), given + _MAX_BATCH)
             if due <= given:
                 time.sleep(began + (given + 1) / RATE - now)
                 continue
@@ -115,7 +115,7 @@ class LoadStream:
         self._script.locks += [Lock(login, asked, placed) for login, _ in locks]
 
     def acknowledge(self, number: int, keep_after: int) -> None:
-        """Nothing waits for it here."""
+        """Does nothing: this stream does not wait for acknowledgements."""
 
     def snapshot(self, login: int) -> AccountSnapshot:
         return self._venue.snapshot(login)

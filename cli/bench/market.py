@@ -1,4 +1,4 @@
-"""What is traded in a benchmark: symbols with contracts, and a seeded walk of their quotes."""
+"""The symbols of a benchmark with their contracts, and a seeded walk of their quotes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Final
 from domain.rules.marking import Instrument
 from ports.platform import SymbolSpec, Tick
 
-# symbol, contract, quote currency, digits, price in points, points a step. Whatever converts comes before what needs it.
+# symbol, contract, quote currency, digits, price in points, points per step; conversion pairs first
 _KNOWN: Final = (
     *(("EURUSD", 100_000, "USD", 5, 108_500, 3), ("GBPUSD", 100_000, "USD", 5, 127_000, 4)),
     *(("AUDUSD", 100_000, "USD", 5, 66_000, 2), ("NZDUSD", 100_000, "USD", 5, 60_000, 2)),
@@ -36,7 +36,7 @@ _KNOWN: Final = (
 
 @dataclass(slots=True)
 class Line:
-    """A symbol and where it stands, in points."""
+    """A symbol and its current price in points."""
 
     spec: SymbolSpec
     middle: int
@@ -49,7 +49,7 @@ class Line:
 
 
 class Market:
-    """Quotes that wander around where they began: never further than 4 %, so that none is doubtful."""
+    """Quotes that stay within 4 % of their first price, so that none is doubtful."""
 
     def __init__(self, symbols: int, seed: int, start: datetime) -> None:
         self.random = Random(seed)
@@ -66,7 +66,7 @@ class Market:
         return [line.spec for line in self.lines]
 
     def tick(self, line: Line, points: int | None = None, seconds: float = 0.0) -> Tick:
-        """The next quote of a symbol: a random step of its own, or the given number of points."""
+        """Returns the next quote of a symbol: a random step, or the given number of points."""
         if points is None:
             back = (line.middle - line.points) * 25 // line.middle  # -1, 0 or 1 beyond 4 %
             points = round(line.step * self.random.gauss(0, 1)) + 3 * line.step * back

@@ -1,4 +1,4 @@
-"""`propos bench monitor`: the live monitor measured against baselines in the same run."""
+"""`propos bench monitor`: measures the live monitor, and baselines in the same run."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def measure(
     *,
     scales: tuple[int, ...] = (500, 1_000_000),
 ) -> dict[str, Any]:
-    """Every figure of the benchmark. `seconds`: how long ticks are counted, and how long the service runs."""
-    step("starting the compiled loops")
+    """Returns every figure of the benchmark. `seconds`: duration of the tick count, and of the service under load."""
+    step("loading the compiled loops")
     started = compile_seconds()
     columnar = Columnar(Firm(Market(symbols, _SEED, START), accounts, positions, _SEED), step)
     figures: dict[str, Any] = {"accounts": accounts, "positions": positions, "symbols": symbols}
@@ -31,7 +31,7 @@ def measure(
     figures |= {"bytes_per_account": memory.pop("total"), "bytes_in": memory}
     del columnar
     figures["startup_seconds"] = rounded(started)
-    step("other numbers of accounts")
+    step("measuring other numbers of accounts")
     figures["scaling"] = [scaling(n, symbols, positions, rounds=5) for n in scales]
     live = LiveOptions(accounts=accounts, positions=positions, symbols=symbols, seconds=seconds, seed=_SEED)
     figures |= measure_live(live, step)

@@ -1,4 +1,4 @@
-"""`propos bench rules`: how often a second one core evaluates each kind of rule exactly."""
+"""`propos bench rules`: exact evaluations per second on one core, by kind of rule."""
 
 import time
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def _specs() -> dict[str, tuple[FloorSpec, ...]]:
 
 
 def _marks() -> list[Mark]:
-    """A walk of equity that climbs, so that peaks move now and then."""
+    """Returns a rising walk of equity, so that peaks move from time to time."""
     equity = _INITIAL
     found = []
     for n in range(_AT_ONCE):
@@ -73,8 +73,10 @@ def _engine(specs: tuple[FloorSpec, ...], marks: list[Mark]) -> Callable[[], int
 
 
 def _naive(specs: tuple[FloorSpec, ...], marks: list[Mark]) -> Callable[[], int]:
-    """The same verdicts from the whole history at each mark, in Decimal, as a worksheet does it: the last mark of every
-    walk, since its cost grows with the history."""
+    """Returns the naive way: each verdict from the whole history, in Decimal, like a spreadsheet.
+
+    It judges the last mark of every walk, because its cost grows with the history.
+    """
     initial = Decimal(_INITIAL) / 100
 
     def floor(spec: FloorSpec, history: list[Decimal]) -> Decimal:
@@ -100,7 +102,7 @@ def _naive(specs: tuple[FloorSpec, ...], marks: list[Mark]) -> Callable[[], int]
 
 
 def _per_second(work: Callable[[], int], seconds: float) -> float:
-    """Marks judged a second: the median of a few rounds."""
+    """Returns the marks judged per second: the median of several rounds."""
     found = []
     for _ in range(_ROUNDS):
         until, count, started = time.perf_counter() + seconds / _ROUNDS, 0, time.perf_counter()
@@ -112,7 +114,7 @@ def _per_second(work: Callable[[], int], seconds: float) -> float:
 
 
 def measure(seconds: float, step: Step) -> dict[str, Any]:
-    """By kind of rule: exact evaluations a second of the engine and of the naive way, and their ratio."""
+    """Returns, by kind of rule, evaluations per second of the engine and of the naive way, and their ratio."""
     figures: dict[str, Any] = {}
     marks = _marks()
     for name, specs in _specs().items():

@@ -1,4 +1,4 @@
-"""A PostgreSQL and a simulated platform of the benchmark's own, as `propos up` starts them, gone when it ends."""
+"""Starts a temporary PostgreSQL and simulated platform for a benchmark, as `propos up` does."""
 
 import secrets
 import shutil
@@ -28,16 +28,16 @@ class Servers:
     client: httpx.Client
 
     def open_account(self, number: int) -> int:
-        """A fresh account at the platform; gives its login."""
+        """Opens an account at the platform; returns its login."""
         body = {"key": f"bench/{number}", "group": "bench/1", "currency": "USD", "leverage": 100}
         return int(self.client.post("/venue/accounts", json=body).raise_for_status().json()["login"])
 
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Both started and ready, the database at the newest schema."""
+    """Yields both servers when they are ready and the database has the newest schema; deletes them afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="propos-bench-", dir="/tmp"))
-    folder.chmod(0o711)  # the database's user passes through
+    folder.chmod(0o711)  # the user that PostgreSQL runs as must be able to pass through
     try:
         with _postgres(folder) as url, _sandbox(folder) as (address, token):
             upgrade(url)

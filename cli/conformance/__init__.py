@@ -1,1 +1,1 @@
-"""Worked examples of firms' own rule texts, fed through the engine that judges live accounts."""
+"""Checks worked examples of firms' rule texts against the engine that judges live accounts."""

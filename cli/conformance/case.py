@@ -1,7 +1,7 @@
-"""One worked example: an account, a rule in the field's words, what happened, and what the firm says follows.
+"""One worked example: an account, a rule, its events, and the result that the firm expects.
 
-Money in a case is in major units; times are written as the source wrote them. Nothing here judges: a builder makes
-the engine's own rule from `Case.rule` and feeds it the events.
+Money in a case is in major units; times are written as in the source. This module only reads: a builder makes the
+engine's own rule from `Case.rule` and feeds it the events.
 """
 
 import json
@@ -17,9 +17,8 @@ from domain.money import from_minor, to_minor
 from domain.quoting import cut, quoted
 from domain.rules.terms import Size
 
-# Events without a clock ("r", "month 4") still have an order.
+# Events without a time ("r", "month 4") are still in order.
 _NO_CLOCK: Final = datetime(2000, 1, 1, tzinfo=UTC)
-# A rule may say how its money is measured; equity is what every floor is compared with.
 Figure = Decimal | int | str | bool | date | datetime | None
 Value = Figure | list[Any]
 
@@ -34,18 +33,18 @@ EVENTS: Final = frozenset(
 
 
 class Unsupported(Exception):
-    """A kind, a parameter or a value of one that the engine cannot express; the text names it."""
+    """The engine cannot express a kind, a parameter or a value; the text names it."""
 
 
 class CaseUnreadable(BadInput):
-    """The file is not a list of cases in the format."""
+    """The file is not a list of cases."""
 
     type = "case-unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """One event as written; `index` is its place in the case."""
+    """One event as written; `index` is its position in the case."""
 
     index: int
     kind: str
@@ -53,7 +52,7 @@ class RawEvent:
     data: Mapping[str, Any]
 
     def at(self, clock: Clock | None = None) -> datetime:
-        """The instant (UTC): a bare date is the start of that day, by `clock` where there is one."""
+        """Returns the instant (UTC). A bare date is the start of that day by `clock`, or in UTC without a clock."""
         if "T" in self.t or len(self.t) > 10 and self.t[10:11] == " ":
             try:
                 moment = datetime.fromisoformat(self.t)
@@ -66,7 +65,7 @@ class RawEvent:
         return clock.day_start(day) if clock else datetime(day.year, day.month, day.day, tzinfo=UTC)
 
     def day(self, clock: Clock | None = None) -> date | None:
-        """The trading day it falls in: by `clock`, else the date as it is written; None for a word."""
+        """Returns the trading day by `clock`, or the date as written; None if there is no date."""
         day = self._date()
         if clock is None or day is None or "T" not in self.t:
             return day
@@ -79,7 +78,7 @@ class RawEvent:
             return None
 
     def money(self, name: str, currency: str) -> int | None:
-        """An amount in minor units; None when the event does not carry it."""
+        """Returns an amount in minor units; None if the event does not carry it."""
         value = self.data.get(name)
         return None if value is None else to_minor(Decimal(value), currency)
 
@@ -95,18 +94,18 @@ class Case:
     rule: Mapping[str, Any]
     events: tuple[RawEvent, ...]
     expected: Mapping[str, Any]
-    # why it could not be read; such a case is reported among the others
+    # why it could not be read; it is reported with the results of the others
     problem: str | None = None
 
     def params(self, *known: str) -> Mapping[str, Any]:
-        """The rule's parameters without its kind; Unsupported names what is not among `known`."""
-        allowance = ("daily_allowance",) if self._takes_of_daily_allowance() else ()
+        """Returns the parameters of the rule without its kind. Raises Unsupported for one that is not in `known`."""
+        allowance = ("daily_allowance",) if self._uses_daily_allowance() else ()
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance})
         if unknown:
             raise Unsupported(f"{self.kind}: parameter {unknown[0]}")
         return {name: value for name, value in self.rule.items() if name != "kind"}
 
-    def _takes_of_daily_allowance(self) -> bool:
+    def _uses_daily_allowance(self) -> bool:
         sizes = (value for value in self.rule.values() if isinstance(value, Mapping))
         return any(size.get("type") == "pct_of_daily_allowance" for size in sizes)
 
@@ -115,7 +114,7 @@ class Case:
         return self.rule.get("severity")
 
     def size(self, data: Mapping[str, Any] | None) -> Size | None:
-        """A size of the format as the engine's; a percentage of the daily allowance is taken of that size."""
+        """Returns a size of the case as a size of the engine; resolves a percentage of the daily allowance."""
         if data is None:
             return None
         self.only("size", data, ("type", "value"))
@@ -131,7 +130,7 @@ class Case:
             raise Unsupported(f"size {kind} {value}") from exc
 
     def only(self, what: str, data: Any, known: tuple[str, ...]) -> None:
-        """Unsupported names what `data`, a part of the rule, says besides `known`."""
+        """Raises Unsupported for a key of `data`, a part of the rule, that is not in `known`."""
         if not isinstance(data, Mapping):
             raise Unsupported(f"{self.kind}: {what} {quoted(data)}")
         unknown = sorted(set(data) - set(known))
@@ -139,7 +138,7 @@ class Case:
             raise Unsupported(f"{self.kind}: {what} with {unknown[0]}")
 
     def money_of(self, data: Mapping[str, Any], basis_minor: int = 0) -> int:
-        """A size of the format in minor units; `basis_minor`: the anchor, peak or trade value."""
+        """Returns a size of the case in minor units; `basis_minor`: the anchor, peak or trade value."""
         size = self.size(data)
         assert size is not None
         return size.minor(initial=self.initial_minor, basis=basis_minor, currency=self.currency)
@@ -148,7 +147,7 @@ class Case:
         return None if minor is None else from_minor(minor, self.currency)
 
     def clock(self, data: Mapping[str, Any] | None) -> Clock | None:
-        """A clock of the format; None where the platform's rollover events say when the day ends."""
+        """Returns a clock of the case; None if the platform's rollover events mark the end of the day."""
         self.only("clock", data or {}, ("timezone", "reset", "from", "session_end"))
         if data is None or data.get("timezone") in (None, "platform") or not _is_time(data.get("reset")):
             return None
@@ -163,8 +162,8 @@ def _is_time(reset: object) -> bool:
 
 
 @dataclass(slots=True)
-class Got:
-    """What the engine says. Money in major units. `floors`, `ratios` and `steps` (named amounts) are per event."""
+class EngineResult:
+    """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event."""
 
     outcome: str
     at_event: int | None = None
@@ -178,18 +177,20 @@ class Got:
 
 
 def read_cases(text: str, name: str) -> list[Case]:
-    """The cases of a file; raises CaseUnreadable, which says where and what. One case that cannot be read has a `problem`
-    and leaves the others alone."""
+    """Returns the cases of a file. Raises CaseUnreadable, with the place, if the file is not a list of cases.
+
+    A single case that cannot be read gets a `problem`; the others are still read.
+    """
     try:
         data = json.loads(text, parse_float=Decimal)
     except json.JSONDecodeError as exc:
         raise CaseUnreadable(f"{name}:{exc.lineno} is not JSON: {exc.msg}", field=name) from exc
-    except (ValueError, RecursionError) as exc:  # a number without an end, brackets without an end
+    except (ValueError, RecursionError) as exc:  # an endless number, or endless nesting
         raise CaseUnreadable(f"{name} cannot be read as JSON: {cut(str(exc), 200)}", field=name) from exc
     if isinstance(data, dict):
         data = data.get("cases")
     if not isinstance(data, list):
-        raise CaseUnreadable(f"{name} holds no list of cases.", field=name)
+        raise CaseUnreadable(f"{name} does not contain a list of cases.", field=name)
     return list(_cases(data, name))
 
 
@@ -202,7 +203,7 @@ def _cases(data: list[Any], name: str) -> Iterator[Case]:
 
 
 def _unread(raw: Any, number: int, problem: str) -> Case:
-    """What can be told of a case that is not in the format."""
+    """Returns a case with a `problem`, with as much as could be read."""
     data = raw if isinstance(raw, dict) else {}
     rule, expected = data.get("rule"), data.get("expected")
     return Case(
@@ -223,7 +224,7 @@ def _case(raw: Mapping[str, Any]) -> Case:
     account = raw.get("account") or {}
     currency = account.get("currency", "USD")
     if not isinstance(raw["rule"]["kind"], str):
-        raise TypeError(f"kind {quoted(raw['rule']['kind'])} is no word")
+        raise TypeError(f"kind {quoted(raw['rule']['kind'])} is not a word")
     events = [
         RawEvent(
             index, event["type"], str(event.get("t", "")), {k: v for k, v in event.items() if k not in ("t", "type")}

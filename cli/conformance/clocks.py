@@ -1,6 +1,6 @@
-"""Clocks: where a trading day begins and ends, by each clock that a case names.
+"""Cases about clocks: where a trading day begins and ends, by each clock that the case names.
 
-A case asks by the names of its amounts: `[clock: ]day D starts | eod D | reset D | length_hours D[ in Z]`.
+A case asks through the names of its amounts: `[clock: ]day D starts | eod D | reset D | length_hours D[ in Z]`.
 """
 
 import re
@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, Got, Unsupported, Value
+from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from domain.clocks import Clock, ClockHistory, zone_of
 
 _QUESTION: Final = re.compile(
@@ -20,14 +20,14 @@ _QUESTION: Final = re.compile(
 
 @dataclass(slots=True)
 class _Clocks:
-    """The clocks of a rule by name ("" is its own), and the zones it names beside them."""
+    """The clocks of a rule by name ("" is its own clock), and the zones it names."""
 
     histories: dict[str, ClockHistory] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
 
 
 def _zone_name(value: Any) -> str:
-    """A zone of the format under the name the engine gives it."""
+    """Returns a zone of the case under its name in the engine."""
     return str(Clock.model_validate({"zone": value, "reset": "00:00"}).zone)
 
 
@@ -86,22 +86,25 @@ def _answer(question: str, clocks: _Clocks) -> Value:
     return at.astimezone(zone_of(zone)).strftime("%H:%M")
 
 
-def day_boundary(case: Case) -> Got:
+def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
     if not clocks.histories:
         raise Unsupported("day_boundary: no clock with a timezone and a reset")
-    return Got("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
+    return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 
-def trading_day_label(case: Case) -> Got:
-    """The trading day that each event belongs to."""
+def trading_day_label(case: Case) -> EngineResult:
+    """Returns the trading day of each event."""
     rule = case.params("day", "session_end")
     clock = case.clock(rule["day"])
     if clock is None:
-        raise Unsupported("trading_day_label: a clock that only the platform knows")
+        raise Unsupported("trading_day_label: a clock that only the platform has")
     trades = [event for event in case.events if event.kind.startswith("trade_")]
     days: list[date | None] = [event.day(clock) for event in trades or case.events]
-    return Got("computed", amounts={"trade_dates": days}, steps=[{"trade_date": day} for day in days])
+    return EngineResult("computed", amounts={"trade_dates": days}, steps=[{"trade_date": day} for day in days])
 
 
-KINDS: Final[dict[str, Callable[[Case], Got]]] = {"day_boundary": day_boundary, "trading_day_label": trading_day_label}
+KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
+    "day_boundary": day_boundary,
+    "trading_day_label": trading_day_label,
+}

@@ -1,4 +1,4 @@
-"""`propos conformance FILE`: firms' worked examples through the engine that judges live accounts."""
+"""`propos conformance FILE`: checks firms' worked examples against the engine that judges live accounts."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from cli.conformance.run import run
 
 
 def conformance(file: Path, *, as_json: bool) -> None:
-    """Print what the engine makes of every case of a file; leaves with code 1 when one is not passed."""
+    """Prints the result of every case of a file; exits with code 1 if one does not pass."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:

@@ -1,13 +1,13 @@
-"""Conduct: the case's rule becomes the engine's and is stepped over the case's events."""
+"""Cases about conduct rules: the engine's rule is made from the case and stepped over its events."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
 
-from cli.conformance.case import Case, Got, RawEvent, Unsupported, Value
+from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.gates import sized
-from cli.conformance.story import Story, context_of
+from cli.conformance.translator import Translator, context_of
 from domain.quoting import quoted
 from domain.rules.base import ConductRule, Consequence, Context, State, Violation
 from domain.rules.conduct.flat_by import FlatBy
@@ -27,24 +27,26 @@ _WEEKDAYS: Final = {
     day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 }
 
-# the names under which a list of trades says what each made
-_MADE: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
+# the names under which a list of trades gives the result of each
+_RESULTS: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
 _EVERY_DAY: Final = ("daily", "every_day", "any", "all")
 
 
-def inactivity(case: Case) -> Got:
+def inactivity(case: Case) -> EngineResult:
     known = ("calendar_days", "trading_days", "counter_starts", "open_position_suspends", "pending_orders_count")
     given = case.params(*known, "day")
     clock = case.clock(given.get("day"))
     rule = Inactivity.model_validate({"type": "inactivity", **_only(given, known)})
     context = context_of(case, clock)
-    return _fold(case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Story(case, clock))
+    return _fold(
+        case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Translator(case, clock)
+    )
 
 
-def flat_by(case: Case) -> Got:
+def flat_by(case: Case) -> EngineResult:
     given = case.params("weekday", "time", "timezone", "day", "clock")
     zone = given.get("timezone") or (given.get("day") or given.get("clock") or {}).get("timezone")
-    # without a zone, the clock that the events were written by
+    # without a zone, the times of the events as written
     as_written = zone in (None, "platform")
     rule = FlatBy.model_validate(
         {
@@ -58,7 +60,7 @@ def flat_by(case: Case) -> Got:
     def read(_: State, violations: list[Violation]) -> dict[str, Value]:
         return {"positions_closed": sum(violation.figures["positions"] for violation in violations)}
 
-    return _fold(case, rule, context_of(case), read, Story(case, as_written=as_written))
+    return _fold(case, rule, context_of(case), read, Translator(case, as_written=as_written))
 
 
 def _weekday(name: str | None) -> str | None:
@@ -70,7 +72,7 @@ def _weekday(name: str | None) -> str | None:
     return day
 
 
-def news_window(case: Case) -> Got:
+def news_window(case: Case) -> EngineResult:
     known = ("before_minutes", "after_minutes", "applies_to", "targeted_instruments_only")
     given = case.params(*known, "phases", "account_types", "day")
     rule = NewsWindow.model_validate(
@@ -88,14 +90,14 @@ def news_window(case: Case) -> Got:
 
 
 def _phases(case: Case, names: list[str] | None) -> list[str]:
-    """The engine knows evaluations and the funded phase; of evaluations only the account's own matters here."""
+    """Returns the engine's phases: it has evaluation and funded; of evaluations only the account's own counts."""
     if names is None or case.phase is None:
         return ["evaluation", "funded"]
     own = [case.phase] if case.phase in names else []
     return ["funded" if name == "funded" else "evaluation" for name in own]
 
 
-def lot_size_band(case: Case) -> Got:
+def lot_size_band(case: Case) -> EngineResult:
     known = ("reference", "min_multiple", "max_multiple")
     rule = LotSizeBand.model_validate({"type": "lot_size_band", **_only(case.params(*known, "day"), known)})
 
@@ -106,37 +108,39 @@ def lot_size_band(case: Case) -> Got:
     return _fold(case, rule, context_of(case), read)
 
 
-def max_exposure(case: Case) -> Got:
+def max_exposure(case: Case) -> EngineResult:
     given = case.params("unit", "limit", "weights", "severity_by_violation", "day")
-    states = any(raw.kind == "position_state" for raw in case.events)
+    has_position_states = any(raw.kind == "position_state" for raw in case.events)
     by_violation = given.get("severity_by_violation") or ([case.severity] if case.severity else [])
     words = list(by_violation.values() if isinstance(by_violation, Mapping) else by_violation)
     weights = given.get("weights") or {}
     rule = MaxExposure.model_validate(
         {
             "type": "max_exposure",
-            # what weights multiply, and what a position state tells, is a number of contracts, whatever it is called
-            "unit": "positions" if given.get("unit") == "positions" and not weights and not states else "lots",
+            # weights and position states count contracts, whatever the case calls the unit
+            "unit": "positions"
+            if given.get("unit") == "positions" and not weights and not has_position_states
+            else "lots",
             "limit": _needed(case, "limit"),
             "weights": weights,
             "consequences": [_consequence(word) for word in words] or [_consequence("hard")],
         }
     )
-    story, sums = Story(case), list[Value]()
+    translator, sums = Translator(case), list[Value]()
 
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         sums.append(rule.exposure(state))
         return {"exposure": state.largest, "limit": rule.limit, "equivalents": list(sums)}
 
-    got = _fold(case, rule, context_of(case), read, story, _position_states(story))
-    violations = got.amounts.get("violations", 0)
+    result = _fold(case, rule, context_of(case), read, translator, _position_states(translator))
+    violations = result.amounts.get("violations", 0)
     if isinstance(violations, int) and violations and words:
-        got.severity = words[min(violations, len(words)) - 1]
-    return got
+        result.severity = words[min(violations, len(words)) - 1]
+    return result
 
 
 def _consequence(word: str) -> Consequence:
-    """The engine's nearest to a severity as firms word it; the case's own word is what is compared."""
+    """Returns the consequence closest to a firm's word; the result is compared by the case's own word."""
     if word.startswith("hard") or "fail" in word or "terminat" in word:
         return Consequence(kind="fail")
     if "pause" in word:
@@ -146,32 +150,36 @@ def _consequence(word: str) -> Consequence:
     return Consequence(kind="warn" if "warn" in word else "review")
 
 
-def _position_states(story: Story) -> Translates:
-    """A statement of what is held, by class, is told as the closings and openings that lead to it."""
+def _position_states(translator: Translator) -> Translates:
+    """Translates a list of held positions into the closings and openings that lead to it."""
     held: dict[str, Decimal] = {}
 
     def translate(raw: RawEvent) -> Iterable[Event]:
-        mark = story.event(raw)
+        mark = translator.event(raw)
         if raw.kind != "position_state":
             return (mark,)
         now = {name: _count(name, lots) for name, lots in raw.data.items()}
         moves = {name: now.get(name, Decimal(0)) - held.get(name, Decimal(0)) for name in {**held, **now}}
-        less = [_less(mark, name, -moved, now.get(name, Decimal(0))) for name, moved in moves.items() if moved < 0]
-        more = [_more(mark, name, moved, adds=bool(held.get(name))) for name, moved in moves.items() if moved > 0]
+        closings = [
+            _closing(mark, name, -moved, now.get(name, Decimal(0))) for name, moved in moves.items() if moved < 0
+        ]
+        openings = [
+            _opening(mark, name, moved, adds=bool(held.get(name))) for name, moved in moves.items() if moved > 0
+        ]
         held.clear()
         held.update(now)
-        return (*less, *more)
+        return (*closings, *openings)
 
     return translate
 
 
 def _count(name: str, lots: Any) -> Decimal:
     if isinstance(lots, bool) or not isinstance(lots, int | Decimal):
-        raise Unsupported(f"position_state: {name} {quoted(lots)} is no number")
+        raise Unsupported(f"position_state: {name} {quoted(lots)} is not a number")
     return Decimal(lots)
 
 
-def _less(mark: Event, name: str, lots: Decimal, left: Decimal) -> Closed:
+def _closing(mark: Event, name: str, lots: Decimal, left: Decimal) -> Closed:
     return Closed(
         seq=mark.seq,
         at=mark.at,
@@ -184,7 +192,7 @@ def _less(mark: Event, name: str, lots: Decimal, left: Decimal) -> Closed:
     )
 
 
-def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
+def _opening(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
     return Opened(
         seq=mark.seq,
         at=mark.at,
@@ -197,7 +205,7 @@ def _more(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
     )
 
 
-def max_loss_per_trade_idea(case: Case) -> Got:
+def max_loss_per_trade_idea(case: Case) -> EngineResult:
     given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
     limit, daily = sized(_needed(case, "limit")) or {}, given.get("daily_allowance")
     of_daily = limit["type"] == "pct_of_daily_allowance"
@@ -206,7 +214,7 @@ def max_loss_per_trade_idea(case: Case) -> Got:
         limit=ShareOfDailyAllowance.model_validate(limit) if of_daily else case.size(limit),
         daily_allowance=case.size(daily) if of_daily else None,
         merge_within_minutes=given.get("merge_within_minutes", 0),
-        # the format names one way in which an idea goes on
+        # the format has only one way to continue a trade idea
         splits=False,
     )
     context = context_of(case)
@@ -221,37 +229,37 @@ def max_loss_per_trade_idea(case: Case) -> Got:
     return _fold(case, rule, context, read)
 
 
-def min_hold_time(case: Case) -> Got:
+def min_hold_time(case: Case) -> EngineResult:
     known = ("seconds", "min_share_pct", "compare", "metric")
     given = case.params(*known, "day")
     rule = MinHoldTime.model_validate({"type": "min_hold_time", "compare": ">=", **_only(given, known)})
-    context, story = context_of(case), Story(case)
-    state, got = rule.start(context), Got(outcome="blocked")
+    context, translator = context_of(case), Translator(case)
+    state, result = rule.start(context), EngineResult(outcome="blocked")
     for raw in case.events:
-        for event in _trades(raw, story) if raw.kind == "trades" else (story.event(raw),):
+        for event in _trades(raw, translator) if raw.kind == "trades" else (translator.event(raw),):
             state, _ = rule.step(state, event, context)
         share = rule.share_pct(state)
-        got.ratios.append(share)
-        got.steps.append({"share_pct": share})
+        result.ratios.append(share)
+        result.steps.append({"share_pct": share})
     status = rule.status(state, context)
-    got.outcome, got.final_ratio = status.outcome, rule.share_pct(state)
-    got.amounts = {"share_pct": got.final_ratio, "trades": state.trades}
-    return got
+    result.outcome, result.final_ratio = status.outcome, rule.share_pct(state)
+    result.amounts = {"share_pct": result.final_ratio, "trades": state.trades}
+    return result
 
 
-def _trades(raw: RawEvent, story: Story) -> Iterable[Event]:
-    """A list of trades by how long each was held, and what each made where the case says."""
-    unknown = sorted(set(raw.data) - {"durations_seconds", "trades", *_MADE})
+def _trades(raw: RawEvent, translator: Translator) -> Iterable[Event]:
+    """Yields the trades of a list: how long each was held and, if the case says so, its result."""
+    unknown = sorted(set(raw.data) - {"durations_seconds", "trades", *_RESULTS})
     if unknown:
         raise Unsupported(f"trades: field {unknown[0]}")
     each = raw.data.get("trades", ())
     durations = raw.data.get("durations_seconds") or [trade["duration_seconds"] for trade in each]
-    listed = next((raw.data[name] for name in _MADE if name in raw.data), None)
-    made = listed or [next((trade[name] for name in _MADE if name in trade), None) for trade in each]
-    if not made and story.case.rule.get("metric") == "profit" and durations:
-        raise Unsupported("trades: what each made is missing")
-    mark = story.event(raw)
-    for number, (seconds, pnl) in enumerate(zip(durations, made or [0] * len(durations), strict=True)):
+    listed = next((raw.data[name] for name in _RESULTS if name in raw.data), None)
+    results = listed or [next((trade[name] for name in _RESULTS if name in trade), None) for trade in each]
+    if not results and translator.case.rule.get("metric") == "profit" and durations:
+        raise Unsupported("trades: the result of each trade is missing")
+    mark = translator.event(raw)
+    for number, (seconds, pnl) in enumerate(zip(durations, results or [0] * len(durations), strict=True)):
         yield Closed(
             seq=mark.seq,
             at=mark.at,
@@ -261,7 +269,7 @@ def _trades(raw: RawEvent, story: Story) -> Iterable[Event]:
             side="buy",
             lots=Decimal(1),
             opened_at=mark.at - _seconds(Decimal(seconds)),
-            pnl_minor=_money(story.case, pnl),
+            pnl_minor=_money(translator.case, pnl),
         )
 
 
@@ -273,7 +281,7 @@ def _money(case: Case, value: Any) -> int:
     return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
 
 
-def news_profit_haircut(case: Case) -> Got:
+def news_profit_haircut(case: Case) -> EngineResult:
     given = case.params("counted_pct", "before_minutes", "after_minutes", "day")
     rule = NewsWindow.model_validate(
         {
@@ -285,7 +293,7 @@ def news_profit_haircut(case: Case) -> Got:
             "consequences": [{"kind": "deduct_profit"}],
         }
     )
-    got, of_news, other = Got(outcome="computed"), list[int](), 0
+    result, of_news, other = EngineResult(outcome="computed"), list[int](), 0
     for raw in case.events:
         profits = raw.data.get("news_profits")
         if profits is not None:
@@ -293,12 +301,12 @@ def news_profit_haircut(case: Case) -> Got:
         rest = raw.money("profit_excluding_news_profits", case.currency)
         other = other if rest is None else rest
         counted = sum(rule.counted_minor(one) for one in of_news)
-        got.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
-        got.steps.append(got.amounts)
-    return got
+        result.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
+        result.steps.append(result.amounts)
+    return result
 
 
-def scaling_contracts(case: Case) -> Got:
+def scaling_contracts(case: Case) -> EngineResult:
     given = case.params("tiers", "evaluated", "micro_weight", "day")
     tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in _needed(case, "tiers")]
     rule = MaxExposure(
@@ -313,11 +321,11 @@ def scaling_contracts(case: Case) -> Got:
         limits.append(state.limit)
         return {"max_contracts": list(limits), "exposure": state.largest}
 
-    story = Story(case)
-    got = _fold(case, rule, context_of(case), read, story, _position_states(story))
-    got.steps = [{**step, "max_contracts": limit} for step, limit in zip(got.steps, limits, strict=True)]
-    got.outcome, got.at_event, got.severity = "computed", None, None
-    return got
+    translator = Translator(case)
+    result = _fold(case, rule, context_of(case), read, translator, _position_states(translator))
+    result.steps = [{**step, "max_contracts": limit} for step, limit in zip(result.steps, limits, strict=True)]
+    result.outcome, result.at_event, result.severity = "computed", None, None
+    return result
 
 
 def _evaluated(when: str) -> Literal["eod_only", "live"]:
@@ -349,24 +357,24 @@ def _fold(
     rule: ConductRule[S],
     context: Context,
     read: Reads,
-    story: Story | None = None,
+    translator: Translator | None = None,
     translate: Translates | None = None,
-) -> Got:
-    """Step the rule over everything that happened; a breach does not stop it."""
-    story = story or Story(case)
-    state, got, violations = rule.start(context), Got(outcome="pass"), list[Violation]()
+) -> EngineResult:
+    """Steps the rule over every event; a breach does not stop it."""
+    translator = translator or Translator(case)
+    state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
     for raw in case.events:
-        for event in translate(raw) if translate else (story.event(raw),):
+        for event in translate(raw) if translate else (translator.event(raw),):
             state, found = rule.step(state, event, context)
             violations += found
-        if violations and got.at_event is None:
-            got.outcome, got.at_event, got.severity = "breach", raw.index, case.severity
-        got.amounts = {**read(state, violations), "violations": len(violations)}
-        got.steps.append(got.amounts)
-    return got
+        if violations and result.at_event is None:
+            result.outcome, result.at_event, result.severity = "breach", raw.index, case.severity
+        result.amounts = {**read(state, violations), "violations": len(violations)}
+        result.steps.append(result.amounts)
+    return result
 
 
-KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "inactivity": inactivity,
     "flat_by": flat_by,
     "news_window": news_window,

@@ -1,7 +1,7 @@
-"""A case told day by day: its events as the engine's, with the resets that its source takes for granted.
+"""The events of a case as events of the engine, with the daily resets that the case implies.
 
-A case with rollover events says itself when a day ends. One that lists trades only is cut where the trading day changes,
-and its last day ends with it.
+In a case with rollover events these end the day. In a case with trades only, a day ends where the trading day changes,
+and the last day ends with the case.
 """
 
 from collections.abc import Iterator
@@ -10,46 +10,48 @@ from datetime import date
 from typing import Any, Final
 
 from cli.conformance.case import Case, Figure, RawEvent, Value
-from cli.conformance.story import Story, context_of
+from cli.conformance.translator import Translator, context_of
 from domain.clocks import Clock
 from domain.rules import history
 from domain.rules.base import Context, Gate, GateStatus, HistoryRule
 from domain.rules.events import DayEnded, Event, Rolled
 
 _TRADES: Final = ("trade_open", "trade_close")
-# figures that are no money; instants, ratios and words tell themselves apart
+# whole numbers that are not money; other figures differ by type
 _COUNTS: Final = ("days", "trading_days", "profitable_days", "required")
 
 
-def told(case: Case, clock: Clock | None, *, close_last: bool = True) -> Iterator[tuple[RawEvent, list[Event]]]:
-    """Each raw event with the engine's. `close_last`: a day that has trades but no reset yet ends with the case."""
-    story = Story(case, clock, as_written=clock is None)
+def engine_events(
+    case: Case, clock: Clock | None, *, close_last: bool = True
+) -> Iterator[tuple[RawEvent, list[Event]]]:
+    """Yields each raw event with its engine events. `close_last`: a day without a reset ends with the case."""
+    translator = Translator(case, clock, as_written=clock is None)
     resets = any(raw.kind == "rollover" for raw in case.events)
     running: date | None = None
     for number, raw in enumerate(case.events):
-        happened = list[Event]()
+        events = list[Event]()
         day = raw.day(clock)
         if raw.kind in _TRADES:
             if running is not None and day != running and not resets:
-                happened.append(_reset(story, raw, running))
+                events.append(_reset(translator, raw, running))
             running = day
         elif raw.kind == "rollover":
             running = None
-        happened.append(_event(story, raw))
+        events.append(_event(translator, raw))
         last = number == len(case.events) - 1
         if last and running is not None and close_last:
-            happened.append(_reset(story, raw, running))
-        yield raw, happened
+            events.append(_reset(translator, raw, running))
+        yield raw, events
 
 
-def folded(
+def states_after_events(
     case: Case, rules: tuple[HistoryRule[Any], ...], context: Context, clock: Clock | None, *, close_last: bool = True
 ) -> Iterator[tuple[RawEvent, history.HistoryState]]:
-    """Where the rules stand after each raw event."""
+    """Yields the state of the rules after each raw event."""
     midway = any(raw.kind == "rollover" for raw in case.events)
     state = history.start(rules, context, midway=midway)
-    for raw, happened in told(case, clock, close_last=close_last):
-        for event in happened:
+    for raw, events in engine_events(case, clock, close_last=close_last):
+        for event in events:
             state, _ = history.step(state, event, rules, context)
         yield raw, state
 
@@ -58,8 +60,8 @@ def status(gate: Gate[Any], state: history.HistoryState, context: Context) -> Ga
     return gate.status(history.state_of(gate, state, context), context)
 
 
-def shown(case: Case, figures: Any) -> dict[str, Value]:
-    """A gate's figures as the format has them: money in major units."""
+def gate_figures(case: Case, figures: Any) -> dict[str, Value]:
+    """Returns the figures of a gate as the format has them: money in major units."""
     return {name: _figure(case, name, value) for name, value in figures.items()}
 
 
@@ -74,17 +76,17 @@ def _figure(case: Case, name: str, value: Any) -> Figure:
     return figure
 
 
-def _event(story: Story, raw: RawEvent) -> Event:
-    """A day's result is the whole day's: what was open before it, and that somebody traded on it."""
-    before, floating = story.balance, story.equity - story.balance
-    event = story.event(raw)
+def _event(translator: Translator, raw: RawEvent) -> Event:
+    """Returns the event; a day's result covers the whole day, with the positions open before it."""
+    before, floating = translator.balance, translator.equity - translator.balance
+    event = translator.event(raw)
     if not isinstance(event, DayEnded):
         return event
     open_now = event.floating_minor or 0
-    story.equity = event.balance_minor + open_now
+    translator.equity = event.balance_minor + open_now
     return replace(
         event,
-        equity_minor=story.equity,
+        equity_minor=translator.equity,
         floating_minor=open_now,
         opening_balance_minor=before,
         opening_equity_minor=before + floating,
@@ -92,7 +94,11 @@ def _event(story: Story, raw: RawEvent) -> Event:
     )
 
 
-def _reset(story: Story, raw: RawEvent, ended: date) -> Rolled:
+def _reset(translator: Translator, raw: RawEvent, ended: date) -> Rolled:
     return Rolled(
-        seq=raw.index + 1, at=story.at(raw), balance_minor=story.balance, equity_minor=story.equity, day=ended
+        seq=raw.index + 1,
+        at=translator.at(raw),
+        balance_minor=translator.balance,
+        equity_minor=translator.equity,
+        day=ended,
     )

@@ -1,15 +1,15 @@
-"""Whether a payout may be requested: time by dates, days by the engine's gates, the rest by the engine's terms."""
+"""Cases about payout eligibility: waiting times by date, day counts by the engine's gates, the rest by its terms."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
-from cli.conformance.case import Case, Got, Value
-from cli.conformance.daily import context, folded, status
+from cli.conformance.case import Case, EngineResult, Value
+from cli.conformance.daily import context, states_after_events, status
 from cli.conformance.facts import REQUEST_SHARES, caps, cycle_dates, facts, payout_terms
 from cli.conformance.gates import amount_of, profitable_days, resolved, window_of
-from cli.conformance.story import Story
+from cli.conformance.translator import Translator
 from domain.clocks import Clock
 from domain.money import Money, from_minor
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
@@ -19,7 +19,7 @@ from domain.rules.base import Gate, GateStatus
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 
-# the field's names for days of at least so much: the word the format counts them under
+# the names for days with at least a certain profit, and the names of their counts
 _DAYS: Final = {"winning": "winning_days", "benchmark": "benchmark_days", "profitable": "profitable_days"}
 _TIME: Final = (
     "min_days_since_first_trade",
@@ -28,7 +28,7 @@ _TIME: Final = (
     "first_cycle_days",
     "next_cycle_days",
 )
-# the same parameter as firms' texts name it, too
+# other names of the same parameters
 _ALSO: Final = {
     "days_since_first_trade": "min_days_since_first_trade",
     "days_since_last_payout": "min_days_since_last_payout",
@@ -37,7 +37,7 @@ _ALSO: Final = {
     "days_since_funded": "min_days_since_funded",
     "trading_days_required": "min_trading_days",
 }
-# amounts of an event that tell how the account stands; without any, a request is only compared with the parameters
+# amounts that state the account's money; without any, a request is compared with the parameters only
 _MONEY: Final = ("balance", "equity", "profit", "net_pnl", "closed_pnl", "pnl", "gross_pnl")
 _OTHERS: Final = (
     *("min_trading_days", "min_balance_above_initial", "min_balance", "min_profit", "min_request", "min_trader_share"),
@@ -47,7 +47,7 @@ _OTHERS: Final = (
 )
 
 
-def payout_eligibility(case: Case) -> Got:
+def payout_eligibility(case: Case) -> EngineResult:
     days = [name for word in _DAYS for name in _day_names(word)]
     case = replace(case, rule={_ALSO.get(name, name): value for name, value in case.rule.items()})
     given = case.params(*_TIME, *_OTHERS, *days)
@@ -56,30 +56,30 @@ def payout_eligibility(case: Case) -> Got:
     counted = dict(_days(case, given, clock))
     gates = [GateFact(rule_id=name, met=found.met, sentence=found.sentence) for name, found in counted.items()]
     known = _known(case, clock, tuple(gates))
-    in_the_way = list(_in_the_way(case, terms, known))
-    got = Got(outcome=_outcome(in_the_way))
-    got.amounts = _amounts(case, given, terms, known)
-    got.amounts |= {name: int(found.figures[_count(name)]) for name, found in counted.items()}
-    got.steps = [got.amounts for _ in case.events]
-    return got
+    reasons = list(_reasons(case, terms, known))
+    result = EngineResult(outcome=_outcome(reasons))
+    result.amounts = _amounts(case, given, terms, known)
+    result.amounts |= {name: int(found.figures[_count(name)]) for name, found in counted.items()}
+    result.steps = [result.amounts for _ in case.events]
+    return result
 
 
-def _outcome(in_the_way: list[Refusal]) -> str:
-    if not in_the_way:
+def _outcome(reasons: list[Refusal]) -> str:
+    if not reasons:
         return "eligible"
-    return "eligible_from" if {refusal.code for refusal in in_the_way} == {"too_early"} else "ineligible"
+    return "eligible_from" if {refusal.code for refusal in reasons} == {"too_early"} else "ineligible"
 
 
-def _in_the_way(case: Case, terms: PayoutTerms, known: PayoutFacts) -> Iterator[Refusal]:
-    requested, told = _requested(case), _tells_money(case)
-    if requested is None and told and "min_request" in case.rule:
+def _reasons(case: Case, terms: PayoutTerms, known: PayoutFacts) -> Iterator[Refusal]:
+    requested, has_money = _requested(case), _has_money(case)
+    if requested is None and has_money and "min_request" in case.rule:
         requested = available_minor(known, terms, case.currency)
     plain = terms.model_copy(update={"min_trader_share": None})
     if requested is None:
         yield from standing(known, plain, case.currency)
     else:
         cap = cap_minor(known, terms, case.currency)
-        fits = not told and (cap is None or requested <= cap)
+        fits = not has_money and (cap is None or requested <= cap)
         for refusal in refusals(known, plain, Money(minor=requested, currency=case.currency)):
             if refusal.code != "more_than_available" or not fits:
                 yield refusal
@@ -96,15 +96,15 @@ def _requested(case: Case) -> int | None:
     return _fact(case, "payout_request", "amount", "gross_amount", "requested")
 
 
-def _tells_money(case: Case) -> bool:
+def _has_money(case: Case) -> bool:
     return any(name in raw.data for raw in case.events for name in _MONEY)
 
 
 def _share(case: Case, terms: PayoutTerms, known: PayoutFacts) -> int | None:
-    """The trader's: as the case says, else of what is requested, else of what could be."""
-    said, requested = _fact(case, None, "trader_share"), _requested(case)
-    if said is not None or (requested is None and not _tells_money(case)):
-        return said
+    """Returns the trader's share: as stated, or of the amount requested, or of the amount available."""
+    stated, requested = _fact(case, None, "trader_share"), _requested(case)
+    if stated is not None or (requested is None and not _has_money(case)):
+        return stated
     gross = available_minor(known, terms, case.currency) if requested is None else requested
     return split(Money(minor=gross, currency=case.currency), terms, known)[0].minor
 
@@ -118,14 +118,14 @@ def _funded_days(given: Mapping[str, Any]) -> Any:
 
 
 def _since_funded(case: Case, terms: PayoutTerms) -> PayoutTerms:
-    """The terms of a case that waits from the first trade, counted from the funding."""
+    """Returns the terms with the wait counted from the funding instead of the first trade."""
     return terms.model_copy(update={"first_after": "funded", "first_after_days": int(_funded_days(case.rule))})
 
 
 def _terms(case: Case, given: Mapping[str, Any]) -> PayoutTerms:
     first = given.get("min_days_since_first_trade")
     funded = _funded_days(given)
-    # a profit that the case names is the profit; else it is what the balance is above the initial one
+    # the stated profit, or the balance above the initial balance
     base = "balance_minus_initial" if _fact(case, None, "profit") is None else "profit"
     terms: dict[str, Any] = {
         "first_after_days": next((days for days in (first, funded) if days is not None), 0),
@@ -160,7 +160,7 @@ def _count(name: str) -> str:
 
 
 def _days(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator[tuple[str, GateStatus]]:
-    """The gates on days that the case asks for, folded over its events; a total that the source gives has been counted."""
+    """Yields the statuses of the day gates of the case; a stated total replaces the count."""
     totals: dict[str, Any] = {}
     for raw in case.events:
         totals |= raw.data if raw.kind == "totals" else {}
@@ -174,8 +174,8 @@ def _days(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator
                 "window": window_of(case, given),
             }
         )
-        said = totals.get("trading_days")
-        yield "trading_days", _gate(case, rule, clock) if said is None else rule.counted(int(said))
+        total = totals.get("trading_days")
+        yield "trading_days", _gate(case, rule, clock) if total is None else rule.counted(int(total))
     for word, name in _DAYS.items():
         required, at_least, *thresholds = _day_names(word)
         wanted = given.get(required) or given.get(at_least)
@@ -183,15 +183,15 @@ def _days(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator
             continue
         threshold = next((given[each] for each in thresholds if each in given), None)
         profitable = _profitable(case, given, wanted, threshold)
-        said = totals.get(name)
-        counted = None if said is None else profitable.counted(int(said), where)
+        total = totals.get(name)
+        counted = None if total is None else profitable.counted(int(total), where)
         yield name, counted or _gate(case, profitable, clock)
 
 
 def _counts(case: Case) -> str:
-    """A case that tells of closes only means the days that had one."""
-    told = {raw.kind for raw in case.events}
-    only_closes = "trade_close" in told and not told & {"trade_open", "day_result"}
+    """Returns what counts as a trading day: in a case with closes only, a day with a close."""
+    kinds = {raw.kind for raw in case.events}
+    only_closes = "trade_close" in kinds and not kinds & {"trade_open", "day_result"}
     return "day_with_qualifying_close" if only_closes else "day_with_new_position_opened"
 
 
@@ -201,7 +201,7 @@ def _profitable(case: Case, given: Mapping[str, Any], required: int, threshold: 
         {
             "required": required,
             "threshold": threshold,
-            # without a threshold a winning day is one that made something
+            # without a threshold a winning day is one with any profit
             "compare": given.get("compare", ">=") if threshold else ">",
             "basis": given.get("basis", "closed_pnl"),
             "consecutive": given.get("consecutive", False),
@@ -213,20 +213,20 @@ def _profitable(case: Case, given: Mapping[str, Any], required: int, threshold: 
 def _gate(case: Case, rule: Gate[Any], clock: Clock | None) -> GateStatus:
     where = context(case, clock)
     found = rule.status(rule.start(where), where)
-    for _, state in folded(case, (rule,), where, clock):
+    for _, state in states_after_events(case, (rule,), where, clock):
         found = status(rule, state, where)
     return found
 
 
 def _known(case: Case, clock: Clock | None, gates: tuple[GateFact, ...]) -> PayoutFacts:
-    """The account as the case leaves it; instants are the starts of the dates they fall on."""
-    story, pending, held = Story(case, clock), 0, 0
+    """Returns the facts at the end of the case; instants are the starts of their dates."""
+    translator, pending, held = Translator(case, clock), 0, 0
     counted_from_payouts = any(name in case.rule for name in ("min_days_since_last_payout", "next_cycle_days"))
     seen: dict[str, date] = {}
     payouts = gross = 0
     today: date | None = None
     for raw in case.events:
-        story.event(raw)
+        translator.event(raw)
         day = raw.day(clock)
         today = day or today
         if raw.kind in ("trade_open", "trade_close", "day_result") and day is not None:
@@ -237,14 +237,14 @@ def _known(case: Case, clock: Clock | None, gates: tuple[GateFact, ...]) -> Payo
             payouts, gross = payouts + 1, gross + (raw.money("gross_amount", case.currency) or 0)
         pending += raw.kind == "pending_order_placed"
         pending = int(raw.data.get("pending_orders", pending))
-        held = int(raw.data["open_positions"]) if "open_positions" in raw.data else len(story.lots)
+        held = int(raw.data["open_positions"]) if "open_positions" in raw.data else len(translator.lots)
     return facts(
         case,
         now=_start(today) or facts(case).now,
         funded_at=_start(seen.get("funded")),
         first_trade_at=_start(seen.get("trade")),
         last_payout_at=_start(seen.get("payout")) if counted_from_payouts else None,
-        balance_minor=story.balance,
+        balance_minor=translator.balance,
         profit_minor=_fact(case, None, "profit"),
         open_positions=held,
         pending_orders=pending,
@@ -259,7 +259,7 @@ def _start(day: date | None) -> datetime | None:
 
 
 def _fact(case: Case, kind: str | None, *names: str) -> int | None:
-    """The last amount of one of these names, in events of `kind` (None: any)."""
+    """Returns the last amount under one of these names in events of `kind` (None: any kind)."""
     found = [
         money
         for raw in case.events

@@ -1,10 +1,10 @@
-"""Floors and ceilings: the case's rule becomes the engine's, its events become marks, and the live judge compares."""
+"""Cases about floors and ceilings: the engine's rule is made from the case and judged at every event."""
 
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, Got, Unsupported, Value
+from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
@@ -17,13 +17,13 @@ from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_se
 _COMMON: Final = ("allowance", "day", "daily_allowance", "measure", "breach_when", "session_end")
 
 
-def daily_loss(case: Case) -> Got:
+def daily_loss(case: Case) -> EngineResult:
     rule = case.params(*_COMMON, "anchor")
     anchor = "initial_balance" if rule["anchor"] in ("initial", "initial_balance") else rule["anchor"]
     return _floors(case, DailyLoss.model_validate({"type": "daily_loss", "anchor": anchor, **_limits(case)}))
 
 
-def max_loss_static(case: Case) -> Got:
+def max_loss_static(case: Case) -> EngineResult:
     case.params(*_COMMON, "lock_on_first_payout")
     return _floors(
         case,
@@ -33,7 +33,7 @@ def max_loss_static(case: Case) -> Got:
     )
 
 
-def daily_move_cap(case: Case) -> Got:
+def daily_move_cap(case: Case) -> EngineResult:
     rule = case.params(*_COMMON, "anchor", "directions")
     directions = rule.get("directions", ["down", "up"])
     return _floors(
@@ -49,7 +49,7 @@ def daily_move_cap(case: Case) -> Got:
     )
 
 
-def max_loss_trailing(case: Case) -> Got:
+def max_loss_trailing(case: Case) -> EngineResult:
     rule = case.params(*_COMMON, "peak_basis", "lock", "lock_on_first_payout", "payout_reduces_peak")
     return _floors(
         case,
@@ -67,12 +67,12 @@ def max_loss_trailing(case: Case) -> Got:
 
 
 def _limits(case: Case) -> dict[str, Any]:
-    """What every rule on an account's worth says: the size, the operator, what is measured."""
+    """Returns what every equity rule has: allowance, operator, and what is measured."""
     measure = case.rule.get("measure", "equity")
     holds = {"equity": EVERYTHING, "balance": Holds(floating=False)}.get(measure)
     if holds is None:
         raise Unsupported(f"{case.kind}: measure {measure}")
-    case.clock(case.rule.get("day"))  # an unknown zone is refused even where rollover events say when
+    case.clock(case.rule.get("day"))  # refuse an unknown zone even if rollover events end the days
     return {"allowance": case.size(case.rule["allowance"]), "breach_when": case.rule["breach_when"], "holds": holds}
 
 
@@ -88,11 +88,11 @@ def _lock(data: dict[str, Any] | None) -> Lock | None:
     return Lock(offset=Decimal(data.get("offset", 0)))
 
 
-def _floors(case: Case, rule: EquityRule) -> Got:
-    """Per event: money, then anchor, peak and lock, then the comparison. A breach does not stop the evaluation."""
+def _floors(case: Case, rule: EquityRule) -> EngineResult:
+    """Applies each event: money, then anchor, peak and lock, then the comparison. A breach does not stop it."""
     specs = rule.compile(case.initial_minor, case.currency)
     rules, balance, equity = fresh(specs), case.initial_minor, case.initial_minor
-    got = Got(outcome="pass")
+    result = EngineResult(outcome="pass")
     for event in case.events:
         given_balance, given_equity = event.money("balance", case.currency), event.money("equity", case.currency)
         balance = balance if given_balance is None else given_balance
@@ -105,30 +105,30 @@ def _floors(case: Case, rule: EquityRule) -> Got:
         if event.kind == "rollover":
             rules = on_rollover(rules, mark)
         rules, broken = judge(rules, mark)
-        if broken and got.at_event is None:
-            got.outcome, got.at_event, got.severity = "breach", event.index, case.severity
-            got.floor = _floor(case, rules)
+        if broken and result.at_event is None:
+            result.outcome, result.at_event, result.severity = "breach", event.index, case.severity
+            result.floor = _floor(case, rules)
         amounts = _amounts(case, rules, mark)
-        got.steps.append(amounts)
-        got.floors.append(_floor(case, rules))
-        got.amounts = amounts
-    if got.at_event is None:
-        got.floor = _floor(case, rules)
-    return got
+        result.steps.append(amounts)
+        result.floors.append(_floor(case, rules))
+        result.amounts = amounts
+    if result.at_event is None:
+        result.floor = _floor(case, rules)
+    return result
 
 
 def _floor(case: Case, rules: AccountRules) -> Decimal | None:
-    """The floor; of a cap upwards only, its ceiling."""
+    """Returns the floor, or the ceiling of a cap that only limits upwards."""
     return case.major(rules.states[_first(rules)].floor_minor)
 
 
 def _first(rules: AccountRules) -> int:
-    """The place of the floor among the levels; of the only level, where there is none."""
+    """Returns the index of the floor among the levels; 0 if there is no floor."""
     return next((place for place, spec in enumerate(rules.specs) if spec.direction == "floor"), 0)
 
 
 def _amounts(case: Case, rules: AccountRules, mark: Mark) -> dict[str, Value]:
-    """The account and its floor in money; of a cap both ways the ceiling as well."""
+    """Returns the account's money and its levels."""
     first = _first(rules)
     spec, state = rules.specs[first], rules.states[first]
     named: dict[str, int | None] = {
@@ -152,7 +152,7 @@ def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> int:
     return room_minor(spec, state.floor_minor, spec.seen(mark).equity_minor)
 
 
-KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "daily_loss": daily_loss,
     "max_loss_static": max_loss_static,
     "max_loss_trailing": max_loss_trailing,

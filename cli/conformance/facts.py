@@ -1,4 +1,4 @@
-"""A case's facts and terms for payouts, where it does not say: nothing in the way, everything to the trader."""
+"""Payout facts and terms of a case. By default nothing prevents the payout, and all of it goes to the trader."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -9,14 +9,14 @@ from cli.conformance.gates import resolved
 from domain.payouts import ApprovalBand, PayoutFacts, PayoutTerms
 from domain.payouts.amounts import next_cycle
 
-# a case that is not about time is asked at one instant
+# the instant of cases that are not about time
 NOW: Final = datetime(2000, 1, 1, tzinfo=UTC)
-# what a request may be a share of: max_request_pct_of_balance, ...
+# what a request can be limited to a share of: max_request_pct_of_balance, ...
 REQUEST_SHARES: Final = ("pct_of_balance", "pct_of_initial", "pct_of_profit")
 
 
 def payout_terms(case: Case, **given: Any) -> PayoutTerms:
-    """The engine's terms with the case's parameters."""
+    """Returns payout terms with the parameters of the case."""
     plain: dict[str, Any] = {
         "first_after_days": 0,
         "every_days": 1,
@@ -29,7 +29,7 @@ def payout_terms(case: Case, **given: Any) -> PayoutTerms:
 
 
 def facts(case: Case, **known: Any) -> PayoutFacts:
-    """The engine's facts with what the case knows."""
+    """Returns payout facts with what the case states."""
     plain: dict[str, Any] = {
         "now": NOW,
         "challenge_state": "funded",
@@ -45,7 +45,7 @@ def facts(case: Case, **known: Any) -> PayoutFacts:
 
 
 def caps(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a request may be at most, by each name the format has for it."""
+    """Returns the caps of a request, under each of their names in the format."""
     found = list[dict[str, Any]]()
     for name in ("cap", "max_request"):
         size = resolved(case, given.get(name))
@@ -56,7 +56,7 @@ def caps(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def cycle_dates(case: Case, given: Mapping[str, Any]) -> dict[str, Value]:
-    """The cycle after the one that ended, or after the first one, which begins when the account is funded."""
+    """Returns the dates of the next payout cycle. The first cycle begins when the account is funded."""
     ended, first, days = _day_of(case, "cycle_end"), given.get("first_cycle_days"), given.get("next_cycle_days")
     if first is None and days is None:
         return {}

@@ -1,11 +1,11 @@
-"""Gates: the case's rule becomes the engine's, and its status is read after each event."""
+"""Cases about gates: the engine's gate is made from the case, and its status is read after each event."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, Got, Unsupported
-from cli.conformance.daily import context, folded, shown, status
+from cli.conformance.case import Case, EngineResult, Unsupported
+from cli.conformance.daily import context, gate_figures, states_after_events, status
 from domain.money import to_minor
 from domain.rules.base import Context, Gate, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
@@ -22,7 +22,7 @@ _RAISES: Final = ("profit_target_raised_to_best_day_over_limit", "excess_added_t
 _FROM_RESET_TO_RESET: Final = ("closing_balance_minus_opening_balance", "equity_snapshot_to_snapshot")
 
 
-def best_day_ratio(case: Case) -> Got:
+def best_day_ratio(case: Case) -> EngineResult:
     known = ("limit_pct", "compare", "denominator", "effect", "profit_target", "window", "basis", "attribution", "day")
     given = case.params(*known)
     effect = given.get("effect") or "payout_blocked"
@@ -44,15 +44,15 @@ def best_day_ratio(case: Case) -> Got:
     if rule.needs_target and not target:
         raise Unsupported("best_day_ratio: profit_target is missing")
     clock = case.clock(given.get("day"))
-    got = _read(case, rule, context(case, clock, target), rule.attribution)
-    got.ratios = [_decimal(step.get("ratio")) for step in got.steps]
-    got.final_ratio = got.ratios[-1] if got.ratios else None
+    result = _read(case, rule, context(case, clock, target), rule.attribution)
+    result.ratios = [_decimal(step.get("ratio")) for step in result.steps]
+    result.final_ratio = result.ratios[-1] if result.ratios else None
     if target is not None:
-        got.amounts = {"profit_target": case.major(target), **got.amounts}
-    return got
+        result.amounts = {"profit_target": case.major(target), **result.amounts}
+    return result
 
 
-def trading_day_count(case: Case) -> Got:
+def trading_day_count(case: Case) -> EngineResult:
     given = case.params("counts", "min_trade_value", "min_abs_pnl", "required", "day", "window")
     rule = TradingDayCount.model_validate(
         {
@@ -65,20 +65,20 @@ def trading_day_count(case: Case) -> Got:
         }
     )
     clock = case.clock(given.get("day"))
-    got = _read(case, rule, context(case, clock), "closed_pnl")
-    return _by_totals(case, got, "trading_days", rule.counted)
+    result = _read(case, rule, context(case, clock), "closed_pnl")
+    return _by_totals(case, result, "trading_days", rule.counted)
 
 
-def profitable_day_count(case: Case) -> Got:
+def profitable_day_count(case: Case) -> EngineResult:
     known = ("threshold", "compare", "basis", "required", "consecutive", "window", "day")
     given = case.params(*known)
     rule = profitable_days(case, given)
     where = context(case, case.clock(given.get("day")))
-    got = _read(case, rule, where, rule.basis)
-    return _by_totals(case, got, "profitable_days", lambda days: rule.counted(days, where))
+    result = _read(case, rule, where, rule.basis)
+    return _by_totals(case, result, "profitable_days", lambda days: rule.counted(days, where))
 
 
-def daily_profit_cap(case: Case) -> Got:
+def daily_profit_cap(case: Case) -> EngineResult:
     given = case.params("amount", "effect", "basis", "window", "day")
     rule = DailyProfitCap.model_validate(
         {
@@ -89,13 +89,13 @@ def daily_profit_cap(case: Case) -> Got:
             "window": window_of(case, given),
         }
     )
-    got = _read(case, rule, context(case, case.clock(given.get("day"))), rule.basis)
-    got.outcome = "computed"
-    return got
+    result = _read(case, rule, context(case, case.clock(given.get("day"))), rule.basis)
+    result.outcome = "computed"
+    return result
 
 
 def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
-    """The engine's rule; a threshold of zero is none."""
+    """Returns the engine's rule. A threshold of zero means none."""
     threshold = sized(given.get("threshold"))
     return ProfitableDayCount.model_validate(
         {
@@ -111,19 +111,19 @@ def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
 
 
 def needed(case: Case, name: str) -> Any:
-    """A parameter that the rule cannot do without; Unsupported names it."""
+    """Returns a required parameter. Raises Unsupported if it is missing."""
     if case.rule.get(name) is None:
         raise Unsupported(f"{case.kind}: parameter {name} is missing")
     return case.rule[name]
 
 
 def sized(value: Any) -> Mapping[str, Any] | None:
-    """A size of the format: a bare number is an amount."""
+    """Returns a size of the format; a bare number is an amount."""
     return value if value is None or isinstance(value, Mapping) else {"type": "amount", "value": value}
 
 
 def resolved(case: Case, value: Any) -> dict[str, Any] | None:
-    """A size of the format, or a bare number, in the types that the engine has; an amount may be zero."""
+    """Returns a size or a bare number in the size types of the engine; an amount may be zero."""
     size = sized(value)
     if size is not None and size["type"] == "pct_of_daily_allowance":
         found = case.size(size)
@@ -132,11 +132,11 @@ def resolved(case: Case, value: Any) -> dict[str, Any] | None:
 
 
 def amount_of(case: Case, value: Any) -> int | None:
-    """A size or a bare number in minor units."""
+    """Returns a size or a bare number in minor units."""
     size = sized(value)
     if size is None:
         return None
-    # a bare amount may be zero, or below: an account that counts from zero has a floor below it
+    # an amount may be zero or negative: an account that starts at zero has a negative floor
     return to_minor(Decimal(size["value"]), case.currency) if size["type"] == "amount" else case.money_of(size)
 
 
@@ -147,32 +147,32 @@ def window_of(case: Case, given: Mapping[str, Any]) -> str:
     return _WINDOWS[window]
 
 
-def _read(case: Case, rule: Gate[Any], where: Context, basis: str) -> Got:
-    """The gate's word and figures after each event; the last ones are the case's."""
+def _read(case: Case, rule: Gate[Any], where: Context, basis: str) -> EngineResult:
+    """Returns outcome and figures of the gate at the end, and its figures after each event."""
     clock = case.clock(case.rule.get("day"))
-    got = Got(outcome=rule.status(rule.start(where), where).outcome)
+    result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
     close_last = basis not in _FROM_RESET_TO_RESET or not any(raw.kind == "rollover" for raw in case.events)
-    for _, state in folded(case, (rule,), where, clock, close_last=close_last):
+    for _, state in states_after_events(case, (rule,), where, clock, close_last=close_last):
         found = status(rule, state, where)
-        got.outcome, got.amounts = found.outcome, shown(case, found.figures)
-        got.steps.append(got.amounts)
-    return got
+        result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
+        result.steps.append(result.amounts)
+    return result
 
 
-def _by_totals(case: Case, got: Got, name: str, counted: Callable[[int], GateStatus]) -> Got:
-    """A source that says how many days there were has counted them itself."""
-    said = [raw.data[name] for raw in case.events if raw.kind == "totals" and name in raw.data]
-    if said:
-        found = counted(int(said[-1]))
-        got.outcome, got.amounts = found.outcome, {**got.amounts, **shown(case, found.figures)}
-    return got
+def _by_totals(case: Case, result: EngineResult, name: str, counted: Callable[[int], GateStatus]) -> EngineResult:
+    """Applies a stated total of days, which replaces the count."""
+    totals = [raw.data[name] for raw in case.events if raw.kind == "totals" and name in raw.data]
+    if totals:
+        found = counted(int(totals[-1]))
+        result.outcome, result.amounts = found.outcome, {**result.amounts, **gate_figures(case, found.figures)}
+    return result
 
 
 def _decimal(value: Any) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
-KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "best_day_ratio": best_day_ratio,
     "trading_day_count": trading_day_count,
     "profitable_day_count": profitable_day_count,

@@ -1,4 +1,4 @@
-"""Run cases and compare: only what a case names, money to half a cent, ratios to 0.01, instants as instants."""
+"""Runs cases and compares what each names: money to half a cent, ratios to 0.01, instants as instants."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from cli.conformance import amounts, clocks, conduct, equity, gates
-from cli.conformance.case import EVENTS, Case, Got, Unsupported
+from cli.conformance.case import EVENTS, Case, EngineResult, Unsupported
 from domain.errors import PropOSError
 from domain.quoting import cut
 
 Status = Literal["passed", "failed", "unsupported"]
 
-KINDS: Final[dict[str, Callable[[Case], Got]]] = {
+KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
     **conduct.KINDS,
     **gates.KINDS,
@@ -29,7 +29,7 @@ _LONGEST_REASON: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """`differences`: (field, expected, got) of what failed, or why the case is not supported."""
+    """`differences`: (field, expected, got) of each difference, or why the case is not supported."""
 
     id: str
     kind: str
@@ -40,12 +40,12 @@ class CaseResult:
 
     @property
     def line(self) -> str:
-        said = "; ".join(f"{name}: expected {cut(wanted)}, got {got}" for name, wanted, got in self.differences)
-        return f"{cut(self.id)} ({cut(self.kind)}): {said}"
+        reasons = "; ".join(f"{name}: expected {cut(wanted)}, got {got}" for name, wanted, got in self.differences)
+        return f"{cut(self.id)} ({cut(self.kind)}): {reasons}"
 
 
 def run(case: Case) -> CaseResult:
-    """Feed one case through the engine."""
+    """Runs one case through the engine and compares the results."""
     if case.problem is not None:
         return _unsupported(case, case.problem)
     build = KINDS.get(case.kind)
@@ -55,16 +55,16 @@ def run(case: Case) -> CaseResult:
     if unknown:
         return _unsupported(case, f"event type {unknown[0]}")
     try:
-        named = dict(_named(case.expected, build(case)))
+        compared = dict(_compared(case.expected, build(case)))
     except Unsupported as exc:
         return _unsupported(case, str(exc))
     except ValidationError as exc:
         return _unsupported(case, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()))
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, PropOSError) as exc:
-        # a field that is missing or not what the format says: this case cannot be told, the others can
+        # a field is missing or malformed: only this case is unsupported
         return _unsupported(case, f"{type(exc).__name__}: {exc}")
-    differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in named.items() if not same)
-    shown = {path: _plain(have) for path, (_, have, _) in named.items()}
+    differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in compared.items() if not same)
+    shown = {path: _plain(have) for path, (_, have, _) in compared.items()}
     return CaseResult(
         case.id, case.kind, "failed" if differences else "passed", shown, dict(case.expected), differences
     )
@@ -80,34 +80,34 @@ def _unsupported(case: Case, why: str) -> CaseResult:
 Compared = tuple[Any, Any, bool]
 
 
-def _named(expected: Mapping[str, Any], got: Got) -> Iterator[tuple[str, Compared]]:
-    """Every field that the case names: path -> (expected, got, whether they agree)."""
+def _compared(expected: Mapping[str, Any], result: EngineResult) -> Iterator[tuple[str, Compared]]:
+    """Yields every field that the case names: path, (expected, got, whether they agree)."""
     for name, wanted in expected.items():
         if name == "floors":
             for point in wanted:
-                yield _at("floor", point, _nth(got.floors, point["after_event"]), _CENT, "floor")
+                yield _at("floor", point, _nth(result.floors, point["after_event"]), _CENT, "floor")
         elif name == "ratios":
-            yield "ratios", (wanted, got.ratios, _same(wanted, got.ratios, _RATIO))
+            yield "ratios", (wanted, result.ratios, _same(wanted, result.ratios, _RATIO))
         elif name == "amounts":
-            yield from _amounts(wanted, got)
+            yield from _amounts(wanted, result)
         else:
-            have = getattr(got, name, None) if name in Got.__dataclass_fields__ else None
-            known = name in Got.__dataclass_fields__
+            have = getattr(result, name, None) if name in EngineResult.__dataclass_fields__ else None
+            known = name in EngineResult.__dataclass_fields__
             tolerance = _RATIO if name == "final_ratio" else _CENT
             yield name, (wanted, have, known and _same(wanted, have, tolerance))
 
 
-def _amounts(wanted: Mapping[str, Any], got: Got) -> Iterator[tuple[str, Compared]]:
+def _amounts(wanted: Mapping[str, Any], result: EngineResult) -> Iterator[tuple[str, Compared]]:
     for name, value in wanted.items():
         tolerance = _RATIO if name.endswith(("_pct", "ratio")) else _CENT
         points = isinstance(value, list) and value and all(isinstance(v, dict) and "after_event" in v for v in value)
         if points:
             for point in value:
-                step = _nth(got.steps, point["after_event"]) or {}
+                step = _nth(result.steps, point["after_event"]) or {}
                 yield _at(name, point, step.get(name), tolerance, "value")
         else:
-            have = got.amounts.get(name)
-            yield f"amounts.{name}", (value, have, name in got.amounts and _same(value, have, tolerance))
+            have = result.amounts.get(name)
+            yield f"amounts.{name}", (value, have, name in result.amounts and _same(value, have, tolerance))
 
 
 def _at(name: str, point: Mapping[str, Any], have: Any, tolerance: Decimal, key: str) -> tuple[str, Compared]:
@@ -144,7 +144,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON data: numbers that are money as strings would not compare by eye with the case's."""
+    """Returns JSON data; money as numbers, as in the cases, so that people can compare them."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, date):

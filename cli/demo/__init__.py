@@ -1,1 +1,1 @@
-"""The demo: a firm with simulated people, from the first purchase to the last payout."""
+"""The demo: a firm with simulated traders and staff, from the first purchase to the last payout."""

@@ -1,4 +1,4 @@
-"""Traders and operators of a demo firm: they see and do what people do, over HTTP and nothing else."""
+"""Simulated traders and operators. They use the firm only through its HTTP API, as people do."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ _RETRIES: Final = 6
 
 
 class Refused(PropOSError):
-    """The API refused; `type` of the problem is in `problem`."""
+    """The API refused a request; `problem` is the type of the problem."""
 
     type = "refused"
 
@@ -27,12 +27,12 @@ class Refused(PropOSError):
 def _refusal(answer: httpx.Response) -> Refused:
     try:
         return Refused(answer.json())
-    except ValueError:  # a defect answers in plain text
+    except ValueError:  # an internal error is answered in plain text
         return Refused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
 
 
 class ApiClient:
-    """One signed-in person. Every POST carries a key derived from what it means, so a repeat is harmless."""
+    """The API client of one person. The key of each POST is derived from its content, so a repeat has no effect."""
 
     def __init__(self, api_url: str) -> None:
         self._http = httpx.AsyncClient(base_url=api_url, timeout=60)
@@ -52,7 +52,7 @@ class ApiClient:
         return await self._send("GET", path, params=params)
 
     async def items(self, path: str, **params: str | int) -> list[dict[str, Any]]:
-        """Every item of a paged list."""
+        """Returns every item of a paged list."""
         found: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
@@ -70,7 +70,7 @@ class ApiClient:
         return await self._send("PUT", path, json=body)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send, and again while the other side is restarting (the keys make that safe); raises Refused."""
+        """Sends a request, and repeats it while the API is restarting (its key makes that safe). Raises Refused."""
         for attempt in range(_RETRIES):
             try:
                 answer = await self._http.request(method, path, **arguments)
@@ -87,7 +87,7 @@ class ApiClient:
 
 
 class SandboxClient:
-    """The market's clock, and what only the outside world does: a cardholder who pays or charges back."""
+    """Moves the market's clock, and acts as the outside world: cardholders who pay or charge back."""
 
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=600, headers={"Authorization": f"Bearer {token}"})
@@ -106,13 +106,16 @@ class SandboxClient:
         return found
 
     async def advance(self, until: datetime) -> datetime:
-        """Let market time run, at most to `until`, and give where it stands: it pauses when an account was locked or
-        the payment provider has news, so that what follows from that happens at the same market time in every run."""
+        """Advances market time to at most `until`; returns the time reached.
+
+        It pauses when an account is locked or the payment provider has news, so that the consequences happen at the
+        same market time in every run.
+        """
         body = {"until": until.isoformat(), "pause": True}
         return datetime.fromisoformat((await self._call("POST", "/market/advance", json=body))["market_time"])
 
     async def go_live(self) -> None:
-        """Leave the recording for live prices; repeating it changes nothing."""
+        """Switches from recorded to live prices. Safe to repeat."""
         if (await self.market())["mode"] != "live":
             await self._call("POST", "/market/live")
 
@@ -121,7 +124,7 @@ class SandboxClient:
         await self._call("POST", "/traders", json=body)
 
     async def account(self, login: int) -> dict[str, Any]:
-        """The venue's own view of an account."""
+        """Returns the platform's own view of an account."""
         found: dict[str, Any] = await self._call("GET", f"/venue/accounts/{login}")
         return found
 
@@ -129,7 +132,7 @@ class SandboxClient:
         await self._call("POST", f"/venue/accounts/{login}/orders", json=body)
 
     async def set_faults(self, **faults: bool | float) -> None:
-        """What goes wrong next at the payment provider; no arguments: nothing any more."""
+        """Sets the faults of the payment provider; without arguments, clears them."""
         await self._call("PUT", "/provider/faults", json=faults)
 
     async def provider_entries(self) -> list[dict[str, Any]]:
@@ -140,14 +143,14 @@ class SandboxClient:
         await self._call("POST", f"/provider/checkouts/{checkout_id}/dispute")
 
     async def pay(self, checkout_url: str) -> None:
-        """Fill in the hosted checkout page as the buyer does."""
+        """Submits the hosted checkout page as the buyer does."""
         answer = await self._http.post(checkout_url, data={"outcome": "paid"}, follow_redirects=False)
         if answer.status_code >= 400:
             raise BadInput(f"The checkout page answered {answer.status_code}.")
 
 
 class Trader:
-    """A persona with an account at the firm."""
+    """A simulated trader: a persona with a login at the firm."""
 
     def __init__(self, persona: Persona, api: ApiClient) -> None:
         self.persona = persona
@@ -164,7 +167,7 @@ class Trader:
         await self.api.put(f"/v1/traders/{self.trader_id}/beneficiary", {"iban": self.persona.iban})
 
     async def buy(self) -> str:
-        """Order the persona's challenge; gives the checkout page's address."""
+        """Orders the persona's challenge; returns the address of the checkout page."""
         answer = await self.api.post("/v1/challenges", {"product": self.persona.product}, key=str(self.persona.number))
         self.challenge_id, self.checkout_id = answer["id"], answer["checkout_id"]
         return str(answer["checkout_url"])
@@ -181,21 +184,21 @@ class Trader:
 
 
 class Operator:
-    """Scripted staff: each looks at the queue with their own login and decides by what they see.
+    """Simulated staff, who work on the queue with their own logins and decide by simple rules.
 
-    `doubtful` are traders whose documents will not hold; `leave` are kinds of work that nobody does.
+    `doubtful`: traders whose documents are rejected. `skipped_kinds`: kinds of work that are left for people.
     """
 
     def __init__(self, finance: tuple[ApiClient, ApiClient], risk: ApiClient) -> None:
         self._finance = finance
         self._risk = risk
         self.doubtful: set[str] = set()
-        self.leave: set[str] = set()
+        self.skipped_kinds: set[str] = set()
 
     async def work(self) -> list[str]:
-        """Decide what can be decided now; gives the workflow ids that were called."""
+        """Decides what can be decided now; returns the ids of the workflows called."""
         called: list[str] = []
-        queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.leave]
+        queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.skipped_kinds]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
         for item in queue:
             kind = item["kind"]
@@ -217,11 +220,11 @@ class Operator:
         return called
 
     async def _decide_dispute(self, dispute_id: str) -> None:
-        """Reinstate when the spread had blown up at the deciding tick, or the floor was missed by a hair."""
+        """Reinstates if the spread was very wide at the deciding tick or the floor was missed narrowly; else upholds."""
         evidence = (await self._risk.get(f"/v1/disputes/{dispute_id}"))["evidence"]
         wide = Decimal(str(evidence["spread_ratio"] or 0)) >= 3
-        hair = int(evidence["overshoot_minor"]) <= int(evidence["initial_minor"]) // 2000
-        if wide or hair:
+        narrow = int(evidence["overshoot_minor"]) <= int(evidence["initial_minor"]) // 2000
+        if wide or narrow:
             reason = "The spread was several times its normal width." if wide else "The floor was missed by a hair."
             await self._risk.post(f"/v1/disputes/{dispute_id}/reinstate", {"reason": reason})
         else:
@@ -235,7 +238,7 @@ class Operator:
             await self._risk.post(f"/v1/cases/{case_id}/clear", {"reason": "Too little to act on."})
 
     async def _decide_payout(self, payout_id: str) -> bool:
-        """Reject when one bet made nearly all of the profit; else approve with as many people as the policy asks."""
+        """Rejects if one trade made nearly all of the profit; else approves with as many people as the policy requires."""
         payout = await self._finance[0].get(f"/v1/payouts/{payout_id}")
         if payout["state"] != "awaiting_approval":
             return False

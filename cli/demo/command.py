@@ -1,4 +1,4 @@
-"""`propos demo`: the rehearsal in front of a person, or as one JSON object."""
+"""`propos demo`: runs the demo and prints its summary as a table or as JSON."""
 
 import asyncio
 import json
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli.demo.demo import DemoOptions, demo
 from cli.demo.report import show
+from cli.demo.run import DemoOptions, run
 from cli.progress import progress_bar
 from cli.stack import logs
 from domain.errors import BadInput
 from sandbox.synthetic import write_day
 
 
-def run_demo(
+def demo(
     *,
     market: Path | None,
     symbols: tuple[str, ...],
@@ -27,23 +27,23 @@ def run_demo(
     data: Path | None,
     as_json: bool,
 ) -> None:
-    """Run it on a fresh folder; progress goes to standard error, the result to standard output."""
+    """Runs the demo on an empty folder. Progress goes to standard error, the summary to standard output."""
     folder = data or _temporary_folder()
     if folder.exists() and any(folder.iterdir()):
-        raise BadInput(f"{folder} is not empty.", field="--data", remedy="The demo needs a fresh folder: name another.")
+        raise BadInput(f"{folder} is not empty.", field="--data", remedy="Choose an empty folder for the demo.")
     logs.configure("demo", "warning")
     if market is None:
         market = folder / "market"
         write_day(market, symbols, _day(date), seed)
     options = DemoOptions(market=market, symbols=symbols, date=date, accounts=accounts, seed=seed, data_dir=folder)
     with progress_bar() as report:
-        summary = asyncio.run(demo(options, report))
+        summary = asyncio.run(run(options, report))
     if as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
         return
     console = Console()
     show(summary, console)
-    console.print(f"Everything of this run is in {folder}, its proof sheets in {folder / 'proofs'}", highlight=False)
+    console.print(f"The data of this run is in {folder}, its proof sheets are in {folder / 'proofs'}.", highlight=False)
 
 
 def _temporary_folder() -> Path:
@@ -56,4 +56,4 @@ def _day(text: str) -> Date:
     try:
         return Date.fromisoformat(text)
     except ValueError as error:
-        raise BadInput(f"{text!r} is no date.", field="--date", remedy="Write it like 2026-03-06.") from error
+        raise BadInput(f"{text!r} is not a date.", field="--date", remedy="Write it like 2026-03-06.") from error

@@ -1,6 +1,6 @@
-"""Who buys in a demo firm: seeded people of different temper, with the habits that make every outcome occur.
+"""The buyers of a demo firm: seeded personas of different temper, with habits that produce every outcome.
 
-A person is a function of (seed, number) alone, so a run is the same whatever order things happen in.
+A persona depends only on (seed, number), so the order of events does not change it.
 """
 
 import random
@@ -24,7 +24,7 @@ _TEMPERS: Final = (
 
 @dataclass(frozen=True)
 class Persona:
-    """One buyer. The booleans are habits; whether they come to bear depends on what happens to the account."""
+    """One buyer. The booleans are habits; whether they take effect depends on the account's history."""
 
     number: int
     seed: int
@@ -43,7 +43,7 @@ class Persona:
 
 
 def german_iban(rng: random.Random) -> str:
-    """A made-up IBAN with right check digits (ISO 13616: letters count from A = 10, modulo 97)."""
+    """Returns a made-up IBAN with valid check digits (ISO 13616: letters count from A = 10, modulo 97)."""
     account = f"{rng.randrange(10**18):018d}"
     check = 98 - int(f"{account}131400") % 97
     return f"DE{check:02d}{account}"
@@ -54,7 +54,7 @@ def _pick(rng: random.Random, table: tuple[tuple[str, int], ...]) -> str:
 
 
 def personas(count: int, seed: int) -> list[Persona]:
-    """`count` people. A copier follows somebody who trades often, of another owner, bought in the same run."""
+    """Returns `count` personas. A copier follows the account of another persona of this run who trades often."""
     people: list[Persona] = []
     for number in range(count):
         rng = random.Random(f"persona/{seed}/{number}")
@@ -64,7 +64,7 @@ def personas(count: int, seed: int) -> list[Persona]:
         if temper == "copier" and not leaders:
             temper = "careful"
         leader = rng.choice(leaders) if temper == "copier" else None
-        # a copier buys what its leader bought: the same rules make following worth while
+        # a copier buys the product of its leader: copying works best under the same rules
         product = leader.product if leader else _pick(rng, _PRODUCTS)
         people.append(
             Persona(

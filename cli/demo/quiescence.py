@@ -1,8 +1,8 @@
-"""When has the core done all that the present moment asks of it?
+"""Waits until the core has finished all work that is due at the current market time.
 
-A replay advances market time in steps; between them everything that was set off must have come to rest, or the same
-seed would not give the same run. At rest means: nothing waits in outbox, inbox or wake-ups, surveillance has read
-every deal, no business object is in a transient state, and no workflow that was touched has work pending.
+The demo advances market time in steps. All work must be finished between two steps, or the same seed would not produce
+the same run. The core is idle if nothing waits in outbox, inbox or wake-ups, surveillance has read every deal, no
+business object is in a transient state, and no workflow that received a message has pending work.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def _pending(session: AsyncSession) -> dict[str, int]:
 
 
 class Quiescence:
-    """Waits for rest. `touched_since` moves on by itself, so each wait looks only at workflows touched after the last."""
+    """Waits until the core is idle. Each wait checks only the workflows that received messages after the previous one."""
 
     def __init__(self, db: Database, temporal: Client) -> None:
         self._db = db
@@ -85,9 +85,9 @@ class Quiescence:
         self._since: datetime | None = None
 
     async def reached(self, *, timeout_seconds: float = 120, also: Iterable[str] = ()) -> None:
-        """Return once the core is at rest; raises Unavailable, naming what still moves, when it never is.
+        """Returns when the core is idle. Raises Unavailable with the pending work after `timeout_seconds`.
 
-        `also` names workflows that were called directly (updates), which leave no outbox row behind.
+        `also`: workflows that were called directly by an update, which leaves no outbox row.
         """
         deadline = time.monotonic() + timeout_seconds
         pause, extra = 0.01, set(also)
@@ -100,7 +100,7 @@ class Quiescence:
                 busy = await self._busy(touched)
                 if not busy:
                     async with self._db.transaction() as session:
-                        # between the two looks a workflow may have left a message, and it may have been delivered
+                        # a workflow may have sent a message between the two queries, and it may have been delivered
                         waiting = await _pending(session)
                         late = await self._touched(session, since=now)
                     if not waiting and not late:
@@ -111,7 +111,7 @@ class Quiescence:
                     waiting = {"workflows": busy[:5]}
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"The core did not come to rest within {timeout_seconds:.0f} s; still moving: {waiting}.",
+                    f"The core was not idle within {timeout_seconds:.0f} s; still pending: {waiting}.",
                     remedy="See the logs of worker and relay in the data folder.",
                 )
             await asyncio.sleep(pause)
@@ -131,12 +131,12 @@ class Quiescence:
         async def busy(workflow_id: str) -> bool:
             async with gate:
                 try:
-                    seen = await self._temporal.get_workflow_handle(workflow_id).describe()
+                    description = await self._temporal.get_workflow_handle(workflow_id).describe()
                 except RPCError as error:
                     if error.status == RPCStatusCode.NOT_FOUND:
                         return False
                     raise
-            raw = seen.raw_description
+            raw = description.raw_description
             return bool(raw.pending_activities) or raw.HasField("pending_workflow_task")
 
         ids = sorted(workflow_ids)

@@ -1,11 +1,11 @@
-"""A firm's life in steps of market time: prices, then rest, then the people, again and again.
+"""Simulates a firm in steps of market time. Each step plays prices, waits until the core is idle, then lets people act.
 
-Nothing here reaches around the API but to *find* who has something to do, which each person in the real world knows
-of themselves.
+People act through the API only. The database is read to find out who has something to do, which real people know
+themselves.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,8 @@ from temporalio.client import Client
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
 from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
-from cli.stack.stack import Stack
+from cli.progress import Progress
+from cli.stack.firm import Stack
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
 from domain.payouts import payout as payout_rules
@@ -25,22 +26,20 @@ from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
 
 _STEP: Final = timedelta(minutes=15)
 _LONGEST_STEP: Final = timedelta(days=7)
-_USUAL_SPAN: Final = timedelta(days=62)  # the longest time limit on the shelf, and a little
+_USUAL_SPAN: Final = timedelta(days=62)  # a little more than the longest time limit of a product
 _SETTLE_STEP: Final = timedelta(hours=4)  # a transfer takes up to three hours of market time
 _CHARGEBACK_AFTER: Final = timedelta(days=5)
 _REFUND_AFTER: Final = timedelta(hours=6)
 _ROUNDS: Final = 20
 
-Progress = Callable[[str, float], None]  # what happens now, and how much of it is done (0..1)
-
 
 class Rehearsal:
-    """One run: the people, the market's clock, and the record to see who has something to do."""
+    """One run: the traders, the market's clock, and the database."""
 
     def __init__(self, stack: Stack, db: Database, temporal: Client, progress: Progress) -> None:
         self._stack = stack
         self._db = db
-        self._rest = Quiescence(db, temporal)
+        self._core = Quiescence(db, temporal)
         self._progress = progress
         self.sandbox = SandboxClient(stack.sandbox_url, stack.settings.required("sandbox_token"))
         self._traders: list[Trader] = []
@@ -50,11 +49,11 @@ class Rehearsal:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Challenge id -> a name that is the same in every run of one seed."""
+        """Maps each challenge id to a name that is the same in every run with the same seed."""
         return {t.challenge_id: f"{t.persona.number:04d}-{t.persona.temper}" for t in self._traders}
 
     async def play_the_day(self, people: list[Persona], operator: Operator, password: str) -> int:
-        """Everybody buys at the first moment of the recording, which is then played to its end; gives its ticks."""
+        """Lets everybody buy when the recording begins and plays it to its end. Returns the number of ticks."""
         market = await self.sandbox.market()
         feed_ends = datetime.fromisoformat(market["feed_ends_at"])
         opened = datetime.fromisoformat(market["market_time"])
@@ -62,16 +61,16 @@ class Rehearsal:
         await self._buy_everything(people, password, operator)
         while self.now < feed_ends:
             await self.step(min(feed_ends, self.now + _STEP), operator)
-            self._progress("the recorded day", (self.now - opened) / (feed_ends - opened))
+            self._progress("playing the trading day", (self.now - opened) / (feed_ends - opened))
         return int((await self.sandbox.market())["ticks"])
 
     async def play_on(self, operator: Operator, until: datetime | None = None) -> None:
-        """From date to date until every one has passed, or until `until`."""
+        """Advances from due date to due date until none is left, or to `until`."""
         began = self.now
         while (due := await self._next_date()) is not None and (until is None or due < until):
             await self.step(due, operator)
             share = (self.now - began) / ((until or began + _USUAL_SPAN) - began)
-            self._progress("until the last date has passed", min(1.0, share))
+            self._progress("playing the following weeks", min(1.0, share))
         if until is not None:
             await self.step(until, operator)
 
@@ -88,11 +87,11 @@ class Rehearsal:
                 return
 
     async def _settle(self, called: list[str] | None = None) -> None:
-        """At rest, with every webhook delivered."""
+        """Waits until the core is idle and every webhook is delivered."""
         while True:
-            await self._rest.reached(also=called or ())
+            await self._core.reached(also=called or ())
             if not (await self.sandbox.market())["pending_webhooks"]:
-                await self._rest.reached()
+                await self._core.reached()
                 return
             await asyncio.sleep(0.02)
 
@@ -107,7 +106,7 @@ class Rehearsal:
                 await self._settle(decided)
             if not called and not decided:
                 return
-        raise Conflict(f"Traders and operators did not come to an end at {self.now.isoformat()}.")
+        raise Conflict(f"Traders and operators were still acting after {_ROUNDS} rounds at {self.now.isoformat()}.")
 
     async def _buy_everything(self, people: list[Persona], password: str, operator: Operator) -> None:
         self._traders = [Trader(person, ApiClient(self._stack.api_url)) for person in people]
@@ -135,7 +134,7 @@ class Rehearsal:
         await self._settle()
 
     async def _traders_act(self) -> list[str]:
-        """Refunds, chargebacks, disputes, payout requests, each by who would; gives what they set in motion."""
+        """Requests refunds, chargebacks, disputes and payouts as the personas would; returns the workflow ids concerned."""
         async with self._db.transaction() as session:
             rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
             traded = set(await session.scalars(select(DealRow.account_id).distinct()))
@@ -173,7 +172,7 @@ class Rehearsal:
         since = payout_rules.eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
             return False
-        # asked once for this much: a rejected request is not simply repeated
+        # each amount is requested once: a rejected request is not repeated
         asked = (account_id, now.most.minor)
         if now.most.amount < now.product.payout.min_request or asked in self._asked:
             return False
@@ -182,7 +181,7 @@ class Rehearsal:
         return True
 
     async def _next_date(self) -> datetime | None:
-        """The next instant at which something of this run is due; None when every date has passed."""
+        """Returns the next instant at which something is due; None if nothing is."""
         async with self._db.transaction() as session:
             wakeup = await session.scalar(
                 select(func.min(Wakeup.due_at)).where(

@@ -1,4 +1,4 @@
-"""What a demo run came to, read from the record when it is over."""
+"""The summary of a demo run, read from the database when it is over."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
 
 
 async def _breach_rows(session: AsyncSession, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Each breach as a second run must repeat it: who, which phase and rule, at which event, on which floor."""
+    """Returns each breach with everything a second run must repeat: account, phase, rule, event, floor."""
     rows = await session.execute(
         select(Breach, Account.challenge_id).join(Account, Account.id == Breach.account_id).order_by(Breach.seq)
     )
@@ -71,7 +71,7 @@ async def _case_rows(session: AsyncSession, names: Mapping[str, str]) -> list[di
 
 
 async def _latencies(session: AsyncSession) -> dict[str, float]:
-    """Wall milliseconds from the deciding event's arrival to the venue's confirmation of the lock."""
+    """Returns percentiles of the milliseconds from the arrival of the deciding event to the confirmed lock."""
     rows = await session.execute(select(Breach.received_at, Breach.locked_at).where(Breach.locked_at.is_not(None)))
     millis = [(locked - received).total_seconds() * 1000 for received, locked in rows]
     if not millis:
@@ -80,7 +80,7 @@ async def _latencies(session: AsyncSession) -> dict[str, float]:
 
 
 async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, seconds: float) -> dict[str, Any]:
-    """The run as one JSON object. `names` maps challenge ids to the personas' stable names."""
+    """Returns the run as one JSON object. `names` maps challenge ids to the stable names of the personas."""
     async with db.transaction() as session:
         states = await _counted(session, Challenge.state)
         payouts = await _counted(session, Payout.state)
@@ -124,10 +124,10 @@ async def summarise(db: Database, names: Mapping[str, str], *, ticks: int, secon
 
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
-    """The run as a table for people."""
-    table = Table(title="One firm, start to finish", title_justify="left")
-    table.add_column("What")
-    table.add_column("Count", justify="right")
+    """Prints the summary as a table."""
+    table = Table(title="Summary of the run", title_justify="left")
+    table.add_column("Figure")
+    table.add_column("Value", justify="right")
     for name, value in summary.items():
         if name.endswith("_list"):
             continue

@@ -1,7 +1,7 @@
-"""The firm of `propos up --demo`: a week of history with work left for people, then live prices.
+"""The firm of `propos up --demo`: a week of history with open work for people, then live prices.
 
-The first start plays a made-up day of a week ago and what followed from it. Whoever starts the same folder again finds
-the firm as it was left.
+The first start simulates a trading day of a week ago and the days after it. A later start on the same folder continues
+with the firm as it is.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,13 @@ from typing import Final
 from sqlalchemy import func, select
 
 from cli.compose import build_database, temporal
-from cli.demo.demo import scripted_staff
-from cli.demo.firm import open_firm
+from cli.demo.opening import open_firm
 from cli.demo.personas import personas
-from cli.demo.rehearsal import Progress, Rehearsal
-from cli.stack.stack import Market, Stack
+from cli.demo.rehearsal import Rehearsal
+from cli.demo.run import scripted_staff
+from cli.progress import Progress
+from cli.stack.firm import Stack
+from cli.stack.options import Quotes
 from sandbox.synthetic import write_day
 from store.db import Database
 from store.models import Challenge, Trader
@@ -23,34 +25,34 @@ from store.models import Challenge, Trader
 PEOPLE: Final = 40
 _SYMBOLS: Final = ("EURUSD", "XAUUSD")
 _AGE: Final = timedelta(days=8)
-_LEFT_TO_PEOPLE: Final = frozenset({"payout", "case", "dispute"})
+_OPEN_WORK: Final = frozenset({"payout", "case", "dispute"})
 
 Login = tuple[str, str, str]  # role, login, password
 
 
-def history_market(data_dir: Path, seed: int) -> Market:
-    """The made-up day that the demo firm began on; written once per data folder."""
+def history_quotes(data_dir: Path, seed: int) -> Quotes:
+    """Returns the synthetic day on which the demo firm begins; it is written once per data folder."""
     folder = data_dir / "market"
     if not folder.is_dir():
         write_day(folder, _SYMBOLS, (datetime.now(UTC) - _AGE).date(), seed)
     day = next(folder.glob("*.zip")).name.split("__")[-1][:8]
-    return Market(directory=folder, symbols=_SYMBOLS, date=f"{day[:4]}-{day[4:6]}-{day[6:]}")
+    return Quotes(directory=folder, symbols=_SYMBOLS, date=f"{day[:4]}-{day[4:6]}-{day[6:]}")
 
 
-async def seed(stack: Stack, seed_number: int, progress: Progress) -> list[Login]:
-    """Make the firm what a visitor expects, and give the logins. Safe to repeat."""
+async def seed(stack: Stack, seed_number: int, report: Progress) -> list[Login]:
+    """Creates the demo firm if it does not exist yet; returns its logins. Safe to repeat."""
     settings = stack.settings
     db = build_database(settings)
     try:
         staff = await open_firm(db, settings.data_dir, settings.products_path)
         people = personas(PEOPLE, seed_number)
         async with db.transaction() as session:
-            begun = await session.scalar(select(func.count()).select_from(Trader))
-        rehearsal = Rehearsal(stack, db, await temporal(settings), progress)
+            started = await session.scalar(select(func.count()).select_from(Trader))
+        rehearsal = Rehearsal(stack, db, await temporal(settings), report)
         try:
-            if not begun:
+            if not started:
                 async with scripted_staff(stack, staff) as operator:
-                    operator.leave |= _LEFT_TO_PEOPLE
+                    operator.skipped_kinds |= _OPEN_WORK
                     await rehearsal.play_the_day(people, operator, staff.password)
                     await rehearsal.play_on(operator, until=datetime.now(UTC))
             await rehearsal.sandbox.go_live()
@@ -58,14 +60,14 @@ async def seed(stack: Stack, seed_number: int, progress: Progress) -> list[Login
             await rehearsal.close()
         return [
             *((member.role, member.login, staff.password) for member in staff.members),
-            ("trader", await _a_trader(db, [person.email for person in people]), staff.password),
+            ("trader", await _example_trader(db, [person.email for person in people]), staff.password),
         ]
     finally:
         await db.close()
 
 
-async def _a_trader(db: Database, addresses: list[str]) -> str:
-    """The e-mail address of somebody whose page is worth a visit: funded if anybody is."""
+async def _example_trader(db: Database, addresses: list[str]) -> str:
+    """Returns the e-mail address of a trader worth signing in as: a funded one if there is any."""
     async with db.transaction() as session:
         found = await session.scalar(
             select(Trader)

@@ -1,4 +1,4 @@
-"""What `propos evaluate` found, as one JSON object and as tables."""
+"""The result of `propos evaluate` as one JSON object and as tables."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ from domain.histories.what_if import WhatIf
 from domain.money import exponent, from_minor
 from domain.rules.base import said
 
-_SAID: Final = {
+_STYLED_VERDICTS: Final = {
     "breach": "[bold red]breach[/]",
     "pass": "[bold green]pass[/]",
     "expired": "[bold red]out of time[/]",
@@ -24,12 +24,17 @@ _SAID: Final = {
 
 
 def as_json(found: WhatIf) -> dict[str, Any]:
-    """The whole result as JSON data: money as strings, instants in UTC.
+    """Returns the whole result as JSON data: money as strings, instants in UTC.
 
-    The first figures are the statement's own where its summary has them; `computed` are those of its rows, and
-    `differences` where the two differ.
+    The first figures come from the statement's own summary where it has them. `computed` has the figures of its rows,
+    and `differences` lists where the two differ.
     """
-    statement, rows, judged = found.statement, found.sums, found.replay
+    return _figures(found) | _judgement(found)
+
+
+def _figures(found: WhatIf) -> dict[str, Any]:
+    """Returns the figures of the statement, and those computed from its rows."""
+    statement, rows = found.statement, found.sums
     own = statement.summary
 
     def money(minor: int | None) -> str | None:
@@ -74,6 +79,17 @@ def as_json(found: WhatIf) -> dict[str, Any]:
             }
             for gap in found.discrepancies
         ],
+    }
+
+
+def _judgement(found: WhatIf) -> dict[str, Any]:
+    """Returns the verdict under the product, with everything it rests on."""
+    judged, currency = found.replay, found.statement.currency
+
+    def money(minor: int | None) -> str | None:
+        return _amount(minor, currency)
+
+    return {
         "product": found.sold.ref,
         "phase": {"number": found.phase_index, "name": found.terms.phase.name},
         "initial_balance": money(found.initial_minor),
@@ -87,7 +103,7 @@ def as_json(found: WhatIf) -> dict[str, Any]:
             for need in judged.unpriced
         ],
         "not_judged": dict(found.not_judged),
-        "breaches": [_breach(breach, statement.currency) for breach in judged.breaches],
+        "breaches": [_breach(breach, currency) for breach in judged.breaches],
         "passed": judged.passed
         and {
             "at": _time(judged.passed.at),
@@ -104,18 +120,18 @@ def as_json(found: WhatIf) -> dict[str, Any]:
                 "outcome": status.outcome,
                 "sentence": status.sentence,
                 "blocks": list(gate.blocks),
-                "figures": {name: _plain(name, value, statement.currency) for name, value in status.figures.items()},
+                "figures": {name: _plain(name, value, currency) for name, value in status.figures.items()},
             }
             for gate, status in judged.gates
         ],
-        "floors_by_day": [_day(day, statement.currency) for day in judged.days],
+        "floors_by_day": [_day(day, currency) for day in judged.days],
         "proof": list(sheets_of(found)),
         "notes": list(found.notes),
     }
 
 
 def sheets_of(found: WhatIf) -> Iterator[dict[str, Any]]:
-    """The proof sheets of a result: of each breach, then of the pass."""
+    """Yields the proof sheets of a result: of each breach, then of the pass."""
     yield from (breach.proof for breach in found.replay.breaches if breach.proof)
     if found.replay.passed and found.replay.passed.proof:
         yield found.replay.passed.proof
@@ -130,7 +146,7 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _plain(name: str, value: object, currency: str) -> object:
-    """A figure for JSON: amounts (they end in _minor) in major units, instants in UTC, exact numbers as text."""
+    """Returns a figure for JSON: amounts (names ending in _minor) in major units, instants in UTC, decimals as text."""
     if isinstance(value, int) and name.endswith("_minor"):
         return _amount(value, currency)
     if isinstance(value, datetime):
@@ -177,26 +193,28 @@ def _day(day: Day, currency: str) -> dict[str, Any]:
 
 
 def verdict_in_words(found: WhatIf) -> str:
-    """The verdict as a person would say it, with what it does not cover."""
+    """Returns the verdict in sentences, with what it does not cover."""
     judged, currency = found.replay, found.statement.currency
     fatal = next((breach for breach in judged.breaches if breach.fails), None)
-    told = {
+    by_verdict = {
         "breach": f"{fatal.rule_id} was broken on {_time(fatal.at)}. {fatal.sentence}" if fatal else "",
         "pass": f"The target was reached on {_time(judged.passed.at)}." if judged.passed else "",
-        "expired": f"The time of the phase ran out on {_time(judged.expired_at)}.",
+        "expired": f"The time limit of the phase passed on {_time(judged.expired_at)}.",
         "in_progress": "No rule was broken, and the target was not reached.",
     }
-    words = [told[judged.on_balance]]
+    sentences = [by_verdict[judged.on_balance]]
     if judged.outcome == "undecided":
         names = ", ".join(need.rule_id for need in judged.unpriced)
-        words.insert(0, "By closed trades alone:")
-        words.append(f"Whether {names} held needs the floating equity between the deals: give quotes with --market.")
+        sentences.insert(0, "By closed trades alone:")
+        sentences.append(
+            f"To judge {names}, the floating equity between the deals is needed: add quotes with --market."
+        )
     if found.discrepancies:
-        words.append("The rows do not add up to the statement's own summary; this is said of the rows.")
-        words += [gap.sentence(currency) for gap in found.discrepancies]
+        sentences.append("The rows do not add up to the statement's own summary; this verdict is about the rows.")
+        sentences += [gap.sentence(currency) for gap in found.discrepancies]
     if found.not_judged:
-        words.append("Not judged: " + "; ".join(f"{rule} ({why})" for rule, why in found.not_judged.items()) + ".")
-    return " ".join(words)
+        sentences.append("Not judged: " + "; ".join(f"{rule} ({why})" for rule, why in found.not_judged.items()) + ".")
+    return " ".join(sentences)
 
 
 def show(found: WhatIf, console: Console) -> None:
@@ -206,22 +224,22 @@ def show(found: WhatIf, console: Console) -> None:
 def _tables(found: WhatIf) -> Iterator[RenderableType]:
     data, judged, currency = as_json(found), found.replay, found.statement.currency
     head = Table(title=f"Statement {data['account']} under {data['product']}", title_justify="left", show_header=False)
-    head.add_row("verdict", _SAID[judged.outcome])
+    head.add_row("Verdict", _STYLED_VERDICTS[judged.outcome])
     head.add_row("", escape(data["verdict_in_words"]))
-    head.add_row("phase", f"{data['phase']['name']}, initial balance {said(found.initial_minor, currency)}")
+    head.add_row("Phase", f"{data['phase']['name']}, initial balance {said(found.initial_minor, currency)}")
     names = ("trades", "open_positions", "deposits", "withdrawals", "closed_profit", "balance", "equity", "floating")
     for name in (*names, "target", "days"):
-        head.add_row(name.replace("_", " "), str(data[name] if data[name] is not None else "none"))
+        head.add_row(name.replace("_", " ").capitalize(), str(data[name] if data[name] is not None else "none"))
     for note in found.notes:
-        head.add_row("note", escape(note))
+        head.add_row("Note", escape(note))
     yield head
     if judged.breaches:
-        table = Table("at (UTC)", "rule", "consequence", "what happened", title="Offences", title_justify="left")
+        table = Table("At (UTC)", "Rule", "Consequence", "What happened", title="Offences", title_justify="left")
         for breach in judged.breaches:
             table.add_row(_time(breach.at), breach.rule_id, breach.consequence.kind, escape(breach.sentence))
         yield table
     if judged.gates:
-        table = Table("gate", "status", "why", title="Gates at the end", title_justify="left")
+        table = Table("Gate", "Status", "Reason", title="Gates at the end", title_justify="left")
         for gate, status in judged.gates:
             table.add_row(gate.id, status.outcome, escape(status.sentence))
         yield table
@@ -230,10 +248,10 @@ def _tables(found: WhatIf) -> Iterator[RenderableType]:
 
 def _days(days: tuple[Day, ...], currency: str) -> Table:
     keys = [level.key for level in days[-1].levels] if days else []
-    table = Table("day", "balance", "equity", "closed", *keys, title="Floors by day", title_justify="left")
+    table = Table("Day", "Balance", "Equity", "Closed", *keys, title="Floors by day", title_justify="left")
     for day in days:
-        marks = {"exact": "", "at_least": " or more", "unknown": "?"}
-        levels = [f"{_amount(level.level_minor, currency)}{marks[level.level_is]}" for level in day.levels]
+        suffixes = {"exact": "", "at_least": " or more", "unknown": "?"}
+        levels = [f"{_amount(level.level_minor, currency)}{suffixes[level.level_is]}" for level in day.levels]
         equity = _amount(day.equity_minor, currency) or "not known"
         table.add_row(
             day.day.isoformat(),

@@ -1,4 +1,4 @@
-"""How an impact is shown: tables for people, one object for programs, a plot of who survives."""
+"""The result of `propos rules impact` as tables, as one JSON object, and as a plot of survival."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,14 +17,14 @@ from domain.money import Money, exponent
 from domain.products.diff import differences
 from domain.products.product import Product
 
-_MOST_ROWS: Final = 40
+_MAX_ROWS: Final = 40
 _COLOURS: Final = ("#1f4e9c", "#b45309")
 _DAY: Final = 86_400.0
 Sums = tuple[Totals, Totals]
 
 
 def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> None:
-    changes = Table("field", "was", "becomes", title=f"{a.ref} against {b.ref}", title_justify="left")
+    changes = Table("Field", "Before", "After", title=f"{a.ref} against {b.ref}", title_justify="left")
     for change in differences(a, b):
         changes.add_row(escape(change.words), escape(change.was or "–"), escape(change.becomes or "–"))
     console.print(changes)
@@ -35,40 +35,40 @@ def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], 
     differing = [sentence for one in found for sentence in one.differs_from_live]
     if differing:
         console.print(
-            f"[yellow]{len(differing)} accounts are judged otherwise by the replay than they were live: the record "
-            "keeps equity by the minute, live every price change was judged.[/]"
+            f"[yellow]The replay judges {len(differing)} accounts differently than the live monitor did: it reads one-minute "
+            "equity bars, the monitor judged every price change.[/]"
         )
-        for sentence in differing[:_MOST_ROWS]:
+        for sentence in differing[:_MAX_ROWS]:
             console.print(f"  {escape(sentence)}")
 
 
 def _counts(a: Product, b: Product, sums: Sums, challenges: int) -> Table:
     old, new = sums
-    table = Table("", a.ref, b.ref, "difference", title=f"{challenges} challenges", title_justify="left")
+    table = Table("", a.ref, b.ref, "Difference", title=f"{challenges} challenges", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for fate in FATES:
-        was, becomes = old.fates[fate], new.fates[fate]
-        table.add_row(fate.replace("_", " "), str(was), str(becomes), f"{becomes - was:+d}")
+        before, after = old.fates[fate], new.fates[fate]
+        table.add_row(fate.replace("_", " "), str(before), str(after), f"{after - before:+d}")
     table.add_row("payouts", str(old.payouts), str(new.payouts), f"{new.payouts - old.payouts:+d}")
-    for words, was, becomes in (
+    for label, before, after in (
         ("fees", old.fees_minor, new.fees_minor),
         ("paid to traders", old.paid_minor, new.paid_minor),
         ("fees less payouts", old.net_minor, new.net_minor),
     ):
-        change = Money(minor=becomes - was, currency=b.currency)
+        change = Money(minor=after - before, currency=b.currency)
         sign = "+" if change.minor > 0 else ""
-        table.add_row(words, _money(was, a), _money(becomes, b), f"{sign}{change}")
+        table.add_row(label, _money(before, a), _money(after, b), f"{sign}{change}")
     return table
 
 
 def _changed(a: Product, b: Product, changed: Sequence[Comparison]) -> Table:
-    title = f"{len(changed)} challenges end otherwise" if len(changed) > 1 else "1 challenge ends otherwise"
-    table = Table("account", f"under {a.ref}", f"under {b.ref}", title=title, title_justify="left")
-    for one in changed[:_MOST_ROWS]:
+    title = f"{len(changed)} challenges end differently" if len(changed) > 1 else "1 challenge ends differently"
+    table = Table("Account", f"Under {a.ref}", f"Under {b.ref}", title=title, title_justify="left")
+    for one in changed[:_MAX_ROWS]:
         table.add_row(one.b.number, escape(_words(one.a, a)), escape(_words(one.b, b)))
-    if len(changed) > _MOST_ROWS:
-        table.add_row("…", f"and {len(changed) - _MOST_ROWS} more", "all of them with --json")
+    if len(changed) > _MAX_ROWS:
+        table.add_row("…", f"and {len(changed) - _MAX_ROWS} more", "use --json to see all")
     return table
 
 
@@ -88,7 +88,7 @@ def _money(minor: int, product: Product) -> str:
 
 
 def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> dict[str, Any]:
-    """Money in minor units of `currency`; times UTC. Every challenge is in it."""
+    """Returns the comparison of every challenge. Money is in minor units of `currency`, times are UTC."""
     return {
         "product": a.ref,
         "against": b.ref,
@@ -138,7 +138,7 @@ def _ending(end: Ending) -> dict[str, Any]:
 
 
 def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> None:
-    """Who is still standing, by days since the first account was opened, and how challenges end under both versions."""
+    """Plots how many challenges survive by days since their start, and how they end, under both versions."""
     mpl.use("Agg")
     figure = Figure(figsize=(11, 4.4), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
@@ -147,7 +147,7 @@ def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> Non
     same = len(ended[0]) == len(ended[1])
     for product, colour, days, side in zip((a, b), _COLOURS, ended, (1, -1), strict=True):
         _survivors(left, product, colour, days, len(found), until, 6 * side if same else 0)
-    left.set(xlabel="days since the challenge began", ylabel="challenges still standing", xlim=(0, until * 1.2))
+    left.set(xlabel="days since the challenge began", ylabel="challenges still running", xlim=(0, until * 1.2))
     left.set_ylim(0, max(len(found), 1) * 1.05)
     left.set_title("Who survives", loc="left", fontsize=11)
     _outcomes(right, a, b, found)
@@ -155,7 +155,7 @@ def draw(path: Path, a: Product, b: Product, found: Sequence[Comparison]) -> Non
 
 
 def _ended(found: Sequence[Comparison], ends: Sequence[datetime | None]) -> list[float]:
-    """After how many days challenges ended, in order."""
+    """Returns after how many days challenges ended, in ascending order."""
     pairs = zip(found, ends, strict=True)
     return sorted((at - one.opened_at).total_seconds() / _DAY for one, at in pairs if at is not None)
 
@@ -163,11 +163,11 @@ def _ended(found: Sequence[Comparison], ends: Sequence[datetime | None]) -> list
 def _survivors(
     axes: Axes, product: Product, colour: str, days: list[float], began: int, until: float, shift: int
 ) -> None:
-    standing = [began - number for number in range(len(days) + 1)]
-    axes.step([0.0, *days, until], [*standing, standing[-1]], where="post", color=colour, linewidth=1.8)
+    running = [began - number for number in range(len(days) + 1)]
+    axes.step([0.0, *days, until], [*running, running[-1]], where="post", color=colour, linewidth=1.8)
     axes.annotate(
-        f"{product.ref}: {standing[-1]}",
-        (until, standing[-1]),
+        f"{product.ref}: {running[-1]}",
+        (until, running[-1]),
         xytext=(5, shift),
         textcoords="offset points",
         color=colour,

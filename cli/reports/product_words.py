@@ -1,30 +1,29 @@
-"""`propos products describe`: a definition in the words that its traders read."""
+"""`propos products describe`: a product definition in the words that traders read."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from domain.errors import BadInput, NotFound
-
-if TYPE_CHECKING:
-    from domain.products.product import Product
+from domain.errors import BadInput
 
 Which = Annotated[
     str | None,
-    typer.Argument(metavar="REF|FILE", help="A product of the shelf, name@version, or a YAML file; all without one."),
+    typer.Argument(
+        metavar="REF|FILE", help="A product (name or name@version), or a YAML file; without it, all products."
+    ),
 ]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Markdown instead of plain text.")]
-Into = Annotated[
-    Path | None, typer.Option("--into", help="Write one Markdown file per product into this folder instead.")
-]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of plain text.")]
+Into = Annotated[Path | None, typer.Option("--into", help="Write one Markdown file per product to this folder.")]
 
 
 def describe(which: Which = None, markdown: Markdown = False, into: Into = None) -> None:
-    """Say in plain words what a product binds its traders and the firm to."""
+    """Describe the terms of a product in plain words."""
+    from cli.shelf import all_products, product_named
     from domain.products.words import describe as words_of
 
-    found = [words_of(product) for product in _named(which)]
+    products = all_products() if which is None else [product_named(which)]
+    found = [words_of(product) for product in products]
     if into is None:
         typer.echo("\n".join(words.markdown if markdown else words.text for words in found), nl=False)
         return
@@ -33,27 +32,12 @@ def describe(which: Which = None, markdown: Markdown = False, into: Into = None)
         for words in found:
             (into / file_name(words.ref)).write_text(words.markdown, encoding="utf-8")
     except OSError as exc:
-        raise BadInput(f"{into}: {exc.strerror}.", field="into", remedy="Name a folder that you may write.") from exc
-    typer.echo(f"{len(found)} product(s) described in {into}.")
+        raise BadInput(
+            f"{into}: {exc.strerror}.", field="into", remedy="Choose a folder that you can write to."
+        ) from exc
+    typer.echo(f"Described {len(found)} product{'' if len(found) == 1 else 's'} in {into}.")
 
 
 def file_name(ref: str) -> str:
-    """`two-step.v1.md` for two-step@1."""
+    """Returns `two-step.v1.md` for two-step@1."""
     return f"{ref.replace('@', '.v')}.md"
-
-
-def _named(which: str | None) -> "list[Product]":
-    from adapters.calendars import known_venues
-    from firm.products.shelf import load_products, read_file
-    from settings import load
-
-    if which is not None and (which.endswith((".yaml", ".yml", ".json")) or Path(which).is_file()):
-        return [read_file(Path(which), known_venues)]
-    shelf = load_products(load().products_path)
-    if which is None:
-        return shelf
-    found = [product for product in shelf if which in (product.product, product.ref)]
-    if not found:
-        known = ", ".join(product.ref for product in shelf)
-        raise NotFound(f"There is no product {which!r}. On the shelf: {known}.")
-    return found[-1:]

@@ -1,7 +1,7 @@
-"""The one way out of every `propos` process.
+"""Ends every `propos` process.
 
-The Temporal client's native threads can abort the interpreter while it shuts down (exit code 134) or keep it from
-ending at all. So the code is handed to the system directly, after everything buffered is written.
+The native threads of the Temporal client can abort the interpreter during its shutdown (exit code 134) or keep it from
+ending. So the process flushes its output and exits with `os._exit`.
 """
 
 import logging
@@ -14,7 +14,7 @@ DEADLINE_SECONDS = 5.0
 
 
 def leave(code: int, deadline: float = DEADLINE_SECONDS) -> NoReturn:
-    """Flush the streams and the logs and leave with `code`; after `deadline` seconds leave without flushing."""
+    """Flushes logs and streams and exits with `code`. After `deadline` seconds it exits without flushing."""
     guard = threading.Timer(deadline, os._exit, args=(code,))
     guard.daemon = True
     guard.start()
@@ -23,5 +23,5 @@ def leave(code: int, deadline: float = DEADLINE_SECONDS) -> NoReturn:
         try:
             stream.flush()
         except (OSError, ValueError):
-            continue  # the reader is gone or the stream is closed: nothing can be said there any more
+            continue  # the reader is gone or the stream is closed
     os._exit(code)

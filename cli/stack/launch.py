@@ -1,8 +1,9 @@
-"""Runs first in every child, then becomes the child's program: `python -I -S launch.py PARENT SIGNAL USER PROGRAM ARG...`.
+"""Starts a child's program: `python -I -S launch.py PARENT SIGNAL USER PROGRAM ARG...`.
 
-It drops root (USER is `-` or `uid:gid`), keeps new files private, and asks the kernel to send SIGNAL when the parent dies, so that nothing
-outlives a supervisor that was killed. It is a program and not a `preexec_fn`, because Python code between fork and
-exec can deadlock in a process that has threads; and it loads the standard library only, to be gone in milliseconds.
+It drops root (USER is `-` or `uid:gid`), keeps new files private, and asks the kernel to send SIGNAL when the parent
+dies, so that no child outlives a killed supervisor. Then it replaces itself with PROGRAM. It is a program and not a
+`preexec_fn`, because Python code between fork and exec can deadlock in a process with threads. It imports only the
+standard library, so that it takes milliseconds.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, signal_number: int, user: str, program: list[str]) -> None:
-    """Never returns: the process becomes `program`, or exits 127 with a sentence when it cannot."""
+    """Replaces this process with `program`; exits with code 127 and a message if that fails."""
     os.umask(0o077)
     if user != "-":
         uid, gid = (int(part) for part in user.split(":"))
@@ -21,7 +22,7 @@ def main(parent: int, signal_number: int, user: str, program: list[str]) -> None
         os.setgid(gid)
         os.setuid(uid)
     if sys.platform == "linux":
-        # After setuid: the kernel forgets the wish when a process changes its user.
+        # After setuid: the kernel clears this setting when a process changes its user.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
     if parent and os.getppid() != parent:
         sys.exit(0)

@@ -1,6 +1,6 @@
-"""The exclusive lock on a data folder: who holds it may start servers on it.
+"""The exclusive lock on a data folder. Only its holder may start servers on the folder.
 
-The kernel frees it with its holder's death, however that comes. The file's text names the holder for people.
+The kernel releases the lock when the holder dies. The text of the lock file names the holder.
 """
 
 import fcntl
@@ -39,8 +39,11 @@ class DataLock:
         self.release()
 
     def acquire(self) -> None:
-        """Take the lock; nothing more when it is ours already. Makes the folder when it is not there, private as far
-        as the user that PostgreSQL runs as allows: under root others may pass through it, not list it."""
+        """Takes the lock, unless this object already holds it. Creates the folder if it does not exist.
+
+        A new folder is private. Under root, other users may pass through it but not list it, because PostgreSQL runs
+        as another user.
+        """
         if self._descriptor is not None:
             return
         if not self._data_dir.exists():
@@ -65,7 +68,7 @@ class DataLock:
 
 
 def holder(data_dir: Path) -> Recorded | None:
-    """The live process whose `up` owns the folder; None when nobody does."""
+    """Returns the live `propos up` process that holds the folder; None if there is none."""
     try:
         pid, _, mark = (data_dir / "lock").read_text().strip().partition(" ")
         found = Recorded(int(pid), mark)

@@ -1,9 +1,9 @@
 """Structured logs: one JSON object per line on standard error, which `propos up` writes to DATA/logs/PROCESS.log.
 
-`structlog.contextvars.bind_contextvars(account_id=..., workflow_id=...)` adds ids to every line of a task. What could
-name a person, or is a secret, is masked by key wherever it appears, and so are e-mail addresses and IBANs inside
-texts (an exception may quote one); ids are opaque and stay. Messages of libraries
-(uvicorn, temporalio, sqlalchemy) go the same way.
+`structlog.contextvars.bind_contextvars(account_id=..., workflow_id=...)` adds ids to every line of a task. Values that
+identify a person and secrets are masked by their key at any depth. E-mail addresses and IBANs are also masked inside
+texts, because an exception may quote one. Ids are opaque and are not masked. Messages of libraries (uvicorn,
+temporalio, sqlalchemy) are treated the same way.
 """
 
 import logging
@@ -33,13 +33,13 @@ _IN_TEXT: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+|\b[A-Z]{2}\d{2}[A-Z0-9]{
 
 
 def is_private(key: str) -> bool:
-    """Whether the value under this key must never be written."""
+    """Returns whether the value under this key must never be written."""
     lowered = key.lower()
     return lowered in _PERSONAL or lowered.endswith(_SECRET_ENDINGS)
 
 
 def mask_private(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: masks private values at every depth."""
+    """Masks private values at every depth (a structlog processor)."""
     return {key: MASK if is_private(key) else _masked(value) for key, value in event.items()}
 
 
@@ -54,7 +54,7 @@ def _masked(value: Any) -> Any:
 
 
 def configure(process: str, level: str = "info", stream: TextIO | None = None) -> None:
-    """Send every log line of this process, named `process`, as JSON to `stream` (standard error)."""
+    """Sends every log line of this process, named `process`, as JSON to `stream` (default: standard error)."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -76,7 +76,7 @@ def configure(process: str, level: str = "info", stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _OWN_HANDLERS:  # a server started earlier in this process may have given them their own way out
+    for name in _OWN_HANDLERS:  # a server started earlier in this process may have given them handlers
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate, logger.disabled = [], True, False
         logger.setLevel(logging.NOTSET)

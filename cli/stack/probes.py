@@ -1,4 +1,4 @@
-"""Questions to running parts, each with a short time-out: what readiness and `propos doctor` are made of."""
+"""Probes of running parts, each with a short time-out, for readiness and `propos doctor`."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ _OWN_PORTS = range(20_000, 32_000)
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Returns whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,19 +38,21 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports that are free now, all different; below the range that systems hand out for outgoing connections, so that
-    none of those takes one before its server starts."""
+    """Returns `count` different free ports.
+
+    They lie below the range of outgoing connections, so that no connection takes one before its server starts.
+    """
     found: list[int] = []
     for port in random.sample(_OWN_PORTS, len(_OWN_PORTS)):
         if port_is_free(host, port):
             found.append(port)
             if len(found) == count:
                 return found
-    raise Unavailable(f"There are no {count} free ports on {host}.", remedy="End what uses them.")
+    raise Unavailable(f"There are no {count} free ports on {host}.", remedy="Stop the programs that use them.")
 
 
 async def port_answers(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Returns whether something accepts connections on the port."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), TIMEOUT.total_seconds())
     except OSError:
@@ -60,7 +62,7 @@ async def port_answers(host: str, port: int) -> bool:
 
 
 async def fetch(url: str, token: str | None = None) -> httpx.Response:
-    """A 200 answer; Unavailable says what came instead."""
+    """Returns a 200 answer. Raises Unavailable for any other."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), trust_env=False) as client:
@@ -73,18 +75,18 @@ async def fetch(url: str, token: str | None = None) -> httpx.Response:
 
 
 async def fetch_json(url: str, token: str | None = None) -> Any:
-    """The JSON of a 200 answer; Unavailable says what came instead."""
+    """Returns the JSON of a 200 answer. Raises Unavailable for any other."""
     return (await fetch(url, token)).json()
 
 
 async def gauges(url: str, name: str, label: str) -> dict[str, float]:
-    """The values of one metric that a process serves at `url`, by one of its labels."""
+    """Returns the values of a metric that a process serves at `url`, by one of its labels."""
     families = text_string_to_metric_families((await fetch(url)).text)
     return {s.labels.get(label, ""): s.value for family in families for s in family.samples if s.name == name}
 
 
 async def serves(url: str, token: str | None = None) -> bool:
-    """Whether `url` answers 200 with JSON."""
+    """Returns whether `url` answers 200 with JSON."""
     try:
         await fetch_json(url, token)
     except Unavailable:
@@ -93,14 +95,14 @@ async def serves(url: str, token: str | None = None) -> bool:
 
 
 class TemporalProbe:
-    """Asks one Temporal server about one namespace; connects at the first question. Errors are Unavailable."""
+    """Queries one namespace of a Temporal server; connects on first use. Raises Unavailable for every error."""
 
     def __init__(self, address: str, namespace: str) -> None:
         self._address, self._namespace = address, namespace
         self._client: Client | None = None
 
     async def retention(self) -> timedelta:
-        """How long the namespace keeps closed histories."""
+        """Returns how long the namespace keeps closed histories."""
         request = DescribeNamespaceRequest(namespace=self._namespace)
         try:
             answer = await (await self._connected()).workflow_service.describe_namespace(request, timeout=TIMEOUT)
@@ -126,7 +128,7 @@ class TemporalProbe:
         return True
 
     async def pollers(self, task_queue: str, kind: TaskQueueType.ValueType) -> int:
-        """How many workers poll the queue."""
+        """Returns how many workers poll the queue."""
         request = DescribeTaskQueueRequest(
             namespace=self._namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
         )

@@ -1,6 +1,6 @@
-"""Processes by identity: how one is started, recorded in a pid file, recognised again and ended.
+"""Starts processes, records them in pid files, recognises them again and ends them.
 
-A pid alone proves nothing, since the system gives it out again. So a record is the pid and the process's start time.
+The system reuses pids, so a record holds the pid and the start time of the process.
 """
 
 import os
@@ -20,7 +20,7 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class SystemUser:
-    """The unprivileged account a child runs as when the supervisor is root."""
+    """The unprivileged user that a child runs as if the supervisor is root."""
 
     name: str
     uid: int
@@ -28,14 +28,14 @@ class SystemUser:
 
 
 def launch_argv(argv: list[str], *, user: SystemUser | None, death_signal: signal.Signals) -> list[str]:
-    """The command that runs `argv` as `user` and gets `death_signal` when this process dies."""
+    """Returns the command that runs `argv` as `user`; it receives `death_signal` when this process dies."""
     account = f"{user.uid}:{user.gid}" if user else "-"
     launcher = [sys.executable, "-I", "-S", str(_LAUNCH)]
     return [*launcher, str(os.getpid()), str(int(death_signal)), account, *argv]
 
 
 def run_as(argv: list[str], user: SystemUser | None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run a short command to its end as `user`; its standard error is in the result."""
+    """Runs a short command to its end as `user`; returns its result with standard error."""
     return subprocess.run(
         launch_argv(argv, user=user, death_signal=signal.SIGKILL),
         capture_output=True,
@@ -48,7 +48,7 @@ def run_as(argv: list[str], user: SystemUser | None, timeout: float = 120) -> su
 
 
 def start_mark(pid: int) -> str | None:
-    """What tells this life of `pid` from another: its start time. None when there is no such live process."""
+    """Returns the start time of the live process `pid`, which tells it from a later one; None if there is none."""
     if sys.platform == "linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
@@ -62,7 +62,7 @@ def start_mark(pid: int) -> str | None:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A process as a pid file names it."""
+    """A process, as a pid file records it."""
 
     pid: int
     mark: str
@@ -71,7 +71,7 @@ class Recorded:
         return start_mark(self.pid) == self.mark
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal if it is still the same process; silent when it is gone."""
+        """Sends a signal if it is still the same process; does nothing if it is gone."""
         if self.alive():
             try:
                 os.kill(self.pid, number)
@@ -79,7 +79,7 @@ class Recorded:
                 return
 
     def wait(self, seconds: float) -> bool:
-        """True when it is gone within `seconds`."""
+        """Returns whether it ends within `seconds`."""
         deadline = time.monotonic() + seconds
         while self.alive():
             if time.monotonic() > deadline:
@@ -89,12 +89,12 @@ class Recorded:
 
 
 def record(path: Path, pid: int) -> None:
-    """Write the pid file of a process that was just started."""
+    """Writes the pid file of a process that was just started."""
     path.write_text(f"{pid} {start_mark(pid) or '-'}\n")
 
 
 def read_record(path: Path) -> Recorded | None:
-    """The process a pid file names; None when the file is missing or unreadable as one."""
+    """Returns the process that a pid file names; None if the file is missing or malformed."""
     try:
         pid, _, mark = path.read_text().strip().partition(" ")
         return Recorded(int(pid), mark)
@@ -103,10 +103,10 @@ def read_record(path: Path) -> Recorded | None:
 
 
 def end_leftovers(run_dir: Path, *, patience: float = 5) -> list[str]:
-    """End what an earlier, killed supervisor left behind; the names of what had to be ended.
+    """Ends the processes that a killed supervisor left behind; returns their names.
 
-    Most are already stopping (their parent's death was announced to them), so they get `patience` seconds first.
-    Postgres gets SIGINT, which is its orderly fast shutdown; SIGTERM would wait for its clients.
+    Most are already stopping, because the kernel signalled the death of their parent, so they get `patience` seconds
+    first. Postgres gets SIGINT, its fast orderly shutdown; on SIGTERM it would wait for its clients.
     """
     ended = []
     for path in sorted(run_dir.glob("*.pid")):
@@ -134,8 +134,11 @@ def running(
     environment: dict[str, str] | None = None,
     patience: float = 60,
 ) -> Iterator[int]:
-    """Run a server until the block ends; it dies with this process, however this process dies. Gives its pid. Raises
-    Unavailable, with its last words, when it is not `ready` within `patience` seconds. No `environment`: our own."""
+    """Runs a server until the block ends, and at most as long as this process lives; yields its pid.
+
+    `environment` None: the one of this process. Raises Unavailable, with the end of its log, if the server is not
+    `ready` within `patience` seconds.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             launch_argv(argv, user=user, death_signal=signal.SIGKILL),

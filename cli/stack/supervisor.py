@@ -1,14 +1,14 @@
-"""Keeps child processes running: start until healthy, restart for ever with back-off, stop in reverse order.
+"""Keeps child processes running: starts them, restarts them with back-off, stops them in reverse order.
 
     supervisor = Supervisor(data_dir)
     await supervisor.start(Child("relay", argv, ready))   # returns when healthy
-    await supervisor.failure()                            # raises Unavailable once a child crashes again and again
+    await supervisor.failure()                            # raises Unavailable if a child keeps crashing
     await supervisor.stop()
 
-Children have sessions of their own, so Ctrl-C at the terminal reaches the supervisor alone. What a child prints goes
-to DATA/logs/NAME.log; who it is stands in DATA/run/NAME.pid, for the next supervisor to recognise leftovers. A child
-that crashes again and again is started again for ever, ever more slowly, and the others run on: DATA/run/NAME.failing
-tells `propos doctor` about it.
+Each child has its own session, so Ctrl-C at the terminal reaches only the supervisor. The output of a child goes to
+DATA/logs/NAME.log. Its process is recorded in DATA/run/NAME.pid, so that the next supervisor recognises leftovers. A
+child that keeps crashing is restarted at growing intervals while the others run; DATA/run/NAME.failing reports it to
+`propos doctor`.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from cli.stack.processes import SystemUser, launch_argv, record
 from domain.errors import PropOSError, Unavailable
 from domain.quoting import cut
 
-FIRST_PAUSE_SECONDS: Final = 0.5  # after a crash; doubled by each quick one that follows
+FIRST_PAUSE_SECONDS: Final = 0.5  # after a crash; doubled by each quick crash that follows
 LONGEST_PAUSE_SECONDS: Final = 60.0
-FAILING: Final = 3  # quick crashes in a row that are shown
-STARTS_ALLOWED: Final = 5  # quick crashes in a row that whoever waits for the child hears of
+FAILING: Final = 3  # quick crashes in a row after which the child is reported as failing
+STARTS_ALLOWED: Final = 5  # quick crashes in a row after which `start` and `failure` raise
 _LOG_LIMIT_BYTES: Final = 20_000_000
 _POLL_SECONDS: Final = 0.1
 
@@ -39,7 +39,7 @@ log = structlog.get_logger("supervisor")
 
 @dataclass(frozen=True)
 class Program:
-    """What a child executes, worked out anew before each start."""
+    """The command of a child, computed anew before each start."""
 
     argv: list[str]
     user: SystemUser | None = None
@@ -47,7 +47,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Child:
-    """One supervised process. `ready` tells whether it serves; it may raise nothing and must not block the loop."""
+    """One supervised process. `ready` returns whether it serves; it must not raise or block the event loop."""
 
     name: str
     program: Callable[[], Program]
@@ -56,12 +56,12 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     start_seconds: float = 60
     stop_seconds: float = 20
-    steady_seconds: float = 60  # one that ran so long counts as recovered
+    steady_seconds: float = 60  # after running this long it counts as recovered
 
 
 @dataclass(frozen=True)
 class Failing:
-    """A child that crashes again and again: how often in a row, why, and what it said last."""
+    """A child that keeps crashing: how often in a row, why, and the end of its log."""
 
     name: str
     failures: int
@@ -77,19 +77,19 @@ class _Kept:
     process: asyncio.subprocess.Process | None = None
     failures: int = 0  # quick ones in a row
     restarts: int = 0
-    refusal: PropOSError | None = None  # why it could not be started at all
+    refusal: PropOSError | None = None  # why it could not be started
 
 
 class Supervisor:
-    """Owns the children of one data folder; not for use from more than one event loop."""
+    """Owns the children of one data folder. Use it from one event loop only."""
 
     def __init__(self, data_dir: Path) -> None:
         self._logs = data_dir / "logs"
         self._run = data_dir / "run"
         for folder in (self._logs, self._run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self._run.glob("*.failing"):
-            left.unlink()
+        for leftover in self._run.glob("*.failing"):
+            leftover.unlink()
         self._kept: dict[str, _Kept] = {}
         self._stopping = False
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -98,18 +98,20 @@ class Supervisor:
         return self._logs / f"{name}.log"
 
     def pid(self, name: str) -> int | None:
-        """The process id of a running child; None while it is down, and for a name that is no child."""
+        """Returns the process id of a running child; None while it is down, and for an unknown name."""
         kept = self._kept.get(name)
         process = kept.process if kept else None
         return process.pid if process is not None and process.returncode is None else None
 
     def restarts(self, name: str) -> int:
-        """How often the child was started again."""
+        """Returns how often the child was restarted."""
         return self._kept[name].restarts
 
     async def start(self, child: Child) -> None:
-        """Start and wait until it is ready. Raises Unavailable when it crashes five times or takes too long; it is kept
-        running nevertheless, so that who can do without it may go on, and who cannot stops everything."""
+        """Starts a child and waits until it is ready. Raises Unavailable if it crashes five times or takes too long.
+
+        The child is restarted even then: a caller that can work without it continues, any other caller stops all.
+        """
         kept = self._kept[child.name] = _Kept(child)
         kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {child.name}")
         deadline = time.monotonic() + child.start_seconds
@@ -123,29 +125,29 @@ class Supervisor:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def failure(self) -> None:
-        """Wait until a child has crashed five times in a row, and raise Unavailable. Nothing is stopped by that."""
+        """Waits until a child has crashed five times in a row and raises Unavailable. Stops nothing."""
         await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
-        """Stop every child, the last started first; a child that does not end in time is killed."""
+        """Stops every child, the last started first. Kills a child that does not end in time."""
         self._stopping = True
         for kept in reversed(self._kept.values()):
             kept.stop.set()
             if kept.keeper is not None:
                 await asyncio.gather(kept.keeper, return_exceptions=True)
         if self._failure.done():
-            self._failure.exception()  # seen: it was or will be reported by whoever called failure()
+            self._failure.exception()  # mark as retrieved; the caller of failure() reports it
 
     async def _keep(self, kept: _Kept) -> None:
         name = kept.child.name
         while not self._stopping:
-            code = await self._lived(kept)
+            code = await self._run_once(kept)
             if self._stopping:
                 break
             kept.failures += 1
             log.warning("child ended", child=name, exit_code=code, failures=kept.failures)
             if kept.failures >= FAILING:
-                self._show(kept, code)
+                self._report_failing(kept, code)
             if kept.failures == STARTS_ALLOWED and not self._failure.done():
                 self._failure.set_exception(self._unavailable(kept, f"failed {kept.failures} times in a row"))
             await _pause(back_off_seconds(kept.failures), kept.stop)
@@ -153,8 +155,8 @@ class Supervisor:
         for suffix in ("pid", "failing"):
             (self._run / f"{name}.{suffix}").unlink(missing_ok=True)
 
-    async def _lived(self, kept: _Kept) -> int | None:
-        """One life of the child; returns its exit code, None when it could not be started."""
+    async def _run_once(self, kept: _Kept) -> int | None:
+        """Runs the child until it ends; returns its exit code, None if it could not be started."""
         try:
             process = kept.process = await self._spawn(kept.child)
         except (PropOSError, OSError, ValueError, subprocess.SubprocessError) as error:
@@ -173,8 +175,8 @@ class Supervisor:
             await self._end(kept.child, process)
         return process.returncode
 
-    def _show(self, kept: _Kept, code: int | None) -> None:
-        """Tell a person: in our own log, and for `propos doctor`."""
+    def _report_failing(self, kept: _Kept, code: int | None) -> None:
+        """Reports a failing child in the log and to `propos doctor`."""
         name, path = kept.child.name, self.log_path(kept.child.name)
         why = kept.refusal.message if kept.refusal is not None else f"exit code {code}"
         lines = last_lines(path)
@@ -211,7 +213,7 @@ class Supervisor:
 
     def _unavailable(self, kept: _Kept, what: str) -> Unavailable:
         path = self.log_path(kept.child.name)
-        return Unavailable(f"{kept.child.name} {what}. {_last_words(path)}", remedy=f"See {path}.")
+        return Unavailable(f"{kept.child.name} {what}. {_last_message(path)}", remedy=f"See {path}.")
 
     @staticmethod
     def _rotate(path: Path) -> None:
@@ -220,23 +222,23 @@ class Supervisor:
 
 
 def back_off_seconds(failures: int) -> float:
-    """How long to wait after so many quick crashes in a row: doubles from half a second to a minute."""
+    """Returns the pause after this many quick crashes in a row: it doubles from half a second to a minute."""
     return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
 
 
 def failing(data_dir: Path) -> list[Failing]:
-    """The children of the supervisor on a data folder that crash again and again."""
+    """Returns the children on a data folder that keep crashing."""
     found = []
     for path in sorted((data_dir / "run").glob("*.failing")):
         try:
             found.append(Failing(**json.loads(path.read_text())))
-        except (OSError, ValueError, TypeError):  # it has just recovered, or is being written
+        except (OSError, ValueError, TypeError):  # it has just recovered, or the file is being written
             continue
     return found
 
 
 async def _ends_before(process: asyncio.subprocess.Process, stop: asyncio.Event, seconds: float | None = None) -> bool:
-    """True when the process ends by itself, False when `stop` is set first or `seconds` are over."""
+    """Returns whether the process ends by itself before `stop` is set or `seconds` are over."""
     exit_, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
     try:
         done, _ = await asyncio.wait((exit_, stopped), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -254,7 +256,7 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 def last_lines(path: Path, count: int = 5) -> list[str]:
-    """What a child said last, each line cut."""
+    """Returns the last lines of a log, each cut to a bounded length."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -263,7 +265,7 @@ def last_lines(path: Path, count: int = 5) -> list[str]:
     return [cut(line, 300) for line in lines if line.strip()][-count:]
 
 
-def _last_words(path: Path) -> str:
-    """The last line that is not indented: below an error stands its remedy or its traceback."""
+def _last_message(path: Path) -> str:
+    """Returns the last line that is not indented; indented lines are the remedy or traceback of an error."""
     lines = [line for line in last_lines(path, 50) if line[:1].strip()]
-    return f"Its last line: {lines[-1].strip()}" if lines else "It said nothing."
+    return f"Its last line: {lines[-1].strip()}" if lines else "It printed nothing."

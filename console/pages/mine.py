@@ -76,8 +76,9 @@ class TraderActions:
             account_id = await accounts.id_of(session, posted.scope, request.path_params["ref"])
             account = await read_accounts.one(session, posted.scope, account_id)
             gross = positive_money(text, account.currency)
+            rail = self._desk.deps.payments.rail
             row = await payouts.request_payout(
-                session, account_id=account_id, actor=posted.actor, gross=gross, cycle=cycle
+                session, account_id=account_id, actor=posted.actor, gross=gross, rail=rail, cycle=cycle
             )
             return Made(id=row.id)
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.present import versions as present_versions
-from console.present.decisions import case, dispute, identity, payout
+from console.present.cases import case
+from console.present.decisions import dispute, identity, payout
 from console.present.reviews import review
 from console.views import DecisionView
 from domain.approvals import Actor

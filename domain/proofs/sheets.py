@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from domain.money import Currency
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
 from domain.rules.terms import Operator
@@ -31,7 +32,7 @@ class AccountPart(Part):
     login: int
     phase_index: int
     phase_name: str
-    currency: str
+    currency: Currency
     initial_minor: int
 
 
@@ -262,7 +263,7 @@ class RequestPart(Part):
     """What was asked for, before the split."""
 
     gross_minor: int
-    currency: str
+    currency: Currency
 
 
 class RefusalPart(Part):

@@ -18,12 +18,11 @@ from firm import payment_reviews
 from firm.payouts import account as payout_account
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.situation import Situation, rooms_left, situation
-from store import audit, decisions, outbox, products, rows, transitions, warnings
+from store import audit, decisions, outbox, products, rows, surveillance, transitions, warnings
 from store.clock import market_now
 from store.crypto import keys
 from store.models import (
     Account,
-    Alert,
     Case,
     CaseAccount,
     Dispute,
@@ -56,10 +55,10 @@ def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[
 
 
 async def request_payout(
-    session: AsyncSession, *, account_id: str, actor: Actor, gross: Money, cycle: str | None = None
+    session: AsyncSession, *, account_id: str, actor: Actor, gross: Money, rail: str, cycle: str | None = None
 ) -> Payout:
-    """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `cycle`: the
-    payout cycle the trader chooses, where the product has several.
+    """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `rail`: the
+    provider that sends the money. `cycle`: the payout cycle the trader chooses, where the product has several.
 
     Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see `payout_refusals.kept`).
     """
@@ -76,7 +75,7 @@ async def request_payout(
     reasons = refusals(current, gross)
     if reasons:
         raise refused(current, gross, reasons)
-    payout = _draft(current, actor, gross)
+    payout = _draft(current, actor, gross, rail)
     payout.checks = checks(current, await risk_facts(session, payout), gross)
     await warnings.payout_leaves(session, current.account, rooms_left(current, gross), gross, current.facts.now)
     session.add(payout)
@@ -115,7 +114,7 @@ async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Acc
     return account
 
 
-def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
+def _draft(current: Situation, actor: Actor, gross: Money, rail: str) -> Payout:
     terms, now = current.product.payout, current.facts.now
     amount = current.amount(gross)
     payout = Payout(
@@ -132,6 +131,7 @@ def _draft(current: Situation, actor: Actor, gross: Money) -> Payout:
         forfeited_minor=amount.forfeited,
         cycle=current.facts.cycle,
         currency=gross.currency,
+        rail=rail,
         beneficiary=current.trader.beneficiary or "",
         requested_at=now,
         decide_by=now + timedelta(days=terms.decision_days),
@@ -198,14 +198,7 @@ async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
     cases = select(Case.id).join(CaseAccount).join(Account, Account.id == CaseAccount.account_id).distinct()
     cases = cases.order_by(Case.id)
     is_open = await session.scalars(cases.where(Account.trader_id == payout.trader_id, Case.state == "open"))
-    follower = func.jsonb_extract_path_text(Alert.evidence, "follower")
-    confirmed = await session.scalars(  # who was copied has broken no rule
-        select(Case.id)
-        .join(Alert, Alert.id == Case.alert_id)
-        .join(Account, Account.id == follower)
-        .where(Account.challenge_id == payout.challenge_id, Case.state == "confirmed")
-        .order_by(Case.id)
-    )
+    confirmed = await surveillance.confirmed_against(session, payout.challenge_id)
     transfer = await session.get(Intent, transfer_key(payout.id), populate_existing=True)
     outcome = transfer.result if transfer is not None else None
     disputes = await session.scalars(
@@ -322,9 +315,10 @@ async def risk_changed(session: AsyncSession, *, cause: str, trader_ids: list[st
         )
 
 
-async def transfer_changed(session: AsyncSession, *, key: str, transfer_id: str) -> bool:
-    """Tell the payout behind a transfer to look at it; False when no payout of ours has it."""
-    payout_id = await session.scalar(select(Payout.id).where(Payout.transfer_id == transfer_id))
+async def transfer_changed(session: AsyncSession, *, key: str, rail: str, transfer_id: str) -> bool:
+    """Tell the payout behind a transfer to look at it; False when no payout on this rail has it."""
+    found = select(Payout.id).where(Payout.rail == rail, Payout.transfer_id == transfer_id)
+    payout_id = await session.scalar(found)
     if payout_id is None:
         return False
     await outbox.signal_workflow(

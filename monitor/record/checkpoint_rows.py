@@ -21,7 +21,7 @@ from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
 from monitor.columns.minute_bars import Bars
 from monitor.columns.roster import AccountRow
-from monitor.facts import UnstoredFacts
+from monitor.facts import ReviewNote, UnstoredFacts
 from monitor.record.checkpoints import AccountExtras, extras_of, positions_json, rule_state
 from monitor.record.minute_rows import MinuteRows, binary_bars
 from monitor.shard import Shard
@@ -124,7 +124,7 @@ class CheckpointData:
                     *(new_id("rev"), key, note.kind.value, note.account_id, json.dumps(note.detail)),
                     *("closed" if note.settled else "open", note.at, note.settled),
                 )
-                for key, note in {note.key: note for note in facts.reviews}.items()
+                for key, note in {_review_key(feed, note): note for note in facts.reviews}.items()
             ],
             warnings=[(w.account_id, w.kind, w.rule_id, w.period, w.at, json.dumps(w.figures)) for w in facts.warnings],
             corrections=[(feed, c.seq, c.corrects_seq, c.at, c.model_dump_json()) for c in facts.corrections],
@@ -143,6 +143,11 @@ class CheckpointData:
             },
             "quality": self.quality,
         }
+
+
+def _review_key(feed: str, note: ReviewNote) -> str:
+    """Two platforms may have the same symbols and sequence numbers: what concerns no account names the feed."""
+    return note.key if note.account_id is not None else f"{feed}/{note.key}"
 
 
 def checkpoint_rows(shard: Shard, number: int, batch: int, feed_name: str, *, whole: bool = True) -> CheckpointRows:

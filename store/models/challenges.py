@@ -24,7 +24,10 @@ class ProductVersion(Base):
 
 class Challenge(Base):
     __tablename__ = "challenges"
-    __table_args__ = (ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["product", "version"], ["products.product", "products.version"]),
+        UniqueConstraint("provider", "checkout_id"),
+    )
 
     id: Mapped[Id]
     trader_id: Mapped[str] = mapped_column(ForeignKey("traders.id"), index=True)
@@ -35,7 +38,8 @@ class Challenge(Base):
     account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
     fee_minor: Mapped[Minor]
     currency: Mapped[str] = mapped_column(String(4))
-    checkout_id: Mapped[str | None] = mapped_column(String(80), unique=True)
+    provider: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # takes the fee
+    checkout_id: Mapped[str | None] = mapped_column(String(80))
     checkout_url: Mapped[str | None] = mapped_column(String(300))
     bought_at: Mapped[Market]
     changed_at: Mapped[Market]

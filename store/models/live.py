@@ -18,6 +18,7 @@ class Shard(Base):
     __tablename__ = "shards"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    platform: Mapped[str] = mapped_column(String(40), default="sandbox", server_default="sandbox")  # read by this shard
     epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     batch: Mapped[int] = mapped_column(BigInteger, default=0)
     owner: Mapped[str] = mapped_column(String(120), default="")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
@@ -20,6 +20,7 @@ class Payout(Base):
     __table_args__ = (
         Index("uq_payouts_open", "account_id", unique=True, postgresql_where=text("closed_at IS NULL")),
         Index("ix_payouts_state", "state"),
+        UniqueConstraint("rail", "transfer_id"),
     )
 
     id: Mapped[Id]
@@ -41,7 +42,8 @@ class Payout(Base):
     checks: Mapped[Json]  # the validation as shown to people: name -> {"ok", "words"}
     requested_at: Mapped[Market]
     decide_by: Mapped[datetime | None]
-    transfer_id: Mapped[str | None] = mapped_column(String(80), unique=True)
+    rail: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # the provider that sends the money
+    transfer_id: Mapped[str | None] = mapped_column(String(80))
     reason: Mapped[str | None]  # why it is held, or how it ended: for the firm
     told: Mapped[str | None]  # the same for the trader
     proof_id: Mapped[str | None] = mapped_column(ForeignKey("proofs.id"))

@@ -8,6 +8,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
+from domain.surveillance.evidence import Evidence
+from domain.surveillance.findings import Action
+from store import surveillance
 from store.models import Account, Alert, Case, CaseAccount, Payout, Trader
 from store.read import history
 from store.read.history import DecisionView, TransitionView
@@ -28,7 +31,11 @@ class CaseRow(View):
 
 
 class CaseAccountView(View):
+    """`role`: the account's part in the finding, such as leader or follower. `blamed`: a confirmation hits it."""
+
     account_id: str
+    role: str
+    blamed: bool
     number: str
     trader_id: str
     trader_name: str
@@ -36,8 +43,14 @@ class CaseAccountView(View):
 
 
 class CaseView(CaseRow):
+    """`if_confirmed`: what is done when the case is confirmed. `evidence`: items of several types, see
+    domain/surveillance/evidence.py; an unknown type has a title, columns and rows. The versions say what judged it."""
+
+    detector_version: int
+    thresholds_version: str
     accounts: tuple[CaseAccountView, ...]
-    evidence: dict[str, Any]
+    if_confirmed: Action
+    evidence: tuple[Evidence, ...]
     decisions: tuple[DecisionView, ...]
     transitions: tuple[TransitionView, ...]
 
@@ -87,11 +100,17 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
         .where(CaseAccount.case_id == case_id)
         .order_by(Account.number)
     )
+    finding = surveillance.finding(row.Alert)
+    roles = {involved.account_id: involved.role for involved in finding.accounts}
     return CaseView(
         **_fields(row.Case, row.Alert),
+        detector_version=finding.detector_version,
+        thresholds_version=finding.thresholds_version,
         accounts=tuple(
             CaseAccountView(
                 account_id=account.id,
+                role=roles.get(account.id, ""),
+                blamed=account.id in finding.blamed,
                 number=shown(account.number),
                 trader_id=account.trader_id,
                 trader_name=name,
@@ -99,7 +118,8 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
             )
             for account, name, payout_id in accounts
         ),
-        evidence=row.Alert.evidence,
+        if_confirmed=finding.if_confirmed,
+        evidence=finding.evidence,
         decisions=await history.decisions(session, FIRM, "case", case_id),
         transitions=await history.transitions(session, FIRM, "case", case_id),
     )

@@ -44,7 +44,7 @@ class _Nothing:
 
 def _implementations() -> dict[str, Callable[..., Any]]:
     nothing = cast("Any", _Nothing())
-    deps = Deps(db=nothing, platform=nothing, payments=nothing)
+    deps = Deps(db=nothing, platforms=nothing, payments=nothing)
     return {_name(function): function for function in (*core_activities(deps), *MonitorActivities(deps).all())}
 
 

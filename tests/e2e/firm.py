@@ -11,10 +11,11 @@ from random import Random
 from typing import Any
 
 from cli.demo.actors import ApiClient, SandboxClient, Trader
-from cli.demo.firm import Staff, open_firm
+from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import Persona, german_iban
 from cli.demo.quiescence import Quiescence
-from cli.stack.stack import Market, Stack, StackOptions
+from cli.stack.firm import Stack
+from cli.stack.options import Quotes, StackOptions
 from relay.temporal import connect
 from store.crypto import FieldKeys, install
 from store.db import Database
@@ -100,8 +101,8 @@ async def open_for_business(data_dir: Path, quotes: Iterable[tuple[timedelta, st
     """Start everything on the given market, at midnight of the recorded day, with the staff seeded."""
     market_dir = data_dir.parent / "market"
     write_gold(market_dir, quotes)
-    market = Market(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
-    options = StackOptions(data_dir=data_dir, market=market, any_ports=True, web_ui=False)
+    recorded = Quotes(directory=market_dir, symbols=("XAUUSD",), date=f"{DAY:%Y-%m-%d}")
+    options = StackOptions(data_dir=data_dir, quotes=recorded, any_ports=True, web_ui=False)
     async with Stack(options) as stack:
         settings = stack.settings
         keys = settings.required("payload_keys")

@@ -172,7 +172,7 @@ async def test_a_dispute_is_decided_after_reading_its_proof_sheet(stage: Stage) 
         await page.get_by_role("link", name="Proof sheet").click()
         await expect(page.get_by_role("heading", name="Proof sheet")).to_be_visible()
         await expect(page.get_by_text("every figure and the hash agree")).to_be_visible()
-        floor = page.get_by_role("table", name="Derivation, line by line").get_by_role("row").last
+        floor = page.get_by_role("table", name="How the floor was derived, line by line").get_by_role("row").last
         await expect(floor).to_contain_text("95,000.00")
         await page.go_back()
         await page.get_by_label("Reason").fill("The spread was ten times the usual one.")

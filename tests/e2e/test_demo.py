@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.demo.demo import DemoOptions, demo
+from cli.demo.run import DemoOptions, run
 from cli.proof import check
 from sandbox.synthetic import write_day
 from tests import servers
@@ -23,7 +23,7 @@ async def _run(folder: Path, seed: int) -> dict[str, Any]:
         seed=seed,
         data_dir=folder / "data",
     )
-    return await demo(options, lambda what, done: None)
+    return await run(options, lambda what, done: None)
 
 
 def _every_proof_holds(folder: Path, count: int) -> None:

@@ -21,7 +21,9 @@ from ports.platform import FIRST_READER, AccountSnapshot, Batch, PlatformStream,
 from relay.temporal import connect
 from store import crypto
 from store.db import Database
+from store.models import Shard
 from tests import servers
+from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS, Provider, Venue
 from worker import workflow_runner
 from workflows.monitor_shard import MonitorShard
@@ -65,7 +67,7 @@ async def deps(database_url: str) -> AsyncIterator[Deps]:
     db = Database(database_url, pool_size=2)
     platform: TradingPlatform = QuietVenue()
     payments: PaymentProvider = Provider()
-    yield Deps(db=db, platform=platform, payments=payments)
+    yield Deps(db=db, platforms=platforms(platform), payments=providers(payments))
     await db.close()
 
 
@@ -98,6 +100,8 @@ async def test_a_shard_runs_until_its_worker_leaves_and_goes_on_elsewhere(
     deps: Deps, database_url: str, temporal_address: str
 ) -> None:
     client, shard = await connect(temporal_address, servers.NAMESPACE, KEYS), 17
+    async with deps.db.transaction() as session:
+        session.add(Shard(id=shard, platform="fake"))
     async with Worker(client, task_queue=CORE_QUEUE, workflows=[MonitorShard], workflow_runner=workflow_runner()):
         handle = await client.start_workflow(
             MonitorShard.run, ShardStart(shard=shard), id=f"shard/{uuid4()}", task_queue=CORE_QUEUE

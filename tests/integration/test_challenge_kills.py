@@ -34,6 +34,7 @@ from store.models import (
     User,
     Wakeup,
 )
+from tests.adapters import platforms, providers
 from tests.asked import ask_for
 from tests.challenge_world import KEYS, Firm, Provider, Venue, after, deal
 from tests.convicted import convict
@@ -79,7 +80,7 @@ class Bench:
     def _activities(self, at: int, when: When, life: list[int]) -> tuple[ChallengeActivities, DisputeActivities]:
         venue = cast("Any", Mortal(self.firm.venue, life, at, when))
         provider = cast("Any", Mortal(self.firm.provider, life, at, when))
-        deps = Deps(db=self.firm.db, platform=venue, payments=provider)
+        deps = Deps(db=self.firm.db, platforms=platforms(venue), payments=providers(provider))
         return ChallengeActivities(deps), DisputeActivities(deps)
 
     def activities(self, at: int, when: When) -> tuple[ChallengeActivities, DisputeActivities]:
@@ -101,7 +102,12 @@ class Bench:
         async with self.firm.db.transaction() as session:
             product = await products.newest(session, "two-step")
             row = await challenges.buy(
-                session, trader_id=f"trd_{name}", product=product, return_url="https://firm.example/", actor=actor
+                session,
+                trader_id=f"trd_{name}",
+                product=product,
+                return_url="https://firm.example/",
+                provider=self.firm.provider.name,
+                actor=actor,
             )
         return row.id, actor
 
@@ -315,7 +321,7 @@ async def test_who_pays_in_the_last_moment_gets_what_was_paid_for(bench: Bench) 
     await bench.healthy[0].open_checkout(ChallengeFact(challenge_id=challenge_id, key="c"))
     await bench.firm.market_time(after(hours=25))
     provider = LastMoment(checkouts=bench.firm.provider.checkouts)
-    deps = Deps(db=bench.firm.db, platform=bench.firm.venue, payments=provider)
+    deps = Deps(db=bench.firm.db, platforms=platforms(bench.firm.venue), payments=providers(provider))
     status = await ChallengeActivities(deps).check_payment(ChallengeFact(challenge_id=challenge_id, key="p"))
     assert status.state == "provisioning"
     assert (await bench.firm.books())["provider"] == 54_000

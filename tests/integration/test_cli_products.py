@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from cli.demo.firm import publish_products
+from cli.demo.opening import publish_products
 from firm.products.shelf import SHELF, load_product
 from store import audit, crypto, identity
 from store.db import Database
@@ -149,7 +149,7 @@ async def test_the_impact_of_a_proposed_version_on_recorded_accounts(firm: Firm)
     assert found["money_effect_minor"] == 6_000
     assert plot.read_bytes().startswith(PNG)
     table = firm.run("rules", "impact", "--product", "two-step@1", "--against", path)
-    assert "1 challenge ends otherwise" in table and "failed in Challenge by daily loss" in table
+    assert "1 challenge ends differently" in table and "failed in Challenge by daily loss" in table
     other = firm.file("other.yaml", currency="EUR")
     said = firm.run("rules", "impact", "--product", "two-step@1", "--against", other, code=1)
     assert "currency is USD and EUR" in said

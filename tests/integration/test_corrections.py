@@ -4,12 +4,14 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
+from console.present import cases as present
 from firm import cases, corrections
 from ports.platform import Correction
 from store import crypto
 from store.db import Database
-from store.models import Case
+from store.models import Case, Trader
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
 from tests.integration.test_monitor_service import Script, falling, record_one
 from tests.integration.test_reviews import person
@@ -48,9 +50,10 @@ async def test_the_case_holds_the_verdict_as_it_was_and_as_it_would_be(
     _, opened = await told(database_url, db, **said)
     await db.close()
     assert opened == 1
-    [(found, evidence)] = rows(database_url, "SELECT score, evidence FROM alerts WHERE detector = 'correction'")
+    [(found, stored)] = rows(database_url, "SELECT score, evidence FROM alerts WHERE detector = 'correction'")
     assert found == score
-    assert isinstance(evidence, dict)
+    assert isinstance(stored, dict)
+    [evidence] = stored["evidence"]
     assert evidence["verdict"] == {
         "kind": "breach", "sentence": "breached: worth 9499000 < floor 9500000", "equity_minor": 9_499_000,
         "level_minor": 9_500_000,
@@ -62,6 +65,25 @@ async def test_the_case_holds_the_verdict_as_it_was_and_as_it_would_be(
     assert rows(database_url, "SELECT state, account_id FROM cases JOIN case_accounts ON case_id = id") == [
         ("open", "acc_1")
     ]
+
+
+async def test_people_see_the_verdict_as_it_was_and_as_it_would_be_and_what_confirming_does(database_url: str) -> None:
+    db = Database(database_url)
+    await told(database_url, db, bid=Decimal("1.37501"), ask=Decimal("1.37501"))
+    rosa = await person(db, "rosa", "risk")
+    [(case_id,)] = rows(database_url, "SELECT id FROM cases")
+    async with db.transaction() as session:
+        await session.execute(update(Trader).values(name="Ada"))
+        view = await present.case(session, rosa, str(case_id))
+    await db.close()
+    assert [(line.label, line.amount.minor) for line in view.lines] == [
+        ("Equity as judged", 9_499_000), ("Level", 9_500_000), ("Equity with the corrected data", 9_501_000),
+    ]  # fmt: skip
+    assert view.lines[-1].note == "the verdict falls"
+    assert view.facts[0] == ("Correction", "event 8 should have been bid 1.37501, ask 1.37501")
+    assert "Confirming disputes a breach in the trader's name" in view.effect
+    assert [choice.label for choice in view.choices] == ["The verdict stands", "Dispute the verdict"]
+    assert view.evidence[0].label == "Proof sheet"
 
 
 async def test_a_verdict_that_falls_goes_the_way_of_a_dispute(database_url: str) -> None:

@@ -22,6 +22,7 @@ from store import crypto, inbox, ledger, products
 from store.db import Database
 from store.models import AuditEntry, InboxEvent, MarketClock, OutboxMessage, Payout, Trader, User
 from tests import servers
+from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS, START, Provider, Venue
 
 ADA = Actor(user_id="usr_ada", person_id="ada", role="trader", trader_id="trd_ada")
@@ -33,7 +34,7 @@ class Post:
     def __init__(self, db: Database, provider: Provider) -> None:
         self.db, self.provider = db, provider
         self.payments: PaymentProvider = provider
-        self.dispatcher = InboxDispatcher(db, self.payments)
+        self.dispatcher = InboxDispatcher(db, providers(self.payments))
 
     async def sell(self, *, recorded: bool = True) -> tuple[str, str]:
         """(challenge id, checkout id). Not `recorded`: the provider has the checkout, our row does not know it yet."""
@@ -43,6 +44,7 @@ class Post:
                 trader_id="trd_ada",
                 product=await products.newest(session, "two-step"),
                 return_url="https://firm.example/",
+                provider=self.provider.name,
                 actor=ADA,
             )
             terms = await challenges.checkout_terms(session, row.id)
@@ -74,7 +76,7 @@ class Post:
         async def connected() -> Client:
             return client
 
-        await OutboxDispatcher(self.db, connected, Venue()).step()
+        await OutboxDispatcher(self.db, connected, platforms(Venue())).step()
         async with self.db.transaction() as session:
             rows = await session.scalars(select(OutboxMessage).order_by(OutboxMessage.id))
             return [(row.name, row.parked_at is not None) for row in rows if row.parked_at or row.dispatched_at]
@@ -126,7 +128,7 @@ async def test_fifty_copies_of_an_event_are_one_row_and_one_signal(post: Post) -
     challenge_id, checkout_id = await post.sell()
     stored = await asyncio.gather(*(post.receive("ev_1", "checkout.paid", checkout_id) for _ in range(50)))
     assert stored.count(True) == 1
-    others = [InboxDispatcher(post.db, post.payments) for _ in range(4)]
+    others = [InboxDispatcher(post.db, providers(post.payments)) for _ in range(4)]
     await asyncio.gather(*(one.step() for one in (post.dispatcher, *others)))
     assert await post.signals() == [(f"challenge/{challenge_id}", "payment_settled")]
     (event,) = await post.events()
@@ -273,7 +275,7 @@ async def test_a_transfer_of_a_closed_payout_is_delivered_when_it_says_nothing_n
             Payout(
                 id="pay_1", account_id=account.id, challenge_id=row.id, trader_id="trd_ada", requested_by="usr_ada",
                 state=state, gross_minor=2, trader_minor=1, firm_minor=1, currency="USD", beneficiary="b",
-                terms_digest="0" * 64, approvers_needed=1, checks={}, requested_at=START, transfer_id="tr_1",
+                terms_digest="0" * 64, approvers_needed=1, checks={}, requested_at=START, rail="fakepay", transfer_id="tr_1",
                 closed_at=START,
             )
         )  # fmt: skip
@@ -288,7 +290,7 @@ async def test_an_event_that_breaks_its_reader_is_parked_and_the_others_go_on(po
         async def fetch_checkout(self, checkout_id: str) -> Checkout:
             raise ValueError(f"{checkout_id} of Ada")
 
-    odd = InboxDispatcher(post.db, Odd())
+    odd = InboxDispatcher(post.db, providers(Odd()))
     challenge_id, checkout_id = await post.sell()
     await post.receive("ev_1", "checkout.paid", "co_odd")
     await post.receive("ev_2", "checkout.paid", checkout_id)
@@ -366,7 +368,7 @@ async def test_a_transfer_of_a_payout_we_do_not_have_waits(post: Post) -> None:
 
     stranger: PaymentProvider = WithTransfer()
     await post.receive("ev_1", "transfer.paid", "tr_1")
-    await InboxDispatcher(post.db, stranger).step()
+    await InboxDispatcher(post.db, providers(stranger)).step()
     (event,) = await post.events()
     assert (event.handled_at, event.error) == (None, "no object of ours has tr_1")
     assert event.next_at - event.received_at < timedelta(seconds=5)

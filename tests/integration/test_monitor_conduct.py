@@ -12,6 +12,7 @@ from domain.products.product import Product
 from domain.proofs.check import check
 from relay.outbox import OutboxDispatcher
 from store.db import Database
+from tests.adapters import platforms
 from tests.challenge_world import Seat, Venue
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_service import Script, opened, two_step
@@ -116,7 +117,7 @@ async def _relayed(database_url: str) -> Seat:
 
     seat = Seat(1, enabled=False)
     db = Database(database_url)
-    dispatcher = OutboxDispatcher(db, away, Venue(seats={1: seat}))
+    dispatcher = OutboxDispatcher(db, away, platforms(Venue("sandbox", seats={1: seat})))
     await dispatcher.release()
     while await dispatcher.step():
         pass

@@ -15,6 +15,7 @@ from store.db import Database
 from store.models import InboxEvent
 from store.read import queue
 from store.read.pages import Window
+from tests.adapters import providers
 from tests.challenge_world import KEYS
 from tests.odd_provider import Answer, OddProvider, an_event, odd_provider, told
 
@@ -60,7 +61,7 @@ async def desk(database_url: str, provider: OddProvider) -> AsyncIterator[Desk]:
 async def test_an_event_of_an_unknown_kind_waits_for_a_person_and_the_others_are_read(desk: Desk) -> None:
     odd = an_event("ev_1", "balance.available", "ba_1")
     assert await desk.swept(told(odd, an_event("ev_2"))) == 2
-    await InboxDispatcher(desk.db, desk.payments).step()
+    await InboxDispatcher(desk.db, providers(desk.payments)).step()
     rows = await desk.rows()
     assert rows["ev_1"].error == "nobody waits for events of kind 'balance.available'"
     assert rows["ev_2"].parked_at is None

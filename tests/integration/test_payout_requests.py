@@ -92,7 +92,7 @@ async def test_another_traders_account_does_not_exist(firm: World) -> None:
     async with firm.db.transaction() as session:
         with pytest.raises(NotFound):
             await payouts.request_payout(
-                session, account_id="acc_tina", actor=other, gross=Money(minor=1, currency="USD")
+                session, account_id="acc_tina", actor=other, gross=Money(minor=1, currency="USD"), rail="fakepay"
             )
 
 

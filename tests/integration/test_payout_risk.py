@@ -24,6 +24,7 @@ from monitor.record.verdict_rows import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
 from store.models import AccountLive, Challenge, OutboxMessage, Payout, Review
+from tests.asked import ask_for
 from tests.payout_world import INITIAL, MEDIUM, START, Killed, World, a_firm, breach_fact, ref
 
 TINA = Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina")
@@ -143,7 +144,9 @@ async def test_a_breach_that_is_overturned_wakes_the_payout(firm: World) -> None
         )
     await hearing.assemble_evidence(DisputeStart(dispute_id=dispute.id))
     request = DecisionRequest(key="d1", actor=rosa, reason="It was.")
-    await hearing.record_decision(DisputeStep(dispute_id=dispute.id, decision="reinstate", request=request))
+    await ask_for(firm.db, "dispute", dispute.id, "reinstate", request)
+    step = DisputeStep(dispute_id=dispute.id, decision="reinstate", request=request, update_id=request.key)
+    await hearing.record_decision(step)
     reinstate = ChallengeFact(challenge_id="chl_tina", subject_id=dispute.id, key=f"dispute/{dispute.id}/reinstate")
     assert (await lifecycle.reinstate_account(reinstate)).state == "funded"
     await hearing.record_reinstatement(DisputeStart(dispute_id=dispute.id))

@@ -28,6 +28,7 @@ from firm.payouts import requests as payouts
 from store import operations
 from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
 from store.read.pages import Scope
+from tests.adapters import platforms, providers
 from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
 
@@ -103,8 +104,8 @@ async def test_a_send_still_under_way_at_the_sandbox_ends_as_sent(firm: World, t
     write_recording(tmp_path / "prices", "EURUSD", waves(1, 110_000, 300, 10, 5))
     with running_sandbox(tmp_path, market_dir=tmp_path / "prices", symbols=("EURUSD",)) as sandbox:
         sandbox.http.put("/provider/faults", json={"hold_transfers": True}).raise_for_status()
-        hasty = SandboxPayments(url=sandbox.url, token=TOKEN, webhook_secret=SECRET, timeout=2)
-        sending = PayoutActivities(Deps(db=firm.db, platform=firm.venue, payments=hasty))
+        hasty = SandboxPayments(url=sandbox.url, token=TOKEN, webhook_secret=SECRET, timeout=2, name=firm.provider.name)
+        sending = PayoutActivities(Deps(db=firm.db, platforms=platforms(firm.venue), payments=providers(hasty)))
         with pytest.raises(OutcomeUnknown):
             await sending.send_money(ref(payout_id))
         with pytest.raises(InProgress):
@@ -242,8 +243,8 @@ async def test_a_transfers_webhook_reaches_its_payout(firm: World) -> None:
     payout_id = await approved(firm)
     await firm.activities.send_money(ref(payout_id))
     async with firm.db.transaction() as session:
-        assert await payouts.transfer_changed(session, key="evt_1", transfer_id="tr_1")
-        assert not await payouts.transfer_changed(session, key="evt_2", transfer_id="tr_unknown")
+        assert await payouts.transfer_changed(session, key="evt_1", rail="fakepay", transfer_id="tr_1")
+        assert not await payouts.transfer_changed(session, key="evt_2", rail="fakepay", transfer_id="tr_unknown")
         count = await session.scalar(
             select(func.count()).where(
                 OutboxMessage.name == "transfer_changed", OutboxMessage.target == payout_workflow(payout_id)

@@ -23,6 +23,7 @@ from firm.payouts import situation as payout_facts
 from ports.platform import BalanceKind, PositionState
 from store import ledger
 from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
+from tests.adapters import platforms, providers
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, Venue, World, a_firm, ref
 
 
@@ -301,7 +302,9 @@ async def test_an_attempt_that_takes_late_gives_back_what_another_gave_up(firm: 
     firm.venue.loses = {f"{payout_id}/hold": INITIAL + 400_000 - 350_000}
     slow = SlowVenue(balances=firm.venue.balances, done=firm.venue.done, loses=firm.venue.loses)
     attempt = asyncio.create_task(
-        PayoutActivities(Deps(db=firm.db, platform=slow, payments=firm.provider)).place_hold(ref(payout_id))
+        PayoutActivities(Deps(db=firm.db, platforms=platforms(slow), payments=providers(firm.provider))).place_hold(
+            ref(payout_id)
+        )
     )
     await slow.waits.wait()
     assert (await firm.activities.place_hold(ref(payout_id))).state == "refused"

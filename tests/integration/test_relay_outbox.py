@@ -23,7 +23,10 @@ from store import crypto, deliveries, outbox
 from store.db import Database
 from store.models import MarketClock, OutboxMessage, Wakeup
 from tests import servers
+from tests.adapters import platforms
 from tests.challenge_world import KEYS, START, Seat, Venue
+from tests.integration.scripted_venue import on_record
+from tests.integration.test_monitor_service import two_step
 
 
 @workflow.defn(name="Recorder")
@@ -61,7 +64,7 @@ class Desk:
     """A dispatcher, its database, a worker for Recorder, and a switch that takes Temporal away."""
 
     def __init__(self, db: Database, client: Client) -> None:
-        self.db, self.client, self.venue = db, client, Venue(seats={7: Seat(7, enabled=True)})
+        self.db, self.client, self.venue = db, client, Venue("sandbox", seats={7: Seat(7, enabled=True)})
         self.temporal_up = True
         self.target = f"recorder/{uuid4()}"
         platform: TradingPlatform = self.venue
@@ -73,7 +76,7 @@ class Desk:
                 raise Unavailable("Temporal does not answer.")
             return self.client
 
-        return OutboxDispatcher(self.db, connected, self.platform)
+        return OutboxDispatcher(self.db, connected, platforms(self.platform))
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -107,6 +110,7 @@ class Desk:
 @pytest.fixture
 async def desk(database_url: str, temporal_address: str) -> AsyncIterator[Desk]:
     crypto.install(crypto.FieldKeys.parse(KEYS))
+    on_record(database_url, {1: (two_step(), 1)})
     db = Database(database_url, pool_size=5)
     client = await connect(temporal_address, servers.NAMESPACE, KEYS)
     async with _recording(client):
@@ -240,7 +244,7 @@ async def test_a_message_that_breaks_its_carrier_is_parked_and_the_others_go_on(
 async def test_a_lock_that_the_venue_refuses_is_parked_in_the_end(desk: Desk, refusal: PropOSError) -> None:
     class Stubborn(Venue):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__("sandbox")
             self.answers: list[PropOSError] = [*[Unavailable("Down.")] * 12, *[refusal] * 10]
 
         async def lock(self, login: int, *, key: str) -> None:

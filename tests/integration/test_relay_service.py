@@ -28,7 +28,10 @@ from store import crypto, inbox, outbox, products
 from store.db import Database
 from store.models import InboxEvent, OutboxMessage, Trader
 from tests import servers
+from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS, START, Provider, Seat, Venue
+from tests.integration.scripted_venue import on_record
+from tests.integration.test_monitor_service import two_step
 from tests.odd_provider import an_event, odd_provider, told
 
 SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)
@@ -37,7 +40,7 @@ SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)
 class Office:
     def __init__(self, db: Database, client: Client) -> None:
         self.db, self.client = db, client
-        self.venue = Venue(seats={number: Seat(number, enabled=True) for number in range(100)})
+        self.venue = Venue("sandbox", seats={number: Seat(number, enabled=True) for number in range(100)})
         self.temporal_up = True
 
     async def connected(self) -> Client:
@@ -51,7 +54,7 @@ class Office:
         stop = asyncio.Event()
         platform: TradingPlatform = self.venue
         payments: PaymentProvider = provider or Provider()
-        relay = asyncio.create_task(Relay(self.db, self.connected, platform, payments).run(stop))
+        relay = asyncio.create_task(Relay(self.db, self.connected, platforms(platform), providers(payments)).run(stop))
         try:
             yield
             assert not relay.done()
@@ -78,6 +81,7 @@ class Office:
 @pytest.fixture
 async def office(database_url: str, temporal_address: str) -> AsyncIterator[Office]:
     crypto.install(crypto.FieldKeys.parse(KEYS))
+    on_record(database_url, {1: (two_step(), 1)})
     db = Database(database_url, pool_size=8)
     yield Office(db, await connect(temporal_address, servers.NAMESPACE, KEYS))
     await db.close()
@@ -141,11 +145,11 @@ async def test_a_sweep_that_fails_is_reported_and_tried_again_while_the_others_g
         provider.answers = [answer]
         payments = SandboxPayments(url=provider.url, token="t", webhook_secret="s")
         async with office.running(payments):
-            await _until(lambda: _failures("sweep") >= 1)
+            await _until(lambda: _failures("sweep/sandbox") >= 1)
             await office.lock(30)
             await office.locked(30)
             provider.answers = [told(an_event("ev_1"))]
-            await _until(lambda: _failures("sweep") == 0)
+            await _until(lambda: _failures("sweep/sandbox") == 0)
         await payments.aclose()
     async with office.db.transaction() as session:
         assert await session.scalar(select(InboxEvent.event_id)) == "ev_1"
@@ -167,7 +171,7 @@ async def test_a_loop_with_an_error_nobody_foresaw_goes_on_and_so_do_the_others(
         await office.lock(31)
         await office.locked(31)
         await _until(lambda: odd.asked == 2)
-        await _until(lambda: _failures("sweep") == 0)
+        await _until(lambda: _failures("sweep/fakepay") == 0)
 
 
 async def test_a_venue_that_breaks_off_or_says_what_no_database_keeps_holds_up_one_message(office: Office) -> None:
@@ -179,7 +183,7 @@ async def test_a_venue_that_breaks_off_or_says_what_no_database_keeps_holds_up_o
                 raise Unavailable("closed\x00for the night " * 500)
             await super().lock(login, key=key)
 
-    office.venue = Odd(seats=office.venue.seats)
+    office.venue = Odd("sandbox", seats=office.venue.seats)
     async with office.running():
         for login in (32, 33, 34):
             await office.lock(login)
@@ -229,7 +233,7 @@ async def test_one_workflow_that_cannot_be_started_does_not_keep_the_others_from
         return Narrow()
 
     with pytest.raises(RPCError):
-        await Singletons(office.db, connected, 1).step()
+        await Singletons(office.db, connected, 1, ["sandbox"]).step()
     await office.client.get_workflow_handle(RECONCILIATION_WORKFLOW).describe()  # raises when there is none
 
 
@@ -246,6 +250,7 @@ async def test_a_terminated_workflow_is_started_again_by_the_running_relay(offic
             trader_id="trd_tina",
             product=await products.newest(session, "two-step"),
             return_url="https://firm.example/",
+            provider="fakepay",
             actor=Actor(user_id="usr_tina", person_id="person-tina", role="trader", trader_id="trd_tina"),
         )
     workflow_id = challenge_workflow(bought.id)

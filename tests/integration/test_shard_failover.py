@@ -83,7 +83,7 @@ async def test_a_killed_monitors_shards_are_judged_elsewhere_and_no_breach_is_lo
     database_url: str, temporal_address: str, tmp_path: Path
 ) -> None:
     client: Client = await connect(temporal_address, servers.NAMESPACE, KEYS)
-    await asyncio.to_thread(work, database_url, lambda session: shards.ensure(session, SHARDS))
+    await asyncio.to_thread(work, database_url, lambda session: shards.ensure(session, SHARDS, ["sandbox"]))
     write_recording(tmp_path / "prices", "EURUSD", falling_prices())
     readers = tuple(shard_workflow(number) for number in range(SHARDS))
     with running_sandbox(tmp_path, market_dir=tmp_path / "prices", symbols=("EURUSD",), readers=readers) as venue:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from random import Random
 from typing import TypeVar
 
@@ -11,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, NotFound, StaleEpoch
 from domain.products.product import Product
 from ports.platform import Batch
-from store import audit, crypto, shards
+from store import audit, clock, crypto, shards
 from store.db import Database
-from store.live import claim_epoch
+from store.live import claim_epoch, feed_of
 from tests.challenge_world import KEYS
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 from tests.integration.test_monitor_rebuild import TABLES
@@ -40,8 +41,12 @@ def work(database_url: str, task: Callable[[AsyncSession], Awaitable[T]]) -> T:
     return asyncio.run(transact())
 
 
+async def least_loaded(session: AsyncSession) -> int:
+    return await shards.least_loaded(session, "sandbox")
+
+
 def two_shards(database_url: str) -> None:
-    assert work(database_url, lambda session: shards.ensure(session, 2)) == [0, 1]
+    assert work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"])) == [0, 1]
 
 
 def move(database_url: str, *accounts: str, to: int) -> list[str]:
@@ -175,13 +180,13 @@ def test_market_time_is_that_of_the_slowest_shard(database_url: str) -> None:
 
 def test_a_new_account_goes_where_the_fewest_are(database_url: str) -> None:
     on_record(database_url, {login: (two_step(), 1) for login in range(1, 4)})
-    assert work(database_url, shards.least_loaded) == 0, "before any shard has started"
-    work(database_url, lambda session: shards.ensure(session, 3))
-    assert work(database_url, shards.least_loaded) == 1
+    assert work(database_url, least_loaded) == 0, "before any shard has started"
+    work(database_url, lambda session: shards.ensure(session, 3, ["sandbox"]))
+    assert work(database_url, least_loaded) == 1
     rows(database_url, "UPDATE accounts SET shard = 1 WHERE login = 2 RETURNING 1")
-    assert work(database_url, shards.least_loaded) == 2
-    work(database_url, lambda session: shards.ensure(session, 2))
-    assert work(database_url, shards.least_loaded) == 1, "shard 2 keeps what it has and gets nothing new"
+    assert work(database_url, least_loaded) == 2
+    work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"]))
+    assert work(database_url, least_loaded) == 1, "shard 2 keeps what it has and gets nothing new"
 
 
 def test_a_shard_added_later_begins_where_the_others_are(database_url: str) -> None:
@@ -304,3 +309,35 @@ async def some_move(session: AsyncSession, random: Random, logins: list[int]) ->
             await shards.request_move(session, accounts=chosen, to=random.choice([0, 1]), actor="usr_1", reason="")
     except Conflict:
         return
+
+
+def test_every_platform_has_shards_of_its_own_and_keeps_their_numbers(database_url: str) -> None:
+    assert work(database_url, lambda session: shards.ensure(session, 2, ["sandbox"])) == [0, 1]
+    assert work(database_url, lambda session: shards.ensure(session, 2, ["live", "sandbox"])) == [0, 1, 2, 3]
+    assert work(database_url, lambda session: shards.ensure(session, 3, ["sandbox"])) == [0, 1, 4]
+    assert [feed_of(database_url, number) for number in range(5)] == [
+        ("sandbox", 0),
+        ("sandbox", 1),
+        ("live", 0),
+        ("live", 1),
+        ("sandbox", 2),
+    ]
+    kept = rows(database_url, "SELECT id FROM shards WHERE accepting ORDER BY id")
+    assert kept == [(0,), (1,), (4,)], "a platform that is no longer configured gets no new accounts"
+
+
+def test_a_feed_that_nobody_reads_any_more_does_not_hold_back_market_time(database_url: str) -> None:
+    on_record(database_url, {1: (two_step(), 1)})
+    for feed, day in (("sandbox", 1), ("live", 9), ("gone", 2)):
+        rows(
+            database_url,
+            f"INSERT INTO market_clock (feed, watermark) VALUES ('{feed}', '2026-03-0{day}Z') RETURNING feed",
+        )
+
+    async def retired(session: AsyncSession) -> datetime:
+        await clock.retire_feeds(session, ["live"])
+        return await clock.market_now(session)
+
+    assert work(database_url, retired) == datetime(2026, 3, 1, tzinfo=UTC), "an account on it still lives"
+    rows(database_url, "UPDATE accounts SET status = 'closed' RETURNING id")
+    assert work(database_url, retired) == datetime(2026, 3, 9, tzinfo=UTC)

@@ -1,7 +1,6 @@
 """A signal is a hint: whatever it names, each activity of a challenge acts on what the record says."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from contracts.disputes import DisputeStep
 from contracts.messages import DecisionRequest, DisputeStart
 from firm import disputes
 from store.models import Account, Breach
+from tests.adapters import platforms, providers
 from tests.asked import ask_for
 from tests.challenge_world import Firm, a_firm
 from tests.convicted import convict
@@ -25,9 +25,7 @@ async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
 
 
 def _deps(firm: Firm) -> Deps:
-    platform: Any = firm.venue
-    payments: Any = firm.provider
-    return Deps(db=firm.db, platform=platform, payments=payments)
+    return Deps(db=firm.db, platforms=platforms(firm.venue), payments=providers(firm.provider))
 
 
 def _acts(firm: Firm) -> ChallengeActivities:

@@ -1,9 +1,11 @@
 """Deals become cases, cases hold payouts, and a person's decision frees or ends what they held."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,16 +14,20 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.cases import CaseActivities
-from activities.surveillance import SurveillanceActivities
+from activities.surveillance import SurveillanceActivities, Watch, side_by_side
 from contracts.cases import CaseDecision
 from contracts.ids import case_workflow, challenge_workflow, payout_workflow
 from contracts.messages import ClosedByFirm, DecisionRequest, DecisionResult, SurveillanceStart
 from domain.approvals import Actor
-from domain.surveillance.copy_trading import DETECTOR
-from firm import cases
+from domain.surveillance.detectors.copy_trading import CopyTradingDetector
+from firm import challenges
+from store import surveillance
 from store.models import Alert, AuditEntry, Case, CaseAccount, DealRow, OutboxMessage
 from tests.asked import ask_for
+from tests.detector_modules import detector_module
 from tests.payout_world import MEDIUM, START, World, a_firm, ref
+
+DETECTOR = "copy_trading"
 
 
 @pytest.fixture
@@ -65,23 +71,25 @@ def deal(name: str, n: int, entry: str, at: datetime, lots: str) -> DealRow:
     )
 
 
-async def follow(firm: World) -> None:
-    """Let the detector read until it has read everything, then stop its worker."""
+async def follow(firm: World, *, at_once: int = 2000) -> None:
+    """Let the detectors read until copy trading has read everything, then stop their worker."""
     environment = ActivityEnvironment()
-    reading = asyncio.create_task(environment.run(SurveillanceActivities(firm.deps).follow_deals, SurveillanceStart()))
+    activities = SurveillanceActivities(firm.deps, at_once=at_once)
+    reading = asyncio.create_task(environment.run(activities.follow_deals, SurveillanceStart()))
     for _ in range(200):
         await asyncio.sleep(0.02)
         async with firm.db.transaction() as session:
-            if await cases.cursor(session, DETECTOR) == await cases.newest_deal(session):
+            if await surveillance.cursor(session, DETECTOR) == await surveillance.newest_deal(session):
                 break
     environment.worker_shutdown()
     await asyncio.wait_for(reading, 10)
 
 
-async def found(firm: World) -> list[tuple[str, str]]:
+async def found(firm: World) -> list[tuple[str, ...]]:
     async with firm.db.transaction() as session:
         rows = (await session.scalars(select(Alert).order_by(Alert.recorded_at))).all()
-    return [(row.evidence["leader"], row.evidence["follower"]) for row in rows]
+    findings = [surveillance.finding(row) for row in rows]
+    return [(*finding.in_role("leader"), *finding.in_role("follower")) for finding in findings]
 
 
 async def test_a_copier_becomes_a_case_once_whatever_restarts_between(firm: World) -> None:
@@ -168,7 +176,7 @@ async def test_the_cursor_moves_over_deals_that_open_nothing(firm: World) -> Non
     await follow(firm)
     async with firm.db.transaction() as session:
         newest = await session.scalar(select(func.max(DealRow.id)))
-        assert await cases.cursor(session, DETECTOR) == newest
+        assert await surveillance.cursor(session, DETECTOR) == newest
 
 
 async def test_a_detector_that_remembers_much_shows_signs_of_life_and_forgets_nothing(firm: World) -> None:
@@ -195,6 +203,95 @@ async def test_a_detector_that_remembers_much_shows_signs_of_life_and_forgets_no
         first = await session.scalar(select(func.min(DealRow.id)))
     assert first is not None
     assert beats[:6] == [first - 1 + 3 * n for n in range(6)], "16 deals to remember, three at a time"
+
+
+async def test_an_alert_of_the_first_format_is_decided_as_it_was_meant(firm: World) -> None:
+    for name in ("leo", "tina"):
+        await firm.add_trader(name)
+    ria = await firm.add_user("ria", "risk")
+    await firm.add_case("one", "acc_leo", "acc_tina")
+    assert (await decide(firm, "cas_one", ria, "confirm")).state == "confirmed"
+    async with firm.db.transaction() as session:
+        signals = await session.scalars(select(OutboxMessage.target).where(OutboxMessage.name == "closed_by_firm"))
+        assert signals.all() == [challenge_workflow("chl_tina")]
+        against = [await challenges.case_against(session, name) for name in ("chl_leo", "chl_tina")]
+    assert against == [None, "cas_one"]
+
+
+DIARY = """
+from datetime import timedelta
+from domain.surveillance.base import Detector, Thresholds
+
+FED = []
+
+class DiaryDetector(Detector):
+    name = "diary"
+    window = timedelta(minutes=45)
+
+    def __init__(self):
+        self.thresholds = Thresholds()
+
+    def observe(self, fill):
+        FED.append(fill.deal)
+        return []
+"""
+
+
+async def test_every_detector_is_fed_each_deal_once_and_after_a_restart_its_window_again(
+    firm: World, tmp_path: Path
+) -> None:
+    await firm.add_trader("leo")
+    await happen(firm, trades("leo", 5))
+    with detector_module(tmp_path, "diary", DIARY):
+        fed: list[int] = importlib.import_module("domain.surveillance.detectors.diary").FED
+        await follow(firm, at_once=3)
+        async with firm.db.transaction() as session:
+            deals = (await session.scalars(select(DealRow.id).order_by(DealRow.id))).all()
+            assert (
+                await surveillance.cursor(session, "diary") == await surveillance.cursor(session, DETECTOR) == deals[-1]
+            )
+        assert fed == deals
+        del fed[:]
+        async with firm.db.transaction() as session:
+            row = await surveillance.lock_cursor(session, DETECTOR)
+            row.last_deal = 0  # as if copy trading were new: the diary waits where it is
+        await follow(firm, at_once=3)
+        assert sorted(fed) == sorted(set(fed))
+        assert set(deals[-4:]) <= set(fed), "45 minutes: the last two trades, and what is read with them"
+
+
+BROKEN = """
+from datetime import timedelta
+from domain.surveillance.base import Detector, Thresholds
+
+class BrokenDetector(Detector):
+    name = "broken"
+    window = timedelta(hours=1)
+
+    def __init__(self):
+        self.thresholds = Thresholds()
+
+    def observe(self, fill):
+        raise ZeroDivisionError
+"""
+
+
+async def test_a_detector_that_fails_keeps_its_cursor_and_the_others_go_on(firm: World, tmp_path: Path) -> None:
+    for name in ("leo", "tina"):
+        await firm.add_trader(name)
+    await happen(firm, trades("leo", 6), trades("tina", 6, lag=12, lots="0.50"))
+    with detector_module(tmp_path, "broken", BROKEN):
+        await follow(firm)
+    assert await found(firm) == [("acc_leo", "acc_tina")]
+    async with firm.db.transaction() as session:
+        assert await surveillance.cursor(session, "broken") == 0
+
+
+def test_detectors_that_have_come_equally_far_share_one_reading() -> None:
+    new, one, other, restarted = (
+        Watch(CopyTradingDetector(), read=read, cursor=cursor) for read, cursor in ((0, 0), (7, 7), (7, 7), (7, 9))
+    )
+    assert side_by_side([one, new, restarted, other]) == [[new], [one, other], [restarted]]
 
 
 async def only_case(firm: World) -> str:

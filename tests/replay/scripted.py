@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio import activity
 
-from contracts.cases import CaseDecision, CaseRef, CaseStands
+from contracts.cases import CaseDecision, CaseRef, CaseState
 from contracts.messages import DecisionResult
 from contracts.payouts import PayoutDecision, PayoutRef, PayoutStands
 
@@ -61,8 +61,8 @@ class Script:
         return self._next()
 
     @activity.defn(name="cases.stand")
-    async def stand(self, ref: CaseRef) -> CaseStands:
-        return CaseStands(state=self._states.popleft())
+    async def stand(self, ref: CaseRef) -> CaseState:
+        return CaseState(state=self._states.popleft())
 
     @activity.defn(name="cases.record_decision")
     async def record_case_decision(self, decision: CaseDecision) -> DecisionResult:

@@ -285,7 +285,7 @@ def test_clocks(rule: Json, answers: Json) -> None:
         ({"rule": {"kind": "min_hold_time", "seconds": 10, "daily_allowance": amount(5)}}, "daily_allowance"),
         ({"events": [event("x", "asteroid")]}, "asteroid"),
         ({"events": [{"t": "x"}]}, "type"),
-        ({"rule": {"kind": ["a"]}}, "no word"),
+        ({"rule": {"kind": ["a"]}}, "not a word"),
         ({"expected": {"floors": [{"floor": 1}]}}, "after_event"),
         ({"account": {"initial_balance": "much"}}, "cannot be read"),
     ],

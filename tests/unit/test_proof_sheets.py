@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from rich.console import Console
 
 from cli.proof import check as check_file
-from cli.reports.proof_tables import tables
+from cli.reports.proof import tables
+from console import templating
 from console.present import proof as page
 from domain.errors import BadInput
 from domain.proofs import money as proof
 from domain.proofs.check import check
+from domain.proofs.document import document
+from domain.proofs.figures import label
 from domain.proofs.sheets import read
 from tests.unit.proof_samples import samples
 
@@ -186,19 +190,39 @@ def test_the_command_reads_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
 def test_every_kind_is_shown_to_people(sheet: dict[str, Any]) -> None:
     console = Console(record=True, width=240)
-    for table in tables(read(sheet), sheet["hash"]):
+    for table in tables(document(read(sheet), sheet["hash"])):
         console.print(table)
     text = console.export_text()
     clock = sheet["clock"]
     assert {sheet["hash"], sheet["proof_id"]} <= set(text.split()) | {sheet["proof_id"]}
     assert clock["zone"] in text and clock["local_time"] in text and "UTC" in text
     if sheet["kind"] == "breach":
-        assert all(step["name"] in text for step in sheet["rule"]["floor"]["steps"])
+        assert all(label(step["name"]) in text for step in sheet["rule"]["floor"]["steps"])
     if sheet["kind"] == "payout_refusal":
         assert all(refusal["code"] in text for refusal in sheet["refusals"])
     shown = page.view(sheet, "A-10001")
-    assert shown.differences == [] and shown.digest == sheet["hash"]
-    assert bool(shown.money) == (sheet["kind"] in ("breach", "pass"))
+    assert shown.differences == [] and shown.document.digest == sheet["hash"]
+    has_money = any(part.title == "Balance and equity" for part in shown.document.findings)
+    assert has_money == (sheet["kind"] in ("breach", "pass"))
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=NAMES)
+def test_terminal_and_page_show_the_same_words(sheet: dict[str, Any]) -> None:
+    shown = document(read(sheet), sheet["hash"], "A-10001")
+    console = Console(record=True, width=2000)
+    for table in tables(shown):
+        console.print(table)
+    terminal = console.export_text()
+    html = unescape(templating.fragment("proof.html", "main", {"proof": page.view(sheet, "A-10001")}))
+    for part in (*shown.context, *shown.findings):
+        assert part.title in terminal and part.title in html
+        for row in part.rows:
+            assert row.label in terminal and row.label in html
+            assert row.value in terminal and row.value in html
+    for listed in shown.tables:
+        texts = [listed.title, *(column.name for column in listed.columns)] if listed.rows else [listed.empty]
+        for text in (*texts, *(cell for row in listed.rows for cell in row)):
+            assert text in terminal and text in html
 
 
 @pytest.mark.parametrize("sheet", SHEETS[-6:], ids=NAMES[-6:])

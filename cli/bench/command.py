@@ -1,4 +1,4 @@
-"""`propos bench`: figures of this machine, as JSON or in lines."""
+"""`propos bench`: measures the engine on this machine and prints the figures as lines or JSON."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,38 +9,38 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-app = typer.Typer(help="Measure the engine on this machine, against baselines in the same run.", no_args_is_help=True)
+app = typer.Typer(help="Measure the engine on this machine and compare it with baselines.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 _MONITOR_STEPS = 16
 _INSTALL = "uv sync --group dev"
 
 
 @app.command("monitor")
 def bench_monitor(
-    accounts: Annotated[int, typer.Option("--accounts", min=50, help="Accounts of the shard.")] = 50_000,
-    positions: Annotated[int, typer.Option("--positions", min=1, max=50, help="Open positions an account.")] = 3,
-    symbols: Annotated[int, typer.Option("--symbols", min=8, max=500, help="Symbols that tick.")] = 40,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long the service runs under load.")] = 10.0,
+    accounts: Annotated[int, typer.Option("--accounts", min=50, help="Number of accounts.")] = 50_000,
+    positions: Annotated[int, typer.Option("--positions", min=1, max=50, help="Open positions per account.")] = 3,
+    symbols: Annotated[int, typer.Option("--symbols", min=8, max=500, help="Number of symbols.")] = 40,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Seconds under load.")] = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Marks, ticks, breaches and rebuild of the live monitor."""
+    """Measure marks, ticks, breaches and rebuild of the live monitor."""
     from cli.bench.monitor import measure
 
     with _progress(_MONITOR_STEPS) as step:
         figures = measure(accounts, positions, symbols, seconds, step)
     for name, package in (("polars_ms", "polars"), ("duckdb_ms", "duckdb")):
         if figures[name] is None:
-            typer.echo(f"{package} is not installed, so that there is no {name}: {_INSTALL}", err=True)
+            typer.echo(f"{package} is not installed, so {name} is missing. Install it with: {_INSTALL}", err=True)
     _print(figures, as_json=as_json)
 
 
 @app.command("rules")
 def bench_rules(
-    seconds: Annotated[float, typer.Option("--seconds", min=0.05, help="For each kind of rule.")] = 1.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.05, help="Seconds per kind of rule.")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Exact evaluations a second on one core, by kind of rule."""
+    """Measure exact evaluations per second on one core, by kind of rule."""
     from cli.bench.rules import measure
 
     with _progress(1) as step:
@@ -50,7 +50,7 @@ def bench_rules(
 
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
-    """Gives what to call with the name of the step that begins."""
+    """Shows a progress bar; yields the function to call with the name of each step."""
     columns = (TextColumn("{task.description:<60}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=steps)

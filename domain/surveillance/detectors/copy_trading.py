@@ -1,26 +1,27 @@
 """Copy trading: one owner's openings repeat another's, at a steady lag and a steady ratio of size.
 
-Independent traders meet in the same news minute too. What gives a copier away is that nearly all it opens has a
-model, again and again, equally late and equally scaled; all of that is asked for before anything is said.
+Independent traders meet in the same news minute too. A copier differs: nearly all that it opens has a model, again and
+again, equally late and equally scaled. The detector asks for all of that before it speaks.
 """
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-DETECTOR: Final = "copy_trading"
+from domain.surveillance.base import Detector, Fill, Thresholds
+from domain.surveillance.evidence import CopiedDeal, CopiedDeals, Figure, Figures
+from domain.surveillance.findings import Finding, Involved
+
 _LATENESS: Final = timedelta(minutes=5)  # how much later than the newest an opening may still be reported
 _SWEEP: Final = timedelta(hours=1)
 
 
-class CopyTradingThresholds(BaseModel):
-    """Times are market time; the window slides with the newest opening."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class CopyTradingThresholds(Thresholds):
+    """The window slides with the newest opening."""
 
     window_hours: int = Field(default=72, ge=1)
     max_lag_seconds: int = Field(default=60, ge=1)
@@ -31,22 +32,9 @@ class CopyTradingThresholds(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """A deal that opened a position. `deal` is its number in the order of storing."""
-
-    deal: int
-    account_id: str
-    owner_id: str
-    symbol: str
-    side: str
-    lots: Decimal
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Match:
-    leader: Opening
-    follower: Opening
+    leader: Fill
+    follower: Fill
 
     @property
     def lag(self) -> timedelta:
@@ -57,52 +45,30 @@ class Match:
         return self.follower.lots / self.leader.lots
 
 
-class Copied(BaseModel):
-    """One piece of evidence: the two deals, seconds between them, size of the copy over the size of the model."""
+class CopyTradingDetector(Detector):
+    """An opening that was observed before, or is older than the window, is ignored. Each pair of accounts is found
+    once. What has left the window is forgotten within an hour of market time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    name = "copy_trading"
 
-    leader_deal: int
-    follower_deal: int
-    symbol: str
-    side: str
-    lag_seconds: Decimal
-    ratio: Decimal
-
-
-class Finding(BaseModel):
-    """`score` 0..1 rises with the share of the follower's openings that are copies, and with their number."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    leader: str
-    follower: str
-    at: datetime
-    score: Decimal
-    openings: int
-    pairs: tuple[Copied, ...]
-    sentence: str
+    def __init__(self, thresholds: CopyTradingThresholds | None = None) -> None:
+        self.thresholds: CopyTradingThresholds = thresholds or CopyTradingThresholds()
+        self._newest: datetime | None = None
+        self._swept: datetime | None = None
+        self._recent: dict[tuple[str, str], list[Fill]] = {}  # by symbol and side
+        self._by_account: dict[str, list[Fill]] = {}
+        self._matches: dict[tuple[str, str], dict[int, Match]] = {}  # by leader and follower, then the follower's deal
+        self._found: set[tuple[str, str]] = set()
 
     @property
-    def key(self) -> str:
-        return f"{DETECTOR}/{self.leader}/{self.follower}"
+    def window(self) -> timedelta:
+        return timedelta(hours=self.thresholds.window_hours)
 
+    def observe(self, fill: Fill) -> list[Finding]:
+        """Returns the pairs that this opening makes conspicuous."""
+        return self._observe_opening(fill) if fill.entry == "in" else []
 
-@dataclass
-class CopyTradingDetector:
-    """Feed it every opening once; one that was seen before, or is older than the window, is ignored. Each pair of
-    accounts is found once. What has left the window is forgotten within an hour of market time."""
-
-    thresholds: CopyTradingThresholds
-    _newest: datetime | None = None
-    _swept: datetime | None = None
-    _recent: dict[tuple[str, str], list[Opening]] = field(default_factory=dict)
-    _by_account: dict[str, list[Opening]] = field(default_factory=dict)
-    _matches: dict[tuple[str, str], dict[int, Match]] = field(default_factory=dict)
-    _found: set[tuple[str, str]] = field(default_factory=set)
-
-    def observe(self, opening: Opening) -> list[Finding]:
-        """Take in one opening and give the pairs that it makes conspicuous, mostly none."""
+    def _observe_opening(self, opening: Fill) -> list[Finding]:
         self._newest = max(self._newest or opening.at, opening.at)
         if opening.at < self._since(self._newest):
             return []
@@ -117,15 +83,15 @@ class CopyTradingDetector:
         insort(neighbours, opening, key=_order)
         stale = self._newest - timedelta(seconds=self.thresholds.max_lag_seconds) - _LATENESS
         del neighbours[: bisect_left(neighbours, stale, key=lambda o: o.at)]
-        found = [finding for pair in sorted(set(touched)) if (finding := self._judge(pair))]
-        self._found.update((finding.leader, finding.follower) for finding in found)
-        return found
+        found = {pair: finding for pair in sorted(set(touched)) if (finding := self._judge(pair))}
+        self._found.update(found)
+        return list(found.values())
 
     def _since(self, newest: datetime) -> datetime:
-        return newest - timedelta(hours=self.thresholds.window_hours)
+        return newest - self.window
 
     def _sweep(self, newest: datetime) -> None:
-        """Forget what has left the window, also of those who trade no more."""
+        """Forget what has left the window, also of accounts that no longer trade."""
         if self._swept is not None and newest - self._swept < _SWEEP:
             return
         self._swept, since = newest, self._since(newest)
@@ -138,7 +104,7 @@ class CopyTradingDetector:
         self._recent = {key: openings for key, openings in self._recent.items() if openings}
         self._matches = {pair: known for pair, known in self._matches.items() if known}
 
-    def _pairings(self, opening: Opening, neighbours: list[Opening]) -> list[Match]:
+    def _pairings(self, opening: Fill, neighbours: list[Fill]) -> list[Match]:
         """The opening as a copy of what came just before it and, when it is reported late, as a model of later ones."""
         reach = timedelta(seconds=self.thresholds.max_lag_seconds)
         start = bisect_left(neighbours, opening.at - reach, key=lambda o: o.at)
@@ -176,10 +142,58 @@ class CopyTradingDetector:
         alike = _alike(list(known.values()), limits)
         if len(alike) < limits.min_matches or len(alike) * 100 < len(mine) * limits.min_share_pct:
             return None
-        return _finding(pair, alike, len(mine), self._newest)
+        return self._finding(pair, alike, len(mine), self._newest)
+
+    def _finding(self, pair: tuple[str, str], alike: list[Match], openings: int, at: datetime) -> Finding:
+        leader, follower = pair
+        count = len(alike)
+        typical, ratio = _middle(alike)
+        lag = _seconds(typical)
+        return self.finding(
+            leader,
+            follower,
+            at=at,
+            score=(Decimal(count) / openings * count / (count + 1)).quantize(Decimal("0.0001")),
+            sentence=f"{count} of {openings} openings repeat another trader's symbol and side, each about "
+            f"{lag.normalize():f} seconds later at {ratio:.2f} times the size.",
+            accounts=[Involved(account_id=leader, role="leader"), Involved(account_id=follower, role="follower")],
+            blamed=[follower],
+            evidence=[
+                self._figures(count, openings, lag),
+                CopiedDeals(openings=openings, pairs=tuple(_evidence(match) for match in alike)),
+            ],
+        )
+
+    def _figures(self, count: int, openings: int, lag: Decimal) -> Figures:
+        limits = self.thresholds
+        share = (Decimal(100 * count) / openings).quantize(Decimal("0.1"))
+        return Figures(
+            figures=(
+                Figure(
+                    name="Openings that repeat the leader",
+                    measured=Decimal(count),
+                    threshold=Decimal(limits.min_matches),
+                    bound="at_least",
+                ),
+                Figure(
+                    name="Share of the follower's openings",
+                    measured=share,
+                    threshold=Decimal(limits.min_share_pct),
+                    bound="at_least",
+                    unit="%",
+                ),
+                Figure(
+                    name="Typical lag",
+                    measured=lag,
+                    threshold=Decimal(limits.max_lag_seconds),
+                    bound="at_most",
+                    unit="s",
+                ),
+            )
+        )
 
 
-def _order(opening: Opening) -> tuple[datetime, int]:
+def _order(opening: Fill) -> tuple[datetime, int]:
     return opening.at, opening.deal
 
 
@@ -203,30 +217,14 @@ def _middle(matches: list[Match]) -> tuple[timedelta, Decimal]:
     return sorted(match.lag for match in matches)[half], sorted(match.ratio for match in matches)[half]
 
 
-def _finding(pair: tuple[str, str], alike: list[Match], openings: int, at: datetime) -> Finding:
-    count = len(alike)
-    typical, ratio = _middle(alike)
-    lag = _seconds(typical)
-    score = (Decimal(count) / openings * count / (count + 1)).quantize(Decimal("0.0001"))
-    return Finding(
-        leader=pair[0],
-        follower=pair[1],
-        at=at,
-        score=score,
-        openings=openings,
-        pairs=tuple(
-            Copied(
-                leader_deal=match.leader.deal,
-                follower_deal=match.follower.deal,
-                symbol=match.follower.symbol,
-                side=match.follower.side,
-                lag_seconds=_seconds(match.lag),
-                ratio=match.ratio.quantize(Decimal("0.001")),
-            )
-            for match in alike
-        ),
-        sentence=f"{count} of {openings} openings repeat another trader's symbol and side, each about {lag.normalize():f} "
-        f"seconds later at {ratio:.2f} times the size.",
+def _evidence(match: Match) -> CopiedDeal:
+    return CopiedDeal(
+        leader_deal=match.leader.deal,
+        follower_deal=match.follower.deal,
+        symbol=match.follower.symbol,
+        side=match.follower.side,
+        lag_seconds=_seconds(match.lag),
+        ratio=match.ratio.quantize(Decimal("0.001")),
     )
 
 

@@ -1,4 +1,4 @@
-"""`propos demo`: a firm's whole life on one day of prices, in one command."""
+"""Runs the demo: starts a stack, simulates the firm on one day of prices, and summarises the result."""
 
 import asyncio
 import secrets
@@ -15,11 +15,13 @@ from temporalio.client import Client
 from cli.compose import build_database, temporal
 from cli.demo import report as demo_report
 from cli.demo.actors import ApiClient, Operator
-from cli.demo.firm import Staff, open_firm
+from cli.demo.opening import Staff, open_firm
 from cli.demo.personas import personas
-from cli.demo.rehearsal import Progress, Rehearsal
+from cli.demo.rehearsal import Rehearsal
+from cli.progress import Progress
 from cli.proof import export
-from cli.stack.stack import Market, Stack, StackOptions
+from cli.stack.firm import Stack
+from cli.stack.options import Quotes, StackOptions
 from contracts.ids import RECONCILIATION_WORKFLOW
 from contracts.operations import ReconcileRequest, ReconciliationReport
 
@@ -36,7 +38,7 @@ class DemoOptions:
 
 @asynccontextmanager
 async def scripted_staff(stack: Stack, staff: Staff) -> AsyncIterator[Operator]:
-    """Two of finance and one of risk, each signed in with their own login."""
+    """Signs in two people of finance and one of risk, each with their own login."""
     clients = [ApiClient(stack.api_url) for _ in range(3)]
     try:
         for client, login in zip(clients, ("farid", "grace", "rosa"), strict=True):
@@ -47,27 +49,27 @@ async def scripted_staff(stack: Stack, staff: Staff) -> AsyncIterator[Operator]:
             await client.aclose()
 
 
-async def demo(options: DemoOptions, progress: Progress) -> dict[str, Any]:
-    """Run it and give the summary object of `propos demo --json`."""
+async def run(options: DemoOptions, progress: Progress) -> dict[str, Any]:
+    """Runs the demo; returns the object that `propos demo --json` prints."""
     started = time.monotonic()
-    market = Market(directory=options.market, symbols=options.symbols, date=options.date)
+    quotes = Quotes(directory=options.market, symbols=options.symbols, date=options.date)
     stack_options = StackOptions(
-        data_dir=options.data_dir, market=market, seed=options.seed, any_ports=True, web_ui=False
+        data_dir=options.data_dir, quotes=quotes, seed=options.seed, any_ports=True, web_ui=False
     )
     progress("starting the firm", 0.0)
     async with Stack(stack_options) as stack:
         watchdog = asyncio.create_task(stack.failure())
-        play = asyncio.create_task(_play(stack, options, progress, started))
-        await asyncio.wait({watchdog, play}, return_when=asyncio.FIRST_COMPLETED)
-        if not play.done():
-            play.cancel()
-            await asyncio.gather(play, return_exceptions=True)
+        simulation = asyncio.create_task(_simulate(stack, options, progress, started))
+        await asyncio.wait({watchdog, simulation}, return_when=asyncio.FIRST_COMPLETED)
+        if not simulation.done():
+            simulation.cancel()
+            await asyncio.gather(simulation, return_exceptions=True)
             await watchdog
         watchdog.cancel()
-        return await play
+        return await simulation
 
 
-async def _play(stack: Stack, options: DemoOptions, progress: Progress, started: float) -> dict[str, Any]:
+async def _simulate(stack: Stack, options: DemoOptions, progress: Progress, started: float) -> dict[str, Any]:
     settings = stack.settings
     db = build_database(settings)
     client = await temporal(settings)
@@ -78,7 +80,7 @@ async def _play(stack: Stack, options: DemoOptions, progress: Progress, started:
         async with scripted_staff(stack, staff) as operator:
             ticks = await rehearsal.play_the_day(people, operator, secrets.token_urlsafe(12))
             await rehearsal.play_on(operator)
-            for _ in range(2):  # one more reset of every clock after the last date
+            for _ in range(2):  # past one more reset of every clock after the last due date
                 await rehearsal.step(rehearsal.now + timedelta(days=1), operator)
         await _reconcile(client)
         await asyncio.to_thread(export, settings, settings.data_dir / "proofs")

@@ -2,12 +2,12 @@
 
     async with Stack(StackOptions(data_dir=Path(".propos"))) as stack:
         stack.api_url, stack.sandbox_url, stack.database_url, stack.temporal_address
-        stack.settings            # what every child was given; secrets included
-        await stack.failure()     # raises Unavailable once a part crashes again and again; nothing is stopped by that
+        stack.settings            # the settings of every child, secrets included
+        await stack.failure()     # raises Unavailable if a part keeps crashing; stops nothing
 
-Entering locks the data folder, checks the ports, starts every part in dependency order and waits until it is healthy;
-leaving stops every part in reverse order, however the block ends. DATABASE_URL and TEMPORAL_ADDRESS replace the
-embedded parts, which are then checked and not started.
+Entering locks the data folder, checks the ports, starts every part in dependency order and waits until each is healthy.
+Leaving stops every part in reverse order, however the block ends. DATABASE_URL and TEMPORAL_ADDRESS replace the
+embedded servers, which are then only checked.
 """
 
 import asyncio
@@ -16,17 +16,18 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from temporalio.api.enums.v1 import TaskQueueType
 
+from cli import adapters
 from cli.stack.embedded import postgres, temporal
 from cli.stack.lock import DataLock
-from cli.stack.probes import TemporalProbe, free_ports, port_answers, port_is_free, serves
+from cli.stack.options import Part, StackOptions
+from cli.stack.ports import check_ports, with_free_ports
+from cli.stack.probes import TemporalProbe, port_answers, serves
 from cli.stack.processes import end_leftovers
 from cli.stack.supervisor import Child, Program, Supervisor
 from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
@@ -36,45 +37,8 @@ from settings import Settings, child_environment, ensure_secrets, load
 _PORTS_FREED_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class Market:
-    """What the sandbox quotes. Without `directory` a seeded price model; with it recorded quotes of one day.
-
-    `speed`: how many market seconds pass in one wall second; None leaves the pace to `POST /market/advance`
-    (lockstep) when quotes are recorded.
-    """
-
-    directory: Path | None = None
-    symbols: tuple[str, ...] = ()
-    date: str | None = None
-    speed: float | None = None
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """How to start a stack. None leaves a value to the environment."""
-
-    data_dir: Path | None = None
-    api_port: int | None = None
-    market: Market = Market()
-    seed: int = 7
-    any_ports: bool = False  # take free ports everywhere: for tests and the demo, beside another stack
-    web_ui: bool = True  # serve Temporal's own web UI
-    tolerant: bool = False  # go on without a worker, monitor, relay or API that does not start: it is tried for ever
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part, as it is shown to people. `problem`: why it is not healthy; it is started again and again."""
-
-    name: str
-    address: str
-    seconds: float
-    problem: str = ""
-
-
 class Stack:
-    """See the module's text. `report` is called with each part as it becomes healthy, or as it fails to."""
+    """A firm on one machine. Calls `report` with each part when it becomes healthy or fails to start."""
 
     def __init__(self, options: StackOptions, report: Callable[[Part], None] | None = None) -> None:
         self._options = options
@@ -88,9 +52,9 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the running stack, every address filled in."""
+        """Returns the settings of the running stack with every address."""
         if self._settings is None:
-            raise Unavailable("The stack is not started.")
+            raise Unavailable("The stack has not been started.")
         return self._settings
 
     @property
@@ -110,22 +74,22 @@ class Stack:
         return self.settings.required("temporal_address")
 
     def pid(self, name: str) -> int | None:
-        """The process id of a part (postgres, temporal, sandbox, worker, monitor, relay, api); None while it is down."""
+        """Returns the process id of a part (postgres, temporal, sandbox, worker, monitor, relay, api); None while down."""
         return self._running().pid(name)
 
     def restarts(self, name: str) -> int:
-        """How often a part was started again after it ended by itself."""
+        """Returns how often a part was restarted after it ended by itself."""
         return self._running().restarts(name)
 
     def log_path(self, name: str) -> Path:
         return self._running().log_path(name)
 
     async def failure(self) -> None:
-        """Wait until a part has crashed five times in a row, and raise Unavailable."""
+        """Waits until a part has crashed five times in a row and raises Unavailable."""
         await self._running().failure()
 
     def claim(self) -> None:
-        """Lock the data folder now; entering the stack does it otherwise. DataLocked names the process that has it."""
+        """Locks the data folder before the stack is entered. Raises DataLocked with the process that holds it."""
         self._lock.acquire()
 
     async def __aenter__(self) -> Self:
@@ -145,13 +109,14 @@ class Stack:
     async def _start(self) -> None:
         await asyncio.to_thread(end_leftovers, self.data_dir / "run")
         addresses = self.data_dir / "run" / "addresses.json"
-        was_killed = addresses.exists()  # an orderly stop takes it away
+        was_killed = addresses.exists()  # an orderly stop removes the file
         addresses.unlink(missing_ok=True)
         ensure_secrets(self.data_dir)
         settings = load(data_dir=self.data_dir, api_port=self._options.api_port)
         if self._options.any_ports:
-            settings = _with_free_ports(settings)
-        await _check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
+            settings = with_free_ports(settings)
+        adapters.check(settings)
+        await check_ports(settings, patience=_PORTS_FREED_SECONDS if was_killed else 0)
         self._supervisor = Supervisor(self.data_dir)
         own_database, own_temporal = settings.database_url is None, settings.temporal_address is None
         if own_temporal:
@@ -162,11 +127,11 @@ class Stack:
         self._temporal = TemporalProbe(self.temporal_address, settings.temporal_namespace)
         if not own_database:
             await self._check_postgres(settings)
-        await _together(self._migrate(), self._start_temporal() if own_temporal else self._check_temporal())
+        await _concurrently(self._migrate(), self._start_temporal() if own_temporal else self._check_temporal())
         self._write_addresses(settings)
-        if "sandbox" in (settings.platform, settings.payments):
+        if settings.uses_own_sandbox:
             await self._start_sandbox(settings)
-        await _together(
+        await _concurrently(
             self._start_polling("worker", settings.worker_metrics_port, CORE_QUEUE),
             self._start_polling("monitor", settings.monitor_metrics_port, MONITOR_QUEUE),
             self._start_relay(settings),
@@ -183,7 +148,7 @@ class Stack:
 
     def _running(self) -> Supervisor:
         if self._supervisor is None:
-            raise Unavailable("The stack is not started.")
+            raise Unavailable("The stack has not been started.")
         return self._supervisor
 
     async def _start_postgres(self, settings: Settings) -> Settings:
@@ -227,7 +192,7 @@ class Stack:
             process.terminate()
             raise
         if code != 0:
-            raise Unavailable("The database could not be brought to the newest schema.", remedy=f"See {path}.")
+            raise Unavailable("The database could not be upgraded to the newest schema.", remedy=f"See {path}.")
         self._healthy("migrate", "newest schema", started)
 
     async def _start_temporal(self) -> None:
@@ -256,16 +221,16 @@ class Stack:
         self._healthy("temporal", self.temporal_address, started)
 
     async def _start_sandbox(self, settings: Settings) -> None:
-        market = self._options.market
+        quotes = self._options.quotes
         arguments = ["--seed", str(self._options.seed)]
-        if market.directory is not None:
-            arguments += ["--market", str(market.directory.absolute())]
-        if market.symbols:
-            arguments += ["--symbols", ",".join(market.symbols)]
-        if market.date is not None:
-            arguments += ["--date", market.date]
-        if market.speed is not None:
-            arguments += ["--speed", str(market.speed)]
+        if quotes.directory is not None:
+            arguments += ["--market", str(quotes.directory.absolute())]
+        if quotes.symbols:
+            arguments += ["--symbols", ",".join(quotes.symbols)]
+        if quotes.date is not None:
+            arguments += ["--date", quotes.date]
+        if quotes.speed is not None:
+            arguments += ["--speed", str(quotes.speed)]
         url, token = settings.sandbox_url, settings.required("sandbox_token")
         await self._start_own("sandbox", url, lambda: serves(f"{url}/market", token), arguments, needed=True)
 
@@ -308,7 +273,7 @@ class Stack:
 
     def _probe(self) -> TemporalProbe:
         if self._temporal is None:
-            raise Unavailable("The stack is not started.")
+            raise Unavailable("The stack has not been started.")
         return self._temporal
 
     def _env(self) -> dict[str, str]:
@@ -322,15 +287,15 @@ class Stack:
         self._report(part)
 
     def _write_addresses(self, settings: Settings) -> None:
-        """For commands that people run beside the stack: `propos doctor`, `propos proof`, one more `propos worker`."""
+        """Writes the addresses for other commands on the stack: `propos doctor`, `propos proof`, a further `propos worker`."""
         path = self.data_dir / "run" / "addresses.json"
         fields = {name for name in Settings.model_fields if name.endswith(("_url", "_address", "_port", "_host"))}
         path.write_text(json.dumps({name: getattr(settings, name) for name in sorted(fields)}))
         path.chmod(0o600)
 
 
-async def _together(*work: Coroutine[None, None, None]) -> None:
-    """All at once; the first failure ends the others before it is raised."""
+async def _concurrently(*work: Coroutine[None, None, None]) -> None:
+    """Runs all at once. The first failure cancels the others before it is raised."""
     tasks = [asyncio.ensure_future(part) for part in work]
     try:
         await asyncio.gather(*tasks)
@@ -341,40 +306,5 @@ async def _together(*work: Coroutine[None, None, None]) -> None:
 
 
 def _command(name: str, *arguments: str) -> list[str]:
-    # -P: the folder we were started in must not lend its modules to a child.
+    # -P: a child must not import modules from the current folder.
     return [sys.executable, "-P", "-m", "cli.main", name, *arguments]
-
-
-def _with_free_ports(settings: Settings) -> Settings:
-    names = [name for name in Settings.model_fields if name.endswith("_port")]
-    *ports, sandbox = free_ports(len(names) + 1)
-    update: dict[str, object] = dict(zip(names, ports, strict=True))
-    return settings.model_copy(
-        update=update | {"sandbox_url": f"http://127.0.0.1:{sandbox}", "public_url": None, "sandbox_public_url": None}
-    )
-
-
-async def _check_ports(settings: Settings, *, patience: float) -> None:
-    """Unavailable names the first port that is in use. `patience` seconds are for the sockets of a killed stack: a
-    process counts as ended while its last threads still hold them."""
-    sandbox = urlsplit(settings.sandbox_url)
-    wanted: list[tuple[str, str, int, str]] = [
-        ("API and console", settings.api_host, settings.api_port, "--port or PROPOS_API_PORT"),
-        ("sandbox", sandbox.hostname or "127.0.0.1", sandbox.port or 80, "PROPOS_SANDBOX_URL"),
-        ("worker's metrics", settings.metrics_host, settings.worker_metrics_port, "PROPOS_WORKER_METRICS_PORT"),
-        ("monitor's metrics", settings.metrics_host, settings.monitor_metrics_port, "PROPOS_MONITOR_METRICS_PORT"),
-        ("relay's metrics", settings.metrics_host, settings.relay_metrics_port, "PROPOS_RELAY_METRICS_PORT"),
-    ]
-    if settings.temporal_address is None:
-        wanted.append(("Temporal", "127.0.0.1", settings.temporal_port, "PROPOS_TEMPORAL_PORT"))
-        wanted.append(("Temporal's web UI", "127.0.0.1", settings.temporal_ui_port, "PROPOS_TEMPORAL_UI_PORT"))
-    deadline = time.monotonic() + patience
-    for what, host, port, how in wanted:
-        while not port_is_free(host, port):
-            if time.monotonic() < deadline:
-                await asyncio.sleep(0.1)
-                continue
-            raise Unavailable(
-                f"Port {port} on {host}, for the {what}, is in use.",
-                remedy=f"Stop what uses it, or choose another with {how}.",
-            )

@@ -1,4 +1,4 @@
-"""Open a firm: its products on the shelf and its staff. Safe to repeat."""
+"""Sets up a demo firm: publishes its products and creates its staff. Safe to repeat."""
 
 import json
 import secrets
@@ -41,7 +41,7 @@ class Staff:
 
 
 async def publish_products(db: Database, folder: Path) -> None:
-    """Put every definition of `folder` on the shelf; raises ProductInvalid before anything is published."""
+    """Publishes every product definition of `folder`. Raises ProductInvalid before anything is published."""
     definitions = load_products(folder, known_venues)
     async with db.transaction() as session:
         for product in definitions:
@@ -49,7 +49,7 @@ async def publish_products(db: Database, folder: Path) -> None:
 
 
 async def open_firm(db: Database, data_dir: Path, products_dir: Path) -> Staff:
-    """Publish the products and create the demo staff with one password, made once per data folder."""
+    """Publishes the products and creates the staff. All share one password, generated once per data folder."""
     await publish_products(db, products_dir)
     password = _password(data_dir / "demo-login.json")
     async with db.transaction() as session:

@@ -1,4 +1,4 @@
-"""A case's events as the engine's: the trades, orders, clocks and releases of one account."""
+"""Translates the events of a case into events of the engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _MIDNIGHT: Final = Clock(zone="UTC", reset="00:00")
 
 
 def context_of(case: Case, clock: Clock | None = None) -> Context:
-    """Where the case's rule binds: every phase that is not the funded one is an evaluation."""
+    """Returns the context of the case's rule. Every phase except the funded one is an evaluation."""
     return Context(
         initial_minor=case.initial_minor,
         currency=case.currency,
@@ -47,10 +47,10 @@ def context_of(case: Case, clock: Clock | None = None) -> Context:
 
 
 @dataclass(slots=True)
-class Story:
-    """Translates raw events one by one, in order; keeps the money and the lots that later ones build on.
+class Translator:
+    """Translates raw events one by one, in order; keeps the money and lots that later events need.
 
-    `as_written`: instants are what the sources' clocks showed, whatever their zones.
+    `as_written`: times are taken as written, without their zones.
     """
 
     case: Case
@@ -65,7 +65,7 @@ class Story:
         self.balance = self.equity = self.case.initial_minor
 
     def event(self, raw: RawEvent) -> Event:
-        """The engine's event; a fact that moves nothing is a mark."""
+        """Returns the engine's event; a fact without effect becomes a mark."""
         self._money(raw)
         base: dict[str, Any] = {
             "seq": raw.index + 1,
@@ -82,7 +82,7 @@ class Story:
         if raw.kind == "pending_order_placed":
             return OrderPlaced(**base, order_id=str(raw.data.get("id", raw.index)), symbol=raw.data.get("symbol", ""))
         if raw.kind == "clock":
-            return Clocked(**base, open_positions=_many(raw.data.get("open_positions")))
+            return Clocked(**base, open_positions=_count(raw.data.get("open_positions")))
         if raw.kind in ("rollover", "rollover_pnl"):
             return Rolled(**base, day=None)
         if raw.kind == "day_result":
@@ -114,7 +114,7 @@ class Story:
         self.equity = self.balance + (floating if balance is None else 0) if equity is None else equity
 
     def _net(self, raw: RawEvent) -> int:
-        """Net of commission (a cost, whatever its sign) and swap (a cost when negative)."""
+        """Returns profit net of commission (a cost with either sign) and swap (a cost if negative)."""
         currency = self.case.currency
         net = raw.money("pnl", currency)
         if net is not None:
@@ -167,7 +167,7 @@ class Story:
         )
 
     def _closes(self, raw: RawEvent) -> str:
-        """The position that a close is of; without an id, the oldest in its symbol."""
+        """Returns the id of the position that is closed; without an id, the oldest in its symbol."""
         if "id" in raw.data:
             return str(raw.data["id"])
         symbol = raw.data.get("symbol")
@@ -175,7 +175,7 @@ class Story:
         return next(same, f"#{raw.index}")
 
     def _news(self, raw: RawEvent, base: Mapping[str, Any]) -> News:
-        # known ahead: before anything else happened
+        # the release is known before the first event
         known = min(self.at(event) for event in self.case.events)
         targets = raw.data.get("targets", ())
         return News(
@@ -202,6 +202,6 @@ def _lots(raw: RawEvent) -> Decimal | None:
     return None if lots is None else Decimal(lots)
 
 
-def _many(positions: Any) -> int | None:
-    """How many, of a number or of a list of them."""
+def _count(positions: Any) -> int | None:
+    """Returns a number of positions, given as a number or a list."""
     return len(positions) if isinstance(positions, list) else positions

@@ -1,0 +1,1 @@
+"""`propos doctor`: the checks of every part, and their report."""

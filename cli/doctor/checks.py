@@ -1,0 +1,322 @@
+"""The checks of `propos doctor`, one per part, in dependency order.
+
+A check returns what it found. It raises PropOSError with a remedy if something is wrong, and Skipped if it does not
+apply.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psycopg
+from temporalio.api.enums.v1 import TaskQueueType
+
+from cli import adapters
+from cli.stack import probes, supervisor
+from cli.stack.embedded import postgres, temporal
+from cli.stack.lock import holder
+from contracts.ids import CORE_QUEUE, MONITOR_QUEUE
+from domain.errors import PropOSError, Unavailable
+from settings import Settings, adapter_variable
+
+START_REMEDY: Final = "Start the firm with: propos up"
+_SLOW_SECONDS: Final = 30
+_FAILING: Final = 3  # failed rounds of a relay loop in a row
+_LAG_SQL: Final = """
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
+        SELECT recorded_at AS at FROM outbox WHERE dispatched_at IS NULL AND parked_at IS NULL
+        UNION ALL
+        SELECT received_at FROM inbox WHERE handled_at IS NULL AND parked_at IS NULL
+    ) AS waiting
+"""
+_PARKED_SQL: Final = """
+    SELECT (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL AND dispatched_at IS NULL)
+         + (SELECT count(*) FROM inbox WHERE parked_at IS NOT NULL AND handled_at IS NULL)
+"""
+_PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
+_PROVIDERS_SQL: Final = """
+    SELECT provider FROM challenges WHERE state = 'awaiting_payment' UNION SELECT rail FROM payouts WHERE closed_at IS NULL
+"""
+_FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
+
+
+@dataclass
+class Context:
+    """What the checks share. `down`: the parts that were found wrong."""
+
+    settings: Settings
+    running: bool
+    down: set[str] = field(default_factory=set)
+
+    def temporal(self) -> probes.TemporalProbe:
+        return probes.TemporalProbe(self.settings.required("temporal_address"), self.settings.temporal_namespace)
+
+
+Examination = Callable[[Context], Awaitable[str]]
+
+
+class Skipped(Exception):
+    """The check does not apply; the text says why."""
+
+
+async def _python(_: Context) -> str:
+    if not (3, 11) <= sys.version_info[:2] < (3, 15):
+        raise Unavailable(
+            f"Python {sys.version.split()[0]} is not supported.", remedy="Use Python 3.11 to 3.14, then `uv sync`."
+        )
+    return sys.version.split()[0]
+
+
+async def _postgres_programs(context: Context) -> str:
+    return str(postgres.binaries())
+
+
+async def _temporal_program(_: Context) -> str:
+    return str(temporal.binary())
+
+
+async def _data_folder(context: Context) -> str:
+    folder = context.settings.data_dir.absolute()
+    if not folder.is_dir():
+        if context.settings.database_url and context.settings.temporal_address:
+            raise Skipped("no embedded server is used")
+        raise Unavailable(f"{folder} does not exist.", remedy=START_REMEDY)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Unavailable(f"{folder} is not writable.", remedy=f"Give yourself write permission on {folder}.")
+    secrets = folder / "secrets.json"
+    if secrets.exists() and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
+        raise Unavailable(f"Other users may read {secrets}.", remedy=f"chmod 600 {secrets}")
+    found = holder(folder)
+    return f"{folder}, in use by process {found.pid}" if found else f"{folder}, not in use"
+
+
+async def _products(context: Context) -> str:
+    from adapters.calendars import known_venues
+    from firm.products.shelf import load_products
+
+    found = load_products(context.settings.products_path, known_venues)
+    return ", ".join(f"{product.product} v{product.version}" for product in found)
+
+
+async def _secrets(context: Context) -> str:
+    for name in ("sandbox_token", "webhook_secret"):
+        context.settings.required(name)
+    ring = context.settings.payload_key_ring()
+    return f"set; payloads are encrypted with key {ring[0][0]}"
+
+
+async def _ports(context: Context) -> str:
+    if context.running:
+        raise Skipped("the running firm uses them")
+    settings = context.settings
+    sandbox = urlsplit(settings.sandbox_url)
+    wanted = {settings.api_port: settings.api_host}
+    if settings.uses_own_sandbox:
+        wanted[sandbox.port or 80] = sandbox.hostname or "127.0.0.1"
+    wanted |= {settings.temporal_port: "127.0.0.1", settings.temporal_ui_port: "127.0.0.1"}
+    busy = [str(port) for port, host in wanted.items() if not probes.port_is_free(host, port)]
+    if busy:
+        raise Unavailable(
+            f"In use: {', '.join(busy)}.",
+            remedy="Stop the programs that use them, or choose other ports (docs/settings.md).",
+        )
+    return "free: " + ", ".join(str(port) for port in sorted(wanted))
+
+
+async def _processes(context: Context) -> str:
+    """Checks whether a part crashes again and again under `propos up`."""
+    if not context.running:
+        raise Skipped("the firm is not running on this data folder")
+    found = supervisor.failing(context.settings.data_dir)
+    if found:
+        rows = [f"{f.name} ended {f.failures} times in a row ({f.why}): {' / '.join(f.last_lines)}" for f in found]
+        logs = ", ".join(str(_log(context, f.name)) for f in found)
+        raise Unavailable("\n".join(rows), remedy=f"See {logs}. `propos up` keeps restarting it; the other parts run.")
+    return "no part crashes repeatedly"
+
+
+async def _postgres(context: Context) -> str:
+    url = context.settings.required("database_url")
+    rows = await asyncio.to_thread(_rows, url, "SHOW server_version")
+    return f"PostgreSQL {rows[0][0]}"
+
+
+async def _migrations(context: Context) -> str:
+    from store.migrate import current
+
+    have, head = await asyncio.to_thread(current, context.settings.required("database_url"))
+    if have != head:
+        raise Unavailable(
+            f"The database is at revision {have or 'none'}; the newest is {head}.", remedy="Run: propos migrate"
+        )
+    return f"revision {head}"
+
+
+async def _temporal(context: Context) -> str:
+    kept = await context.temporal().retention()
+    if kept.days < temporal.RETENTION.days:
+        raise Unavailable(
+            f"Namespace {context.settings.temporal_namespace!r} keeps closed histories for only {kept}.",
+            remedy=f"Set its retention to {temporal.RETENTION.days} days or more.",
+        )
+    return f"namespace {context.settings.temporal_namespace}, keeps closed histories {kept.days} days"
+
+
+async def _worker(context: Context) -> str:
+    workflows = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    count = await context.temporal().pollers(CORE_QUEUE, workflows)
+    return await _polling(context, "worker", CORE_QUEUE, count, context.settings.worker_metrics_port)
+
+
+async def _monitor(context: Context) -> str:
+    count = await context.temporal().pollers(MONITOR_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    return await _polling(context, "monitor", MONITOR_QUEUE, count, context.settings.monitor_metrics_port)
+
+
+async def _polling(context: Context, name: str, queue: str, pollers: int, metrics_port: int) -> str:
+    if not pollers:
+        raise Unavailable(f"No {name} polls the task queue {queue!r}.", remedy=f"Start one with: propos {name}")
+    # Temporal lists a dead poller for minutes; under `propos up` the process itself can be asked.
+    if context.running and not await probes.port_answers("127.0.0.1", metrics_port):
+        raise Unavailable(f"The {name} is down.", remedy=f"See {_log(context, name)}; `propos up` restarts it.")
+    return f"{pollers} polling {queue}"
+
+
+async def _relay(context: Context) -> str:
+    settings = context.settings
+    if context.running:
+        if not await probes.port_answers("127.0.0.1", settings.relay_metrics_port):
+            raise Unavailable("The relay is down.", remedy=f"See {_log(context, 'relay')}; `propos up` restarts it.")
+        await _relay_loops(context)
+    url = settings.required("database_url")
+    ((oldest, waiting),) = await asyncio.to_thread(_rows, url, _LAG_SQL)
+    ((parked,),) = await asyncio.to_thread(_rows, url, _PARKED_SQL)
+    if oldest > _SLOW_SECONDS:
+        raise Unavailable(
+            f"{waiting} messages are waiting, the oldest for {oldest:.0f} s.", remedy=f"See {_log(context, 'relay')}."
+        )
+    return f"{waiting} messages waiting, {parked} parked for a person"
+
+
+async def _relay_loops(context: Context) -> None:
+    """Raises Unavailable if a loop of the relay fails repeatedly; the other loops continue."""
+    found = await probes.gauges(
+        f"http://127.0.0.1:{context.settings.relay_metrics_port}/metrics", "propos_relay_loop_failures", "loop"
+    )
+    failing = [f"{name} ({count:.0f} times in a row)" for name, count in sorted(found.items()) if count >= _FAILING]
+    if failing:
+        raise Unavailable(
+            f"The relay runs, but these loops fail: {', '.join(failing)}.", remedy=f"See {_log(context, 'relay')}."
+        )
+
+
+async def _adapters(context: Context) -> str:
+    """The settings of every platform and payment provider."""
+    return adapters.check(context.settings)
+
+
+async def _reached(context: Context) -> str:
+    """Every platform and provider answers, and the record needs no other."""
+    platforms, payments = adapters.build_platforms(context.settings), adapters.build_payments(context.settings)
+    asked = {name: platform.healthy for name, platform in platforms.by_name.items()}
+    asked |= {f"{name} (payments)": provider.healthy for name, provider in payments.by_name.items()}
+    lines = []
+    try:
+        for name, healthy in asked.items():
+            try:
+                lines.append(f"{name}: {await healthy()}")
+            except PropOSError as error:
+                raise Unavailable(f"{name}: {error.message}", remedy=error.remedy) from None
+    finally:
+        await platforms.aclose()
+        await payments.aclose()
+    await _check_named(context, _PLATFORMS_SQL, platforms.by_name, "platforms")
+    await _check_named(context, _PROVIDERS_SQL, payments.by_name, "payments")
+    return "; ".join(lines)
+
+
+async def _check_named(context: Context, statement: str, known: Collection[str], group: str) -> None:
+    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), statement)
+    missing = sorted({str(name) for (name,) in rows} - set(known))
+    if missing:
+        raise Unavailable(
+            f"Open accounts, fees or payouts name {missing[0]!r}, which is not configured.",
+            remedy=f"Set {adapter_variable(group, missing[0], '...')} in every process.",
+        )
+
+
+async def _sandbox(context: Context) -> str:
+    market = await _market(context)
+    return f"market time {market['market_time']}, {market['mode']}"
+
+
+async def _feed(context: Context) -> str:
+    market = await _market(context)
+    rows = await asyncio.to_thread(_rows, context.settings.required("database_url"), _FEED_SQL)
+    if not rows:
+        raise Unavailable("No market time has been judged yet.", remedy=f"See {_log(context, 'monitor')}.")
+    texts = []
+    for feed, watermark, recorded_at in rows:
+        age = (datetime.now(UTC) - recorded_at).total_seconds()
+        if market["mode"] == "live" and market["running"] and age > _SLOW_SECONDS:
+            raise Unavailable(
+                f"Feed {feed} has been at {watermark.isoformat()} for {age:.0f} s.",
+                remedy=f"See {_log(context, 'monitor')} and {_log(context, 'sandbox')}.",
+            )
+        texts.append(f"{feed} at {watermark.isoformat()}, {age:.0f} s ago")
+    return "; ".join(texts)
+
+
+async def _market(context: Context) -> Any:
+    settings = context.settings
+    if not settings.uses_own_sandbox:
+        raise Skipped("no platform or provider is the sandbox of this data folder")
+    return await probes.fetch_json(f"{settings.sandbox_url}/market", settings.required("sandbox_token"))
+
+
+async def _api(context: Context) -> str:
+    await probes.fetch_json(f"{context.settings.api_url}/readyz")
+    return context.settings.api_url
+
+
+def _rows(url: str, statement: str) -> list[tuple[Any, ...]]:
+    try:
+        with psycopg.connect(url, connect_timeout=3) as connection:
+            return connection.execute(statement.encode()).fetchall()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise Unavailable(f"PostgreSQL does not answer: {reason}", remedy=START_REMEDY) from None
+
+
+def _log(context: Context, name: str) -> Path:
+    return context.settings.data_dir / "logs" / f"{name}.log"
+
+
+CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
+    ("python", None, _python),
+    ("postgres programs", None, _postgres_programs),
+    ("temporal program", None, _temporal_program),
+    ("data folder", None, _data_folder),
+    ("ports", None, _ports),
+    ("processes", None, _processes),
+    ("products", None, _products),
+    ("secrets", None, _secrets),
+    ("postgres", None, _postgres),
+    ("migrations", "postgres", _migrations),
+    ("temporal", None, _temporal),
+    ("worker", "temporal", _worker),
+    ("monitor", "temporal", _monitor),
+    ("adapters", None, _adapters),
+    ("sandbox", "adapters", _sandbox),
+    ("platforms and providers", "migrations", _reached),
+    ("feed", "migrations", _feed),
+    ("relay", "migrations", _relay),
+    ("api", None, _api),
+)

@@ -1,0 +1,139 @@
+"""What docs/adding-a-detector.md shows is true: its module is found, its tests pass, and its finding becomes a case that
+people see with its evidence."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import select
+from temporalio.testing import ActivityEnvironment
+
+from activities.deps import Deps
+from activities.surveillance import SurveillanceActivities
+from contracts.messages import SurveillanceStart
+from domain.surveillance import registry
+from domain.surveillance.base import Detector
+from store import surveillance
+from store.models import Account, Alert, Case, DealRow, SurveillanceCursor
+from tests.architecture.source import ROOT
+from tests.console_world import ConsoleWorld, console_world
+from tests.detector_modules import detector_module
+
+_BLOCKS: Final = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "docs" / "adding-a-detector.md").read_text(), re.MULTILINE | re.DOTALL
+)
+_START: Final = datetime(2014, 5, 2, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Iterator[type[Detector]]:
+    """The document's module, in the detectors' folder as far as imports can tell."""
+    with detector_module(tmp_path, "tick_scalping", _BLOCKS[0]):
+        yield registry.detector_types()["tick_scalping"]
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+    async with console_world(database_url) as made:
+        yield made
+
+
+def test_a_new_module_is_found_without_an_edit_elsewhere(detector: type[Detector]) -> None:
+    assert list(registry.detector_types()) == ["copy_trading", "tick_scalping"]
+    assert detector().window == timedelta(hours=24)
+    assert "tick_scalping" not in (ROOT / "domain" / "surveillance" / "registry.py").read_text()
+
+
+def test_the_documents_tests_pass(detector: type[Detector]) -> None:
+    shown: dict[str, Any] = dict(vars(sys.modules[detector.__module__]))
+    exec(compile(_BLOCKS[1], "adding-a-detector.md", "exec"), shown)  # noqa: S102 -- our own document
+    tests = [value for name, value in shown.items() if name.startswith("test_")]
+    assert len(tests) == 3
+    for test in tests:
+        test()
+
+
+@pytest.mark.usefixtures("detector")
+async def test_its_finding_becomes_a_case_that_console_and_api_show_with_its_evidence(world: ConsoleWorld) -> None:
+    account_id = await _scalp(world, 20)
+    case_id = await _followed(world, f"tick_scalping/{account_id}")
+    async with world.browser("rosa@firm.example") as browser:
+        page = (await browser.get(f"/cases/{case_id}")).text
+        answer = (await browser.http.get(f"/v1/cases/{case_id}")).json()
+    for words in (
+        "Case: tick scalping", "20 of 20 trades lasted no longer than 5 seconds.", "Share of brief trades", "100 %",
+        "at least 50 %", "Brief trades", "Closed", "3.0", "Confirming closes the challenge of", ", scalper: ",
+    ):  # fmt: skip
+        assert words in page, words
+    async with world.db.transaction() as session:
+        names = {row.detector: row.last_deal for row in await session.scalars(select(SurveillanceCursor))}
+        newest = await surveillance.newest_deal(session)
+    assert names == {"copy_trading": newest, "tick_scalping": newest}, "one loop feeds both"
+    [account] = answer["accounts"]
+    assert (account["account_id"], account["role"], account["blamed"]) == (account_id, "scalper", True)
+    assert answer["if_confirmed"] == {"kind": "close_challenges"}
+    figures, trades = answer["evidence"]
+    assert (figures["type"], trades["type"], trades["columns"][:2]) == ("figures", "brief_trades", ["Symbol", "Closed"])
+    assert (len(trades["rows"]), len(trades["deals"])) == (20, 20)
+
+
+async def _scalp(world: ConsoleWorld, count: int) -> str:
+    """Trades of three seconds each on the record of an account that has not traded yet; returns its id."""
+    async with world.db.transaction() as session:
+        fresh = select(Account).where(Account.id.not_in(select(DealRow.account_id))).order_by(Account.number).limit(1)
+        account = (await session.scalars(fresh)).one()
+        for n in range(count):
+            at = _START + timedelta(minutes=10 * n)
+            session.add(_deal(account.id, f"{n}-in", str(n), "buy", "in", at))
+            await session.flush()
+            session.add(_deal(account.id, f"{n}-out", str(n), "sell", "out", at + timedelta(seconds=3)))
+            await session.flush()
+    return account.id
+
+
+def _deal(account_id: str, deal_id: str, position: str, side: str, entry: str, at: datetime) -> DealRow:
+    return DealRow(
+        account_id=account_id,
+        deal_id=f"scalp-{deal_id}",
+        seq=1,
+        at=at,
+        position_id=f"scalp-{position}",
+        symbol="XAUUSD",
+        side=side,
+        entry=entry,
+        lots=Decimal(1),
+        price=Decimal(1300),
+        profit_minor=0,
+        commission_minor=0,
+        swap_minor=0,
+        balance_minor=0,
+        reason="client",
+    )
+
+
+async def _followed(world: ConsoleWorld, key: str) -> str:
+    """Let surveillance read until it has opened the case; returns the case's id."""
+    unused: Any = None  # surveillance reaches neither the platform nor the provider
+    environment = ActivityEnvironment()
+    activities = SurveillanceActivities(Deps(db=world.db, platforms=unused, payments=unused))
+    reading = asyncio.create_task(environment.run(activities.follow_deals, SurveillanceStart()))
+    case_id: str | None = None
+    while case_id is None and not reading.done():
+        await asyncio.sleep(0.02)
+        async with world.db.transaction() as session:
+            found = select(Case.id).join(Alert, Alert.id == Case.alert_id).where(Alert.key == key)
+            case_id = await session.scalar(found)
+    environment.worker_shutdown()
+    await reading
+    assert case_id is not None
+    return case_id
+
+
+def test_the_module_is_gone_again() -> None:
+    assert list(registry.detector_types()) == ["copy_trading"]

@@ -1,0 +1,207 @@
+"""Adapters are found by entry point, configured by variables of their own, and refused in one clear line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.adapters import build_payments, build_platforms
+from domain.errors import BadInput, NotConfigured
+from settings import load
+
+THIRD_PARTY = Path(__file__).parents[1] / "third_party"
+SANDBOX = {"PROPOS_SANDBOX_TOKEN": "made-by-up", "PROPOS_WEBHOOK_SECRET": "also-made-by-up"}
+TOY = {
+    "PROPOS_PLATFORMS__TOY__SERVER": "mt.example.com:443",
+    "PROPOS_PLATFORMS__TOY__MANAGER": "1001",
+    "PROPOS_PLATFORMS__TOY__PASSWORD": "s3cret-of-the-manager",
+}
+RAILS = {
+    f"PROPOS_PAYMENTS__{name}__{field}": value
+    for name in ("CARDS", "WIRE")
+    for field, value in (("ADAPTER", "sandbox"), ("URL", f"http://{name.lower()}"), ("TOKEN", "t"))
+} | {"PROPOS_PAYMENTS__CARDS__WEBHOOK_SECRET": "a", "PROPOS_PAYMENTS__WIRE__WEBHOOK_SECRET": "b"}
+
+
+@pytest.fixture(autouse=True)
+def third_party(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A firm of its own, where the toy's distribution is installed."""
+    for variable in [name for name in os.environ if name.startswith("PROPOS_") and name != "PROPOS_OPEN_PARENTS"]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("PROPOS_DATA", str(tmp_path))
+    monkeypatch.syspath_prepend(str(THIRD_PARTY))
+
+
+def given(monkeypatch: pytest.MonkeyPatch, *sets: dict[str, str], without: str = "", **changes: str) -> None:
+    for name, value in {name: value for each in sets for name, value in each.items()}.items():
+        if name != without:
+            monkeypatch.setenv(name, value)
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_without_any_configuration_there_is_one_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, SANDBOX)
+    settings = load()
+    assert settings.uses_own_sandbox
+    platforms, payments = build_platforms(settings), build_payments(settings)
+    assert (list(platforms.by_name), platforms.default) == (["sandbox"], "sandbox")
+    assert (list(payments.by_name), payments.checkout, payments.rail) == (["sandbox"], "sandbox", "sandbox")
+
+
+def test_without_its_secrets_the_sandbox_is_refused() -> None:
+    with pytest.raises(BadInput) as refused:
+        build_platforms(load())
+    assert (refused.value.field, refused.value.remedy) == (
+        "PROPOS_SANDBOX_TOKEN",
+        "Set PROPOS_SANDBOX_TOKEN or run `propos up` first.",
+    )
+
+
+async def test_an_adapter_of_another_package_is_found_and_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, TOY)
+    settings = load()
+    platforms = build_platforms(settings)
+    assert platforms.default == "toy"
+    assert await platforms.of("toy").healthy() == "toy at mt.example.com:443"
+    assert await platforms.of("toy").create_account(key="k", group="g", currency="USD", leverage=1) == 1_001_000
+    with pytest.raises(NotConfigured, match="'sandbox'"):
+        platforms.of("sandbox")
+
+
+def test_the_name_of_a_platform_is_the_firms_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, {name.replace("TOY", "EU_LIVE"): value for name, value in TOY.items()})
+    monkeypatch.setenv("PROPOS_PLATFORMS__EU_LIVE__ADAPTER", "toy")
+    assert build_platforms(load()).of("eu_live").name == "eu_live"
+
+
+def test_the_sandbox_stays_beside_another_platform_with_the_settings_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, SANDBOX, TOY, PROPOS_PLATFORMS__SANDBOX__ADAPTER="sandbox", PROPOS_DEFAULT_PLATFORM="toy")
+    settings = load()
+    assert settings.uses_own_sandbox
+    platforms = build_platforms(settings)
+    assert (sorted(platforms.by_name), platforms.default) == (["sandbox", "toy"], "toy")
+
+
+@pytest.mark.parametrize(
+    ("without", "changes", "field", "message", "remedy"),
+    [
+        (
+            "PROPOS_PLATFORMS__TOY__PASSWORD",
+            {},
+            "PROPOS_PLATFORMS__TOY__PASSWORD",
+            "PROPOS_PLATFORMS__TOY__PASSWORD is not set.",
+            "Set PROPOS_PLATFORMS__TOY__PASSWORD.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__MANAGER": "ten"},
+            "PROPOS_PLATFORMS__TOY__MANAGER",
+            (
+                "PROPOS_PLATFORMS__TOY__MANAGER is not valid: Input should be a valid integer, unable to parse string"
+                " as an integer."
+            ),
+            "Correct PROPOS_PLATFORMS__TOY__MANAGER.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__SERVER": "s3cret-address"},
+            "PROPOS_PLATFORMS__TOY__SERVER",
+            "PROPOS_PLATFORMS__TOY__SERVER is not valid: Value error, ... has no port.",
+            "Correct PROPOS_PLATFORMS__TOY__SERVER.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__PASSWRD": "s3cret"},
+            "PROPOS_PLATFORMS__TOY__PASSWRD",
+            "PROPOS_PLATFORMS__TOY__PASSWRD is no setting of this adapter.",
+            (
+                "The adapter knows PROPOS_PLATFORMS__TOY__SERVER, PROPOS_PLATFORMS__TOY__MANAGER,"
+                " PROPOS_PLATFORMS__TOY__PASSWORD."
+            ),
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__ADAPTER": "mt6"},
+            "PROPOS_PLATFORMS__TOY__ADAPTER",
+            "There is no adapter 'mt6' in propos.platforms; installed: broken, forgetful, sandbox, toy.",
+            "Install its package, or set PROPOS_PLATFORMS__TOY__ADAPTER to one of these.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__ADAPTER": "broken"},
+            "PROPOS_PLATFORMS__TOY__ADAPTER",
+            "The entry point 'broken' in propos.platforms names no Plugin.",
+            "See docs/adding-a-platform.md.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY__ADAPTER": "forgetful"},
+            "PROPOS_PLATFORMS__TOY__ADAPTER",
+            "The platform 'toy' cannot find a balance operation by its key: a payout could not be repaired.",
+            "Use an adapter that can.",
+        ),
+        (
+            "",
+            {"PROPOS_DEFAULT_PLATFORM": "mt5"},
+            "PROPOS_DEFAULT_PLATFORM",
+            "PROPOS_DEFAULT_PLATFORM is 'mt5', which is not configured for new accounts; configured: toy.",
+            "Set PROPOS_DEFAULT_PLATFORM to one of them.",
+        ),
+        (
+            "",
+            {"PROPOS_PLATFORMS__TOY": "s3cret"},
+            "PROPOS_PLATFORMS__TOY",
+            "PROPOS_PLATFORMS__TOY is no setting of an adapter.",
+            "Write PROPOS_PLATFORMS__<NAME>__<FIELD>, the name in letters, digits and single underscores.",
+        ),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line_without_a_secret(
+    monkeypatch: pytest.MonkeyPatch, without: str, changes: dict[str, str], field: str, message: str, remedy: str
+) -> None:
+    given(monkeypatch, TOY, without=without, **changes)
+    with pytest.raises(BadInput) as refused:
+        build_platforms(load())
+    assert (refused.value.field, refused.value.message, refused.value.remedy) == (field, message, remedy)
+    assert refused.value.__cause__ is None
+    assert "s3cret" not in f"{refused.value.message} {refused.value.remedy}"
+
+
+def test_no_secret_of_an_adapter_is_printed_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, SANDBOX, TOY)
+    assert "s3cret" not in repr(load())
+    assert "s3cret" not in load().model_dump_json()
+
+
+def test_with_several_rails_somebody_says_which_is_used_for_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, RAILS, TOY, PROPOS_DEFAULT_CHECKOUT="cards")
+    with pytest.raises(BadInput) as refused:
+        build_payments(load())
+    assert refused.value.message == "PROPOS_DEFAULT_RAIL is not set, and 2 are configured for new payouts: cards, wire."
+    monkeypatch.setenv("PROPOS_DEFAULT_RAIL", "wire")
+    payments = build_payments(load())
+    assert (payments.checkout, payments.rail) == ("cards", "wire")
+    assert not load().uses_own_sandbox, "both are sandboxes elsewhere"
+
+
+def test_a_child_process_is_given_what_the_adapters_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, SANDBOX, TOY)
+    environment = load().environment()
+    assert {name: environment[name] for name in TOY} == TOY
+    assert not set(SANDBOX) & set(environment), "a child reads them where we did"
+
+
+def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
+    environment = dict(os.environ) | TOY | {"PYTHONPATH": str(THIRD_PARTY), "PROPOS_PLATFORMS__TOY__MANAGER": "ten"}
+    command = [sys.executable, "-P", "-m", "cli.main", "doctor", "--data", str(tmp_path), "--json"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    checks = {check["name"]: check for check in json.loads(answer.stdout)["checks"]}
+    assert (checks["adapters"]["status"], checks["adapters"]["remedy"]) == (
+        "wrong",
+        "Correct PROPOS_PLATFORMS__TOY__MANAGER.",
+    )
+    assert TOY["PROPOS_PLATFORMS__TOY__PASSWORD"] not in answer.stdout + answer.stderr
