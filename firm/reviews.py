@@ -14,6 +14,7 @@ from domain.approvals import Actor, check_may_decide
 from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
 from domain.keys import derived_id
 from domain.proofs.confirmation import confirmed
+from domain.reviews import KINDS
 from firm import challenges, payment_reviews
 from firm.payouts import requests as payouts
 from store import audit, decisions, outbox, rows
@@ -59,7 +60,7 @@ async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: 
     review = await _locked(session, review_id)
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")
-    if review.kind == DOUBTFUL_BREACH:
+    if KINDS[review.kind].closed_by == "decision":
         raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
     if await payment_reviews.asks_for_refund(session, review):
         raise Conflict(
@@ -84,7 +85,7 @@ async def decide(
     check_may_decide("review", actor, requester_person="", decided_by=[], subject_id=review.id)
     if made:
         raise AlreadyDecided(f"review {review.id}", made[-1].decision, made[-1].user_id)
-    if review.kind != DOUBTFUL_BREACH:
+    if KINDS[review.kind].closed_by != "decision":
         raise Conflict("There is nothing to confirm or dismiss in this review.", remedy="Close it.")
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
 from domain.money import Money
+from domain.reviews import KINDS as REVIEW_KINDS
 from domain.work_queue import SOON, TARGETS
 from store.clock import market_now
 from store.models import (
@@ -222,7 +223,7 @@ def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
         "identity": lambda: "Identity check",
         "product_version": lambda: f"New terms: {row['note']}",
         "account_move": lambda: f"Accounts move: {row['note']}",
-        "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
+        "review": lambda: f"Review: {REVIEW_KINDS[row['note']].words}",
         "ticket": lambda: "Question",
         "inbox": lambda: f"Payment event ({row['note']}) that nobody could act on",
         "outbox": lambda: f"Message to {row['note']} that cannot be delivered",
