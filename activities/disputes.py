@@ -61,7 +61,7 @@ class DisputeActivities:
             challenge_id = (await session.get_one(Dispute, start.dispute_id)).challenge_id
             challenge = await challenges.lock(session, challenge_id)
             dispute = await disputes.lock(session, start.dispute_id)
-            done = await transitions.applied(session, "challenge", challenge_id, keys.reinstatement(dispute.id))
+            done = await transitions.was_applied(session, "challenge", challenge_id, keys.reinstatement(dispute.id))
             over = challenge.state in CHALLENGE.terminal
             if dispute.state != "reinstating" or not (done or over):
                 return DisputeStatus(state=dispute.state)

@@ -21,7 +21,7 @@ from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
 from store.models import Account, Challenge, Intent
-from store.transitions import applied
+from store.transitions import was_applied
 
 
 async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
@@ -169,7 +169,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
-        if await applied(session, "challenge", challenge_id, key):
+        if await was_applied(session, "challenge", challenge_id, key):
             return challenge
         attempts = await fees.refund_attempts(session, challenge_id)
     for attempt in attempts:

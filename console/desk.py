@@ -25,7 +25,7 @@ from front.deps import ApiDeps
 from front.once import Once
 from front.subjects.subject import Subjects
 from store.clock import market_now
-from store.identity import actor_of
+from store.identity import current_session
 from store.models import User
 from store.read.pages import Scope, scope_of
 
@@ -113,7 +113,7 @@ class Desk:
 
     async def _actor(self, session: AsyncSession, request: Request) -> tuple[Actor, str]:
         token = request.cookies.get(COOKIE)
-        current = await actor_of(session, token) if token else None
+        current = await current_session(session, token) if token else None
         if current is None:
             raise NotSignedIn()
         return current.actor, current.csrf

@@ -199,7 +199,7 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
     if challenge.state != "provisioning":
         return None
     current = challenge.account_id
-    begun = current is not None and not await transitions.applied(
+    begun = current is not None and not await transitions.was_applied(
         session, "challenge", challenge.id, keys.phase_start(current)
     )
     return challenge.phase_index if begun else challenge.phase_index + 1

@@ -15,7 +15,7 @@ from domain.surveillance.evidence import CorrectedVerdict, JudgedVerdict, Recomp
 from domain.surveillance.findings import DisputeBreach, Finding, Involved
 from firm import cases
 from store.models import Account, CorrectionRow, Proof
-from store.read.pages import shown
+from store.read.pages import account_number
 
 DETECTOR: Final = "correction"
 _AT_ONCE: Final = 20
@@ -118,6 +118,6 @@ def _sentence(proof: Proof, account: Account, change: Correction, again: Correct
     else:
         found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
     return (
-        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {shown(account.number)} rests: "
+        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {account_number(account.number)} rests: "
         f"{found}."
     )

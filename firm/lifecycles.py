@@ -143,7 +143,7 @@ async def _completed_phases(session: AsyncSession, challenge: Challenge) -> int:
     if challenge.state != "provisioning" or challenge.account_id is None:
         return index
     account = await session.get_one(Account, challenge.account_id)
-    begun = await transitions.applied(session, "challenge", challenge.id, keys.phase_start(account.id))
+    begun = await transitions.was_applied(session, "challenge", challenge.id, keys.phase_start(account.id))
     return index if begun else account.phase_index - 1
 
 

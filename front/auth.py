@@ -13,7 +13,7 @@ from front import permissions
 from front.deps import ApiDeps
 from front.subjects.subject import Right
 from store import identity
-from store.identity import SESSION_HOURS, Current, SignedIn
+from store.identity import SESSION_HOURS, CurrentSession, SignedIn
 from store.read.pages import Scope, scope_of
 
 COOKIE: Final = "propos_session"
@@ -38,10 +38,10 @@ def deps_of(request: Request) -> ApiDeps:
 Deps = Annotated[ApiDeps, Depends(deps_of)]
 
 
-async def current(request: Request, deps: ApiDeps, token: str) -> Current | None:
+async def current(request: Request, deps: ApiDeps, token: str) -> CurrentSession | None:
     """The live session behind a token; notes the user for the access log."""
     async with deps.db.transaction() as session:
-        found = await identity.actor_of(session, token)
+        found = await identity.current_session(session, token)
     if found is not None:
         request.state.user_id = found.actor.user_id
     return found

@@ -9,7 +9,7 @@ from domain import keys
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
-from store.version_moves import CarriedOut
+from store.version_moves import MoveOutcome
 
 
 class ReviewKind(StrEnum):
@@ -170,7 +170,7 @@ class UnstoredFacts:
     reviews: list[ReviewNote] = field(default_factory=list)
     warnings: list[WarningFact] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
-    version_moves: list[CarriedOut] = field(default_factory=list)
+    version_moves: list[MoveOutcome] = field(default_factory=list)
 
     def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact]]:
         """Removes and returns what must be committed at once."""

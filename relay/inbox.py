@@ -19,7 +19,7 @@ from ports.payments import PaymentProvider, Providers, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
 from store import inbox
 from store.db import Database
-from store.inbox import Received
+from store.inbox import ReceivedEvent
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0
@@ -57,7 +57,7 @@ class InboxDispatcher:
             await self._tried(event)
         return len(events)
 
-    async def _tried(self, event: Received) -> None:
+    async def _tried(self, event: ReceivedEvent) -> None:
         try:
             await self._route(event)
         except NotFound:
@@ -80,7 +80,7 @@ class InboxDispatcher:
         else:
             self._strikes.forget(event.id)
 
-    async def _route(self, event: Received) -> None:
+    async def _route(self, event: ReceivedEvent) -> None:
         """By our own rows if we can; else the provider says which of our objects the event is about."""
         if event.kind not in _SIGNALS and event.kind not in _TRANSFERS:
             await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
@@ -94,13 +94,13 @@ class InboxDispatcher:
         async with self._db.transaction() as session:
             routed = await self._by_row(session, event)
             if routed:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if routed:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._by_reference(event)
 
-    async def _by_row(self, session: AsyncSession, event: Received) -> bool:
+    async def _by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
         if event.kind in _TRANSFERS:
             return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
         challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
@@ -108,7 +108,7 @@ class InboxDispatcher:
             await self._signal_challenge(session, event, challenge_id)
         return challenge_id is not None
 
-    async def _by_reference(self, event: Received) -> None:
+    async def _by_reference(self, event: ReceivedEvent) -> None:
         """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
         provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
@@ -125,13 +125,13 @@ class InboxDispatcher:
             else:
                 reference = ""
             if reference:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if reference:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
-    async def _book_money_back(self, event: Received, challenge_id: str) -> None:
+    async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
         """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
         paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), event.provider
@@ -145,37 +145,37 @@ class InboxDispatcher:
             elif checkout.status == "paid" and event.kind == "charge.refunded":
                 await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
             if known:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if known:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._give_up(event, f"the books have no fee of {challenge_id} that could go back")
 
-    async def _signal_challenge(self, session: AsyncSession, event: Received, challenge_id: str) -> None:
+    async def _signal_challenge(self, session: AsyncSession, event: ReceivedEvent, challenge_id: str) -> None:
         fact = _SIGNALS[event.kind](key=_key(event), checkout_id=event.object_id)
         await messages.signal(session, challenge_workflow(challenge_id), fact, key=keys.inbox_message(fact.key))
 
-    async def _wait_or_give_up(self, event: Received, why: str) -> None:
+    async def _wait_or_give_up(self, event: ReceivedEvent, why: str) -> None:
         if event.attempts >= _PATIENCE:
             await self._give_up(event, why)
         else:
             await self._postpone(event, why)
 
-    async def _postpone(self, event: Received, why: str) -> None:
+    async def _postpone(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
             await inbox.postpone(
                 session, event, error=storable_text(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
             )
         _events.labels(event.kind, "postponed").inc()
 
-    async def _give_up(self, event: Received, why: str) -> None:
+    async def _give_up(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
             await inbox.park(session, event, error=storable_text(why))
         _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
         _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
 
 
-def _key(event: Received) -> str:
+def _key(event: ReceivedEvent) -> str:
     return keys.provider_event(event.provider, event.event_id)
 
 

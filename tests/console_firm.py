@@ -16,7 +16,7 @@ from domain.payouts.amounts import split
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
-from domain.proofs.money import AccountSnapshot, BalancePart, EventPart, Movement
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount, Movement
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
@@ -253,7 +253,7 @@ def _sheet(
     movement = Movement(seq=88_001, at=at - timedelta(hours=3), kind="deal", reference="D0007", amount_minor=-412_300)
     balance = INITIAL - 412_300
     equity = balance + sum(part.profit_minor for part in [proof.position_part(position, board, instruments, "USD")])
-    scene = AccountSnapshot(
+    scene = JudgedAccount(
         account_id=account.id,
         challenge_id=challenge.id,
         login=account.login or 0,

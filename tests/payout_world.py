@@ -433,7 +433,7 @@ class World:
         epoch = claim_epoch(self.db.url, 0)
         fact = breach_fact(name)
         with psycopg.connect(self.db.url, autocommit=True) as connection:
-            LiveWriter(connection, 0, epoch).verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
+            LiveWriter(connection, 0, epoch).commit_verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
         return fact.breach_id
 
     async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:

@@ -54,7 +54,7 @@ async def preview_payout(
 ) -> PayoutPreview:
     """What a payout of `amount` would do: the shares, the room it leaves to every limit, what stands in its way."""
     async with deps.db.transaction() as session:
-        account = await accounts.exists(session, caller.scope, account_id)
+        account = await accounts.visible_account(session, caller.scope, account_id)
         return await preview(session, account_id, positive_money(amount, account.currency), cycle=cycle)
 
 
@@ -65,7 +65,7 @@ async def request_payout(
     """Ask for a payout. What is refused says why, and names the proof sheet that shows it."""
 
     async def work(session: AsyncSession) -> PayoutAsked:
-        account = await accounts.exists(session, caller.scope, account_id)
+        account = await accounts.visible_account(session, caller.scope, account_id)
         gross = positive_money(body.amount, account.currency)
         ahead = await preview(session, account_id, gross, cycle=body.cycle)
         payout = await payouts.request_payout(

@@ -135,13 +135,13 @@ async def propose_move(body: MoveBody, once: Keyed) -> Moving:
 
 
 @router.get("/account-moves", dependencies=[Depends(allowed("versions.read"))])
-async def list_moves(deps: Deps, page: Paged, state: State | None = None) -> Page[read.MoveRow]:
+async def list_moves(deps: Deps, page: Paged, state: State | None = None) -> Page[read.VersionMoveRow]:
     async with deps.db.transaction() as session:
         return await read.moves(session, page, state=state)
 
 
 @router.get("/account-moves/{move_id}", dependencies=[Depends(allowed("versions.read"))])
-async def get_move(move_id: MoveId, deps: Deps) -> read.MoveView:
+async def get_move(move_id: MoveId, deps: Deps) -> read.VersionMoveView:
     """With the differences between the two versions, and the accounts it names."""
     async with deps.db.transaction() as session:
         return await read.move(session, move_id)

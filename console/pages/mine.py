@@ -38,7 +38,7 @@ async def trader_home(visit: Visit) -> HTMLResponse:
         "mine.html",
         [Crumb("Overview")],
         trader=await read_people.one(visit.session, visit.scope, trader_id),
-        limits=room_rows(await room.of(visit.session, visit.scope, trader_id=trader_id)),
+        limits=room_rows(await room.list_rooms(visit.session, visit.scope, trader_id=trader_id)),
         warned=(await warnings.page(visit.session, visit.scope, Window(limit=10), trader_id=trader_id)).items,
         rulebooks=await rulebooks.of_trader(visit.session, trader_id),
         accounts=await accounts.of_trader(visit.session, visit.scope, trader_id, sold),

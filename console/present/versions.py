@@ -15,7 +15,7 @@ from domain.approvals import Actor
 from front.subjects.account_move import ACCOUNT_MOVE
 from front.subjects.product_version import PRODUCT_VERSION
 from store.read import versions
-from store.read.versions import MoveView, ProposalView
+from store.read.versions import ProposalView, VersionMoveView
 
 _OPEN: Final = ("proposed", "approved")
 
@@ -79,7 +79,7 @@ def _proposal_choices(row: ProposalView, actor: Actor, refusal: str) -> list[Cho
     return [choice(PRODUCT_VERSION.verb(name)) for name in ("approve", "reject")]
 
 
-def _move_choices(row: MoveView, actor: Actor, refusal: str) -> list[Choice]:
+def _move_choices(row: VersionMoveView, actor: Actor, refusal: str) -> list[Choice]:
     if row.state != "proposed" or may(actor, "versions.decide"):
         return []
     if refusal:
@@ -88,7 +88,7 @@ def _move_choices(row: MoveView, actor: Actor, refusal: str) -> list[Choice]:
     return [approve, choice(ACCOUNT_MOVE.verb("reject"))]
 
 
-def _accounts(row: MoveView) -> int:
+def _accounts(row: VersionMoveView) -> int:
     return row.waiting + row.moved + row.refused
 
 
@@ -127,7 +127,7 @@ async def move(session: AsyncSession, actor: Actor, move_id: str) -> DecisionVie
     )
 
 
-def _closed(row: ProposalView | MoveView, open_in: Sequence[str]) -> str:
+def _closed(row: ProposalView | VersionMoveView, open_in: Sequence[str]) -> str:
     if row.state == "withdrawn":
         return f"Withdrawn by {row.proposed_by_name}, {closed.moment(row.transitions[-1].occurred_at)}."
     return closed.others(row.state, open_in, decision_rows(row.decisions), row.transitions)

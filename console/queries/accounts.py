@@ -15,7 +15,7 @@ from domain.products.product import Product
 from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
-from store.read.pages import Scope, Window, keyset, shown
+from store.read.pages import Scope, Window, account_number, keyset
 
 _NOWHERE: Final = 2**62
 SORTS: Final = ("number", "equity", "daily", "total", "closest")
@@ -142,7 +142,7 @@ def _row(row: Any, sold: Shelf) -> AccountRow:
 
     return AccountRow(
         account_id=account.id,
-        number=shown(account.number),
+        number=account_number(account.number),
         trader_id=account.trader_id,
         trader=row.trader,
         product=terms.name,

@@ -9,7 +9,7 @@ from domain.money import Money
 from store.read.accounts import AccountView
 from store.read.breaches import BreachView
 from store.read.gates import GateView
-from store.read.versions import MoveAhead
+from store.read.versions import PendingMove
 from store.read.warnings import WarningView
 
 
@@ -94,7 +94,7 @@ class AccountPage:
     decisions: Sequence[Link] = ()
     warnings: Sequence[WarningView] = ()
     gates: Sequence[GateView] = ()
-    move: MoveAhead | None = None
+    move: PendingMove | None = None
 
     @property
     def floating(self) -> Money | None:

@@ -19,7 +19,7 @@ from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check import check
 from domain.proofs.history import ProofSubject, pass_history, violation_sheet
-from domain.proofs.money import AccountSnapshot
+from domain.proofs.money import JudgedAccount
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
 from domain.rules.base import ConductRule, Gate, VenueCalendar
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
@@ -169,7 +169,7 @@ class _SheetWriter:
             name, snapshot, line.board, line.instruments, history=history, gates=gates, effective_minor=effective
         )
 
-    def _snapshot(self, moment: DecidingMoment) -> AccountSnapshot | None:
+    def _snapshot(self, moment: DecidingMoment) -> JudgedAccount | None:
         """Returns the account at this moment; None when the sheet would not contain the inputs of its worth."""
         line, event, mark = self._timeline, moment.event, moment.mark
         stated = mark.equity_minor if isinstance(event, Clocked) and line.held else None
@@ -178,7 +178,7 @@ class _SheetWriter:
             return None
         opening, opened_at, seq = line.day_opening
         movements = (*line.movements, *self._open_costs(event))
-        return AccountSnapshot(
+        return JudgedAccount(
             account_id=self._subject.account_id,
             challenge_id=self._subject.challenge_id,
             login=self._subject.login,

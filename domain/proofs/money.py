@@ -46,7 +46,7 @@ from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
 
-__all__ = ["AccountSnapshot", "BalancePart", "EventPart", "Movement", "Source", "breach_sheet", "pass_sheet"]
+__all__ = ["BalancePart", "EventPart", "JudgedAccount", "Movement", "Source", "breach_sheet", "pass_sheet"]
 
 _QUOTES: Final = QuotesSource()
 _REMEMBERED: Final = 1024
@@ -56,7 +56,7 @@ _LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "f
 
 
 @dataclass(frozen=True, slots=True)
-class AccountSnapshot:
+class JudgedAccount:
     """The account at the deciding event, as it was judged."""
 
     account_id: str
@@ -286,7 +286,7 @@ def position_part(
 
 
 def _money(
-    kind: str, proof_id: str, scene: AccountSnapshot, board: QuoteBoard, instruments: Mapping[str, Instrument]
+    kind: str, proof_id: str, scene: JudgedAccount, board: QuoteBoard, instruments: Mapping[str, Instrument]
 ) -> dict[str, Any]:
     product, at = scene.terms.product, scene.event.at
     # when the venue states the equity itself, the proof is that statement, not prices
@@ -317,7 +317,7 @@ def _money(
 
 def breach_sheet(
     proof_id: str,
-    scene: AccountSnapshot,
+    scene: JudgedAccount,
     spec: FloorSpec,
     state: RuleState,
     board: QuoteBoard,
@@ -358,7 +358,7 @@ def consequence(rule: EquityRule, offence: int) -> dict[str, Any]:
 
 def pass_sheet(
     proof_id: str,
-    scene: AccountSnapshot,
+    scene: JudgedAccount,
     board: QuoteBoard,
     instruments: Mapping[str, Instrument],
     *,

@@ -54,7 +54,9 @@ async def request_payout(
         raise refused(current, gross, reasons)
     payout = _draft(current, actor, gross, rail)
     payout.checks = checks(current, await risk_facts(session, payout), gross)
-    await warnings.payout_leaves(session, current.account, rooms_left(current, gross), gross, current.facts.now)
+    await warnings.record_no_room_after_payout(
+        session, current.account, rooms_left(current, gross), gross, current.facts.now
+    )
     session.add(payout)
     await session.flush()
     await messages.start(session, payout_workflow(payout.id), PayoutStart(payout_id=payout.id))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain.proofs.money import AccountSnapshot
+from domain.proofs.money import JudgedAccount
 from domain.rules.evaluate import LevelBreach
 from domain.rules.marking import conversion_symbol
 from monitor.columns.roster import AccountRow
@@ -44,7 +44,7 @@ class DoubtfulBreaches:
         return found
 
     def review(
-        self, account: AccountRow, scene: AccountSnapshot, found: Sequence[LevelBreach], doubts: Iterable[Doubt]
+        self, account: AccountRow, scene: JudgedAccount, found: Sequence[LevelBreach], doubts: Iterable[Doubt]
     ) -> None:
         """Opens a review of what would have been a breach, once per level and period, with its proof sheet."""
         cause, known = found[0], self._open.setdefault(account.row, {})
@@ -57,7 +57,7 @@ class DoubtfulBreaches:
         known[key] = note
         self._state.facts.reviews.append(note)
 
-    def _detail(self, account: AccountRow, scene: AccountSnapshot, verdict: LevelBreach) -> dict[str, Any]:
+    def _detail(self, account: AccountRow, scene: JudgedAccount, verdict: LevelBreach) -> dict[str, Any]:
         return {
             "rule_id": verdict.spec.rule_id,
             "operator": verdict.spec.operator,

@@ -22,7 +22,7 @@ from monitor.judging.evidence import Trigger
 from monitor.judging.judge import Judge
 from monitor.loaded import Pending
 from monitor.state import ShardState
-from store.version_moves import CarriedOut
+from store.version_moves import MoveOutcome
 
 
 class VersionChanges:
@@ -62,7 +62,7 @@ class VersionChanges:
         mark = Mark(account.balance_minor, account.equity_minor, seq, at, account.costs)
         rules = carried(account.rules, terms.specs, mark)
         why = _broken(rules, mark, product.currency)
-        done = CarriedOut(
+        done = MoveOutcome(
             move_id=pending.move_id,
             account_id=account.account_id,
             product=product.product,

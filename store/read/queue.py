@@ -32,7 +32,7 @@ from domain.money import Money
 from domain.work_queue import SOON
 from store.clock import market_now
 from store.models import Account, Trader
-from store.read.pages import Page, View, Window, decode_cursor, keyset, shown
+from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
 
 
 class QueueItem(View):
@@ -162,7 +162,7 @@ def _as_of(cursor: str | None) -> datetime | None:
 
 
 def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
-    number = None if row["number"] is None else shown(row["number"])
+    number = None if row["number"] is None else account_number(row["number"])
     read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency")
     return QueueItem(
         **{name: row[name] for name in (*read, "since", "deadline", "due")},

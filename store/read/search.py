@@ -1,4 +1,4 @@
-"""Find anything by its id, an account by its number, a trader by their exact e-mail address."""
+"""Search: anything by id, an account by number, a trader by exact e-mail address."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from store import crypto
 from store.models import Account, Breach, Challenge, Proof, Trader
-from store.read.pages import Scope, View, shown
+from store.read.pages import Scope, View, account_number
 
 _ID: Final = re.compile(r"([a-z]{3})_[0-9a-z]{26}")
 _NUMBER: Final = re.compile(r"(?:a-)?([0-9]{5,12})", re.IGNORECASE)
 
 
 class Hit(View):
-    """What was found and what to call it."""
+    """One match. `label` is its name for people."""
 
     kind: str
     id: str
@@ -50,7 +50,7 @@ async def search(session: AsyncSession, scope: Scope, text: str, findable: Mappi
                 Account.number == int(match.group(1)), scope.own(Account.trader_id)
             )
         )
-        return tuple(Hit(kind="account", id=row.id, label=shown(row.number)) for row in found)
+        return tuple(Hit(kind="account", id=row.id, label=account_number(row.number)) for row in found)
     if "@" in wanted:
         index = crypto.keys().index(wanted)
         traders = await session.execute(
@@ -70,7 +70,7 @@ async def _by_id(
         accounts = await session.execute(
             select(Account.id, Account.number).where(Account.id == wanted, scope.own(Account.trader_id))
         )
-        return tuple(Hit(kind="account", id=row.id, label=shown(row.number)) for row in accounts)
+        return tuple(Hit(kind="account", id=row.id, label=account_number(row.number)) for row in accounts)
     for kind, rows in (*_FINDABLE.items(), *findable.items()):
         if rows.prefix == prefix:
             found = await session.scalar(select(rows.model.id).where(rows.model.id == wanted, rows.visible(scope)))

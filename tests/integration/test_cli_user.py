@@ -53,7 +53,7 @@ class Firm:
 
     async def holds(self, token: str) -> bool:
         async with self.db.transaction() as session:
-            return await identity.actor_of(session, token) is not None
+            return await identity.current_session(session, token) is not None
 
     async def trail(self) -> list[tuple[str, str, dict[str, str]]]:
         async with self.db.transaction() as session:

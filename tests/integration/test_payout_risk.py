@@ -95,7 +95,7 @@ async def test_a_breach_that_is_being_committed_is_waited_for_and_seen(firm: Wor
     await firm.decide(payout_id, fay)
     epoch = await asyncio.to_thread(claim_epoch, firm.db.url, 0)
     with psycopg.connect(firm.db.url, autocommit=True) as monitor, monitor.transaction():
-        LiveWriter(monitor, 0, epoch).verdicts(verdict_rows([breach_fact("tina")], epoch, datetime.now(UTC)))
+        LiveWriter(monitor, 0, epoch).commit_verdicts(verdict_rows([breach_fact("tina")], epoch, datetime.now(UTC)))
         sending = asyncio.create_task(firm.activities.send_money(ref(payout_id)))
         await somebody_waits(firm)
         assert firm.provider.calls == 0

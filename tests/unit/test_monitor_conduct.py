@@ -17,7 +17,7 @@ from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
 from monitor.shard import Shard
 from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
-from store.news import Scheduled
+from store.news import ScheduledRelease
 from tests.unit.test_monitor_three_ways import Shelf, instruments
 from tests.unit.venue_story import product
 
@@ -40,7 +40,7 @@ DAILY = {
 class Venue:
     """One account with 100,000.00 that trades EURUSD; every call is one batch."""
 
-    def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[Scheduled] | None = None) -> None:
+    def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
         made = product(Random(1)).model_dump(mode="json")
         made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
         made["phases"][0] |= {"rules": [LOSS, *rules], "target": {"type": "amount", "value": target}}
@@ -68,7 +68,7 @@ class Venue:
         if checkpoint is not None:
             self.shard.admission.admit(account, self.now)
 
-    def _news(self, last: int, since: datetime) -> list[Scheduled]:
+    def _news(self, last: int, since: datetime) -> list[ScheduledRelease]:
         return [release for release in self.releases if release.id > last]
 
     @property
@@ -267,7 +267,7 @@ def test_a_gate_holds_a_pass_back_until_a_day_has_ended() -> None:
 
 
 def test_a_payout_and_news_reach_the_rules() -> None:
-    release = Scheduled(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
+    release = ScheduledRelease(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
     news = {"type": "news_window", "before_minutes": 2, "after_minutes": 2, "applies_to": ["open", "close"],
             "consequences": [{"kind": "review"}]}  # fmt: skip
     venue = Venue(news, news=[release])
