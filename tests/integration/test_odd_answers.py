@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from adapters.payments.sandbox import SandboxPayments
 from domain.errors import PropOSError
+from front.subjects.parked_message import INBOX
+from front.subjects.subject import kinds
 from relay.inbox import EventSweep, InboxDispatcher
 from store import crypto
 from store.db import Database
@@ -38,7 +40,7 @@ class Desk:
     async def set_aside(self) -> list[str]:
         """What a person sees in the queue."""
         async with self.db.transaction() as session:
-            page = await queue.page(session, Window(limit=50), kinds=("inbox",))
+            page = await queue.page(session, Window(limit=50), kinds([INBOX]))
         return [item.words for item in page.items]
 
 
