@@ -132,7 +132,7 @@ async def test_a_state_alone_puts_nothing_on_sale(world: ApiWorld) -> None:
     proposal = await proposed(world)
     async with world.db.transaction() as session:
         (await proposals.locked(session, proposal)).state = "approved"
-    with pytest.raises(Conflict, match="No approval"):
+    with pytest.raises(Conflict, match="No second person"):
         async with world.db.transaction() as session:
             await proposals.publish(session, proposal, actor=world.people["risk"].actor)
     assert await on_sale(world) == 1
