@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.decisions import Delivered, decided
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
-from contracts.cases import CaseDecision, CaseRef, CaseState
+from contracts.cases import CaseDecision, CaseRef, CaseStatus
 from contracts.messages import DecisionResult
 from firm import cases, people
 
@@ -18,12 +18,12 @@ class CaseActivities:
         self._db = deps.db
 
     def all(self) -> Sequence[Callable[..., Awaitable[object]]]:
-        return [self.stand, self.record_decision]
+        return [self.read_status, self.record_decision]
 
     @activity.defn(name="cases.stand")
-    async def stand(self, ref: CaseRef) -> CaseState:
+    async def read_status(self, ref: CaseRef) -> CaseStatus:
         async with self._db.transaction() as session:
-            return CaseState(state=(await cases.locked(session, ref.case_id)).state)
+            return CaseStatus(state=(await cases.locked(session, ref.case_id)).state)
 
     @activity.defn(name="cases.record_decision")
     async def record_decision(self, decision: CaseDecision) -> DecisionResult:

@@ -15,11 +15,13 @@ from activities.decisions import Delivered, decided_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
+from contracts.ids import dispute_workflow
+from contracts.messages import AccountReinstated
+from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from firm import challenges, disputes, people
-from firm.payouts import requests as payouts
-from store import outbox
+from firm import challenges, disputes, messages, people
+from firm.payouts import news
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Breach, Challenge, Dispute, PhasePass
@@ -101,7 +103,7 @@ class ChallengeActivities:
                 session,
                 challenge,
                 trigger_of_start(account.phase_index, product.funded_index),
-                key=challenges.start_key(account.id),
+                key=keys.phase_start(account.id),
                 at=account.opened_at,
                 detail={"account_id": account.id, "phase_index": account.phase_index},
             )
@@ -117,7 +119,7 @@ class ChallengeActivities:
             return _status(challenge)
         if passed is None or passed.account_id != account.id:
             return _status(challenge)
-        await self._deps.platforms.of(account.platform).lock(account.login, key=f"{account.id}/passed")
+        await self._deps.platforms.of(account.platform).lock(account.login, key=keys.account_lock(account.id, "passed"))
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state != "active" or challenge.account_id != passed.account_id:
@@ -130,7 +132,7 @@ class ChallengeActivities:
                 session,
                 challenge,
                 trigger_of_pass(challenge.phase_index, product.funded_index),
-                key=f"pass/{passed.id}",
+                key=keys.pass_message(passed.id),
                 at=passed.occurred_at,
                 detail={"pass_id": passed.id, "account_id": account.id, "proof_id": passed.proof_id},
             )
@@ -149,7 +151,7 @@ class ChallengeActivities:
         if challenge.state != "identity_check" or identity == "unverified":
             return
         trigger = "identity_verified" if identity == "verified" else "identity_refused"
-        key = f"identity/{challenge.phase_index}"
+        key = keys.phase_identity(challenge.phase_index)
         await challenges.move(session, challenge, trigger, key=key, at=await market_now(session))
 
     # breaches
@@ -166,12 +168,12 @@ class ChallengeActivities:
             await challenges.end_account(session, challenge, "locked", breach.occurred_at)
             until = await challenges.dispute_until(session, challenge, breach)
             await challenges.wake(session, challenge, until)
-            await payouts.risk_changed(session, cause=f"breach/{breach.id}", trader_ids=[challenge.trader_id])
+            await news.risk_changed(session, cause=keys.breach_message(breach.id), trader_ids=[challenge.trader_id])
             await challenges.move(
                 session,
                 challenge,
                 "breach_detected",
-                key=f"breach/{breach.id}",
+                key=keys.breach_message(breach.id),
                 at=breach.occurred_at,
                 detail={"breach_id": breach.id, "account_id": breach.account_id, "proof_id": breach.proof_id},
             )
@@ -193,25 +195,19 @@ class ChallengeActivities:
             challenge = await challenges.lock(session, fact.challenge_id)
             if account is not None and challenge.state == "breached":
                 product, now = await challenges.terms(session, challenge), await market_now(session)
-                await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+                await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
                 await challenges.move(
                     session,
                     challenge,
                     trigger_of_reinstatement(account.phase_index, product.funded_index),
-                    key=f"reinstate/{fact.subject_id}",
+                    key=keys.reinstatement(fact.subject_id),
                     at=now,
                     detail={"account_id": account.id, "dispute_id": fact.subject_id},
                 )
                 due = await deadline(session, challenge, account, product)
                 await challenges.wake(session, challenge, due)
-            key = f"reinstated/{fact.subject_id}"
-            await outbox.signal_workflow(
-                session,
-                key=key,
-                workflow_id=disputes.workflow(fact.subject_id),
-                name="account_reinstated",
-                payload={"key": key},
-            )
+            reinstated = AccountReinstated(key=keys.reinstated_message(fact.subject_id))
+            await messages.signal(session, dispute_workflow(fact.subject_id), reinstated)
             return _status(challenge)
 
     # dates
@@ -241,7 +237,7 @@ class ChallengeActivities:
             if await challenges.verdict_waits(session, account.id):
                 return _status(challenge)  # judged in time; the news is on its way
         platform = self._deps.platforms.of(account.platform)
-        await platform.lock(account.login, key=f"{account.id}/expired")
+        await platform.lock(account.login, key=keys.account_lock(account.id, "expired"))
         balance = (await platform.snapshot(account.login)).balance_minor  # flat: whatever was open is closed
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
@@ -254,7 +250,7 @@ class ChallengeActivities:
     ) -> None:
         """The challenge expires; or its phase begins anew, on an account of its own and without a fee."""
         phase = (await challenges.terms(session, challenge)).phase(account.phase_index)
-        breached = await challenges.standing_breach(session, account.id) is not None
+        breached = await challenges.confirmed_breach(session, account.id) is not None
         again = may_retake(phase, balance_minor, account.initial_minor, breached=breached)
         await challenges.end_account(session, challenge, "closed", due)
         await challenges.wake(session, challenge, None)
@@ -263,7 +259,7 @@ class ChallengeActivities:
             session,
             challenge,
             "retake_granted" if again else "time_limit_reached",
-            key=f"expired/{account.id}",
+            key=keys.phase_expired(account.id),
             at=due,
             detail=detail,
         )
@@ -273,16 +269,16 @@ class ChallengeActivities:
     async def _close_window(self, fact: ChallengeFact) -> ChallengeStatus:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
-            breach = await challenges.standing_breach(session, challenge.account_id or "")
+            breach = await challenges.confirmed_breach(session, challenge.account_id or "")
             if challenge.state != "breached" or breach is None:
                 return _status(challenge)
-            dispute = await disputes.of_standing_breach(session, breach.account_id)
+            dispute = await disputes.of_confirmed_breach(session, breach.account_id)
             until, now = await challenges.dispute_until(session, challenge, breach), await market_now(session)
             if breach_is_final(now, until, dispute.state if dispute else None):
                 await challenges.wake(session, challenge, None)
                 detail = {"breach_id": breach.id}
                 await challenges.move(
-                    session, challenge, "dispute_window_over", key=f"window/{breach.id}", at=now, detail=detail
+                    session, challenge, "dispute_window_over", key=keys.window_over(breach.id), at=now, detail=detail
                 )
             elif dispute is None:
                 await challenges.wake(session, challenge, until)
@@ -309,7 +305,7 @@ class ChallengeActivities:
             now = await market_now(session)
             await challenges.end_account(session, challenge, "closed", now)
             await challenges.wake(session, challenge, None)
-            await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+            await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
             await challenges.move(
                 session, challenge, "closed_by_firm", key="closed", at=now, detail={"case_id": case_id}
             )

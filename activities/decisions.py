@@ -56,7 +56,7 @@ async def decided(db: Database, delivered: Delivered, kind: type[M], work: Calla
 
             settled = await _outcome(judged)
             await requests.consume(session, delivered.key, outcome=settled[0], answer=settled[1])
-    return _given(settled, kind)
+    return _answered(settled, kind)
 
 
 async def decided_in_steps(db: Database, delivered: Delivered, kind: type[M], work: Callable[[], Awaitable[M]]) -> M:
@@ -81,11 +81,11 @@ async def decided_in_steps(db: Database, delivered: Delivered, kind: type[M], wo
         settled = await _outcome(work)
         async with db.transaction() as session:
             row = await requests.locked(session, delivered.asked, delivered.update_id)
-            earlier = _settled(row.outcome, row.answer)  # of an attempt that was given up but ran on
+            earlier = _settled(row.outcome, row.answer)  # of an attempt that timed out but ran on
             if earlier is None:
                 await requests.consume(session, delivered.key, outcome=settled[0], answer=settled[1])
             settled = earlier or settled
-    return _given(settled, kind)
+    return _answered(settled, kind)
 
 
 def _settled(outcome: str | None, answer: dict[str, Any] | None) -> Settled | None:
@@ -93,7 +93,7 @@ def _settled(outcome: str | None, answer: dict[str, Any] | None) -> Settled | No
 
 
 async def _outcome(work: Callable[[], Awaitable[BaseModel | None]]) -> Settled:
-    """What became of `work`; what is merely unavailable is no outcome and is raised."""
+    """What became of `work`; Unavailable is no outcome and is raised."""
     try:
         taken = await work()
     except Unavailable:
@@ -104,7 +104,7 @@ async def _outcome(work: Callable[[], Awaitable[BaseModel | None]]) -> Settled:
     return requests.TAKEN, taken.model_dump(mode="json") if taken else {}
 
 
-def _given(settled: Settled, kind: type[M]) -> M:
+def _answered(settled: Settled, kind: type[M]) -> M:
     outcome, answer = settled
     if outcome != requests.TAKEN:
         raise ApplicationError(answer["message"], *answer["details"], type=outcome, non_retryable=True)

@@ -10,9 +10,10 @@ from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.disputes import DisputeStatus, DisputeStep
 from contracts.messages import DecisionResult, DisputeStart
+from domain import keys
 from domain.lifecycle import CHALLENGE
 from firm import challenges, disputes, people
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from store import transitions
 from store.models import Dispute
 
@@ -60,14 +61,14 @@ class DisputeActivities:
             challenge_id = (await session.get_one(Dispute, start.dispute_id)).challenge_id
             challenge = await challenges.lock(session, challenge_id)
             dispute = await disputes.lock(session, start.dispute_id)
-            done = await transitions.applied(session, "challenge", challenge_id, f"reinstate/{dispute.id}")
+            done = await transitions.was_applied(session, "challenge", challenge_id, keys.reinstatement(dispute.id))
             over = challenge.state in CHALLENGE.terminal
             if dispute.state != "reinstating" or not (done or over):
                 return DisputeStatus(state=dispute.state)
-            if over and not done:  # nobody is left to reinstate; the verdict falls all the same
+            if over and not done:  # the account is not reinstated; the breach is overturned all the same
                 await challenges.overturn(session, dispute.breach_id)
-            cause = f"dispute/{dispute.id}/reinstated"
-            await payouts.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
+            cause = keys.dispute_event(dispute.id, "reinstated")
+            await news.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
             detail = {"challenge_state": challenge.state}
             await disputes.move(session, dispute, "account_reinstated", key="reinstated", detail=detail)
             return DisputeStatus(state=dispute.state)

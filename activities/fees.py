@@ -11,15 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities import provisioning
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
+from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
 from store.models import Account, Challenge, Intent
-from store.transitions import applied
+from store.transitions import was_applied
 
 
 async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
@@ -42,7 +43,7 @@ async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)
     if challenge.state == CHALLENGE.initial and late and checkout is not None and checkout.status == "open":
-        checkout = await provider.expire_checkout(checkout.checkout_id, key=f"{challenge_id}/expire")
+        checkout = await provider.expire_checkout(checkout.checkout_id, key=keys.checkout_expiry(challenge_id))
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         await _settle(session, challenge, checkout)
@@ -67,7 +68,7 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
         difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
-        if status == "refunded":  # by hand at the provider, before we heard of the payment
+        if status == "refunded":  # by hand at the provider, before we knew of the payment
             await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         elif difference:
             await fees.ask_about_difference(
@@ -103,7 +104,7 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.charge_back(session, challenge, paid=paid, provider=challenge.provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
@@ -131,7 +132,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         now = await _close_account(session, challenge)
         for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
-        await payouts.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
         reason = "The fee was refunded at the payment provider."
@@ -161,13 +162,13 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Give the fee back. Whether it may be is judged until the intent is on the record; from then on it is only
-    finished, whoever asks again and whatever has changed: the money may be on its way. When the provider refuses, the
+    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is only
+    completed, whatever has changed: the money may be on its way. When the provider refuses, the
     account trades again. Raises Conflict with the provider's reason."""
-    challenge_id, key = step.challenge_id, f"refund/{step.request.key}"
+    challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
-        if await applied(session, "challenge", challenge_id, key):
+        if await was_applied(session, "challenge", challenge_id, key):
             return challenge
         attempts = await fees.refund_attempts(session, challenge_id)
     for attempt in attempts:
@@ -177,7 +178,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     if attempts and attempts[-1].done_at is None:
         granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
     else:
-        granted = await _grant_refund(deps, step, challenge, key, fees.refund_key(challenge_id, len(attempts) + 1))
+        granted = await _grant_refund(deps, step, challenge, key, keys.refund(challenge_id, len(attempts) + 1))
     answer = await _ask_for_refund(deps.payments.of(challenge.provider), granted)
     if isinstance(answer, str):
         await _record_refused(deps, challenge_id, granted, answer)
@@ -214,7 +215,7 @@ async def _move(
 
 
 async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _Granted:
-    """Declare the refund: what is given back, and who was allowed to ask for it."""
+    """Declare the refund: what is refunded, and who was allowed to ask for it."""
     async with deps.db.transaction() as session:
         actor = await people.current_actor(session, step.request.actor.user_id)
         account = await challenges.account(session, challenge)
@@ -232,7 +233,7 @@ async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key:
     }
     async with deps.db.transaction() as session:
         await challenges.lock(session, challenge.id)
-        declared = await session.get(Intent, intent)  # by an attempt that was given up but ran on
+        declared = await session.get(Intent, intent)  # by an attempt that timed out but ran on
         if declared is not None:
             return _Granted(intent, declared.payload, asked_before=True)
         await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=payload)
@@ -246,7 +247,7 @@ async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key
 
 
 async def _ask_for_refund(provider: PaymentProvider, granted: _Granted) -> Checkout | str:
-    """The checkout once its money goes back, whoever sent it; or why the provider does not give it back."""
+    """Returns the checkout once it is refunded, by us or at the provider; or why the provider refuses the refund."""
     checkout_id = str(granted.payload["checkout_id"])
     if granted.asked_before:  # the first call may have had its effect without our hearing of it
         checkout = await _fetch(provider, checkout_id)
@@ -285,7 +286,7 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
         )
         if CHALLENGE.allows(challenge.state, "refund_refused"):
             now = await market_now(session)
-            await _move(session, challenge, "refund_refused", f"refused/{granted.key}", now, granted, why)
+            await _move(session, challenge, "refund_refused", keys.refund_refused(granted.key), now, granted, why)
 
 
 async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
@@ -294,7 +295,7 @@ async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conf
         challenge = await challenges.lock(session, challenge_id)
     checkout = await _fetch(deps.payments.of(challenge.provider), challenge.checkout_id or "")
     if checkout is not None and checkout.status == "charged_back":
-        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=f"{intent}/charged-back"))
+        await record_chargeback(deps, ChallengeFact(challenge_id=challenge_id, key=keys.refund_charged_back(intent)))
         return Conflict("The payer has taken the fee back through the bank; there is nothing to refund.")
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))

@@ -63,7 +63,7 @@ class OperationsActivities:
             async with self._db.transaction() as session:
                 rows = [entry.model_dump() for entry in entries]
                 new += await operations.store_entries(session, provider.name, rows)
-                tied += await operations.tie_entries(session, provider.name)
+                tied += await operations.match_entries(session, provider.name)
                 await operations.report_money_back(session, provider.name)
         if failed:
             raise failed[0]

@@ -1,23 +1,19 @@
-"""What leaves an account with a payout, at the platform and in the books; and how it comes back."""
+"""What leaves an account with a payout, at the platform; and how it comes back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.errors import Conflict, IdempotencyMismatch
-from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
-from domain.money import Money
-from domain.payouts import told
-from firm.payouts import account as payout_account
-from firm.payouts import refusals as payout_refusals
-from firm.payouts import requests as payouts
-from firm.payouts import situation as payout_facts
-from ports.platform import AccountSnapshot, BalanceKind, Platforms, TradingPlatform
-from store import ledger, outbox
-from store.clock import market_now
+from domain.payouts import trader_messages
+from firm.payouts import holds
+from firm.payouts import row as payouts
+from firm.payouts.situation import Holdings
+from ports.platform import BalanceKind, Platforms, TradingPlatform
+from store import outbox
 from store.db import Database
 from store.models import Account, Intent, Payout
 
@@ -26,39 +22,12 @@ GIVEN_BACK: Final = "the platform could not hold all of the money"
 Taking = tuple[str, BalanceKind, int]  # (key, operation, minor units, negative: they leave the account)
 
 
-def hold_key(payout_id: str) -> str:
-    return f"{payout_id}/hold"
-
-
-def _forfeit_key(payout_id: str) -> str:
-    return f"{payout_id}/forfeit"
-
-
-def _undo_key(payout_id: str) -> str:
-    """The decision that this request is refused and that all that was taken comes back."""
-    return f"{payout_id}/undo"
-
-
-def _back(key: str) -> str:
-    """Under which what was taken under `key` comes back."""
-    return f"{key}/back"
-
-
-def release_key(payout_id: str) -> str:
-    """Under which what was held comes back."""
-    return f"{payout_id}/release"
-
-
-def _forfeit_of(payout: Payout) -> Money:
-    return Money(minor=payout.forfeited_minor, currency=payout.currency)
-
-
 def taken(payout: Payout) -> tuple[Taking, ...]:
-    """What leaves the account with this payout: what is paid, and what lies beyond the cap and is paid to nobody."""
-    hold: Taking = (hold_key(payout.id), "payout_hold", -payout.gross_minor)
+    """Returns what leaves the account with this payout: what is paid, and what lies beyond the cap."""
+    hold: Taking = (keys.payout_hold(payout.id), "payout_hold", -payout.gross_minor)
     if not payout.forfeited_minor:
         return (hold,)
-    return hold, (_forfeit_key(payout.id), "adjustment", -payout.forfeited_minor)
+    return hold, (keys.payout_forfeit(payout.id), "adjustment", -payout.forfeited_minor)
 
 
 @dataclass(frozen=True)
@@ -88,10 +57,10 @@ async def place(db: Database, platforms: Platforms, payout_id: str) -> None:
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state == "requested":
-            undo = await session.get_one(Intent, _undo_key(payout_id))
+            undo = await session.get_one(Intent, keys.payout_undo(payout_id))
             await outbox.fulfil_intent(session, key=undo.key, result={})
             await payouts.advance(
-                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=told.NOT_HELD
+                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=trader_messages.NOT_HELD
             )
 
 
@@ -109,20 +78,21 @@ async def _declare(db: Database, platforms: Platforms, payout_id: str) -> _Turn 
     """Commit to the hold, if the request can still be granted; None when there is nothing to do (any more)."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
-        undoing = await session.get(Intent, _undo_key(payout_id)) is not None
+        undoing = await session.get(Intent, keys.payout_undo(payout_id)) is not None
         if payout.state != "requested" and not undoing:
             return None
         home = await home_of(session, platforms, payout)
-        if undoing or await session.get(Intent, hold_key(payout_id)) is not None:
+        if undoing or await session.get(Intent, keys.payout_hold(payout_id)) is not None:
             return _Turn(home, taken(payout), repeated=True, undoing=undoing)
     snapshot = await home.platform.snapshot(home.login)
+    holdings = Holdings(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state != "requested":
             return None
-        if await session.get(Intent, hold_key(payout_id)) is not None:
+        if await session.get(Intent, keys.payout_hold(payout_id)) is not None:
             return _Turn(home, taken(payout), repeated=True)
-        if await refuse(session, payout, snapshot):
+        if await holds.refuse(session, payout, holdings):
             return None
         for key, operation, amount in taken(payout):
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
@@ -139,18 +109,17 @@ async def was_given_back(home: Home, operations: Sequence[Taking]) -> bool:
 
 
 async def _found_back(home: Home, key: str, operation: BalanceKind) -> int | None:
-    return await home.platform.find_balance_operation(home.login, key=_back(key), operation=_BACKWARDS[operation])
+    return await home.platform.find_balance_operation(home.login, key=keys.back(key), operation=_BACKWARDS[operation])
 
 
 async def release(home: Home, payout_id: str, operations: Sequence[Taking]) -> None:
     """Put back all that was taken, once; a hold that is back already stays as it is."""
     for key, operation, amount in operations:
         if await _found_back(home, key, operation) is None:
-            name, backwards = (
-                release_key(payout_id) if operation == "payout_hold" else _back(key),
-                _BACKWARDS[operation],
+            name = keys.payout_release(payout_id) if operation == "payout_hold" else keys.back(key)
+            await home.platform.balance_operation(
+                home.login, key=name, operation=_BACKWARDS[operation], amount_minor=-amount
             )
-            await home.platform.balance_operation(home.login, key=name, operation=backwards, amount_minor=-amount)
 
 
 async def _take(turn: _Turn) -> str:
@@ -171,14 +140,14 @@ async def _record_taken(db: Database, payout_id: str, why: str) -> bool:
     """Record the hold, or declare that it is given back because of `why`; returns whether it is to be given back."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
-        if await session.get(Intent, _undo_key(payout_id)) is not None:
+        if await session.get(Intent, keys.payout_undo(payout_id)) is not None:
             return True
         if payout.state == "requested" and why:
             reason = {"reason": why}
-            await outbox.declare_intent(session, key=_undo_key(payout_id), kind="payout_undo", payload=reason)
+            await outbox.declare_intent(session, key=keys.payout_undo(payout_id), kind="payout_undo", payload=reason)
             return True
         if payout.state == "requested":
-            await record_held(session, payout)
+            await holds.record_held(session, payout)
         return False
 
 
@@ -188,57 +157,14 @@ async def _give_back(turn: _Turn) -> None:
     for key, operation, amount in turn.operations:
         if await platform.find_balance_operation(login, key=key, operation=operation) is not None:
             await platform.balance_operation(
-                login, key=_back(key), operation=_BACKWARDS[operation], amount_minor=-amount
+                login, key=keys.back(key), operation=_BACKWARDS[operation], amount_minor=-amount
             )
 
 
 async def home_of(session: AsyncSession, platforms: Platforms, payout: Payout) -> Home:
-    """Raises Conflict for an account without a login, NotConfigured for a platform that this process does not know."""
+    """Returns where the payout's account is. Raises Conflict for an account without a login, NotConfigured for a
+    platform that this process does not know."""
     account = await session.get_one(Account, payout.account_id)
     if account.login is None:
         raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
     return Home(platforms.of(account.platform), account.login)
-
-
-async def refuse(session: AsyncSession, payout: Payout, snapshot: AccountSnapshot) -> bool:
-    """Judge the request again, on the venue's own word for money and positions, under the account's lock; True when it
-    is refused, with proof."""
-    await payout_account.lock(session, payout.challenge_id, payout.account_id)
-    seen = payout_facts.Seen(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))
-    current = await payout_facts.situation(session, payout.account_id, cycle=payout.cycle, seen=seen)
-    gross = payouts.gross_of(payout)
-    parts = payout_refusals.refusals(current, gross)
-    if not parts:
-        payouts.set_forfeit(payout, current)
-        return False
-    payout.proof_id = await payout_refusals.keep(session, payout_refusals.refused(current, gross, parts))
-    reasons = [part.sentence for part in parts]
-    await payouts.advance(
-        session,
-        payout,
-        "request_refused",
-        reason="; ".join(reasons),
-        told=told.not_possible(reasons),
-        detail={"proof_id": payout.proof_id},
-    )
-    return True
-
-
-async def record_held(session: AsyncSession, payout: Payout) -> None:
-    """The money has left the account: what the trader is owed stands in the books, and what was forfeited."""
-    now = await market_now(session)
-    for key, _, amount in taken(payout):
-        await outbox.fulfil_intent(session, key=key, result={"held_minor": -amount})
-    entry = payout_reserved(payout.id, payouts.share_of(payout), payouts.refund_of(payout))
-    await ledger.post(session, entry, occurred_at=now)
-    if payout.forfeited_minor:
-        await ledger.post(session, payout_forfeited(payout.id, _forfeit_of(payout)), occurred_at=now)
-    await payouts.advance(session, payout, "hold_placed")
-
-
-async def record_released(session: AsyncSession, payout: Payout, now: datetime) -> None:
-    """The money is back on the account: nothing is owed, nothing was forfeited."""
-    entry = payout_released(payout.id, payouts.share_of(payout), payouts.refund_of(payout))
-    await ledger.post(session, entry, occurred_at=now)
-    if payout.forfeited_minor:
-        await ledger.post(session, forfeit_returned(payout.id, _forfeit_of(payout)), occurred_at=now)

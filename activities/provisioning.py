@@ -1,11 +1,12 @@
-"""Accounts on the platform: opened, given back, frozen. The record first, then the platform, every call with a key."""
+"""Accounts on the platform: opened, reinstated, frozen. The record first, then the platform, every call with a key."""
 
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
+from domain import keys
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from ports.platform import TradingPlatform
 from store import outbox
 from store.clock import market_now
@@ -28,8 +29,7 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             session, challenge, product, phase_index, chosen.name, chosen.marks(group)
         )
         platform = deps.platforms.of(account.platform)
-        again = f"/{account.attempt}" if account.attempt > 1 else ""
-        key = f"{challenge.id}/{phase_index}{again}"
+        key = keys.account_creation(challenge.id, phase_index, account.attempt)
         wanted = {
             "group": group,
             "currency": product.currency,
@@ -48,20 +48,20 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             (await session.get_one(Account, account.id)).login = login
             await outbox.fulfil_intent(session, key=key, result={"login": login})
     await platform.balance_operation(
-        login, key=f"{account.id}/initial", operation="deposit", amount_minor=account.initial_minor
+        login, key=keys.initial_deposit(account.id), operation="deposit", amount_minor=account.initial_minor
     )
     async with deps.db.transaction() as session:
         opened = await session.get_one(Account, account.id, with_for_update={"key_share": True})
         if opened.status == "opening":
             opened.status, opened.opened_at = "active", await market_now(session)
-    await platform.set_trading(login, key=f"{account.id}/enable", enabled=True)
+    await platform.set_trading(login, key=keys.trading(account.id, "enable"), enabled=True)
 
 
 async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
     """Overturn the disputed breach and let its account trade again with room above its floors.
 
     Only the attempt that overturns it touches the account's row: once the account is enabled it may break a rule
-    again, and that breach stands. None when the challenge ended otherwise in the meantime: the breach is overturned,
+    again, and that breach counts. None when the challenge ended otherwise in the meantime: the breach is overturned,
     the account stays shut.
     """
     async with deps.db.transaction() as session:
@@ -71,8 +71,8 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
             return None
         first = await challenges.overturn(session, dispute.breach_id)
         if first:
-            cause = f"breach/{dispute.breach_id}/overturned"
-            await payouts.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
+            cause = keys.overturned_breach(dispute.breach_id)
+            await news.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None
@@ -80,7 +80,7 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
             account.status, account.ended_at = "active", None
     if account.login is None:
         raise Conflict(f"Account {account.id} has no login.")
-    key = f"dispute/{dispute.id}"
+    key = keys.goodwill(dispute.id)
     credit = await _goodwill(deps, account, account.login, key)
     if credit:
         await deps.platforms.of(account.platform).balance_operation(
@@ -88,7 +88,8 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
         )
     async with deps.db.transaction() as session:
         await outbox.fulfil_intent(session, key=key, result={"amount_minor": credit})
-    await deps.platforms.of(account.platform).set_trading(account.login, key=f"{key}/enable", enabled=True)
+    platform = deps.platforms.of(account.platform)
+    await platform.set_trading(account.login, key=keys.trading(key, "enable"), enabled=True)
     return account
 
 
@@ -114,14 +115,14 @@ async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))
     if account is not None and account.login is not None:
-        await deps.platforms.of(account.platform).lock(account.login, key=f"{account.id}/{why}")
+        await deps.platforms.of(account.platform).lock(account.login, key=keys.account_lock(account.id, why))
 
 
 async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:
     """Disable an account that never traded; raises Conflict when it did, and leaves it trading."""
     platform = deps.platforms.of(account.platform)
     if not await _traded(deps, challenge_id, platform, login):
-        await platform.set_trading(login, key=f"{key}/freeze", enabled=False)
+        await platform.set_trading(login, key=keys.trading(key, "freeze"), enabled=False)
         if not await _traded(deps, challenge_id, platform, login):
             return
     await thaw(deps, account.id, login, key)
@@ -134,7 +135,7 @@ async def thaw(deps: Deps, account_id: str, login: int, key: str) -> None:
         account = await session.get_one(Account, account_id)
         shut = account.status != "active" or await challenges.verdict_waits(session, account_id)
     if not shut:
-        await deps.platforms.of(account.platform).set_trading(login, key=f"{key}/thaw", enabled=True)
+        await deps.platforms.of(account.platform).set_trading(login, key=keys.trading(key, "thaw"), enabled=True)
 
 
 async def _traded(deps: Deps, challenge_id: str, platform: TradingPlatform, login: int) -> bool:

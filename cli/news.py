@@ -33,7 +33,7 @@ def import_(
         )
     releases = read_calendar(file.read_text(encoding="utf-8"), file.name, Columns(**given))
     rows = [(r.key, r.at, r.names, r.impact, r.title) for r in releases]
-    added = in_transaction(data, lambda session: news.add(session, rows))
+    added = in_transaction(data, lambda session: news.add_releases(session, rows))
     typer.echo(f"Read {len(releases)} releases, {added} of them new.")
 
 

@@ -11,7 +11,7 @@ class CaseRef(Message):
     case_id: str
 
 
-class CaseState(Message):
+class CaseStatus(Message):
     state: str
 
 
@@ -25,8 +25,8 @@ class CaseDecision(Message):
 
 
 @activity.defn(name="cases.stand")
-async def stand(ref: CaseRef) -> CaseState:
-    """Returns the state of the case on the record."""
+async def read_status(ref: CaseRef) -> CaseStatus:
+    """Returns the state that the record has."""
     raise NotImplementedError
 
 

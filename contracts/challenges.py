@@ -1,4 +1,4 @@
-"""Activities of workflow `Challenge`. Each re-reads the record, decides by the domain's table and says where it stands."""
+"""Activities of workflow `Challenge`. Each re-reads the record, decides by the domain's table and returns the status."""
 
 from temporalio import activity
 
@@ -108,5 +108,5 @@ async def close_account(fact: ChallengeFact) -> ChallengeStatus:
 
 @activity.defn(name="challenges.refund_fee")
 async def refund_fee(step: RefundStep) -> ChallengeStatus:
-    """Give the fee back when nothing was ever traded. A refusal is not retried."""
+    """Refund the fee when nothing was ever traded. A refusal is not retried."""
     raise NotImplementedError

@@ -22,15 +22,9 @@ class DisputeStep(Message):
     update_id: str = ""
 
 
-class AccountReinstated(Message):
-    """Signal `account_reinstated` of workflow `Dispute`: the challenge has done its part."""
-
-    key: str
-
-
 @activity.defn(name="disputes.assemble_evidence")
 async def assemble_evidence(start: DisputeStart) -> DisputeStatus:
-    """Gather proof, deals, equity and spread around the breach for whoever decides."""
+    """Gather proof, deals, equity and spread around the breach for the person who decides."""
     raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Messages that a workflow cannot use: why, and who hears of them."""
+"""Messages that a workflow cannot use: why, and how they are reported."""
 
 from collections.abc import Callable
 from typing import Final, Literal

@@ -1,9 +1,12 @@
-"""Workflow ids and task queues: built here and nowhere else."""
+"""Workflow ids and task queues. Every workflow id is built here, so that nothing is sent to a workflow that is not there."""
 
 from typing import Final
 
 CORE_QUEUE: Final = "core"
 MONITOR_QUEUE: Final = "monitor"
+
+SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
+RECONCILIATION_WORKFLOW: Final = "reconciliation/main"
 
 
 def challenge_workflow(challenge_id: str) -> str:
@@ -30,5 +33,7 @@ def daily_close_workflow(clock_group: str) -> str:
     return f"daily-close/{clock_group}"
 
 
-SURVEILLANCE_WORKFLOW: Final = "surveillance/main"
-RECONCILIATION_WORKFLOW: Final = "reconciliation/main"
+def parts(workflow_id: str) -> tuple[str, str]:
+    """Returns (kind, name) of a workflow id, such as ("payout", "pay_01…"); the name is empty when there is none."""
+    kind, _, name = workflow_id.partition("/")
+    return kind, name

@@ -1,10 +1,12 @@
 """What API, relay, workflows and activities say to each other. Small: large things are rows, referenced by id.
 
-Signals are facts and past tense; updates are decisions by people, imperative, with a validator. Every message
-has a `key`: the business key that makes receiving it twice the same as once.
+Signals are facts and past tense; updates are decisions by people, imperative, with a validator. Each has a `key`: the
+business key that makes receiving it twice the same as once.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,57 +26,75 @@ class ChallengeStart(Message):
     seen: tuple[str, ...] = ()
 
 
-class PaymentSettled(Message):
-    """Signal `payment_settled`; also `payment_expired`, `chargeback_received` and `fee_refunded`."""
+class Signal(Message):
+    """A fact that a workflow is told. `SIGNALS` has the name under which each is sent."""
 
     key: str
+
+
+class PaymentFact(Signal):
+    """The provider has news of a checkout: the receiver asks the provider itself."""
+
     checkout_id: str
 
 
-class BreachDetected(Message):
-    """Signal `breach_detected`, from the monitor's outbox row."""
+class PaymentSettled(PaymentFact):
+    """To `Challenge`."""
 
-    key: str
+
+class PaymentExpired(PaymentFact):
+    """To `Challenge`."""
+
+
+class ChargebackReceived(PaymentFact):
+    """To `Challenge`."""
+
+
+class FeeRefunded(PaymentFact):
+    """To `Challenge`."""
+
+
+class BreachDetected(Signal):
+    """To `Challenge`, from the transaction that records the breach."""
+
     breach_id: str
     account_id: str
     occurred_at: datetime
 
 
-class PhasePassed(Message):
-    """Signal `phase_passed`."""
+class PhasePassed(Signal):
+    """To `Challenge`, from the transaction that records the pass."""
 
-    key: str
     pass_id: str
     account_id: str
     occurred_at: datetime
 
 
-class IdentityDecided(Message):
-    """Signal `identity_decided`."""
+class IdentityDecided(Signal):
+    """To `Challenge`."""
 
-    key: str
     verified: bool
 
 
-class BreachOverturned(Message):
-    """Signal `breach_overturned`, from a dispute that ended in reinstatement."""
+class BreachOverturned(Signal):
+    """To `Challenge`, from a dispute that ended in reinstatement."""
 
-    key: str
     dispute_id: str
     breach_id: str
 
 
-class ClosedByFirm(Message):
-    """Signal `closed_by_firm`, from a confirmed case."""
+class ClosedByFirm(Signal):
+    """To `Challenge`, from a confirmed case."""
 
-    key: str
     case_id: str
 
 
-class MarketTimeReached(Message):
-    """Signal `market_time_reached`: the wake-up was due; the receiver asks the core for market time itself."""
+class AccountReinstated(Signal):
+    """To `Dispute`: the challenge has done its part."""
 
-    key: str
+
+class MarketTimeReached(Signal):
+    """To every workflow that waits for a date: the wake-up was due. The receiver asks the core for market time itself."""
 
 
 class RefundRequest(Message):
@@ -83,6 +103,9 @@ class RefundRequest(Message):
     key: str
     actor: Actor
     reason: str
+
+
+PayoutChoice = Literal["approve", "reject", "return_to_trader", "cancel"]
 
 
 class PayoutStart(Message):
@@ -110,17 +133,24 @@ class DecisionResult(Message):
     approvals_needed: int = 0
 
 
-class TransferChanged(Message):
-    """Signal `transfer_changed` of workflow `Payout`: fetch the transfer and see."""
+class LockAccount(Message):
+    """Not to a workflow but to the platform: close the account's positions and disable it. `epoch`: of the shard that
+    judged it; the payload of an order by a person has none."""
 
     key: str
+    login: int
+    account_id: str
+    epoch: int | None = None
+
+
+class TransferChanged(Signal):
+    """To `Payout`: the receiver fetches the transfer itself."""
+
     transfer_id: str
 
 
-class RiskChanged(Message):
-    """Signal `risk_changed` of workflow `Payout`: a case, dispute or identity changed; check again."""
-
-    key: str
+class RiskChanged(Signal):
+    """To `Payout`: a breach, case, dispute, review or identity changed; the receiver judges the payout again."""
 
 
 class DisputeStart(Message):
@@ -152,3 +182,45 @@ class SurveillanceStart(Message):
     """Input of workflow `Surveillance`. It runs every detector; the field is kept because histories hold it."""
 
     detector: str = "copy_trading"
+
+
+SIGNALS: Final[Mapping[str, type[Signal]]] = {
+    "account_reinstated": AccountReinstated,
+    "breach_detected": BreachDetected,
+    "breach_overturned": BreachOverturned,
+    "chargeback_received": ChargebackReceived,
+    "closed_by_firm": ClosedByFirm,
+    "fee_refunded": FeeRefunded,
+    "identity_decided": IdentityDecided,
+    "market_time_reached": MarketTimeReached,
+    "payment_expired": PaymentExpired,
+    "payment_settled": PaymentSettled,
+    "phase_passed": PhasePassed,
+    "risk_changed": RiskChanged,
+    "transfer_changed": TransferChanged,
+}
+"""Wire name of a signal -> its message. Workflows have a handler of that name which takes that type."""
+
+STARTS: Final[Mapping[str, type[Message]]] = {
+    "Case": CaseStart,
+    "Challenge": ChallengeStart,
+    "DailyClose": DailyCloseStart,
+    "Dispute": DisputeStart,
+    "MonitorShard": ShardStart,
+    "Payout": PayoutStart,
+    "Reconciliation": ReconciliationStart,
+    "Surveillance": SurveillanceStart,
+}
+"""Wire name of a workflow -> its input."""
+
+_NAMES: Final = {kind: name for table in (SIGNALS, STARTS) for name, kind in table.items()}
+
+
+def wire_name(message: Message) -> str:
+    """Returns the name of the signal, or of the workflow, that takes this message."""
+    return _NAMES[type(message)]
+
+
+def stored(message: Message) -> dict[str, Any]:
+    """Returns the message as the outbox keeps it: without the fields that were not set."""
+    return message.model_dump(mode="json", exclude_unset=True)

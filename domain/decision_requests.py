@@ -1,4 +1,4 @@
-"""A decision of a person is a request on the record first. The message that carries it must be the one of that request."""
+"""A decision of a person begins as a request on the record. Only the message of that request may carry it."""
 
 from datetime import datetime
 from typing import Literal
@@ -36,7 +36,7 @@ def check_delivery(recorded: DecisionAsked | None, delivered: DecisionAsked, upd
 
 
 def check_valid(*, expires_at: datetime, now: datetime, digest_asked: str, digest_now: str) -> None:
-    """Refuse a request that came too late, or whose reason or subject changed since it was made. Wall times.
+    """Refuse a request that came too late, or has another reason or subject since it was made. Wall times.
 
     Raises DecisionExpired, DecisionDiffers.
     """

@@ -3,28 +3,24 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
+from contracts.ids import case_workflow, challenge_workflow
+from contracts.messages import CaseStart, ClosedByFirm
+from domain import keys
+from domain.approvals import Actor
 from domain.disputes import CASE
-from domain.errors import AlreadyDecided, BadInput
-from domain.keys import derived_id
 from domain.lifecycle import CHALLENGE
 from domain.surveillance.findings import CloseChallenges, DisputeBreach, Finding
-from firm import challenges, disputes
-from firm.payouts import requests as payouts
-from store import audit, decisions, outbox, rows, surveillance, transitions
-from store.clock import market_now
+from firm import decide as guard
+from firm import disputes, messages
+from firm.payouts import news
+from store import audit, rows, surveillance
 from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge
 
 _TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
-
-
-def workflow(case_id: str) -> str:
-    return f"case/{case_id}"
 
 
 async def open_case(session: AsyncSession, finding: Finding) -> str | None:
@@ -33,14 +29,15 @@ async def open_case(session: AsyncSession, finding: Finding) -> str | None:
     alert_id = await surveillance.record_alert(session, finding)
     if alert_id is None:
         return None
-    case_id = derived_id("cas", finding.key)
+    case_id = keys.case_id(finding.key)
     session.add(Case(id=case_id, alert_id=alert_id, state=CASE.initial, opened_at=finding.at))
     await session.flush()
     named = dict.fromkeys(involved.account_id for involved in finding.accounts)
     session.add_all(CaseAccount(case_id=case_id, account_id=account_id) for account_id in named)
     await session.flush()
-    await outbox.start_workflow(session, workflow_id=workflow(case_id), name="Case", payload={"case_id": case_id})
-    await payouts.risk_changed(session, cause=f"{case_id}/opened", trader_ids=await _traders(session, case_id))
+    await messages.start(session, case_workflow(case_id), CaseStart(case_id=case_id))
+    cause = keys.case_event(case_id, "opened")
+    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case_id))
     await audit.record(
         session,
         action="case.opened",
@@ -60,57 +57,29 @@ async def locked(session: AsyncSession, case_id: str) -> Case:
 async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Actor, reason: str, key: str) -> None:
     """Records who decided what and why on a locked case, then frees what it held or acts on what it found. The same
     key again changes nothing. `actor`: as the record has them now. Raises BadInput, NotAllowed, AlreadyDecided."""
-    made = await decisions.of(session, "case", case.id)
-    if decisions.repeated(made, key) is not None:
-        return
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    check_may_decide("case", actor, requester_person="", decided_by=[], subject_id=case.id)
-    if made:
-        raise AlreadyDecided(f"case {case.id}", made[-1].decision, made[-1].user_id)
-    CASE.next(case.state, _TRIGGERS[decision])  # refuse before anything is written
     alert = await session.get_one(Alert, case.alert_id)
-    now = await market_now(session)
-    await decisions.record(
-        session,
-        "case",
-        case.id,
-        decision=decision,
-        actor=actor,
-        reason=reason,
-        key=key,
+    subject = guard.Subject(
+        kind="case",
+        id=case.id,
         digest=digest(case, alert),
-        occurred_at=now,
         evidence={"alert_id": alert.id, "score": str(alert.score)},
+        once=True,
     )
+    choice, trigger = guard.Choice(decision, actor, reason, key), _TRIGGERS[decision]
+    now = await guard.record(session, subject, choice, guard.allowed(CASE, case.state, trigger))
+    if now is None:
+        return
     if decision == "confirm":
         await _act_on(session, case, surveillance.finding(alert), actor)
-    traders = await _traders(session, case.id)
-    await payouts.risk_changed(session, cause=f"{case.id}/{decision}", trader_ids=traders)
-    await _move(session, case, decision, actor, reason, now)
+    cause = keys.case_event(case.id, decision)
+    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case.id))
+    await guard.step(session, CASE, case, trigger, kind="case", key=trigger, at=now, actor=actor, reason=reason)
 
 
 def digest(case: Case, alert: Alert) -> str:
     """Returns the digest of what is decided on: the alert and its evidence as they are stored."""
     body = {"v": 1, "case": case.id, "alert": alert.key, "score": str(alert.score), "evidence": alert.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-async def _move(session: AsyncSession, case: Case, decision: str, actor: Actor, reason: str, now: datetime) -> None:
-    case.state = await transitions.apply(
-        session,
-        CASE,
-        subject_kind="case",
-        subject_id=case.id,
-        state_now=case.state,
-        trigger=_TRIGGERS[decision],
-        key=_TRIGGERS[decision],
-        occurred_at=now,
-        actor=actor.user_id,
-        role=actor.role,
-        reason=reason,
-    )
-    case.closed_at = now
 
 
 async def _act_on(session: AsyncSession, case: Case, finding: Finding, actor: Actor) -> None:
@@ -131,14 +100,8 @@ async def _close_challenges(session: AsyncSession, case: Case, blamed: Sequence[
         .order_by(Challenge.id)
     )
     for challenge_id in found.all():
-        key = f"{case.id}/closes/{challenge_id}"
-        await outbox.signal_workflow(
-            session,
-            key=key,
-            workflow_id=challenges.workflow(challenge_id),
-            name="closed_by_firm",
-            payload={"key": key, "case_id": case.id},
-        )
+        closes = ClosedByFirm(key=keys.case_closes(case.id, challenge_id), case_id=case.id)
+        await messages.signal(session, challenge_workflow(challenge_id), closes)
 
 
 async def _dispute(session: AsyncSession, proof_id: str, statement: str, actor: Actor) -> None:

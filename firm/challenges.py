@@ -10,12 +10,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from contracts.ids import challenge_workflow
+from contracts.messages import ChallengeStart
+from domain import keys
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
-from domain.keys import derived_id, new_id
+from domain.keys import new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
+from firm import messages
 from store import audit, outbox, products, rows, shards, surveillance, transitions
 from store.clock import market_now
 from store.deadlines import deadline
@@ -30,17 +34,14 @@ from store.models import (
 )
 
 
-def workflow(challenge_id: str) -> str:
-    return f"challenge/{challenge_id}"
-
-
 async def buy(
     session: AsyncSession, *, trader_id: str, product: Product, return_url: str, provider: str, actor: Actor
 ) -> Challenge:
     """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
 
-    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; whoever does not come to it
-    leaves it to the workflow. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the fee.
+    Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow
+    does it if the caller cannot. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the
+    fee.
     """
     now = await market_now(session)
     challenge = Challenge(
@@ -65,10 +66,8 @@ async def buy(
         "description": product.name,
         "return_url": return_url,
     }
-    await outbox.declare_intent(session, key=_checkout_key(challenge.id), kind="payments.checkout", payload=terms)
-    await outbox.start_workflow(
-        session, workflow_id=workflow(challenge.id), name="Challenge", payload={"challenge_id": challenge.id}
-    )
+    await outbox.declare_intent(session, key=keys.checkout(challenge.id), kind="payments.checkout", payload=terms)
+    await messages.start(session, challenge_workflow(challenge.id), ChallengeStart(challenge_id=challenge.id))
     await audit.record(
         session,
         action="challenge.bought",
@@ -82,13 +81,9 @@ async def buy(
     return challenge
 
 
-def _checkout_key(challenge_id: str) -> str:
-    return f"{challenge_id}/checkout"
-
-
 async def checkout_terms(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
     """The arguments of `PaymentProvider.create_checkout`: the same, key included, however often it is called."""
-    intent = await session.get(Intent, _checkout_key(challenge_id))
+    intent = await session.get(Intent, keys.checkout(challenge_id))
     if intent is None:
         raise NotFound
     return {"key": intent.key, **intent.payload}
@@ -98,13 +93,13 @@ async def record_checkout(session: AsyncSession, challenge_id: str, *, checkout_
     """Keep the checkout that the provider made, and wake when the time to pay is over."""
     challenge = await lock(session, challenge_id)
     challenge.checkout_id, challenge.checkout_url = checkout_id, url
-    await outbox.fulfil_intent(session, key=_checkout_key(challenge_id), result={"checkout_id": checkout_id})
+    await outbox.fulfil_intent(session, key=keys.checkout(challenge_id), result={"checkout_id": checkout_id})
     if challenge.state == CHALLENGE.initial:
         await wake(session, challenge, payment_due(challenge.bought_at))
 
 
 def fee_digest(challenge: Challenge) -> str:
-    """What exactly a refund gives back: this fee, paid through this checkout."""
+    """Returns a digest of what exactly a refund sends back: this fee, paid through this checkout."""
     body = {"v": 1, "challenge": challenge.id, "checkout": challenge.checkout_id}
     body |= {"fee_minor": challenge.fee_minor, "currency": challenge.currency}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -148,8 +143,8 @@ async def move(
 
 
 async def wake(session: AsyncSession, challenge: Challenge, due_at: datetime | None) -> None:
-    """Register what the challenge waits for in market time, with the state it rests in; None: nothing."""
-    await outbox.wake_at(session, workflow_id=workflow(challenge.id), due_at=due_at)
+    """Register the date in market time that the challenge waits for in its new state; None: no date."""
+    await outbox.wake_at(session, workflow_id=challenge_workflow(challenge.id), due_at=due_at)
 
 
 async def terms(session: AsyncSession, challenge: Challenge) -> Product:
@@ -175,9 +170,9 @@ async def open_account(
     marks: Literal["quotes", "states"] = "quotes",
 ) -> Account:
     """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
-    is given to a shard here and now, so that no event of it can be met that no shard feels responsible for."""
+    is assigned to a shard at once, so that there is a shard for its first event."""
     attempt = await attempts(session, challenge.id, phase_index)
-    account_id = derived_id("acc", challenge.id, phase_index, *([attempt] if attempt > 1 else []))
+    account_id = keys.account_id(challenge.id, phase_index, attempt)
     row = {
         "id": account_id,
         "challenge_id": challenge.id,
@@ -204,15 +199,10 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
     if challenge.state != "provisioning":
         return None
     current = challenge.account_id
-    begun = current is not None and not await transitions.applied(
-        session, "challenge", challenge.id, start_key(current)
+    begun = current is not None and not await transitions.was_applied(
+        session, "challenge", challenge.id, keys.phase_start(current)
     )
     return challenge.phase_index if begun else challenge.phase_index + 1
-
-
-def start_key(account_id: str) -> str:
-    """The key of the step that begins the phase of an account."""
-    return f"start/{account_id}"
 
 
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
@@ -241,10 +231,10 @@ class Extended(NamedTuple):
 
 
 async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key: str, reason: str) -> Extended:
-    """Give the current phase more time, once more: its deadline and the wake-up for it move together.
+    """Extend the current phase once more: its deadline and the wake-up for it move together.
 
-    Raises NotFound, NotAllowed, ExtensionRefused. Whoever judges the deadline holds the same row lock and reads the
-    deadline anew, and market time never goes back: what is granted before the deadline is seen at it.
+    Raises NotFound, NotAllowed, ExtensionRefused. The deadline is judged under the same row lock and read
+    again then, and market time never goes back: an extension that is granted before the deadline always counts.
     """
     challenge = await lock(session, challenge_id)
     check_may_extend(actor, challenge.trader_id)
@@ -262,7 +252,7 @@ async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key:
         session,
         challenge,
         "extension_granted",
-        key=f"extension/{key}",
+        key=keys.phase_extension(key),
         at=now,
         detail={"account_id": opened.id, "days": days, "deadline": due.isoformat()},
         actor=actor.user_id,
@@ -285,7 +275,7 @@ async def _extensions(session: AsyncSession, challenge_id: str, account_id: str)
     return int(count or 0)
 
 
-async def standing_breach(session: AsyncSession, account_id: str) -> Breach | None:
+async def confirmed_breach(session: AsyncSession, account_id: str) -> Breach | None:
     """The first confirmed breach of the account that was not overturned."""
     row: Breach | None = await session.scalar(
         select(Breach)
@@ -302,8 +292,8 @@ async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Bre
 
 
 async def overturn(session: AsyncSession, breach_id: str) -> bool:
-    """Overturn the breach, and with it whatever broke at the same event: those stand or fall together. False when
-    it is overturned already; a breach at a later event is another matter."""
+    """Overturn the breach, and with it every other breach at the same event. Breaches at later events stay. Returns False
+    when it is overturned already."""
     breach = await session.get_one(Breach, breach_id, populate_existing=True)
     if breach.status != "confirmed":
         return False
@@ -321,9 +311,9 @@ async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:
-    """Whether the monitor has judged this account and the lifecycle does not know yet."""
+    """Whether the monitor has found a breach or a pass of this account that is on the record."""
     passed = await session.scalar(select(PhasePass.id).where(PhasePass.account_id == account_id))
-    return passed is not None or await standing_breach(session, account_id) is not None
+    return passed is not None or await confirmed_breach(session, account_id) is not None
 
 
 async def ever_traded(session: AsyncSession, challenge_id: str) -> bool:

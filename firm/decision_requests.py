@@ -1,4 +1,4 @@
-"""Decisions as people asked for them: a row before the workflow hears of it, consumed by the activity that decides.
+"""Decisions as people asked for them: a row is written before the workflow is told, and the activity consumes it.
 
 Wall times are the database's own, so that no two machines disagree about what has expired.
 """
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.decision_requests import DecidedKind, DecisionAsked, check_delivery, check_valid
 from domain.errors import NotFound
 from firm import cases, challenges, disputes
-from firm.payouts import requests as payouts
+from firm.payouts import row as payouts
 from store import crypto
 from store.models import Alert, Case, Challenge, DecisionRequestRow, Dispute, Payout
 
@@ -44,7 +44,7 @@ async def locked(session: AsyncSession, delivered: DecisionAsked, update_id: str
 
 
 async def check(session: AsyncSession, row: DecisionRequestRow, *, reason: str) -> None:
-    """Refuse a request that is too old, or whose reason or subject is no longer the same. Raises DecisionVoid."""
+    """Refuse a request that is too old, or has another reason or subject by now. Raises DecisionVoid."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     check_valid(
         expires_at=row.expires_at.astimezone(UTC),
@@ -57,7 +57,7 @@ async def check(session: AsyncSession, row: DecisionRequestRow, *, reason: str) 
 async def consume(
     session: AsyncSession, key: str, *, outcome: str | None = None, answer: dict[str, Any] | None = None
 ) -> None:
-    """Nobody else can use the locked request from now on; `outcome` and `answer` as soon as they are known."""
+    """Use up the locked request. `outcome` and `answer` follow as soon as they are known."""
     await session.execute(
         update(DecisionRequestRow)
         .where(DecisionRequestRow.key == key)
@@ -75,14 +75,14 @@ def _asked(row: DecisionRequestRow) -> DecisionAsked:
 
 
 async def _digest(session: AsyncSession, asked: DecisionAsked, reason: str) -> str:
-    """A keyed digest over the reason and the subject as the record has it now."""
+    """Returns a keyed digest over the reason and the subject as the record has it now."""
     body = {"v": 1, **asked.model_dump(), "reason": reason, "subject": await _subject(session, asked)}
     plain = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return crypto.keys().index(plain)
 
 
 async def _subject(session: AsyncSession, asked: DecisionAsked) -> str:
-    """A digest of what exactly is decided on. Raises NotFound."""
+    """Returns a digest of what exactly is decided on. Raises NotFound."""
     kind: DecidedKind = asked.subject_kind
     if kind == "payout" and (payout := await session.get(Payout, asked.subject_id)):
         return payouts.digest(payout, await payouts.product_of(session, payout))

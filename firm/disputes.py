@@ -11,26 +11,26 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
+from contracts.ids import challenge_workflow, dispute_workflow
+from contracts.messages import AccountReinstated, BreachOverturned, DisputeStart, MarketTimeReached
+from domain import keys
+from domain.approvals import Actor
 from domain.disputes import DISPUTE
-from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
+from domain.errors import BadInput, Conflict, NotFound
 from domain.keys import new_id
 from domain.lifecycle import CHALLENGE
-from firm import challenges, people
-from firm.payouts import requests as payouts
-from store import audit, decisions, outbox, rows, transitions
+from firm import challenges, messages, people
+from firm import decide as guard
+from firm.payouts import news
+from store import audit, rows
 from store.clock import market_now
 from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
 
 _DEALS_BEFORE: Final = timedelta(hours=24)
 _EQUITY_AROUND: Final = timedelta(minutes=30)
 _DEALS_SHOWN: Final = 50
-_QUOTES_COMPARED: Final = 200  # proof sheets whose quotes say what spread is normal
-_WORDS: Final = {"uphold": "breach_upheld", "reinstate": "reinstatement_granted"}
-
-
-def workflow(dispute_id: str) -> str:
-    return f"dispute/{dispute_id}"
+_QUOTES_COMPARED: Final = 200  # proof sheets that show the normal spread
+_TRIGGERS: Final = {"uphold": "breach_upheld", "reinstate": "reinstatement_granted"}
 
 
 async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, statement: str) -> Dispute:
@@ -54,11 +54,11 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
 
 
 async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
-    """The firm disputes a breach of its own because what it rests on was wrong; a person decides it like any other, also
-    after the trader's time is over. None when it is disputed already. Raises Conflict when it was overturned, or its
+    """The firm disputes a breach of its own because its data were wrong. A person decides it like any other dispute, also
+    after the trader's time is over. Returns None when it is disputed already. Raises Conflict when it was overturned, or its
     challenge has ended."""
     challenge = await challenges.lock(session, breach.challenge_id)
-    if await of_standing_breach(session, breach.account_id) is not None:
+    if await of_confirmed_breach(session, breach.account_id) is not None:
         return None
     await _check_open(session, challenge, breach)
     return await _open(session, challenge, breach, actor, statement)
@@ -79,10 +79,9 @@ async def _open(session: AsyncSession, challenge: Challenge, breach: Breach, act
     )
     session.add(dispute)
     await session.flush()
-    await outbox.start_workflow(
-        session, workflow_id=workflow(dispute.id), name="Dispute", payload={"dispute_id": dispute.id}
-    )
-    await payouts.risk_changed(session, cause=f"dispute/{dispute.id}/opened", trader_ids=[challenge.trader_id])
+    await messages.start(session, dispute_workflow(dispute.id), DisputeStart(dispute_id=dispute.id))
+    cause = keys.dispute_event(dispute.id, "opened")
+    await news.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
     await audit.record(
         session,
         action="dispute.opened",
@@ -101,11 +100,11 @@ async def _check_open(session: AsyncSession, challenge: Challenge, breach: Breac
         raise Conflict("This breach was overturned; there is nothing left to dispute.")
     if challenge.account_id != breach.account_id or challenge.state in CHALLENGE.terminal:
         raise Conflict(f"This challenge is {challenge.state.replace('_', ' ')}; its breach can no longer be disputed.")
-    if await of_standing_breach(session, breach.account_id) is not None:
+    if await of_confirmed_breach(session, breach.account_id) is not None:
         raise Conflict("This breach is disputed already.")
 
 
-async def of_standing_breach(session: AsyncSession, account_id: str) -> Dispute | None:
+async def of_confirmed_breach(session: AsyncSession, account_id: str) -> Dispute | None:
     """The dispute about the breach that ended this account, if there is one."""
     row: Dispute | None = await session.scalar(
         select(Dispute)
@@ -132,23 +131,18 @@ async def move(
     reason: str = "",
 ) -> None:
     """Take a step of the table on a locked row; the same key again changes nothing. Raises IllegalTransition."""
-    now = await market_now(session)
-    dispute.state = await transitions.apply(
+    await guard.step(
         session,
         DISPUTE,
-        subject_kind="dispute",
-        subject_id=dispute.id,
-        state_now=dispute.state,
-        trigger=trigger,
+        dispute,
+        trigger,
+        kind="dispute",
         key=key,
-        occurred_at=now,
-        detail=detail,
-        actor=actor.user_id if actor else "system",
-        role=actor.role if actor else "system",
+        at=await market_now(session),
+        actor=actor,
         reason=reason,
+        detail=detail,
     )
-    if dispute.state in DISPUTE.terminal and dispute.closed_at is None:
-        dispute.closed_at = now
 
 
 async def decide(
@@ -158,52 +152,35 @@ async def decide(
 
     `actor` is as the record has them now. Raises NotAllowed, SelfApproval, AlreadyDecided, BadInput, IllegalTransition.
     """
-    made = await decisions.of(session, "dispute", dispute.id)
-    if decisions.repeated(made, key) is not None:
-        return
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    check_may_decide(
-        "dispute",
-        actor,
-        requester_person=await people.person_of(session, dispute.trader_id),
-        decided_by=[one.person_id for one in made],
-        subject_id=dispute.id,
-    )
-    if made:
-        raise AlreadyDecided(f"dispute {dispute.id}", made[-1].decision, made[-1].user_id)
-    DISPUTE.next(dispute.state, _WORDS[decision])  # refuse before anything is written
-    await decisions.record(
-        session,
-        "dispute",
-        dispute.id,
-        decision=decision,
-        actor=actor,
-        reason=reason,
-        key=key,
+    subject = guard.Subject(
+        kind="dispute",
+        id=dispute.id,
         digest=digest(dispute),
-        occurred_at=await market_now(session),
         evidence={"breach_id": dispute.breach_id, **_proof_of(dispute)},
+        asked_by=await people.person_of(session, dispute.trader_id),
+        once=True,
     )
-    await _tell(session, dispute, decision)
-    await move(session, dispute, _WORDS[decision], key=f"decision/{key}", actor=actor, reason=reason)
+    choice, trigger = guard.Choice(decision, actor, reason, key), _TRIGGERS[decision]
+    if await guard.record(session, subject, choice, guard.allowed(DISPUTE, dispute.state, trigger)) is None:
+        return
+    await _announce(session, dispute, decision)
+    await move(session, dispute, trigger, key=keys.dispute_decision(key), actor=actor, reason=reason)
 
 
-async def _tell(session: AsyncSession, dispute: Dispute, decision: str) -> None:
-    """The challenge acts on it: it reinstates, or looks whether its breach is now final. One that ended otherwise in
-    the meantime listens no more, so the dispute goes on by itself."""
-    key = f"dispute/{dispute.id}/{decision}"
-    target, payload = challenges.workflow(dispute.challenge_id), {"key": key}
+async def _announce(session: AsyncSession, dispute: Dispute, decision: str) -> None:
+    """Tell the challenge, which reinstates the account, or looks whether its breach is now final. A challenge that has
+    ended acts no more: the dispute then goes on by itself."""
+    key = keys.dispute_event(dispute.id, decision)
+    challenge, dispute_id = challenge_workflow(dispute.challenge_id), dispute.id
     over = (await challenges.lock(session, dispute.challenge_id)).state in CHALLENGE.terminal
-    if decision == "uphold":
-        name = "market_time_reached"
-    elif over:
-        name, target = "account_reinstated", workflow(dispute.id)
-    else:
-        name, payload = "breach_overturned", {**payload, "dispute_id": dispute.id, "breach_id": dispute.breach_id}
-    if decision == "reinstate" or not over:
-        await outbox.signal_workflow(session, key=key, workflow_id=target, name=name, payload=payload)
-    await payouts.risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
+    if decision == "reinstate" and over:
+        await messages.signal(session, dispute_workflow(dispute_id), AccountReinstated(key=key))
+    elif decision == "reinstate":
+        overturned = BreachOverturned(key=key, dispute_id=dispute_id, breach_id=dispute.breach_id)
+        await messages.signal(session, challenge, overturned)
+    elif not over:
+        await messages.signal(session, challenge, MarketTimeReached(key=key))
+    await news.risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
 
 
 def _proof_of(dispute: Dispute) -> dict[str, str]:
@@ -211,7 +188,7 @@ def _proof_of(dispute: Dispute) -> dict[str, str]:
 
 
 def digest(dispute: Dispute) -> str:
-    """What exactly is decided on: the breach and the evidence that was shown."""
+    """Returns a digest of what exactly is decided on: the breach and the evidence that was shown."""
     body = {"v": 1, "dispute": dispute.id, "breach": dispute.breach_id, "evidence": dispute.evidence}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

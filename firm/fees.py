@@ -8,11 +8,12 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain import ledger as entries
 from domain.lifecycle import Paid, payment_difference
 from domain.money import Money, is_known
 from firm import payment_reviews
-from firm.payouts import requests as payouts
+from firm.payouts import news
 from store import audit, ledger
 from store.clock import market_now
 from store.models import Challenge, Intent, LedgerTransaction, Posting, ProviderEntryRow
@@ -97,7 +98,7 @@ async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid:
     """Hold every payout of the trader until a person closes the review of the chargeback."""
     detail = {"amount_minor": paid.minor, "currency": paid.currency, "holds": "all payouts of this trader"}
     if await payment_reviews.open_review(session, payment_reviews.CHARGEBACK, challenge, detail=detail):
-        await payouts.risk_changed(session, cause=f"chargeback/{challenge.id}", trader_ids=[challenge.trader_id])
+        await news.risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
 
 
 async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
@@ -152,9 +153,7 @@ async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid:
     }
     about = "" if number == 1 else str(number)
     await payment_reviews.open_review(session, payment_reviews.UNCLEAR_REFUND, challenge, about=about, detail=detail)
-    await payouts.risk_changed(
-        session, cause=f"unclear_refund/{challenge.id}/{number}", trader_ids=[challenge.trader_id]
-    )
+    await news.risk_changed(session, cause=keys.unclear_refund(challenge.id, number), trader_ids=[challenge.trader_id])
 
 
 async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> int:
@@ -215,16 +214,10 @@ async def refund_attempts(session: AsyncSession, challenge_id: str) -> list[Inte
     """The refunds that were asked for at the provider, oldest first; each but the last was refused."""
     found: list[Intent] = []
     while (
-        row := await session.get(Intent, refund_key(challenge_id, len(found) + 1), populate_existing=True)
+        row := await session.get(Intent, keys.refund(challenge_id, len(found) + 1), populate_existing=True)
     ) is not None:
         found.append(row)
     return found
-
-
-def refund_key(challenge_id: str, number: int) -> str:
-    """Under which the provider is asked for the refund. A refused key is never used again: a provider that remembers
-    its refusal would repeat it."""
-    return f"{challenge_id}/refund" if number == 1 else f"{challenge_id}/refund/{number}"
 
 
 def refusal_of(intent: Intent) -> str | None:

@@ -1,34 +1,53 @@
-"""Subjects that are open on the record: each must have a workflow that runs, and can be started from where it is."""
+"""Subjects that are open on the record. Each must have a running workflow, which can be started again from there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from contracts.ids import (
+    RECONCILIATION_WORKFLOW,
+    SURVEILLANCE_WORKFLOW,
+    case_workflow,
+    challenge_workflow,
+    dispute_workflow,
+    parts,
+    payout_workflow,
+)
+from contracts.messages import (
+    CaseStart,
+    ChallengeStart,
+    DisputeStart,
+    MarketTimeReached,
+    Message,
+    PayoutStart,
+)
+from domain import keys
 from domain.disputes import CASE, DISPUTE
 from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
-from firm import reviews
+from firm import messages, reviews
 from store import audit, outbox, rows, transitions
 from store.clock import market_now
 from store.models import Account, AuditEntry, Case, Challenge, Dispute, Payout, Shard
 
 _RESTARTED: Final = "workflow.restarted"
 _PATIENCE: Final = 3  # restarts of one subject after which people must look
-_SINGLETONS: Final = frozenset({"surveillance/main", "reconciliation/main"})
+_SINGLETONS: Final = frozenset({SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW})
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """Subjects of one kind: their table, their states, their workflow's type."""
+    """Subjects of one kind: their table, their states, and how their workflow is named and started."""
 
     model: type[Challenge] | type[Payout] | type[Dispute] | type[Case]
     machine: StateMachine
-    workflow: str
+    workflow_id: Callable[[str], str]
+    start: Callable[[str], Message]
 
     @property
     def open_states(self) -> frozenset[str]:
@@ -36,10 +55,10 @@ class _Kind:
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
-    "case": _Kind(Case, CASE, "Case"),
-    "challenge": _Kind(Challenge, CHALLENGE, "Challenge"),
-    "dispute": _Kind(Dispute, DISPUTE, "Dispute"),
-    "payout": _Kind(Payout, PAYOUT, "Payout"),
+    "case": _Kind(Case, CASE, case_workflow, lambda name: CaseStart(case_id=name)),
+    "challenge": _Kind(Challenge, CHALLENGE, challenge_workflow, lambda name: ChallengeStart(challenge_id=name)),
+    "dispute": _Kind(Dispute, DISPUTE, dispute_workflow, lambda name: DisputeStart(dispute_id=name)),
+    "payout": _Kind(Payout, PAYOUT, payout_workflow, lambda name: PayoutStart(payout_id=name)),
 }
 
 
@@ -50,7 +69,7 @@ class Subject:
 
     @property
     def workflow_id(self) -> str:
-        return f"{self.kind}/{self.id}"
+        return _KINDS[self.kind].workflow_id(self.id)
 
 
 async def open_subjects(session: AsyncSession, *, after: Subject | None, limit: int) -> list[Subject]:
@@ -71,7 +90,7 @@ async def open_subjects(session: AsyncSession, *, after: Subject | None, limit: 
 
 async def is_ours(session: AsyncSession, workflow_id: str) -> bool:
     """Whether a workflow of this id belongs to something on the record."""
-    noun, _, name = workflow_id.partition("/")
+    noun, name = parts(workflow_id)
     if noun in _KINDS:
         return await session.get(_KINDS[noun].model, name) is not None
     if noun == "shard":
@@ -91,21 +110,21 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
         return False
     if row.state in kind.machine.terminal or await outbox.start_waits(session, workflow_id):
         return False
-    payload: dict[str, Any] = {f"{subject.kind}_id": subject.id}
+    start = kind.start(subject.id)
     if isinstance(row, Challenge):
-        payload |= {"state": row.state, "phase_index": await _phases_behind(session, row)}
-    await outbox.start_again(session, workflow_id=workflow_id, name=kind.workflow, payload=payload)
+        start = ChallengeStart(challenge_id=row.id, state=row.state, phase_index=await _completed_phases(session, row))
+    await messages.start_again(session, workflow_id, start)
     number = 1 + await _restarts(session, subject)
     if isinstance(row, Challenge):  # it asks the record for dates only when it is told to
-        key = f"restart/{workflow_id}/{number}"
-        await outbox.signal_workflow(
-            session, key=key, workflow_id=workflow_id, name="market_time_reached", payload={"key": key}
-        )
+        reached = MarketTimeReached(key=keys.restart_message(workflow_id, number))
+        await messages.signal(session, workflow_id, reached)
     evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
     if number >= _PATIENCE:
         words = f"The workflow ended before its subject did and was started again {number} times."
         detail = {"workflow": workflow_id, "ended": how_it_ended, "words": words}
-        await reviews.report(session, key=f"restarted/{workflow_id}", kind=reviews.WORKFLOW_RESTARTED, detail=detail)
+        await reviews.report(
+            session, key=keys.restarted_review(workflow_id), kind=reviews.WORKFLOW_RESTARTED, detail=detail
+        )
     await audit.record(
         session,
         action=_RESTARTED,
@@ -117,14 +136,14 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
     return True
 
 
-async def _phases_behind(session: AsyncSession, challenge: Challenge) -> int:
+async def _completed_phases(session: AsyncSession, challenge: Challenge) -> int:
     """The phase index to start from. While a phase is being opened the record may already name its account: the
     workflow must open that phase, not the one after it."""
     index = challenge.phase_index
     if challenge.state != "provisioning" or challenge.account_id is None:
         return index
     account = await session.get_one(Account, challenge.account_id)
-    begun = await transitions.applied(session, "challenge", challenge.id, f"start/{account.id}")
+    begun = await transitions.was_applied(session, "challenge", challenge.id, keys.phase_start(account.id))
     return index if begun else account.phase_index - 1
 
 
@@ -145,14 +164,10 @@ async def report_stuck(session: AsyncSession, workflow_id: str, *, attempts: int
         f"The workflow runs, and its task has failed {attempts} times in a row. Nothing moves until it is put right."
     )
     detail = {"workflow": workflow_id, "words": words, "remedy": "docs/runbooks/stuck-workflow.md"}
-    await reviews.report(session, key=_stuck_key(workflow_id), kind=reviews.WORKFLOW_STUCK, detail=detail)
+    await reviews.report(session, key=keys.stuck_review(workflow_id), kind=reviews.WORKFLOW_STUCK, detail=detail)
 
 
 async def report_moving(session: AsyncSession, workflow_ids: Sequence[str]) -> None:
     """Close the reviews of workflows that were stuck and move again."""
-    keys = [_stuck_key(workflow_id) for workflow_id in workflow_ids]
-    await reviews.recovered(session, keys=keys, reason="The workflow moves again.")
-
-
-def _stuck_key(workflow_id: str) -> str:
-    return f"stuck/{workflow_id}"
+    stuck = [keys.stuck_review(workflow_id) for workflow_id in workflow_ids]
+    await reviews.recovered(session, review_keys=stuck, reason="The workflow moves again.")

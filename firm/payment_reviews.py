@@ -6,8 +6,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain import reviews as kinds
-from domain.keys import derived_id
 from store import audit
 from store.clock import market_now
 from store.models import Challenge, Review, Trader
@@ -28,15 +28,15 @@ async def open_review(
     session: AsyncSession, kind: str, challenge: Challenge, *, about: str = "", detail: dict[str, Any] | None = None
 ) -> bool:
     """Open a review of `kind` about a locked challenge, unless one of the same `about` was opened before. Returns
-    whether it is new. The trader's row is locked too: whoever judges a payout of theirs sees the review or comes first.
+    whether it is new. The trader's row is locked too: a payout of theirs is judged either before the review is opened or with it.
     """
     await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
-    key = f"{kind}/{challenge.id}{about and f'/{about}'}"
+    key = keys.payment_review(kind, challenge.id, about)
     now = await market_now(session)
     made = await session.scalar(
         insert(Review)
         .values(
-            id=derived_id("rev", key),
+            id=keys.review_id(key),
             key=key,
             kind=kind,
             account_id=challenge.account_id,
@@ -98,7 +98,7 @@ async def holding(session: AsyncSession, trader_id: str) -> dict[str, str]:
 
 
 async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
-    """The trader whose payouts this review holds; None for a review that holds nothing."""
+    """Returns the trader who has payouts held by this review; None for a review that holds nothing."""
     if kinds.KINDS[review.kind].holds != "trader":
         return None
     found: str | None = await session.scalar(

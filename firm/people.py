@@ -1,15 +1,18 @@
-"""Traders on the record: their identity, their bank account, and who a user is at this moment."""
+"""Traders on the record: their identity and bank account; and users with their role of this moment."""
 
 from typing import Final, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, Role
-from domain.errors import BadInput, NotAllowed, NotFound
-from firm import challenges
-from firm.payouts import requests as payouts
-from store import audit, outbox, rows
+from contracts.ids import challenge_workflow
+from contracts.messages import IdentityDecided
+from domain import keys
+from domain.approvals import Actor, Role, check_reason
+from domain.errors import NotAllowed, NotFound
+from firm import messages
+from firm.payouts import news
+from store import audit, rows
 from store.clock import market_now
 from store.models import Challenge, Trader, User
 
@@ -25,7 +28,7 @@ async def current_actor(session: AsyncSession, user_id: str) -> Actor:
 
 
 async def person_of(session: AsyncSession, trader_id: str) -> str:
-    """The human behind a trader; the trader's own id when nobody signs in as them."""
+    """Returns the person id of a trader; the trader's own id when they have no user."""
     person = await session.scalar(select(User.person_id).where(User.trader_id == trader_id).limit(1))
     return person or trader_id
 
@@ -36,7 +39,7 @@ async def lock_trader(session: AsyncSession, trader_id: str) -> Trader:
 
 
 async def identity_of(session: AsyncSession, trader_id: str) -> str:
-    """unverified, verified or refused; nobody changes it until the transaction ends."""
+    """Returns unverified, verified or refused, locked until the transaction ends."""
     statement = select(Trader.identity).where(Trader.id == trader_id).with_for_update(read=True)
     return (await session.execute(statement)).scalar_one()
 
@@ -50,8 +53,7 @@ async def decide_identity(
     """
     if actor.role not in IDENTITY_DECIDERS:
         raise NotAllowed(f"Deciding an identity needs the role admin or risk; yours is {actor.role}.")
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    check_reason(reason)
     trader = await lock_trader(session, trader_id)
     if await person_of(session, trader_id) == actor.person_id:
         raise NotAllowed("Nobody verifies their own identity.")
@@ -60,15 +62,9 @@ async def decide_identity(
         select(Challenge.id).where(Challenge.trader_id == trader_id, Challenge.state == "identity_check")
     )
     for challenge_id in waiting:
-        message_key = f"identity/{challenge_id}/{key}"
-        await outbox.signal_workflow(
-            session,
-            key=message_key,
-            workflow_id=challenges.workflow(challenge_id),
-            name="identity_decided",
-            payload={"key": message_key, "verified": verified},
-        )
-    await payouts.risk_changed(session, cause=f"identity/{trader_id}/{key}", trader_ids=[trader_id])
+        decided = IdentityDecided(key=keys.identity_message(challenge_id, key), verified=verified)
+        await messages.signal(session, challenge_workflow(challenge_id), decided)
+    await news.risk_changed(session, cause=keys.identity_decision(trader_id, key), trader_ids=[trader_id])
     await audit.record(
         session,
         action=f"trader.identity_{trader.identity}",

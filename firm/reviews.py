@@ -1,4 +1,4 @@
-"""Reviews on the record: a person looks at what was doubtful and says what came of it."""
+"""Reviews on the record: a person looks at something doubtful and decides or closes it."""
 
 import hashlib
 import json
@@ -10,16 +10,19 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
-from domain.errors import AlreadyDecided, BadInput, Conflict, NotFound
-from domain.keys import derived_id
+from contracts.ids import challenge_workflow
+from contracts.messages import BreachDetected, LockAccount
+from domain import keys
+from domain.approvals import Actor
+from domain.errors import Conflict, NotFound
 from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
-from firm import challenges, payment_reviews
-from firm.payouts import requests as payouts
-from store import audit, decisions, outbox, rows
+from firm import challenges, messages, payment_reviews
+from firm import decide as guard
+from firm.payouts import news
+from store import audit, rows
 from store.clock import market_now
-from store.models import Account, Breach, Proof, Review, Shard
+from store.models import Account, Breach, Decision, Proof, Review, Shard
 
 DOUBTFUL_BREACH: Final = "doubtful_breach"
 MESSAGE_DROPPED: Final = "message_dropped"
@@ -37,7 +40,7 @@ async def _locked(session: AsyncSession, review_id: str) -> Review:
 async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any]) -> None:
     """Open a review about the running of the firm itself. The same key again changes nothing, except that it opens a
     review again that the system had closed."""
-    row = {"id": derived_id("rev", key), "key": key, "kind": kind, "detail": detail, "status": "open"}
+    row = {"id": keys.review_id(key), "key": key, "kind": kind, "detail": detail, "status": "open"}
     made = insert(Review).values(**row, occurred_at=await market_now(session))
     again = {"status": "open", "closed_by": None, "close_reason": None}
     await session.execute(
@@ -45,11 +48,11 @@ async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str
     )
 
 
-async def recovered(session: AsyncSession, *, keys: Sequence[str], reason: str) -> None:
-    """Close what needs nobody any more, of the reviews with these keys."""
+async def recovered(session: AsyncSession, *, review_keys: Sequence[str], reason: str) -> None:
+    """Close the open reviews with these keys, because nobody has to act on them any more."""
     await session.execute(
         update(Review)
-        .where(Review.key.in_(keys), Review.status == "open")
+        .where(Review.key.in_(review_keys), Review.status == "open")
         .values(status="closed", closed_by=SYSTEM, close_reason=reason)
     )
 
@@ -77,40 +80,30 @@ async def decide(
     nothing. Raises NotFound, NotAllowed, BadInput, AlreadyDecided, Conflict (nothing to decide, or the account ended).
     """
     review = await _locked(session, review_id)
-    made = await decisions.of(session, "review", review.id)
-    if decisions.repeated(made, key) is not None:
+    evidence: dict[str, Any] = {"seq": review.detail.get("seq"), "rule_id": review.detail.get("rule_id")}
+    if decision == "confirm" and KINDS[review.kind].closed_by == "decision":
+        evidence["breach_id"] = _breach_id(review)
+    subject = guard.Subject(kind="review", id=review.id, digest=digest(review), evidence=evidence, once=True)
+
+    async def still_open(_made: Sequence[Decision]) -> None:
+        if KINDS[review.kind].closed_by != "decision":
+            raise Conflict("There is nothing to confirm or dismiss in this review.", remedy="Close it.")
+        if review.status == "closed":
+            raise Conflict(f"This review was closed already: {review.close_reason}")
+
+    choice = guard.Choice(decision, actor, reason, key)
+    now = await guard.record(session, subject, choice, still_open)
+    if now is None:
         return review
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    check_may_decide("review", actor, requester_person="", decided_by=[], subject_id=review.id)
-    if made:
-        raise AlreadyDecided(f"review {review.id}", made[-1].decision, made[-1].user_id)
-    if KINDS[review.kind].closed_by != "decision":
-        raise Conflict("There is nothing to confirm or dismiss in this review.", remedy="Close it.")
-    if review.status == "closed":
-        raise Conflict(f"This review was closed already: {review.close_reason}")
-    now, evidence = await market_now(session), {"seq": review.detail["seq"], "rule_id": review.detail["rule_id"]}
     if decision == "confirm":
-        evidence["breach_id"] = await _confirm(session, review, actor, now)
-    await decisions.record(
-        session,
-        "review",
-        review.id,
-        decision=decision,
-        actor=actor,
-        reason=reason,
-        key=key,
-        digest=digest(review),
-        occurred_at=now,
-        evidence=evidence,
-    )
+        await _confirm(session, review, actor, now)
     review.outcome = _OUTCOMES[decision]
     await _end(session, review, actor=actor, reason=reason, action=f"review.{review.outcome}", evidence=evidence)
     return review
 
 
 def digest(review: Review) -> str:
-    """What exactly is decided on: the doubtful inputs and what would follow from them."""
+    """Returns a digest of what exactly is decided on: the doubtful inputs and what would follow from them."""
     body = {"v": 1, "review": review.key, "detail": review.detail}
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -118,11 +111,11 @@ def digest(review: Review) -> str:
 async def _end(
     session: AsyncSession, review: Review, *, actor: Actor, reason: str, action: str, evidence: dict[str, Any]
 ) -> None:
-    """Close it, and have the open payouts looked at again that it may have held."""
+    """Close it, and have the open payouts judged again that it may have held."""
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
-    await payouts.risk_changed(session, cause=f"{review.id}/closed", trader_ids=sorted(traders))
+    await news.risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,
@@ -136,8 +129,8 @@ async def _end(
     )
 
 
-async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: datetime) -> str:
-    """Record the breach as the monitor would have, lock the account and tell the challenge; gives the breach's id."""
+async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: datetime) -> None:
+    """Record the breach as the monitor would have, lock the account and tell the challenge."""
     detail = review.detail
     found = await session.get(Account, review.account_id)
     if found is None:
@@ -151,7 +144,7 @@ async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: dat
     sheet = confirmed(detail["sheet"], detail["doubts"], by=actor.user_id, role=actor.role, at=now)
     session.add(Proof(id=sheet["proof_id"], account_id=account.id, kind="breach", digest=sheet["hash"], body=sheet))
     await session.flush()
-    breach_id = derived_id("brc", account.id, account.phase_index, detail["rule_id"], detail["offence"])
+    breach_id = _breach_id(review)
     made = await session.scalar(
         insert(Breach)
         .values(
@@ -176,19 +169,18 @@ async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: dat
     if made is None:
         raise Conflict("This rule was found broken meanwhile.", remedy="Dismiss the review.")
     account.status, account.ended_at = "locked", now
-    await _tell(session, account, breach_id, review.occurred_at)
-    return breach_id
-
-
-async def _tell(session: AsyncSession, account: Account, breach_id: str, at: datetime) -> None:
-    lock = f"lock/{breach_id}"
-    payload = {"key": lock, "login": account.login, "account_id": account.id}
-    await outbox.enqueue(session, key=lock, topic="venue.lock", target=str(account.login), payload=payload)
-    key = f"breach/{breach_id}"
-    await outbox.signal_workflow(
-        session,
-        key=key,
-        workflow_id=challenges.workflow(account.challenge_id),
-        name="breach_detected",
-        payload={"key": key, "breach_id": breach_id, "account_id": account.id, "occurred_at": at.isoformat()},
+    lock = keys.lock_message(breach_id)
+    await messages.lock_account(session, LockAccount(key=lock, login=account.login, account_id=account.id))
+    detected = BreachDetected(
+        key=keys.breach_message(breach_id),
+        breach_id=breach_id,
+        account_id=account.id,
+        occurred_at=review.occurred_at,
     )
+    await messages.signal(session, challenge_workflow(account.challenge_id), detected)
+
+
+def _breach_id(review: Review) -> str:
+    """Returns the id of the breach that a doubtful one becomes when it is confirmed."""
+    detail = review.detail
+    return keys.breach_id(str(review.account_id), detail["phase_index"], detail["rule_id"], detail["offence"])

@@ -5,6 +5,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.approvals import Actor
 from domain.errors import BadInput, NotAllowed, NotFound
 from domain.keys import new_id
@@ -114,7 +115,7 @@ async def _move(session: AsyncSession, ticket: Ticket, actor: Actor, trigger: st
         subject_id=ticket.id,
         state_now=ticket.state,
         trigger=trigger,
-        key=f"{taken}/{trigger}",
+        key=keys.counted_step(int(taken or 0), trigger),
         occurred_at=ticket.changed_at,
         actor=actor.user_id,
         role=actor.role,

@@ -13,10 +13,10 @@ from domain.decision_requests import DecidedKind, DecisionAsked
 from domain.states import StateMachine
 from firm import decision_requests
 from front.auth import Deps, SignedInCaller
-from front.decisions import StateOf, decide, update_key
 from front.deps import ApiDeps
 from front.fields import idempotency_key
-from store.idempotency import Ask, ask, claim, remember
+from front.updates import StateOf, decide, update_key
+from store.idempotency import RequestKey, ask, claim, remember
 
 M = TypeVar("M", bound=BaseModel)
 Check = Callable[[AsyncSession], Awaitable[None]]
@@ -32,7 +32,7 @@ class Once:
         self.key = key
         self.message_key = update_key(actor.user_id, key)
 
-    def _ask(self, body: BaseModel | None) -> Ask:
+    def _ask(self, body: BaseModel | None) -> RequestKey:
         sent = body.model_dump(mode="json") if body else None
         return ask(self.actor.user_id, self.key, self._route, sent)
 

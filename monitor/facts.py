@@ -5,11 +5,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from domain.keys import derived_id
+from domain import keys
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
-from store.version_moves import CarriedOut
+from store.version_moves import MoveOutcome
 
 
 class ReviewKind(StrEnum):
@@ -74,7 +74,7 @@ class BreachFact:
 
     @property
     def breach_id(self) -> str:
-        return derived_id("brc", self.account_id, self.phase_index, self.rule_id, self.offence)
+        return keys.breach_id(self.account_id, self.phase_index, self.rule_id, self.offence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class OffenceFact:
 
     @property
     def offence_id(self) -> str:
-        return derived_id("off", self.account_id, self.phase_index, self.rule_id, self.offence)
+        return keys.offence_id(self.account_id, self.phase_index, self.rule_id, self.offence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class PassFact:
 
     @property
     def pass_id(self) -> str:
-        return derived_id("psg", self.account_id, self.phase_index)
+        return keys.pass_id(self.account_id, self.phase_index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class UnstoredFacts:
     reviews: list[ReviewNote] = field(default_factory=list)
     warnings: list[WarningFact] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
-    version_moves: list[CarriedOut] = field(default_factory=list)
+    version_moves: list[MoveOutcome] = field(default_factory=list)
 
     def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact]]:
         """Removes and returns what must be committed at once."""

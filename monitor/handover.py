@@ -25,7 +25,7 @@ from monitor.record.resync import resync
 from monitor.shard import Shard
 from ports.platform import GapInStream, PlatformStream
 from store import live
-from store.live import Accounts, MoveRecord
+from store.live import AccountSelection, ShardMoveRecord
 from store.live_checkpoint import CheckpointRows
 
 _log = structlog.get_logger(__name__)
@@ -49,19 +49,19 @@ class Handover:
         self._connection, self._accounts = connection, accounts
         self._platform, self._number = platform, number
         self._open_stream, self._commit, self._beat = open_stream, commit, beat
-        self._unfinished: list[MoveRecord] = []
-        self._leaving: list[MoveRecord] = []
-        self._coming: list[tuple[MoveRecord, Shard]] = []
+        self._unfinished: list[ShardMoveRecord] = []
+        self._leaving: list[ShardMoveRecord] = []
+        self._coming: list[tuple[ShardMoveRecord, Shard]] = []
 
     def read_requests(self, done: int) -> bool:
         """Reads the open requests. Returns whether one can be carried out at batch `done`."""
-        self._unfinished = live.unfinished_moves(self._connection, self._number) if done else []
+        self._unfinished = live.unfinished_shard_moves(self._connection, self._number) if done else []
         return any(self._leaves(move) or self._comes(move, done) for move in self._unfinished)
 
-    def _leaves(self, move: MoveRecord) -> bool:
+    def _leaves(self, move: ShardMoveRecord) -> bool:
         return move.from_shard == self._number and move.state == "requested"
 
-    def _comes(self, move: MoveRecord, done: int) -> bool:
+    def _comes(self, move: ShardMoveRecord, done: int) -> bool:
         return move.to_shard == self._number and move.state == "released" and move.batch <= done
 
     @property
@@ -108,7 +108,7 @@ class Handover:
                 "accounts released", move=move.move_id, to=move.to_shard, accounts=len(move.account_ids), batch=done
             )
         for move, _ in self._coming:
-            source = self._accounts.of(Accounts(self._platform, self._number, move.move_id))
+            source = self._accounts.of(AccountSelection(self._platform, self._number, move.move_id))
             for loaded in source.checkpointed():
                 shard.admission.admit(loaded, shard.state.now)
                 self._beat()
@@ -119,9 +119,9 @@ class Handover:
             self._leaving, self._coming = [], []
             self.read_requests(done)
 
-    def _caught_up(self, move: MoveRecord, shard: Shard, done: int) -> Shard:
+    def _caught_up(self, move: ShardMoveRecord, shard: Shard, done: int) -> Shard:
         """Returns a shard of the accounts of a move, as of batch `done`."""
-        source = self._accounts.of(Accounts(self._platform, self._number, move.move_id))
+        source = self._accounts.of(AccountSelection(self._platform, self._number, move.move_id))
         with closing(self._open_stream()) as stream:
             guests = rebuild(source, move.feed, stream, self._beat)
             at = move.batch
@@ -151,6 +151,6 @@ class Handover:
         return at
 
 
-def _members(shard: Shard, move: MoveRecord) -> list[AccountRow]:
+def _members(shard: Shard, move: ShardMoveRecord) -> list[AccountRow]:
     wanted = set(move.account_ids)
     return [account for account in shard.state.accounts.present() if account.account_id in wanted]

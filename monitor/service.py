@@ -27,7 +27,7 @@ from monitor.shard import Shard
 from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store import version_moves
-from store.live import Accounts, shard_record
+from store.live import AccountSelection, shard_record
 from store.live_checkpoint import CheckpointWriter
 from store.live_write import LiveWriter
 
@@ -116,7 +116,7 @@ class _Run:
         self._writer = LiveWriter(connection, owner.shard, owner.epoch)
         self._checkpoints = CheckpointWriter(connection, owner.shard, owner.epoch)
         record = shard_record(connection, owner.shard)
-        self._accounts = RecordedAccounts(connection, Accounts(owner.feed, owner.shard), owner.calendars)
+        self._accounts = RecordedAccounts(connection, AccountSelection(owner.feed, owner.shard), owner.calendars)
         self._handover = Handover(
             connection, self._accounts, owner.feed, owner.shard, owner.open_stream, self._commit, self._beat
         )
@@ -165,11 +165,11 @@ class _Run:
     ) -> None:
         """Commits verdicts, then places their locks at the venue."""
         rows = verdict_rows(verdicts, self._owner.epoch, self._received_at, resumes, gates)
-        waiting = set(self._writer.verdicts(rows))
+        waiting = set(self._writer.commit_verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
         if placed:
             breaches = [breach_id for lock in placed for breach_id in lock["breach_ids"]]
-            self._writer.locked([lock["key"] for lock in placed], breaches)
+            self._writer.record_locks([lock["key"] for lock in placed], breaches)
         for fact in verdicts:
             kind, proof_id = fact.proof["kind"], fact.proof_id
             _log.info("verdict", kind=kind, account_id=fact.account_id, seq=fact.seq, proof_id=proof_id)
@@ -235,7 +235,7 @@ class _Run:
     def _carry_out_moves(self) -> None:
         """Handovers and changes of version are carried out at a checkpoint during which nothing is judged."""
         moving = self._handover.read_requests(self.done)
-        if moving or version_moves.waiting(self._connection, self._owner.shard):
+        if moving or version_moves.approved_moves(self._connection, self._owner.shard):
             self._checkpoint(whole=moving)
 
     def _checkpoint(self, *, whole: bool = True) -> None:
@@ -252,7 +252,7 @@ class _Run:
         """Reads which accounts change to another version. Done right after a checkpoint and before anything else is
         judged, so that a shard rebuilt from that checkpoint knows the same."""
         owner = self._owner
-        for waiting in version_moves.take_up(self._connection, owner.shard, owner.epoch, self._stored):
+        for waiting in version_moves.take_approved_moves(self._connection, owner.shard, owner.epoch, self._stored):
             account = self._shard.state.accounts.find(waiting.login)
             if account is not None:
                 terms = self._accounts.terms(waiting.product, waiting.version, account.terms.phase_index)

@@ -19,9 +19,9 @@ from monitor.judging.warnings import ResetWarnings
 from monitor.loaded import AccountSource
 from monitor.state import Instruments, ShardState
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Correction, Deal, Tick
-from store.news import Scheduled
+from store.news import ScheduledRelease
 
-NewsSource = Callable[[int, datetime], Sequence[Scheduled]]  # (number of the last known release, earliest time)
+NewsSource = Callable[[int, datetime], Sequence[ScheduledRelease]]  # (number of the last known release, earliest time)
 
 _NEWS_BEFORE: Final = timedelta(days=7)  # longer than any window around a release
 _START: Final = datetime.min.replace(tzinfo=UTC)

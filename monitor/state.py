@@ -150,7 +150,7 @@ class ShardState:
             extra = np.zeros((max(map(len, self.rules.specs)), len(rows)), np.int64)
             for place, row in enumerate(rows.tolist()):
                 if row in accounts.costs:
-                    extra[: len(self.rules.specs_of(row)), place] = self._uncounted(row)
+                    extra[: len(self.rules.symbol_specs(row)), place] = self._uncounted(row)
         if accounts.conduct_states:
             masks = [self._muted(row) if row in accounts.conduct_states else 0 for row in rows.tolist()]
             muted = np.array(masks, np.int64)
@@ -171,7 +171,7 @@ class ShardState:
         """By level, the costs of an account that the level does not count."""
         return [
             0 if spec.holds.everything else spec.uncounted(self.accounts.costs[row])
-            for spec in self.rules.specs_of(row)
+            for spec in self.rules.symbol_specs(row)
         ]
 
     def _muted(self, row: int) -> int:
@@ -179,7 +179,7 @@ class ShardState:
         conduct = self.accounts.conduct_states[row]
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
-        specs = self.rules.specs_of(row)
+        specs = self.rules.symbol_specs(row)
         return sum(1 << index for index, spec in enumerate(specs) if spec.rule_id in conduct.muted)
 
     def judged_under_clock(self, group: int) -> Ints:

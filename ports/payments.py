@@ -85,6 +85,8 @@ class ProviderEntry(_Data):
 
 
 class PaymentProvider(Protocol):
+    """`name` is the firm's own for this provider."""
+
     name: str
 
     async def create_checkout(

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from contracts.drops import WORDS, Why
+from domain import keys
 from firm import lifecycles, reviews
 from store.db import Database
 
@@ -70,7 +71,7 @@ async def _open_review(db: Database, workflow_id: str, why: Why) -> None:
         if await lifecycles.is_ours(session, workflow_id):
             await reviews.report(
                 session,
-                key=f"dropped/{workflow_id}/{why}",
+                key=keys.dropped_review(workflow_id, why),
                 kind=reviews.MESSAGE_DROPPED,
                 detail={"workflow": workflow_id, "what": why, "words": WORDS[why]},
             )

@@ -1,33 +1,35 @@
 """Routes stored webhooks to the lifecycle that waits for them, and asks the providers for those that never came."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.ids import challenge_workflow, payout_workflow
-from contracts.messages import PaymentSettled, TransferChanged
+from contracts.ids import challenge_workflow
+from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
+from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
 from domain.lifecycle import Paid
-from domain.quoting import plain
-from firm import challenges, fees
-from firm.payouts.requests import transfer_changed
+from domain.quoting import storable_text
+from firm import challenges, fees, messages
+from firm.payouts.news import transfer_changed
 from ports.payments import PaymentProvider, Providers, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
-from store import inbox, outbox
+from store import inbox
 from store.db import Database
-from store.inbox import Received
+from store.inbox import ReceivedEvent
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0
 _PATIENCE: Final = 12  # attempts, some six minutes, for an object that is not on the record yet
 
-_SIGNALS: Final = {
-    "checkout.paid": "payment_settled",
-    "checkout.expired": "payment_expired",
-    "charge.disputed": "chargeback_received",
-    "charge.refunded": "fee_refunded",
+_SIGNALS: Final[Mapping[str, type[PaymentFact]]] = {
+    "checkout.paid": PaymentSettled,
+    "checkout.expired": PaymentExpired,
+    "charge.disputed": ChargebackReceived,
+    "charge.refunded": FeeRefunded,
 }
 _MONEY_BACK: Final = frozenset({"charge.disputed", "charge.refunded"})
 _TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
@@ -48,14 +50,14 @@ class InboxDispatcher:
             await inbox.release(session)
 
     async def step(self) -> int:
-        """Route one batch; gives how many events were tried."""
+        """Route one batch. Returns how many events were tried."""
         async with self._db.transaction() as session:
             events = await inbox.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
         for event in events:
             await self._tried(event)
         return len(events)
 
-    async def _tried(self, event: Received) -> None:
+    async def _tried(self, event: ReceivedEvent) -> None:
         try:
             await self._route(event)
         except NotFound:
@@ -78,7 +80,7 @@ class InboxDispatcher:
         else:
             self._strikes.forget(event.id)
 
-    async def _route(self, event: Received) -> None:
+    async def _route(self, event: ReceivedEvent) -> None:
         """By our own rows if we can; else the provider says which of our objects the event is about."""
         if event.kind not in _SIGNALS and event.kind not in _TRANSFERS:
             await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
@@ -92,13 +94,13 @@ class InboxDispatcher:
         async with self._db.transaction() as session:
             routed = await self._by_row(session, event)
             if routed:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if routed:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._by_reference(event)
 
-    async def _by_row(self, session: AsyncSession, event: Received) -> bool:
+    async def _by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
         if event.kind in _TRANSFERS:
             return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
         challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
@@ -106,7 +108,7 @@ class InboxDispatcher:
             await self._signal_challenge(session, event, challenge_id)
         return challenge_id is not None
 
-    async def _by_reference(self, event: Received) -> None:
+    async def _by_reference(self, event: ReceivedEvent) -> None:
         """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
         provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
@@ -115,20 +117,22 @@ class InboxDispatcher:
             reference = (await provider.fetch_checkout(event.object_id)).reference
         async with self._db.transaction() as session:
             if event.kind in _TRANSFERS and await inbox.is_payout(session, event.provider, reference):
-                await self._signal_payout(session, event, reference)
+                await transfer_changed(
+                    session, key=_key(event), rail=event.provider, transfer_id=event.object_id, payout_id=reference
+                )
             elif event.kind in _SIGNALS and await inbox.is_challenge(session, event.provider, reference):
                 await self._signal_challenge(session, event, reference)
             else:
                 reference = ""
             if reference:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if reference:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
-    async def _book_money_back(self, event: Received, challenge_id: str) -> None:
-        """A challenge that has ended cannot hear of it: what the provider confirms is booked from here."""
+    async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
+        """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
         paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
@@ -141,62 +145,46 @@ class InboxDispatcher:
             elif checkout.status == "paid" and event.kind == "charge.refunded":
                 await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
             if known:
-                await inbox.handled(session, event)
+                await inbox.mark_handled(session, event)
         if known:
             _events.labels(event.kind, "handled").inc()
         else:
             await self._give_up(event, f"the books have no fee of {challenge_id} that could go back")
 
-    async def _signal_challenge(self, session: AsyncSession, event: Received, challenge_id: str) -> None:
-        fact = PaymentSettled(key=_key(event), checkout_id=event.object_id)
-        await outbox.signal_workflow(
-            session,
-            key=f"inbox/{fact.key}",
-            workflow_id=challenge_workflow(challenge_id),
-            name=_SIGNALS[event.kind],
-            payload=fact.model_dump(mode="json"),
-        )
+    async def _signal_challenge(self, session: AsyncSession, event: ReceivedEvent, challenge_id: str) -> None:
+        fact = _SIGNALS[event.kind](key=_key(event), checkout_id=event.object_id)
+        await messages.signal(session, challenge_workflow(challenge_id), fact, key=keys.inbox_message(fact.key))
 
-    async def _signal_payout(self, session: AsyncSession, event: Received, payout_id: str) -> None:
-        fact = TransferChanged(key=_key(event), transfer_id=event.object_id)
-        await outbox.signal_workflow(
-            session,
-            key=f"transfer/{fact.key}",
-            workflow_id=payout_workflow(payout_id),
-            name="transfer_changed",
-            payload=fact.model_dump(mode="json"),
-        )
-
-    async def _wait_or_give_up(self, event: Received, why: str) -> None:
+    async def _wait_or_give_up(self, event: ReceivedEvent, why: str) -> None:
         if event.attempts >= _PATIENCE:
             await self._give_up(event, why)
         else:
             await self._postpone(event, why)
 
-    async def _postpone(self, event: Received, why: str) -> None:
+    async def _postpone(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
             await inbox.postpone(
-                session, event, error=plain(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
+                session, event, error=storable_text(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
             )
         _events.labels(event.kind, "postponed").inc()
 
-    async def _give_up(self, event: Received, why: str) -> None:
+    async def _give_up(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
-            await inbox.park(session, event, error=plain(why))
+            await inbox.park(session, event, error=storable_text(why))
         _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
         _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
 
 
-def _key(event: Received) -> str:
-    return f"{event.provider}/{event.event_id}"
+def _key(event: ReceivedEvent) -> str:
+    return keys.provider_event(event.provider, event.event_id)
 
 
 class EventSweep:
-    """Asks one provider for all its events: those whose webhook was lost go into the inbox like the others."""
+    """Asks one provider for all its events: an event with a lost webhook goes into the inbox like the others."""
 
     def __init__(self, db: Database, provider: PaymentProvider) -> None:
         self._db, self._provider = db, provider
-        self._last: str | None = None  # from the beginning after each start, so that nothing rests on memory
+        self._last: str | None = None  # from the beginning after each start: nothing depends on memory
 
     async def step(self) -> int:
         """Store what is missing; returns how many events were. One that cannot be read waits for a person."""

@@ -15,13 +15,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, NotFound, Unavailable
-from domain.quoting import plain
+from domain.quoting import storable_text
 from ports.platform import Platforms, TradingPlatform
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from relay.temporal import no_namespace
 from store import deliveries, inbox, outbox
 from store.db import Database
-from store.deliveries import Outgoing
+from store.deliveries import OutgoingMessage
 
 _AT_ONCE: Final = 16
 _BATCH: Final = 128
@@ -69,18 +69,18 @@ class OutboxDispatcher:
         outcomes = await asyncio.gather(*(self._tried(message) for message in messages))
         async with self._db.transaction() as session:
             done = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome.verdict == "dispatched"]
-            await deliveries.dispatched(session, done)
+            await deliveries.mark_dispatched(session, done)
             for message, outcome in zip(messages, outcomes, strict=True):
                 if outcome.verdict == "postponed":
                     pause = pause_seconds(message.attempts)
-                    await deliveries.postpone(session, message, error=plain(outcome.error), seconds=pause)
+                    await deliveries.postpone(session, message, error=storable_text(outcome.error), seconds=pause)
                 elif outcome.verdict == "parked":
-                    await deliveries.park(session, message, error=plain(outcome.error))
+                    await deliveries.park(session, message, error=storable_text(outcome.error))
         for message, outcome in zip(messages, outcomes, strict=True):
             self._report(message, outcome)
         return len(messages)
 
-    def _report(self, message: Outgoing, outcome: Outcome) -> None:
+    def _report(self, message: OutgoingMessage, outcome: Outcome) -> None:
         _delivered.labels(message.topic, outcome.verdict).inc()
         if outcome.verdict != "dispatched":
             _log.warning(
@@ -91,7 +91,7 @@ class OutboxDispatcher:
                 error=outcome.error,
             )
 
-    async def _tried(self, message: Outgoing) -> Outcome:
+    async def _tried(self, message: OutgoingMessage) -> Outcome:
         async with self._gate:
             try:
                 async with asyncio.timeout(_DELIVERY_SECONDS):
@@ -114,21 +114,21 @@ class OutboxDispatcher:
         self._strikes.forget(message.id)
         return outcome
 
-    def _struck(self, message: Outgoing, error: Exception) -> Outcome:
+    def _struck(self, message: OutgoingMessage, error: Exception) -> Outcome:
         if message.topic.startswith("venue.") and isinstance(error, Conflict | BadInput):
             return Outcome("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
         # the type and no more: the text of an unforeseen error may quote the message
         why = type(error).__name__
         return Outcome("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
 
-    async def _deliver(self, message: Outgoing) -> Outcome:
+    async def _deliver(self, message: OutgoingMessage) -> Outcome:
         if message.topic == outbox.START:
             return await self._start(message, WorkflowIDReusePolicy.REJECT_DUPLICATE)
         if message.topic == outbox.RESTART:
             return await self._start(message, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         if message.topic == outbox.SIGNAL:
             return await self._signal(message)
-        if message.topic == "venue.lock":
+        if message.topic == outbox.LOCK:
             return await self._lock(message)
         if message.topic == "venue.close":
             return await self._close(message)
@@ -136,7 +136,7 @@ class OutboxDispatcher:
             return await self._resume(message)
         return Outcome("parked", f"nobody delivers the topic {message.topic!r}")
 
-    async def _signal(self, message: Outgoing) -> Outcome:
+    async def _signal(self, message: OutgoingMessage) -> Outcome:
         handle = (await self._connect()).get_workflow_handle(message.target)
         try:
             await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
@@ -146,18 +146,18 @@ class OutboxDispatcher:
                 raise
         return _DONE
 
-    async def _needs_nobody(self, message: Outgoing) -> bool:
+    async def _needs_nobody(self, message: OutgoingMessage) -> bool:
         """Whether nothing is lost when a workflow that has ended does not hear this."""
         if message.name in outbox.HINTS:
             return True
         async with self._db.transaction() as session:
             if message.name == "transfer_changed":
-                return await inbox.ended_as_told(session, str(message.payload["key"]))
+                return await inbox.payout_ended_as_reported(session, str(message.payload["key"]))
             if message.name in ("chargeback_received", "fee_refunded"):  # it ended after the event was routed to it
                 return await inbox.reopen(session, str(message.payload["key"]))
         return False
 
-    async def _start(self, message: Outgoing, if_it_ran: WorkflowIDReusePolicy) -> Outcome:
+    async def _start(self, message: OutgoingMessage, if_it_ran: WorkflowIDReusePolicy) -> Outcome:
         client = await self._connect()
         try:
             await client.start_workflow(
@@ -173,33 +173,33 @@ class OutboxDispatcher:
             return _DONE  # it ran to its end before we heard of the first start
         return _DONE
 
-    async def _platform(self, message: Outgoing) -> TradingPlatform:
+    async def _platform(self, message: OutgoingMessage) -> TradingPlatform:
         """Where the message's account is. Raises NotFound for an account that is not on the record."""
         async with self._db.transaction() as session:
             name = await deliveries.platform_of(session, str(message.payload["account_id"]))
         return self._platforms.of(name)
 
-    async def _lock(self, message: Outgoing) -> Outcome:
+    async def _lock(self, message: OutgoingMessage) -> Outcome:
         platform = await self._platform(message)
         await platform.lock(int(message.target), key=str(message.payload["key"]))
         async with self._db.transaction() as session:
-            await deliveries.locked_at_venue(session, str(message.payload["account_id"]))
+            await deliveries.record_venue_lock(session, str(message.payload["account_id"]))
         return _DONE
 
-    async def _close(self, message: Outgoing) -> Outcome:
+    async def _close(self, message: OutgoingMessage) -> Outcome:
         positions = [str(position) for position in message.payload["position_ids"]]
         platform = await self._platform(message)
         await platform.close_positions(int(message.target), key=message.key, position_ids=positions)
         return _DONE
 
-    async def _resume(self, message: Outgoing) -> Outcome:
+    async def _resume(self, message: OutgoingMessage) -> Outcome:
         """Let a paused account trade again, unless its life has ended meanwhile or it is paused once more: locks reach
         the venue past the outbox, so that a resume that was late may come after the next of them."""
         account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
         async with self._db.transaction() as session:
             if not await deliveries.is_active(session, account_id):
                 return _DONE
-            if await deliveries.paused_after(session, account_id, offence_id):
+            if await deliveries.was_paused_again(session, account_id, offence_id):
                 return _DONE
         platform = await self._platform(message)
         await platform.set_trading(int(message.target), key=message.key, enabled=True)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
-from domain.quoting import plain
+from domain.quoting import storable_text
+from firm import wakeups
 from ports.payments import Providers
 from ports.platform import Platforms
 from relay.inbox import EventSweep, InboxDispatcher
@@ -20,7 +21,6 @@ from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
-from store import deliveries
 from store.db import Database
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
@@ -82,7 +82,7 @@ class Relay:
 
     async def _fire(self) -> int:
         async with self._db.transaction() as session:
-            fired = await deliveries.fire_wakeups(session, limit=_WAKEUP_BATCH)
+            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
         return fired
 
     async def _ensure(self) -> int:
@@ -156,7 +156,7 @@ def _failed(name: str, error: Exception, failures: int) -> float:
     if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th in a row: a long outage does not fill the log
         if outage:
             words = str(error).splitlines() or [type(error).__name__]
-            _log.warning("interrupted", loop=name, failures=failures, error=plain(words[0]))
+            _log.warning("interrupted", loop=name, failures=failures, error=storable_text(words[0]))
         else:
             _log.error("failed", loop=name, failures=failures, error=type(error).__name__, exc_info=error)
     longest = _OUTAGE_SECONDS if outage else _LONGEST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""The venue's records: accounts, their open positions, and the stops that ticks must watch."""
+"""Records of the simulated venue: accounts, open positions, and the stops to check on each tick."""
 
 import json
 from dataclasses import dataclass, field
@@ -43,8 +43,8 @@ class Position:
 
 
 @dataclass(slots=True)
-class Account:
-    """`deposited_minor` is all that was ever paid in: the size by which hosted traders measure themselves."""
+class VenueAccount:
+    """An account at the simulated venue. `deposited_minor` is the sum of deposits; hosted traders size trades by it."""
 
     login: int
     key: str
@@ -63,29 +63,31 @@ class Account:
         return json.dumps({**plain, "positions": [p.to_data() for p in self.positions.values()]})
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> "Account":
+    def from_data(cls, data: dict[str, Any]) -> "VenueAccount":
         positions = [Position.from_data(row) for row in data.pop("positions")]
         return cls(**data, positions={p.position_id: p for p in positions})
 
 
 class StopBook:
-    """Positions of one symbol with a stop or a target. The four extremes let a tick that reaches none of
-    them pass after four comparisons."""
+    """Positions of one symbol that have a stop or a target.
+
+    Keeps the nearest stop and target of each side, so that most ticks need four comparisons only.
+    """
 
     def __init__(self) -> None:
-        self._watched: dict[str, tuple[Account, Position]] = {}
-        self._measure()
+        self._watched: dict[str, tuple[VenueAccount, Position]] = {}
+        self._find_extremes()
 
-    def add(self, account: Account, position: Position) -> None:
+    def add(self, account: VenueAccount, position: Position) -> None:
         if position.stop_loss is not None or position.take_profit is not None:
             self._watched[position.position_id] = (account, position)
-            self._measure()
+            self._find_extremes()
 
     def remove(self, position: Position) -> None:
         if self._watched.pop(position.position_id, None) is not None:
-            self._measure()
+            self._find_extremes()
 
-    def _measure(self) -> None:
+    def _find_extremes(self) -> None:
         longs = [p for _, p in self._watched.values() if p.side == "buy"]
         shorts = [p for _, p in self._watched.values() if p.side == "sell"]
         self._long_stop = max((p.stop_loss for p in longs if p.stop_loss is not None), default=None)
@@ -93,9 +95,9 @@ class StopBook:
         self._short_stop = min((p.stop_loss for p in shorts if p.stop_loss is not None), default=None)
         self._short_target = max((p.take_profit for p in shorts if p.take_profit is not None), default=None)
 
-    def hits(self, bid: Decimal, ask: Decimal) -> list[tuple[Account, Position, bool]]:
-        """(account, position, is a stop loss) of what this tick closes, in order of login and of opening."""
-        if not self._touched(bid, ask):
+    def hits(self, bid: Decimal, ask: Decimal) -> list[tuple[VenueAccount, Position, bool]]:
+        """Returns (account, position, is_stop_loss) of each position this tick closes, by login and opening time."""
+        if not self._is_reached(bid, ask):
             return []
         hits = []
         for account, p in self._watched.values():
@@ -106,7 +108,7 @@ class StopBook:
                 hits.append((account, p, False))
         return sorted(hits, key=lambda hit: (hit[0].login, hit[1].opened_us, hit[1].position_id))
 
-    def _touched(self, bid: Decimal, ask: Decimal) -> bool:
+    def _is_reached(self, bid: Decimal, ask: Decimal) -> bool:
         return (
             (self._long_stop is not None and bid <= self._long_stop)
             or (self._long_target is not None and bid >= self._long_target)

@@ -26,7 +26,7 @@ _DECIDED: Final = '<p>This payment is {status}.</p><p><a href="{return_url}">Bac
 
 
 def checkout_page(checkout: Checkout, description: str, return_url: str) -> str:
-    """HTML with every value escaped; the form stands only while the checkout is open."""
+    """Returns the page as HTML, every value escaped. The form is shown only while the checkout is open."""
     amount = escape(str(Money(minor=checkout.amount_minor, currency=checkout.currency)))
     if checkout.status == "open":
         body = _FORM.format(amount=amount)

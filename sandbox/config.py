@@ -1,4 +1,4 @@
-"""How a sandbox is set up."""
+"""Settings of a sandbox."""
 
 from datetime import date as Date
 from pathlib import Path
@@ -10,11 +10,15 @@ from ports.platform import FIRST_READER
 
 
 class SandboxConfig(BaseModel):
-    """With `market_dir` the recorded quotes of `date` (or of every date that all symbols have) are replayed: in
-    lockstep when `speed` is None, else `speed` times as fast as they were recorded. Without it a seeded model
-    makes prices for ever at wall time. `start` is the market time at which a replay begins (default: midnight
-    UTC of its first date). A replay in lockstep that was told to go live goes on as such a model, and no longer
-    reads `market_dir`. `readers` are those that lockstep waits for; one that joins later is waited for as well."""
+    """Settings of one sandbox.
+
+    With `market_dir`, the sandbox replays the recorded quotes of `date`, or of every date that all symbols have: in
+    lockstep when `speed` is None, else `speed` times as fast as recorded. `start` is the market time at which the
+    replay begins (default: midnight UTC of its first date). Lockstep waits for all `readers`, and for readers that join
+    later. A lockstep replay that has gone live uses the price model and no longer reads `market_dir`.
+
+    Without `market_dir`, a seeded price model makes quotes at wall time, without end.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,5 +49,5 @@ class SandboxConfig(BaseModel):
 
     @property
     def base_url(self) -> str:
-        """Where a person's browser reaches the hosted checkout page."""
+        """The address of the hosted checkout page for a browser."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")

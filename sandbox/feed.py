@@ -1,7 +1,7 @@
-"""Recorded quotes: zip files of LEAN tick lines, checked whole before the first one is replayed.
+"""Recorded quotes: zip files of LEAN tick lines. Every file is checked before the replay begins.
 
 A file `<anything>__tick__<symbol>__<yyyymmdd>_quote.zip` holds one CSV: milliseconds since midnight UTC
-(may be fractional), bid, ask. A jump in price is not an error here: judging it is the monitor's work.
+(may be fractional), bid, ask. A jump in price is no error here: the monitor judges it.
 """
 
 import re
@@ -30,23 +30,23 @@ class Quote(NamedTuple):
 
 
 class Feed(Protocol):
-    """A source of quotes in time order that can be stopped and taken up again."""
+    """A source of quotes in time order. It can be stopped and resumed. Times are microseconds since 1970."""
 
     @property
     def ends_at(self) -> int | None:
-        """Market time of the last quote; None when there is no end."""
+        """Market time of the last quote; None for an endless source."""
         ...
 
     def next_at(self) -> int | None:
-        """Market time of the next quote; None when there is none."""
+        """Returns the market time of the next quote, or None at the end."""
         ...
 
     def take(self, until_us: int, limit: int) -> list[Quote]:
-        """The next quotes up to and including `until_us`, at most `limit`."""
+        """Returns the next quotes up to and including `until_us`, at most `limit`."""
         ...
 
     def skip_to(self, us: int) -> None:
-        """Leave out what lies before `us`, where the source allows it."""
+        """Skip quotes before `us`, if the source allows it."""
         ...
 
     def state(self) -> dict[str, object]: ...
@@ -55,7 +55,7 @@ class Feed(Protocol):
 
 
 class Recording:
-    """Quotes of several symbols merged in time order; ties follow the order of the symbols."""
+    """Quotes of several symbols, merged in time order. Quotes of the same time keep the order of the symbols."""
 
     def __init__(self, symbols: Sequence[str], times: "array[int]", owners: "array[int]", prices: list[str]) -> None:
         self._symbols, self._times, self._owners, self._prices = symbols, times, owners, prices
@@ -63,7 +63,7 @@ class Recording:
 
     @classmethod
     def load(cls, folder: Path, symbols: Sequence[str], dates: Sequence[date]) -> "Recording":
-        """Read and check every file first; raises PriceFileInvalid naming file, line and remedy."""
+        """Read and check every file. Raises PriceFileInvalid with file, line and remedy."""
         times, owners, prices = array("q"), array("b"), list[str]()
         for day in dates:
             midnight = to_us(datetime(day.year, day.month, day.day, tzinfo=UTC))
@@ -105,7 +105,7 @@ class Recording:
         return Quote(self._times[index], self._symbols[self._owners[index]], Decimal(bid), Decimal(ask))
 
     def skip_to(self, us: int) -> None:
-        """A recording is replayed whole: nothing is left out."""
+        """Does nothing: a recording is replayed whole."""
 
     def state(self) -> dict[str, object]:
         return {"cursor": self._cursor}
@@ -115,7 +115,7 @@ class Recording:
 
 
 def recorded_dates(folder: Path, symbols: Sequence[str]) -> list[date]:
-    """The dates for which every one of `symbols` has a tick file, oldest first."""
+    """Returns the dates for which every symbol has a tick file, oldest first. Raises PriceFileInvalid if none."""
     found: set[date] | None = None
     for symbol in symbols:
         names = (path.stem for path in folder.glob(f"*__tick__{symbol.lower()}__*_quote.zip"))
@@ -133,7 +133,7 @@ def recorded_dates(folder: Path, symbols: Sequence[str]) -> list[date]:
 
 
 def find_file(folder: Path, symbol: str, day: date) -> Path:
-    """The one tick file of `symbol` on `day`."""
+    """Returns the tick file of `symbol` on `day`. Raises PriceFileInvalid unless there is exactly one."""
     pattern = f"*__tick__{symbol.lower()}__{day:%Y%m%d}_quote.zip"
     paths = sorted(folder.glob(pattern))
     if len(paths) != 1:
@@ -147,7 +147,7 @@ def find_file(folder: Path, symbol: str, day: date) -> Path:
 
 
 def read_file(path: Path) -> Iterator[tuple[int, str]]:
-    """Checked lines of one file as (microseconds since midnight, "bid,ask")."""
+    """Returns the lines of one file as (microseconds since midnight, "bid,ask"). Raises PriceFileInvalid."""
     text = _unzip(path)
     last, wrong, wrong_total, rows = -1, list[str](), 0, list[tuple[int, str]]()
     for number, line in enumerate(text.splitlines(), start=1):

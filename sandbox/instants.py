@@ -12,7 +12,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_us(at: datetime) -> int:
-    """Microseconds of an aware datetime."""
+    """Returns an aware datetime as microseconds since 1970."""
     delta = at - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds
 
@@ -22,12 +22,12 @@ def from_us(us: int) -> datetime:
 
 
 def iso(us: int) -> str:
-    """The instant as JSON carries it, such as 2014-05-02T12:30:00.046204Z."""
+    """Returns the instant as in JSON, such as 2014-05-02T12:30:00.046204Z."""
     return from_us(us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Stamper:
-    """`iso` for a run of rising instants: formats each second once."""
+    """`iso` for rising instants: formats each second once."""
 
     def __init__(self) -> None:
         self._second, self._prefix = -1, ""

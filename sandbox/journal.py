@@ -1,7 +1,7 @@
-"""Everything the sandbox must remember, in one SQLite file; one transaction per batch or per API call.
+"""The sandbox's state in one SQLite file. Each batch and each API call is one transaction.
 
-Rows are (kind, id, JSON). A killed process loses nothing that was committed (WAL; the operating system holds
-the pages), and the exclusive lock keeps a second sandbox out of the same folder.
+Rows are (kind, id, JSON). A killed process loses nothing that was committed (WAL). The exclusive lock keeps a second
+sandbox out of the same folder.
 """
 
 import json
@@ -44,7 +44,7 @@ class Journal:
             ) from exc
 
     def write(self, rows: Iterable[Row], batch: tuple[int, str] | None = None, drop_to: int = 0) -> None:
-        """Commit `rows` and a new batch together, and forget the batches up to `drop_to`."""
+        """Commit `rows` and a new batch (number, body), and delete the batches up to `drop_to`."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for row in rows:
@@ -62,17 +62,17 @@ class Journal:
             raise
 
     def get(self, kind: str, id: str) -> Any:
-        """The value of one row, or None."""
+        """Returns the value of one row, or None."""
         row = self._db.execute("SELECT value FROM rows WHERE kind = ? AND id = ?", (kind, id)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def all(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """(id, value) of every row of a kind whose id starts with `prefix`, in order of id."""
+        """Yields (id, value) of the rows of a kind with this id prefix, by id."""
         for id, value in self._texts(kind, prefix):
             yield id, json.loads(value)
 
     def texts(self, kind: str, prefix: str) -> list[str]:
-        """The stored JSON texts of a kind whose id starts with `prefix`, in order of id."""
+        """Returns the JSON texts of the rows of a kind with this id prefix, by id."""
         return [value for _, value in self._texts(kind, prefix)]
 
     def _texts(self, kind: str, prefix: str) -> list[tuple[str, str]]:

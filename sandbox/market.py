@@ -1,9 +1,9 @@
-"""The beat of the sandbox: slices of ticks in, numbered batches of events out, traders in between.
+"""The simulated market: reads ticks from a feed and releases numbered batches of events.
 
-Lockstep: a batch is released only while an advance runs and only after the batch before it was acknowledged.
-Live: a batch every quarter second with whatever is due. A market in lockstep can go live, once and for good:
-then the price model goes on from the last recorded prices at wall time. Everything between two awaits here is one step:
-traders act, ticks apply, the batch is written to the journal, and only then can anyone read it.
+Lockstep: a batch is released only during an advance, and only after the batch before it was acknowledged.
+Live: a batch is released every quarter second. A lockstep market can go live once and cannot go back: the price model
+then continues from the last recorded prices at wall time. One step runs between two awaits: traders act, ticks apply,
+the batch is written to the journal; only then can readers see it.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from sandbox.model import PriceModel
 from sandbox.provider import Provider
 from sandbox.sequence import Sequence
 from sandbox.tape import Tape
-from sandbox.traders import Desk
+from sandbox.traders import TraderDesk
 from sandbox.venue import STATES_GROUPS, Venue
 
 SLICE_US: Final = 5 * SECOND
 MAX_TICKS: Final = 400
-_LIVE_BEAT: Final = 0.25
+_LIVE_INTERVAL: Final = 0.25
 _LIVE_FLUSH: Final = 2.0
 _LIVE_KEEP: Final = 50_000
 _MISSED_US: Final = 10 * SECOND
@@ -38,14 +38,16 @@ _IN_MEMORY: Final = 256
 _DROP_STEP: Final = 64
 
 
-class Market:
+class SimulatedMarket:
+    """One market with its venue, hosted traders, payment provider and readers. Times are microseconds since 1970."""
+
     def __init__(
         self,
         feed: Feed,
         journal: Journal,
         venue: Venue,
         tape: Tape,
-        desk: Desk,
+        desk: TraderDesk,
         provider: Provider,
         start_us: int,
         mode: Literal["lockstep", "live"],
@@ -54,15 +56,16 @@ class Market:
         self.venue, self.desk, self.provider, self.journal = venue, desk, provider, journal
         self._feed, self._tape, self._sequence = feed, tape, Sequence(venue)
         self.market_us, self.mode = start_us, mode
-        self.went_live = False  # by `go_live`, in this process or in one before it
+        self.went_live = False  # by `go_live`, in this process or an earlier one
         self.number = self.ticks = 0
-        # What each reader has acknowledged, and up to where it never asks again; one that is expected counts from 0.
+        # By reader: the last acknowledged batch, and the last batch it will never ask for again.
         self.readers = {name: (0, 0) for name in readers}
         self.running = self.closing = False
         self._minute, self._dropped = start_us // MINUTE, 0
         self._tape_changed = False
         self._recent: dict[int, str] = {}
-        self._stated: dict[int, tuple[int, int]] = {}  # by login; said once more after a restart
+        # Last reported (balance, equity) by login. Not journaled: a restart reports all of them again.
+        self._reported: dict[int, tuple[int, int]] = {}
         self._stamp = Stamper()
         self._turn = asyncio.Lock()
         self._released, self._acknowledged, self._live = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -78,17 +81,18 @@ class Market:
 
     @property
     def keep_after(self) -> int:
-        """No reader asks again for this batch or an earlier one."""
+        """No reader will ask for this batch or an earlier one."""
         return min(keep_after for _, keep_after in self.readers.values())
 
     # lockstep
 
     async def advance(self, until_us: int, *, pause: bool = False) -> int:
-        """Release batches up to market time `until_us`, each after the acknowledgement of the last; the last
-        one asks to be flushed and is acknowledged too. Returns the number of ticks released.
+        """Release batches up to market time `until_us`, each after the one before it was acknowledged.
 
-        With `pause`, stop short of `until_us` as soon as an account was locked or the provider has news: what
-        follows from that takes wall time, and a run is only repeatable when the market waits for it.
+        The last batch asks readers to flush and is awaited too. Returns the number of ticks released. With `pause`,
+        stops early when an account was locked or the provider has a new event: the firm's reaction takes wall time,
+        and a run is repeatable only if the market waits for it. Raises Conflict for a live market, BadInput for an
+        earlier time.
         """
         async with self._turn:
             if self.mode == "live":
@@ -97,25 +101,25 @@ class Market:
                 raise BadInput(
                     f"Market time is already {iso(self.market_us)}.", field="until", remedy="Give a later time."
                 )
-            self.running, before, news = True, self.ticks, self._news()
+            self.running, before, news = True, self.ticks, self._pause_counts()
             try:
                 await self._all_acknowledged()
                 done = False
                 while not done:
                     done = self._release(self._slice_end(until_us), flush_at=until_us)
                     await self._all_acknowledged()
-                    if pause and not done and self._news() != news:
+                    if pause and not done and self._pause_counts() != news:
                         done = self._release(self.market_us, flush_at=self.market_us)
                         await self._all_acknowledged()
             finally:
                 self.running = False
             return self.ticks - before
 
-    def _news(self) -> tuple[int, int]:
+    def _pause_counts(self) -> tuple[int, int]:
         return self.venue.locks, len(self.provider.events)
 
     def _slice_end(self, until_us: int) -> int:
-        """The next five-second mark, or up to an hour further while no quote is near."""
+        """Returns the end of the next slice: the next five-second mark, or up to an hour on when no quote is near."""
         next_at = self._feed.next_at()
         if next_at is None or next_at - self.market_us > HOUR:
             return min(until_us, self.market_us + HOUR)
@@ -128,8 +132,10 @@ class Market:
     # live
 
     async def go_live(self, seed: int) -> None:
-        """End the replay and let the price model go on from the last prices, from now on at wall time; repeating
-        it changes nothing. Conflict when wall time lies behind market time, or when a replay runs by itself."""
+        """End the replay: the price model continues from the last prices at wall time. Repeating changes nothing.
+
+        Raises Conflict when wall time is before market time, or when the replay runs at its own speed.
+        """
         async with self._turn:
             if self._feed.ends_at is None:
                 return
@@ -147,12 +153,15 @@ class Market:
             bids = {symbol: bid for symbol, (bid, _) in self.venue.quotes.items()}
             self._feed = PriceModel(seed, list(self.venue.specs), now_us, bids)
             self.mode, self.went_live = "live", True
-            self._leap(now_us)
+            self._jump_to(now_us)
             self._live.set()
 
     async def run_live(self, speed: float | None) -> None:
-        """Once the market is live, release what is due every quarter second, for ever: at wall time, or `speed`
-        times as fast as it was recorded. After a stop the model does not make up what it missed."""
+        """Wait until the market is live, then release due batches every quarter second until `stop`.
+
+        Runs at wall time, or `speed` times as fast as recorded. After a pause of the process, the model skips the
+        time it missed.
+        """
         await self._live.wait()
         self.running = True
         began, begin_us, flushed = time.monotonic(), self.market_us, 0.0
@@ -161,20 +170,22 @@ class Market:
             due = time.time_ns() // 1000 if speed is None else begin_us + int((now - began) * speed * SECOND)
             if speed is None and due - self.market_us > _MISSED_US:
                 self._feed.skip_to(due)
-                self._leap(due)
+                self._jump_to(due)
             while self.market_us < due and not self.closing:
                 end = self._slice_end(due)
                 flush = end == due and now - flushed >= _LIVE_FLUSH
                 flushed = now if flush else flushed
                 self._release(end, flush_at=due if flush else None)
                 await asyncio.sleep(0)
-            await asyncio.sleep(_LIVE_BEAT)
+            await asyncio.sleep(_LIVE_INTERVAL)
 
     # the batch
 
     def _release(self, end_us: int, flush_at: int | None = None) -> bool:
-        """One batch: what the API and the traders did at the last clock mark, then the ticks up to `end_us`.
-        True when market time has reached `flush_at`, which the clock mark then asks to flush."""
+        """Release one batch: the events of API calls and traders since the last batch, then the ticks up to `end_us`.
+
+        Returns True when market time has reached `flush_at`; the batch then asks readers to flush.
+        """
         start_us = self.market_us
         self.desk.act(start_us, self._feed.ends_at)
         events = self._sequence.take()
@@ -191,8 +202,8 @@ class Market:
         self._close_batch(events, clock, flush=done)
         return done
 
-    def _leap(self, to_us: int) -> None:
-        """One batch that only carries market time on: nobody trades at prices of a time that was left out."""
+    def _jump_to(self, to_us: int) -> None:
+        """Release one batch without ticks that sets market time: nobody trades at prices of the skipped time."""
         self._close_batch(self._sequence.take(), to_us, flush=True)
 
     def _close_batch(self, events: list[str], clock: int, *, flush: bool) -> None:
@@ -214,18 +225,21 @@ class Market:
         )
 
     def _account_states(self, *, each_minute: bool) -> list[str]:
-        """What accounts are worth: those with positions once a minute, to compare with; those of a group that is
-        reported by state whenever it has changed, at the end of the batch."""
+        """Returns account states as JSON texts, for the end of the batch.
+
+        Accounts with positions are reported once a minute, for comparison. Accounts of `STATES_GROUPS` are reported
+        whenever balance or equity has changed.
+        """
         at, texts = self._stamp(self.market_us), []
         for account in self.venue.accounts.values():
             by_state = account.group.startswith(STATES_GROUPS)
             if not (by_state or (each_minute and account.positions)):
                 continue
             worth = (account.balance_minor, self.venue.equity_minor(account))
-            if by_state and self._stated.get(account.login, (0, 0)) == worth:
+            if by_state and self._reported.get(account.login, (0, 0)) == worth:
                 continue
             if by_state:
-                self._stated[account.login] = worth
+                self._reported[account.login] = worth
             texts.append(
                 f'{{"kind":"state","seq":{self._sequence.next()},"at":"{at}","login":{account.login},'
                 f'"balance_minor":{worth[0]},"equity_minor":{worth[1]}}}'
@@ -244,23 +258,23 @@ class Market:
         self._released = asyncio.Event()
 
     def deals(self, login: int) -> str:
-        """The account's deals as a JSON list, those that still wait for the next batch included."""
+        """Returns the account's deals as a JSON list, including those of the next batch."""
         self.venue.account(login)
-        waiting = self._sequence.waiting_deals(login)
+        waiting = self._sequence.pending_deals(login)
         self.commit()
         return f"[{','.join([*self.journal.texts('deal', f'{login}/'), *waiting])}]"
 
     def snapshot(self, login: int) -> AccountSnapshot:
-        """The account as of the last sequence number given; events that wait are numbered first."""
+        """Returns the account as of the last sequence number. Pending events are numbered first."""
         self.venue.account(login)
-        self._sequence.seal()
+        self._sequence.number_pending()
         self.commit()
         return self.venue.snapshot(login, self._sequence.last)
 
     # readers
 
     def check_after(self, after: int) -> None:
-        """Raises GapInStream when batches after `after` are gone, Conflict when they were never made."""
+        """Raises GapInStream when batches after `after` are deleted, Conflict when `after` was never made."""
         if after > self.number:
             raise Conflict(
                 f"The venue has made only {self.number} batches, not {after}.",
@@ -271,7 +285,7 @@ class Market:
             raise GapInStream(after, gone + 1)
 
     async def stream(self, after: int) -> AsyncIterator[str]:
-        """Batches after `after` as lines, then new ones as they come; an empty line each idle second."""
+        """Yields the batches after `after` as lines, then new ones as they come, and an empty line each idle second."""
         number = after + 1
         while not self.closing:
             released = self._released
@@ -288,7 +302,7 @@ class Market:
                     yield "\n"
 
     def join(self, reader: str, after: int) -> None:
-        """A reader that was not expected is waited for from here on."""
+        """Add a reader that lockstep waits for from batch `after` on. A known reader changes nothing."""
         if reader not in self.readers:
             self.readers[reader] = (after, after)
             self.commit()
@@ -306,7 +320,7 @@ class Market:
         self._acknowledged = asyncio.Event()
 
     def stop(self) -> None:
-        """Let streams and the live loop end."""
+        """End the streams and the live loop."""
         self.closing = True
         self._released.set()
 
@@ -327,8 +341,10 @@ class Market:
     # journal
 
     def commit(self, batch: tuple[int, str] | None = None, drop_to: int = 0) -> None:
-        """Write all that changed in one transaction. A journal that cannot be written stops the sandbox: a
-        restart goes on from the last commit, which is all that anyone was told."""
+        """Write every change in one transaction, before anyone can read it.
+
+        When the journal cannot be written, the sandbox stops: a restart continues from the last commit.
+        """
         try:
             self.journal.write(self._rows(), batch, drop_to)
         except sqlite3.Error as exc:

@@ -1,4 +1,4 @@
-"""A seeded price model for when nothing is recorded: it never ends and is resumed from a few numbers."""
+"""A seeded, endless price model. A few numbers are enough to resume it."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -16,11 +16,10 @@ _WEATHER_SECONDS: Final = 600
 
 
 class PriceModel:
-    """A geometric walk per symbol, in whole points, about two ticks a second and now and then a minute's storm.
+    """A geometric walk per symbol, in whole points: two ticks a second, and sometimes a one-minute storm of ticks.
 
-    Every second draws from its own generator (seed, symbol, second), so the walk goes on exactly from the
-    prices at the start of a second and the number of its quotes already taken. `bids` are prices to begin with
-    instead of the usual ones.
+    Every second has its own random generator (seed, symbol, second). The prices at the start of a second and the number
+    of its quotes already taken therefore determine the rest. `bids` replace the usual first prices.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class PriceModel:
             self._points[symbol] = round(bid.scaleb(INSTRUMENTS[symbol].spec.digits))
         self._taken = 0
         self._generate()
-        self._leave_out(start_us)
+        self._skip_before(start_us)
 
     @property
     def ends_at(self) -> int | None:
@@ -60,11 +59,11 @@ class PriceModel:
         return quotes
 
     def skip_to(self, us: int) -> None:
-        """Go on at `us` with the last prices: a stopped sandbox does not make up what it missed."""
+        """Continue at `us` with the last prices: a sandbox that was stopped skips the time it missed."""
         if us // SECOND > self._second:
             self._points, self._second, self._taken = self._after, us // SECOND, 0
             self._generate()
-        self._leave_out(us)
+        self._skip_before(us)
 
     def state(self) -> dict[str, object]:
         return {"second": self._second, "taken": self._taken, "points": dict(self._points)}
@@ -76,8 +75,8 @@ class PriceModel:
         self._points = {symbol: int(points[symbol]) for symbol in self._symbols}
         self._generate()
 
-    def _leave_out(self, us: int) -> None:
-        """Time has come to `us`: what this second would have quoted before it comes too late."""
+    def _skip_before(self, us: int) -> None:
+        """Skip this second's quotes before `us`."""
         while self._taken < len(self._quotes) and self._quotes[self._taken].at_us < us:
             self._taken += 1
 
@@ -87,7 +86,7 @@ class PriceModel:
         self._generate()
 
     def _generate(self) -> None:
-        """The quotes of the current second, and the prices after them."""
+        """Compute the quotes of the current second and the prices after them."""
         quotes: list[Quote] = []
         self._after = dict(self._points)
         for symbol in self._symbols:

@@ -1,9 +1,8 @@
-"""A stateful fake payment provider: checkouts, transfers, an account of every cent, events, webhooks.
+"""A stateful fake payment provider: checkouts, transfers, entries of every movement, events, webhooks.
 
-Transfers settle in market time, 1 to 3 hours after they were made; which beneficiaries are returned, and when
-each settles, follows from the beneficiary's text alone. One in eight is returned, and any whose text
-contains `closed-account`. A transfer to a text that contains `unknown-account` is refused for good: the key
-remembers the refusal and answers it again.
+Transfers settle in market time, 1 to 3 hours after they were made. The beneficiary's text alone decides when a transfer
+settles and whether it is returned: one in eight is, and every text that contains `closed-account`. A transfer to a text
+that contains `unknown-account` is refused for good; the same key is then refused again.
 """
 
 import json
@@ -26,12 +25,14 @@ EntryKind = Literal["charge", "refund", "dispute", "transfer", "transfer_return"
 
 
 class Faults(BaseModel):
-    """What goes wrong next. Numbers count down as they are used up.
+    """Faults to produce. Each use of a number counts it down.
 
-    duplicate_webhooks: deliver so many twice; drop_webhooks: never deliver so many; reorder: deliver the newest
-    first; timeout_after_effect: so many changing calls take effect but are answered only after `hold_seconds`,
-    with 504; unavailable: refuse so many changing calls with 503 before any effect; hold_transfers: while it is set,
-    transfers wait before any effect, and their key is in use.
+    - duplicate_webhooks: deliver this many webhooks twice
+    - drop_webhooks: never deliver this many
+    - reorder: deliver the newest first
+    - timeout_after_effect: this many changing calls take effect but are answered with 504, after `hold_seconds`
+    - unavailable: refuse this many changing calls with 503, without effect
+    - hold_transfers: while set, transfers wait before their effect, and their key is in use
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -45,7 +46,7 @@ class Faults(BaseModel):
     hold_seconds: float = Field(default=0, ge=0, le=60)
 
     def use(self, name: str) -> bool:
-        """Whether fault `name` strikes now; uses one up."""
+        """Returns whether fault `name` happens now, and counts it down."""
         left = int(getattr(self, name))
         if left:
             setattr(self, name, left - 1)
@@ -53,6 +54,8 @@ class Faults(BaseModel):
 
 
 class Provider:
+    """The provider's state. Times are market time in microseconds; `undelivered` holds ids of webhook events."""
+
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
         self.now_us = 0
@@ -73,7 +76,7 @@ class Provider:
         self, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
     ) -> Checkout:
         given = [reference, amount_minor, currency, description, return_url]
-        known = self._repeated("checkout", key, given)
+        known = self._stored_answer("checkout", key, given)
         if known is not None:
             return self.checkout(known)
         if not return_url.startswith(("http://", "https://")):
@@ -91,7 +94,7 @@ class Provider:
         )
         page = {"description": description, "return_url": return_url}
         self._checkouts[checkout_id] = {**checkout.model_dump(), **page}
-        self._remember("checkout", key, given, checkout_id)
+        self._store_answer("checkout", key, given, checkout_id)
         self._save_checkout(checkout_id)
         return checkout
 
@@ -100,12 +103,12 @@ class Provider:
         return Checkout(**{name: data[name] for name in Checkout.model_fields})
 
     def page(self, checkout_id: str) -> tuple[Checkout, str, str]:
-        """(checkout, description, return address) for the hosted page."""
+        """Returns (checkout, description, return address) for the hosted page."""
         data = self._checkout(checkout_id)
         return self.checkout(checkout_id), data["description"], data["return_url"]
 
     def complete(self, checkout_id: str, paid: bool) -> None:
-        """The customer pays or cancels on the hosted page; once it is decided nothing changes any more."""
+        """The customer pays or cancels on the hosted page. Only the first decision counts."""
         if self._checkout(checkout_id)["status"] == "open":
             self._set_status(
                 checkout_id, "paid" if paid else "expired", "checkout.paid" if paid else "checkout.expired"
@@ -114,34 +117,36 @@ class Provider:
                 self._book(checkout_id, self._checkouts[checkout_id], "charge", 1)
 
     def expire(self, checkout_id: str) -> Checkout:
-        """Close it for payment, unless it is decided already; a second time changes nothing."""
+        """Close an open checkout. A decided one does not change."""
         self.complete(checkout_id, paid=False)
         return self.checkout(checkout_id)
 
     def refund(self, checkout_id: str, key: str) -> Checkout:
-        """Refund what is left of the payment."""
-        if self._repeated("refund", key, [checkout_id]) is None:
+        """Refund the rest of the payment. Raises Conflict unless it is paid."""
+        if self._stored_answer("refund", key, [checkout_id]) is None:
             self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
-            self._remember("refund", key, [checkout_id], checkout_id)
+            self._store_answer("refund", key, [checkout_id], checkout_id)
         return self.checkout(checkout_id)
 
     def refund_at_desk(self, checkout_id: str, amount_minor: int | None) -> Checkout:
-        """Somebody refunds a payment on the provider's own pages: a part of it, or all that is left. After a part the
-        checkout still counts as paid."""
+        """Refund a payment as on the provider's own pages: `amount_minor`, or the rest for None.
+
+        After a partial refund the checkout still counts as paid. Raises Conflict for more than is left.
+        """
         data = self._checkout(checkout_id)
-        if amount_minor is None or data["status"] != "paid" or amount_minor == _left(data):
+        if amount_minor is None or data["status"] != "paid" or amount_minor == _unrefunded_minor(data):
             self._reverse(checkout_id, "refunded", "refund", "charge.refunded")
             return self.checkout(checkout_id)
-        if amount_minor > _left(data):
-            raise Conflict(f"Only {_left(data)} minor units of checkout {checkout_id} are left.")
-        data["refunded_minor"] = data["amount_minor"] - _left(data) + amount_minor
+        if amount_minor > _unrefunded_minor(data):
+            raise Conflict(f"Only {_unrefunded_minor(data)} minor units of checkout {checkout_id} are left.")
+        data["refunded_minor"] = data["amount_minor"] - _unrefunded_minor(data) + amount_minor
         self._save_checkout(checkout_id)
         self._announce("charge.refunded", checkout_id)
         self._book(checkout_id, {**data, "amount_minor": amount_minor}, "refund", -1)
         return self.checkout(checkout_id)
 
     def dispute(self, checkout_id: str) -> Checkout:
-        """The cardholder charges the fee back; a second time changes nothing."""
+        """The cardholder charges the payment back. A second time changes nothing."""
         if self._checkout(checkout_id)["status"] != "charged_back":
             self._reverse(checkout_id, "charged_back", "dispute", "charge.disputed")
         return self.checkout(checkout_id)
@@ -150,7 +155,7 @@ class Provider:
 
     @contextmanager
     def transfer_under_way(self, key: str) -> Iterator[None]:
-        """While a call holds `key`, another one under it raises InProgress."""
+        """Hold `key` for the call. Another call with the same key raises InProgress."""
         if key in self._under_way:
             raise InProgress("A call with this key is in progress.", remedy="Repeat it later with its key.")
         self._under_way.add(key)
@@ -161,10 +166,10 @@ class Provider:
 
     def create_transfer(self, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str) -> Transfer:
         given = [reference, amount_minor, currency, beneficiary]
-        known = self._repeated("transfer", key, given)
+        known = self._stored_answer("transfer", key, given)
         if known is None and _REFUSED_MARK in beneficiary:
             known = _REFUSED
-            self._remember("transfer", key, given, known)
+            self._store_answer("transfer", key, given, known)
         if known == _REFUSED:
             raise RefusedForGood(key, f"There is no account {beneficiary}.")
         if known is not None:
@@ -183,7 +188,7 @@ class Provider:
         returned = digest[4] % 8 == 0 or _RETURNED_MARK in beneficiary
         self._transfers[transfer_id] = {**transfer.model_dump(), "settles_us": settles_us, "returned": returned}
         self._unsettled[transfer_id] = settles_us
-        self._remember("transfer", key, given, transfer_id)
+        self._store_answer("transfer", key, given, transfer_id)
         self._save_transfer(transfer_id)
         self._book(transfer_id, self._transfers[transfer_id], "transfer", -1)
         return transfer
@@ -199,7 +204,7 @@ class Provider:
         return None if known is None or known[1] == _REFUSED else self.transfer(known[1])
 
     def advance(self, now_us: int) -> None:
-        """Market time has moved on: settle what is due, in the order in which it falls due."""
+        """Set market time and settle the due transfers in order of their due times."""
         due = sorted((at, transfer_id) for transfer_id, at in self._unsettled.items() if at <= now_us)
         for at, transfer_id in due:
             self.now_us = at
@@ -230,7 +235,7 @@ class Provider:
         return self.events[_index(event_id, "ev_", len(self.events)) - 1]
 
     def delivered(self, event_id: str) -> None:
-        """This event's webhook needs no more delivery."""
+        """Mark the event's webhook as delivered."""
         if event_id in self.undelivered:
             self.undelivered.remove(event_id)
             self._rows.append(Row("webhook", event_id, None))
@@ -246,7 +251,7 @@ class Provider:
         self._rows.append(Row("faults", "now", self.faults.model_dump_json()))
 
     def restore(self, rows: dict[str, list[tuple[str, Any]]], now_us: int) -> None:
-        """Take up the state from the journal's rows by kind."""
+        """Restore the state from the journal's rows by kind."""
         self.now_us = now_us
         self._checkouts, self._transfers = dict(rows["checkout"]), dict(rows["transfer"])
         self._unsettled = {id: t["settles_us"] for id, t in self._transfers.items() if t["status"] == "pending"}
@@ -277,7 +282,7 @@ class Provider:
                 f"Checkout {checkout_id} is {data['status'].replace('_', ' ')}; only a paid one can go back."
             )
         self._set_status(checkout_id, status, kind)
-        self._book(checkout_id, {**data, "amount_minor": _left(data)}, entry, -1)
+        self._book(checkout_id, {**data, "amount_minor": _unrefunded_minor(data)}, entry, -1)
 
     def _set_status(self, checkout_id: str, status: str, kind: EventKind) -> None:
         self._checkouts[checkout_id]["status"] = status
@@ -304,7 +309,7 @@ class Provider:
         self.undelivered.append(event_id)
         self._rows += [Row("event", event_id, event.model_dump_json()), Row("webhook", event_id, "true")]
 
-    def _repeated(self, scope: str, key: str, given: list[Any]) -> str | None:
+    def _stored_answer(self, scope: str, key: str, given: list[Any]) -> str | None:
         known = self._keys.get(f"{scope}:{key}")
         if known is None:
             return None
@@ -312,7 +317,7 @@ class Provider:
             raise IdempotencyMismatch(key)
         return known[1]
 
-    def _remember(self, scope: str, key: str, given: list[Any], object_id: str) -> None:
+    def _store_answer(self, scope: str, key: str, given: list[Any], object_id: str) -> None:
         self._keys[f"{scope}:{key}"] = [_digest(given), object_id]
         self._rows.append(Row("idempotency", f"{scope}:{key}", json.dumps([_digest(given), object_id])))
 
@@ -323,8 +328,8 @@ class Provider:
         self._rows.append(Row("transfer", transfer_id, json.dumps(self._transfers[transfer_id])))
 
 
-def _left(checkout: dict[str, Any]) -> int:
-    """What of a paid checkout was not refunded yet, in minor units."""
+def _unrefunded_minor(checkout: dict[str, Any]) -> int:
+    """Returns the part of a payment that is not refunded, in minor units."""
     return int(checkout["amount_minor"]) - int(checkout.get("refunded_minor", 0))
 
 
@@ -333,7 +338,7 @@ def _digest(given: list[Any]) -> str:
 
 
 def _index(after: str | None, prefix: str, count: int) -> int:
-    """How many items lie up to and including the id `after`; ids count from 1."""
+    """Returns the number of items up to and including the id `after`; ids count from 1. Raises NotFound."""
     if after is None:
         return 0
     number = after.removeprefix(prefix)

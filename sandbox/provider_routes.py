@@ -7,17 +7,17 @@ from fastapi import APIRouter, Form, Header, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.errors import OutcomeUnknown, RefusedForGood, Unavailable
+from domain.errors import AnswerLost, RefusedForGood, Unavailable
 from domain.money import Currency
 from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
 from sandbox.checkout_page import checkout_page
-from sandbox.market import Market
+from sandbox.market import SimulatedMarket
 from sandbox.provider import Faults
 
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Amount = Annotated[int, Field(strict=True, gt=0, le=10**13)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
-_HELD_STEP: Final = 0.02  # seconds between looks at whether a held transfer may go on
+_HELD_STEP: Final = 0.02  # seconds between checks of a held transfer
 
 
 class _Body(BaseModel):
@@ -33,7 +33,7 @@ class NewCheckout(_Body):
 
 
 class DeskRefund(_Body):
-    """Without an amount: all that is left."""
+    """Without an amount, the rest of the payment is refunded."""
 
     amount_minor: Amount | None = None
 
@@ -45,8 +45,8 @@ class NewTransfer(_Body):
     beneficiary: Text
 
 
-def provider_router(market: Market) -> APIRouter:
-    """All routes of one provider. An effect is in the journal before it is answered."""
+def provider_router(market: SimulatedMarket) -> APIRouter:
+    """Returns the routes of one provider. An effect is in the journal before the answer is sent."""
     router = APIRouter()
     _add_checkouts(router, market)
     _add_transfers(router, market)
@@ -54,29 +54,25 @@ def provider_router(market: Market) -> APIRouter:
     return router
 
 
-def _refuse_by_fault(market: Market) -> None:
+def _refuse_by_fault(market: SimulatedMarket) -> None:
     if market.provider.faults.use("unavailable"):
         market.provider.save_faults()
         market.commit()
         raise Unavailable("The payment provider is down for a moment.", remedy="Try again later with the same key.")
 
 
-async def _settle_call(market: Market) -> None:
-    """Journal the effect; under the fault, lose the answer to it."""
+async def _settle_call(market: SimulatedMarket) -> None:
+    """Write the effect to the journal. Under the fault `timeout_after_effect`, answer with 504."""
     lost = market.provider.faults.use("timeout_after_effect")
     if lost:
         market.provider.save_faults()
     market.commit()
     if lost:
         await asyncio.sleep(market.provider.faults.hold_seconds)
-        raise _AnswerLost("The payment provider did not answer in time.")
+        raise AnswerLost("The payment provider did not answer in time.")
 
 
-class _AnswerLost(OutcomeUnknown):
-    status = 504
-
-
-def _add_checkouts(router: APIRouter, market: Market) -> None:
+def _add_checkouts(router: APIRouter, market: SimulatedMarket) -> None:
     provider = market.provider
 
     @router.post("/provider/checkouts")
@@ -117,7 +113,7 @@ def _add_checkouts(router: APIRouter, market: Market) -> None:
         return checkout
 
 
-def _add_transfers(router: APIRouter, market: Market) -> None:
+def _add_transfers(router: APIRouter, market: SimulatedMarket) -> None:
     provider = market.provider
 
     @router.post("/provider/transfers")
@@ -128,7 +124,7 @@ def _add_transfers(router: APIRouter, market: Market) -> None:
                 await asyncio.sleep(_HELD_STEP)
             try:
                 transfer = provider.create_transfer(key, **body.model_dump())
-            except RefusedForGood:  # in the journal before it is answered, as an effect is
+            except RefusedForGood:  # the refusal is journaled before the answer, like an effect
                 await _settle_call(market)
                 raise
             await _settle_call(market)
@@ -159,7 +155,7 @@ def _add_transfers(router: APIRouter, market: Market) -> None:
         return body
 
 
-def _add_page(router: APIRouter, market: Market) -> None:
+def _add_page(router: APIRouter, market: SimulatedMarket) -> None:
     provider = market.provider
 
     @router.get("/pay/{checkout_id}")

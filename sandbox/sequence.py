@@ -1,4 +1,4 @@
-"""Sequence numbers: every event of the stream gets the next one, those that wait for a batch included."""
+"""Sequence numbers of the event stream."""
 
 import json
 from collections.abc import Iterable
@@ -9,27 +9,30 @@ from pydantic import TypeAdapter
 
 from ports.platform import Deal
 from sandbox.journal import Row
-from sandbox.venue import Pendable, Pending, Venue
+from sandbox.venue import PendingEvent, Venue, VenueEvent
 
-_PENDABLE: Final[TypeAdapter[Pendable]] = TypeAdapter(Pendable)
+_VENUE_EVENT: Final[TypeAdapter[VenueEvent]] = TypeAdapter(VenueEvent)
 
 
 class Sequence:
-    """Numbers events and keeps what waits for the next batch in the journal."""
+    """Numbers the venue's events, and journals those that are pending for the next batch."""
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self.last = 0
-        self._unsaved, self._saved = 0, 0  # the first waiting event not in the journal; how many rows it holds
+        self._unsaved, self._saved = 0, 0  # index of the first pending event not in the journal; number of its rows
         self._deals: list[Row] = []
 
     def next(self) -> int:
         self.last += 1
         return self.last
 
-    def seal(self) -> None:
-        """Number the events that wait. Neighbours caused by locks are put in order of login first: locks reach
-        the venue in whatever order the network brought them."""
+    def number_pending(self) -> None:
+        """Number the pending events.
+
+        Consecutive events caused by locks are sorted by login first, because locks arrive in network order and a run
+        must be repeatable.
+        """
         pending = self._venue.pending
         if not pending or pending[-1].event.seq:
             return
@@ -38,11 +41,11 @@ class Sequence:
         del pending[start:]
         for _, items in groupby(fresh, key=lambda item: item.by_lock is not None):
             ordered = sorted(items, key=lambda item: item.by_lock or 0)
-            pending += [Pending(i.event.model_copy(update={"seq": self.next()}), i.by_lock) for i in ordered]
+            pending += [PendingEvent(i.event.model_copy(update={"seq": self.next()}), i.by_lock) for i in ordered]
 
     def take(self) -> list[str]:
-        """The waiting events as JSON texts, for the batch that is being made."""
-        self.seal()
+        """Remove the pending events. Returns them as JSON texts for the next batch."""
+        self.number_pending()
         texts = []
         for item in self._venue.pending:
             texts.append(item.event.model_dump_json())
@@ -52,9 +55,9 @@ class Sequence:
         self._unsaved = 0
         return texts
 
-    def waiting_deals(self, login: int) -> list[str]:
-        """Deals of an account that no batch has carried yet, numbered, as JSON texts."""
-        self.seal()
+    def pending_deals(self, login: int) -> list[str]:
+        """Returns the account's pending deals, numbered, as JSON texts."""
+        self.number_pending()
         events = (item.event for item in self._venue.pending)
         return [event.model_dump_json() for event in events if isinstance(event, Deal) and event.login == login]
 
@@ -72,5 +75,5 @@ class Sequence:
 
     def restore(self, pending: Iterable[Any], last: int) -> None:
         self.last = last
-        self._venue.pending = [Pending(_PENDABLE.validate_python(d["event"]), d["by_lock"]) for d in pending]
+        self._venue.pending = [PendingEvent(_VENUE_EVENT.validate_python(d["event"]), d["by_lock"]) for d in pending]
         self._unsaved = self._saved = len(self._venue.pending)

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP face: platform, market control, payment provider; and what runs behind it."""
+"""The sandbox's HTTP server: platform, market control, payment provider, and their background tasks."""
 
 import asyncio
 import hmac
@@ -24,13 +24,13 @@ from sandbox.config import SandboxConfig
 from sandbox.feed import Feed, Recording, recorded_dates
 from sandbox.instants import to_us
 from sandbox.journal import Journal, Row
-from sandbox.market import Market
+from sandbox.market import SimulatedMarket
 from sandbox.model import PriceModel
 from sandbox.provider import Provider
 from sandbox.provider_routes import provider_router
-from sandbox.symbols import specs_of
+from sandbox.symbols import symbol_specs
 from sandbox.tape import Tape
-from sandbox.traders import Desk
+from sandbox.traders import TraderDesk
 from sandbox.venue import Venue
 from sandbox.venue_routes import venue_router
 from sandbox.webhooks import WebhookSender
@@ -42,21 +42,25 @@ _OPEN_PATHS: Final = ("/pay/", "/health")
 
 
 def create_app(config: SandboxConfig) -> FastAPI:
-    """The sandbox on `config`. Price files are checked here, whole: PriceFileInvalid says what is wrong before
-    anything runs. A journal in the data folder is taken up where it was left; when it says that the market went
-    live, the recording is no longer needed."""
-    specs = specs_of(config.symbols)
+    """Returns the sandbox application.
+
+    Continues from the journal in the data folder, if there is one. Once the market went live, the recording is not
+    read. Raises PriceFileInvalid for a wrong price file, BadInput for settings that do not fit the journal.
+    """
+    specs = symbol_specs(config.symbols)
     journal = Journal(config.data_dir)
     try:
         went_live = bool((journal.get("state", "market") or {}).get("went_live"))
         feed, start_us = _model(config) if went_live or config.market_dir is None else _recording(config)
-        _same_market(journal, config)
+        _check_same_settings(journal, config)
     except PropOSError:
         journal.close()
         raise
     mode: Literal["lockstep", "live"] = "lockstep" if config.lockstep and not went_live else "live"
     venue, tape, provider = Venue(specs), Tape(config.symbols), Provider(config.base_url)
-    market = Market(feed, journal, venue, tape, Desk(venue, tape), provider, start_us, mode, config.readers)
+    market = SimulatedMarket(
+        feed, journal, venue, tape, TraderDesk(venue, tape), provider, start_us, mode, config.readers
+    )
     sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
 
     @asynccontextmanager
@@ -79,14 +83,14 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.add_exception_handler(PropOSError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(GapInStream, _gap)
-    app.add_middleware(_Bearer, token=config.token)
+    app.add_middleware(_BearerAuth, token=config.token)
     return app
 
 
 def run(config: SandboxConfig) -> None:
-    """Serve until stopped by a signal."""
+    """Serve until a signal stops it."""
     app = create_app(config)
-    market: Market = app.state.market
+    market: SimulatedMarket = app.state.market
     server = _Server(
         uvicorn.Config(
             app,
@@ -103,9 +107,9 @@ def run(config: SandboxConfig) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends open streams before it waits for connections to close."""
+    """Ends open streams before it waits for connections to close: they would never close by themselves."""
 
-    def __init__(self, config: uvicorn.Config, market: Market) -> None:
+    def __init__(self, config: uvicorn.Config, market: SimulatedMarket) -> None:
         super().__init__(config)
         self._market = market
 
@@ -115,20 +119,20 @@ class _Server(uvicorn.Server):
 
 
 def _stop_if_failed(task: asyncio.Task[None]) -> None:
-    """A sandbox whose market or webhooks stand still must not look alive."""
+    """Stop the sandbox when a background task fails: without market or webhooks it must not look healthy."""
     if not task.cancelled() and task.exception() is not None:
         _log.error("the sandbox stops: %s", task.exception(), exc_info=task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _model(config: SandboxConfig) -> tuple[Feed, int]:
-    """The source of quotes, and the market time at which a new sandbox begins: now."""
+    """Returns the price model, and the market time at which a new sandbox begins: now."""
     start_us = time.time_ns() // 1000
     return PriceModel(config.seed, config.symbols, start_us), start_us
 
 
 def _recording(config: SandboxConfig) -> tuple[Feed, int]:
-    """The source of quotes, and the market time at which a new sandbox begins."""
+    """Returns the recording, and the market time at which a new sandbox begins."""
     assert config.market_dir is not None
     dates = [config.date] if config.date else recorded_dates(config.market_dir, config.symbols)
     recording = Recording.load(config.market_dir, config.symbols, dates)
@@ -146,8 +150,8 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _same_market(journal: Journal, config: SandboxConfig) -> None:
-    """A data folder goes on with the market that it began with."""
+def _check_same_settings(journal: Journal, config: SandboxConfig) -> None:
+    """Raises BadInput when the data folder belongs to a market with other settings."""
     value = config.model_dump_json(include={"seed", "symbols", "date", "start"})
     value = value[:-1] + f',"recorded":{"true" if config.market_dir else "false"}}}'
     known = journal.texts("state", "identity")
@@ -160,8 +164,8 @@ def _same_market(journal: Journal, config: SandboxConfig) -> None:
     journal.write([Row("state", "identity", value)])
 
 
-class _Bearer:
-    """Refuses requests without the token, except for the checkout page and the health word."""
+class _BearerAuth:
+    """Refuses requests without the token, except for the checkout page and the health check."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._expected = app, f"Bearer {token}".encode()
@@ -178,7 +182,7 @@ class _Bearer:
 def problem(
     type: str, detail: str, status: int, field: str | None = None, remedy: str | None = None, **more: str
 ) -> JSONResponse:
-    """An answer in the form of problem+json."""
+    """Returns an answer as problem+json."""
     title = type.replace("-", " ").capitalize()
     body = {"type": type, "title": title, "detail": detail, "field": field, "remedy": remedy, **more}
     return JSONResponse(body, status, media_type="application/problem+json")

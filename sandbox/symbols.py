@@ -1,4 +1,4 @@
-"""What can be traded on the simulated platform."""
+"""The symbols of the simulated platform."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from ports.platform import SymbolSpec
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A symbol's contract, and how the price model moves it (prices and spread in points of the last digit,
-    `volatility` in millionths of the price per tick)."""
+    """A symbol's contract, and its parameters in the price model.
+
+    Price and spread are in points of the last digit, `volatility` in millionths of the price per tick.
+    """
 
     spec: SymbolSpec
     model_price: int
@@ -45,8 +47,8 @@ INSTRUMENTS: Final = {
 }
 
 
-def specs_of(symbols: Iterable[str]) -> dict[str, SymbolSpec]:
-    """The contracts of `symbols`, in the order given; BadInput names an unknown one."""
+def symbol_specs(symbols: Iterable[str]) -> dict[str, SymbolSpec]:
+    """Returns the contracts of `symbols`, in their order. Raises BadInput for an unknown one."""
     specs: dict[str, SymbolSpec] = {}
     for symbol in symbols:
         if symbol not in INSTRUMENTS:

@@ -1,8 +1,8 @@
-"""Write a made-up day in the format of recorded quotes, for machines that have no recording.
+"""Writes an artificial day in the format of recorded quotes, for machines without a recording.
 
-A day has hours that are quiet and hours that are not, bursts of ticks as for US data with a lasting move behind
-the first, and ends at 21:00 UTC. It is made for rehearsing a firm, not for studying markets: prices move by as much
-money a lot as they did on a lively recorded day.
+A day has quiet and busy hours, bursts of ticks as at US releases with a lasting move after the first, and ends at
+21:00 UTC. It is meant for rehearsing a firm, not for studying markets: prices move about as much money per lot as on
+a busy recorded day.
 """
 
 import zipfile
@@ -26,7 +26,7 @@ _TREND: Final = 3.0e-8  # of the price in a second, for each unit of the instrum
 
 
 def _activity(ms: int) -> float:
-    """How much prices move at this time of day, 1 at its busiest outside bursts."""
+    """Returns how much prices move at this time of day: 1 in the busiest hours outside bursts."""
     hour = ms // 3_600_000
     return 1.0 if 12 <= hour < 17 else 0.7 if 7 <= hour < 20 else 0.3
 
@@ -52,16 +52,19 @@ def _lines(symbol: str, seed: int, end_ms: int) -> list[str]:
         price *= 1 + rng.gauss(0, 1) * size * sqrt(wait / 1000) + trend * wait / 1000
         width = spread * (rng.randint(2, 5) if bursting else 1)
         bid = round(price)
-        lines.append(f"{ms},{_written(bid, digits)},{_written(bid + width, digits)}")
+        lines.append(f"{ms},{_format_price(bid, digits)},{_format_price(bid + width, digits)}")
 
 
-def _written(points: int, digits: int) -> str:
+def _format_price(points: int, digits: int) -> str:
     whole, rest = divmod(points, 10**digits)
     return f"{whole}.{rest:0{digits}d}"
 
 
 def write_day(folder: Path, symbols: Sequence[str], day: date, seed: int, end_ms: int = _END_MS) -> None:
-    """One zip of ticks per symbol in `folder`; the same arguments write the same quotes. BadInput names an unknown symbol."""
+    """Write one zip of ticks per symbol into `folder`. The same arguments write the same quotes.
+
+    Raises BadInput for an unknown symbol.
+    """
     unknown = [symbol for symbol in symbols if symbol not in INSTRUMENTS]
     if unknown:
         raise BadInput(

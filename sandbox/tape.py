@@ -1,4 +1,4 @@
-"""What hosted traders read off the market: minute prices and bursts of ticks."""
+"""Market data for hosted traders: minute prices and bursts of ticks."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -10,11 +10,11 @@ from sandbox.instants import MINUTE, SECOND
 _MINUTES: Final = 60
 _BURST_TICKS_PER_SECOND: Final = 12.0
 _BURST_RATIO: Final = 5.0
-_CALM_WEIGHT: Final = 0.002  # of one second, in the running mean of the tick rate: about eight minutes
+_CALM_WEIGHT: Final = 0.002  # of one second, in the running mean of the tick rate (about eight minutes)
 
 
 class Tape:
-    """Bids at each full minute of the last hour, and per symbol whether ticks come in a burst now."""
+    """Bids at each full minute of the last hour, and per symbol whether there is a burst of ticks now."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self.minutes: dict[str, list[Decimal]] = {symbol: [] for symbol in symbols}
@@ -25,7 +25,7 @@ class Tape:
     def record(
         self, quotes: Iterable[Quote], last: dict[str, tuple[Decimal, Decimal]], start_us: int, end_us: int
     ) -> bool:
-        """Take in one batch of ticks from `start_us` to `end_us`; True when a new minute was noted."""
+        """Add one batch of ticks from `start_us` to `end_us`. Returns True when a new minute was recorded."""
         seconds = max((end_us - start_us) / SECOND, 0.25)
         counts = dict.fromkeys(self._rates, 0)
         for quote in quotes:
@@ -44,7 +44,7 @@ class Tape:
         return True
 
     def move(self, symbol: str, minutes: int, bid: Decimal) -> Decimal:
-        """Change of the bid over the last `minutes`; 0 while less is known."""
+        """Returns the change of the bid over the last `minutes`, or 0 while less is known."""
         prices = self.minutes[symbol]
         return bid - prices[-minutes] if len(prices) >= minutes else Decimal(0)
 
@@ -53,7 +53,7 @@ class Tape:
         return {"minute": self._minute, "minutes": minutes}
 
     def pulse(self) -> dict[str, Any]:
-        """The part of the state that changes with every batch."""
+        """Returns the part of the state that changes with every batch."""
         return {"rates": self._rates, "bursts": self.bursts}
 
     def restore(self, state: dict[str, Any], pulse: dict[str, Any]) -> None:

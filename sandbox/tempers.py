@@ -1,6 +1,6 @@
-"""Strategies of different temper. Each looks at the market through a `Turn` and may trade.
+"""Trading strategies of hosted traders, by temper. Each one gets a `Turn`: it reads the market and may trade.
 
-Money and prices stay Decimal; the drawn numbers (0..1) only choose between courses of action.
+Money and prices are Decimal; random floats (0..1) only choose what to do.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,10 +9,9 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from domain.errors import Conflict
-from domain.pnl import RateMissing
+from domain.errors import Conflict, RateMissing
 from ports.platform import Side
-from sandbox.books import Account, Position
+from sandbox.books import Position, VenueAccount
 from sandbox.instants import DAY, HOUR, MINUTE, SECOND
 from sandbox.tape import Tape
 from sandbox.venue import Venue
@@ -23,7 +22,7 @@ _GOLD: Final = "XAUUSD"
 
 
 def _mix(value: int) -> int:
-    """splitmix64: one well-stirred 64-bit number from another."""
+    """Returns a 64-bit hash of `value` (splitmix64)."""
     value = (value + 0x9E3779B97F4A7C15) & _MASK
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -32,11 +31,11 @@ def _mix(value: int) -> int:
 
 @dataclass(slots=True)
 class Turn:
-    """One look of one trader: its account, the market, the moment, and the dice."""
+    """One turn of one trader: its account, the market, the time, and random numbers."""
 
     venue: Venue
     tape: Tape
-    account: Account
+    account: VenueAccount
     memo: dict[str, Any]
     base: int
     slot: int
@@ -44,24 +43,24 @@ class Turn:
     period_seconds: int
     recorded: bool
     closing: bool
-    led_by: list[Account]
+    led_by: list[VenueAccount]
 
-    # dice
+    # random numbers
 
     def draw(self, what: str) -> float:
-        """0..1, fresh for each look."""
+        """Returns a random number 0..1, new in each turn."""
         return _mix(self.base ^ _mix(self.slot ^ crc32(what.encode()))) / (_MASK + 1)
 
     def trait(self, what: str) -> float:
-        """0..1, the same for the whole life of this trader's account."""
+        """Returns a random number 0..1 that stays the same for this trader's account."""
         return _mix(self.base ^ crc32(what.encode())) / (_MASK + 1)
 
     def pace(self, recorded: int, live: int) -> int:
-        """On a live market people watch, so traders there take more and smaller trades than on a recorded day."""
+        """Returns `recorded` or `live`. On a live market people watch, so traders make more and smaller trades."""
         return recorded if self.recorded else live
 
     def ready(self, entries_per_hour: float, live: float) -> bool:
-        """Whether to enter now, at this mean pace; recorded days are busiest when Europe and the US overlap."""
+        """Returns whether to enter now, at this mean rate. Recorded days are busiest when Europe and the US overlap."""
         hour = self.now_us % DAY // HOUR
         weight = 1.6 if 12 <= hour < 16 else 1.0 if 7 <= hour < 20 else 0.2
         per_hour = entries_per_hour * weight if self.recorded else live
@@ -74,7 +73,7 @@ class Turn:
         return list(self.account.positions.values())
 
     def symbol(self, gold_share: float) -> str:
-        """Gold with this probability (where it is quoted), else another quoted symbol."""
+        """Returns gold with this probability, if it is quoted, else another quoted symbol."""
         quoted = sorted(self.venue.quotes)
         others = [symbol for symbol in quoted if symbol != _GOLD]
         if not others or (_GOLD in quoted and self.draw("symbol") < gold_share):
@@ -88,7 +87,7 @@ class Turn:
         return self.tape.move(symbol, minutes, self.venue.quotes[symbol][0])
 
     def gain_percent(self) -> Decimal:
-        """Equity against all that was paid in."""
+        """Returns the gain of equity in percent of all deposits."""
         gained = self.venue.equity_minor(self.account) - self.account.deposited_minor
         return Decimal(gained * 100) / max(self.account.deposited_minor, 1)
 
@@ -96,8 +95,10 @@ class Turn:
         return self.now_us - position.opened_us
 
     def lots(self, what: str, symbol: str, low: int, high: int) -> Decimal:
-        """Between `low` and `high` hundredths of a lot of gold per 100,000 of account; five times as much of
-        anything else, whose lot moves about a fifth of the money in a day."""
+        """Returns between `low` and `high` hundredths of a lot of gold per 100,000 of account size.
+
+        Other symbols get five times as many lots, because a lot of them moves about a fifth of the money in a day.
+        """
         hundredths = low + int((high - low) * self.draw(what))
         scaled = hundredths * self.account.deposited_minor // _STANDARD_SIZE_MINOR
         return Decimal(max(scaled, 1) * (1 if symbol == _GOLD else 5)).scaleb(-2)
@@ -107,7 +108,7 @@ class Turn:
     def open(
         self, symbol: str, side: Side, lots: Decimal, stop: Decimal | None = None, target: Decimal | None = None
     ) -> str | None:
-        """Enter with stop and target as distances from the price; None when the venue refuses."""
+        """Open a position; stop and target are distances from the price. Returns its id, or None when refused."""
         bid, ask = self.venue.quotes[symbol]
         price, sign = (ask, 1) if side == "buy" else (bid, -1)
         unit = Decimal(1).scaleb(-self.venue.specs[symbol].digits)
@@ -135,7 +136,7 @@ class Turn:
 
 
 def careful(turn: Turn) -> None:
-    """Small size, always a stop and a target, a few trades a day."""
+    """Trades small, always with stop and target, a few times a day."""
     if turn.closing:
         turn.close_all()
     elif turn.positions:
@@ -149,7 +150,7 @@ def careful(turn: Turn) -> None:
 
 
 def gambler(turn: Turn) -> None:
-    """Large size without a stop, lets it run to a big gain or to ruin. About one in five keeps its losers."""
+    """Trades large without a stop, until a big gain or ruin. About one in five keeps its losing positions."""
     if turn.trait("keeps losers") < 0.2:
         return _keep_losers(turn)
     target = Decimal(83 + int(25 * turn.trait("target"))) / 10
@@ -165,7 +166,7 @@ def gambler(turn: Turn) -> None:
 
 
 def reckless(turn: Turn) -> None:
-    """Bets far too much on gold minutes before the 12:30 release: a gap past every floor, or a fortune."""
+    """Buys far too much gold minutes before the 12:30 release: a gap far below every floor, or a large gain."""
     if not turn.recorded:
         return gambler(turn)
     minute = turn.now_us % DAY // MINUTE
@@ -180,8 +181,10 @@ def reckless(turn: Turn) -> None:
 
 
 def _keep_losers(turn: Turn) -> None:
-    """Bets on both sides, takes the winner and holds the loser overnight: the balance looks fine, the equity
-    does not, and the rollover finds out."""
+    """Opens both sides, closes the winner and holds the loser overnight.
+
+    The balance stays high while equity falls, so that the daily reset can breach.
+    """
     if turn.memo.get("bet"):
         winners = [p for p in turn.positions if turn.venue.profit_minor(turn.account, p) > 0]
         wanted = turn.account.deposited_minor * 45 // 1000
@@ -201,7 +204,7 @@ def _keep_losers(turn: Turn) -> None:
 
 
 def martingale(turn: Turn) -> None:
-    """Doubles after each loss until it wins or has nothing left to double with."""
+    """Doubles after each loss until it wins or cannot double any more."""
     if turn.closing:
         turn.close_all()
         return
@@ -222,7 +225,7 @@ def martingale(turn: Turn) -> None:
 
 
 def news(turn: Turn) -> None:
-    """Waits for a burst of ticks, then bets large on the move or against it."""
+    """Waits for a burst of ticks, then trades large with the move or against it."""
     if turn.closing:
         turn.close_all()
         return
@@ -248,7 +251,7 @@ def idle(turn: Turn) -> None:
 
 
 def copier(turn: Turn) -> None:
-    """Does what the leader did a few batches ago, at a fixed ratio."""
+    """Copies the leader's positions some seconds later, at a fixed ratio."""
     if turn.closing:
         turn.close_all()
         return
@@ -268,8 +271,8 @@ def copier(turn: Turn) -> None:
 
 
 def steady(turn: Turn) -> None:
-    """Fades small moves in the European morning, keeps out of the hours of US data, then follows the last hour's
-    move on a pullback. Small targets, wide stops; stops for the day when ahead or beaten, ends flat."""
+    """Fades small moves in the European morning, does not trade at the time of US data, then follows the last hour's
+    move on a pullback. Uses small targets and wide stops. Stops for the day after enough gain or loss; ends flat."""
     day, minute = turn.now_us // DAY, turn.now_us % DAY // MINUTE
     busy = turn.recorded and 12 * 60 + 15 <= minute < 14 * 60 + 30
     if turn.memo.get("day") != day and not turn.positions:
@@ -298,7 +301,7 @@ def _had_enough(turn: Turn) -> bool:
 
 
 def _side_of_fade(turn: Turn, symbol: str, part: Decimal) -> Side | None:
-    """Against the last ten minutes when they moved by 0.03 % (gold)."""
+    """Returns the side against the last ten minutes' move if that is at least 0.03 % (gold), else None."""
     move = turn.move(symbol, 10)
     if abs(move) < turn.part_of_price(symbol, 3) * part:
         return None
@@ -306,7 +309,7 @@ def _side_of_fade(turn: Turn, symbol: str, part: Decimal) -> Side | None:
 
 
 def _side_of_trend(turn: Turn, symbol: str, part: Decimal) -> Side | None:
-    """With the last hour when it moved by 0.15 % (gold) and the last ten minutes gave some of it back."""
+    """Returns the side of the last hour's move if that is at least 0.15 % (gold) and the last ten minutes went back."""
     move = turn.move(symbol, 60)
     if abs(move) < turn.part_of_price(symbol, 15) * part or move * turn.move(symbol, 10) >= 0:
         return None
@@ -314,7 +317,7 @@ def _side_of_trend(turn: Turn, symbol: str, part: Decimal) -> Side | None:
 
 
 class Temper(NamedTuple):
-    """How often a trader looks at the market, and what it then does."""
+    """A strategy, and how often its traders get a turn."""
 
     period_seconds: int
     look: Callable[[Turn], None]

@@ -1,8 +1,7 @@
-"""The desk of hosted simulated traders: who trades which account, and when each one looks at the market.
+"""Hosted simulated traders: which account each one trades, and when it gets its turns.
 
-A trader's choices are drawn from (seed, phase, moment) alone: no generator is carried along, nothing depends
-on wall time, on logins or on the order in which accounts appear. So a trader behaves the same in every run
-of a seed, and after a restart.
+A trader's random numbers depend on (seed, phase, time slot) only, not on wall time, logins or the order of accounts.
+So a trader behaves the same in every run of a seed, and after a restart.
 """
 
 import heapq
@@ -13,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from domain.errors import BadInput, Conflict
-from sandbox.books import Account
+from sandbox.books import VenueAccount
 from sandbox.instants import MINUTE, SECOND
 from sandbox.journal import Row
 from sandbox.tape import Tape
@@ -25,7 +24,7 @@ _FLAT_BEFORE_END_US: Final = 30 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Every account opened under `reference` is traded with this temper. `leader` is the reference a copier copies."""
+    """Trades the accounts of `reference` with this temper. `leader` is the reference that a copier copies."""
 
     reference: str
     temper: str
@@ -34,12 +33,12 @@ class Binding:
 
 
 @dataclass(slots=True)
-class Trader:
-    """One trader on one account. `memo` is what it must remember between looks (JSON values only)."""
+class SimulatedTrader:
+    """One trader on one account. `memo` is its memory between turns (JSON values only)."""
 
     binding: Binding
     phase: str
-    account: Account
+    account: VenueAccount
     period_us: int
     base: int = field(init=False)
     memo: dict[str, Any] = field(default_factory=dict)
@@ -58,18 +57,23 @@ class Trader:
         return (self.slot(us) + 1) * self.period_us + self.base % self.period_us
 
 
-class Desk:
+class TraderDesk:
+    """All hosted traders of one venue."""
+
     def __init__(self, venue: Venue, tape: Tape) -> None:
         self._venue, self._tape = venue, tape
         self._bindings: dict[str, Binding] = {}
-        self._traders: dict[int, Trader] = {}
-        self._by_reference: dict[str, list[Trader]] = {}
+        self._traders: dict[int, SimulatedTrader] = {}
+        self._by_reference: dict[str, list[SimulatedTrader]] = {}
         self._wakes: list[tuple[int, int]] = []
         self._changed: list[Row] = []
         self.acted_us = 0
 
     def bind(self, reference: str, temper: str, seed: int, leader: str | None) -> None:
-        """Let hosted traders trade the accounts of `reference`; repeating the same binding changes nothing."""
+        """Let hosted traders trade the accounts of `reference`. The same binding again changes nothing.
+
+        Raises BadInput for an unknown temper or a wrong leader, Conflict for another binding of `reference`.
+        """
         if temper not in TEMPERS:
             raise BadInput(
                 f"There is no temper {temper!r}.", field="temper", remedy=f"Choose among {', '.join(TEMPERS)}."
@@ -85,33 +89,32 @@ class Desk:
         for account in self._venue.accounts.values():
             self.adopt(account)
 
-    def adopt(self, account: Account) -> None:
-        """Give an account its trader when one is bound to its reference (the account key before the first /)."""
+    def adopt(self, account: VenueAccount) -> None:
+        """Start the trader bound to the account's reference, if any (the part of its key before the first /)."""
         reference, _, phase = account.key.partition("/")
         binding = self._bindings.get(reference)
         if binding is None or account.login in self._traders:
             return
-        trader = Trader(binding, phase, account, TEMPERS[binding.temper].period_seconds * SECOND)
+        trader = SimulatedTrader(binding, phase, account, TEMPERS[binding.temper].period_seconds * SECOND)
         self._traders[account.login] = trader
         self._by_reference.setdefault(reference, []).append(trader)
         heapq.heappush(self._wakes, (trader.wakes_after(self.acted_us), account.login))
 
     def act(self, now_us: int, ends_at: int | None) -> None:
-        """Let every trader whose moment has come since the last call look at the market and trade. `ends_at` is
-        the end of the recording that is replayed, None when prices never end."""
-        self.acted_us, due = now_us, list[Trader]()
+        """Give a turn to every trader that is due. `ends_at` is the end of the recording, None for endless prices."""
+        self.acted_us, due = now_us, list[SimulatedTrader]()
         while self._wakes and self._wakes[0][0] <= now_us:
             due.append(self._traders[heapq.heappop(self._wakes)[1]])
         for trader in due:
             heapq.heappush(self._wakes, (trader.wakes_after(now_us), trader.account.login))
         if ends_at is not None and now_us >= ends_at:
-            return  # after the recording prices stand still: whoever holds a position keeps it
+            return  # prices do not move after the recording, so open positions stay open
         closing = ends_at is not None and now_us >= ends_at - _FLAT_BEFORE_END_US
         for trader in sorted(due, key=lambda t: t.rank):
             if trader.account.enabled and self._venue.quotes:
                 self._look(trader, now_us, closing, recorded=ends_at is not None)
 
-    def _look(self, trader: Trader, now_us: int, closing: bool, recorded: bool) -> None:
+    def _look(self, trader: SimulatedTrader, now_us: int, closing: bool, recorded: bool) -> None:
         before = json.dumps(trader.memo)
         turn = Turn(
             venue=self._venue,
@@ -131,7 +134,7 @@ class Desk:
         if after != before:
             self._changed.append(Row("trader", str(trader.account.login), after))
 
-    def _leading(self, leader: str | None) -> list[Account]:
+    def _leading(self, leader: str | None) -> list[VenueAccount]:
         traders = self._by_reference.get(leader, []) if leader is not None else []
         return [trader.account for trader in sorted(traders, key=lambda t: t.rank)]
 

@@ -1,7 +1,7 @@
 """The simulated platform's engine: hedging accounts, market orders, stops, locks, balance operations.
 
-Nothing here waits or stores. A change leaves events in `pending` (their sequence numbers are given later,
-by the market) and rows for the journal in `drain`.
+Nothing here waits or writes. A change adds events to `pending` (the market numbers them later) and rows for the journal
+to `drain`.
 """
 
 import json
@@ -23,15 +23,15 @@ from ports.platform import (
     Side,
     SymbolSpec,
 )
-from sandbox.books import Account, Position, StopBook
+from sandbox.books import Position, StopBook, VenueAccount
 from sandbox.feed import Quote
 from sandbox.instants import from_us
 from sandbox.journal import Row
 
 Reason = Literal["client", "stop_loss", "take_profit", "dealer"]
-Pendable = Deal | BalanceOperation | AccountChanged | Correction
+VenueEvent = Deal | BalanceOperation | AccountChanged | Correction
 
-STATES_GROUPS: Final = "states/"  # accounts of groups that begin so are reported by what they are worth
+STATES_GROUPS: Final = "states/"  # accounts of groups with this prefix are reported by balance and equity, not by ticks
 _FIRST_LOGIN: Final = 10_001
 _MAX_LOTS: Final = Decimal(500)
 _LOT_STEP: Final = Decimal("0.01")
@@ -45,47 +45,49 @@ _SIGNS: Final[Mapping[BalanceKind, tuple[int, ...]]] = {
 
 
 @dataclass(slots=True)
-class Pending:
-    """An event that waits for the next batch. `by_lock` holds the login when a lock caused it."""
+class PendingEvent:
+    """An event of the next batch. `by_lock` is the login when a lock caused it."""
 
-    event: Pendable
+    event: VenueEvent
     by_lock: int | None = None
 
 
 class Venue:
+    """All accounts, quotes and orders of the platform. Methods with a key take effect once per key."""
+
     def __init__(self, specs: Mapping[str, SymbolSpec]) -> None:
         self.specs = specs
-        self.accounts: dict[int, Account] = {}
+        self.accounts: dict[int, VenueAccount] = {}
         self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
         self.quoted_at: dict[str, int] = {}
         self.now_us = 0
-        self.pending: list[Pending] = []
+        self.pending: list[PendingEvent] = []
         self._stops = {symbol: StopBook() for symbol in specs}
         self._keys: dict[str, list[Any]] = {}
-        self._changed: dict[int, Account] = {}
+        self._changed: dict[int, VenueAccount] = {}
         self._new_keys: list[str] = []
         self._locking: int | None = None
-        self.locks = 0  # taken since this process began
+        self.locks = 0  # since the process started
 
     # accounts and money
 
     def create_account(self, key: str, group: str, currency: str, leverage: int) -> int:
-        """Open a disabled, empty account; the same key gives the same login."""
+        """Open a disabled, empty account. Returns its login; the same key returns the same login."""
         scope, given = f"account:{key}", [group, currency, leverage]
-        known = self._repeated(scope, key, given)
+        known = self._stored_answer(scope, key, given)
         if known is not None:
             return int(known)
         login = _FIRST_LOGIN + len(self.accounts)
-        self.accounts[login] = self._changed[login] = Account(login, key, group, currency, leverage)
-        self._changed_account(login, "opened")
-        self._remember(scope, given, login)
+        self.accounts[login] = self._changed[login] = VenueAccount(login, key, group, currency, leverage)
+        self._emit_change(login, "opened")
+        self._store_answer(scope, given, login)
         return login
 
     def balance_operation(self, login: int, key: str, operation: BalanceKind, amount_minor: int) -> None:
-        """Pay in or take out once per (operation, key); refuses to take what is not there."""
+        """Book an amount once per (operation, key). Raises BadInput for a wrong sign, Conflict for too little money."""
         account = self.account(login)
         scope = _balance_scope(login, operation, key)
-        if self._repeated(scope, key, [amount_minor]) is not None:
+        if self._stored_answer(scope, key, [amount_minor]) is not None:
             return
         if (amount_minor > 0) - (amount_minor < 0) not in _SIGNS[operation]:
             raise BadInput(
@@ -111,25 +113,25 @@ class Venue:
                 balance_minor=account.balance_minor,
             )
         )
-        self._remember(scope, [amount_minor], True)
+        self._store_answer(scope, [amount_minor], True)
 
     def find_balance_operation(self, login: int, key: str, operation: BalanceKind) -> int | None:
-        """The amount that was moved under this operation and key; None while nothing was."""
+        """Returns the amount booked under this operation and key, or None."""
         known = self._keys.get(_balance_scope(self.account(login).login, operation, key))
         return None if known is None else int(known[0][0])
 
     def set_trading(self, login: int, key: str, enabled: bool) -> None:
         account = self.account(login)
         scope = f"trading:{login}:{key}"
-        if self._repeated(scope, key, [enabled]) is None:
+        if self._stored_answer(scope, key, [enabled]) is None:
             self._enable(account, enabled)
-            self._remember(scope, [enabled], True)
+            self._store_answer(scope, [enabled], True)
 
     def lock(self, login: int, key: str) -> None:
-        """Disable trading and close every position at market, once per key."""
+        """Disable trading and close every position at market, once per key. Raises NotFound."""
         account = self.account(login)
         scope = f"lock:{login}:{key}"
-        if self._repeated(scope, key, []) is not None:
+        if self._stored_answer(scope, key, []) is not None:
             return
         self._locking = login
         try:
@@ -139,20 +141,20 @@ class Venue:
         finally:
             self._locking = None
         self.locks += 1
-        self._remember(scope, [], True)
+        self._store_answer(scope, [], True)
 
     def close_positions(self, login: int, key: str, position_ids: list[str]) -> None:
-        """Close these positions at market, once per key; trading goes on."""
+        """Close these positions at market, once per key. Trading stays enabled."""
         account = self.account(login)
         scope = f"close:{login}:{key}"
-        if self._repeated(scope, key, position_ids) is None:
+        if self._stored_answer(scope, key, position_ids) is None:
             for position_id in position_ids:
                 position = account.positions.get(position_id)
                 if position is not None:
                     self._close(account, position, position.lots, "dealer")
-            self._remember(scope, position_ids, True)
+            self._store_answer(scope, position_ids, True)
 
-    def account(self, login: int) -> Account:
+    def account(self, login: int) -> VenueAccount:
         account = self.accounts.get(login)
         if account is None:
             raise NotFound(f"There is no account with login {login}.")
@@ -170,9 +172,9 @@ class Venue:
             seq=seq,
         )
 
-    def correct(self, corrects_seq: int, **said: Any) -> None:
-        """Take back what an earlier event said (see `Correction`); the accounts themselves stay as they are."""
-        self._emit(Correction(seq=0, at=from_us(self.now_us), corrects_seq=corrects_seq, **said))
+    def correct(self, corrects_seq: int, **corrected: Any) -> None:
+        """Correct or cancel an earlier event (see `Correction`). The venue's own accounts do not change."""
+        self._emit(Correction(seq=0, at=from_us(self.now_us), corrects_seq=corrects_seq, **corrected))
 
     # orders and marks
 
@@ -188,12 +190,15 @@ class Venue:
         take_profit: Decimal | None = None,
         key: str | None = None,
     ) -> str:
-        """Fill a market order at once and give the position's id; with `position_id`, close that position
-        (or a part of it) by the opposite side."""
+        """Fill a market order at once. Returns the position's id.
+
+        With `position_id`, closes that position or a part of it; `side` is the opposite side. Raises BadInput, Conflict
+        or NotFound when the order cannot be filled.
+        """
         account = self.account(login)
         given = [symbol, side, *(None if v is None else str(v) for v in (lots, position_id, stop_loss, take_profit))]
         scope = f"order:{login}:{key}"
-        known = None if key is None else self._repeated(scope, key, given)
+        known = None if key is None else self._stored_answer(scope, key, given)
         if known is not None:
             return str(known)
         self._check_order(account, symbol, lots)
@@ -211,11 +216,11 @@ class Venue:
                 )
             self._close(account, position, lots, "client")
         if key is not None:
-            self._remember(scope, given, position_id)
+            self._store_answer(scope, given, position_id)
         return position_id
 
     def tick(self, quote: Quote) -> None:
-        """Take a quote and fill the stops and targets it reaches."""
+        """Apply a quote, and fill the stops and targets it reaches."""
         _, symbol, bid, ask = quote
         self.now_us = quote.at_us
         self.quotes[symbol] = (bid, ask)
@@ -223,11 +228,11 @@ class Venue:
         for account, position, is_stop in self._stops[symbol].hits(bid, ask):
             self._close(account, position, position.lots, "stop_loss" if is_stop else "take_profit")
 
-    def equity_minor(self, account: Account) -> int:
-        """Balance and the rounded floating profit of each position at the last quotes."""
+    def equity_minor(self, account: VenueAccount) -> int:
+        """Returns the balance plus the rounded floating profit of each position at the last quotes."""
         return account.balance_minor + sum(self.profit_minor(account, p) for p in account.positions.values())
 
-    def profit_minor(self, account: Account, position: Position, lots: Decimal | None = None) -> int:
+    def profit_minor(self, account: VenueAccount, position: Position, lots: Decimal | None = None) -> int:
         spec = self.specs[position.symbol]
         bid, ask = self.quotes[position.symbol]
         return position_profit_minor(
@@ -253,7 +258,7 @@ class Venue:
 
     def restore(self, accounts: Iterable[Any], keys: Iterable[tuple[str, Any]]) -> None:
         for data in accounts:
-            account = Account.from_data(data)
+            account = VenueAccount.from_data(data)
             self.accounts[account.login] = account
             for position in account.positions.values():
                 self._stops[position.symbol].add(account, position)
@@ -261,7 +266,7 @@ class Venue:
 
     # inside
 
-    def _repeated(self, scope: str, key: str, given: list[Any]) -> Any:
+    def _stored_answer(self, scope: str, key: str, given: list[Any]) -> Any:
         known = self._keys.get(scope)
         if known is None:
             return None
@@ -269,23 +274,23 @@ class Venue:
             raise IdempotencyMismatch(key)
         return known[1]
 
-    def _remember(self, scope: str, given: list[Any], answer: Any) -> None:
+    def _store_answer(self, scope: str, given: list[Any], answer: Any) -> None:
         self._keys[scope] = [given, answer]
         self._new_keys.append(scope)
 
-    def _emit(self, event: Pendable) -> None:
-        self.pending.append(Pending(event, self._locking))
+    def _emit(self, event: VenueEvent) -> None:
+        self.pending.append(PendingEvent(event, self._locking))
 
-    def _changed_account(self, login: int, change: Literal["opened", "enabled", "disabled"]) -> None:
+    def _emit_change(self, login: int, change: Literal["opened", "enabled", "disabled"]) -> None:
         self._emit(AccountChanged(seq=0, at=from_us(self.now_us), login=login, change=change))
 
-    def _enable(self, account: Account, enabled: bool) -> None:
+    def _enable(self, account: VenueAccount, enabled: bool) -> None:
         if account.enabled != enabled:
             account.enabled = enabled
             self._changed[account.login] = account
-            self._changed_account(account.login, "enabled" if enabled else "disabled")
+            self._emit_change(account.login, "enabled" if enabled else "disabled")
 
-    def _check_order(self, account: Account, symbol: str, lots: Decimal) -> None:
+    def _check_order(self, account: VenueAccount, symbol: str, lots: Decimal) -> None:
         if symbol not in self.specs:
             raise BadInput(
                 f"{symbol!r} is not traded here.", field="symbol", remedy=f"Choose among {', '.join(self.specs)}."
@@ -301,13 +306,19 @@ class Venue:
         if symbol not in self.quotes:
             raise Conflict(f"There is no price for {symbol} yet.")
 
-    def _margin_minor(self, account: Account, symbol: str, lots: Decimal, price: Decimal) -> int:
+    def _margin_minor(self, account: VenueAccount, symbol: str, lots: Decimal, price: Decimal) -> int:
         spec = self.specs[symbol]
         rate = conversion_rate(spec.quote_currency, account.currency, self.quotes)
         return to_minor(lots * spec.contract_size * price * rate / account.leverage, account.currency)
 
     def _open(
-        self, account: Account, symbol: str, side: Side, lots: Decimal, stop: Decimal | None, target: Decimal | None
+        self,
+        account: VenueAccount,
+        symbol: str,
+        side: Side,
+        lots: Decimal,
+        stop: Decimal | None,
+        target: Decimal | None,
     ) -> str:
         bid, ask = self.quotes[symbol]
         price = ask if side == "buy" else bid
@@ -331,7 +342,7 @@ class Venue:
         self._fill(account, position, side, lots, price, "in", 0, commission, "client")
         return position_id
 
-    def _close(self, account: Account, position: Position, lots: Decimal, reason: Reason) -> None:
+    def _close(self, account: VenueAccount, position: Position, lots: Decimal, reason: Reason) -> None:
         bid, ask = self.quotes[position.symbol]
         profit = self.profit_minor(account, position, lots)
         position.lots -= lots
@@ -344,7 +355,7 @@ class Venue:
 
     def _fill(
         self,
-        account: Account,
+        account: VenueAccount,
         position: Position,
         side: Side,
         lots: Decimal,

@@ -1,4 +1,4 @@
-"""Routes of the simulated platform, of the market's control and of the hosted traders."""
+"""Routes of the simulated platform, of market control and of hosted traders."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from domain.money import Currency, ExactDecimal
 from ports.platform import FIRST_READER, BalanceKind, Side, SymbolSpec
 from sandbox.instants import to_us
-from sandbox.market import Market
+from sandbox.market import SimulatedMarket
 
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -46,8 +46,8 @@ class Closing(_Body):
     position_ids: list[str]
 
 
-class Taken(_Body):
-    """What event `corrects_seq` should have said; nothing else given: it is cancelled."""
+class CorrectionBody(_Body):
+    """The right values of event `corrects_seq`. Without values, the event is cancelled."""
 
     corrects_seq: int = Field(ge=1)
     bid: ExactDecimal | None = None
@@ -66,7 +66,7 @@ class Locks(_Body):
 
 
 class Order(_Body):
-    """A market order; `position_id` makes it close that position."""
+    """A market order. With `position_id`, it closes that position."""
 
     key: Key
     symbol: str
@@ -89,7 +89,7 @@ class Advance(_Body):
 
 
 class HostedTrader(_Body):
-    """Accounts whose key begins with `reference` are traded with this temper; a copier names its leader's."""
+    """A trader for the accounts with this reference. A copier needs the reference of its leader."""
 
     reference: Key
     temper: str
@@ -97,9 +97,11 @@ class HostedTrader(_Body):
     leader: str | None = None
 
 
-def venue_router(market: Market, seed: int) -> APIRouter:
-    """All routes of one market; `seed` is that of the model it can go live on. An effect is in the journal before
-    it is answered."""
+def venue_router(market: SimulatedMarket, seed: int) -> APIRouter:
+    """Returns all routes of one market. `seed` is for the price model after going live.
+
+    An effect is in the journal before the answer is sent.
+    """
     router = APIRouter()
     _add_accounts(router, market)
     _add_stream(router, market)
@@ -108,7 +110,7 @@ def venue_router(market: Market, seed: int) -> APIRouter:
     return router
 
 
-def _add_accounts(router: APIRouter, market: Market) -> None:
+def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
     venue = market.venue
 
     @router.post("/venue/accounts")
@@ -169,7 +171,7 @@ def _add_accounts(router: APIRouter, market: Market) -> None:
         return list(venue.specs.values())
 
 
-def _add_stream(router: APIRouter, market: Market) -> None:
+def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:
     @router.get("/venue/stream")
     async def stream(after: Annotated[int, Query(ge=0)] = 0, reader: Key = FIRST_READER) -> StreamingResponse:
         market.check_after(after)
@@ -182,7 +184,7 @@ def _add_stream(router: APIRouter, market: Market) -> None:
         market.acknowledge(body.number, body.keep_after, body.reader)
 
 
-def _add_control(router: APIRouter, market: Market, seed: int) -> None:
+def _add_control(router: APIRouter, market: SimulatedMarket, seed: int) -> None:
     @router.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -208,7 +210,7 @@ def _add_control(router: APIRouter, market: Market, seed: int) -> None:
         return {"market_time": market.market_time, "batch": market.number, "ticks": ticks}
 
     @router.post("/market/corrections", status_code=204)
-    async def correct(body: Taken) -> None:
+    async def correct(body: CorrectionBody) -> None:
         market.venue.correct(**body.model_dump())
         market.commit()
 
@@ -218,7 +220,7 @@ def _add_control(router: APIRouter, market: Market, seed: int) -> None:
         return {"market_time": market.market_time, "mode": market.mode, "batch": market.number}
 
 
-def _add_traders(router: APIRouter, market: Market) -> None:
+def _add_traders(router: APIRouter, market: SimulatedMarket) -> None:
     @router.post("/traders", status_code=204)
     async def bind(body: HostedTrader) -> None:
         market.desk.bind(body.reference, body.temper, body.seed, body.leader)

@@ -1,4 +1,4 @@
-"""Delivery of signed webhooks until the receiver takes them."""
+"""Delivery of signed webhooks, repeated until the receiver accepts them."""
 
 import asyncio
 import hashlib
@@ -19,19 +19,21 @@ _IDLE: Final = 0.05
 
 
 def sign(body: bytes, secret: str, unix: int) -> str:
-    """The `PropOS-Signature` header of `body` at wall time `unix`."""
+    """Returns the `PropOS-Signature` header of `body` at wall time `unix`."""
     digest = hmac.new(secret.encode(), f"{unix}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={unix},v1={digest}"
 
 
-def body_of(event: WebhookEvent) -> bytes:
+def webhook_body(event: WebhookEvent) -> bytes:
     data = event.model_dump(mode="json")
     return json.dumps({"id": data.pop("event_id"), **data}, separators=(",", ":")).encode()
 
 
 class WebhookSender:
-    """Sends each undelivered event in order (or newest first under the reorder fault); an event that is
-    refused waits longer each time and does not hold up the others."""
+    """Sends undelivered events in order, or newest first under the fault `reorder`.
+
+    A refused event waits longer each time; it does not delay the others.
+    """
 
     def __init__(self, provider: Provider, url: str | None, secret: str, commit: Callable[[], None]) -> None:
         self._provider, self._url, self._secret, self._commit = provider, url, secret, commit
@@ -71,7 +73,7 @@ class WebhookSender:
         self._commit()
 
     async def _post(self, client: httpx.AsyncClient, url: str, event_id: str) -> bool:
-        body = body_of(self._provider.event(event_id))
+        body = webhook_body(self._provider.event(event_id))
         headers = {
             "Content-Type": "application/json",
             "PropOS-Signature": sign(body, self._secret, int(time.time())),

@@ -1,4 +1,4 @@
-"""The audit log: a chain of hashes, one writer at a time."""
+"""The audit log: each entry is hashed together with the one before it. One writer at a time."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ GENESIS = "0" * 64
 
 
 def digest(previous: str, fields: dict[str, Any]) -> str:
-    """The hash of one entry (encoding version 1): sha256 over canonical JSON of the entry and its predecessor's hash."""
+    """Returns the hash of one entry: sha256 over canonical JSON of its fields and the previous hash (version 1)."""
     body = json.dumps({"v": 1, "previous": previous, **fields}, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(body.encode()).hexdigest()
 
@@ -48,7 +48,7 @@ async def record(
     reason: str = "",
     evidence: dict[str, Any] | None = None,
 ) -> None:
-    """Append one entry in the caller's transaction. No personal data: ids only."""
+    """Append one entry in the caller's transaction. Pass ids only: the log holds no personal data."""
     await session.execute(select(func.pg_advisory_xact_lock(_CHAIN_LOCK)))
     last = (await session.execute(select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(1))).scalar_one_or_none()
     entry = AuditEntry(
@@ -78,7 +78,7 @@ def record_now(
     occurred_at: datetime,
     evidence: dict[str, Any],
 ) -> None:
-    """What `record` does, by the system itself and on the synchronous connection of the monitor."""
+    """Like `record`, for the monitor's synchronous connection. The actor is always `system`."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CHAIN_LOCK,))
     last = connection.execute("SELECT seq, digest FROM audit_log ORDER BY seq DESC LIMIT 1").fetchone()
     entry = AuditEntry(
@@ -105,7 +105,7 @@ def record_now(
 
 
 async def verify(session: AsyncSession) -> int | None:
-    """Recompute the chain; gives the first broken entry's seq, or None when all agree."""
+    """Recompute the chain. Returns the seq of the first broken entry, or None when every entry is right."""
     previous, expected = GENESIS, 1
     stream = await session.stream_scalars(select(AuditEntry).order_by(AuditEntry.seq).execution_options(yield_per=1000))
     try:
@@ -114,5 +114,5 @@ async def verify(session: AsyncSession) -> int | None:
                 return expected
             previous, expected = entry.digest, expected + 1
     finally:
-        await stream.close()  # a broken chain leaves the server's cursor half read
+        await stream.close()  # an early return leaves the server's cursor half read
     return None

@@ -1,4 +1,4 @@
-"""Market time as the record knows it."""
+"""Market time on the record."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,13 +10,13 @@ from store.models import Account, MarketClock
 
 
 async def watermark(session: AsyncSession) -> datetime | None:
-    """The lowest watermark of all feeds: nothing earlier will follow. None before any feed started."""
+    """Returns the lowest watermark of all feeds, UTC: no earlier event will come. None before the first feed starts."""
     lowest: datetime | None = await session.scalar(select(func.min(MarketClock.watermark)))
     return lowest.astimezone(UTC) if lowest else None
 
 
 async def market_now(session: AsyncSession) -> datetime:
-    """Market time, UTC: the watermark, or wall time before any feed started."""
+    """Returns market time, UTC: the watermark, or wall time before the first feed starts."""
     return await watermark(session) or datetime.now(UTC)
 
 

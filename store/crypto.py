@@ -18,14 +18,14 @@ _NONCE: Final = 12
 
 
 class FieldKeys:
-    """Keys by id; the first encrypts, all decrypt. Each key is 32 bytes."""
+    """Encryption keys by id, 32 bytes each. The first key encrypts; every key decrypts."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys or any(len(key) != 32 for key in keys.values()):
             raise ValueError("field keys: at least one key of 32 bytes is needed")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = next(iter(keys))
-        # the index must survive a rotation, so it hangs on the oldest (last) key
+        # look-ups must survive a key rotation, so the index uses the oldest (last) key
         self._index_key = hashlib.sha256(b"propos index" + list(keys.values())[-1]).digest()
 
     @classmethod
@@ -45,7 +45,7 @@ class FieldKeys:
         return plain.decode()
 
     def index(self, text: str) -> str:
-        """A keyed digest of `text`, folded for case and space: equal inputs find each other, nothing leaks."""
+        """Returns a keyed digest of `text`, ignoring case and outer space. Equal texts have equal digests."""
         return hmac.new(self._index_key, text.strip().casefold().encode(), hashlib.sha256).hexdigest()
 
 
@@ -64,7 +64,7 @@ def keys() -> FieldKeys:
 
 
 class Encrypted(TypeDecorator[str]):
-    """Text that rests encrypted; `context` binds the ciphertext to its column."""
+    """A text column stored encrypted. `context` binds the ciphertext to its column."""
 
     impl = LargeBinary
     cache_ok = True

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """`postgresql://…` as the psycopg 3 dialect wants it."""
+    """Returns `postgresql://…` as a URL of SQLAlchemy's psycopg 3 dialect. Raises ValueError for another scheme."""
     scheme, rest = database_url.split("://", 1)
     if scheme.split("+")[0] not in ("postgresql", "postgres"):
         raise ValueError(f"DATABASE_URL must start with postgresql://, not {scheme}://")
@@ -31,7 +31,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session whose work commits at the end of the block, or not at all."""
+        """Open a session. It commits at the end of the block; an exception rolls it back."""
         async with self._sessions() as session, session.begin():
             yield session
 

@@ -1,4 +1,4 @@
-"""When a phase is over by time, from the transitions on the record."""
+"""The time limit of a phase, computed from the transitions on the record."""
 
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,10 @@ _REINSTATED: Final = ("evaluation_reinstated", "funding_reinstated")
 
 
 async def deadline(session: AsyncSession, challenge: Challenge, opened: Account, product: Product) -> datetime | None:
-    """When the current phase is over by time, extensions included; time lost to overturned breaches does not count."""
+    """Returns the market time at which the phase times out, or None without a time limit or before the account opens.
+
+    Extensions are added. Time lost to overturned breaches does not count.
+    """
     if opened.opened_at is None:
         return None
     steps = await session.execute(
@@ -30,6 +33,6 @@ async def deadline(session: AsyncSession, challenge: Challenge, opened: Account,
     rows = steps.all()
     breached = [at for trigger, at, _ in rows if trigger == "breach_detected"]
     reinstated = [at for trigger, at, _ in rows if trigger in _REINSTATED]
-    spans = list(zip(breached, reinstated, strict=False))  # the last breach may still stand
+    spans = list(zip(breached, reinstated, strict=False))  # the last breach may not be overturned
     extended = sum(int(detail["days"]) for trigger, _, detail in rows if trigger == "extension_granted")
     return phase_deadline(opened.opened_at, product.phase(opened.phase_index).time_limit_days, spans, extended)

@@ -1,8 +1,7 @@
-"""Outbox messages on their way out, and wake-ups that have come due."""
+"""Delivery of outbox messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -10,13 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
 from domain.errors import NotFound
-from store import outbox
-from store.clock import watermark
-from store.models import Account, Breach, Offence, OutboxMessage, Wakeup
+from store.models import Account, Breach, Offence, OutboxMessage
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutgoingMessage:
     """A message to deliver now. `attempts` counts this one."""
 
     id: int
@@ -28,7 +25,7 @@ class Outgoing:
     attempts: int
 
 
-# Only the oldest waiting message of each target, so that a target gets its messages in order.
+# Takes only the oldest waiting message of each target, so that a target gets its messages in order.
 _CLAIM = text("""
     WITH heads AS (
         SELECT DISTINCT ON (target) id, next_at FROM outbox
@@ -45,14 +42,14 @@ _CLAIM = text("""
 """)
 
 
-async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> Sequence[Outgoing]:
-    """Take due messages, one per target; another relay does not get them before the lease is over."""
+async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> Sequence[OutgoingMessage]:
+    """Take due messages, at most one per target, oldest first. Other relays cannot take them until the lease ends."""
     rows = await session.execute(_CLAIM, {"limit": limit, "lease": lease_seconds})
-    return sorted((Outgoing(**row._mapping) for row in rows), key=lambda message: message.id)
+    return sorted((OutgoingMessage(**row._mapping) for row in rows), key=lambda message: message.id)
 
 
 async def release(session: AsyncSession) -> None:
-    """Make every waiting message due now: a relay that starts does not sit out the leases of one that was killed."""
+    """Make every waiting message due now, so that a new relay does not wait for the leases of a killed one."""
     await session.execute(
         update(OutboxMessage)
         .where(OutboxMessage.dispatched_at.is_(None), OutboxMessage.parked_at.is_(None))
@@ -60,7 +57,7 @@ async def release(session: AsyncSession) -> None:
     )
 
 
-async def dispatched(session: AsyncSession, messages: Sequence[Outgoing]) -> None:
+async def mark_dispatched(session: AsyncSession, messages: Sequence[OutgoingMessage]) -> None:
     await session.execute(
         update(OutboxMessage)
         .where(OutboxMessage.id.in_([message.id for message in messages]))
@@ -68,7 +65,7 @@ async def dispatched(session: AsyncSession, messages: Sequence[Outgoing]) -> Non
     )
 
 
-async def postpone(session: AsyncSession, message: Outgoing, *, error: str, seconds: float) -> None:
+async def postpone(session: AsyncSession, message: OutgoingMessage, *, error: str, seconds: float) -> None:
     await session.execute(
         update(OutboxMessage)
         .where(OutboxMessage.id == message.id)
@@ -76,8 +73,8 @@ async def postpone(session: AsyncSession, message: Outgoing, *, error: str, seco
     )
 
 
-async def park(session: AsyncSession, message: Outgoing, *, error: str) -> None:
-    """It can never be delivered: a person must look. Later messages to the same target go on."""
+async def park(session: AsyncSession, message: OutgoingMessage, *, error: str) -> None:
+    """Set aside a message that cannot be delivered, for a person to look at. Later messages to its target are sent."""
     await session.execute(
         update(OutboxMessage)
         .where(OutboxMessage.id == message.id)
@@ -86,15 +83,15 @@ async def park(session: AsyncSession, message: Outgoing, *, error: str) -> None:
 
 
 async def platform_of(session: AsyncSession, account_id: str) -> str:
-    """The name of the platform that an account is on; raises NotFound."""
+    """Returns the name of the account's platform. Raises NotFound."""
     name: str | None = await session.scalar(select(Account.platform).where(Account.id == account_id))
     if name is None:
         raise NotFound(f"There is no account {account_id} on the record.")
     return name
 
 
-async def locked_at_venue(session: AsyncSession, account_id: str) -> None:
-    """Note when the venue confirmed the lock of a breached account, unless the monitor was first."""
+async def record_venue_lock(session: AsyncSession, account_id: str) -> None:
+    """Record that the venue has locked a breached account, unless the monitor has recorded it already."""
     await session.execute(
         update(Breach)
         .where(Breach.account_id == account_id, Breach.status == "confirmed", Breach.locked_at.is_(None))
@@ -106,8 +103,8 @@ async def is_active(session: AsyncSession, account_id: str) -> bool:
     return await session.scalar(select(Account.status).where(Account.id == account_id)) == "active"
 
 
-async def paused_after(session: AsyncSession, account_id: str, offence_id: str) -> bool:
-    """Whether the account was paused once more after the offence that it was paused for."""
+async def was_paused_again(session: AsyncSession, account_id: str, offence_id: str) -> bool:
+    """Returns whether the account was paused again after the offence `offence_id`."""
     first = select(Offence.seq).where(Offence.id == offence_id).scalar_subquery()
     later = select(Offence.id).where(
         Offence.account_id == account_id, Offence.consequence == "pause_until_reset", Offence.seq > first
@@ -115,30 +112,6 @@ async def paused_after(session: AsyncSession, account_id: str, offence_id: str) 
     return await session.scalar(later.limit(1)) is not None
 
 
-async def fire_wakeups(session: AsyncSession, *, limit: int) -> int:
-    """Signal every workflow whose date market time has reached; gives how many."""
-    now = await watermark(session)
-    if now is None:
-        return 0
-    due = await session.scalars(
-        select(Wakeup)
-        .where(Wakeup.due_at <= now, Wakeup.fired_at.is_(None))
-        .order_by(Wakeup.due_at, Wakeup.workflow_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    wakeups = due.all()
-    for wakeup in wakeups:
-        fired_at = datetime.now(UTC)
-        # wall time makes the key new: the same date may be set again after it fired
-        key = f"wakeup/{wakeup.workflow_id}/{fired_at.timestamp():.6f}"
-        await outbox.signal_workflow(
-            session, key=key, workflow_id=wakeup.workflow_id, name="market_time_reached", payload={"key": key}
-        )
-        wakeup.fired_at = fired_at
-    return len(wakeups)
-
-
 async def clock_groups(session: AsyncSession) -> Sequence[str]:
-    """Every clock group that has accounts."""
+    """Returns every clock group that has accounts, by name."""
     return (await session.scalars(select(Account.clock_group).distinct().order_by(Account.clock_group))).all()

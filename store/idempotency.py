@@ -1,6 +1,6 @@
-"""One answer per idempotency key: the first one, given again to whoever repeats the request.
+"""One answer per idempotency key: a repeated request gets the first answer again.
 
-Answers are kept in plain: a POST answers with ids, states and amounts, never with names or texts.
+Answers are stored unencrypted: a POST answers with ids, states and amounts, never with names or free text.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request as its repetition must look: who, which key, where, and a keyed digest of what was sent."""
+class RequestKey:
+    """Identifies a request and its repetitions: user, idempotency key, route, and a keyed digest of the input."""
 
     user_id: str
     key: str
@@ -29,17 +29,20 @@ class Ask:
     input_digest: str
 
 
-def ask(user_id: str, key: str, route: str, sent: Any) -> Ask:
-    """`route` is method and full path; `sent` the parsed body. The digest is keyed: a plain hash would betray an IBAN."""
+def ask(user_id: str, key: str, route: str, sent: Any) -> RequestKey:
+    """`route` is the method and full path, `sent` the parsed body.
+
+    The digest is keyed, because an IBAN could be guessed from a plain hash.
+    """
     body = json.dumps([route, sent], sort_keys=True, separators=(",", ":"), default=str)
     digest = crypto.keys().index(hashlib.sha256(body.encode()).hexdigest())
-    return Ask(user_id=user_id, key=key, route=route[:120], input_digest=digest)
+    return RequestKey(user_id=user_id, key=key, route=route[:120], input_digest=digest)
 
 
-async def claim(session: AsyncSession, asked: Ask) -> Answer | None:
-    """Take the key. Gives the answer of an earlier request with it, None when there is none yet.
+async def claim(session: AsyncSession, asked: RequestKey) -> Answer | None:
+    """Take the key. Returns the answer of an earlier request with this key, or None.
 
-    Waits for a copy that holds the key in an open transaction. Raises IdempotencyMismatch for other input.
+    Waits while another request holds the key in an open transaction. Raises IdempotencyMismatch for other input.
     """
     row = {"user_id": asked.user_id, "key": asked.key, "route": asked.route, "input_digest": asked.input_digest}
     await session.execute(insert(IdempotencyKey).values(row).on_conflict_do_nothing())
@@ -49,8 +52,8 @@ async def claim(session: AsyncSession, asked: Ask) -> Answer | None:
     return kept.response
 
 
-async def remember(session: AsyncSession, asked: Ask, answer: Answer) -> Answer:
-    """Keep `answer` unless a copy was faster; gives the one that counts."""
+async def remember(session: AsyncSession, asked: RequestKey, answer: Answer) -> Answer:
+    """Store `answer` unless another request stored one first. Returns the stored answer."""
     await session.execute(
         update(IdempotencyKey)
         .where(
@@ -63,5 +66,5 @@ async def remember(session: AsyncSession, asked: Ask, answer: Answer) -> Answer:
     return kept.response or answer
 
 
-def _find(asked: Ask) -> Select[tuple[IdempotencyKey]]:
+def _find(asked: RequestKey) -> Select[tuple[IdempotencyKey]]:
     return select(IdempotencyKey).where(IdempotencyKey.user_id == asked.user_id, IdempotencyKey.key == asked.key)

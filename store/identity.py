@@ -1,4 +1,4 @@
-"""Who is asking: users, passwords and sessions. A session's token is known to its bearer alone; we keep a digest."""
+"""Users, passwords and sessions. Only a digest of a session's token is stored."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 
 @dataclass
 class Throttle:
-    """Failed sign-ins per login in this process: `limit` within `seconds`, then a pause until the oldest is that old."""
+    """Limits failed sign-ins per login in this process: `limit` within `seconds`. Remembers `logins_kept` logins."""
 
     limit: int = 10
     seconds: float = 300
@@ -41,7 +41,7 @@ class Throttle:
     _failures: OrderedDict[str, deque[float]] = field(default_factory=OrderedDict)
 
     def attempt(self, login_index: str) -> None:
-        """Count this attempt as failed until `succeeded` says otherwise, so that copies in flight count as well.
+        """Count the attempt as failed until `succeeded` is called, so that parallel attempts count too.
 
         Raises TooManyAttempts.
         """
@@ -64,7 +64,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A new session. `token` exists nowhere else; `csrf` goes into every form of a browser; `expires_at` is wall time."""
+    """A new session. `token` is not stored anywhere; `csrf` goes into every browser form; `expires_at` is wall time."""
 
     token: str
     csrf: str
@@ -73,8 +73,8 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
-class Current:
-    """A live session and the person's role at this moment."""
+class CurrentSession:
+    """A valid session, with the user's current role."""
 
     actor: Actor
     csrf: str
@@ -85,7 +85,7 @@ def token_digest(token: str) -> str:
 
 
 async def hash_password(password: str) -> str:
-    """argon2id in a thread; raises BadInput for a password that is too short."""
+    """Returns the argon2id hash, computed in a thread. Raises BadInput for a password that is too short."""
     if len(password) < MIN_PASSWORD:
         raise BadInput(f"A password has at least {MIN_PASSWORD} characters.", field="password")
     return await asyncio.to_thread(_HASHER.hash, password)
@@ -93,7 +93,7 @@ async def hash_password(password: str) -> str:
 
 @lru_cache(maxsize=1)
 def _nobody_hash() -> str:
-    """Checked for unknown logins, so that they take as long as known ones."""
+    """Verified for unknown logins, so that they take as long as known ones."""
     return _HASHER.hash(secrets.token_urlsafe(16))
 
 
@@ -120,7 +120,7 @@ async def add_user(
     trader_id: str | None = None,
     by: str = "system",
 ) -> Actor:
-    """Create a user; raises BadInput when the login is taken. `person_id` names the human behind it, `by` who asked."""
+    """Create a user for the human `person_id`; `by` is the creator's user id. Raises BadInput for a taken login."""
     index = crypto.keys().index(login)
     row = insert(User).values(
         id=new_id("usr"),
@@ -149,9 +149,9 @@ async def add_user(
 
 
 async def change_role(session: AsyncSession, *, login: str, role: Role, by: str) -> bool:
-    """Give a member of staff another role and end their sessions; False when they have it already.
+    """Change the role of a member of staff and end their sessions. Returns False when they have the role already.
 
-    Raises NotFound, and BadInput for a trader, who would then decide on traders.
+    Raises NotFound for an unknown login, and BadInput for a trader: traders never get a staff role.
     """
     user = await _locked_user(session, login)
     if user.trader_id is not None or role not in STAFF:
@@ -159,22 +159,22 @@ async def change_role(session: AsyncSession, *, login: str, role: Role, by: str)
     if user.role == role:
         return False
     before, user.role = user.role, role
-    await _changed(session, user, "user.role_changed", by, {"from": before, "to": role})
+    await _end_sessions(session, user, "user.role_changed", by, {"from": before, "to": role})
     return True
 
 
 async def disable_user(session: AsyncSession, *, login: str, by: str) -> bool:
-    """Nobody signs in with this login any more, and its sessions end; False when it was so. Raises NotFound."""
+    """Disable a login and end its sessions. Returns False when it is disabled already. Raises NotFound."""
     user = await _locked_user(session, login)
     if not user.active:
         return False
     user.active = False
-    await _changed(session, user, "user.disabled", by, {"role": user.role})
+    await _end_sessions(session, user, "user.disabled", by, {"role": user.role})
     return True
 
 
 async def staff(session: AsyncSession) -> list[User]:
-    """Every user that is no trader, disabled ones included, in the order in which they were added."""
+    """Returns every staff user, disabled ones included, oldest first."""
     return list(await session.scalars(select(User).where(User.trader_id.is_(None)).order_by(User.recorded_at, User.id)))
 
 
@@ -187,7 +187,7 @@ async def _locked_user(session: AsyncSession, login: str) -> User:
     return user
 
 
-async def _changed(session: AsyncSession, user: User, action: str, by: str, evidence: dict[str, str]) -> None:
+async def _end_sessions(session: AsyncSession, user: User, action: str, by: str, evidence: dict[str, str]) -> None:
     await session.execute(
         update(Session)
         .where(Session.user_id == user.id, Session.revoked_at.is_(None))
@@ -206,7 +206,7 @@ async def _changed(session: AsyncSession, user: User, action: str, by: str, evid
 
 
 async def sign_up_trader(session: AsyncSession, *, name: str, email: str, password_hash: str, country: str) -> Actor:
-    """A trader and the user that signs in as them; the e-mail address is the login. BadInput when it is taken."""
+    """Create a trader and their user. The e-mail address is the login. Raises BadInput when it is taken."""
     index = crypto.keys().index(email)
     row = insert(Trader).values(
         id=new_id("trd"),
@@ -232,7 +232,7 @@ async def sign_up_trader(session: AsyncSession, *, name: str, email: str, passwo
 
 
 async def open_session(session: AsyncSession, actor: Actor) -> SignedIn:
-    """A fresh token for somebody who has just proven who they are; never one that was offered to us."""
+    """Open a session with a fresh token for a user who has just signed in. Never accepts a token from outside."""
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     expires_at = datetime.now(UTC) + timedelta(hours=SESSION_HOURS)
     session.add(Session(token_digest=token_digest(token), user_id=actor.user_id, csrf=csrf, expires_at=expires_at))
@@ -241,9 +241,9 @@ async def open_session(session: AsyncSession, actor: Actor) -> SignedIn:
 
 
 async def sign_in(db: Database, throttle: Throttle, *, login: str, password: str) -> SignedIn:
-    """Check the password and open a session. Raises NotSignedIn (one sentence for every cause) or TooManyAttempts.
+    """Check the password and open a session. Raises NotSignedIn (the same sentence for every cause) or TooManyAttempts.
 
-    Takes the database and not a session: the password is checked in a thread between two transactions.
+    Takes the database, not a session: the password is checked in a thread between two transactions.
     """
     index = crypto.keys().index(login)
     throttle.attempt(index)
@@ -257,8 +257,8 @@ async def sign_in(db: Database, throttle: Throttle, *, login: str, password: str
         return await open_session(session, _actor(user))
 
 
-async def actor_of(session: AsyncSession, token: str) -> Current | None:
-    """Who holds this token now; None when it is unknown, over, revoked, or the user is no longer active."""
+async def current_session(session: AsyncSession, token: str) -> CurrentSession | None:
+    """Returns the session of this token, or None when it is unknown, expired or revoked, or its user is disabled."""
     row = (
         await session.execute(
             select(Session.csrf, User)
@@ -271,7 +271,7 @@ async def actor_of(session: AsyncSession, token: str) -> Current | None:
             )
         )
     ).one_or_none()
-    return None if row is None else Current(actor=_actor(row.User), csrf=row.csrf)
+    return None if row is None else CurrentSession(actor=_actor(row.User), csrf=row.csrf)
 
 
 async def sign_out(session: AsyncSession, token: str) -> None:

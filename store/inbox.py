@@ -1,4 +1,4 @@
-"""Verified webhooks, stored before they are acknowledged, and routed once from then on."""
+"""Verified webhook events: stored before they are acknowledged, then routed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _PAYOUT_ENDS: Final = {"transfer.paid": "paid", "transfer.returned": "returned"}
 
 
 @dataclass(frozen=True)
-class Received:
-    """An event that waits to be routed."""
+class ReceivedEvent:
+    """A stored event to route. `attempts` counts this one."""
 
     id: int
     provider: str
@@ -31,8 +31,10 @@ class Received:
 async def receive(
     session: AsyncSession, *, provider: str, event_id: str, kind: str, object_id: str, problem: str | None = None
 ) -> bool:
-    """Store an event; False when this event is known. One with a `problem` is set aside for a person. Acknowledge the
-    webhook only after the commit."""
+    """Store an event. Returns False when it is stored already. An event with a `problem` is set aside for a person.
+
+    Acknowledge the webhook only after the commit.
+    """
     row: dict[str, Any] = {"provider": provider, "event_id": event_id, "kind": kind, "object_id": object_id}
     if problem is not None:
         row |= {"error": problem, "parked_at": func.clock_timestamp()}
@@ -49,14 +51,14 @@ _CLAIM = text("""
 """)
 
 
-async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> Sequence[Received]:
-    """Take waiting events, oldest first; another relay does not get them before the lease is over."""
+async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> Sequence[ReceivedEvent]:
+    """Take waiting events, oldest first. Other relays cannot take them until the lease ends."""
     rows = await session.execute(_CLAIM, {"limit": limit, "lease": lease_seconds})
-    return sorted((Received(**row._mapping) for row in rows), key=lambda event: event.id)
+    return sorted((ReceivedEvent(**row._mapping) for row in rows), key=lambda event: event.id)
 
 
 async def release(session: AsyncSession) -> None:
-    """Make every waiting event due now: a relay that starts does not sit out the leases of one that was killed."""
+    """Make every waiting event due now, so that a new relay does not wait for the leases of a killed one."""
     await session.execute(
         update(InboxEvent)
         .where(InboxEvent.handled_at.is_(None), InboxEvent.parked_at.is_(None))
@@ -64,13 +66,13 @@ async def release(session: AsyncSession) -> None:
     )
 
 
-async def handled(session: AsyncSession, event: Received) -> None:
+async def mark_handled(session: AsyncSession, event: ReceivedEvent) -> None:
     await session.execute(
         update(InboxEvent).where(InboxEvent.id == event.id).values(handled_at=func.clock_timestamp(), error=None)
     )
 
 
-async def postpone(session: AsyncSession, event: Received, *, error: str, seconds: float) -> None:
+async def postpone(session: AsyncSession, event: ReceivedEvent, *, error: str, seconds: float) -> None:
     await session.execute(
         update(InboxEvent)
         .where(InboxEvent.id == event.id)
@@ -78,8 +80,8 @@ async def postpone(session: AsyncSession, event: Received, *, error: str, second
     )
 
 
-async def park(session: AsyncSession, event: Received, *, error: str) -> None:
-    """Nobody waits for this event: a person must look."""
+async def park(session: AsyncSession, event: ReceivedEvent, *, error: str) -> None:
+    """Set aside an event that cannot be routed, for a person to look at."""
     await session.execute(
         update(InboxEvent).where(InboxEvent.id == event.id).values(parked_at=func.clock_timestamp(), error=error)
     )
@@ -94,7 +96,7 @@ async def challenge_of_checkout(session: AsyncSession, provider: str, checkout_i
 
 
 async def ended_challenge_of_checkout(session: AsyncSession, provider: str, checkout_id: str) -> str | None:
-    """The challenge that was paid through this checkout, if it has ended: its workflow listens no more."""
+    """Returns the challenge of this checkout if it has ended, else None. Its workflow is closed then."""
     found: str | None = await session.scalar(
         select(Challenge.id).where(
             Challenge.provider == provider,
@@ -106,9 +108,9 @@ async def ended_challenge_of_checkout(session: AsyncSession, provider: str, chec
 
 
 async def reopen(session: AsyncSession, key: str) -> bool:
-    """Route a handled event once more, because the challenge it was sent to has ended; False when it has not.
+    """Route a handled event again because its challenge has ended. Returns False when the challenge is open.
 
-    `key` is `provider/event id`, as signals carry it.
+    `key` is `provider/event id`, as in signals.
     """
     event = await _by_key(session, key)
     if event is None or await ended_challenge_of_checkout(session, event.provider, event.object_id) is None:
@@ -117,8 +119,8 @@ async def reopen(session: AsyncSession, key: str) -> bool:
     return True
 
 
-async def ended_as_told(session: AsyncSession, key: str) -> bool:
-    """Whether the payout behind a transfer has ended the way this event says. `key` is `provider/event id`."""
+async def payout_ended_as_reported(session: AsyncSession, key: str) -> bool:
+    """Returns whether the payout has ended as this transfer event reports. `key` is `provider/event id`."""
     event = await _by_key(session, key)
     if event is None or event.kind not in _PAYOUT_ENDS:
         return False

@@ -1,4 +1,4 @@
-"""Posting to the double-entry ledger, and reading balances back."""
+"""The double-entry ledger: post entries, read balances."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from store.models import LedgerTransaction, Posting
 
 
 async def post(session: AsyncSession, entry: Entry, *, occurred_at: datetime, reverses: int | None = None) -> int:
-    """Append `entry` and give its transaction id; the same entry again gives the first id.
+    """Append `entry`. Returns its transaction id; posting the same entry again returns the first id.
 
     Raises IdempotencyMismatch when the key was used with other postings.
     """
@@ -43,7 +43,7 @@ async def post(session: AsyncSession, entry: Entry, *, occurred_at: datetime, re
 
 
 async def balance(session: AsyncSession, account: str, currency: str) -> int:
-    """Sum of an account's postings in minor units, debit positive."""
+    """Returns the sum of an account's postings in minor units, debit positive."""
     total = await session.execute(
         select(func.coalesce(func.sum(Posting.amount_minor), 0)).where(
             Posting.account == account, Posting.currency == currency
@@ -53,7 +53,7 @@ async def balance(session: AsyncSession, account: str, currency: str) -> int:
 
 
 async def imbalance(session: AsyncSession) -> int:
-    """Sum over transactions and currencies of absolute imbalances: 0 as long as the database holds its promise."""
+    """Returns the sum of absolute imbalances over transactions and currencies. It is 0 while the constraint holds."""
     per = (
         select(func.sum(Posting.amount_minor).label("off"))
         .group_by(Posting.transaction_id, Posting.currency)

@@ -1,6 +1,6 @@
-"""What the monitor reads, and the ownership of its shard: synchronous SQL on the monitor's own connection.
+"""The monitor's reads and the ownership of its shard: synchronous SQL on the monitor's own connection.
 
-Rows come and go as plain data; the monitor gives them meaning. Writes are in `store.live_write`.
+Rows are plain data; the monitor interprets them. Writes are in `store.live_write`.
 """
 
 import os
@@ -20,7 +20,7 @@ from domain.errors import NotFound, StaleEpoch
 
 _ROWS_AT_ONCE: Final = 2_000
 _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # reads JSON several times as fast as the standard library
-# An account that is on its way between two shards belongs to none: its `shard` is NULL until the target has it.
+# An account that moves between two shards belongs to neither: its `shard` is NULL until the target takes it.
 _ACCOUNT: Final = """
     SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
            l.balance_minor, l.positions, l.rule_state,
@@ -51,7 +51,7 @@ _CHECKPOINTED: Final = """
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account and its last checkpoint; the latter's fields are None when there is none."""
+    """An account and its last checkpoint. Before the first checkpoint, balance, positions and rule state are None."""
 
     account_id: str
     challenge_id: str
@@ -65,13 +65,13 @@ class AccountRecord:
     positions: list[dict[str, Any]] | None
     rule_state: dict[str, Any] | None
     breaches: list[tuple[str, int]]
-    ended_seq: int  # the event of its last verdict; 0: none yet
-    version_move: dict[str, Any] | None = None  # to another version, at the next reset: move_id, product, version
+    ended_seq: int  # seq of the event that ended it last; 0: none
+    version_move: dict[str, Any] | None = None  # pending, applied at the next reset: move_id, product, version
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """The batch of the last checkpoint, and the feed's state and peaks as of it (empty before the first)."""
+    """A shard's last checkpoint: batch number, feed state and peaks. Empty before the first checkpoint."""
 
     batch: int
     feed: dict[str, Any]
@@ -79,7 +79,7 @@ class ShardRecord:
 
 
 def claim_epoch(database_url: str, shard: int) -> int:
-    """Become the owner of a shard: the epoch that every write must carry. Older owners' writes are refused from now on."""
+    """Become the owner of a shard. Returns the epoch for every write; older epochs are refused from now on."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
             """
@@ -95,7 +95,7 @@ def claim_epoch(database_url: str, shard: int) -> int:
 
 
 def feed_of(database_url: str, shard: int) -> tuple[str, int]:
-    """The platform that a shard reads, and its place among the shards of that platform, from 0: both never change."""
+    """Returns a shard's platform and its index among the shards of that platform, from 0. Neither ever changes."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
             """
@@ -109,23 +109,23 @@ def feed_of(database_url: str, shard: int) -> tuple[str, int]:
     return str(row[0]), int(row[1])
 
 
-def hold_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
-    """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when a newer owner judges."""
-    check_epoch(epoch_held(connection, shard), shard, epoch)
+def require_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
+    """Inside a transaction: keep the ownership until it ends. Raises StaleEpoch when there is a newer owner."""
+    check_epoch(select_epoch_shared(connection, shard), shard, epoch)
 
 
-def epoch_held(connection: Connection[Any], shard: int) -> Cursor[Any]:
-    """Inside a transaction: nobody becomes the owner until it ends. Gives the query for whose shard it is."""
+def select_epoch_shared(connection: Connection[Any], shard: int) -> Cursor[Any]:
+    """Inside a transaction: block a change of owner until it ends. Returns the open query of the epoch."""
     return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,))
 
 
-def epoch_taken(connection: Connection[Any], shard: int) -> Cursor[Any]:
-    """The same for a transaction that goes on to write the shard's own row: nobody else holds it from here on."""
+def select_epoch_exclusive(connection: Connection[Any], shard: int) -> Cursor[Any]:
+    """Like `select_epoch_shared`, for a transaction that also writes the shard's row: no other one may hold it."""
     return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR NO KEY UPDATE", (shard,))
 
 
 def check_epoch(held: Cursor[Any], shard: int, epoch: int) -> None:
-    """Raises StaleEpoch when `epoch_held` found a newer owner."""
+    """Raises StaleEpoch when the selected epoch belongs to a newer owner."""
     row = held.fetchone()
     current = int(row[0]) if row else 0
     if current != epoch:
@@ -141,8 +141,8 @@ def shard_record(connection: Connection[Any], shard: int) -> ShardRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveRecord:
-    """Accounts on their way from one shard to another; `batch` and `feed` are the source's when it let them go."""
+class ShardMoveRecord:
+    """Accounts that move between shards. `batch` and `feed` are the source's as of the release."""
 
     move_id: str
     from_shard: int
@@ -154,8 +154,8 @@ class MoveRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """Which accounts are read: a shard's own, or those of one move to it."""
+class AccountSelection:
+    """Selects the accounts to read: a shard's own, or those of one move to it."""
 
     platform: str
     shard: int
@@ -166,13 +166,15 @@ class Accounts:
         return _ACCOUNT + (_OF_SHARD if self.move is None else _OF_MOVE)
 
     def by_login(self, connection: Connection[Any], login: int) -> AccountRecord | None:
-        """The account of a platform login, if it is one of these."""
+        """Returns the selected account with this platform login, or None."""
         found = self._read(connection, " AND a.login = %(login)s", login)
         return found[0] if found else None
 
     def checkpointed(self, connection: Connection[Any]) -> Iterator[AccountRecord]:
-        """Every account that had something to judge or to mark at the last checkpoint, by login, read bit by bit in a
-        transaction of its own."""
+        """Yields every account that was judged or held positions at the last checkpoint, by login.
+
+        Reads in portions, in a transaction of its own.
+        """
         with connection.transaction(), connection.cursor("checkpointed", row_factory=dict_row) as cursor:
             cursor.itersize = _ROWS_AT_ONCE
             set_json_loads(_JSON.validate_json, cursor)
@@ -180,7 +182,7 @@ class Accounts:
                 yield _account(row)
 
     def active(self, connection: Connection[Any]) -> list[AccountRecord]:
-        """Every account that the record lets trade, by login."""
+        """Returns every selected account that is active on the record, by login."""
         return self._read(connection, _ACTIVE)
 
     def _read(self, connection: Connection[Any], which: LiteralString, login: int | None = None) -> list[AccountRecord]:
@@ -192,8 +194,8 @@ class Accounts:
         return {"platform": self.platform, "shard": self.shard, "move": self.move, "login": login}
 
 
-def unfinished_moves(connection: Connection[Any], shard: int) -> list[MoveRecord]:
-    """Every move from or to a shard that is not done, oldest first."""
+def unfinished_shard_moves(connection: Connection[Any], shard: int) -> list[ShardMoveRecord]:
+    """Returns the moves from or to a shard that are not done, oldest first."""
     rows = connection.execute(
         """
         SELECT id, from_shard, to_shard, state, coalesce(batch, 0), coalesce(feed, '{}'),
@@ -203,7 +205,7 @@ def unfinished_moves(connection: Connection[Any], shard: int) -> list[MoveRecord
         {"shard": shard},
     ).fetchall()
     return [
-        MoveRecord(move_id, source, target, state, int(batch), feed, tuple(account_ids))
+        ShardMoveRecord(move_id, source, target, state, int(batch), feed, tuple(account_ids))
         for move_id, source, target, state, batch, feed, account_ids in rows
     ]
 
@@ -213,7 +215,7 @@ def _account(row: dict[str, Any]) -> AccountRecord:
 
 
 def product_terms(connection: Connection[Any], product: str, version: int) -> dict[str, Any]:
-    """The terms as sold; raises NotFound."""
+    """Returns the terms of a published version. Raises NotFound."""
     row = connection.execute(
         "SELECT terms FROM products WHERE product = %s AND version = %s", (product, version)
     ).fetchone()
@@ -229,14 +231,14 @@ def watermark(connection: Connection[Any], feed: str) -> datetime | None:
 
 
 def proof_bodies(database_url: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(id, sheet) of every stored proof, oldest first."""
+    """Yields (id, sheet) of every stored proof, oldest first."""
     with psycopg.connect(database_url) as connection, connection.cursor("proofs") as cursor:
         cursor.execute("SELECT id, body FROM proofs ORDER BY recorded_at, id")
         yield from cursor
 
 
 def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
-    """A stored proof sheet; raises NotFound."""
+    """Returns a stored proof sheet. Raises NotFound."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT body FROM proofs WHERE id = %s", (proof_id,)).fetchone()
     if row is None:

@@ -1,4 +1,4 @@
-"""A shard's checkpoint: everything it holds as of a batch, stored in one transaction."""
+"""A shard's checkpoint: its whole state as of a batch, stored in one transaction."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from store.live import check_epoch, epoch_taken
+from store.live import check_epoch, select_epoch_exclusive
 from store.live_tables import (
     BARS,
     CORRECTIONS,
@@ -22,16 +22,18 @@ from store.live_tables import (
     Row,
     Staging,
 )
-from store.version_moves import CarriedOut, carry_out
+from store.version_moves import MoveOutcome, apply_moves
 
 _CLOCK_LOCK: Final = 7120003
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRows:
-    """Everything a shard holds as of batch `batch`; each row in the order of the columns named below. `peaks`: those
-    that moved after their accounts' rows were stored. `released` and `taken` are the moves (ids) whose accounts the
-    shard lets go, or has caught up with, at this very batch."""
+    """The rows of one checkpoint, as of `batch`. Columns are in the order of `store.live_tables`.
+
+    `peaks` holds the peaks that changed after their accounts' rows were stored. `released` and `taken` are ids of shard
+    moves: the shard hands their accounts over, or has caught up with them, at this batch.
+    """
 
     batch: int
     feed_name: str
@@ -48,23 +50,23 @@ class CheckpointRows:
     reviews: list[Row] = field(default_factory=list)
     warnings: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
-    version_moves: list[CarriedOut] = field(default_factory=list)
+    version_moves: list[MoveOutcome] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
 
 
 class CheckpointWriter:
-    """Writes for one owner of one shard; repeating any of it is harmless."""
+    """Writes the checkpoints of one owner of one shard. Writing the same checkpoint again is harmless."""
 
     def __init__(self, connection: Connection[Any], shard: int, epoch: int) -> None:
         self._connection, self._shard, self._epoch = connection, shard, epoch
         self._staging = Staging(connection)
 
     def write(self, rows: CheckpointRows) -> None:
-        """Store everything up to a batch in one transaction. Raises StaleEpoch.
+        """Store a checkpoint in one transaction. Raises StaleEpoch.
 
-        Whose the shard is, is asked last, and of what verdicts lock nothing is touched before: they hold the shard's row
-        too, and must not wait for all the rest. A newer owner sees nothing of it, since nothing is committed then.
+        The owner is checked late, before the writes to rows that verdicts lock too (the shard's row, reviews): no
+        verdict may wait for the bulk copies. A stale owner commits nothing.
         """
         with self._connection.transaction():
             for table, data in (
@@ -84,23 +86,25 @@ class CheckpointWriter:
                 (self._shard, rows.peaks),
             )
             self._staging.stage(REVIEWS, rows.reviews)
-            check_epoch(epoch_taken(self._connection, self._shard), self._shard, self._epoch)
+            check_epoch(select_epoch_exclusive(self._connection, self._shard), self._shard, self._epoch)
             if rows.reviews:
                 self._staging.merge(REVIEWS)
-            carry_out(self._connection, rows.version_moves)
+            apply_moves(self._connection, rows.version_moves)
             if rows.released or rows.taken:
-                self._moves(rows)
+                self._record_shard_moves(rows)
             with self._connection.pipeline():
                 self._connection.execute(
                     "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
                     " WHERE id = %s",
                     (rows.batch, json.dumps(rows.feed), rows.watermark, self._shard),
                 )
-                self._market_clock(rows)
+                self._update_market_clock(rows)
 
-    def _market_clock(self, rows: CheckpointRows) -> None:
-        """Market time is that of the slowest shard. One checkpoint at a time reads the shards: two at once would each
-        miss what the other has just stored."""
+    def _update_market_clock(self, rows: CheckpointRows) -> None:
+        """Set market time to the watermark of the slowest shard.
+
+        The lock lets one checkpoint at a time read the shards: two at once would miss each other's watermark.
+        """
         self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLOCK_LOCK,))
         self._connection.execute(
             """
@@ -115,7 +119,7 @@ class CheckpointWriter:
             (rows.feed_name, rows.last_tick_at),
         )
 
-    def _moves(self, rows: CheckpointRows) -> None:
+    def _record_shard_moves(self, rows: CheckpointRows) -> None:
         moved = "SELECT account_id FROM shard_move_accounts WHERE move_id = ANY(%s)"
         self._connection.execute(
             f"UPDATE accounts SET shard = NULL WHERE id IN ({moved}) AND shard = %s", (rows.released, self._shard)

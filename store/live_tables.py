@@ -1,4 +1,4 @@
-"""The tables that a checkpoint fills in bulk, and how."""
+"""Bulk writes of a checkpoint: the tables, and COPY into them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A target of bulk writes. `conflict` follows ON CONFLICT; `order` names the column that rows are sorted by."""
+
     name: str
     columns: tuple[str, ...]
     conflict: str
@@ -53,7 +55,7 @@ SNAPSHOTS: Final = Table(
 BARS: Final = Table(
     "equity_bars",
     ("account_id", "minute", "open_minor", "high_minor", "low_minor", "close_minor", "balance_minor"),
-    # A checkpoint within a minute stores what there is of it; the rest of the minute extends it.
+    # A checkpoint within a minute stores the bar so far; the next one extends it.
     "(account_id, minute) DO UPDATE SET (high_minor, low_minor, close_minor, balance_minor) ="
     " ROW (greatest(equity_bars.high_minor, excluded.high_minor), least(equity_bars.low_minor, excluded.low_minor),"
     " excluded.close_minor, excluded.balance_minor)",
@@ -70,7 +72,7 @@ REVIEWS: Final = Table(
     ("id", "key", "kind", "account_id", "detail", "status", "occurred_at", "close_reason"),
     "(key) DO UPDATE SET (detail, status, close_reason) = ROW (excluded.detail, excluded.status, excluded.close_reason)"
     " WHERE reviews.status = 'open'",
-    "key",  # shards that see the same bad quote write the same key: in one order, so that none waits in a circle
+    "key",  # shards that see the same bad quote write the same keys: one order avoids deadlocks
 )
 WARNINGS: Final = Table(
     "warnings",
@@ -84,7 +86,7 @@ CORRECTIONS: Final = Table(
 
 
 class Staging:
-    """Rows in bulk: COPY into a temporary twin of a table, then merge, so that a row stored before is no conflict."""
+    """Copies rows into a temporary table, then merges them into the real one, so that stored rows are no conflict."""
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
@@ -105,7 +107,7 @@ class Staging:
                 copy.write_row(row)
 
     def copy_binary(self, table: Table, blocks: Iterable[bytes]) -> None:
-        """`blocks` of whole rows in PostgreSQL's binary form, made while they are sent."""
+        """Copy and merge `blocks` of whole rows in PostgreSQL's binary COPY format, produced while being sent."""
         blocks = iter(blocks)
         first = next(blocks, None)
         if first is None:
@@ -120,7 +122,7 @@ class Staging:
         self.merge(table)
 
     def merge(self, table: Table) -> None:
-        """What is staged goes into the table."""
+        """Move the staged rows into the table."""
         twin, columns = self._twin(table)
         order = sql.SQL(" ORDER BY {}").format(sql.Identifier(table.order)) if table.order else sql.SQL("")
         merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}{} ON CONFLICT {}")
@@ -129,7 +131,7 @@ class Staging:
         )
 
     def _twin(self, table: Table) -> tuple[sql.Identifier, sql.Composed]:
-        """The temporary table's name and columns; it is made once a connection and is empty between transactions."""
+        """Returns the temporary table's name and columns. It is created once per connection; a commit empties it."""
         twin = sql.Identifier(f"staged_{table.name}")
         columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
         if table.name not in self._staged:

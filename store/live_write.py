@@ -1,4 +1,4 @@
-"""What the monitor writes at once: verdicts, and what follows from them. Repeating any of it is harmless."""
+"""Immediate writes of the monitor: verdicts and their consequences. Writing the same rows again is harmless."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 from psycopg import Connection, Cursor, sql
 from pydantic import TypeAdapter
 
-from store.live import check_epoch, epoch_held
+from store.live import check_epoch, select_epoch_shared
 
-REPAIR_AFTER_SECONDS: Final = 5  # by then the monitor has placed the lock itself, or it is the relay's to place
+REPAIR_AFTER_SECONDS: Final = 5  # the monitor places a lock within this time, else the relay does
 
 _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # writes JSON several times as fast as the standard library
 
@@ -19,7 +19,7 @@ def _text(rows: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRows:
-    """Rows of one batch's verdicts, as dictionaries by column, in event order."""
+    """The verdicts of one batch: lists of dictionaries by column name, in event order."""
 
     proofs: list[dict[str, Any]]
     breaches: list[dict[str, Any]]
@@ -28,7 +28,7 @@ class VerdictRows:
     signals: list[dict[str, Any]]  # key, target, name, payload
     offences: list[dict[str, Any]]
     orders: list[dict[str, Any]]  # for the venue, after the offences: key, topic, target, payload
-    gates: list[dict[str, Any]]  # where gates stand now
+    gates: list[dict[str, Any]]  # the current state of gates
 
 
 _GATES: Final = """
@@ -42,8 +42,8 @@ _GATES: Final = """
             excluded.sentence, excluded.blocks, excluded.proof_id, excluded.occurred_at)
      WHERE excluded.occurred_at >= gate_standings.occurred_at
 """
-# Only a verdict that is new ends an account: one found again after a restart may have been overturned since. And what a
-# person was asked to look at because the data were doubtful, good data have judged.
+# Only a new verdict ends an account: one found again after a restart may have been overturned since. A new verdict from
+# good data also closes the review of a doubtful breach.
 _ENDINGS: Final = """
     WITH broken AS (
         INSERT INTO breaches (id, account_id, challenge_id, phase_index, rule_id, offence, proof_id, seq, occurred_at,
@@ -76,19 +76,21 @@ _ENDINGS: Final = """
 
 
 class LiveWriter:
-    """Writes for one owner of one shard; every transaction first makes sure that it still is the owner."""
+    """Writes the verdicts of one owner of one shard. `commit_verdicts` checks that it is still the owner."""
 
     def __init__(self, connection: Connection[Any], shard: int, epoch: int) -> None:
         self._connection, self._shard, self._epoch = connection, shard, epoch
 
-    def verdicts(self, rows: VerdictRows) -> list[str]:
-        """Commit verdicts with proofs, account states and messages in one transaction. Gives the keys of the locks
-        that still have to be placed. Raises StaleEpoch."""
-        # One way there and back for all statements: each would wait for its own answer otherwise.
+    def commit_verdicts(self, rows: VerdictRows) -> list[str]:
+        """Commit verdicts with proofs, account states and outbox messages in one transaction.
+
+        Returns the keys of the locks that still have to be placed. Raises StaleEpoch.
+        """
+        # The pipeline saves a round trip to the database for each statement.
         with self._connection.pipeline(), self._connection.transaction():
-            owner = epoch_held(self._connection, self._shard)
-            self._proofs(rows.proofs)
-            self._insert(
+            owner = select_epoch_shared(self._connection, self._shard)
+            self._insert_proofs(rows.proofs)
+            self._insert_rows(
                 "offences",
                 "id text, account_id text, challenge_id text, phase_index int, rule_id text, offence int,"
                 " consequence text, sentence text, deducted_minor bigint, proof_id text, seq bigint,"
@@ -99,16 +101,16 @@ class LiveWriter:
                 last = {(gate["account_id"], gate["rule_id"]): gate for gate in rows.gates}
                 self._connection.execute(_GATES, (_text(list(last.values())),))
             ended = [lock for lock in rows.locks if lock["ends"]]
-            # as arrays, whose length the planner knows: it must not read all accounts to end one
+            # arrays, because the planner knows their length and does not scan all accounts
             ids, times = [lock["account_id"] for lock in ended], [lock["at"] for lock in ended]
             self._connection.execute(_ENDINGS, (_text(rows.breaches), _text(rows.passes), ids, times))
-            waiting = self._messages(rows)
+            waiting = self._insert_messages(rows)
             check_epoch(owner, self._shard, self._epoch)
             open_keys = {key for (key,) in waiting.fetchall()}
             return [lock["key"] for lock in rows.locks if lock["key"] in open_keys]
 
-    def _proofs(self, rows: list[dict[str, Any]]) -> None:
-        """Sheets are long: each travels as a text of its own and is taken apart once."""
+    def _insert_proofs(self, rows: list[dict[str, Any]]) -> None:
+        """Proof sheets are long, so each is sent as one text and parsed once."""
         if not rows:
             return
         values = [[row[name] for row in rows] for name in ("id", "account_id", "kind", "digest")]
@@ -124,8 +126,8 @@ class LiveWriter:
             (*values, bodies),
         )
 
-    def _messages(self, rows: VerdictRows) -> Cursor[Any]:
-        """Gives the keys of the locks that nobody has placed yet."""
+    def _insert_messages(self, rows: VerdictRows) -> Cursor[Any]:
+        """Insert outbox messages. Returns the open query of the keys of locks not yet placed."""
         locks = [
             {
                 "key": lock["key"],
@@ -152,8 +154,8 @@ class LiveWriter:
         keys = [lock["key"] for lock in rows.locks]
         return self._connection.execute("SELECT key FROM outbox WHERE key = ANY(%s) AND dispatched_at IS NULL", (keys,))
 
-    def locked(self, keys: list[str], breach_ids: list[str]) -> None:
-        """The venue has placed these locks."""
+    def record_locks(self, keys: list[str], breach_ids: list[str]) -> None:
+        """Record that the venue has placed these locks."""
         with self._connection.pipeline(), self._connection.transaction():
             self._connection.execute(
                 "UPDATE breaches SET locked_at = clock_timestamp() WHERE id = ANY(%s) AND locked_at IS NULL",
@@ -164,7 +166,7 @@ class LiveWriter:
                 (keys,),
             )
 
-    def _insert(self, table: str, shape: str, rows: list[dict[str, Any]]) -> None:
+    def _insert_rows(self, table: str, shape: str, rows: list[dict[str, Any]]) -> None:
         """Insert rows in bulk, skipping those that exist."""
         if not rows:
             return

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, and say where it stands."""
+"""Upgrade a database to the newest schema, and report its revision."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def _config() -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Apply every missing migration in one transaction; a second caller waits for the first."""
+    """Apply every missing migration in one transaction. A second caller waits for the first."""
     engine = sync_engine(database_url)
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
@@ -30,7 +30,7 @@ def upgrade(database_url: str) -> None:
 
 
 def current(database_url: str) -> tuple[str | None, str]:
-    """(revision of the database, newest revision)."""
+    """Returns (revision of the database, newest revision); None when the database is empty."""
     engine = sync_engine(database_url)
     with engine.connect() as connection:
         have = MigrationContext.configure(connection).get_current_revision()

@@ -1,4 +1,4 @@
-"""Scheduled releases on the record."""
+"""ScheduledRelease economic releases on the record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from store.models import NewsRelease
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduled:
-    """A release as the monitor reads it; `id` orders them as they became known."""
+class ScheduledRelease:
+    """A release as the monitor reads it. `id` grows in the order in which releases were added."""
 
     id: int
     key: str
@@ -23,8 +23,8 @@ class Scheduled:
     impact: str
 
 
-async def add(session: AsyncSession, releases: Sequence[tuple[str, datetime, Sequence[str], str, str]]) -> int:
-    """Record (key, released at, names, impact, title) of what is new; gives how many were."""
+async def add_releases(session: AsyncSession, releases: Sequence[tuple[str, datetime, Sequence[str], str, str]]) -> int:
+    """Add releases as (key, released at, names, impact, title). Returns how many were new."""
     rows = [
         {"key": key, "released_at": at, "names": list(names), "impact": impact, "title": title}
         for key, at, names, impact, title in releases
@@ -35,10 +35,10 @@ async def add(session: AsyncSession, releases: Sequence[tuple[str, datetime, Seq
     return len((await session.scalars(query)).all())
 
 
-def after(connection: Connection[Any], last: int, since: datetime) -> list[Scheduled]:
-    """Releases that became known after number `last` and happen at `since` or later."""
+def releases_after(connection: Connection[Any], last: int, since: datetime) -> list[ScheduledRelease]:
+    """Returns the releases with an id above `last` that happen at `since` or later, by id."""
     rows = connection.execute(
         "SELECT id, key, released_at, names, impact FROM news_releases WHERE id > %s AND released_at >= %s ORDER BY id",
         (last, since),
     ).fetchall()
-    return [Scheduled(id_, key, at, tuple(names), impact) for id_, key, at, names, impact in rows]
+    return [ScheduledRelease(id_, key, at, tuple(names), impact) for id_, key, at, names, impact in rows]

@@ -1,4 +1,4 @@
-"""The firm's housekeeping on the record: daily closes, reconciliation with the provider, holds that were forgotten."""
+"""Housekeeping on the record: daily closes, reconciliation with payment providers, forgotten holds."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from domain.keys import derived_id
+from domain import keys
 from domain.payouts.payout import PAYOUT
 from store import inbox
 from store.models import (
@@ -26,7 +26,7 @@ from store.models import (
     Review,
 )
 
-# Which ledger transactions a movement at the provider can belong to.
+# Kinds of ledger transactions that a provider entry can match, by the entry's kind.
 LEDGER_KINDS: Final[dict[str, tuple[str, ...]]] = {
     "charge": ("fee_paid", "payment_suspended"),
     "refund": ("fee_refunded", "fee_partly_refunded", "suspense_refunded", "suspense_partly_refunded"),
@@ -34,7 +34,7 @@ LEDGER_KINDS: Final[dict[str, tuple[str, ...]]] = {
     "transfer": ("payout_sent",),
     "transfer_return": ("payout_returned",),
 }
-# Which event tells of a movement that takes a fee back.
+# The webhook event of a provider entry that takes a fee back.
 _MONEY_BACK: Final = {"refund": "charge.refunded", "dispute": "charge.disputed"}
 
 
@@ -42,14 +42,14 @@ _MONEY_BACK: Final = {"refund": "charge.refunded", "dispute": "charge.disputed"}
 
 
 async def first_activity(session: AsyncSession, clock_group: str) -> datetime | None:
-    """Market time at which the group's first account became active."""
+    """Returns the market time at which the group's first account became active, or None."""
     statement = select(func.min(Account.opened_at)).where(Account.clock_group == clock_group)
     first: datetime | None = await session.scalar(statement)
     return first
 
 
 async def last_close(session: AsyncSession, clock_group: str) -> date | None:
-    """The newest day of the group that was checked."""
+    """Returns the group's newest checked day, or None."""
     newest: date | None = await session.scalar(
         select(func.max(DailyClose.day)).where(DailyClose.clock_group == clock_group)
     )
@@ -59,9 +59,9 @@ async def last_close(session: AsyncSession, clock_group: str) -> date | None:
 async def close_day(
     session: AsyncSession, clock_group: str, day: date, *, starts_at: datetime, ends_at: datetime, now: datetime
 ) -> int:
-    """Check that every account active throughout `day` has its snapshot; gives the number of missing ones.
+    """Check that every account that was active for the whole `day` has a snapshot. Returns the number missing.
 
-    Each missing one becomes a review. Checking a day again changes nothing.
+    Each missing snapshot opens a review. Checking a day again changes nothing.
     """
     ended = or_(
         exists().where(Breach.account_id == Account.id, Breach.status == "confirmed", Breach.occurred_at <= ends_at),
@@ -82,11 +82,11 @@ async def close_day(
         .on_conflict_do_nothing()
     )
     for account_id in missing:
-        key = f"missed_reset/{account_id}/{day}"
+        key = keys.missed_reset_review(account_id, day)
         await session.execute(
             insert(Review)
             .values(
-                id=derived_id("rev", key),
+                id=keys.review_id(key),
                 key=key,
                 kind="missed_reset",
                 account_id=account_id,
@@ -103,7 +103,7 @@ async def close_day(
 
 
 async def last_entry(session: AsyncSession, provider: str) -> str | None:
-    """The id of the provider's newest movement that is on the record."""
+    """Returns the id of the provider's newest entry on the record, or None."""
     newest: str | None = await session.scalar(
         select(ProviderEntryRow.entry_id)
         .where(ProviderEntryRow.provider == provider)
@@ -114,7 +114,7 @@ async def last_entry(session: AsyncSession, provider: str) -> str | None:
 
 
 async def store_entries(session: AsyncSession, provider: str, rows: Sequence[dict[str, Any]]) -> int:
-    """Add movements in the provider's order; known ones change nothing. Gives how many were new."""
+    """Add entries in the provider's order; stored ones are skipped. Returns how many were new."""
     new = 0
     for row in rows:
         made = await session.execute(
@@ -127,15 +127,18 @@ async def store_entries(session: AsyncSession, provider: str, rows: Sequence[dic
     return new
 
 
-async def tie_entries(session: AsyncSession, provider: str) -> int:
-    """Tie every movement without a ledger transaction to the free one of its kind, reference, amount and currency."""
+async def match_entries(session: AsyncSession, provider: str) -> int:
+    """Match each unmatched entry to a free ledger transaction of its kind, reference, amount and currency.
+
+    Returns how many were matched.
+    """
     waiting = await session.scalars(
         select(ProviderEntryRow)
         .where(ProviderEntryRow.provider == provider, ProviderEntryRow.transaction_id.is_(None))
         .order_by(ProviderEntryRow.position)
         .with_for_update()
     )
-    tied = 0
+    matched = 0
     for entry in waiting.all():
         found = await session.scalar(
             _unmatched_lines(select(LedgerTransaction.id))
@@ -155,13 +158,15 @@ async def tie_entries(session: AsyncSession, provider: str) -> int:
                 .where(ProviderEntryRow.provider == provider, ProviderEntryRow.entry_id == entry.entry_id)
                 .values(transaction_id=found)
             )
-            tied += 1
-    return tied
+            matched += 1
+    return matched
 
 
 async def report_money_back(session: AsyncSession, provider: str) -> int:
-    """Put refunds and chargebacks that the books do not know into the inbox, as if their webhook had come. Returns how
-    many were new: each is reported once, however often this runs."""
+    """Put unmatched refunds and chargebacks into the inbox, as if their webhook had arrived.
+
+    Returns how many were new. Each is reported once, however often this runs.
+    """
     waiting = await session.execute(
         select(ProviderEntryRow.entry_id, ProviderEntryRow.kind, ProviderEntryRow.object_id)
         .where(
@@ -186,21 +191,21 @@ async def report_money_back(session: AsyncSession, provider: str) -> int:
 
 
 def _unmatched_lines(statement: Select[Any]) -> Select[Any]:
-    """Provider lines of the ledger that no movement is tied to, without mistakes and their reversals."""
+    """Restrict `statement` to the ledger's provider lines without an entry. Leaves out reversals and reversed ones."""
     reversal = aliased(LedgerTransaction)
-    standing: tuple[ColumnElement[bool], ...] = (
+    unmatched: tuple[ColumnElement[bool], ...] = (
         Posting.account.startswith("provider:"),
         LedgerTransaction.reverses.is_(None),
         ~exists().where(reversal.reverses == LedgerTransaction.id),
         ~exists().where(ProviderEntryRow.transaction_id == LedgerTransaction.id),
     )
     return statement.join_from(LedgerTransaction, Posting, Posting.transaction_id == LedgerTransaction.id).where(
-        *standing
+        *unmatched
     )
 
 
 async def unreconciled(session: AsyncSession) -> int:
-    """Movements at the provider without a ledger transaction, plus ledger lines at the provider without a movement."""
+    """Returns the number of unmatched provider entries plus unmatched provider lines of the ledger."""
     entries = await session.scalar(
         select(func.count()).select_from(ProviderEntryRow).where(ProviderEntryRow.transaction_id.is_(None))
     )
@@ -209,7 +214,7 @@ async def unreconciled(session: AsyncSession) -> int:
 
 
 async def open_holds(session: AsyncSession) -> int:
-    """Closed payouts that still bind money: in the firm's books, or on the platform without having been paid."""
+    """Returns the number of closed payouts that still hold money: in the books, or unpaid on the platform."""
     reserve = (
         select(func.coalesce(func.sum(Posting.amount_minor), 0))
         .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
@@ -217,8 +222,8 @@ async def open_holds(session: AsyncSession) -> int:
         .correlate(Payout)
         .scalar_subquery()
     )
-    held = exists().where(Intent.key == func.concat(Payout.id, "/hold"), Intent.done_at.is_not(None))
-    released = exists().where(Intent.key == func.concat(Payout.id, "/release"), Intent.done_at.is_not(None))
+    held = exists().where(Intent.key == func.concat(Payout.id, keys.HOLD), Intent.done_at.is_not(None))
+    released = exists().where(Intent.key == func.concat(Payout.id, keys.RELEASE), Intent.done_at.is_not(None))
     forgotten = or_(reserve != 0, (Payout.state != "paid") & held & ~released)
     statement = select(func.count()).select_from(Payout).where(Payout.state.in_(PAYOUT.terminal), forgotten)
     return int(await session.scalar(statement) or 0)

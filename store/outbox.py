@@ -8,13 +8,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import func
 
+from domain import keys
 from domain.errors import IdempotencyMismatch
 from store.models import Intent, OutboxMessage, Wakeup
 
 START: Final = "workflow.start"
 RESTART: Final = "workflow.restart"  # of a workflow that ended before its subject did
 SIGNAL: Final = "workflow.signal"
-# Signals that only say: look at the record again. Who has ended needs none, and who starts looks anyway.
+LOCK: Final = "venue.lock"
+# Signals that only ask to look at the record again. A workflow that has ended needs none; one that starts looks anyway.
 HINTS: Final = frozenset({"risk_changed", "market_time_reached", "payment_expired"})
 
 
@@ -28,12 +30,14 @@ async def enqueue(
 
 async def start_workflow(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
     """Start `name` under `workflow_id` once, when this transaction commits."""
-    await enqueue(session, key=f"start/{workflow_id}", topic=START, target=workflow_id, name=name, payload=payload)
+    await enqueue(
+        session, key=keys.start_message(workflow_id), topic=START, target=workflow_id, name=name, payload=payload
+    )
 
 
 async def start_again(session: AsyncSession, *, workflow_id: str, name: str, payload: dict[str, Any]) -> None:
-    """Start a workflow that ended too early once more, and then tell it again, in order, all that it was ever told:
-    what it heard and did not come to act on is nowhere else. Hearing a thing twice is the same as once."""
+    """Start a workflow that ended too early once more, and send it again, in order, every signal that it ever got:
+    one that it received and did not act on is recorded nowhere else. A signal received twice is the same as once."""
     await start_workflow(session, workflow_id=workflow_id, name=name, payload=payload)
     again = {"dispatched_at": None, "parked_at": None, "error": None, "attempts": 0, "next_at": func.clock_timestamp()}
     mine = OutboxMessage.target == workflow_id
@@ -70,7 +74,7 @@ async def signal_workflow(
 async def declare_intent(
     session: AsyncSession, *, key: str, kind: str, payload: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Commit to a side effect. Gives the recorded result when it already happened, else None.
+    """Commit to a side effect. Returns the recorded result when it already happened, else None.
 
     Raises IdempotencyMismatch when the key was declared with another payload.
     """

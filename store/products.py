@@ -1,4 +1,4 @@
-"""Product versions on the record: published once, never changed, loaded by every system."""
+"""Published product versions. A version never changes."""
 
 from typing import Final
 
@@ -23,10 +23,10 @@ async def publish(
     by: str = BOOTSTRAP,
     role: str = "system",
 ) -> None:
-    """Put a version on the shelf. Publishing the same terms again changes nothing; other terms are refused.
+    """Publish a version. The same terms again change nothing; other terms raise ProductInvalid.
 
-    People go through `firm.products.proposals`, which names the proposal; without one it is the firm's bootstrap, and the
-    audit log says so.
+    People publish through `firm.products.proposals`, which passes the proposal's id. Without one it is the
+    installation's own product, and the audit log says so.
     """
     row = {
         "proposal_id": proposal_id,
@@ -61,7 +61,7 @@ async def publish(
 
 
 async def load(session: AsyncSession, product: str, version: int) -> Product:
-    """The terms of one version; raises NotFound."""
+    """Returns the terms of one version. Raises NotFound."""
     row = await session.get(ProductVersion, (product, version))
     if row is None:
         raise NotFound(f"There is no product {product} version {version}.")
@@ -69,17 +69,17 @@ async def load(session: AsyncSession, product: str, version: int) -> Product:
 
 
 async def newest(session: AsyncSession, product: str) -> Product:
-    """The newest version of a product: what is sold today. Raises NotFound for an unknown product."""
+    """Returns the newest version of a product, which is the one on sale. Raises NotFound."""
     row = await session.scalar(
         select(ProductVersion).where(ProductVersion.product == product).order_by(ProductVersion.version.desc()).limit(1)
     )
     if row is None:
-        raise NotFound(f"There is no product {product!r} on the shelf.")
+        raise NotFound(f"There is no product {product!r} on sale.")
     return Product.model_validate(row.terms)
 
 
-async def shelf(session: AsyncSession) -> list[Product]:
-    """The newest version of every product, by name."""
+async def newest_of_each(session: AsyncSession) -> list[Product]:
+    """Returns the newest version of every product, by name."""
     rows = await session.scalars(
         select(ProductVersion)
         .distinct(ProductVersion.product)
@@ -89,7 +89,7 @@ async def shelf(session: AsyncSession) -> list[Product]:
 
 
 async def versions(session: AsyncSession, product: str) -> list[int]:
-    """Every published version of a product, oldest first; empty for an unknown one."""
+    """Returns every published version number of a product, oldest first. Empty for an unknown product."""
     rows = await session.scalars(
         select(ProductVersion.version).where(ProductVersion.product == product).order_by(ProductVersion.version)
     )

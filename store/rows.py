@@ -11,8 +11,10 @@ M = TypeVar("M", bound=Base)
 
 
 async def locked(session: AsyncSession, model: type[M], row_id: str, *, references_too: bool = False) -> M:
-    """The row as it stands now, against every other writer (FOR NO KEY UPDATE). `references_too`: new rows that refer
-    to it wait as well (FOR UPDATE). Raises NotFound."""
+    """Returns the current row, locked against other writers (FOR NO KEY UPDATE). Raises NotFound.
+
+    `references_too` also blocks new rows that reference it (FOR UPDATE).
+    """
     lock = {"key_share": not references_too}
     row = await session.get(model, row_id, with_for_update=lock, populate_existing=True)
     if row is None:

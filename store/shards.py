@@ -1,6 +1,6 @@
-"""Which shard judges an account: placed when it is created, moved when somebody says so.
+"""The shard of each account: chosen when the account is created, changed by a move.
 
-A move is a row that the shards themselves carry out (`monitor.handover`); here it is asked for and looked at.
+This module requests moves and shows them. The shards carry them out (`monitor.handover`).
 """
 
 from collections import defaultdict
@@ -20,12 +20,15 @@ from store.clock import market_now
 from store.models import Account, Shard, ShardMove, ShardMoveAccount
 
 LIVE: Final = ("opening", "active")
-_ON_ITS_WAY: Final = ("requested", "released")
+_UNFINISHED: Final = ("requested", "released")
 
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """A shard as it stands. `accounts` are those that are opening or active; times of `checkpoint_at` are wall time."""
+    """A shard now. `accounts` counts opening and active ones; `leaving` and `coming` count accounts that are moving.
+
+    `watermark` is market time, `checkpoint_at` wall time.
+    """
 
     number: int
     platform: str
@@ -41,7 +44,7 @@ class ShardView:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveView:
+class ShardMoveView:
     move_id: str
     from_shard: int
     to_shard: int
@@ -50,29 +53,29 @@ class MoveView:
 
 
 async def ensure(session: AsyncSession, count: int, platforms: Sequence[str]) -> list[int]:
-    """The first `count` shards of each of these platforms exist and take new accounts, others only keep what they have.
-    Returns the numbers of all shards of these platforms.
+    """Create the missing ones of the first `count` shards of each platform; only these take new accounts.
 
-    A shard added later begins where the others of its platform are: it has nothing to judge of what lies before.
+    Returns the numbers of all shards of these platforms. A new shard starts at the newest checkpoint of its platform,
+    because it has no earlier events to judge.
     """
     taking: set[int] = set()
     for platform in platforms:
-        mine = await _of_platform(session, platform)
+        mine = await _list_shards(session, platform)
         while len(mine) < count:
-            await _add(session, platform)
-            mine = await _of_platform(session, platform)
+            await _add_shard(session, platform)
+            mine = await _list_shards(session, platform)
         taking.update(mine[:count])
     accepting = Shard.id.in_(taking)
     await session.execute(update(Shard).where(Shard.accepting.is_distinct_from(accepting)).values(accepting=accepting))
     return list(await session.scalars(select(Shard.id).where(Shard.platform.in_(platforms)).order_by(Shard.id)))
 
 
-async def _of_platform(session: AsyncSession, platform: str) -> list[int]:
+async def _list_shards(session: AsyncSession, platform: str) -> list[int]:
     return list(await session.scalars(select(Shard.id).where(Shard.platform == platform).order_by(Shard.id)))
 
 
-async def _add(session: AsyncSession, platform: str) -> None:
-    """One more shard of a platform, under the next free number; nothing when somebody else takes that number first."""
+async def _add_shard(session: AsyncSession, platform: str) -> None:
+    """Add a shard under the next free number. Does nothing when another transaction takes that number first."""
     number = await session.scalar(select(func.coalesce(func.max(Shard.id) + 1, 0)))
     mine = Shard.platform == platform
     start = select(Shard.batch, Shard.feed, Shard.watermark).where(mine).order_by(Shard.batch.desc()).limit(1)
@@ -82,25 +85,26 @@ async def _add(session: AsyncSession, platform: str) -> None:
 
 
 async def least_loaded(session: AsyncSession, platform: str) -> int:
-    """Where a new account goes: the accepting shard of its platform with the fewest live accounts, the lowest number
-    among equals. Before the first start of a relay, this adds the platform's first shard.
+    """Returns the platform's accepting shard with the fewest live accounts; the lowest number among equals.
 
-    Two accounts created at once may count alike and land together: that evens out with the next one, and a lock would
-    put every purchase in a queue.
+    Before the first start of a relay, this adds the platform's first shard.
+
+    Two accounts created at once may get the same shard. The next one evens this out; a lock would make purchases wait
+    for each other.
     """
     live = and_(Account.shard == Shard.id, Account.status.in_(LIVE))
     load = select(func.count()).select_from(Account).where(live).correlate(Shard).scalar_subquery()
     mine = select(Shard.id).where(Shard.accepting, Shard.platform == platform).order_by(load, Shard.id).limit(1)
     while (chosen := await session.scalar(mine)) is None:
-        await _add(session, platform)
+        await _add_shard(session, platform)
     return int(chosen)
 
 
 async def overview(session: AsyncSession) -> list[ShardView]:
-    """Every shard, by number."""
+    """Returns every shard, by number."""
 
     def moving(end: ColumnElement[int]) -> ColumnElement[int]:
-        unfinished = and_(end == Shard.id, ShardMove.state.in_(_ON_ITS_WAY), ShardMoveAccount.move_id == ShardMove.id)
+        unfinished = and_(end == Shard.id, ShardMove.state.in_(_UNFINISHED), ShardMoveAccount.move_id == ShardMove.id)
         return select(func.count()).select_from(ShardMoveAccount, ShardMove).where(unfinished).scalar_subquery()
 
     held = and_(Account.shard == Shard.id, Account.status.in_(LIVE))
@@ -123,8 +127,8 @@ async def overview(session: AsyncSession) -> list[ShardView]:
     return [ShardView(*row) for row in rows]
 
 
-async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[MoveView]:
-    """How far these moves have come."""
+async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[ShardMoveView]:
+    """Returns the state of these moves, by id."""
     rows = await session.execute(
         select(ShardMove.id, ShardMove.from_shard, ShardMove.to_shard, ShardMove.state, func.count())
         .join(ShardMoveAccount, ShardMoveAccount.move_id == ShardMove.id)
@@ -132,14 +136,13 @@ async def moves(session: AsyncSession, move_ids: Sequence[str]) -> list[MoveView
         .group_by(ShardMove.id)
         .order_by(ShardMove.id)
     )
-    return [MoveView(*row) for row in rows]
+    return [ShardMoveView(*row) for row in rows]
 
 
 async def request_move(
     session: AsyncSession, *, accounts: Sequence[str], to: int, actor: str, reason: str
 ) -> list[str]:
-    """Ask for accounts (ids, or numbers such as A-10001) to be judged by shard `to`; one move per shard they come
-    from, the ids of which it gives. Nothing is asked for when one of them cannot move.
+    """Request that shard `to` judges these accounts (ids, or numbers such as A-10001).
 
     Raises NotFound for an account or shard that is not there, BadInput for an account of another platform than the
     shard's, Conflict for one that is on its way already.
@@ -147,7 +150,7 @@ async def request_move(
     target = await session.get(Shard, to)
     if target is None:
         raise NotFound(f"There is no shard {to}: `propos shards list` names those there are.")
-    rows = await _found(session, accounts)
+    rows = await _find_accounts(session, accounts)
     elsewhere = [row for row in rows if row.platform != target.platform]
     if elsewhere:
         raise BadInput(
@@ -159,19 +162,19 @@ async def request_move(
     busy = await session.scalars(
         select(ShardMoveAccount.account_id)
         .join(ShardMove, ShardMove.id == ShardMoveAccount.move_id)
-        .where(ShardMove.state.in_(_ON_ITS_WAY), ShardMoveAccount.account_id.in_([row.id for row in rows]))
+        .where(ShardMove.state.in_(_UNFINISHED), ShardMoveAccount.account_id.in_([row.id for row in rows]))
     )
     moving = set(busy)
     if moving:
-        raise Conflict(f"{len(moving)} of them are on their way already, such as {min(moving)}.", remedy="Wait.")
+        raise Conflict(f"{len(moving)} of them are moving already, such as {min(moving)}.", remedy="Wait.")
     by_source: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         if row.shard is not None and row.shard != to:
             by_source[row.shard].append(row.id)
-    return [await _request(session, source, to, ids, actor, reason) for source, ids in sorted(by_source.items())]
+    return [await _request_one(session, source, to, ids, actor, reason) for source, ids in sorted(by_source.items())]
 
 
-async def _found(session: AsyncSession, accounts: Sequence[str]) -> list[Account]:
+async def _find_accounts(session: AsyncSession, accounts: Sequence[str]) -> list[Account]:
     numbers = [int(name.removeprefix("A-")) for name in accounts if name.removeprefix("A-").isdigit()]
     wanted = or_(Account.id.in_(accounts), Account.number.in_(numbers))
     rows = list(
@@ -184,7 +187,7 @@ async def _found(session: AsyncSession, accounts: Sequence[str]) -> list[Account
     return rows
 
 
-async def _request(
+async def _request_one(
     session: AsyncSession, source: int, to: int, account_ids: Sequence[str], actor: str, reason: str
 ) -> str:
     move_id = new_id("smv")
@@ -227,7 +230,7 @@ async def _request_balance(session: AsyncSession, platform: str, actor: str, rea
         .where(
             ShardMoveAccount.account_id == Account.id,
             ShardMoveAccount.move_id == ShardMove.id,
-            ShardMove.state.in_(_ON_ITS_WAY),
+            ShardMove.state.in_(_UNFINISHED),
         )
         .exists()
     )
@@ -241,13 +244,13 @@ async def _request_balance(session: AsyncSession, platform: str, actor: str, rea
         assert shard is not None
         held.setdefault(shard, []).append(account_id)
     return [
-        await _request(session, source, to, ids, actor, reason)
-        for (source, to), ids in sorted(even(held, taking).items())
+        await _request_one(session, source, to, ids, actor, reason)
+        for (source, to), ids in sorted(balancing_moves(held, taking).items())
     ]
 
 
-def even(held: dict[int, list[str]], taking: Iterable[int]) -> dict[tuple[int, int], list[str]]:
-    """The fewest moves (from, to) -> accounts after which the counts of the `taking` shards differ by one at most."""
+def balancing_moves(held: dict[int, list[str]], taking: Iterable[int]) -> dict[tuple[int, int], list[str]]:
+    """Returns the fewest moves, {(from, to): account ids}, that leave the `taking` shards within one account."""
     targets = sorted(taking)
     share, more = divmod(sum(map(len, held.values())), len(targets))
     by_size = sorted(targets, key=lambda number: (-len(held.get(number, ())), number))

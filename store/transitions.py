@@ -1,4 +1,4 @@
-"""One step of a state machine on the record: table, transition row and audit entry in the caller's transaction."""
+"""State machine steps on the record: transition row and audit entry in the caller's transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ from store import audit
 from store.models import Transition
 
 
-async def applied(session: AsyncSession, subject_kind: str, subject_id: str, key: str) -> bool:
-    """Whether the step with this business key was taken before."""
+async def was_applied(session: AsyncSession, subject_kind: str, subject_id: str, key: str) -> bool:
+    """Returns whether the step with this business key is on the record."""
     found = await session.scalar(
         select(Transition.id).where(
             Transition.subject_kind == subject_kind, Transition.subject_id == subject_id, Transition.key == key
@@ -36,13 +36,12 @@ async def apply(
     role: str = "system",
     reason: str = "",
 ) -> str:
-    """Take `trigger` from `state_now` and give the new state, which the caller stores in the subject's row.
+    """Record `trigger` from `state_now`. Returns the new state; the caller stores it in the subject's row.
 
-    The caller holds the subject's row lock. A `key` that was applied before changes nothing and gives `state_now`
-    back. Raises IllegalTransition. Lock every other row before this call: the audit chain it appends to has one
-    writer at a time until the transaction ends.
+    The caller holds the subject's row lock. A `key` that is on the record changes nothing and returns `state_now`.
+    Raises IllegalTransition. Lock other rows before this call: it locks the audit chain until the transaction ends.
     """
-    if await applied(session, subject_kind, subject_id, key):
+    if await was_applied(session, subject_kind, subject_id, key):
         return state_now
     to_state = machine.next(state_now, trigger)
     session.add(

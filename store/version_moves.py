@@ -1,7 +1,7 @@
-"""Moves of accounts to another product version, as the monitor carries them out: synchronous SQL of a shard's owner.
+"""Moves of accounts to another product version, applied by the monitor: synchronous SQL of a shard's owner.
 
-A shard learns of an approved move right after a checkpoint, and the row says which (`taken_batch`): a shard that is
-rebuilt from that checkpoint or a later one knows exactly the same, so it judges exactly the same.
+A shard takes an approved move right after a checkpoint and writes that checkpoint's batch into the row (`taken_batch`).
+A shard rebuilt from that checkpoint or a later one therefore knows the same moves and judges the same.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from typing import Any, Final
 from psycopg import Connection
 
 from domain.approvals import DECIDERS
-from domain.products.publishing import MOVE
+from domain.products.publishing import ACCOUNT_MOVE
 from store import audit
-from store.live import hold_epoch
+from store.live import require_epoch
 
-# A second person, whose role still allows it, stands behind the move: its state alone is not trusted.
+# The state alone is not trusted: an active user of another person must have approved, with a role that may decide.
 _APPROVED: Final = """
     EXISTS (SELECT FROM decisions d
               JOIN users u ON u.id = d.user_id AND u.active AND u.role = ANY(%(roles)s)
@@ -28,8 +28,8 @@ _APPROVED: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """An account that goes on under `version` of its product from its next daily reset."""
+class WaitingMove:
+    """An account that moves to `version` of its product at its next daily reset."""
 
     move_id: str
     account_id: str
@@ -39,8 +39,8 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedOut:
-    """What became of a move for one account at a reset; `why` says why it was refused, else it is empty."""
+class MoveOutcome:
+    """The outcome of a move for one account at a reset. `why` is the refusal, empty when the account was moved."""
 
     move_id: str
     account_id: str
@@ -52,8 +52,8 @@ class CarriedOut:
     why: str
 
 
-def waiting(connection: Connection[Any], shard: int) -> list[Waiting]:
-    """Approved moves of a shard's accounts that the shard does not know yet."""
+def approved_moves(connection: Connection[Any], shard: int) -> list[WaitingMove]:
+    """Returns the approved moves of a shard's accounts that the shard has not taken, by login."""
     ask = f"""
         SELECT r.move_id, r.account_id, a.login, v.product, v.to_version
           FROM account_move_rows r
@@ -63,15 +63,15 @@ def waiting(connection: Connection[Any], shard: int) -> list[Waiting]:
          ORDER BY a.login
     """
     parameters = {"shard": shard, "roles": sorted(DECIDERS["account_move"])}
-    return [Waiting(*row) for row in connection.execute(ask, parameters).fetchall()]
+    return [WaitingMove(*row) for row in connection.execute(ask, parameters).fetchall()]
 
 
-def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> list[Waiting]:
-    """Approved moves of this shard's accounts that it did not know at checkpoint `batch`; now it does. StaleEpoch."""
-    found = waiting(connection, shard)
+def take_approved_moves(connection: Connection[Any], shard: int, epoch: int, batch: int) -> list[WaitingMove]:
+    """Take the approved moves as of checkpoint `batch`. Returns the new ones, by login. Raises StaleEpoch."""
+    found = approved_moves(connection, shard)
     if found:
         with connection.transaction():
-            hold_epoch(connection, shard, epoch)
+            require_epoch(connection, shard, epoch)
             connection.execute(
                 """
                 UPDATE account_move_rows r SET taken_batch = %s
@@ -83,9 +83,11 @@ def take_up(connection: Connection[Any], shard: int, epoch: int, batch: int) -> 
     return found
 
 
-def carry_out(connection: Connection[Any], done: list[CarriedOut]) -> None:
-    """Pin the moved accounts, and the challenges they are the current account of, to their new version. Inside the
-    transaction of the checkpoint that holds their new rules. Doing it again changes nothing."""
+def apply_moves(connection: Connection[Any], done: list[MoveOutcome]) -> None:
+    """Set the new version on the moved accounts and on the challenges they belong to now.
+
+    Runs in the transaction of the checkpoint that holds their new rules. Running again changes nothing.
+    """
     if not done:
         return
     new = _mark_rows(connection, done)
@@ -114,7 +116,7 @@ def carry_out(connection: Connection[Any], done: list[CarriedOut]) -> None:
         _complete(connection, move_id)
 
 
-def _mark_rows(connection: Connection[Any], done: list[CarriedOut]) -> set[tuple[str, str]]:
+def _mark_rows(connection: Connection[Any], done: list[MoveOutcome]) -> set[tuple[str, str]]:
     rows = [
         {
             "move_id": one.move_id,
@@ -139,8 +141,8 @@ def _mark_rows(connection: Connection[Any], done: list[CarriedOut]) -> set[tuple
     return {(move_id, account_id) for move_id, account_id in cursor.fetchall()}
 
 
-def _audit(connection: Connection[Any], done: list[CarriedOut]) -> None:
-    """One entry per move and checkpoint; the rows of the move name each account, the digest binds them to the entry."""
+def _audit(connection: Connection[Any], done: list[MoveOutcome]) -> None:
+    """Append one audit entry per move and checkpoint. Its digest covers the moved accounts, which the rows name."""
     moved = sorted(one.account_id for one in done if not one.why)
     audit.record_now(
         connection,
@@ -158,8 +160,8 @@ def _audit(connection: Connection[Any], done: list[CarriedOut]) -> None:
 
 
 def _complete(connection: Connection[Any], move_id: str) -> None:
-    """The move is done once none of its accounts waits."""
-    after = MOVE.next("approved", "move_completed")
+    """Close the move when none of its accounts is waiting."""
+    after = ACCOUNT_MOVE.next("approved", "move_completed")
     row = connection.execute(
         """
         UPDATE account_moves v SET state = %(after)s, closed_at = f.at

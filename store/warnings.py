@@ -1,4 +1,4 @@
-"""Warnings on the record, beside those that the monitor writes with its checkpoints: each told once per period."""
+"""Warnings to traders that the monitor does not write: one per account, kind, rule and period."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ PAYOUT_LEAVES_NO_ROOM: Final = "payout_leaves_no_room"
 
 
 def figures(room: Room, equity_minor: int, **more: Any) -> dict[str, Any]:
-    """What a warning says of one level, exactly."""
+    """Returns the exact figures of a warning about one limit, money in minor units."""
     return {
         "floor_minor": room.floor_minor,
         "allowance_minor": room.allowance_minor,
@@ -30,10 +30,10 @@ def figures(room: Room, equity_minor: int, **more: Any) -> dict[str, Any]:
     }
 
 
-async def payout_leaves(
+async def record_no_room_after_payout(
     session: AsyncSession, account: Account, rooms: Iterable[Room], gross: Money, at: datetime
 ) -> None:
-    """Keep that a payout that was asked for leaves no room under these levels."""
+    """Record a warning for each limit under which the requested payout leaves no room. `rooms` are those after it."""
     rows = [
         {
             "account_id": account.id,

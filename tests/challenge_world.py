@@ -25,7 +25,7 @@ from domain.money import Money
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.rules.state import fresh, to_json
-from firm import challenges, disputes
+from firm import challenges, disputes, wakeups
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.products.shelf import load_products
@@ -45,7 +45,7 @@ from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
 from relay.redrive import Redrive
 from relay.temporal import connect
-from store import crypto, deliveries, inbox, ledger, outbox, products
+from store import crypto, inbox, ledger, outbox, products
 from store.db import Database
 from store.models import (
     Account,
@@ -543,7 +543,7 @@ class Firm:
 
     async def pump(self) -> None:
         async with self.db.transaction() as session:
-            fired = await deliveries.fire_wakeups(session, limit=100)
+            fired = await wakeups.fire(session, limit=100)
         if not await self.relay.step() and not fired:
             await asyncio.sleep(0.02)
 

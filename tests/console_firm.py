@@ -12,15 +12,15 @@ from domain.approvals import Actor, Role
 from domain.keys import new_id
 from domain.ledger import fee_paid, payout_reserved
 from domain.money import Money
-from domain.payouts.payout import split
+from domain.payouts.amounts import split
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
-from domain.proofs.money import BalancePart, EventPart, Movement, Scene
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount, Movement
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
-from firm.payouts import requests as payouts
+from firm.payouts import row as payout_row
 from firm.products import shelf
 from store import audit, crypto, identity, ledger, products
 from store.db import Database
@@ -253,7 +253,7 @@ def _sheet(
     movement = Movement(seq=88_001, at=at - timedelta(hours=3), kind="deal", reference="D0007", amount_minor=-412_300)
     balance = INITIAL - 412_300
     equity = balance + sum(part.profit_minor for part in [proof.position_part(position, board, instruments, "USD")])
-    scene = Scene(
+    scene = JudgedAccount(
         account_id=account.id,
         challenge_id=challenge.id,
         login=account.login or 0,
@@ -310,7 +310,7 @@ async def _payout(
             "room:trailing_loss": {"ok": True, "words": "2,172.55 USD of room would be left under trailing loss."},
         },
     )
-    payout.terms_digest = payouts.digest(payout, product)
+    payout.terms_digest = payout_row.digest(payout, product)
     session.add(payout)
     await session.flush()
     await ledger.post(session, payout_reserved(payout.id, share), occurred_at=payout.requested_at)

@@ -15,11 +15,12 @@ from activities.payouts import PayoutActivities
 from contracts.ids import case_workflow, payout_workflow
 from contracts.messages import DecisionRequest
 from domain.approvals import Actor
+from firm import wakeups
 from relay.drops import Drops
 from relay.outbox import OutboxDispatcher
 from relay.redrive import Redrive
 from relay.temporal import connect
-from store import deliveries, outbox
+from store import outbox
 from store.models import Case
 from tests import servers
 from tests.asked import ask_for
@@ -91,7 +92,7 @@ class Stage:
         while not await condition():
             assert time.monotonic() < deadline, "it did not come to that in time"
             async with self.world.db.transaction() as session:
-                fired = await deliveries.fire_wakeups(session, limit=100)
+                fired = await wakeups.fire(session, limit=100)
             if not await self.relay.step() and not fired:
                 await asyncio.sleep(0.02)
 

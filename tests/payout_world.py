@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
-from contracts.messages import DecisionRequest
-from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef
+from contracts.messages import DecisionRequest, PayoutChoice
+from contracts.payouts import PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
 from domain.errors import Conflict, IdempotencyMismatch, InProgress, OutcomeUnknown, PropOSError
 from domain.money import Money
@@ -433,7 +433,7 @@ class World:
         epoch = claim_epoch(self.db.url, 0)
         fact = breach_fact(name)
         with psycopg.connect(self.db.url, autocommit=True) as connection:
-            LiveWriter(connection, 0, epoch).verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
+            LiveWriter(connection, 0, epoch).commit_verdicts(verdict_rows([fact], epoch, datetime.now(UTC)))
         return fact.breach_id
 
     async def add_case(self, name: str, *accounts: str, state: str = "open") -> None:

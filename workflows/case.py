@@ -9,8 +9,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts import cases
     from contracts.cases import CaseDecision, CaseRef
     from contracts.messages import CaseStart, DecisionRequest, DecisionResult
+    from domain.approvals import check_reason
     from domain.disputes import CASE
-    from domain.errors import BadInput
     from workflows.calls import ask, call, update_id
 
 
@@ -25,7 +25,7 @@ class Case:
     @workflow.run
     async def run(self, start: CaseStart) -> str:
         async with self._turn:
-            self._state = (await call(cases.stand, CaseRef(case_id=self._id))).state
+            self._state = (await call(cases.read_status, CaseRef(case_id=self._id))).state
         await workflow.wait_condition(lambda: self._state in CASE.terminal)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._state
@@ -44,11 +44,11 @@ class Case:
 
     @clear.validator
     def _may_clear(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     @confirm.validator
     def _may_confirm(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     async def _decide(self, choice: Literal["clear", "confirm"], request: DecisionRequest) -> DecisionResult:
         async with self._turn:
@@ -56,8 +56,3 @@ class Case:
             result = await ask(cases.record_decision, decision)
             self._state = result.state
             return result
-
-
-def _check_reason(request: DecisionRequest) -> None:
-    if not request.reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

@@ -20,9 +20,12 @@ with workflow.unsafe.imports_passed_through():
         BreachDetected,
         BreachOverturned,
         ChallengeStart,
+        ChargebackReceived,
         ClosedByFirm,
+        FeeRefunded,
         IdentityDecided,
         MarketTimeReached,
+        PaymentExpired,
         PaymentSettled,
         PhasePassed,
         RefundRequest,
@@ -133,15 +136,15 @@ class Challenge:
         self._heard(steps.check_payment, fact.key, fact.checkout_id)
 
     @workflow.signal
-    def payment_expired(self, fact: PaymentSettled) -> None:
+    def payment_expired(self, fact: PaymentExpired) -> None:
         self._heard(steps.check_payment, fact.key, fact.checkout_id)
 
     @workflow.signal
-    def chargeback_received(self, fact: PaymentSettled) -> None:
+    def chargeback_received(self, fact: ChargebackReceived) -> None:
         self._heard(steps.record_chargeback, fact.key, fact.checkout_id)
 
     @workflow.signal
-    def fee_refunded(self, fact: PaymentSettled) -> None:
+    def fee_refunded(self, fact: FeeRefunded) -> None:
         self._heard(steps.record_refund, fact.key, fact.checkout_id)
 
     @workflow.signal

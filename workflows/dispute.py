@@ -7,10 +7,10 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from contracts import disputes as steps
-    from contracts.disputes import AccountReinstated, DisputeDecision, DisputeStep
-    from contracts.messages import DecisionRequest, DecisionResult, DisputeStart
+    from contracts.disputes import DisputeDecision, DisputeStep
+    from contracts.messages import AccountReinstated, DecisionRequest, DecisionResult, DisputeStart
+    from domain.approvals import check_reason
     from domain.disputes import DISPUTE
-    from domain.errors import BadInput
     from workflows.calls import ask, call, update_id
 
 # The challenge says when it has reinstated the account; a challenge that ended otherwise says nothing.
@@ -56,11 +56,11 @@ class Dispute:
 
     @uphold.validator
     def _check_uphold(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     @reinstate.validator
     def _check_reinstate(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     async def _decide(self, decision: DisputeDecision, request: DecisionRequest) -> DecisionResult:
         """The record decides who was first; the state here only follows it, so it may lag by one step."""
@@ -73,8 +73,3 @@ class Dispute:
     @workflow.query
     def status(self) -> str:
         return self._state
-
-
-def _check_reason(request: DecisionRequest) -> None:
-    if not request.reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

@@ -13,12 +13,13 @@ with workflow.unsafe.imports_passed_through():
         DecisionRequest,
         DecisionResult,
         MarketTimeReached,
+        PayoutChoice,
         PayoutStart,
         RiskChanged,
         TransferChanged,
     )
-    from contracts.payouts import PayoutChoice, PayoutDecision, PayoutRef, PayoutStands
-    from domain.errors import BadInput
+    from contracts.payouts import PayoutDecision, PayoutRef, PayoutStatus
+    from domain.approvals import check_reason
     from domain.payouts.payout import PAYOUT
     from workflows.calls import ask, call, update_id
 
@@ -68,7 +69,7 @@ class Payout:
         else:
             await self._step(payouts.release_hold)
 
-    async def _step(self, activity: Callable[[PayoutRef], Awaitable[PayoutStands]]) -> None:
+    async def _step(self, activity: Callable[[PayoutRef], Awaitable[PayoutStatus]]) -> None:
         """One step at a time: a decision and a step never overwrite each other's answer."""
         async with self._turn:
             self._state = (await call(activity, self._ref)).state
@@ -120,15 +121,15 @@ class Payout:
 
     @approve.validator
     def _may_approve(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     @reject.validator
     def _may_reject(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     @return_to_trader.validator
     def _may_return(self, request: DecisionRequest) -> None:
-        _check_reason(request)
+        check_reason(request.reason)
 
     async def _decide(self, choice: PayoutChoice, request: DecisionRequest) -> DecisionResult:
         async with self._turn:
@@ -138,8 +139,3 @@ class Payout:
             result = await ask(payouts.record_decision, decision)
             self._state = result.state
             return result
-
-
-def _check_reason(request: DecisionRequest) -> None:
-    if not request.reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from domain.errors import BadInput
+from domain.errors import CalendarUnreadable
 from ports.news import Release
 
 # Calendars name places; prices are named by currencies.
@@ -29,12 +29,6 @@ CURRENCIES: Final[Mapping[str, str]] = {
     "australia": "AUD",
     "new zealand": "NZD",
 }
-
-
-class CalendarUnreadable(BadInput):
-    """Rows that cannot be read; nothing of the file is taken."""
-
-    type = "calendar-unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def get_room(account_id: AccountId, caller: Reader, deps: Deps) -> room.Ro
 async def list_warnings(account_id: AccountId, caller: Reader, deps: Deps, page: Paged) -> Page[warnings.WarningView]:
     """What the trader was warned of, newest first: each limit once per reset period or phase."""
     async with deps.db.transaction() as session:
-        await accounts.exists(session, caller.scope, account_id)
+        await accounts.visible_account(session, caller.scope, account_id)
         return await warnings.page(session, caller.scope, page, account_id=account_id)
 
 
@@ -58,14 +58,14 @@ async def list_warnings(account_id: AccountId, caller: Reader, deps: Deps, page:
 async def list_gates(account_id: AccountId, caller: Reader, deps: Deps) -> list[gates.GateView]:
     """What must be met before a pass or a payout, as of the last trading day at which it changed."""
     async with deps.db.transaction() as session:
-        await accounts.exists(session, caller.scope, account_id)
-        return await gates.of(session, caller.scope, account_id)
+        await accounts.visible_account(session, caller.scope, account_id)
+        return await gates.list_gates(session, caller.scope, account_id)
 
 
 @router.get("/accounts/{account_id}/deals")
 async def list_deals(account_id: AccountId, caller: Reader, deps: Deps, page: Paged) -> Page[market.DealView]:
     async with deps.db.transaction() as session:
-        await accounts.exists(session, caller.scope, account_id)
+        await accounts.visible_account(session, caller.scope, account_id)
         return await market.deals(session, account_id, page)
 
 
@@ -81,7 +81,7 @@ async def list_bars(
     """One-minute equity bars, oldest first; `since` inclusive, `until` exclusive."""
     span: dict[str, datetime | None] = {"since": since, "until": until}
     async with deps.db.transaction() as session:
-        await accounts.exists(session, caller.scope, account_id)
+        await accounts.visible_account(session, caller.scope, account_id)
         return await market.bars(session, account_id, page, **span)
 
 
@@ -90,7 +90,7 @@ async def list_account_breaches(
     account_id: AccountId, caller: Reader, deps: Deps, page: Paged
 ) -> Page[breaches.BreachView]:
     async with deps.db.transaction() as session:
-        await accounts.exists(session, caller.scope, account_id)
+        await accounts.visible_account(session, caller.scope, account_id)
         return await breaches.page(session, caller.scope, page, account_id=account_id)
 
 

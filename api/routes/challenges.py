@@ -98,13 +98,13 @@ def _product_view(product: Product) -> ProductView:
 async def list_products(deps: Deps) -> ProductList:
     """The newest version of everything the firm sells."""
     async with deps.db.transaction() as session:
-        return ProductList(items=tuple(_product_view(product) for product in await products.shelf(session)))
+        return ProductList(items=tuple(_product_view(product) for product in await products.newest_of_each(session)))
 
 
 @router.get("/products/{product}", dependencies=[Depends(allowed("products.read"))])
 async def get_product(product: str, deps: Deps) -> ProductView:
     async with deps.db.transaction() as session:
-        found = {p.product: p for p in await products.shelf(session)}.get(product)
+        found = {p.product: p for p in await products.newest_of_each(session)}.get(product)
     if found is None:
         raise NotFound
     return _product_view(found)

@@ -27,7 +27,7 @@ from monitor.record.checkpoint_rows import checkpoint_rows
 from monitor.record.rebuild import rebuild
 from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.service import MonitorService
-from store.live import Accounts, claim_epoch, shard_record
+from store.live import AccountSelection, claim_epoch, shard_record
 from store.live_checkpoint import CheckpointWriter
 
 _FEED: Final = "sandbox"
@@ -172,7 +172,11 @@ def _rebuild(at: Servers, firm: Firm) -> float:
         started = time.perf_counter()
         record = shard_record(connection, 0)
         shard = rebuild(
-            RecordedAccounts(connection, Accounts(_FEED, 0)), record.feed, stream, lambda: None, peaks=record.peaks
+            RecordedAccounts(connection, AccountSelection(_FEED, 0)),
+            record.feed,
+            stream,
+            lambda: None,
+            peaks=record.peaks,
         )
         assert len(shard.state.accounts) == firm.accounts
         return time.perf_counter() - started

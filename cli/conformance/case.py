@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.clocks import Clock
-from domain.errors import BadInput
+from domain.errors import BadInput, CaseUnreadable
 from domain.money import from_minor, to_minor
 from domain.quoting import cut, quoted
 from domain.rules.terms import Size
@@ -34,12 +34,6 @@ EVENTS: Final = frozenset(
 
 class Unsupported(Exception):
     """The engine cannot express a kind, a parameter or a value; the text names it."""
-
-
-class CaseUnreadable(BadInput):
-    """The file is not a list of cases."""
-
-    type = "case-unreadable"
 
 
 @dataclass(frozen=True, slots=True)

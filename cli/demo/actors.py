@@ -9,26 +9,17 @@ from typing import Any, Final
 import httpx
 
 from cli.demo.personas import Persona
-from domain.errors import BadInput, Conflict, NotFound, PropOSError, Unavailable
+from contracts.ids import case_workflow, dispute_workflow, payout_workflow
+from domain.errors import ApiRefused, BadInput, Conflict, NotFound, Unavailable
 
 _RETRIES: Final = 6
 
 
-class Refused(PropOSError):
-    """The API refused a request; `problem` is the type of the problem."""
-
-    type = "refused"
-
-    def __init__(self, problem: dict[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or problem))
-        self.problem = str(problem.get("type", "")).rsplit("/", 1)[-1]
-
-
-def _refusal(answer: httpx.Response) -> Refused:
+def _refusal(answer: httpx.Response) -> ApiRefused:
     try:
-        return Refused(answer.json())
+        return ApiRefused(answer.json())
     except ValueError:  # an internal error is answered in plain text
-        return Refused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
+        return ApiRefused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
 
 
 class ApiClient:
@@ -70,7 +61,7 @@ class ApiClient:
         return await self._send("PUT", path, json=body)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> Any:
-        """Sends a request, and repeats it while the API is restarting (its key makes that safe). Raises Refused."""
+        """Sends a request, and repeats it while the API is restarting (its key makes that safe). Raises ApiRefused."""
         for attempt in range(_RETRIES):
             try:
                 answer = await self._http.request(method, path, **arguments)
@@ -196,7 +187,7 @@ class Operator:
         self.skipped_kinds: set[str] = set()
 
     async def work(self) -> list[str]:
-        """Decides what can be decided now; returns the ids of the workflows called."""
+        """Decide what can be decided now. Returns the workflow ids that were called."""
         called: list[str] = []
         queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.skipped_kinds]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
@@ -210,13 +201,13 @@ class Operator:
                 )
             elif kind == "dispute":
                 await self._decide_dispute(item["subject_id"])
-                called.append(f"dispute/{item['subject_id']}")
+                called.append(dispute_workflow(item["subject_id"]))
             elif kind == "case" and payouts_wait:
                 await self._decide_case(item["subject_id"])
-                called.append(f"case/{item['subject_id']}")
+                called.append(case_workflow(item["subject_id"]))
         for item in queue:
             if item["kind"] == "payout" and await self._decide_payout(item["subject_id"]):
-                called.append(f"payout/{item['subject_id']}")
+                called.append(payout_workflow(item["subject_id"]))
         return called
 
     async def _decide_dispute(self, dispute_id: str) -> None:
@@ -253,7 +244,7 @@ class Operator:
         for person in self._finance[: payout["approvers_needed"]]:
             try:
                 await person.post(f"/v1/payouts/{payout_id}/approve", {"reason": "Checks are green."})
-            except Refused as refusal:
+            except ApiRefused as refusal:
                 if refusal.problem not in {Conflict.type, NotFound.type, "already-decided", "illegal-transition"}:
                     raise
                 return True

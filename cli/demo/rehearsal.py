@@ -17,9 +17,10 @@ from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
 from cli.progress import Progress
 from cli.stack.firm import Stack
+from contracts.ids import challenge_workflow
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
-from domain.payouts import payout as payout_rules
+from domain.payouts.eligibility import eligible_from
 from firm.payouts import situation as payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
@@ -154,22 +155,22 @@ class Rehearsal:
             if habit.wants_refund and row.state == "active" and row.phase_index == 1 and age >= _REFUND_AFTER:
                 if row.account_id not in traded:
                     await trader.ask_refund()
-                    acted.append(f"challenge/{row.id}")
+                    acted.append(challenge_workflow(row.id))
             elif habit.charges_back and row.state in ("active", "funded", "breached") and age >= _CHARGEBACK_AFTER:
                 await self.sandbox.charge_back(trader.checkout_id)
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
             elif habit.disputes and row.state == "breached" and row.id not in disputed and row.account_id in breaches:
                 await trader.dispute(breaches[row.account_id])
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
             elif row.state == "funded" and row.account_id and await self._request_payout(trader, row.account_id):
-                acted.append(f"challenge/{row.id}")
+                acted.append(challenge_workflow(row.id))
         return acted
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
-        since = payout_rules.eligible_from(now.facts, now.product.payout)
+        since = eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
@@ -197,7 +198,7 @@ class Rehearsal:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
                 now = await payout_facts.situation(session, str(challenge.account_id))
-                since = payout_rules.eligible_from(now.facts, now.product.payout)
+                since = eligible_from(now.facts, now.product.payout)
                 if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)
             for challenge in challenges:

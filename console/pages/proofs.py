@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse, Response
 from console import templating
 from console.desk import Desk, redirect
 from console.present import proof
-from console.views import Crumb
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from store.models import Account
 from store.read import breaches
-from store.read.pages import shown
+from store.read.pages import account_number
 
 _EVERYBODY = frozenset(ROLES)
 
@@ -30,7 +30,7 @@ class ProofPages:
         async with self._desk.visit(request, _EVERYBODY) as visit:
             body = await breaches.proof(visit.session, visit.scope, request.path_params["proof"])
             account = await visit.session.get_one(Account, body["account"]["account_id"])
-            view = proof.view(body, shown(account.number))
+            view = proof.view(body, account_number(account.number))
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(view.account_number, f"/accounts/{view.account_number}"), Crumb("Proof sheet")]
             return await visit.render("proof.html", crumbs, proof=view)

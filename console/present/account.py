@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import href
 from console.formats import countdown, digits, plain_money, words
-from console.views import AccountPage, DayRow, Entry, Gauge, Link, href
+from console.views.account import AccountPage, DayRow, Gauge
+from console.views.parts import Entry, Link
 from domain.money import Money
 from store.models import Trader
 from store.read import (
@@ -31,7 +33,7 @@ from store.read.breaches import BreachView
 from store.read.market import DayView
 from store.read.pages import Scope, Window
 from store.read.timeline import TimelineEntry
-from store.read.versions import MoveAhead
+from store.read.versions import PendingMove
 
 LABELS: Final = {"daily_loss": "Daily loss", "max_loss_static": "Max loss", "max_loss_trailing": "Trailing loss"}
 _TIMELINE: Final = 40
@@ -57,7 +59,7 @@ async def page(
         older=happened.next_cursor,
         move=await _move(session, scope, account_id),
         warnings=(await warnings.page(session, scope, Window(limit=5), account_id=account_id)).items,
-        gates=await gates.of(session, scope, account_id),
+        gates=await gates.list_gates(session, scope, account_id),
         siblings=[
             Link(f"{row.number} {row.phase_name}", f"/accounts/{row.number}", row.status)
             for row in challenge.accounts
@@ -81,9 +83,9 @@ async def page(
     )
 
 
-async def _move(session: AsyncSession, scope: Scope, account_id: str) -> MoveAhead | None:
+async def _move(session: AsyncSession, scope: Scope, account_id: str) -> PendingMove | None:
     """The move to another version that the account waits for. A trader learns of it once it is agreed to."""
-    found = await versions.ahead(session, account_id)
+    found = await versions.pending_move(session, account_id)
     return found if found is None or scope.staff or found.state == "approved" else None
 
 

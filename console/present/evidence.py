@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import number
-from console.views import DealPair, Grid, Link, SumLine
+from console.views.decision import DealPair
+from console.views.parts import Grid, Link, SumLine
 from domain.money import Money
 from domain.surveillance.evidence import CopiedDeals, CorrectedVerdict, Evidence, Figure, Figures, Table
 from store.models import Account, DealRow
-from store.read.pages import shown
+from store.read.pages import account_number
 
 _VERDICT: Final = {True: "still stands", False: "falls", None: "cannot be computed from the sheet alone"}
 _BOUND: Final = {"at_least": "at least", "at_most": "at most"}
@@ -53,7 +54,7 @@ async def _pairs(session: AsyncSession, item: CopiedDeals) -> list[DealPair]:
     rows = await session.execute(
         select(DealRow, Account.number).join(Account, Account.id == DealRow.account_id).where(DealRow.id.in_(wanted))
     )
-    deals = {deal.id: (deal, shown(number)) for deal, number in rows}
+    deals = {deal.id: (deal, account_number(number)) for deal, number in rows}
     return [_pair(deals[first], deals[second]) for first, second in named if first in deals and second in deals]
 
 

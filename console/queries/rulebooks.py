@@ -31,7 +31,7 @@ async def of_trader(session: AsyncSession, trader_id: str) -> list[RuleBook]:
     )
     own = [await products.load(session, product, version) for product, version in await session.execute(bought)]
     held = {product.ref for product in own}
-    others = [product for product in await products.shelf(session) if product.ref not in held]
+    others = [product for product in await products.newest_of_each(session) if product.ref not in held]
     return [
         RuleBook(f"{product.name}, version {product.version}", page_of(product.product, product.version), mine)
         for mine, found in ((True, own), (False, others))

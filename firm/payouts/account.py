@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.payouts.checks import beyond_level
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
@@ -18,8 +19,8 @@ from store.models import Account, AccountLive, BalanceOperationRow, Breach, Chal
 async def lock(session: AsyncSession, challenge_id: str, account_id: str) -> tuple[Challenge, Account]:
     """Lock the challenge, then the account, as everybody does.
 
-    The monitor updates the account's row in the transaction that commits a breach. So a breach that is being committed
-    is waited for and seen by whoever reads after this call, and a later one waits until the caller's transaction ends.
+    The monitor updates the account's row in the transaction that commits a breach. So this call
+    waits for a breach that is being committed, and a later one waits until the caller's transaction ends.
     """
     challenge = await session.get_one(Challenge, challenge_id, with_for_update={"read": True}, populate_existing=True)
     account = await session.get_one(Account, account_id, with_for_update={"key_share": True}, populate_existing=True)
@@ -80,13 +81,12 @@ async def money_now(session: AsyncSession, live: AccountLive) -> tuple[int, int]
 
 async def _still_to_leave(session: AsyncSession, payout: Payout) -> tuple[int, int]:
     """(gross, forfeited) in minor units that the record has not seen leaving the account yet."""
-    keys = (f"{payout.id}/hold", f"{payout.id}/forfeit")
+    hold, forfeit = keys.payout_hold(payout.id), keys.payout_forfeit(payout.id)
     found: Sequence[str] = (
         await session.scalars(
             select(BalanceOperationRow.key).where(
-                BalanceOperationRow.account_id == payout.account_id, BalanceOperationRow.key.in_(keys)
+                BalanceOperationRow.account_id == payout.account_id, BalanceOperationRow.key.in_((hold, forfeit))
             )
         )
     ).all()
-    hold, forfeit = keys
     return (0 if hold in found else payout.gross_minor, 0 if forfeit in found else payout.forfeited_minor)

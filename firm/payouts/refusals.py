@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.errors import PayoutRefused
-from domain.keys import derived_id
 from domain.money import Money
-from domain.proofs.history import Whose
+from domain.proofs.history import ProofSubject
 from domain.proofs.payout import facts_json, payout_refusal_sheet, refusal_parts, room_part
 from domain.proofs.sheets import RefusalPart
 from firm.payouts.situation import Situation
@@ -21,7 +21,7 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Why a request for `gross` cannot be made: by the terms, and by the levels it would break; empty when it can."""
+    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; empty when it is not."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)
@@ -42,13 +42,13 @@ def _sheet(current: Situation, gross: Money) -> dict[str, Any]:
     account = current.account
     asked = json.dumps([facts_json(current.facts), gross.minor, gross.currency], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
-    proof_id = derived_id("prf", account.id, "payout_refusal", digest)
-    whose = Whose(account.id, account.challenge_id, account.login or 0, current.terms)
-    return payout_refusal_sheet(proof_id, whose, current.facts, current.rules, gross)
+    proof_id = keys.refusal_proof(account.id, digest)
+    subject = ProofSubject(account.id, account.challenge_id, account.login or 0, current.terms)
+    return payout_refusal_sheet(proof_id, subject, current.facts, current.rules, gross)
 
 
 async def keep(session: AsyncSession, refusal: PayoutRefused) -> str | None:
-    """Put the proof of a refusal on the record and give its id; the same request at the same instant is one proof."""
+    """Put the proof of a refusal on the record. Returns its id; the same request at the same instant is one proof."""
     if refusal.proof is None:
         return None
     body = dict(refusal.proof)

@@ -1,4 +1,4 @@
-"""An account as a payout request meets it: everything that eligibility and amount depend on, from the record."""
+"""All that the eligibility and the amount of a payout request depend on, from the record."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.errors import BadInput, NotFound
 from domain.histories.recorded import Bar, events
 from domain.money import Money
-from domain.payouts import GateFact, PayoutFacts
-from domain.payouts import payout as policy
+from domain.payouts import GateFact, PayoutFacts, amounts
 from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
@@ -44,8 +44,8 @@ _MINUTE: Final = timedelta(minutes=1)
 _NEWS_BEFORE: Final = timedelta(days=1)  # a release just before the account was opened can still concern it
 
 
-class Seen(NamedTuple):
-    """An account's money and positions, as its venue or its checkpoint says."""
+class Holdings(NamedTuple):
+    """An account's money and positions, as its platform or its checkpoint has them."""
 
     balance_minor: int
     equity_minor: int
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """An account as a payout request meets it. `spare`: rule id -> the most that can leave without breaking it."""
+    """All that a payout request of an account depends on. `spare`: rule id -> the most that can leave without breaking it."""
 
     facts: PayoutFacts
     product: Product
@@ -67,13 +67,13 @@ class Situation(NamedTuple):
 
     @property
     def most(self) -> Money:
-        """The most that can be requested now, if nothing else stands in the way."""
-        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
+        """The most that can be requested now, if nothing else prevents it."""
+        free = amounts.available_minor(self.facts, self.product.payout, self.account.currency)
         return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
     def amount(self, gross: Money) -> PayoutAmount:
         """What a payout of `gross` comes to. What it forfeits never takes the last room above a floor."""
-        amount = policy.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
+        amount = amounts.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
         if not amount.forfeited:
             return amount
         after = rooms_after_payout(self.rules, self.mark, gross.minor)
@@ -83,9 +83,10 @@ class Situation(NamedTuple):
 
 
 async def situation(
-    session: AsyncSession, account_id: str, *, cycle: str | None = None, seen: Seen | None = None
+    session: AsyncSession, account_id: str, *, cycle: str | None = None, holdings: Holdings | None = None
 ) -> Situation:
-    """As of market time now. `cycle`: the payout cycle that is asked for; `seen`: the venue's own word, where it was asked.
+    """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
+    where it was asked.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -97,18 +98,18 @@ async def situation(
     product = await products.load(session, account.product, account.version)
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
-    seen = seen or await _checkpoint(session, account, live)
+    holdings = holdings or await _checkpoint(session, account, live)
     terms = phase_terms(product, account.phase_index)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    gates, deducted = await _judged_by_history(session, account, terms, seen, now)
+    gates, deducted = await _judged_by_history(session, account, terms, holdings, now)
     known = PayoutFacts(
         now=now,
-        challenge_state=await _standing(session, challenge, account) if is_funded_phase else "in_evaluation",
+        challenge_state=await _challenge_state(session, challenge, account) if is_funded_phase else "in_evaluation",
         funded_at=account.opened_at,
-        balance_minor=seen.balance_minor,
-        equity_minor=seen.equity_minor,
+        balance_minor=holdings.balance_minor,
+        equity_minor=holdings.equity_minor,
         initial_minor=account.initial_minor,
-        open_positions=seen.open_positions,
+        open_positions=holdings.open_positions,
         open_payout_id=await session.scalar(
             select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
         ),
@@ -116,7 +117,7 @@ async def situation(
         first_trade_at=await _first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=seen.balance_minor - account.initial_minor - await _given(session, account_id),
+        profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
         deducted_minor=deducted,
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
@@ -128,7 +129,7 @@ async def situation(
         spec.rule_id: spare_minor(spec, state, counted_minor(spec, known))
         for spec, state in zip(rules.specs, rules.states, strict=True)
     }
-    mark = Mark(seen.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
+    mark = Mark(holdings.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
     return Situation(known, product, account, challenge, trader, spare, rules, mark, terms)
 
 
@@ -137,8 +138,8 @@ def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
     return rooms_after_payout(current.rules, current.mark, gross.minor)
 
 
-async def _standing(session: AsyncSession, challenge: Challenge, account: Account) -> str:
-    """The challenge's state, or what the account's own rows already say while its lifecycle has not heard of it yet."""
+async def _challenge_state(session: AsyncSession, challenge: Challenge, account: Account) -> str:
+    """The challenge's state, or what the account's own rows say already when its lifecycle has not received it yet."""
     if challenge.state != "funded":
         return challenge.state
     if await payout_account.breaches(session, account.id):
@@ -156,11 +157,11 @@ def _check_cycle(product: Product, cycle: str | None) -> None:
         )
 
 
-async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Seen:
+async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Holdings:
     """The newest money on record, and the positions of the checkpoint with the deals that came after it. The hold asks
-    the venue itself."""
+    the platform itself."""
     if live is None:
-        return Seen(account.initial_minor, account.initial_minor, 0)
+        return Holdings(account.initial_minor, account.initial_minor, 0)
     open_lots = {str(position["position_id"]): Decimal(position["lots"]) for position in live.positions}
     newer = await session.execute(
         select(DealRow.position_id, DealRow.entry, DealRow.lots)
@@ -170,7 +171,7 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     for position_id, entry, lots in newer:
         open_lots[position_id] = open_lots.get(position_id, Decimal(0)) + (lots if entry == "in" else -lots)
     balance, equity = await payout_account.money_now(session, live)
-    return Seen(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
+    return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
 async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:
@@ -180,14 +181,14 @@ async def _first_trade(session: AsyncSession, account_id: str) -> datetime | Non
     return None if first is None else first.astimezone(UTC)
 
 
-async def _given(session: AsyncSession, account_id: str) -> int:
+async def _credited(session: AsyncSession, account_id: str) -> int:
     """What the firm put into the account after its start (negative: took out): no profit of the trader. What a payout
-    forfeited is no such thing: it was profit."""
+    forfeited was profit and is left out."""
     total = await session.scalar(
         select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
             BalanceOperationRow.account_id == account_id,
             or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
-            BalanceOperationRow.key != f"{account_id}/initial",
+            BalanceOperationRow.key != keys.initial_deposit(account_id),
             BalanceOperationRow.key.not_like("pay\\_%"),
         )
     )
@@ -213,22 +214,22 @@ async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
 
 
 async def _judged_by_history(
-    session: AsyncSession, account: Account, terms: PhaseTerms, seen: Seen, now: datetime
+    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> tuple[tuple[GateFact, ...], int]:
-    """(the gates that block payouts, the profit that does not count, in minor units).
+    """Returns (the gates that block payouts, the profit that does not count, in minor units).
 
     The stored fills, operations, daily snapshots and news are folded here and now, through the rules' own steps. The
-    monitor keeps the same state in its checkpoints; but a checkpoint's form is the monitor's own affair, and money is
-    paid by what is on the record, which anyone can fold again. Requests are rare beside ticks.
+    monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
+    anyone can fold again. Requests are rare compared with ticks.
     """
     rules = tuple(rule for rule in terms.history_rules if _is_asked(rule))
     offences = await _deducted_by_offences(session, account.id)
     if not rules or account.opened_at is None:
         return (), sum(offences.values())
     state = history.start(rules, terms.context)
-    for event in await _happened(session, account, terms, seen, now):
+    for event in await _happened(session, account, terms, holdings, now):
         state, _ = history.step(state, event, rules, terms.context)
-    moment = Moment(seq=0, at=now, balance_minor=seen.balance_minor, equity_minor=seen.equity_minor)
+    moment = Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
     gates = tuple(
         GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
         for gate, status in history.gates(state, rules, terms.context, moment)
@@ -245,7 +246,7 @@ def _is_asked(rule: HistoryRule[Any]) -> bool:
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
-    """A rule that keeps count has its offences on the record as well: one deduction, told twice."""
+    """A rule that counts its deductions also has offences on the record: both are the same deduction."""
     return sum(max(counted.get(rule, 0), offences.get(rule, 0)) for rule in {*counted, *offences})
 
 
@@ -259,12 +260,12 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 
 
 async def _happened(
-    session: AsyncSession, account: Account, terms: PhaseTerms, seen: Seen, now: datetime
+    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
-    """The account's life up to now, in order. Equity within the minutes is left out, for no gate looks at it; the
-    present stands as the last bar, so that every reset up to now has happened."""
+    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it. The
+    present is the last bar, so that every reset up to now has happened."""
     life = await impact.life(session, account, bars=False)
-    present = Bar(now - _MINUTE, *(4 * (seen.equity_minor,)), balance_minor=seen.balance_minor)
+    present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
     lived = list(events(replace(life, bars=(present,)), terms.product))
     begun = life.opened_at
     announced = await session.scalars(

@@ -6,8 +6,8 @@ from typing import Final, Literal
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
-from domain.errors import BadInput, Conflict, NotAllowed
+from domain.approvals import Actor, check_reason
+from domain.errors import Conflict, NotAllowed
 from domain.keys import new_id
 from domain.products.product import Product
 from domain.products.publishing import (
@@ -19,7 +19,8 @@ from domain.products.publishing import (
     content_hash,
     proposal_digest,
 )
-from store import audit, decisions, products, rows, transitions
+from firm import decide as guard
+from store import audit, decisions, products, rows
 from store.clock import market_now
 from store.models import ProductProposal, User
 
@@ -37,7 +38,7 @@ async def propose(
     Conflict (it is proposed already).
     """
     check_may_propose(KIND, actor)
-    _need(reason)
+    check_reason(reason)
     check_applied(product)
     known = await products.versions(session, product.product)
     check_next_version(product, known[-1] if known else None)
@@ -82,7 +83,7 @@ async def locked(session: AsyncSession, proposal_id: str) -> ProductProposal:
 
 
 def digest(proposal: ProductProposal) -> str:
-    """What an approval of the row as it stands is for."""
+    """Returns what an approval of the row as it is now is for."""
     return proposal_digest(proposal_id=proposal.id, terms=proposal.terms, base_version=proposal.base_version)
 
 
@@ -94,33 +95,17 @@ async def decide(
     Raises NotFound, BadInput, NotAllowed, SelfApproval, AlreadyDecided, IllegalTransition.
     """
     proposal = await locked(session, proposal_id)
-    made = await decisions.of(session, KIND, proposal.id)
-    if decisions.repeated(made, key) is not None:
-        return proposal
-    _need(reason)
-    proposer = await session.get_one(User, proposal.proposed_by)
-    check_may_decide(
-        KIND,
-        actor,
-        requester_person=proposer.person_id,
-        decided_by=[row.person_id for row in made],
-        subject_id=proposal.id,
-    )
-    PROPOSAL.next(proposal.state, _TRIGGERS[verdict])  # refuse before anything is written
-    now = await market_now(session)
-    await decisions.record(
-        session,
-        KIND,
-        proposal.id,
-        decision=verdict,
-        actor=actor,
-        reason=reason,
-        key=key,
+    subject = guard.Subject(
+        kind=KIND,
+        id=proposal.id,
         digest=digest(proposal),
-        occurred_at=now,
         evidence={"content_hash": proposal.content_hash, "compared_with": proposal.base_version},
+        asked_by=(await session.get_one(User, proposal.proposed_by)).person_id,
     )
-    await _move(session, proposal, _TRIGGERS[verdict], actor, reason, now)
+    choice, trigger = guard.Choice(verdict, actor, reason, key), _TRIGGERS[verdict]
+    now = await guard.record(session, subject, choice, guard.allowed(PROPOSAL, proposal.state, trigger))
+    if now is not None:
+        await _move(session, proposal, trigger, actor, reason, now)
     return proposal
 
 
@@ -129,13 +114,13 @@ async def withdraw(session: AsyncSession, proposal_id: str, *, actor: Actor, rea
     proposal = await locked(session, proposal_id)
     if actor.user_id != proposal.proposed_by:
         raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
-    _need(reason)
+    check_reason(reason)
     await _move(session, proposal, "proposal_withdrawn", actor, reason, await market_now(session))
     return proposal
 
 
 async def publish(session: AsyncSession, proposal_id: str, *, actor: Actor) -> Product:
-    """Put an approved version on sale. It trusts no state: the approvals are read again, with today's roles.
+    """Put an approved version on sale. The approvals are read again, with the roles of today.
 
     Publishing again changes nothing. Raises NotFound, NotAllowed, IllegalTransition, Conflict, ProductInvalid.
     """
@@ -165,24 +150,15 @@ async def publish(session: AsyncSession, proposal_id: str, *, actor: Actor) -> P
 async def _move(
     session: AsyncSession, proposal: ProductProposal, trigger: str, actor: Actor, reason: str, now: datetime
 ) -> None:
-    proposal.state = await transitions.apply(
+    await guard.step(
         session,
         PROPOSAL,
-        subject_kind=KIND,
-        subject_id=proposal.id,
-        state_now=proposal.state,
-        trigger=trigger,
+        proposal,
+        trigger,
+        kind=KIND,
         key=trigger,
-        occurred_at=now,
-        detail={"version": f"{proposal.product}@{proposal.version}", "content_hash": proposal.content_hash},
-        actor=actor.user_id,
-        role=actor.role,
+        at=now,
+        actor=actor,
         reason=reason,
+        detail={"version": f"{proposal.product}@{proposal.version}", "content_hash": proposal.content_hash},
     )
-    if proposal.state in PROPOSAL.terminal:
-        proposal.closed_at = now
-
-
-def _need(reason: str) -> None:
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")

@@ -1,4 +1,7 @@
-"""The shelf: reads product definitions (YAML) and names file, line and field of whatever is wrong."""
+"""The shelf: reads product definitions (YAML) and names the file, line and field of every error.
+
+Reading a definition touches no database: the files in `products/` are data, and what is sold is on the record.
+"""
 
 from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
@@ -23,7 +26,7 @@ _LONGEST_ROW: Final = 600
 
 
 def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
-    """The line where `path` stands in the document, or the last part of it that exists."""
+    """Returns the line of `path` in the document, or of the last part of it that exists."""
     line: int = node.start_mark.line + 1
     for step in path:
         if isinstance(node, yaml.MappingNode):
@@ -61,7 +64,7 @@ def _repeated(
 
 
 def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
-    """The document, which is one mapping whose keys differ; raises ProductInvalid."""
+    """Returns the document if it is one mapping without repeated keys. Raises ProductInvalid."""
     if root is None:
         raise ProductInvalid(f"{name}:1 is empty; write a product definition", field=name)
     if not isinstance(root, yaml.MappingNode):
@@ -76,9 +79,9 @@ def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
 
 
 def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
-    """Read a definition (YAML, and so JSON too) that `name` holds; raises ProductInvalid whose message has a
-    `name:line field: problem` row per error. `venues` gives the venue calendars there are; without it their names are
-    not checked."""
+    """Read a definition (YAML, and so JSON too) that `name` holds; raises ProductInvalid with a
+    `name:line field: problem` row per error. `venues` returns the names of the venue calendars; without it their names
+    are not checked."""
     try:
         found, data = read_yaml(text, name)
     except YamlInvalid as exc:
@@ -133,7 +136,7 @@ def read_file(path: FilePath, venues: Venues | None = None) -> Product:
 
 
 def load_product(path: FilePath, venues: Venues | None = None) -> Product:
-    """Read one definition of a shelf, whose file is named after it; raises ProductInvalid."""
+    """Read one definition of a shelf. Its file must be named after it. Raises ProductInvalid."""
     product = read_file(path, venues)
     wanted = f"{product.product}.v{product.version}.yaml"
     if path.name != wanted:

@@ -1,4 +1,4 @@
-"""What a founder reads about a definition that cannot be sold: the field, what is wrong with it, what to write instead."""
+"""Error messages for people who write product definitions: the field, what is wrong with it, what to write instead."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ _BOUNDS: Final = {
 
 
 def explained(error: Mapping[str, Any]) -> tuple[Path, str]:
-    """(where it stands, what is wrong and the remedy) of one error that `Product` raised."""
+    """Returns (path, what is wrong and the remedy) of one error that `Product` raised."""
     path, kind = error["loc"], error["type"]
     if kind == "value_error":
         return _led(path, error["msg"].removeprefix("Value error, "))
@@ -126,7 +126,7 @@ def _literals(annotation: Any) -> Iterator[Any]:
 
 
 def _at(path: Path) -> tuple[type[BaseModel] | None, Any]:
-    """(the model, the annotation) that stands at `path` of a definition; None for what is no model, or not known."""
+    """Returns (model, annotation) at `path` of a definition; None for what is no model, or not known."""
     model: type[BaseModel] | None = Product
     annotation: Any = Product
     for step in path:

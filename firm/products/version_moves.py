@@ -1,5 +1,5 @@
 """Accounts on their way to another version of their product: proposed by one person, approved by another, carried out
-by the monitor at each account's next daily reset (`store.move_write`)."""
+by the monitor at each account's next daily reset."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,11 +8,12 @@ from typing import Final, Literal
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.approvals import Actor, check_may_decide
+from domain.approvals import Actor, check_reason
 from domain.errors import BadInput, NotAllowed
 from domain.keys import new_id
-from domain.products.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
-from store import audit, decisions, products, rows, transitions
+from domain.products.publishing import ACCOUNT_MOVE, check_approved, check_may_propose, check_movable, move_digest
+from firm import decide as guard
+from store import audit, decisions, products, rows
 from store.clock import market_now
 from store.models import Account, AccountMove, AccountMoveRow, Payout, User
 
@@ -38,8 +39,7 @@ async def propose(
     Raises NotAllowed, NotFound (a version), BadInput (terms that do not fit, accounts that cannot move).
     """
     check_may_propose(KIND, actor)
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    check_reason(reason)
     old, new = await products.load(session, product, from_version), await products.load(session, product, to_version)
     check_movable(old, new)
     chosen = await _chosen(session, product, from_version, numbers)
@@ -50,7 +50,7 @@ async def propose(
         from_version=from_version,
         to_version=to_version,
         reason=reason,
-        state=MOVE.initial,
+        state=ACCOUNT_MOVE.initial,
         proposed_by=actor.user_id,
         proposed_at=now,
     )
@@ -132,7 +132,7 @@ async def locked(session: AsyncSession, move_id: str) -> AccountMove:
 
 
 async def digest(session: AsyncSession, move: AccountMove) -> str:
-    """What an approval of the move as it stands is for: its accounts, read again."""
+    """Returns what an approval of the move as it is now is for: its accounts are read again."""
     accounts = await session.scalars(select(AccountMoveRow.account_id).where(AccountMoveRow.move_id == move.id))
     return move_digest(
         move_id=move.id,
@@ -149,33 +149,18 @@ async def decide(
     """Record a second person's decision; once approved, the accounts' shards take it up. The same `key` again changes
     nothing. Raises NotFound, BadInput, NotAllowed, SelfApproval, AlreadyDecided, IllegalTransition."""
     move = await locked(session, move_id)
-    made = await decisions.of(session, KIND, move.id)
-    if decisions.repeated(made, key) is not None:
+    asked_by = (await session.get_one(User, move.proposed_by)).person_id
+    subject = guard.Subject(
+        kind=KIND, id=move.id, digest=await digest(session, move), evidence=_versions(move), asked_by=asked_by
+    )
+    choice, trigger = guard.Choice(verdict, actor, reason, key), _TRIGGERS[verdict]
+    now = await guard.record(session, subject, choice, guard.allowed(ACCOUNT_MOVE, move.state, trigger))
+    if now is None:
         return move
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
-    proposer = await session.get_one(User, move.proposed_by)
-    check_may_decide(
-        KIND, actor, requester_person=proposer.person_id, decided_by=[row.person_id for row in made], subject_id=move.id
-    )
-    MOVE.next(move.state, _TRIGGERS[verdict])  # refuse before anything is written
-    now, decided_on = await market_now(session), await digest(session, move)
-    await decisions.record(
-        session,
-        KIND,
-        move.id,
-        decision=verdict,
-        actor=actor,
-        reason=reason,
-        key=key,
-        digest=decided_on,
-        occurred_at=now,
-        evidence={"from": f"{move.product}@{move.from_version}", "to": f"{move.product}@{move.to_version}"},
-    )
     if verdict == "approve":
         counted = await decisions.votes(session, KIND, move.id)
-        check_approved(KIND, counted, proposer_person=proposer.person_id, digest=decided_on)
-    await _step(session, move, _TRIGGERS[verdict], actor, reason, now)
+        check_approved(KIND, counted, proposer_person=asked_by, digest=subject.digest)
+    await _step(session, move, trigger, actor, reason, now)
     return move
 
 
@@ -185,8 +170,7 @@ async def withdraw(session: AsyncSession, move_id: str, *, actor: Actor, reason:
     move = await locked(session, move_id)
     if actor.user_id != move.proposed_by:
         raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
-    if not reason.strip():
-        raise BadInput("Say why.", field="reason", remedy="One sentence is enough.")
+    check_reason(reason)
     await _step(session, move, "move_withdrawn", actor, reason, await market_now(session))
     return move
 
@@ -194,19 +178,19 @@ async def withdraw(session: AsyncSession, move_id: str, *, actor: Actor, reason:
 async def _step(
     session: AsyncSession, move: AccountMove, trigger: str, actor: Actor, reason: str, now: datetime
 ) -> None:
-    move.state = await transitions.apply(
+    await guard.step(
         session,
-        MOVE,
-        subject_kind=KIND,
-        subject_id=move.id,
-        state_now=move.state,
-        trigger=trigger,
+        ACCOUNT_MOVE,
+        move,
+        trigger,
+        kind=KIND,
         key=trigger,
-        occurred_at=now,
-        detail={"from": f"{move.product}@{move.from_version}", "to": f"{move.product}@{move.to_version}"},
-        actor=actor.user_id,
-        role=actor.role,
+        at=now,
+        actor=actor,
         reason=reason,
+        detail=_versions(move),
     )
-    if move.state in MOVE.terminal:
-        move.closed_at = now
+
+
+def _versions(move: AccountMove) -> dict[str, str]:
+    return {"from": f"{move.product}@{move.from_version}", "to": f"{move.product}@{move.to_version}"}

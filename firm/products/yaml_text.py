@@ -1,4 +1,4 @@
-"""Reads YAML that people send: small, shallow, and without the parts that let few bytes stand for gigabytes."""
+"""Reads YAML that people send: small, shallow, and without the parts that expand a few bytes to gigabytes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ def _check(text: str) -> None:
     measure = _Measure()
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "tag", None) is not None:
-            raise _TooMuch("a tag (!) is not allowed here; write the plain value", event)
+            raise _TooMuch("a tag (!) is not allowed here; write the storable_text value", event)
         if isinstance(event, yaml.ScalarEvent):
             if len(event.value) > MAX_TEXT:
                 raise _TooMuch(f"a value is longer than {MAX_TEXT:,} characters", event)

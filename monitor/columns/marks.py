@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from domain.pnl import RateMissing, conversion_rate
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Floats, Ints

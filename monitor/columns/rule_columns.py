@@ -94,7 +94,7 @@ class RuleColumns:
         self._levels = np.append(self._levels, count)
         self.specs.append(tuple(specs))
 
-    def specs_of(self, row: int) -> tuple[FloorSpec, ...]:
+    def symbol_specs(self, row: int) -> tuple[FloorSpec, ...]:
         return self.specs[int(self._columns.terms[row])]
 
     def follow(self, found: Ints, seq: int, at: datetime) -> Ints:
@@ -140,7 +140,7 @@ class RuleColumns:
             row = row_of(login)
             if row is not None:
                 self._data[:_STORED, level, row] = fields
-                left = _warn_left(self.specs_of(row)[level], self._state(level, row))
+                left = _warn_left(self.symbol_specs(row)[level], self._state(level, row))
                 self._data[kernels.WARN_LEFT, level, row] = left
                 rows.append(row)
         return rows
@@ -181,7 +181,7 @@ class RuleColumns:
 
     def get(self, row: int) -> AccountRules:
         """The state of a row's levels, as the exact evaluator takes it."""
-        specs = self.specs_of(row)
+        specs = self.symbol_specs(row)
         return AccountRules(specs, tuple(self._state(index, row) for index in range(len(specs))))
 
     def _state(self, index: int, row: int) -> RuleState:

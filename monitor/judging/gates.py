@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from domain.keys import derived_id
-from domain.proofs.history import Whose, gate_sheet
+from domain import keys
+from domain.proofs.history import ProofSubject, gate_sheet
 from domain.rules import history
 from domain.rules.events import Moment
 from monitor.columns.roster import AccountRow
@@ -19,8 +19,8 @@ def changed_gates(account: AccountRow, now: Moment) -> Iterator[GateFact]:
         if conduct.gates.get(gate.id) == status.outcome:
             continue
         conduct.gates[gate.id] = status.outcome
-        proof_id = derived_id("prf", account.account_id, terms.phase_index, gate.id, now.at.isoformat())
-        subject = Whose(account.account_id, account.challenge_id, account.login, terms)
+        proof_id = keys.gate_proof(account.account_id, terms.phase_index, gate.id, now.at)
+        subject = ProofSubject(account.account_id, account.challenge_id, account.login, terms)
         yield GateFact(
             account_id=account.account_id,
             rule_id=gate.id,

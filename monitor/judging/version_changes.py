@@ -10,7 +10,7 @@ from datetime import datetime
 
 from domain.money import Money
 from domain.rules.carry import carried
-from domain.rules.evaluate import verdicts
+from domain.rules.evaluate import level_breaches
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
@@ -22,7 +22,7 @@ from monitor.judging.evidence import Trigger
 from monitor.judging.judge import Judge
 from monitor.loaded import Pending
 from monitor.state import ShardState
-from store.version_moves import CarriedOut
+from store.version_moves import MoveOutcome
 
 
 class VersionChanges:
@@ -62,7 +62,7 @@ class VersionChanges:
         mark = Mark(account.balance_minor, account.equity_minor, seq, at, account.costs)
         rules = carried(account.rules, terms.specs, mark)
         why = _broken(rules, mark, product.currency)
-        done = CarriedOut(
+        done = MoveOutcome(
             move_id=pending.move_id,
             account_id=account.account_id,
             product=product.product,
@@ -91,7 +91,7 @@ class VersionChanges:
 
 def _broken(rules: AccountRules, mark: Mark, currency: str) -> str:
     """Why `rules` are broken at `mark`; empty when they are not."""
-    found = verdicts(rules, mark)
+    found = level_breaches(rules, mark)
     if not found:
         return ""
     worth, level = (Money(minor=minor, currency=currency) for minor in (found[0].equity_minor, found[0].floor_minor))

@@ -68,5 +68,8 @@ class BackgroundWriter:
             self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
         connection, writer = self._opened
         writer.write(data.rows())
-        moves, versions = live.unfinished_moves(connection, self._shard), version_moves.waiting(connection, self._shard)
+        moves, versions = (
+            live.unfinished_shard_moves(connection, self._shard),
+            version_moves.approved_moves(connection, self._shard),
+        )
         return StoredCheckpoint(data.batch, bool(moves or versions))

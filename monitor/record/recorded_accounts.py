@@ -12,23 +12,23 @@ from monitor.loaded import Loaded, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars
 from store import live, news
-from store.news import Scheduled
+from store.news import ScheduledRelease
 
 
 class RecordedAccounts:
     """The record as a shard's source of accounts. Each product's terms are read once."""
 
-    def __init__(self, connection: Connection[Any], which: live.Accounts, calendars: Calendars = NONE) -> None:
+    def __init__(self, connection: Connection[Any], which: live.AccountSelection, calendars: Calendars = NONE) -> None:
         self._connection, self._which, self._calendars = connection, which, calendars
         self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
 
-    def of(self, which: live.Accounts) -> "RecordedAccounts":
+    def of(self, which: live.AccountSelection) -> "RecordedAccounts":
         """Returns a source of other accounts of the same record."""
         return RecordedAccounts(self._connection, which, self._calendars)
 
-    def news(self, last: int, since: datetime) -> list[Scheduled]:
+    def news(self, last: int, since: datetime) -> list[ScheduledRelease]:
         """Returns scheduled releases that became known after number `last` and happen at `since` or later."""
-        return news.after(self._connection, last, since)
+        return news.releases_after(self._connection, last, since)
 
     def load(self, login: int) -> Loaded | None:
         record = self._which.by_login(self._connection, login)

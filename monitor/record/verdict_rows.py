@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from contracts.ids import challenge_workflow
-from contracts.messages import BreachDetected, PhasePassed
+from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal, stored, wire_name
+from domain import keys
 from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
 
@@ -81,14 +82,19 @@ def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
     elif fact.consequence == "close_position":
         payload = {"account_id": fact.account_id, "position_ids": list(fact.position_ids), "epoch": epoch}
         rows.orders.append(
-            {"key": f"close/{fact.offence_id}", "topic": "venue.close", "target": str(fact.login), "payload": payload}
+            {
+                "key": keys.close_message(fact.offence_id),
+                "topic": "venue.close",
+                "target": str(fact.login),
+                "payload": payload,
+            }
         )
 
 
 def _resume(rows: VerdictRows, fact: ResumeFact) -> None:
     rows.orders.append(
         {
-            "key": f"resume/{fact.offence_id}",
+            "key": keys.resume_message(fact.offence_id),
             "topic": "venue.resume",
             "target": str(fact.login),
             "payload": {"account_id": fact.account_id, "offence_id": fact.offence_id},
@@ -100,7 +106,7 @@ def _lock(
     rows: VerdictRows, fact: BreachFact | PassFact | OffenceFact, subject: str, epoch: int, *, ends: bool = True
 ) -> None:
     """Has the account flattened and disabled at the venue. `ends`: for good."""
-    key = f"lock/{subject}"
+    key = keys.lock_message(subject)
     rows.locks.append(
         {
             "key": key,
@@ -109,7 +115,7 @@ def _lock(
             "at": fact.at.isoformat(),
             "ends": ends,
             "breach_ids": [],
-            "payload": {"key": key, "login": fact.login, "account_id": fact.account_id, "epoch": epoch},
+            "payload": stored(LockAccount(key=key, login=fact.login, account_id=fact.account_id, epoch=epoch)),
         }
     )
 
@@ -135,9 +141,9 @@ def _breach(rows: VerdictRows, fact: BreachFact, epoch: int, received_at: dateti
     )
     if fact.cause:
         _lock(rows, fact, fact.breach_id, epoch)
-        key = f"breach/{fact.breach_id}"
+        key = keys.breach_message(fact.breach_id)
         message = BreachDetected(key=key, breach_id=fact.breach_id, account_id=fact.account_id, occurred_at=fact.at)
-        _signal(rows, fact, "breach_detected", key, message.model_dump(mode="json"))
+        _signal(rows, fact, message)
     ends = next(lock for lock in reversed(rows.locks) if lock["ends"])  # a pause may be between them
     ends["breach_ids"].append(fact.breach_id)
 
@@ -156,11 +162,11 @@ def _pass(rows: VerdictRows, fact: PassFact, epoch: int) -> None:
         }
     )
     _lock(rows, fact, fact.pass_id, epoch)
-    key = f"pass/{fact.pass_id}"
+    key = keys.pass_message(fact.pass_id)
     message = PhasePassed(key=key, pass_id=fact.pass_id, account_id=fact.account_id, occurred_at=fact.at)
-    _signal(rows, fact, "phase_passed", key, message.model_dump(mode="json"))
+    _signal(rows, fact, message)
 
 
-def _signal(rows: VerdictRows, fact: BreachFact | PassFact, name: str, key: str, payload: dict[str, Any]) -> None:
+def _signal(rows: VerdictRows, fact: BreachFact | PassFact, message: Signal) -> None:
     target = challenge_workflow(fact.challenge_id)
-    rows.signals.append({"key": key, "target": target, "name": name, "payload": payload})
+    rows.signals.append({"key": message.key, "target": target, "name": wire_name(message), "payload": stored(message)})

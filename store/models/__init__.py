@@ -1,4 +1,4 @@
-"""The record. Every system reads these same tables; money is minor units, `*_at` is market time unless it says wall."""
+"""The tables of the record. Money is in minor units; `*_at` is market time unless a comment says wall time."""
 
 from store.models.base import Base
 from store.models.cases import (

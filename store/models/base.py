@@ -1,4 +1,4 @@
-"""What all tables share: typed columns and naming, so that migrations are stable."""
+"""Column types and constraint names shared by all tables. Fixed names keep migrations stable."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 Id = Annotated[str, mapped_column(String(32), primary_key=True)]
 Ref = Annotated[str, mapped_column(String(32))]
 Minor = Annotated[int, mapped_column(BigInteger)]
-Market = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+MarketTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Recorded = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
 

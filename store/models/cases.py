@@ -1,4 +1,4 @@
-"""Surveillance, disputes, tickets, and the decisions people take on them."""
+"""Surveillance, disputes, tickets, and decisions of people."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -19,11 +19,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Json, Market, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Recorded
 
 
 class Alert(Base):
-    """What a detector found: score 0..1, a sentence, the deals as evidence. `key` makes finding it twice harmless."""
+    """A finding of a detector: score 0..1, a sentence, the deals as evidence. The unique `key` prevents duplicates."""
 
     __tablename__ = "alerts"
 
@@ -33,19 +33,19 @@ class Alert(Base):
     score: Mapped[Decimal] = mapped_column(Numeric(6, 4))
     sentence: Mapped[str]
     evidence: Mapped[Json]
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
 class Case(Base):
-    """Work for a person that came of an alert. While open it holds the payouts of every account named."""
+    """An alert under review by a person. While open, it holds the payouts of every account it names."""
 
     __tablename__ = "cases"
 
     id: Mapped[Id]
     alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.id"), unique=True)
     state: Mapped[str] = mapped_column(String(24), index=True)
-    opened_at: Mapped[Market]
+    opened_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
@@ -58,7 +58,7 @@ class CaseAccount(Base):
 
 
 class SurveillanceCursor(Base):
-    """How far a detector has read the deals; moved in the same transaction as its alerts."""
+    """The last deal a detector has read. Changes in the same transaction as its alerts."""
 
     __tablename__ = "surveillance_cursors"
 
@@ -77,14 +77,16 @@ class Dispute(Base):
     state: Mapped[str] = mapped_column(String(24), index=True)
     statement: Mapped[str] = mapped_column(Encrypted("disputes.statement"))
     evidence: Mapped[Json]
-    opened_at: Mapped[Market]
+    opened_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
 
 class Decision(Base):
-    """Who decided what, when, why, on which evidence. One per person and subject; on a payout one of each kind, for
-    who approved it may still stop it."""
+    """A decision of a person: who, what, when, why, on which evidence.
+
+    One per person and subject. On a payout one of each kind, because an approver may still stop it.
+    """
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -107,18 +109,18 @@ class Decision(Base):
     person_id: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str]
-    subject_digest: Mapped[str] = mapped_column(String(64))  # what exactly was decided on
+    subject_digest: Mapped[str] = mapped_column(String(64))  # of the terms that were decided on
     evidence: Mapped[Json]
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
 class DecisionRequestRow(Base):
-    """A person asked for a decision; committed before the workflow hears of it, consumed once by the activity that
-    carries it out. Wall times.
+    """A person's request for a decision. Wall times.
 
-    `digest` covers the reason and the subject as it was when the person asked. `outcome` is `taken` or the type of the
-    refusal, `answer` what the person is told; both are empty while the decision is under way.
+    Committed before the workflow is called; consumed once, by the activity that decides. `digest` covers the reason and
+    the subject at the time of the request. `outcome` is `taken` or the type of the refusal, `answer` the reply to the
+    person; both are empty until the decision is made.
     """
 
     __tablename__ = "decision_requests"
@@ -149,8 +151,8 @@ class Ticket(Base):
     payout_id: Mapped[str | None] = mapped_column(ForeignKey("payouts.id"))
     subject: Mapped[str] = mapped_column(Encrypted("tickets.subject"))
     state: Mapped[str] = mapped_column(String(24), index=True)
-    opened_at: Mapped[Market]
-    changed_at: Mapped[Market]
+    opened_at: Mapped[MarketTime]
+    changed_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
@@ -162,5 +164,5 @@ class TicketMessage(Base):
     ticket_id: Mapped[str] = mapped_column(ForeignKey("tickets.id"))
     author_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     body: Mapped[str] = mapped_column(Encrypted("ticket_messages.body"))
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]

@@ -1,15 +1,15 @@
-"""Products as sold, challenges, the accounts of their phases, and every transition."""
+"""Published product versions, challenges, their accounts, and transitions."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, Market, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
 
 
 class ProductVersion(Base):
-    """Immutable once sold: a database trigger refuses to change or delete a row."""
+    """A published version. A database trigger refuses to change or delete a row."""
 
     __tablename__ = "products"
 
@@ -18,7 +18,9 @@ class ProductVersion(Base):
     name: Mapped[str] = mapped_column(String(80))
     content_hash: Mapped[str] = mapped_column(String(64))
     terms: Mapped[Json]
-    proposal_id: Mapped[str | None] = mapped_column(ForeignKey("product_proposals.id"))  # None: the firm's bootstrap
+    proposal_id: Mapped[str | None] = mapped_column(
+        ForeignKey("product_proposals.id")
+    )  # None: shipped with the installation
     recorded_at: Mapped[Recorded]
 
 
@@ -41,14 +43,13 @@ class Challenge(Base):
     provider: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # takes the fee
     checkout_id: Mapped[str | None] = mapped_column(String(80))
     checkout_url: Mapped[str | None] = mapped_column(String(300))
-    bought_at: Mapped[Market]
-    changed_at: Mapped[Market]
+    bought_at: Mapped[MarketTime]
+    changed_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
 class Account(Base):
-    """One phase of one challenge on one platform. `number` is what people say: A-10001. `attempt`: a phase can be taken
-    again."""
+    """An account on a platform for one attempt at one phase. `number` is shown to people as A-10001."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -67,7 +68,7 @@ class Account(Base):
     version: Mapped[int]
     platform: Mapped[str] = mapped_column(String(40))
     login: Mapped[int | None] = mapped_column(BigInteger)
-    shard: Mapped[int | None] = mapped_column(default=0)  # None while it is on its way between two
+    shard: Mapped[int | None] = mapped_column(default=0)  # None while it moves between two shards
     marks: Mapped[str] = mapped_column(String(8), default="quotes", server_default="quotes")  # quotes | states
     clock_group: Mapped[str] = mapped_column(String(60), index=True)
     currency: Mapped[str] = mapped_column(String(4))
@@ -79,7 +80,7 @@ class Account(Base):
 
 
 class Transition(Base):
-    """Every state change of a challenge, payout, dispute, case or ticket. `key` makes repeating one harmless."""
+    """A state change of a subject, such as a challenge or a payout. The unique `key` prevents repeats."""
 
     __tablename__ = "transitions"
     __table_args__ = (
@@ -95,5 +96,5 @@ class Transition(Base):
     from_state: Mapped[str] = mapped_column(String(24))
     to_state: Mapped[str] = mapped_column(String(24))
     detail: Mapped[Json]
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]

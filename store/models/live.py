@@ -1,4 +1,4 @@
-"""What the monitor reads and writes: shard ownership, live account rows, deals, bars, verdicts."""
+"""Tables of the monitor: shards, live accounts, deals, bars, breaches, passes, reviews."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,12 +8,14 @@ from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, Numeric, S
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, Market, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
 
 
 class Shard(Base):
-    """Who may judge: writes carry `epoch`, and an older one is refused. `batch` is the last checkpoint's, `watermark`
-    the market time it reached; one that is not `accepting` gets no new accounts."""
+    """A shard of the monitor. Its owner's writes carry `epoch`; an older epoch is refused.
+
+    `batch` and `watermark` (market time) are those of the last checkpoint. `accepting`: may get new accounts.
+    """
 
     __tablename__ = "shards"
 
@@ -24,14 +26,15 @@ class Shard(Base):
     owner: Mapped[str] = mapped_column(String(120), default="")
     claimed_at: Mapped[datetime | None]
     checkpoint_at: Mapped[datetime | None]  # wall time
-    feed: Mapped[Json] = mapped_column(JSONB, server_default="{}")  # the monitor's own: quotes, doubts, market time
+    feed: Mapped[Json] = mapped_column(
+        JSONB, server_default="{}"
+    )  # private to the monitor: quotes, doubts, market time
     accepting: Mapped[bool] = mapped_column(default=True, server_default=true())
     watermark: Mapped[datetime | None]
 
 
 class ShardPeaks(Base):
-    """Peaks of a shard's accounts that moved after their rows were stored, as of the shard's checkpoint: the monitor's
-    own."""
+    """Peaks that changed after their accounts' rows were stored, as of the checkpoint. Private to the monitor."""
 
     __tablename__ = "shard_peaks"
 
@@ -40,8 +43,11 @@ class ShardPeaks(Base):
 
 
 class ShardMove(Base):
-    """Accounts that one shard hands to another: requested by a person, released by the source as of `batch` with its
-    `feed` state there, and done once the target has caught up with the stream after it."""
+    """A move of accounts between shards.
+
+    A person requests it; the source releases the accounts as of `batch`, with its `feed` state; it is done when the
+    target has read the stream up to its own position.
+    """
 
     __tablename__ = "shard_moves"
     __table_args__ = (Index("ix_shard_moves_unfinished", "id", postgresql_where=text("state <> 'done'")),)
@@ -67,35 +73,35 @@ class ShardMoveAccount(Base):
 
 
 class MarketClock(Base):
-    """Market time per feed: nothing earlier will follow, on any shard."""
+    """Market time per feed: no shard will see an earlier event."""
 
     __tablename__ = "market_clock"
 
     feed: Mapped[str] = mapped_column(String(40), primary_key=True)
-    watermark: Mapped[Market]
+    watermark: Mapped[MarketTime]
     last_tick_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
 
 class AccountLive(Base):
-    """The checkpoint of one account, and what every page shows: money, floors, positions."""
+    """The last checkpoint of one account: money, floors, positions. Pages read this row."""
 
     __tablename__ = "account_live"
 
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     batch: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     balance_minor: Mapped[Minor]
     equity_minor: Mapped[Minor]
     trading_days: Mapped[int] = mapped_column(default=0)
     last_trading_day: Mapped[date | None] = mapped_column(Date)
     positions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     floors: Mapped[Json]  # rule id -> {"floor_minor", "operator", "room_minor"}
-    rule_state: Mapped[Json]  # the exact engine's own state, opaque to readers
+    rule_state: Mapped[Json]  # private state of the rules, see domain/rules/state.py
 
 
 class DealRow(Base):
-    """A fill as the venue reported it. `id` orders them as they were stored: surveillance reads on from it."""
+    """A fill as the venue reported it. `id` is the order of storage; surveillance reads deals by it."""
 
     __tablename__ = "deals"
     __table_args__ = (UniqueConstraint("account_id", "deal_id"), Index("ix_deals_account_at", "account_id", "at"))
@@ -104,7 +110,7 @@ class DealRow(Base):
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     deal_id: Mapped[str] = mapped_column(String(40))
     seq: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     position_id: Mapped[str] = mapped_column(String(40))
     symbol: Mapped[str] = mapped_column(String(20))
     side: Mapped[str] = mapped_column(String(4))
@@ -127,7 +133,7 @@ class BalanceOperationRow(Base):
     key: Mapped[str] = mapped_column(String(120))
     operation: Mapped[str] = mapped_column(String(20))
     seq: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     amount_minor: Mapped[Minor]
     balance_minor: Mapped[Minor]
 
@@ -138,7 +144,7 @@ class EquityBar(Base):
     __tablename__ = "equity_bars"
 
     account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    minute: Mapped[Market] = mapped_column(primary_key=True)
+    minute: Mapped[MarketTime] = mapped_column(primary_key=True)
     open_minor: Mapped[Minor]
     high_minor: Mapped[Minor]
     low_minor: Mapped[Minor]
@@ -147,20 +153,20 @@ class EquityBar(Base):
 
 
 class DailySnapshot(Base):
-    """An account at the reset that ended trading day `day`."""
+    """An account's figures at the reset that ended trading day `day`."""
 
     __tablename__ = "daily_snapshots"
 
     account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    reset_at: Mapped[Market]
+    reset_at: Mapped[MarketTime]
     balance_minor: Mapped[Minor]
     equity_minor: Mapped[Minor]
     floors: Mapped[Json]
 
 
 class Breach(Base):
-    """A confirmed breach. One per account, phase, rule and offence, however often it is judged."""
+    """A breach that ended a phase. Unique per account, phase, rule and offence, so judging twice is harmless."""
 
     __tablename__ = "breaches"
     __table_args__ = (UniqueConstraint("account_id", "phase_index", "rule_id", "offence"),)
@@ -173,19 +179,21 @@ class Breach(Base):
     offence: Mapped[int]
     proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
-    occurred_at: Mapped[Market]
-    floor_minor: Mapped[Minor | None]  # of a limit on the account's worth; a rule of conduct has none
+    occurred_at: Mapped[MarketTime]
+    floor_minor: Mapped[Minor | None]  # only for limits on balance or equity
     equity_minor: Mapped[Minor]
     status: Mapped[str] = mapped_column(String(12), default="confirmed")  # confirmed | overturned
     epoch: Mapped[int] = mapped_column(BigInteger)
-    received_at: Mapped[Market]  # wall time at which the deciding event arrived
+    received_at: Mapped[MarketTime]  # wall time at which the deciding event arrived
     recorded_at: Mapped[Recorded]
     locked_at: Mapped[datetime | None]  # wall time
 
 
 class Offence(Base):
-    """A rule was broken without ending the phase: what follows is its `consequence`. One per account, phase, rule and
-    number, however often it is judged. `deducted_minor`: profit that does not count because of it."""
+    """A broken rule that did not end the phase, with its `consequence`.
+
+    Unique per account, phase, rule and offence number. `deducted_minor` is the profit that does not count.
+    """
 
     __tablename__ = "offences"
     __table_args__ = (
@@ -204,13 +212,13 @@ class Offence(Base):
     deducted_minor: Mapped[Minor] = mapped_column(server_default="0")
     proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     epoch: Mapped[int] = mapped_column(BigInteger)
     recorded_at: Mapped[Recorded]
 
 
 class GateStanding(Base):
-    """Where a gate of an account stood after its last trading day at which that changed. `blocks`: pass, payout."""
+    """The state of one gate of an account after the last trading day that changed it. `blocks`: pass, payout."""
 
     __tablename__ = "gate_standings"
 
@@ -221,17 +229,17 @@ class GateStanding(Base):
     sentence: Mapped[str]
     blocks: Mapped[list[str]] = mapped_column(JSONB)
     proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
 
 
 class NewsRelease(Base):
-    """A scheduled economic release, known ahead. `names`: the currencies or instruments it concerns; empty: all."""
+    """A scheduled economic release. `names` lists the currencies or instruments it affects; empty means all."""
 
     __tablename__ = "news_releases"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     key: Mapped[str] = mapped_column(String(120), unique=True)
-    released_at: Mapped[Market]
+    released_at: Mapped[MarketTime]
     names: Mapped[list[str]] = mapped_column(JSONB)
     impact: Mapped[str] = mapped_column(String(12))
     title: Mapped[str] = mapped_column(String(200))
@@ -247,13 +255,13 @@ class PhasePass(Base):
     phase_index: Mapped[int]
     proof_id: Mapped[str] = mapped_column(ForeignKey("proofs.id"))
     seq: Mapped[int] = mapped_column(BigInteger)
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     balance_minor: Mapped[Minor]
     recorded_at: Mapped[Recorded]
 
 
 class Proof(Base):
-    """A proof sheet; `body` holds all that recomputing it needs."""
+    """A proof sheet. `body` holds everything needed to recompute it."""
 
     __tablename__ = "proofs"
 
@@ -266,8 +274,10 @@ class Proof(Base):
 
 
 class Review(Base):
-    """Something doubtful about the feed, an account or a payment that a person should look at; never a verdict. One of
-    kind `doubtful_breach` can be confirmed by a person, or dismissed."""
+    """A doubt about the feed, an account or a payment, for a person to look at. Never a verdict.
+
+    A person can confirm or dismiss a review of kind `doubtful_breach`.
+    """
 
     __tablename__ = "reviews"
 
@@ -277,7 +287,7 @@ class Review(Base):
     account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     detail: Mapped[Json]
     status: Mapped[str] = mapped_column(String(8), default="open", index=True)  # open | closed
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
     closed_by: Mapped[str | None] = mapped_column(String(32))
     close_reason: Mapped[str | None]
@@ -285,7 +295,7 @@ class Review(Base):
 
 
 class Exposure(Base):
-    """The firm's live position per symbol, as of the shard's last checkpoint."""
+    """The position of a shard's accounts in one symbol, as of the shard's last checkpoint."""
 
     __tablename__ = "exposures"
 
@@ -297,11 +307,11 @@ class Exposure(Base):
     floating_minor: Mapped[Minor]
     bid: Mapped[Decimal] = mapped_column(Numeric(20, 8))
     ask: Mapped[Decimal] = mapped_column(Numeric(20, 8))
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
 
 
 class DailyClose(Base):
-    """The check that every active account of a clock group has its snapshot for a day."""
+    """The result of the check that every active account of a clock group has its snapshot for a day."""
 
     __tablename__ = "daily_closes"
 
@@ -309,5 +319,5 @@ class DailyClose(Base):
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     accounts: Mapped[int]
     missing: Mapped[int]
-    checked_at: Mapped[Market]
+    checked_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]

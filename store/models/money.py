@@ -1,4 +1,4 @@
-"""Payouts, the double-entry ledger, what the provider says, and how the two reconcile."""
+"""Payouts, the double-entry ledger, and the entries of payment providers."""
 
 from datetime import datetime
 
@@ -6,14 +6,14 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueCo
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Json, Market, Minor, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Minor, Recorded
 
 
 class Payout(Base):
-    """One request. gross = trader share + firm share. One open payout per account (partial unique index).
+    """One payout request. gross = trader share + firm share. One open payout per account (partial unique index).
 
-    `refund_minor` of the fee is sent with the trader's share; `forfeited_minor` leaves the account for nobody. `cycle` is
-    the payout cycle that was chosen; `proof_id` proves why the request was refused.
+    `refund_minor` of the fee is sent with the trader's share. `forfeited_minor` is taken from the account and paid to
+    nobody. `cycle` is the chosen payout cycle. `proof_id` is the proof of a refusal.
     """
 
     __tablename__ = "payouts"
@@ -39,21 +39,21 @@ class Payout(Base):
     beneficiary: Mapped[str] = mapped_column(Encrypted("payouts.beneficiary"))
     terms_digest: Mapped[str] = mapped_column(String(64))  # over amount, currency, beneficiary and rule version
     approvers_needed: Mapped[int]
-    checks: Mapped[Json]  # the validation as shown to people: name -> {"ok", "words"}
-    requested_at: Mapped[Market]
+    checks: Mapped[Json]  # the checks shown to people: name -> {"ok", "words"}
+    requested_at: Mapped[MarketTime]
     decide_by: Mapped[datetime | None]
     rail: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # the provider that sends the money
     transfer_id: Mapped[str | None] = mapped_column(String(80))
-    reason: Mapped[str | None]  # why it is held, or how it ended: for the firm
+    reason: Mapped[str | None]  # why it is held or how it ended, for staff
     told: Mapped[str | None]  # the same for the trader
     proof_id: Mapped[str | None] = mapped_column(ForeignKey("proofs.id"))
-    was_held: Mapped[bool] = mapped_column(default=False)  # a surveillance case stood in its way at some time
+    was_held: Mapped[bool] = mapped_column(default=False)  # a surveillance case has held it at some time
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
 
 class LedgerTransaction(Base):
-    """Append-only. The same key with the same input gives the first result; with other input it is an error."""
+    """A ledger transaction; append-only. Its key may be posted again with the same input only."""
 
     __tablename__ = "ledger_transactions"
 
@@ -63,12 +63,12 @@ class LedgerTransaction(Base):
     kind: Mapped[str] = mapped_column(String(32))
     reference: Mapped[str] = mapped_column(String(32), index=True)
     reverses: Mapped[int | None] = mapped_column(ForeignKey("ledger_transactions.id"), unique=True)
-    occurred_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
 class Posting(Base):
-    """One line: amount signed, debit positive. A deferred constraint makes each transaction sum to zero per currency."""
+    """One line of a transaction, debit positive. A deferred constraint makes each transaction sum to 0 per currency."""
 
     __tablename__ = "postings"
     __table_args__ = (Index("ix_postings_account", "account", "currency"),)
@@ -81,7 +81,7 @@ class Posting(Base):
 
 
 class ProviderEntryRow(Base):
-    """A movement of money at the provider; reconciled when it is tied to one ledger transaction."""
+    """A movement of money at a provider. It is reconciled when it has a ledger transaction."""
 
     __tablename__ = "provider_entries"
 
@@ -93,6 +93,6 @@ class ProviderEntryRow(Base):
     reference: Mapped[str] = mapped_column(String(40), index=True)
     amount_minor: Mapped[Minor]
     currency: Mapped[str] = mapped_column(String(4))
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     transaction_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_transactions.id"), unique=True)
     recorded_at: Mapped[Recorded]

@@ -1,4 +1,4 @@
-"""Delivery and memory: inbox, outbox, intents, wake-ups, idempotency keys, the audit log."""
+"""Inbox, outbox, intents, wake-ups, idempotency keys, audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -7,11 +7,11 @@ from sqlalchemy import BigInteger, DateTime, Identity, Index, String, UniqueCons
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Json, Market, Recorded
+from store.models.base import Base, Json, MarketTime, Recorded
 
 
 class InboxEvent(Base):
-    """A verified webhook, stored before it is acknowledged. Wall times."""
+    """A verified webhook event, stored before it is acknowledged. Wall times."""
 
     __tablename__ = "inbox"
     __table_args__ = (
@@ -28,12 +28,12 @@ class InboxEvent(Base):
     next_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
     attempts: Mapped[int] = mapped_column(default=0)
     handled_at: Mapped[datetime | None]
-    parked_at: Mapped[datetime | None]  # nobody is waiting for it: a person must look
+    parked_at: Mapped[datetime | None]  # cannot be routed: a person must look
     error: Mapped[str | None]
 
 
 class OutboxMessage(Base):
-    """Something that must reach Temporal or the venue, committed with the fact that caused it. Wall times.
+    """A message to Temporal or the venue, committed together with its cause. Wall times.
 
     Topics: `workflow.start`, `workflow.signal` (target = workflow id), `venue.lock` (target = login).
     """
@@ -58,7 +58,7 @@ class OutboxMessage(Base):
 
 
 class Intent(Base):
-    """A side effect that was decided: committed before the call, `result` after it. The key goes to the outside."""
+    """An intended side effect, committed before the call; `result` is stored after it. The call carries `key`."""
 
     __tablename__ = "intents"
 
@@ -71,18 +71,18 @@ class Intent(Base):
 
 
 class Wakeup(Base):
-    """A workflow that waits for market time."""
+    """A market time for which a workflow waits."""
 
     __tablename__ = "wakeups"
     __table_args__ = (Index("ix_wakeups_due", "due_at", postgresql_where=text("fired_at IS NULL")),)
 
     workflow_id: Mapped[str] = mapped_column(String(120), primary_key=True)
-    due_at: Mapped[Market]
+    due_at: Mapped[MarketTime]
     fired_at: Mapped[datetime | None]  # wall time
 
 
 class IdempotencyKey(Base):
-    """The first answer to a POST, given again to whoever repeats it."""
+    """The first answer to a POST, returned again when the request is repeated."""
 
     __tablename__ = "idempotency_keys"
 
@@ -96,7 +96,7 @@ class IdempotencyKey(Base):
 
 
 class AuditEntry(Base):
-    """Append-only, each row hashed over the one before it: who, role, what, when, why, on which evidence."""
+    """An entry of the append-only audit log. `digest` also covers the entry before it."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_subject", "subject_kind", "subject_id"),)
@@ -109,7 +109,7 @@ class AuditEntry(Base):
     subject_id: Mapped[str] = mapped_column(String(80))
     reason: Mapped[str]
     evidence: Mapped[Json]
-    occurred_at: Mapped[Market]
-    recorded_at: Mapped[Market]
+    occurred_at: Mapped[MarketTime]
+    recorded_at: Mapped[MarketTime]
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))

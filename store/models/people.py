@@ -1,4 +1,4 @@
-"""Traders, the firm's users, their sessions. Names and addresses rest encrypted."""
+"""Traders, users, sessions. Names and addresses are stored encrypted."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import Boolean, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.crypto import Encrypted
-from store.models.base import Base, Id, Market, Recorded
+from store.models.base import Base, Id, MarketTime, Recorded
 
 
 class Trader(Base):
@@ -19,12 +19,12 @@ class Trader(Base):
     country: Mapped[str] = mapped_column(String(2))
     beneficiary: Mapped[str | None] = mapped_column(Encrypted("traders.beneficiary"))
     identity: Mapped[str] = mapped_column(String(16), default="unverified")  # unverified | verified | refused
-    created_at: Mapped[Market]
+    created_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 
 class User(Base):
-    """Who can sign in. `person_id` is the human: two users of one person never count as two approvers."""
+    """A login. `person_id` is the human: two users of one person never count as two approvers."""
 
     __tablename__ = "users"
 
@@ -41,7 +41,7 @@ class User(Base):
 
 
 class Session(Base):
-    """A signed-in browser or program. Only a digest of its token is kept; times are wall time."""
+    """A signed-in browser or program. Only a digest of its token is stored. Wall times."""
 
     __tablename__ = "sessions"
 
@@ -49,5 +49,5 @@ class Session(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     csrf: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[Recorded]
-    expires_at: Mapped[Market]
+    expires_at: Mapped[MarketTime]
     revoked_at: Mapped[datetime | None]

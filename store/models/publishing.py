@@ -1,15 +1,15 @@
-"""Product versions on their way to the shelf, and accounts on their way to another version."""
+"""Proposed product versions, and moves of accounts to another version."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Id, Json, Market, Recorded
+from store.models.base import Base, Id, Json, MarketTime, Recorded
 
 
 class ProductProposal(Base):
-    """A version that somebody wants to sell. What is proposed never changes: a trigger lets only the state move."""
+    """A proposed product version. A database trigger lets only its state change, never the proposed terms."""
 
     __tablename__ = "product_proposals"
     __table_args__ = (
@@ -25,20 +25,20 @@ class ProductProposal(Base):
     id: Mapped[Id]
     product: Mapped[str] = mapped_column(String(41))
     version: Mapped[int]
-    base_version: Mapped[int | None]  # on sale when it was proposed: what reviewers compare it with
+    base_version: Mapped[int | None]  # on sale at the time; reviewers compare with it
     content_hash: Mapped[str] = mapped_column(String(64))
     terms: Mapped[Json]
-    source: Mapped[str] = mapped_column(String(120))  # the file's name, or how else it came
+    source: Mapped[str] = mapped_column(String(120))  # the name of the file, or another origin
     reason: Mapped[str]
     state: Mapped[str] = mapped_column(String(24), index=True)
     proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    proposed_at: Mapped[Market]
+    proposed_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
 
 class AccountMove(Base):
-    """Accounts that shall go on under another version of their product."""
+    """A proposal to move accounts to another version of their product."""
 
     __tablename__ = "account_moves"
     __table_args__ = (
@@ -55,15 +55,15 @@ class AccountMove(Base):
     reason: Mapped[str]
     state: Mapped[str] = mapped_column(String(24), index=True)
     proposed_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
-    proposed_at: Mapped[Market]
+    proposed_at: Mapped[MarketTime]
     closed_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]
 
 
 class AccountMoveRow(Base):
-    """One account of a move: waiting until its daily reset, then moved, or refused with a reason.
+    """One account of a move: it waits for its daily reset, then is moved, or refused with a reason.
 
-    `taken_batch` is the checkpoint at which its shard learned of it: from there on a rebuilt shard knows it too.
+    `taken_batch` is the checkpoint at which its shard took the move; a shard rebuilt from there knows it too.
     """
 
     __tablename__ = "account_move_rows"

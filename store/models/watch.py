@@ -1,16 +1,18 @@
-"""What traders were warned of, and what venues took back."""
+"""Warnings to traders, and corrections by venues."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.models.base import Base, Json, Market, Recorded
+from store.models.base import Base, Json, MarketTime, Recorded
 
 
 class WarningRow(Base):
-    """Told to the trader once per account, kind, rule and `period`: the trading day of a limit that resets, else the
-    phase. `figures` are the exact ones of that moment, in minor units."""
+    """A warning to a trader, once per account, kind, rule and `period`.
+
+    `period` is the trading day for a limit that resets, else the phase. `figures` are exact, in minor units.
+    """
 
     __tablename__ = "warnings"
     __table_args__ = (
@@ -23,14 +25,16 @@ class WarningRow(Base):
     kind: Mapped[str] = mapped_column(String(24))  # limit_used | reset_would_breach | payout_leaves_no_room
     rule_id: Mapped[str] = mapped_column(String(44))
     period: Mapped[str] = mapped_column(String(40))
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     figures: Mapped[Json]
     recorded_at: Mapped[Recorded]
 
 
 class CorrectionRow(Base):
-    """The venue corrected or cancelled what it had said in event `corrects_seq`; `handled_at` (wall) once every verdict
-    that rests on it has its case."""
+    """A venue's correction or cancellation of its event `corrects_seq`.
+
+    `handled_at` (wall time) is set when every verdict based on that event has its case.
+    """
 
     __tablename__ = "corrections"
     __table_args__ = (
@@ -42,7 +46,7 @@ class CorrectionRow(Base):
     feed: Mapped[str] = mapped_column(String(40))
     seq: Mapped[int] = mapped_column(BigInteger)
     corrects_seq: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[Market]
+    at: Mapped[MarketTime]
     body: Mapped[Json]
     handled_at: Mapped[datetime | None]
     recorded_at: Mapped[Recorded]

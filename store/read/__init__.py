@@ -1,1 +1,1 @@
-"""Read models: SELECTs that give frozen views, the same for the API and the console. Nothing here writes."""
+"""Read models: SELECTs that return frozen views, shared by the API and the console. Nothing here writes."""

@@ -1,4 +1,4 @@
-"""Accounts with live money, the floors that bind them, and how far each is."""
+"""Accounts with their live figures, limits and positions."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,11 +16,11 @@ from store import products
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, AccountLive, Challenge, Payout, Trader
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 
 
 class AccountRow(View):
-    """`at` is the market time of balance, equity and floors; None before the first checkpoint."""
+    """`at` is the market time of balance, equity and room; all are None before the first checkpoint."""
 
     id: str
     number: str
@@ -47,7 +47,7 @@ class AccountRow(View):
 
 
 class RuleGauge(View):
-    """One limit: its whole allowance, the floor now, and the room left before `operator` holds."""
+    """One limit: its allowance, the current floor, and the room left. The rule breaks when `operator` holds."""
 
     rule_id: str
     kind: str
@@ -58,7 +58,7 @@ class RuleGauge(View):
 
 
 class TargetGauge(View):
-    """Passing needs `balance_minor` with no open position, and the trading days."""
+    """The profit target: a pass needs `balance_minor` without open positions, and the minimum of trading days."""
 
     balance_minor: int
     gained_minor: int
@@ -75,7 +75,7 @@ class PositionView(View):
 
 
 class AccountView(AccountRow):
-    """`time_ends_at`: when the phase is over by time, extensions and lost time included; None without a limit."""
+    """`time_ends_at` is the market time at which the phase times out, extensions included; None without a limit."""
 
     phase_name: str
     product_name: str
@@ -114,7 +114,7 @@ def _fields(account: Account, live: AccountLive | None, challenge_state: str, tr
     tightest = _tightest(live)
     return {
         "id": account.id,
-        "number": shown(account.number),
+        "number": account_number(account.number),
         "challenge_id": account.challenge_id,
         "challenge_state": challenge_state,
         "trader_id": account.trader_id,
@@ -147,7 +147,7 @@ async def page(
     product: str | None = None,
     trader_id: str | None = None,
 ) -> Page[AccountRow]:
-    """Highest account number first."""
+    """Returns a page of accounts, highest number first."""
     statement = _statement(scope)
     for column, wanted in ((Account.status, status), (Account.product, product), (Account.trader_id, trader_id)):
         if wanted is not None:
@@ -159,8 +159,8 @@ async def page(
     return Page[AccountRow](items=items, next_cursor=cursor)
 
 
-async def exists(session: AsyncSession, scope: Scope, account_id: str) -> Account:
-    """The account when `scope` may see it; raises NotFound."""
+async def visible_account(session: AsyncSession, scope: Scope, account_id: str) -> Account:
+    """Returns the account if `scope` may see it. Raises NotFound."""
     found = await session.scalar(select(Account).where(Account.id == account_id, scope.own(Account.trader_id)))
     if found is None:
         raise NotFound
@@ -202,7 +202,7 @@ async def one(session: AsyncSession, scope: Scope, account_id: str) -> AccountVi
 
 
 def _gauges(account: Account, phase: Phase, live: AccountLive | None) -> Iterator[RuleGauge]:
-    """Each level of the phase's equity rules, and the room to it once the account has been seen."""
+    """Yields every limit of the phase. Floor and room are None before the first checkpoint."""
     specs = compile_phase(phase, account.initial_minor, account.currency)
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     for spec, state in zip(rules.specs, rules.states, strict=True):

@@ -1,4 +1,4 @@
-"""The audit trail, and whether it is whole. For staff."""
+"""The audit log and its verification. For staff."""
 
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ class AuditRow(View):
 
 
 class AuditCheck(View):
-    """`broken_at` is the first entry that does not follow from the one before it."""
+    """`broken_at` is the seq of the first entry that does not follow from the one before it."""
 
     whole: bool
     entries: int
@@ -70,7 +70,7 @@ def _view(entry: AuditEntry, name: str | None) -> AuditRow:
 
 
 async def check(session: AsyncSession) -> AuditCheck:
-    """Recompute the whole chain."""
+    """Recompute and check the whole chain."""
     broken_at = await audit.verify(session)
     entries = await session.scalar(select(func.count()).select_from(AuditEntry))
     return AuditCheck(whole=broken_at is None, entries=entries or 0, broken_at=broken_at)

@@ -1,4 +1,4 @@
-"""Breaches and the proof sheets behind them."""
+"""Breaches and their proof sheets."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from store.models import Account, Breach, Dispute, Proof, Trader
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 
 
 class BreachView(View):
@@ -26,7 +26,7 @@ class BreachView(View):
     proof_id: str
     seq: int
     occurred_at: datetime
-    floor_minor: int | None  # of a limit on the account's worth; conduct has none
+    floor_minor: int | None  # only for limits on balance or equity
     equity_minor: int
     currency: str
     status: str
@@ -59,7 +59,7 @@ def _view(row: Any) -> BreachView:
     return BreachView(
         id=breach.id,
         account_id=breach.account_id,
-        account_number=shown(row.number),
+        account_number=account_number(row.number),
         challenge_id=breach.challenge_id,
         trader_id=row.trader_id,
         trader_name=row.trader_name,
@@ -83,7 +83,7 @@ def _view(row: Any) -> BreachView:
 async def page(
     session: AsyncSession, scope: Scope, window: Window, *, account_id: str | None = None
 ) -> Page[BreachView]:
-    """Newest first, of one account or of all."""
+    """Returns a page of breaches, newest first."""
     statement = _statement(scope)
     if account_id is not None:
         statement = statement.where(Breach.account_id == account_id)
@@ -100,7 +100,7 @@ async def one(session: AsyncSession, scope: Scope, breach_id: str) -> BreachView
 
 
 async def proof(session: AsyncSession, scope: Scope, proof_id: str) -> dict[str, Any]:
-    """The proof sheet itself, as `propos proof check` reads it; raises NotFound."""
+    """Returns the proof sheet, as `propos proof check` reads it. Raises NotFound."""
     body: dict[str, Any] | None = await session.scalar(
         select(Proof.body)
         .join(Account, Account.id == Proof.account_id)

@@ -1,4 +1,4 @@
-"""Surveillance cases: the alert, its evidence, the accounts it names and the payouts it holds. For staff."""
+"""Surveillance cases with alert, evidence, accounts and held payouts. For staff."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -14,11 +14,11 @@ from store import surveillance
 from store.models import Account, Alert, Case, CaseAccount, Payout, Trader
 from store.read import history
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import FIRM, Page, View, Window, keyset, shown
+from store.read.pages import FIRM, Page, View, Window, account_number, keyset
 
 
 class CaseRow(View):
-    """`score` 0..1 as a decimal string; `sentence` says what was found."""
+    """`score` is 0..1; `sentence` describes the finding."""
 
     id: str
     alert_id: str
@@ -111,7 +111,7 @@ async def one(session: AsyncSession, case_id: str) -> CaseView:
                 account_id=account.id,
                 role=roles.get(account.id, ""),
                 blamed=account.id in finding.blamed,
-                number=shown(account.number),
+                number=account_number(account.number),
                 trader_id=account.trader_id,
                 trader_name=name,
                 held_payout_id=payout_id,

@@ -1,4 +1,4 @@
-"""Challenges as traders and staff see them."""
+"""Challenges for traders and staff."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from store import products
 from store.models import Account, Challenge, ProductVersion, Trader
 from store.read import history
 from store.read.history import TransitionView
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 
 
 class ChallengeRow(View):
@@ -116,7 +116,7 @@ async def one(session: AsyncSession, scope: Scope, challenge_id: str) -> Challen
         accounts=tuple(
             PhaseAccount(
                 account_id=account.id,
-                number=shown(account.number),
+                number=account_number(account.number),
                 phase_index=account.phase_index,
                 attempt=account.attempt,
                 phase_name=terms.phase(account.phase_index).name,

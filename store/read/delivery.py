@@ -1,4 +1,4 @@
-"""How much waits in the inbox and the outbox, and for how long: the health of the relay."""
+"""Waiting and parked messages of inbox and outbox: the health of the relay."""
 
 from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,7 +8,7 @@ from store.read.pages import View
 
 
 class Delivery(View):
-    """`lag_seconds`: how long the oldest message that is due has been due, in wall time."""
+    """Counts of messages. `lag_seconds` is how long the oldest due message has waited, in wall time."""
 
     inbox_waiting: int
     inbox_parked: int

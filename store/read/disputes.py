@@ -1,4 +1,4 @@
-"""Disputes with the evidence they are decided on."""
+"""Disputes with their evidence and decisions."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from domain.errors import NotFound
 from store.models import Account, Breach, Dispute, Trader
 from store.read import history
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 
 
 class DisputeRow(View):
@@ -32,7 +32,7 @@ class DisputeView(DisputeRow):
     """`statement` is the trader's own text."""
 
     proof_id: str
-    floor_minor: int | None  # of a limit on the account's worth; conduct has none
+    floor_minor: int | None  # only for limits on balance or equity
     equity_minor: int
     statement: str
     evidence: dict[str, Any]
@@ -57,7 +57,7 @@ def _fields(row: Any) -> dict[str, Any]:
         "breach_id": dispute.breach_id,
         "challenge_id": dispute.challenge_id,
         "account_id": dispute.account_id,
-        "account_number": shown(row.number),
+        "account_number": account_number(row.number),
         "trader_id": dispute.trader_id,
         "trader_name": row.trader_name,
         "state": dispute.state,

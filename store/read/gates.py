@@ -1,4 +1,4 @@
-"""Where the gates of an account stand: what must be met before it may pass or be paid."""
+"""Gates of an account: conditions for a pass or a payout."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from store.read.pages import Scope, View
 
 
 class GateView(View):
-    """As of the account's last trading day at which it changed; the proof shows how it follows."""
+    """State of a gate after the last trading day that changed it, with the proof."""
 
     rule_id: str
     met: bool
@@ -21,8 +21,8 @@ class GateView(View):
     occurred_at: datetime
 
 
-async def of(session: AsyncSession, scope: Scope, account_id: str) -> list[GateView]:
-    """By rule; empty before the first trading day has ended."""
+async def list_gates(session: AsyncSession, scope: Scope, account_id: str) -> list[GateView]:
+    """Returns the account's gates by rule id. Empty before the first trading day has ended."""
     found = await session.scalars(
         select(GateStanding)
         .join(Account, Account.id == GateStanding.account_id)

@@ -1,4 +1,4 @@
-"""How something came to be as it is: its transitions and the decisions of people."""
+"""The history of a subject: its transitions and the decisions of people."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ class TransitionView(View):
 
 
 class DecisionView(View):
-    """Who and on which evidence is for staff; a trader reads what was decided, in which role, and why."""
+    """User, name and evidence are for staff; a trader sees decision, role and reason."""
 
     decision: str
     user_id: str | None

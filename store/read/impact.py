@@ -1,4 +1,4 @@
-"""The recorded lives of every account of a product version, for a replay under other terms."""
+"""Recorded histories of the accounts of a product version, for a replay under other terms."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from domain.histories.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow
+from domain.histories.impact import AccountLife, ChallengeLife, LiveDecision, PayoutRow
 from domain.histories.recorded import Bar, Fill, Operation, RecordedLife
 from store.models import (
     Account,
@@ -20,20 +20,20 @@ from store.models import (
     Payout,
     PhasePass,
 )
-from store.read.pages import shown
+from store.read.pages import account_number
 
 _Rows = dict[str, list[Any]]  # by account
-_AT_ONCE: Final = 25  # challenges read together: bars are many
+_AT_ONCE: Final = 25  # challenges read together; their bars fill the memory
 
 
 async def count(session: AsyncSession, product: str, version: int) -> int:
-    """How many challenges have accounts under this version."""
+    """Returns the number of challenges with opened accounts under this version."""
     statement = select(func.count(func.distinct(Account.challenge_id))).where(*_under(product, version))
     return int(await session.scalar(statement) or 0)
 
 
 async def lives(session: AsyncSession, product: str, version: int) -> AsyncIterator[ChallengeLife]:
-    """Every challenge with accounts under this version, in the order in which they were bought."""
+    """Yields every challenge with opened accounts under this version, oldest first."""
     statement = (
         select(Account.challenge_id)
         .where(*_under(product, version))
@@ -47,7 +47,7 @@ async def lives(session: AsyncSession, product: str, version: int) -> AsyncItera
 
 
 async def life(session: AsyncSession, account: Account, *, bars: bool = True) -> RecordedLife:
-    """The recorded life of one account that has been opened. `bars`: also equity within the minutes, which are many."""
+    """Returns the recorded history of one opened account. `bars` includes its one-minute equity bars."""
     ids = [account.id]
     return _life(
         account,
@@ -92,7 +92,7 @@ async def _read(session: AsyncSession, challenges: Sequence[str], product: str, 
     for account in accounts:
         found[account.challenge_id].append(
             AccountLife(
-                number=shown(account.number),
+                number=account_number(account.number),
                 phase_index=account.phase_index,
                 life=_life(account, bars, deals, operations, snapshots),
                 live=_verdict(breaches.get(account.id, ()), passes.get(account.id, ())),
@@ -109,7 +109,7 @@ def _ordered(members: list[AccountLife]) -> tuple[AccountLife, ...]:
 async def _by_account(
     session: AsyncSession, column: InstrumentedAttribute[str], ids: Sequence[str], order: Any
 ) -> dict[str, list[Any]]:
-    """Rows of the column's table by account, in `order`."""
+    """Returns the rows of the column's table, {account id: rows in `order`}."""
     rows = await session.scalars(select(column.class_).where(column.in_(ids)).order_by(column, order))
     found: dict[str, list[Any]] = {}
     for row in rows:
@@ -152,9 +152,9 @@ def _payout(row: Payout) -> PayoutRow:
     return PayoutRow(row.id, _utc(row.requested_at), row.gross_minor, row.trader_minor)
 
 
-def _verdict(breaches: Sequence[Breach], passes: Sequence[PhasePass]) -> LiveVerdict:
-    """The first breach that stands, else the pass."""
-    standing = next((row for row in breaches if row.status == "confirmed"), None)
-    if standing is not None:
-        return LiveVerdict("breach", _utc(standing.occurred_at), standing.rule_id)
-    return LiveVerdict("pass", _utc(passes[0].occurred_at)) if passes else LiveVerdict("none")
+def _verdict(breaches: Sequence[Breach], passes: Sequence[PhasePass]) -> LiveDecision:
+    """Returns the first breach that is not overturned, else the pass, else `none`."""
+    breach = next((row for row in breaches if row.status == "confirmed"), None)
+    if breach is not None:
+        return LiveDecision("breach", _utc(breach.occurred_at), breach.rule_id)
+    return LiveDecision("pass", _utc(passes[0].occurred_at)) if passes else LiveDecision("none")

@@ -1,4 +1,7 @@
-"""An account's deals, equity bars and day ends: what its curve and tables are drawn from."""
+"""An account's deals, equity bars and daily snapshots.
+
+Callers check first that the account may be seen.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -30,7 +33,7 @@ class DealView(View):
 
 
 class BarView(View):
-    """One minute of equity; `balance_minor` at its close."""
+    """One minute of equity. `balance_minor` is the balance at its close."""
 
     minute: datetime
     open_minor: int
@@ -41,7 +44,7 @@ class BarView(View):
 
 
 class DayView(View):
-    """An account at the reset that ended trading day `day`; `floors` are those of the next day."""
+    """Figures at the reset that ended trading day `day`. `floors` are those of the next day."""
 
     day: date
     reset_at: datetime
@@ -51,7 +54,7 @@ class DayView(View):
 
 
 async def deals(session: AsyncSession, account_id: str, window: Window) -> Page[DealView]:
-    """Newest first. The caller has checked that the account may be seen; so everywhere in this module."""
+    """Returns a page of deals, newest first."""
     statement = select(DealRow).where(DealRow.account_id == account_id)
     rows, cursor = await keyset(session, statement, [DealRow.id], window)
     items = tuple(
@@ -84,7 +87,7 @@ async def bars(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Page[BarView]:
-    """Oldest first; `since` inclusive, `until` exclusive."""
+    """Returns a page of bars, oldest first. `since` is inclusive, `until` exclusive."""
     statement = select(EquityBar).where(EquityBar.account_id == account_id)
     if since is not None:
         statement = statement.where(EquityBar.minute >= since)
@@ -97,7 +100,7 @@ async def bars(
 async def curve(
     session: AsyncSession, account_id: str, *, since: datetime | None = None, until: datetime | None = None
 ) -> tuple[BarView, ...]:
-    """Every bar of a span, oldest first, for a chart."""
+    """Returns every bar from `since` (inclusive) to `until` (exclusive), oldest first."""
     statement = select(EquityBar).where(EquityBar.account_id == account_id).order_by(EquityBar.minute)
     if since is not None:
         statement = statement.where(EquityBar.minute >= since)

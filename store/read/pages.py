@@ -1,4 +1,4 @@
-"""What every read model shares: frozen views, who sees which rows, and pages that stay stable while rows are added."""
+"""Shared by all read models: frozen views, visibility of rows, and pages that stay stable while rows are added."""
 
 import base64
 import binascii
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 class View(BaseModel):
-    """Money in minor units beside its `currency`; times UTC."""
+    """A frozen result row. Money is in minor units beside its `currency`; times are UTC."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Page(View, Generic[T]):
-    """`next_cursor` is opaque; None on the last page."""
+    """One page of rows. `next_cursor` is opaque; None on the last page."""
 
     items: tuple[T, ...]
     next_cursor: str | None
@@ -35,7 +35,7 @@ class Page(View, Generic[T]):
 
 @dataclass(frozen=True)
 class Window:
-    """Which page is asked for."""
+    """The requested page. `cursor` comes from the page before; None for the first page."""
 
     limit: int = 50
     cursor: str | None = None
@@ -43,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose rows may be seen: one trader's, or (None) the whole firm's. Names are part of a row that may be seen."""
+    """The rows a caller may see: those of one trader, or of the whole firm (None)."""
 
     trader_id: str | None
 
@@ -52,7 +52,7 @@ class Scope:
         return self.trader_id is None
 
     def own(self, column: Any) -> ColumnElement[bool]:
-        """The condition on a trader id column."""
+        """Returns the SQL condition on a trader id column."""
         if self.trader_id is None:
             return true()
         condition: ColumnElement[bool] = column == self.trader_id
@@ -63,17 +63,17 @@ FIRM: Final = Scope(trader_id=None)
 
 
 def scope_of(actor: Actor) -> Scope:
-    """Staff see the firm; everybody else sees what belongs to their own trader, if there is one."""
+    """Returns FIRM for staff, else the scope of the actor's own trader."""
     return FIRM if actor.role in STAFF else Scope(trader_id=actor.trader_id or "")
 
 
-def shown(number: int) -> str:
-    """An account number as people write it."""
+def account_number(number: int) -> str:
+    """Returns the number as people write it: A-10001."""
     return f"A-{number}"
 
 
 def mask_iban(iban: str | None) -> str | None:
-    """DE…4821: enough to recognise, too little to use."""
+    """Returns an IBAN as DE…4821: enough to recognise, too little to use."""
     return None if iban is None else f"{iban[:2]}…{iban[-4:]}"
 
 
@@ -83,7 +83,7 @@ def encode_cursor(values: Sequence[Any]) -> str:
 
 
 def decode_cursor(cursor: str, types: Sequence[type]) -> list[Any]:
-    """The sort key behind a cursor; raises BadInput for anything that we did not make."""
+    """Returns the sort key in a cursor. Raises BadInput for a cursor that `encode_cursor` did not make."""
     try:
         values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         if not isinstance(values, list) or len(values) != len(types):
@@ -111,7 +111,7 @@ def _typed(value: Any, wanted: type) -> Any:
 async def keyset(
     session: AsyncSession, statement: Select[Any], keys: Sequence[Any], window: Window, *, descending: bool = True
 ) -> tuple[Sequence[Row[Any]], str | None]:
-    """One page of `statement` in the order of `keys`, which must be unique together; and the next page's cursor."""
+    """Returns one page of `statement` sorted by `keys`, and the cursor of the next page. `keys` are unique together."""
     if window.cursor is not None:
         after = decode_cursor(window.cursor, [key.type.python_type for key in keys])
         bound = tuple_(*(literal(value, key.type) for value, key in zip(after, keys, strict=True)))

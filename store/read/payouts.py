@@ -1,4 +1,4 @@
-"""Payouts: the request, its checks, who decided, and the money's way through the books."""
+"""Payouts with checks, decisions, transitions and ledger lines."""
 
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,15 @@ from domain.errors import NotFound
 from store.models import Account, Decision, LedgerTransaction, Payout, Posting, Trader
 from store.read import history
 from store.read.history import DecisionView, TransitionView
-from store.read.pages import Page, Scope, View, Window, keyset, mask_iban, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset, mask_iban
 
 
 class PayoutRow(View):
-    """`sent_minor` goes to the trader: the share, and `refund_minor` of the fee. `forfeited_minor` left the account for
-    nobody. `proof_id`: the proof of why the request was refused. `told` is what the trader reads about a payout that is
-    held or has ended; `reason` is the firm's own, and for a trader the same as `told`."""
+    """`sent_minor` is what the trader receives: the share plus `refund_minor` of the fee.
+
+    `forfeited_minor` is taken from the account and paid to nobody. `proof_id` is the proof of a refusal. `told` is the
+    reason in words for the trader; `reason` is the one for staff, and equals `told` when a trader reads it.
+    """
 
     id: str
     account_id: str
@@ -56,7 +58,10 @@ class LedgerLine(View):
 
 
 class PayoutView(PayoutRow):
-    """`checks`: name -> {"ok", "words"}. Checks, `transfer_id` and the books are for staff: who is watched is not told."""
+    """`checks`: name -> {"ok", "words"}.
+
+    Checks, `transfer_id` and ledger are for staff: a trader must not learn of surveillance.
+    """
 
     beneficiary: str | None
     checks: dict[str, Any]
@@ -94,7 +99,7 @@ def _fields(scope: Scope, row: Any) -> dict[str, Any]:
     return {
         "id": payout.id,
         "account_id": payout.account_id,
-        "account_number": shown(row.number),
+        "account_number": account_number(row.number),
         "challenge_id": payout.challenge_id,
         "trader_id": payout.trader_id,
         "trader_name": row.trader_name,
@@ -155,7 +160,7 @@ async def one(session: AsyncSession, scope: Scope, payout_id: str) -> PayoutView
 
 
 async def _decisions(session: AsyncSession, scope: Scope, payout_id: str) -> tuple[DecisionView, ...]:
-    """A decision's reason is for the firm, unless it was written to the trader or by the trader."""
+    """Returns the decisions. A trader sees only reasons written to or by the trader."""
     made = await history.decisions(session, scope, "payout", payout_id)
     if scope.staff:
         return made

@@ -1,4 +1,4 @@
-"""Traders. Only who may see a row reads the name in it; a bank account is always masked."""
+"""Traders. Bank accounts are always masked."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -60,8 +60,10 @@ _IDENTITY: Final = {"trader.identity_verified": "verify", "trader.identity_refus
 
 
 async def identity_decisions(session: AsyncSession, scope: Scope, trader_id: str) -> tuple[history.DecisionView, ...]:
-    """Who decided on the identity, oldest first, from the audit trail. The caller has checked that `scope` may see the
-    trader."""
+    """Returns the identity decisions from the audit log, oldest first.
+
+    The caller has checked that `scope` may see the trader.
+    """
     rows = await session.execute(
         select(AuditEntry, User.name)
         .join(User, User.id == AuditEntry.actor)

@@ -1,4 +1,4 @@
-"""Doubts about the feed or an account that a person should look at. For staff."""
+"""Reviews: doubts about the feed, an account or a payment. For staff."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from store.models import Account, Review
-from store.read.pages import Page, View, Window, keyset, shown
+from store.read.pages import Page, View, Window, account_number, keyset
 
 
 class ReviewView(View):
@@ -32,7 +32,7 @@ def _view(row: Any) -> ReviewView:
         id=review.id,
         kind=review.kind,
         account_id=review.account_id,
-        account_number=None if row.number is None else shown(row.number),
+        account_number=None if row.number is None else account_number(row.number),
         detail=review.detail,
         status=review.status,
         occurred_at=review.occurred_at,

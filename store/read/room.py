@@ -1,4 +1,4 @@
-"""A trader's room to every limit and the time to the next reset: one statement."""
+"""The room of accounts to every limit, and the time to the next reset. One SQL statement."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,11 +14,11 @@ from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, MarketClock, ProductVersion
-from store.read.pages import Scope, View, shown
+from store.read.pages import Scope, View, account_number
 
 
 class LimitRoom(View):
-    """One level: `room_minor` is left before `operator` holds; `used_pct` of `allowance_minor` is gone."""
+    """One limit: `room_minor` is left before `operator` holds; `used_pct` of `allowance_minor` is used."""
 
     rule_id: str
     kind: str
@@ -65,10 +65,10 @@ def _limit(room: Room) -> LimitRoom:
     )
 
 
-async def of(
+async def list_rooms(
     session: AsyncSession, scope: Scope, *, account_id: str | None = None, trader_id: str | None = None
 ) -> list[RoomView]:
-    """The room of one account, or of every account of a trader that trades; newest account first."""
+    """Returns the room of one account, or of every active account of a trader, newest account first."""
     now = select(func.min(MarketClock.watermark)).scalar_subquery()
     statement = (
         select(Account, AccountLive, ProductVersion.terms, now.label("now"))
@@ -86,7 +86,7 @@ async def of(
 
 async def one(session: AsyncSession, scope: Scope, account_id: str) -> RoomView:
     """Raises NotFound."""
-    found = await of(session, scope, account_id=account_id)
+    found = await list_rooms(session, scope, account_id=account_id)
     if not found:
         raise NotFound
     return found[0]
@@ -105,7 +105,7 @@ def _view(row: Any) -> RoomView:
     reset = clock.next_reset(now)
     return RoomView(
         account_id=account.id,
-        number=shown(account.number),
+        number=account_number(account.number),
         status=account.status,
         currency=account.currency,
         balance_minor=balance,

@@ -1,4 +1,4 @@
-"""The firm on one page: what it has sold, what waits, what the books say, what it is exposed to. For staff."""
+"""The overview of the firm: counts, open work, books, exposure. For staff."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,14 +15,14 @@ from store.read.pages import View
 
 
 class Latency(View):
-    """Wall milliseconds; None before the first measurement."""
+    """Milliseconds of wall time; None before the first measurement."""
 
     p50: float | None
     p99: float | None
 
 
 class SummaryView(View):
-    """Counts by state; `ledger_imbalance` in minor units, 0 unless the database broke its promise."""
+    """Counts by state. `ledger_imbalance` is in minor units; anything but 0 is a fault."""
 
     market_time: datetime
     watermark: datetime | None
@@ -40,7 +40,7 @@ class SummaryView(View):
 
 
 class ExposureRow(View):
-    """The firm's traders' net position in one symbol; `floating_minor` is their profit, the firm's cost."""
+    """The traders' net position in one symbol. `floating_minor` is their profit, the firm's cost."""
 
     symbol: str
     long_lots: Decimal
@@ -58,7 +58,8 @@ async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
     return {str(name): int(count) for name, count in rows}
 
 
-async def summary(session: AsyncSession) -> SummaryView:
+async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
+    """`kinds`: the kinds of work that `open_work` counts."""
     return SummaryView(
         market_time=await market_now(session),
         watermark=await watermark(session),
@@ -68,7 +69,7 @@ async def summary(session: AsyncSession) -> SummaryView:
         breaches=await _counted(session, Breach.rule_id),
         passes=await session.scalar(select(func.count()).select_from(PhasePass)) or 0,
         payouts=await _counted(session, Payout.state),
-        open_work=await queue.counts(session),
+        open_work=await queue.counts(session, kinds),
         ledger_imbalance=await ledger.imbalance(session),
         unreconciled=await operations.unreconciled(session),
         open_holds=await operations.open_holds(session),
@@ -77,7 +78,7 @@ async def summary(session: AsyncSession) -> SummaryView:
 
 
 async def breach_to_lock(session: AsyncSession) -> Latency:
-    """From the deciding event's arrival to the venue's confirmation of the lock."""
+    """Returns the time from the arrival of the deciding event to the venue's confirmation of the lock."""
     took = func.extract("epoch", Breach.locked_at - Breach.received_at) * 1000
     row = (
         await session.execute(
@@ -92,7 +93,7 @@ async def breach_to_lock(session: AsyncSession) -> Latency:
 
 
 async def exposure(session: AsyncSession) -> tuple[ExposureRow, ...]:
-    """Per symbol over all shards, largest net position first; the quote is the newest one."""
+    """Returns the exposure per symbol over all shards, largest net position first, with the newest quote."""
     shards: dict[str, list[Exposure]] = {}
     for row in await session.scalars(select(Exposure).order_by(Exposure.at.desc())):
         shards.setdefault(row.symbol, []).append(row)

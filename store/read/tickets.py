@@ -1,4 +1,4 @@
-"""Traders' questions and the answers they got."""
+"""Support tickets and their messages."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
 from store.models import Account, Ticket, TicketMessage, Trader, User
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 
 
 class TicketRow(View):
@@ -54,7 +54,7 @@ def _fields(row: Any) -> dict[str, Any]:
         "trader_id": ticket.trader_id,
         "trader_name": row.trader_name,
         "account_id": ticket.account_id,
-        "account_number": None if row.number is None else shown(row.number),
+        "account_number": None if row.number is None else account_number(row.number),
         "payout_id": ticket.payout_id,
         "subject": ticket.subject,
         "state": ticket.state,

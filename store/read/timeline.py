@@ -1,4 +1,4 @@
-"""What happened on an account, from every table, newest first."""
+"""The timeline of an account: events from every table, newest first."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ from store.models import (
     WarningRow,
 )
 from store.read import warnings
-from store.read.accounts import exists
+from store.read.accounts import visible_account
 from store.read.pages import Page, Scope, View, Window, keyset
 
 Kind = Literal["rules", "money", "people", "venue"]
@@ -36,7 +36,7 @@ KINDS: Final[tuple[Kind, ...]] = ("rules", "money", "people", "venue")
 
 
 class TimelineEntry(View):
-    """`what` names the table of origin, `ref` the object to open (a deal id, a breach id, a payout id…)."""
+    """`what` is the kind of event, `ref` the id of the object to open (a deal, a breach, a payout …)."""
 
     at: datetime
     kind: str
@@ -163,8 +163,8 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
 async def page(
     session: AsyncSession, scope: Scope, account_id: str, window: Window, *, kind: str | None = None
 ) -> Page[TimelineEntry]:
-    """Newest first, of one kind or all; raises NotFound. Cases, reviews and decisions are for staff."""
-    account = await exists(session, scope, account_id)
+    """Returns a page, newest first. Cases, reviews and decisions are for staff. Raises NotFound."""
+    account = await visible_account(session, scope, account_id)
     happened = union_all(*_facts(account), *_people(account, scope)).subquery("happened")
     statement = select(happened)
     if kind is not None:

@@ -1,4 +1,4 @@
-"""Product versions as people look at them: what is on sale, who is under it, what is proposed, which accounts move."""
+"""Product versions, proposals, and moves of accounts to another version. For staff."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,15 +8,15 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products.diff import Change, differences, sentences
+from domain.products.diff import FieldChange, differences, sentences
 from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.read import history
-from store.read.pages import FIRM, Page, View, Window, keyset, shown
+from store.read.pages import FIRM, Page, View, Window, account_number, keyset
 
 
 class VersionRow(View):
-    """A published version. `proposal_id` None: it came with the installation. `accounts`: active ones under it."""
+    """A published version. `proposal_id` is None for a shipped one. `accounts` counts active accounts."""
 
     product: str
     version: int
@@ -43,17 +43,17 @@ class ProposalRow(View):
 
 
 class ProposalView(ProposalRow):
-    """With what it would change against the version it was compared with, and what people decided."""
+    """With its changes against the base version, and the decisions."""
 
     proposer_person: str
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     terms: Product
     decisions: tuple[history.DecisionView, ...]
     transitions: tuple[history.TransitionView, ...]
 
 
-class MoveRow(View):
-    """`waiting`, `moved` and `refused` count its accounts."""
+class VersionMoveRow(View):
+    """A move of accounts. `waiting`, `moved` and `refused` count its accounts."""
 
     id: str
     product: str
@@ -77,18 +77,18 @@ class MovedAccount(View):
     applied_at: datetime | None
 
 
-class MoveView(MoveRow):
-    """`accounts`: the first of them, by number."""
+class VersionMoveView(VersionMoveRow):
+    """`accounts` holds the first ones by number."""
 
     proposer_person: str
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     accounts: tuple[MovedAccount, ...]
     decisions: tuple[history.DecisionView, ...]
     transitions: tuple[history.TransitionView, ...]
 
 
 async def versions(session: AsyncSession, product: str | None = None) -> list[VersionRow]:
-    """Every published version, newest first within its product."""
+    """Returns every published version by product, newest first."""
     under = select(func.count()).where(
         Account.product == ProductVersion.product,
         Account.version == ProductVersion.version,
@@ -182,17 +182,17 @@ def _move(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-async def moves(session: AsyncSession, window: Window, *, state: str | None = None) -> Page[MoveRow]:
+async def moves(session: AsyncSession, window: Window, *, state: str | None = None) -> Page[VersionMoveRow]:
     """Newest first."""
     statement = _moves()
     if state is not None:
         statement = statement.where(AccountMove.state == state)
     rows, cursor = await keyset(session, statement, [AccountMove.proposed_at, AccountMove.id], window)
-    return Page[MoveRow](items=tuple(MoveRow(**_move(row)) for row in rows), next_cursor=cursor)
+    return Page[VersionMoveRow](items=tuple(VersionMoveRow(**_move(row)) for row in rows), next_cursor=cursor)
 
 
-async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> MoveView:
-    """With its first `most` accounts; raises NotFound."""
+async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> VersionMoveView:
+    """Returns the move with its first `most` accounts. Raises NotFound."""
     found = (await session.execute(_moves().where(AccountMove.id == move_id))).one_or_none()
     if found is None:
         raise NotFound
@@ -205,7 +205,7 @@ async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> MoveV
         .order_by(Account.number)
         .limit(most)
     )
-    return MoveView(
+    return VersionMoveView(
         **_move(found),
         proposer_person=found[2],
         changes=(*differences(old, new), *sentences(old, new)),
@@ -218,22 +218,26 @@ async def move(session: AsyncSession, move_id: str, *, most: int = 200) -> MoveV
 def _accounts(rows: Sequence[tuple[AccountMoveRow, int]]) -> tuple[MovedAccount, ...]:
     return tuple(
         MovedAccount(
-            account_id=row.account_id, number=shown(number), state=row.state, why=row.why, applied_at=row.applied_at
+            account_id=row.account_id,
+            number=account_number(number),
+            state=row.state,
+            why=row.why,
+            applied_at=row.applied_at,
         )
         for row, number in rows
     )
 
 
-class MoveAhead(View):
-    """An account that goes on under `to_version`: `proposed`, or `approved` and due at its next daily reset."""
+class PendingMove(View):
+    """A pending move of an account: `proposed`, or `approved` and applied at its next daily reset."""
 
     move_id: str
     to_version: int
     state: str
 
 
-async def ahead(session: AsyncSession, account_id: str) -> MoveAhead | None:
-    """The move that an account waits for, if any; an approved one before one that is only proposed."""
+async def pending_move(session: AsyncSession, account_id: str) -> PendingMove | None:
+    """Returns the pending move of an account, an approved one before a proposed one, or None."""
     statement = (
         select(AccountMove.id, AccountMove.to_version, AccountMove.state)
         .join(AccountMoveRow, AccountMoveRow.move_id == AccountMove.id)
@@ -246,4 +250,4 @@ async def ahead(session: AsyncSession, account_id: str) -> MoveAhead | None:
         .limit(1)
     )
     found = (await session.execute(statement)).one_or_none()
-    return None if found is None else MoveAhead(move_id=found[0], to_version=found[1], state=found[2])
+    return None if found is None else PendingMove(move_id=found[0], to_version=found[1], state=found[2])

@@ -1,4 +1,4 @@
-"""What a trader was warned of, in words with the exact figures."""
+"""Warnings to traders, in words with the exact figures."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from store.models import Account, WarningRow
-from store.read.pages import Page, Scope, View, Window, keyset, shown
+from store.read.pages import Page, Scope, View, Window, account_number, keyset
 from store.warnings import LIMIT_USED, RESET_WOULD_BREACH
 
 
 class WarningView(View):
-    """`figures` are those of the moment `at`, money in minor units of `currency`."""
+    """A warning. `figures` are as of `at`, money in minor units of `currency`."""
 
     id: int
     account_id: str
@@ -28,7 +28,7 @@ class WarningView(View):
 
 
 def words(kind: str, rule_id: str, figures: Mapping[str, Any], currency: str) -> str:
-    """The warning as a sentence for the trader."""
+    """Returns the warning as a sentence for the trader."""
 
     def money(name: str) -> Money:
         return Money(minor=int(figures[name]), currency=currency)
@@ -73,7 +73,7 @@ def _view(row: Any) -> WarningView:
     return WarningView(
         id=warning.id,
         account_id=warning.account_id,
-        account_number=shown(row.number),
+        account_number=account_number(row.number),
         kind=warning.kind,
         rule_id=warning.rule_id,
         at=warning.at,

@@ -11,9 +11,6 @@ import pytest
 import contracts
 from activities.deps import Deps
 from activities.monitoring import MonitorActivities
-from contracts import ids
-from firm import cases, challenges, disputes
-from firm.payouts import requests as payouts
 from worker import core_activities
 
 DEFINITION = "__temporal_activity_definition"
@@ -67,14 +64,3 @@ def test_names_read_area_verb_noun(name: str) -> None:
     area, verb = name.split(".")
     assert area.isidentifier()
     assert verb.isidentifier()
-
-
-def test_the_store_addresses_workflows_as_the_contracts_do() -> None:
-    """`store` may not import `contracts`; it must not say anything else either."""
-    pairs = [
-        (challenges.workflow, ids.challenge_workflow),
-        (payouts.workflow, ids.payout_workflow),
-        (disputes.workflow, ids.dispute_workflow),
-        (cases.workflow, ids.case_workflow),
-    ]
-    assert [ours("x") for ours, _ in pairs] == [theirs("x") for _, theirs in pairs]

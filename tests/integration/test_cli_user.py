@@ -45,7 +45,7 @@ class Firm:
     def add(self, login: str = "farid", role: str = "finance", *more: str) -> str:
         """Adds a user and gives the printed password."""
         said = self.user("add", "--role", role, "--login", login, "--name", NAME, *more)
-        (password,) = re.findall(r"Password, shown only now: (\S+)", said)
+        (password,) = re.findall(r"Password \(shown only once\): (\S+)", said)
         return str(password)
 
     async def sign_in(self, login: str, password: str) -> identity.SignedIn:
@@ -53,7 +53,7 @@ class Firm:
 
     async def holds(self, token: str) -> bool:
         async with self.db.transaction() as session:
-            return await identity.actor_of(session, token) is not None
+            return await identity.current_session(session, token) is not None
 
     async def trail(self) -> list[tuple[str, str, dict[str, str]]]:
         async with self.db.transaction() as session:

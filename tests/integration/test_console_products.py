@@ -108,19 +108,19 @@ async def test_what_waits_for_a_second_person_stands_in_the_queue(world: Console
 
 async def test_an_account_says_that_it_waits_for_a_move(world: ConsoleWorld) -> None:
     move, account = await moving(world), f"/accounts/{world.firm.active}"
-    goes_on = "this account goes on under version 2"
+    goes_on = "this account continues under version 2"
     async with world.browser("ana@firm.example") as browser, world.browser("mara@example.org") as trader:
         html = (await browser.get(f"/queue/account_move/{move}?kind=account_move")).text
-        assert Page(html).forbidden == [] and "Accounts move: two-step to version 2" in html
+        assert Page(html).forbidden == [] and "Move of accounts: two-step to version 2" in html
         assert buttons(html) == ["approve", "reject"]
         html = (await browser.get(account)).text
-        assert "until a second person agrees" in html and f'href="/moves/{move}"' in html
+        assert "until a second person approves it" in html and f'href="/moves/{move}"' in html
         assert "version 2" not in (await trader.get(account)).text, "nothing is agreed to yet"
         await browser.post(f"/moves/{move}/decision", decision="approve", reason="Agreed")
         assert goes_on in (await browser.get(account)).text
         html = (await trader.get(account)).text
         assert goes_on in html and "/moves/" not in html
-        assert "Accounts move" not in (await browser.get("/queue?kind=account_move")).text
+        assert "Move of accounts" not in (await browser.get("/queue?kind=account_move")).text
 
 
 async def test_who_may_only_read_is_offered_nothing(world: ConsoleWorld) -> None:

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import func, literal_column, select, text, update
 
 from contracts.ids import payout_workflow
-from contracts.payouts import PayoutRef, PayoutStands
+from contracts.payouts import PayoutRef, PayoutStatus
 from domain.errors import NotFound, PayoutOpen, PayoutRefused
 from domain.money import Money
 from firm.payouts import requests as payouts
+from firm.payouts import row
 from firm.payouts import situation as payout_facts
 from ports.platform import PositionState
 from store import crypto, operations
@@ -100,7 +101,7 @@ async def test_the_hold_takes_the_money_once(firm: World) -> None:
     trader = await firm.add_trader("tina")
     payout_id = await firm.request(trader, LARGE)
     for _ in range(2):
-        assert await firm.activities.place_hold(ref(payout_id)) == PayoutStands(state="reserved")
+        assert await firm.activities.place_hold(ref(payout_id)) == PayoutStatus(state="reserved")
     assert list(firm.venue.done.values()) == [("payout_hold", -LARGE)]
     assert await firm.books() == (-320_000, 0, 0)
 
@@ -150,7 +151,7 @@ async def test_a_kill_around_a_platform_call_moves_the_money_once(firm: World, s
             await firm.activities.send_money(ref(payout_id))
             firm.provider.becomes(payout_id, "paid")
             await firm.activities.follow_transfer(ref(payout_id))
-    activity: Callable[[PayoutRef], Awaitable[PayoutStands]] = getattr(firm.activities, step)
+    activity: Callable[[PayoutRef], Awaitable[PayoutStatus]] = getattr(firm.activities, step)
     firm.venue.dies = "before" if moment == "before" else "after"
     with pytest.raises(Killed):
         await activity(ref(payout_id))
@@ -185,7 +186,7 @@ async def test_nothing_at_rest_lets_the_beneficiary_be_guessed(firm: World) -> N
     payout = await firm.payout(payout_id)
     assert payout.state == "sent"
     async with firm.db.transaction() as session:
-        product = await payouts.product_of(session, payout)
+        product = await row.product_of(session, payout)
         rows = [
             str(row)
             for table in (AuditEntry, Decision, Intent, OutboxMessage, Payout, Transition)
@@ -196,4 +197,4 @@ async def test_nothing_at_rest_lets_the_beneficiary_be_guessed(firm: World) -> N
     assert any(payout.terms_digest in row for row in rows)
     assert not [row for row in rows if payout.beneficiary in row]
     crypto.install(crypto.FieldKeys({"k1": bytes(32)}))  # who does not have the key cannot try account numbers
-    assert payouts.digest(payout, product) != payout.terms_digest
+    assert row.digest(payout, product) != payout.terms_digest

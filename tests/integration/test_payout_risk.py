@@ -19,7 +19,7 @@ from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.keys import derived_id
 from firm import challenges, disputes, reviews
-from firm.payouts import requests as payouts
+from firm.payouts.risk import risk_facts
 from monitor.record.verdict_rows import verdict_rows
 from store.live import claim_epoch
 from store.live_write import LiveWriter
@@ -77,7 +77,7 @@ async def test_a_breach_on_the_record_cancels_although_the_lifecycle_has_not_hea
 async def test_nobody_asks_for_a_payout_of_a_breached_account(firm: World) -> None:
     trader = await firm.add_trader("tina")
     await firm.breached("tina")
-    with pytest.raises(PayoutRefused, match="the account is not funded but breached"):
+    with pytest.raises(PayoutRefused, match="the challenge is not funded; its state is breached"):
         await firm.request(trader, MEDIUM)
 
 
@@ -95,7 +95,7 @@ async def test_a_breach_that_is_being_committed_is_waited_for_and_seen(firm: Wor
     await firm.decide(payout_id, fay)
     epoch = await asyncio.to_thread(claim_epoch, firm.db.url, 0)
     with psycopg.connect(firm.db.url, autocommit=True) as monitor, monitor.transaction():
-        LiveWriter(monitor, 0, epoch).verdicts(verdict_rows([breach_fact("tina")], epoch, datetime.now(UTC)))
+        LiveWriter(monitor, 0, epoch).commit_verdicts(verdict_rows([breach_fact("tina")], epoch, datetime.now(UTC)))
         sending = asyncio.create_task(firm.activities.send_money(ref(payout_id)))
         await somebody_waits(firm)
         assert firm.provider.calls == 0
@@ -106,7 +106,7 @@ async def test_a_breach_that_is_being_committed_is_waited_for_and_seen(firm: Wor
 async def test_a_breach_waits_while_a_payout_is_judged(firm: World) -> None:
     payout_id, _ = await waiting(firm)
     async with firm.db.transaction() as session:
-        await payouts.risk_facts(session, await session.get_one(Payout, payout_id))
+        await risk_facts(session, await session.get_one(Payout, payout_id))
         breach = asyncio.create_task(firm.breached("tina"))
         await somebody_waits(firm)
         assert not breach.done()

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
-from contracts.payouts import PayoutChoice
+from contracts.messages import PayoutChoice
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
 from domain.keys import new_id

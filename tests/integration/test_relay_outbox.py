@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, PropOSError, Unavailable
+from firm import wakeups
 from ports.platform import TradingPlatform
 from relay.outbox import OutboxDispatcher, pause_seconds
 from relay.temporal import connect
@@ -272,7 +273,7 @@ async def test_a_wake_up_fires_once_when_market_time_has_come_and_can_be_set_aga
 
     async def fire() -> int:
         async with desk.db.transaction() as session:
-            fired = await deliveries.fire_wakeups(session, limit=10)
+            fired = await wakeups.fire(session, limit=10)
         await _drain(dispatcher.step)
         return fired
 

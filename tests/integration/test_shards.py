@@ -202,7 +202,7 @@ def test_a_move_that_cannot_be_is_refused_whole(database_url: str) -> None:
     ],
 )
 def test_balancing_moves_as_few_as_it_can(held: dict[int, list[str]], expected: dict[tuple[int, int], int]) -> None:
-    found = shards.even(held, [0, 1])
+    found = shards.balancing_moves(held, [0, 1])
     assert {pair: len(accounts) for pair, accounts in found.items()} == {k: n for k, n in expected.items() if n}
 
 

@@ -124,7 +124,7 @@ async def test_an_approval_of_somebody_who_lost_the_role_puts_nothing_on_sale(wo
         await identity.change_role(session, login="admin", role="support", by="test")
     status, problem = await step(world, "risk", proposal, "publish")
     assert (status, await on_sale(world)) == (409, 1)
-    assert problem["detail"] == "No approval of a second person stands behind this."
+    assert problem["detail"] == "No second person has approved this."
 
 
 async def test_a_state_alone_puts_nothing_on_sale(world: ApiWorld) -> None:
@@ -132,7 +132,7 @@ async def test_a_state_alone_puts_nothing_on_sale(world: ApiWorld) -> None:
     proposal = await proposed(world)
     async with world.db.transaction() as session:
         (await proposals.locked(session, proposal)).state = "approved"
-    with pytest.raises(Conflict, match="No approval"):
+    with pytest.raises(Conflict, match="No second person"):
         async with world.db.transaction() as session:
             await proposals.publish(session, proposal, actor=world.people["risk"].actor)
     assert await on_sale(world) == 1

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio import activity
 
-from contracts.cases import CaseDecision, CaseRef, CaseState
+from contracts.cases import CaseDecision, CaseRef, CaseStatus
 from contracts.messages import DecisionResult
-from contracts.payouts import PayoutDecision, PayoutRef, PayoutStands
+from contracts.payouts import PayoutDecision, PayoutRef, PayoutStatus
 
 
 class Script:
@@ -29,15 +29,15 @@ class Script:
             self.record_case_decision,
         ]
 
-    def _next(self) -> PayoutStands:
-        return PayoutStands(state=self._states.popleft())
+    def _next(self) -> PayoutStatus:
+        return PayoutStatus(state=self._states.popleft())
 
     @activity.defn(name="payouts.place_hold")
-    async def place_hold(self, ref: PayoutRef) -> PayoutStands:
+    async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.check_risk")
-    async def check_risk(self, ref: PayoutRef) -> PayoutStands:
+    async def check_risk(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.record_decision")
@@ -45,24 +45,24 @@ class Script:
         return DecisionResult(subject_id=decision.payout_id, state=self._states.popleft(), decision=decision.choice)
 
     @activity.defn(name="payouts.send_money")
-    async def send_money(self, ref: PayoutRef) -> PayoutStands:
+    async def send_money(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.follow_transfer")
-    async def follow_transfer(self, ref: PayoutRef) -> PayoutStands:
+    async def follow_transfer(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.settle")
-    async def settle(self, ref: PayoutRef) -> PayoutStands:
+    async def settle(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="payouts.release_hold")
-    async def release_hold(self, ref: PayoutRef) -> PayoutStands:
+    async def release_hold(self, ref: PayoutRef) -> PayoutStatus:
         return self._next()
 
     @activity.defn(name="cases.stand")
-    async def stand(self, ref: CaseRef) -> CaseState:
-        return CaseState(state=self._states.popleft())
+    async def stand(self, ref: CaseRef) -> CaseStatus:
+        return CaseStatus(state=self._states.popleft())
 
     @activity.defn(name="cases.record_decision")
     async def record_case_decision(self, decision: CaseDecision) -> DecisionResult:

@@ -15,7 +15,7 @@ from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
 from monitor.shard import Shard
 from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
-from store.news import Scheduled
+from store.news import ScheduledRelease
 from tests.unit.market_story import Shelf, instruments
 from tests.unit.venue_story import product
 
@@ -42,7 +42,7 @@ DAILY = {
 class Venue:
     """One account with 100,000.00 that trades EURUSD; every call is one batch."""
 
-    def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[Scheduled] | None = None) -> None:
+    def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
         made = product(Random(1)).model_dump(mode="json")
         made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
         made["phases"][0] |= {"rules": [LOSS, *rules], "target": {"type": "amount", "value": target}}
@@ -70,7 +70,7 @@ class Venue:
         if checkpoint is not None:
             self.shard.admission.admit(account, self.now)
 
-    def _news(self, last: int, since: datetime) -> list[Scheduled]:
+    def _news(self, last: int, since: datetime) -> list[ScheduledRelease]:
         return [release for release in self.releases if release.id > last]
 
     @property

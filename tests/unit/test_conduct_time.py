@@ -285,7 +285,7 @@ def test_contradictions_are_refused(rule: str, terms: dict[str, Any], field: str
 def test_words() -> None:
     assert "No more than 30 days" in silence().words(CONTEXT)
     assert "3 trading days" in silence(calendar_days=None, trading_days=3).words(CONTEXT)
-    assert "Close by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
+    assert "Close all positions by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
     words = flat(calendar="XNYS", before_close_minutes=10, break_longer_than_hours=2).words(CONTEXT)
-    assert "Close 10 minutes before the end of each session of XNYS" in words
+    assert "Close all positions 10 minutes before the end of each session of XNYS" in words
     assert "longer than 2 hours" in words

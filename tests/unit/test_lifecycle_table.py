@@ -25,11 +25,11 @@ from domain.lifecycle import (
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
 from domain.products.phase import Phase
-from domain.products.publishing import MOVE, PROPOSAL
+from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 
-MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, MOVE)
+MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, ACCOUNT_MOVE)
 PAIRS = [
     pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
     for machine in MACHINES
@@ -136,9 +136,9 @@ def test_only_a_phase_under_way_can_be_extended(state: str) -> None:
     ("extension", "granted", "left", "words"),
     [
         (None, 0, timedelta(days=1), "cannot be extended"),
-        ({"days": 14}, 1, timedelta(days=1), "extended once already"),
-        ({"days": 14, "times": 2}, 2, timedelta(days=1), "extended 2 times already"),
-        ({"days": 14}, 0, timedelta(0), "was over on"),
+        ({"days": 14}, 1, timedelta(days=1), "already extended once"),
+        ({"days": 14, "times": 2}, 2, timedelta(days=1), "already extended twice"),
+        ({"days": 14}, 0, timedelta(0), "ended on"),
     ],
 )
 def test_why_a_phase_is_not_extended(extension: object, granted: int, left: timedelta, words: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact
-from store.news import Scheduled
+from store.news import ScheduledRelease
 from tests.unit.conduct_venue import DAILY, START, Venue
 
 
@@ -140,7 +140,7 @@ def test_a_gate_holds_a_pass_back_until_a_day_has_ended() -> None:
 
 
 def test_a_payout_and_news_reach_the_rules() -> None:
-    release = Scheduled(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
+    release = ScheduledRelease(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
     news = {"type": "news_window", "before_minutes": 2, "after_minutes": 2, "applies_to": ["open", "close"],
             "consequences": [{"kind": "review"}]}  # fmt: skip
     venue = Venue(news, news=[release])

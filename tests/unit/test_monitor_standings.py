@@ -12,7 +12,7 @@ from monitor.facts import OffenceFact
 from monitor.loaded import Loaded, Pending
 from monitor.record.verdict_rows import verdict_rows
 from ports.platform import Deal
-from store.news import Scheduled
+from store.news import ScheduledRelease
 from tests.unit.conduct_venue import DAILY, START, Venue
 
 MIDNIGHT = datetime(2014, 5, 3, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_a_limit_that_the_reset_itself_breaks_is_one_breach() -> None:
 
 
 def test_what_was_done_wrong_in_the_trade_that_passes_is_on_record_too() -> None:
-    release = Scheduled(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
+    release = ScheduledRelease(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
     news = {"type": "news_window", "before_minutes": 2, "after_minutes": 2, "applies_to": ["close"],
             "consequences": [{"kind": "review"}]}  # fmt: skip
     venue = Venue(news, news=[release])
@@ -140,7 +140,7 @@ def test_several_days_at_once_are_gone_through_in_order() -> None:
 
 
 def test_what_the_venue_closes_itself_is_no_offence_of_the_trader() -> None:
-    release = Scheduled(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
+    release = ScheduledRelease(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
     news = {"type": "news_window", "before_minutes": 2, "after_minutes": 2, "applies_to": ["close"]}
     venue = Venue(news, DAILY | {"consequences": PAUSES}, news=[release])
     venue.wait(minutes=10)

@@ -11,7 +11,7 @@ from domain.errors import BadInput, PriceFileInvalid
 from sandbox.feed import Recording, read_file, recorded_dates
 from sandbox.instants import HOUR, SECOND, from_us, iso, to_us
 from sandbox.model import PriceModel
-from sandbox.symbols import specs_of
+from sandbox.symbols import symbol_specs
 from tests.contract.sandbox_process import DAY, at, write_recording
 
 GOOD = ["0,1.10000,1.10010", "46.2042,1.10001,1.10012", "46.2042,1.1,1.1", "86399999,1.2,1.3"]
@@ -81,7 +81,7 @@ def test_missing_and_ambiguous_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PriceFileInvalid, match="2 files"):
         Recording.load(tmp_path, ("EURUSD",), [DAY])
     with pytest.raises(BadInput, match="NOSUCH"):
-        specs_of(("EURUSD", "NOSUCH"))
+        symbol_specs(("EURUSD", "NOSUCH"))
 
 
 def test_symbols_are_merged_in_time_and_days_follow_each_other(tmp_path: Path) -> None:

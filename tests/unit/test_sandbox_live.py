@@ -17,7 +17,7 @@ from domain.errors import Conflict
 from ports.platform import ClockMark, Deal, Tick
 from sandbox.feed import find_file, read_file
 from sandbox.instants import HOUR, MINUTE, SECOND, to_us
-from sandbox.market import Market
+from sandbox.market import SimulatedMarket
 from sandbox.model import PriceModel
 from sandbox.server import SandboxConfig, create_app
 from sandbox.synthetic import write_day
@@ -105,7 +105,7 @@ def _stays_near(before: dict[str, Any], after: dict[str, Any]) -> None:
 async def test_time_does_not_go_back(tmp_path: Path) -> None:
     ahead = date(2999, 1, 4)
     write_recording(tmp_path / "prices", "EURUSD", waves(1, 110_000, 300, 10, 5), ahead)
-    market: Market = create_app(_config(tmp_path / "prices", tmp_path / "a", symbols=("EURUSD",))).state.market
+    market: SimulatedMarket = create_app(_config(tmp_path / "prices", tmp_path / "a", symbols=("EURUSD",))).state.market
     with pytest.raises(Conflict, match="time cannot go back") as refused:
         await market.go_live(7)
     assert refused.value.remedy and market.mode == "lockstep"
@@ -113,14 +113,14 @@ async def test_time_does_not_go_back(tmp_path: Path) -> None:
 
 
 async def test_a_replay_that_runs_by_itself_cannot_go_live(market_dir: Path, tmp_path: Path) -> None:
-    market: Market = create_app(_config(market_dir, tmp_path / "a", speed=10)).state.market
+    market: SimulatedMarket = create_app(_config(market_dir, tmp_path / "a", speed=10)).state.market
     with pytest.raises(Conflict, match="own speed"):
         await market.go_live(7)
     market.journal.close()
 
 
 async def test_hosted_traders_go_on_trading(market_dir: Path, tmp_path: Path) -> None:
-    market: Market = create_app(_config(market_dir, tmp_path / "a")).state.market
+    market: SimulatedMarket = create_app(_config(market_dir, tmp_path / "a")).state.market
     tempers = ("careful", "gambler", "martingale", "steady", "news", "gambler")
     for number in range(36):
         market.desk.bind(f"chl_{number}", tempers[number % len(tempers)], number, None)

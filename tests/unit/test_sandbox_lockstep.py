@@ -13,7 +13,7 @@ import pytest
 
 from domain.errors import BadInput, Conflict, Unavailable
 from sandbox.instants import to_us
-from sandbox.market import Market
+from sandbox.market import SimulatedMarket
 from sandbox.server import SandboxConfig, create_app
 from tests.contract.sandbox_process import SandboxProcess, at, reading, running_sandbox, write_recording
 
@@ -44,7 +44,7 @@ def _config(market_dir: Path, folder: Path, **changes: Any) -> SandboxConfig:
     return SandboxConfig(data_dir=folder, token="t", webhook_secret="s", market_dir=market_dir, **changes)
 
 
-def _populate(market: Market, order: Sequence[int]) -> None:
+def _populate(market: SimulatedMarket, order: Sequence[int]) -> None:
     for number in order:
         reference, temper = f"chl_{number}", TEMPERS[number % len(TEMPERS)]
         leader = f"chl_{number - 1}" if temper == "copier" else None
@@ -56,13 +56,13 @@ def _populate(market: Market, order: Sequence[int]) -> None:
         market.commit()
 
 
-async def _acknowledge(market: Market) -> None:
+async def _acknowledge(market: SimulatedMarket) -> None:
     async for line in market.stream(market.acked):
         if line.strip():
             market.acknowledge(int(json.loads(line)["number"]), 0)
 
 
-async def _run(market: Market, *until: datetime) -> None:
+async def _run(market: SimulatedMarket, *until: datetime) -> None:
     reader = asyncio.create_task(_acknowledge(market))
     for moment in until:
         await market.advance(to_us(moment))
@@ -72,14 +72,14 @@ async def _run(market: Market, *until: datetime) -> None:
         await reader
 
 
-def _batches(market: Market) -> list[str]:
+def _batches(market: SimulatedMarket) -> list[str]:
     bodies = [market.journal.batch(number) for number in range(1, market.number + 1)]
     assert None not in bodies
     return [body for body in bodies if body]
 
 
 async def _stream(config: SandboxConfig, order: Sequence[int], *until: datetime) -> list[str]:
-    market: Market = create_app(config).state.market
+    market: SimulatedMarket = create_app(config).state.market
     _populate(market, order)
     await _run(market, *until)
     bodies = _batches(market)
@@ -112,7 +112,7 @@ async def test_two_runs_of_a_seed_are_identical(market_dir: Path, tmp_path: Path
 
 
 async def test_traders_are_flat_before_the_recording_ends(market_dir: Path, tmp_path: Path) -> None:
-    market: Market = create_app(_config(market_dir, tmp_path / "a")).state.market
+    market: SimulatedMarket = create_app(_config(market_dir, tmp_path / "a")).state.market
     _populate(market, range(40))
     await _run(market, at(14))
     held = [account for account in market.venue.accounts.values() if account.positions]
@@ -178,7 +178,7 @@ def test_an_answered_call_survives_a_kill(market_dir: Path, tmp_path: Path) -> N
 
 def test_a_data_folder_belongs_to_one_sandbox_and_one_market(market_dir: Path, tmp_path: Path) -> None:
     config = _config(market_dir, tmp_path)
-    market: Market = create_app(config).state.market
+    market: SimulatedMarket = create_app(config).state.market
     with pytest.raises(Unavailable, match="cannot open"):
         create_app(config)
     market.journal.close()
@@ -188,7 +188,7 @@ def test_a_data_folder_belongs_to_one_sandbox_and_one_market(market_dir: Path, t
 
 
 def test_a_binding_is_checked(market_dir: Path, tmp_path: Path) -> None:
-    market: Market = create_app(_config(market_dir, tmp_path)).state.market
+    market: SimulatedMarket = create_app(_config(market_dir, tmp_path)).state.market
     market.desk.bind("chl_1", "news", 1, None)
     market.desk.bind("chl_1", "news", 1, None)
     with pytest.raises(Conflict):
@@ -201,7 +201,7 @@ def test_a_binding_is_checked(market_dir: Path, tmp_path: Path) -> None:
     market.journal.close()
 
 
-async def _at_least(market: Market, ticks: int) -> None:
+async def _at_least(market: SimulatedMarket, ticks: int) -> None:
     while market.ticks < ticks:
         await asyncio.sleep(0.05)
 
@@ -210,7 +210,7 @@ async def test_a_live_replay_and_the_model_run_by_themselves(market_dir: Path, t
     symbols = ("EURUSD", "USDJPY", "NAS100")
     model = SandboxConfig(data_dir=tmp_path / "m", token="t", webhook_secret="s", symbols=symbols)
     for config in (_config(market_dir, tmp_path / "r", speed=600, start=at(12)), model):
-        market: Market = create_app(config).state.market
+        market: SimulatedMarket = create_app(config).state.market
         _populate(market, range(8))
         before = market.market_us
         live = asyncio.create_task(market.run_live(config.speed))

@@ -4,11 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import BadInput, Conflict
-from domain.pnl import RateMissing
+from domain.errors import BadInput, Conflict, RateMissing
 from ports.platform import Correction, Deal, Side
 from sandbox.feed import Quote
-from sandbox.symbols import specs_of
+from sandbox.symbols import symbol_specs
 from sandbox.venue import Venue
 
 SYMBOLS = ("EURUSD", "USDJPY", "XAUUSD")
@@ -19,7 +18,7 @@ def _tick(venue: Venue, symbol: str, bid: str, ask: str) -> None:
 
 
 def _venue(currency: str = "USD") -> tuple[Venue, int]:
-    venue = Venue(specs_of(SYMBOLS))
+    venue = Venue(symbol_specs(SYMBOLS))
     login = venue.create_account("chl_1/1", "test/1", currency, 100)
     venue.balance_operation(login, "d", "deposit", 10_000_000)
     venue.set_trading(login, "on", True)

@@ -1,0 +1,101 @@
+"""Business keys keep their values: rows of years ago carry them."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from domain import keys
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+VALUES = [
+    # ids of rows
+    (keys.account_id("chl_1", 0, 1), "acc_1y7n5nc53270x4syffwt6k5dqy"),
+    (keys.account_id("chl_1", 0, 2), "acc_35yepqzr5edp54xgtb9mhza0eg"),
+    (keys.breach_id("acc_1", 0, "max_loss", 1), "brc_6nyfs8xa7ve2hvfxpsk2f6tdcd"),
+    (keys.offence_id("acc_1", 0, "max_loss", 1), "off_6nyfs8xa7ve2hvfxpsk2f6tdcd"),
+    (keys.pass_id("acc_1", 0), "psg_6edzrnmw62xr5bzdwbkdepy640"),
+    (keys.review_id("k/1"), "rev_46164z14mtx780me6ds1n1v2sp"),
+    (keys.alert_id("k/1"), "alr_46164z14mtx780me6ds1n1v2sp"),
+    (keys.case_id("k/1"), "cas_46164z14mtx780me6ds1n1v2sp"),
+    (keys.violation_proof("acc_1", 0, "max_loss", 1), "prf_6nyfs8xa7ve2hvfxpsk2f6tdcd"),
+    (keys.pass_proof("acc_1", 0), "prf_58nd9wmxq7w82d0bgt9qz29w3e"),
+    (keys.gate_proof("acc_1", 0, "best_day", AT), "prf_2m3dgegpyh2vmn1czghv9j8w3e"),
+    (keys.refusal_proof("acc_1", "abc"), "prf_72a0h6ay8vmn21avasehc2pnsr"),
+    # messages, and causes for which payouts are judged again
+    (keys.start_message("payout/pay_1"), "start/payout/pay_1"),
+    (keys.restart_message("challenge/chl_1", 2), "restart/challenge/chl_1/2"),
+    (keys.wakeup_message("payout/pay_1", AT), "wakeup/payout/pay_1/1767323045.000000"),
+    (keys.lock_message("brc_1"), "lock/brc_1"),
+    (keys.close_message("off_1"), "close/off_1"),
+    (keys.resume_message("off_1"), "resume/off_1"),
+    (keys.breach_message("brc_1"), "breach/brc_1"),
+    (keys.overturned_breach("brc_1"), "breach/brc_1/overturned"),
+    (keys.pass_message("psg_1"), "pass/psg_1"),
+    (keys.provider_event("stripe", "evt_1"), "stripe/evt_1"),
+    (keys.inbox_message("stripe/evt_1"), "inbox/stripe/evt_1"),
+    (keys.transfer_message("stripe/evt_1"), "transfer/stripe/evt_1"),
+    (keys.risk_message("pay_1", "cas_1/opened"), "risk/pay_1/cas_1/opened"),
+    (keys.identity_message("chl_1", "req"), "identity/chl_1/req"),
+    (keys.identity_decision("trd_1", "req"), "identity/trd_1/req"),
+    (keys.case_event("cas_1", "confirm"), "cas_1/confirm"),
+    (keys.case_closes("cas_1", "chl_1"), "cas_1/closes/chl_1"),
+    (keys.dispute_event("dsp_1", "reinstate"), "dispute/dsp_1/reinstate"),
+    (keys.dispute_decision("req"), "decision/req"),
+    (keys.reinstated_message("dsp_1"), "reinstated/dsp_1"),
+    (keys.review_closed("rev_1"), "rev_1/closed"),
+    (keys.chargeback("chl_1"), "chargeback/chl_1"),
+    (keys.unclear_refund("chl_1", 2), "unclear_refund/chl_1/2"),
+    # reviews
+    (keys.restarted_review("payout/pay_1"), "restarted/payout/pay_1"),
+    (keys.stuck_review("payout/pay_1"), "stuck/payout/pay_1"),
+    (keys.dropped_review("payout/pay_1", "unreadable"), "dropped/payout/pay_1/unreadable"),
+    (keys.missed_reset_review("acc_1", date(2026, 1, 2)), "missed_reset/acc_1/2026-01-02"),
+    (keys.offence_review("off_1"), "offence/off_1"),
+    (keys.payment_review("chargeback", "chl_1"), "chargeback/chl_1"),
+    (keys.payment_review("unclear_refund", "chl_1", "2"), "unclear_refund/chl_1/2"),
+    # steps
+    (keys.counted_step(3, "risk_clear"), "3/risk_clear"),
+    (keys.phase_start("acc_1"), "start/acc_1"),
+    (keys.phase_expired("acc_1"), "expired/acc_1"),
+    (keys.phase_extension("req"), "extension/req"),
+    (keys.phase_identity(1), "identity/1"),
+    (keys.reinstatement("dsp_1"), "reinstate/dsp_1"),
+    (keys.window_over("brc_1"), "window/brc_1"),
+    (keys.refund_step("req"), "refund/req"),
+    (keys.refund_refused("chl_1/refund"), "refused/chl_1/refund"),
+    (keys.refund_charged_back("chl_1/refund"), "chl_1/refund/charged-back"),
+    # calls and intents
+    (keys.checkout("chl_1"), "chl_1/checkout"),
+    (keys.checkout_expiry("chl_1"), "chl_1/expire"),
+    (keys.refund("chl_1", 1), "chl_1/refund"),
+    (keys.refund("chl_1", 2), "chl_1/refund/2"),
+    (keys.account_creation("chl_1", 0, 1), "chl_1/0"),
+    (keys.account_creation("chl_1", 0, 2), "chl_1/0/2"),
+    (keys.initial_deposit("acc_1"), "acc_1/initial"),
+    (keys.trading("acc_1", "enable"), "acc_1/enable"),
+    (keys.account_lock("acc_1", "passed"), "acc_1/passed"),
+    (keys.goodwill("dsp_1"), "dispute/dsp_1"),
+    (keys.payout_hold("pay_1"), "pay_1/hold"),
+    (keys.payout_release("pay_1"), "pay_1/release"),
+    (keys.payout_forfeit("pay_1"), "pay_1/forfeit"),
+    (keys.payout_undo("pay_1"), "pay_1/undo"),
+    (keys.back("pay_1/hold"), "pay_1/hold/back"),
+    (keys.payout_transfer("pay_1"), "pay_1/transfer"),
+    (keys.payout_settled("pay_1"), "pay_1/settled"),
+]
+
+
+@pytest.mark.parametrize(("made", "value"), VALUES)
+def test_a_key_has_the_value_that_it_always_had(made: str, value: str) -> None:
+    assert made == value
+
+
+def test_every_key_has_an_example_here() -> None:
+    named = {name for name, found in vars(keys).items() if callable(found) and found.__module__ == keys.__name__}
+    with open(__file__) as source:
+        text = source.read()
+    missing = {
+        name for name in named - {"new_id", "derived_id"} if not name.startswith("_") and f"keys.{name}(" not in text
+    }
+    assert missing == set()
