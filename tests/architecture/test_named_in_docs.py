@@ -31,6 +31,8 @@ def named(text: str) -> set[str]:
 
 def _is_of_a_room(word: str) -> bool:
     room = re.split(r"[./]", word)[0]
+    if word.endswith(".py") and "/" not in word:  # `products.py` in a column about a room is a file of that room
+        return word.removesuffix(".py") in MODULES
     return room in ROOMS and ("/" in word or "." in word)
 
 
