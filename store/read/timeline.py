@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
+from domain.reviews import KINDS as REVIEW_KINDS
 from store.models import (
     Account,
     BalanceOperationRow,
@@ -153,7 +154,7 @@ def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
     if what == "decision":
         return f"{plain('subject').capitalize()}: {plain('decision')} by {data['role']}: {data['reason']}"
     if what == "review":
-        return f"Review ({data['status']}): {plain('review')}"
+        return f"Review ({data['status']}): {REVIEW_KINDS[data['review']].words}"
     if what in ("ticket_opened", "case_opened"):
         return what.replace("_", " ").capitalize()
     return f"{what.capitalize()}: {plain('trigger')}, now {plain('state')}"
