@@ -119,7 +119,7 @@ class Desk:
         return current.actor, current.csrf
 
     async def posted(self, request: Request, permission: str | None = None) -> "Posted":
-        """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that we did not make)."""
+        """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that is not ours)."""
         form = await read_form(request)
         async with self.deps.db.transaction() as session:
             actor, csrf = await self._actor(session, request)

@@ -129,8 +129,8 @@ async def _loop(
     stop: asyncio.Event,
     news: asyncio.Event | None = None,
 ) -> None:
-    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this loop
-    goes on after a pause, and so do the others."""
+    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this
+    loop goes on after a pause, and so do the others."""
     failures = 0
     while not stop.is_set():
         if news is not None:

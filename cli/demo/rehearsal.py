@@ -135,7 +135,7 @@ class Rehearsal:
         await self._settle()
 
     async def _traders_act(self) -> list[str]:
-        """Requests refunds, chargebacks, disputes and payouts as the personas would; returns the workflow ids concerned."""
+        """Requests refunds, chargebacks, disputes and payouts as the personas would. Returns the workflow ids."""
         async with self._db.transaction() as session:
             rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
             traded = set(await session.scalars(select(DealRow.account_id).distinct()))

@@ -42,7 +42,8 @@ _PARKED_SQL: Final = """
 """
 _PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
 _PROVIDERS_SQL: Final = """
-    SELECT provider FROM challenges WHERE state = 'awaiting_payment' UNION SELECT rail FROM payouts WHERE closed_at IS NULL
+    SELECT provider FROM challenges WHERE state = 'awaiting_payment'
+    UNION SELECT rail FROM payouts WHERE closed_at IS NULL
 """
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
 

@@ -149,7 +149,8 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
         )
     missing = row.approvers_needed - row.approvals
     if missing > 1:
-        return f"Approving is the first of {missing} approvals that are still needed: nothing leaves yet. The last one {sends}."
+        still = f"Approving is the first of {missing} approvals that are still needed: nothing leaves yet."
+        return f"{still} The last one {sends}."
     return f"Approving {sends}."
 
 

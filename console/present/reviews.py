@@ -1,5 +1,5 @@
-"""A review as a person sees it: a doubtful breach with its facts, its doubts and what each choice does; any other review
-with its details."""
+"""A review as a person sees it: a doubtful breach with its facts, its doubts and what each choice does; any other
+review with its details."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +21,8 @@ from store.read.pages import FIRM
 from store.read.reviews import ReviewView
 
 _ENDED: Final = {
-    "confirmed": "The breach was confirmed. It counts like any other breach, and its proof sheet says who confirmed it.",
+    "confirmed": "The breach was confirmed. It counts like any other breach, "
+    "and its proof sheet says who confirmed it.",
     "dismissed": "The review was dismissed: no breach.",
     "settled": "Good data have since judged this account; nothing is left to decide.",
 }

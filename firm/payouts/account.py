@@ -40,10 +40,10 @@ async def breaches(session: AsyncSession, account_id: str) -> tuple[str, ...]:
 async def open_reviews(session: AsyncSession, account_id: str) -> tuple[str, ...]:
     """Returns the account's open reviews, as "rev_1 (doubtful breach)". Reviews of payments are not among them.
 
-    Every other kind counts. Each says that the money of the account is in doubt: a breach that no good data have judged,
-    estimated or drifting equity, a reset that was missed, an offence that a person must look at. A review of the feed
-    alone names no account; it concerns one through the doubtful breach that it leads to. Reviews of a fee hold all the
-    trader's payouts and are listed apart (`payment_reviews.holding`).
+    Every other kind counts. Each says that the money of the account is in doubt: a breach that no good data have
+    judged, estimated or drifting equity, a reset that was missed, an offence that a person must look at. A review of
+    the feed alone names no account; it concerns one through the doubtful breach that it leads to. Reviews of a fee hold
+    all the trader's payouts and are listed apart (`payment_reviews.holding`).
     """
     found = await session.execute(
         select(Review.id, Review.kind)

@@ -1,5 +1,5 @@
-"""What docs/adding-a-detector.md shows is true: its module is found, its tests pass, and its finding becomes a case that
-people see with its evidence."""
+"""What docs/adding-a-detector.md shows is true: its module is found, its tests pass, and its finding becomes a case
+that people see with its evidence."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A worker killed before or after any call to the outside, or before any commit: run again, every effect is there once."""
+"""A worker killed before or after any outside call, or before any commit: run again, every effect is there once."""
 
 import inspect
 import itertools

@@ -286,7 +286,8 @@ logs.configure("owner")
 async def main():
     supervisor = Supervisor(Path({str(data_dir)!r}))
     async def ready(): return True
-    await supervisor.start(Child("sleeper", lambda: Program([sys.executable, "-c", "import time; time.sleep(600)"]), ready))
+    sleeper = Program([sys.executable, "-c", "import time; time.sleep(600)"])
+    await supervisor.start(Child("sleeper", lambda: sleeper, ready))
     while supervisor.pid("sleeper") is None:
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
