@@ -115,7 +115,7 @@ class Desk:
         token = request.cookies.get(COOKIE)
         current = await current_session(session, token) if token else None
         if current is None:
-            raise NotSignedIn()
+            raise NotSignedIn
         return current.actor, current.csrf
 
     async def posted(self, request: Request, permission: str | None = None) -> "Posted":

@@ -82,8 +82,7 @@ class Relay:
 
     async def _fire(self) -> int:
         async with self._db.transaction() as session:
-            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
-        return fired
+            return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
     async def _ensure(self) -> int:
         await self._singletons.step()

@@ -107,8 +107,7 @@ async def build(db: Database) -> Firm:
 
 
 async def _trader(session: AsyncSession, name: str, email: str, password: str, country: str) -> Actor:
-    actor = await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
-    return actor
+    return await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
 
 
 async def _open(

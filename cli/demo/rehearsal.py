@@ -207,6 +207,4 @@ class Rehearsal:
                 if habit.charges_back and due > self.now and challenge.state in ("active", "funded", "breached"):
                     dates.append(due)
         ahead = [date for date in dates if date > self.now]
-        if not ahead:
-            return None
-        return min(min(ahead), self.now + _LONGEST_STEP)
+        return min(*ahead, self.now + _LONGEST_STEP) if ahead else None

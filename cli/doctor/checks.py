@@ -75,7 +75,7 @@ async def _python(_: Context) -> str:
     return sys.version.split()[0]
 
 
-async def _postgres_programs(context: Context) -> str:
+async def _postgres_programs(_: Context) -> str:
     return str(postgres.binaries())
 
 

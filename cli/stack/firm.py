@@ -42,7 +42,7 @@ class Stack:
 
     def __init__(self, options: StackOptions, report: Callable[[Part], None] | None = None) -> None:
         self._options = options
-        self._report = report or (lambda part: None)
+        self._report = report or (lambda _: None)
         self.data_dir = load(data_dir=options.data_dir).data_dir.absolute()
         self._lock = DataLock(self.data_dir)
         self._settings: Settings | None = None

@@ -87,7 +87,7 @@ async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Acc
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )
     if challenge_id is None:
-        raise NotFound()
+        raise NotFound
     _, account = await payout_account.lock(session, challenge_id, account_id)
     return account
 

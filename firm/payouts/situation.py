@@ -92,7 +92,7 @@ async def situation(
     """
     account = await session.get(Account, account_id)
     if account is None:
-        raise NotFound()
+        raise NotFound
     challenge = await session.get_one(Challenge, account.challenge_id)
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
