@@ -13,8 +13,7 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
 from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
-from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
-from domain.money import Money
+from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
 from firm.payouts import news
 from ports.payments import Checkout, PaymentProvider
@@ -83,8 +82,8 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     await challenges.wake(session, challenge, due if challenge.state == CHALLENGE.initial else None)
 
 
-def _paid(checkout: Checkout) -> Money:
-    return Money(minor=checkout.amount_minor, currency=checkout.currency)
+def _paid(checkout: Checkout) -> Paid:
+    return Paid(minor=checkout.amount_minor, currency=checkout.currency)
 
 
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:

@@ -21,6 +21,11 @@ def known_currency(currency: str) -> str:
     return currency
 
 
+def is_known(currency: str) -> bool:
+    """Whether the digits of `currency` are known, so that an amount of it can be written down."""
+    return currency in DIGITS
+
+
 def _currency_field(currency: str) -> str:
     if currency not in DIGITS:
         unknown = UnknownCurrency(currency)

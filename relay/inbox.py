@@ -11,7 +11,7 @@ from contracts.ids import challenge_workflow
 from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
 from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
-from domain.money import Money
+from domain.lifecycle import Paid
 from domain.quoting import storable_text
 from firm import challenges, fees, messages
 from firm.payouts.news import transfer_changed
@@ -134,7 +134,7 @@ class InboxDispatcher:
     async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
         """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
-        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), event.provider
+        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)

@@ -29,7 +29,7 @@ from tests.challenge_world import KEYS
 from tests.payout_world import Provider, Venue, World, a_firm
 from worker import core_activities, core_worker
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass

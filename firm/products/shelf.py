@@ -91,6 +91,9 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
         product = Product.model_validate(data)
     except ValidationError as exc:
         raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
+    promised = list(product_checks.not_applied(product))
+    if promised:
+        raise _refused(name, root, promised)
     if venues is not None:
         _check_venues(product, name, root, venues)
     return product

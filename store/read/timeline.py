@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
+from domain.reviews import KINDS as REVIEW_KINDS
 from store.models import (
     Account,
     BalanceOperationRow,
@@ -167,7 +168,7 @@ _WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
     "decision": lambda entry: (
         f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}: {entry.data['reason']}"
     ),
-    "review": lambda entry: f"Review ({entry.data['status']}): {entry.text('review')}",
+    "review": lambda entry: f"Review ({entry.data['status']}): {REVIEW_KINDS[entry.data['review']].words}",
     "ticket_opened": lambda _: "Ticket opened",
     "case_opened": lambda _: "Case opened",
 }

@@ -90,7 +90,7 @@ def _epoch(database_url: str, shard: int) -> int:
 
 
 def _wait_for_epoch(database_url: str, shard: int, epoch: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while _epoch(database_url, shard) < epoch:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -7,8 +7,8 @@ import pytest
 
 from domain.proofs.check import check
 from ports.platform import Deal, Tick
+from tests.integration.recorded_feed import BREACHES, Script, opened, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import BREACHES, Script, opened, record_one
 
 
 def _nonsense(script: Script, price: str) -> None:
