@@ -187,8 +187,9 @@ class Settings(BaseSettings):
         return adapter_of(name, fields) == "sandbox" and url.rstrip("/") == self.sandbox_url.rstrip("/")
 
     def environment(self) -> dict[str, str | None]:
-        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them where
-        we did. Those of adapters are in the environment already, or were passed by the caller and have no other way."""
+        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them
+        where we did. Those of adapters are in the environment already, or were passed by the caller and have no other
+        way."""
         plain = {name: getattr(self, name) for name in type(self).model_fields if name not in (*_SECRETS, *_ADAPTERS)}
         adapters = {
             adapter_variable(group, name, field): value.get_secret_value()
@@ -220,7 +221,8 @@ class Settings(BaseSettings):
                 raise BadInput(
                     "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
                     field="PROPOS_PAYLOAD_KEYS",
-                    remedy="Make one with: python -c 'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
+                    remedy="Make one with: python -c "
+                    "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
                 )
             ring.append((key_id, key))
         return tuple(ring)

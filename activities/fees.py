@@ -162,9 +162,9 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is only
-    completed, whatever has changed: the money may be on its way. When the provider refuses, the
-    account trades again. Raises Conflict with the provider's reason."""
+    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is
+    only completed, whatever has changed: the money may be on its way. When the provider refuses, the account trades
+    again. Raises Conflict with the provider's reason."""
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)

@@ -123,7 +123,7 @@ async def release(home: Home, payout_id: str, operations: Sequence[Taking]) -> N
 
 
 async def _take(turn: _Turn) -> str:
-    """Take each out of the account. Returns why the platform would not take one; what was taken before it stays taken."""
+    """Take each out of the account. Returns why the platform refused one; what was taken before it stays taken."""
     for key, operation, amount in turn.operations:
         try:
             await turn.home.platform.balance_operation(

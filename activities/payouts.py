@@ -96,10 +96,10 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStatus:
-        """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
-        was begun is looked up first and booked when it is found, whatever has happened since. Only what the provider
-        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
-        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
+        """The intent is committed before the first send, and the payout is judged again before every one. A transfer
+        that was begun is looked up first and booked when it is found, whatever has happened since. Only what the
+        provider refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may
+        still take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = keys.payout_transfer(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:

@@ -61,8 +61,8 @@ def payment_due(bought_at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What the provider says was paid, in its own words: `minor` units of any `currency`, also of one that the firm does
-    not know."""
+    """What the provider says was paid, in its own words: `minor` units of any `currency`, also of one that the firm
+    does not know."""
 
     minor: int
     currency: str

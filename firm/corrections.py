@@ -118,6 +118,6 @@ def _sentence(proof: Proof, account: Account, change: Correction, again: Correct
     else:
         found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
     return (
-        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {account_number(account.number)} rests: "
-        f"{found}."
+        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of"
+        f" {account_number(account.number)} rests: {found}."
     )

@@ -28,7 +28,8 @@ async def open_review(
     session: AsyncSession, kind: str, challenge: Challenge, *, about: str = "", detail: dict[str, Any] | None = None
 ) -> bool:
     """Open a review of `kind` about a locked challenge, unless one of the same `about` was opened before. Returns
-    whether it is new. The trader's row is locked too: a payout of theirs is judged either before the review is opened or with it.
+    whether it is new. The trader's row is locked too: a payout of theirs is judged either before the review is opened
+    or with it.
     """
     await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
     key = keys.payment_review(kind, challenge.id, about)

@@ -147,7 +147,7 @@ class PaymentCapabilities(_Data):
 
 @dataclass(frozen=True)
 class Providers:
-    """The configured payment providers by name. `checkout` takes the fees of new challenges, `rail` sends new payouts."""
+    """The configured payment providers by name. `checkout` takes fees of new challenges, `rail` sends new payouts."""
 
     by_name: Mapping[str, PaymentProvider]
     checkout: str

@@ -22,8 +22,8 @@ FIRST_READER = "shard/0"
 
 
 def reader_name(place: int) -> str:
-    """Returns the name under which a platform knows a reader of its stream. `place`: of the shard among the shards of that
-    platform, from 0. It does not depend on other platforms."""
+    """Returns the name under which a platform knows a reader of its stream. `place`: of the shard among the shards of
+    that platform, from 0. It does not depend on other platforms."""
     return f"shard/{place}"
 
 
@@ -260,8 +260,8 @@ class TradingPlatform(Protocol):
 
 
 class PlatformCapabilities(_Data):
-    """What a platform can do. `finds_balance_operations`: it finds a balance operation by its key; without that a payout's
-    hold cannot be repaired, and the platform is refused."""
+    """What a platform can do. `finds_balance_operations`: it finds a balance operation by its key; without that a
+    payout's hold cannot be repaired, and the platform is refused."""
 
     finds_balance_operations: bool
 

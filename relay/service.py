@@ -82,8 +82,7 @@ class Relay:
 
     async def _fire(self) -> int:
         async with self._db.transaction() as session:
-            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
-        return fired
+            return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
     async def _ensure(self) -> int:
         await self._singletons.step()
@@ -129,8 +128,8 @@ async def _loop(
     stop: asyncio.Event,
     news: asyncio.Event | None = None,
 ) -> None:
-    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this loop
-    goes on after a pause, and so do the others."""
+    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this
+    loop goes on after a pause, and so do the others."""
     failures = 0
     while not stop.is_set():
         if news is not None:

@@ -1,4 +1,4 @@
-"""A firm with real Postgres, Temporal, worker and relay, and an outside world at port level, for tests of lifecycles."""
+"""A firm with real Postgres, Temporal, worker and relay, and a fake outside world at port level, for lifecycles."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Fixtures every test may use: real PostgreSQL and Temporal, one each per session, a fresh migrated database per test."""
+"""Fixtures every test may use: real PostgreSQL and Temporal, one each per session, one migrated database per test."""
 
 import itertools
 import os

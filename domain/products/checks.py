@@ -18,8 +18,8 @@ Problem = tuple[Where, str]
 # profits, which may be larger than the account
 _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 
-# (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that was
-# sold with one of them still loads; no new version may promise it.
+# (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that
+# was sold with one of them still loads; no new version may promise it.
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",

@@ -21,7 +21,7 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; empty when it is not."""
+    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; else empty."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)

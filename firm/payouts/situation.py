@@ -53,7 +53,7 @@ class Holdings(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """All that a payout request of an account depends on. `spare`: rule id -> the most that can leave without breaking it."""
+    """What a payout request depends on. `spare`: rule id -> the most that can leave the account without breaking it."""
 
     facts: PayoutFacts
     product: Product
@@ -92,7 +92,7 @@ async def situation(
     """
     account = await session.get(Account, account_id)
     if account is None:
-        raise NotFound()
+        raise NotFound
     challenge = await session.get_one(Challenge, account.challenge_id)
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
@@ -262,8 +262,8 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 async def _happened(
     session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
-    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it. The
-    present is the last bar, so that every reset up to now has happened."""
+    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it.
+    The present is the last bar, so that every reset up to now has happened."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
     lived = list(events(replace(life, bars=(present,)), terms.product))

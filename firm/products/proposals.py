@@ -34,8 +34,8 @@ async def propose(
 ) -> ProductProposal:
     """Ask for a version to be sold: state `proposed`. `source` says where the definition came from.
 
-    Raises NotAllowed, BadInput, ProductInvalid (the version number does not follow, or it promises what is not applied),
-    Conflict (it is proposed already).
+    Raises NotAllowed, BadInput, ProductInvalid (the version number does not follow, or it promises what is not
+    applied), Conflict (it is proposed already).
     """
     check_may_propose(KIND, actor)
     check_reason(reason)

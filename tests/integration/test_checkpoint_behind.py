@@ -1,4 +1,4 @@
-"""Checkpoints written while the shard judges on: in full, late to ask whose the shard is, and never seen of an old owner."""
+"""Checkpoints written while the shard judges on: in full, refused late, and never seen from an old owner."""
 
 import threading
 import time

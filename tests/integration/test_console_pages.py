@@ -27,11 +27,12 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
     firm = world.firm
     return [
         "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout", f"/queue/payout/{firm.payout}",
-        f"/queue/identity/{firm.waiting_trader}?kind=identity",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
+        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
         "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
         f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
-        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit",
+        "/search?q=nothing",
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""After a gap in the stream: what the venue says now is taken over, doubted where it is broken, and judged from there."""
+"""After a gap in the stream: the venue's state is taken over, doubted where it is broken, and judged from there."""
 
 from typing import TypeVar
 

@@ -269,7 +269,8 @@ def test_accounts_that_move_about_between_shards_that_are_killed_end_as_if_nothi
     tables = {k: q for k, q in TABLES.items() if k not in ("exposures", "live", "deals", "operations")}
     tables |= {
         # a doubtful breach is told again, as it stands then, by a shard that has not told of it itself
-        "reviews": "SELECT key, kind, CASE kind WHEN 'doubtful_breach' THEN NULL ELSE detail END FROM reviews ORDER BY key",
+        "reviews": "SELECT key, kind, CASE kind WHEN 'doubtful_breach' THEN NULL ELSE detail END"
+        " FROM reviews ORDER BY key",
         "live": "SELECT account_id, balance_minor, equity_minor, trading_days, last_trading_day, floors, rule_state,"
         " (SELECT jsonb_agg(p ORDER BY p->>'position_id') FROM jsonb_array_elements(positions) p)"
         " FROM account_live ORDER BY account_id",

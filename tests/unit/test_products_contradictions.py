@@ -234,7 +234,10 @@ WRONG: Final = [
         "phases.0.rules.3.max_exposure.limit",
         "set one of the two, not both",
     ),
-    ("futures-eod", '        - {max: "5"}\n', "", "funded.rules.3.max_exposure.tiers", "so that every profit has a limit"),
+    (
+        "futures-eod", '        - {max: "5"}\n', "", "funded.rules.3.max_exposure.tiers",
+        "so that every profit has a limit",
+    ),
     # payouts
     (
         "futures-intraday",
