@@ -1,5 +1,4 @@
-"""What every payment provider promises about keys, unknown ids and cursors: the sandbox, and the providers of the tests'
-worlds, which stand in for one."""
+"""What every payment provider promises about keys, unknown ids and cursors: the sandbox and the providers of the tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
