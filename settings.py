@@ -147,7 +147,8 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Returns the URL under which browsers, webhooks and `doctor` reach the API: `public_url`, or its own address."""
+        """Returns the URL under which browsers, webhooks and `doctor` reach the API: `public_url`, or its own
+        address."""
         host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
         return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
 
@@ -189,8 +190,8 @@ class Settings(BaseSettings):
         return adapter_of(name, fields) == "sandbox" and url.rstrip("/") == self.sandbox_url.rstrip("/")
 
     def environment(self) -> dict[str, str | None]:
-        """Returns these settings as variables for a child process. Leaves out the secrets of `propos up`, which the child
-        reads from the same file. Includes those of adapters, which may have come only from the caller."""
+        """Returns these settings as variables for a child process. Leaves out the secrets of `propos up`, which the
+        child reads from the same file. Includes those of adapters, which may have come only from the caller."""
         plain = {name: getattr(self, name) for name in type(self).model_fields if name not in (*_SECRETS, *_ADAPTERS)}
         adapters = {
             adapter_variable(group, name, field): value.get_secret_value()
@@ -210,7 +211,8 @@ class Settings(BaseSettings):
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
     def payload_key_ring(self) -> tuple[tuple[str, bytes], ...]:
-        """Returns (key id, 32 bytes) of every payload key. The first key encrypts, all keys decrypt. Raises BadInput."""
+        """Returns (key id, 32 bytes) of every payload key. The first key encrypts, all keys decrypt. Raises
+        BadInput."""
         ring = []
         for part in self.required("payload_keys").split(","):
             key_id, _, encoded = part.strip().partition(":")
@@ -222,7 +224,8 @@ class Settings(BaseSettings):
                 raise BadInput(
                     "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
                     field="PROPOS_PAYLOAD_KEYS",
-                    remedy="Create one with: python -c 'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
+                    remedy="Create one with: python -c "
+                    "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
                 )
             ring.append((key_id, key))
         return tuple(ring)

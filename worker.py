@@ -1,5 +1,5 @@
-"""The worker processes: settings -> adapters -> activities -> Worker. They wait for PostgreSQL and Temporal to start, and
-finish running work on stop."""
+"""The worker processes: settings -> adapters -> activities -> Worker. They wait for PostgreSQL and Temporal to start,
+and finish running work on stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -93,7 +93,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
-    """Judges the shards that Temporal assigns to this process until `stop`. Each shard then writes a last checkpoint."""
+    """Judges the shards that Temporal assigns to this process until `stop`. Each shard then writes a last
+    checkpoint."""
     async with dependencies(settings, pool_size=2) as deps:
         client = await _connect_when_ready(settings, deps.db, lambda: temporal(settings), stop)
         if client is None:

@@ -67,7 +67,8 @@ async def carry_out_in_steps(
 ) -> M:
     """Does the same for work that calls the outside: consumes the request first and stores the outcome last.
 
-    If an attempt dies in between, the same update runs `work` again, so `work` must be repeatable after any of its steps.
+    If an attempt dies in between, the same update runs `work` again, so `work` must be repeatable after any of its
+    steps.
     """
     async with db.transaction() as session:
         row = await requests.locked(session, delivered.asked, delivered.update_id)

@@ -13,8 +13,7 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
 from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
-from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
-from domain.money import Money
+from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
 from firm.payouts import news
 from ports.payments import Checkout, PaymentProvider
@@ -37,8 +36,8 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 
 
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
-    """Books a paid fee, or cancels a challenge that can no longer be paid. After the time to pay is over the checkout is
-    closed first, so that nobody can pay for a cancelled challenge."""
+    """Books a paid fee, or cancels a challenge that can no longer be paid. After the time to pay is over the checkout
+    is closed first, so that nobody can pay for a cancelled challenge."""
     checkout, provider = await _checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
@@ -83,13 +82,13 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     await challenges.wake(session, challenge, due if challenge.state == CHALLENGE.initial else None)
 
 
-def _paid(checkout: Checkout) -> Money:
-    return Money(minor=checkout.amount_minor, currency=checkout.currency)
+def _paid(checkout: Checkout) -> Paid:
+    return Paid(minor=checkout.amount_minor, currency=checkout.currency)
 
 
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
-    """Ends the challenge. One that has already ended keeps its state, but the loss is still booked. As soon as the provider
-    confirms the chargeback, all payouts of the trader are held."""
+    """Ends the challenge. One that has already ended keeps its state, but the loss is still booked. As soon as the
+    provider confirms the chargeback, all payouts of the trader are held."""
     checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -112,8 +111,8 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
 
 
 async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
-    """Ends a challenge after its fee was refunded at the provider. One that has already ended keeps its state, because the
-    provider also reports our own refunds. A refund that may be partial opens a review for a person."""
+    """Ends a challenge after its fee was refunded at the provider. One that has already ended keeps its state, because
+    the provider also reports our own refunds. A refund that may be partial opens a review for a person."""
     checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -155,8 +154,8 @@ async def _close_account(session: AsyncSession, challenge: Challenge) -> datetim
 
 
 class _GrantedRefund(NamedTuple):
-    """A refund that was allowed: its idempotency key and the payload of its intent. `asked_before`: an earlier attempt may
-    have called the provider."""
+    """A refund that was allowed: its idempotency key and the payload of its intent. `asked_before`: an earlier attempt
+    may have called the provider."""
 
     key: str
     payload: dict[str, Any]
@@ -164,9 +163,9 @@ class _GrantedRefund(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Refunds the fee. The checks run until the intent is stored. From then on the refund is completed whatever has changed,
-    because the money may be on its way. If the provider refuses, the account may trade again. Raises Conflict with the
-    provider's reason."""
+    """Refunds the fee. The checks run until the intent is stored. From then on the refund is completed whatever has
+    changed, because the money may be on its way. If the provider refuses, the account may trade again. Raises Conflict
+    with the provider's reason."""
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)

@@ -48,8 +48,8 @@ class MonitorActivities:
 
     @activity.defn(name="monitor.run_shard")
     async def run_shard(self, start: ShardStart) -> None:
-        """Never returns: raises when another attempt must run the shard, here or on another worker. Raises NotConfigured
-        for a platform that is not configured here, before it takes the shard from its current owner."""
+        """Never returns: raises when another attempt must run the shard, here or on another worker. Raises
+        NotConfigured for a platform that is not configured here, before it takes the shard from its current owner."""
         name, place = await asyncio.to_thread(feed_of, self._db.url, start.shard)
         platform = self._platforms.of(name)
         epoch = await asyncio.to_thread(claim_epoch, self._db.url, start.shard)
@@ -64,7 +64,7 @@ class MonitorActivities:
             feed=name,
             calendars=self._calendars,
         )
-        # Its own thread: the event loop's pool is small, and a hanging thread must not keep another shard from starting.
+        # Its own thread: the event loop's pool is small, and a hanging thread must not block another shard's start.
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"shard-{start.shard}")
         judging = asyncio.get_running_loop().run_in_executor(thread, service.run)
         leaving = asyncio.ensure_future(activity.wait_for_worker_shutdown())

@@ -51,8 +51,8 @@ class OperationsActivities:
 
     @activity.defn(name="operations.reconcile")
     async def reconcile(self, start: ReconciliationStart) -> ReconciliationReport:
-        """Reconciles every provider. The error of an unreachable provider is raised after all were asked, so it does not
-        block the others."""
+        """Reconciles every provider. The error of an unreachable provider is raised after all were asked, so it does
+        not block the others."""
         new, tied, failed = 0, 0, list[Unavailable]()
         for provider in self._payments.by_name.values():
             try:
@@ -74,8 +74,8 @@ class OperationsActivities:
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
 
     async def _entries(self, provider: PaymentProvider) -> list[ProviderEntry]:
-        """Returns the entries after the last stored one; all entries when the provider no longer knows that one. Storing an
-        entry again changes nothing."""
+        """Returns the entries after the last stored one; all entries when the provider no longer knows that one.
+        Storing an entry again changes nothing."""
         async with self._db.transaction() as session:
             last = await operations.last_entry(session, provider.name)
         if last is not None:
@@ -87,7 +87,8 @@ class OperationsActivities:
 
 
 async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime | None) -> datetime | None:
-    """Returns the end of the last checked day, or the start of the group's first account; None before the first account."""
+    """Returns the end of the last checked day, or the start of the group's first account; None before the first
+    account."""
     day = await operations.last_close(session, clock.group)
     if day is not None:
         ended = clock.day_end(day)
@@ -97,8 +98,8 @@ async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime 
 
 
 def _next_midnight(feed_time: datetime | None) -> datetime:
-    """Returns the next midnight in UTC; before any feed runs, a date in the far past, so that the first watermark wakes the
-    workflow even in a replayed year."""
+    """Returns the next midnight in UTC; before any feed runs, a date in the far past, so that the first watermark wakes
+    the workflow even in a replayed year."""
     if feed_time is None:
         return datetime(1970, 1, 1, tzinfo=UTC)
     day = feed_time.astimezone(UTC).date() + timedelta(days=1)

@@ -23,7 +23,8 @@ HoldOperation = tuple[str, BalanceKind, int]  # (key, operation, minor units; ne
 
 
 def hold_operations(payout: Payout) -> tuple[HoldOperation, ...]:
-    """Returns the balance operations that take this payout off the account: the gross amount, and the forfeited amount."""
+    """Returns the balance operations that take this payout off the account: the gross amount, and the forfeited
+    amount."""
     hold: HoldOperation = (keys.payout_hold(payout.id), "payout_hold", -payout.gross_minor)
     if not payout.forfeited_minor:
         return (hold,)
@@ -66,7 +67,8 @@ async def place_hold(db: Database, platforms: Platforms, payout_id: str) -> None
 
 @dataclass(frozen=True)
 class _DeclaredHold:
-    """A declared hold. `repeated`: an earlier attempt may have taken the money. `undoing`: the money is being returned."""
+    """A declared hold. `repeated`: an earlier attempt may have taken the money. `undoing`: the money is being
+    returned."""
 
     account: PlatformAccount
     operations: tuple[HoldOperation, ...]
@@ -100,8 +102,8 @@ async def _declare_hold(db: Database, platforms: Platforms, payout_id: str) -> _
 
 
 async def was_returned(account: PlatformAccount, operations: Sequence[HoldOperation]) -> bool:
-    """Returns whether any of the money is back on the account. This code then refuses the payout; an older version may have
-    left such payouts recorded as held."""
+    """Returns whether any of the money is back on the account. This code then refuses the payout; an older version may
+    have left such payouts recorded as held."""
     for key, operation, _ in operations:
         if await _find_returned(account, key, operation) is not None:
             return True
@@ -125,8 +127,8 @@ async def release_hold(account: PlatformAccount, payout_id: str, operations: Seq
 
 
 async def _take_money(hold: _DeclaredHold) -> str:
-    """Takes each amount off the account. Returns the platform's reason when it refuses one, else ""; earlier amounts stay
-    taken."""
+    """Takes each amount off the account. Returns the platform's reason when it refuses one, else ""; earlier amounts
+    stay taken."""
     for key, operation, amount in hold.operations:
         try:
             await hold.account.platform.balance_operation(

@@ -99,9 +99,9 @@ class PayoutActivities:
         """Sends the payout's transfer exactly once.
 
         The intent is committed before the first send, and the payout is judged again before every send. After a first
-        attempt the transfer is looked up first, and booked when it is found, whatever has happened since. Only a refusal
-        for good ends the attempt and returns the payout to people. After any other answer an earlier call may still take
-        effect: the payout stays approved, its checks show why it waits, and the activity runs again.
+        attempt the transfer is looked up first, and booked when it is found, whatever has happened since. Only a
+        refusal for good ends the attempt and returns the payout to people. After any other answer an earlier call may
+        still take effect: the payout stays approved, its checks show why it waits, and the activity runs again.
         """
         key = keys.payout_transfer(ref.payout_id)
         await self._end_without_hold(ref)
@@ -169,8 +169,8 @@ class PayoutActivities:
     async def _create_transfer(
         self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str
     ) -> Transfer | str:
-        """Returns the transfer under this key, or the provider's reason when it refuses this key for good. Raises Unavailable
-        for every other answer, unless a transfer is found under the key."""
+        """Returns the transfer under this key, or the provider's reason when it refuses this key for good. Raises
+        Unavailable for every other answer, unless a transfer is found under the key."""
         try:
             return await rail.create_transfer(
                 key=key,
@@ -246,8 +246,8 @@ class PayoutActivities:
     async def _declare(
         self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
     ) -> tuple[payout_holds.PlatformAccount | None, tuple[payout_holds.HoldOperation, ...]]:
-        """Declares a balance operation if the payout is in `state`. Returns its account on the platform and the operations of
-        its hold; (None, ()) when it is in another state."""
+        """Declares a balance operation if the payout is in `state`. Returns its account on the platform and the
+        operations of its hold; (None, ()) when it is in another state."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:

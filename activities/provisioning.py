@@ -14,8 +14,9 @@ from store.models import Account, AccountLive, Intent
 
 
 async def open_account(deps: Deps, step: PhaseStep) -> None:
-    """Creates and funds the account of the next phase, marks it active in the database, and only then enables trading: the
-    monitor must find the account when the platform reports `enabled`. All accounts of a challenge are on one platform."""
+    """Creates and funds the account of the next phase, marks it active in the database, and only then enables trading:
+    the monitor must find the account when the platform reports `enabled`. All accounts of a challenge are on one
+    platform."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, step.challenge_id)
         phase_index = await challenges.next_phase(session, challenge)

@@ -49,7 +49,8 @@ class SurveillanceActivities:
 
     @activity.defn(name="surveillance.follow_deals")
     async def follow_deals(self, start: SurveillanceStart) -> None:
-        """Returns after an hour or when the worker stops. The workflow then starts it again, so its history stays short."""
+        """Returns after an hour or when the worker stops. The workflow then starts it again, so its history stays
+        short."""
         loop = SurveillanceLoop(self._db, self._at_once)
         ends = time.monotonic() + _RUN_SECONDS
         for name in detector_types():
@@ -61,7 +62,8 @@ class SurveillanceActivities:
 
 
 class DetectorProgress:
-    """A detector and the last deal it has read. Deals up to `cursor` were judged before: they only refill its memory."""
+    """A detector and the last deal it has read. Deals up to `cursor` were judged before: they only refill its
+    memory."""
 
     def __init__(self, detector: Detector, *, read: int, cursor: int) -> None:
         self.detector, self.read, self.cursor = detector, read, cursor

@@ -38,7 +38,8 @@ def options(url: str, token: str, timeout: float) -> dict[str, Any]:
 
 
 def transport_error(who: str, exc: httpx.RequestError, changing: bool) -> Unavailable:
-    """Returns Unavailable for a call that was not sent or changes nothing, OutcomeUnknown for one that may have arrived."""
+    """Returns Unavailable for a call that was not sent or changes nothing, OutcomeUnknown for one that may have
+    arrived."""
     if isinstance(exc, _NOT_SENT) or not changing:
         return Unavailable(f"{who} cannot be reached.", remedy="Start it (propos sandbox), or check its address.")
     return OutcomeUnknown(f"{who} did not answer. The call may have taken effect.", remedy="Repeat it with its key.")

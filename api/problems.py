@@ -126,7 +126,7 @@ def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         return await answer(request, from_http(error))
 
-    async def _database_down(request: Request, error: Exception) -> Response:
+    async def _database_down(request: Request, _: Exception) -> Response:
         return await answer(request, Unavailable("The database cannot be reached.", remedy="Try again in a moment."))
 
     for kind in (OperationalError, InterfaceError, PoolTimeout):

@@ -73,7 +73,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
         if request.url.path.startswith(_OTHERS):
             return None
         if isinstance(error, NotSignedIn):
-            return _left(request) if "HX-Request" in request.headers else to_sign_in(request)
+            return _left() if "HX-Request" in request.headers else to_sign_in(request)
         context = {
             "title": _TITLES.get(error.status, "This did not work"),
             "message": error.message,
@@ -92,7 +92,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
     return page
 
 
-def _left(request: Request) -> Response:
+def _left() -> Response:
     """The session of a page that reloads parts has ended: the browser goes to the sign-in page."""
     return Response(status_code=401, headers={"HX-Redirect": "/sign-in", "Cache-Control": "no-store"})
 

@@ -115,11 +115,11 @@ class Desk:
         token = request.cookies.get(COOKIE)
         current = await current_session(session, token) if token else None
         if current is None:
-            raise NotSignedIn()
+            raise NotSignedIn
         return current.actor, current.csrf
 
     async def posted(self, request: Request, permission: str | None = None) -> "Posted":
-        """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that we did not make)."""
+        """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that is not ours)."""
         form = await read_form(request)
         async with self.deps.db.transaction() as session:
             actor, csrf = await self._actor(session, request)

@@ -139,11 +139,13 @@ def number(value: Decimal | int) -> str:
 _TONES = {
     "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done"},
     "warn": {
-        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review", "opening",
-        "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
+        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review",
+        "opening", "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
     },
     "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},
-    "info": {"provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened"},
+    "info": {
+        "provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened",
+    },
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Activities of workflow `Challenge`. Each reads the stored challenge, applies the table of states and returns the status."""
+"""Activities of workflow `Challenge`. Each reads the record, applies the table of states and returns the status."""
 
 from temporalio import activity
 

@@ -18,8 +18,8 @@ class Message(BaseModel):
 
 
 class ChallengeStart(Message):
-    """Input of workflow `Challenge`. A first start sets only the id. A restart from the record also sets state and phase;
-    continue-as-new sets everything."""
+    """Input of workflow `Challenge`. A first start sets only the id. A restart from the record also sets state and
+    phase; continue-as-new sets everything."""
 
     challenge_id: str
     state: str = "awaiting_payment"
@@ -95,7 +95,8 @@ class AccountReinstated(Signal):
 
 
 class MarketTimeReached(Signal):
-    """To every workflow that waits for a date: the wake-up was due. The receiver reads market time from the database."""
+    """To every workflow that waits for a date: the wake-up was due. The receiver reads market time from the
+    database."""
 
 
 class RefundRequest(Message):

@@ -8,8 +8,8 @@ from contracts.messages import DailyCloseStart, Message, ReconciliationStart
 
 
 class DailyCloseReport(Message):
-    """`after`: the last reset that was checked. `closed`: days checked in this run. `missing`: daily snapshots not found.
-    `caught_up`: no further day is due."""
+    """`after`: the last reset that was checked. `closed`: days checked in this run. `missing`: daily snapshots not
+    found. `caught_up`: no further day is due."""
 
     after: datetime | None
     closed: int
@@ -42,5 +42,6 @@ async def check_daily_close(start: DailyCloseStart) -> DailyCloseReport:
 
 @activity.defn(name="operations.reconcile")
 async def reconcile(start: ReconciliationStart) -> ReconciliationReport:
-    """Fetches the movements of every provider, matches them with the ledger, and registers the wake-up for the next day."""
+    """Fetches the movements of every provider, matches them with the ledger, and registers the wake-up for the next
+    day."""
     raise NotImplementedError

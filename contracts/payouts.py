@@ -14,7 +14,8 @@ class PayoutStatus(Message):
 
 
 class PayoutDecision(Message):
-    """`update_id`: id of the update that carried the request; empty in messages from before requests were stored as rows."""
+    """`update_id`: id of the update that carried the request; empty in messages from before requests were stored as
+    rows."""
 
     payout_id: str
     choice: PayoutChoice

@@ -1,12 +1,13 @@
 """The lifecycle of a purchased challenge: its states, its dates, and the checks of its decisions."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
 from domain.errors import Conflict, ExtensionRefused, NotAllowed
-from domain.money import Money
+from domain.money import Money, is_known
 from domain.products.phase import Phase
 from domain.states import StateMachine
 from domain.wording import instant, name, times
@@ -58,11 +59,30 @@ def payment_due(bought_at: datetime) -> datetime:
     return bought_at + PAYMENT_WINDOW
 
 
-def payment_difference(due: Money, challenge_id: str, paid: Money, reference: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What the provider says was paid, in its own words: `minor` units of any `currency`, also of one that the firm
+    does not know."""
+
+    minor: int
+    currency: str
+
+    @property
+    def in_books(self) -> bool:
+        """Whether the books can hold it."""
+        return is_known(self.currency)
+
+    @property
+    def money(self) -> Money:
+        """Raises UnknownCurrency."""
+        return Money(minor=self.minor, currency=self.currency)
+
+
+def payment_difference(due: Money, challenge_id: str, paid: Paid, reference: str) -> str:
     """Returns how a payment differs from what was due, as a sentence for people; empty when it is the fee of this
     challenge. Amounts are written in minor units: the currency of a wrong payment may be any."""
     wrong = []
-    if paid != due:
+    if (paid.minor, paid.currency) != (due.minor, due.currency):
         wrong.append(f"{paid.minor} {paid.currency} was paid and {due.minor} {due.currency} was due (minor units)")
     if reference != challenge_id:
         wrong.append(f"the payment names {reference or 'nothing'} and not {challenge_id}")

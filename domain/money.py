@@ -21,6 +21,11 @@ def known_currency(currency: str) -> str:
     return currency
 
 
+def is_known(currency: str) -> bool:
+    """Whether the digits of `currency` are known, so that an amount of it can be written down."""
+    return currency in DIGITS
+
+
 def _currency_field(currency: str) -> str:
     if currency not in DIGITS:
         unknown = UnknownCurrency(currency)
@@ -34,9 +39,8 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3,4}$"), AfterValidator(_curren
 
 def _no_float(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError(  # noqa: TRY004 (pydantic turns ValueErrors into field errors)
-            "write this number as a string or an integer; a float cannot hold money exactly"
-        )
+        # pydantic makes a field error of a ValueError, but not of a TypeError
+        raise ValueError("write this number as a string or an integer; a float cannot hold money exactly")
     return value
 
 

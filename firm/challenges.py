@@ -195,7 +195,8 @@ async def open_account(
 
 
 async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
-    """Returns the index of the phase to open for a locked challenge, also when opening has begun; None if none is due."""
+    """Returns the index of the phase to open for a locked challenge, also when opening has begun; None if none is
+    due."""
     if challenge.state != "provisioning":
         return None
     current = challenge.account_id

@@ -67,8 +67,8 @@ async def open_ticket(
 
 
 async def reply(session: AsyncSession, *, ticket_id: str, actor: Actor, body: str) -> Ticket:
-    """Adds a message by the trader or the firm; the other side must act next. Raises NotFound (also for another trader's
-    ticket), NotAllowed, BadInput."""
+    """Adds a message by the trader or the firm; the other side must act next. Raises NotFound (also for another
+    trader's ticket), NotAllowed, BadInput."""
     ticket = await _locked(session, ticket_id, actor)
     _check_text("body", body, MAX_BODY)
     await _say(session, ticket, actor, body)

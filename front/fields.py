@@ -79,7 +79,8 @@ AnyId = Annotated[str, Field(pattern=r"^[a-z0-9_@./:+-]{1,80}$")]
 
 def _amount_text(value: Any) -> Any:
     if isinstance(value, int | float):
-        raise ValueError('write the amount as a string such as "1240.50"')  # noqa: TRY004 (a field error)
+        # pydantic makes a field error of a ValueError, but not of a TypeError
+        raise ValueError('write the amount as a string such as "1240.50"')
     return value
 
 

@@ -1,4 +1,4 @@
-"""Scheduled economic releases, as a calendar gives them."""
+"""ScheduledRelease economic releases, as a calendar gives them."""
 
 from datetime import datetime
 

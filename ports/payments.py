@@ -8,10 +8,10 @@ retry later       Unavailable: nothing happened
 in progress       InProgress: an earlier call under this key is not finished
 unknown           OutcomeUnknown: the call may have taken effect
 
-Every other error (BadInput, NotFound, Conflict, IdempotencyMismatch) refuses one attempt. An earlier call under the same
-key may still take effect. So after any but the first two ways, look the effect up by the key (`find_transfer`), then
-repeat the call with the same key.
-Webhooks are hints: `parse_webhook` verifies the signature and names the object; `fetch_*` returns its true status.
+Every other error (BadInput, NotFound, Conflict, IdempotencyMismatch) refuses one attempt. An earlier call under the
+same key may still take effect. So after any but the first two ways, look the effect up by the key (`find_transfer`),
+then repeat the call with the same key. Webhooks are hints: `parse_webhook` verifies the signature and names the object;
+`fetch_*` returns its true status.
 """
 
 from collections.abc import Mapping
@@ -61,8 +61,8 @@ EventKind = Literal[
 class WebhookEvent(_Data):
     """A verified hint: the event's id, its kind and its object.
 
-    `kind`: an EventKind, or a kind that we do not know. `problem`: why the event cannot be handled; a person must look at
-    it. Such an event has the provider's id or one made from its content, and `object_id` is "-" if unreadable.
+    `kind`: an EventKind, or a kind that we do not know. `problem`: why the event cannot be handled; a person must look
+    at it. Such an event has the provider's id or one made from its content, and `object_id` is "-" if unreadable.
     """
 
     event_id: Word
@@ -96,8 +96,8 @@ class PaymentProvider(Protocol):
     async def fetch_checkout(self, checkout_id: str) -> Checkout: ...
 
     async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
-        """Closes an open checkout, so that it can no longer be paid, and returns it. A checkout that is no longer open is
-        returned unchanged: `paid` when the buyer was faster."""
+        """Closes an open checkout, so that it can no longer be paid, and returns it. A checkout that is no longer open
+        is returned unchanged: `paid` when the buyer was faster."""
         ...
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
@@ -118,19 +118,19 @@ class PaymentProvider(Protocol):
         ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        """Returns all money movements after the entry id `after`, oldest first. Raises CursorForgotten when the provider no
-        longer knows that id."""
+        """Returns all money movements after the entry id `after`, oldest first. Raises CursorForgotten when the
+        provider no longer knows that id."""
         ...
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         """Returns all events after the event id `after`, oldest first, to find lost webhooks. An unreadable event has a
-        `problem`. Raises CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is not
-        a list."""
+        `problem`. Raises CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is
+        not a list."""
         ...
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
-        """Verifies and reads a webhook. Raises BadSignature for a wrong, missing or old (300 s) signature, BadInput for a
-        body without an event id. An event that has an id and is otherwise unreadable has a `problem`."""
+        """Verifies and reads a webhook. Raises BadSignature for a wrong, missing or old (300 s) signature, BadInput for
+        a body without an event id. An event that has an id and is otherwise unreadable has a `problem`."""
         ...
 
     async def healthy(self) -> str: ...
@@ -139,7 +139,8 @@ class PaymentProvider(Protocol):
 
 
 class PaymentCapabilities(_Data):
-    """The features of a provider. `takes_fees`: checkouts and refunds. `sends_payouts`: transfers; the provider is a rail."""
+    """The features of a provider. `takes_fees`: checkouts and refunds. `sends_payouts`: transfers; the provider is a
+    rail."""
 
     takes_fees: bool
     sends_payouts: bool
@@ -147,14 +148,16 @@ class PaymentCapabilities(_Data):
 
 @dataclass(frozen=True)
 class Providers:
-    """The configured payment providers by name. `checkout`: takes the fees of new challenges. `rail`: sends new payouts."""
+    """The configured payment providers by name. `checkout`: takes the fees of new challenges. `rail`: sends new
+    payouts."""
 
     by_name: Mapping[str, PaymentProvider]
     checkout: str
     rail: str
 
     def of(self, name: str) -> PaymentProvider:
-        """Returns the provider for a challenge's column `provider` or a payout's column `rail`. Raises NotConfigured."""
+        """Returns the provider for a challenge's column `provider` or a payout's column `rail`. Raises
+        NotConfigured."""
         if name not in self.by_name:
             raise NotConfigured("payment provider", name, "PROPOS_PAYMENTS")
         return self.by_name[name]

@@ -22,8 +22,8 @@ FIRST_READER = "shard/0"
 
 
 def reader_name(place: int) -> str:
-    """Returns the name of a shard as a reader of its platform's stream. `place`: number of the shard among the shards of
-    that platform, from 0."""
+    """Returns the name of a shard as a reader of its platform's stream. `place`: number of the shard among the shards
+    of that platform, from 0."""
     return f"shard/{place}"
 
 
@@ -72,8 +72,8 @@ class Tick(_Data):
 
 
 class Deal(_Data):
-    """A fill. `entry`: `in` opens or adds to a position, `out` closes it. `profit_minor`: realised P&L before commission. The
-    balance changes by profit + commission + swap + fee; costs are negative."""
+    """A fill. `entry`: `in` opens or adds to a position, `out` closes it. `profit_minor`: realised P&L before
+    commission. The balance changes by profit + commission + swap + fee; costs are negative."""
 
     kind: Literal["deal"] = "deal"
     seq: int
@@ -122,8 +122,8 @@ class AccountChanged(_Data):
 
 
 class AccountState(_Data):
-    """The venue's own balance and equity of an account. Accounts with marks `states` are judged by it; for accounts with
-    marks `quotes` it is compared with our own figures. `estimated`: the venue marks the figures as uncertain."""
+    """The venue's own balance and equity of an account. Accounts with marks `states` are judged by it; for accounts
+    with marks `quotes` it is compared with our own figures. `estimated`: the venue marks the figures as uncertain."""
 
     kind: Literal["state"] = "state"
     seq: int
@@ -137,8 +137,8 @@ class AccountState(_Data):
 class Correction(_Data):
     """The venue corrects event `corrects_seq`, a tick or a deal.
 
-    `bid` and `ask`: the correct quote. `change_minor`: the correct total effect of the deal on the balance. When all are
-    None, the event is cancelled.
+    `bid` and `ask`: the correct quote. `change_minor`: the correct total effect of the deal on the balance. When all
+    are None, the event is cancelled.
     """
 
     kind: Literal["correction"] = "correction"
@@ -191,8 +191,8 @@ class PlatformStream(Protocol):
         ...
 
     def acknowledge(self, number: int, keep_after: int) -> None:
-        """Tells the venue that this reader has judged everything up to batch `number` and placed its locks, and will not ask
-        again for batches up to `keep_after`. The venue deletes a batch that no reader may ask for."""
+        """Tells the venue that this reader has judged everything up to batch `number` and placed its locks, and will
+        not ask again for batches up to `keep_after`. The venue deletes a batch that no reader may ask for."""
         ...
 
     def lock(self, login: int, key: str) -> None:

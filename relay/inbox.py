@@ -11,7 +11,7 @@ from contracts.ids import challenge_workflow
 from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
 from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
-from domain.money import Money
+from domain.lifecycle import Paid
 from domain.quoting import storable_text
 from firm import challenges, fees, messages
 from firm.payouts.news import transfer_changed
@@ -111,7 +111,8 @@ class InboxDispatcher:
         return challenge_id is not None
 
     async def _route_by_reference(self, event: ReceivedEvent) -> None:
-        """Routes an event of an object whose id our row does not have yet: the webhook was faster than the answer to our call."""
+        """Routes an event of an object whose id our row does not have yet: the webhook was faster than the answer to
+        our call."""
         provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
             reference = (await provider.fetch_transfer(event.object_id)).reference
@@ -134,9 +135,10 @@ class InboxDispatcher:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
     async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
-        """Books a refund or chargeback of a challenge that has ended and takes no more signals, if the provider confirms it."""
+        """Books a refund or chargeback of a challenge that has ended and takes no more signals, if the provider
+        confirms it."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
-        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), event.provider
+        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)

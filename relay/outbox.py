@@ -193,8 +193,8 @@ class OutboxDispatcher:
         return _DONE
 
     async def _resume(self, message: OutgoingMessage) -> Delivery:
-        """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the platform
-        without the outbox, so a late resume may arrive after the next lock."""
+        """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the
+        platform without the outbox, so a late resume may arrive after the next lock."""
         account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
         async with self._db.transaction() as session:
             if not await deliveries.is_active(session, account_id):

@@ -82,8 +82,7 @@ class Relay:
 
     async def _fire_wakeups(self) -> int:
         async with self._db.transaction() as session:
-            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
-        return fired
+            return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
     async def _start_singletons(self) -> int:
         await self._singletons.step()
@@ -129,8 +128,8 @@ async def _loop(
     stop: asyncio.Event,
     notified: asyncio.Event | None = None,
 ) -> None:
-    """Repeats `step`: at once while it finds work, else after `notified` or `idle_seconds`. After an error of `step` the
-    loop pauses and continues; the other loops are not affected."""
+    """Repeats `step`: at once while it finds work, else after `notified` or `idle_seconds`. After an error of `step`
+    the loop pauses and continues; the other loops are not affected."""
     failures = 0
     while not stop.is_set():
         if notified is not None:

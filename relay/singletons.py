@@ -42,8 +42,8 @@ class Singletons:
         return frozenset(self._known)
 
     async def step(self) -> int:
-        """Starts every workflow that does not run; returns the number that were new to this process. The error of a workflow
-        that cannot be started is raised after all were tried."""
+        """Starts every workflow that does not run; returns the number that were new to this process. The error of a
+        workflow that cannot be started is raised after all were tried."""
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
             numbers = await shards.ensure(session, self._shards, self._platforms)

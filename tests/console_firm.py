@@ -107,8 +107,7 @@ async def build(db: Database) -> Firm:
 
 
 async def _trader(session: AsyncSession, name: str, email: str, password: str, country: str) -> Actor:
-    actor = await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
-    return actor
+    return await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
 
 
 async def _open(
@@ -359,7 +358,8 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         key=f"copy_trading/{leader.id}/{follower.id}",
         detector="copy_trading",
         score=Decimal("0.91"),
-        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number}, about 7 seconds later and half the size.",
+        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number},"
+        " about 7 seconds later and half the size.",
         evidence={"leader": leader.id, "follower": follower.id, "openings": 9, "pairs": pairs},
         occurred_at=NOW,
     )

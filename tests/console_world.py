@@ -1,4 +1,4 @@
-"""The console on a seeded firm: the real application in this process, Temporal and the provider as fakes at the edge."""
+"""The console on a seeded firm: the real application in this process, with Temporal and the provider as fakes."""
 
 import re
 from collections.abc import AsyncIterator

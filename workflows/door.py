@@ -1,8 +1,8 @@
 """What every workflow's messages pass: those it has no use for are dropped or refused here, and none fails its task.
 
-A handler that raises something unforeseen fails the workflow task, which is tried again for ever. The SDK calls handlers
-with whatever number of arguments was sent, and keeps signals without a handler in memory. Every signal and update of
-ours takes exactly one message.
+A handler that raises something unforeseen fails the workflow task, which is tried again for ever. The SDK calls
+handlers with whatever number of arguments was sent, and keeps signals without a handler in memory. Every signal and
+update of ours takes exactly one message.
 """
 
 from collections.abc import Sequence

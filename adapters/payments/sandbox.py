@@ -27,8 +27,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class SandboxPayments:
-    """A PaymentProvider on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises OutcomeUnknown
-    if it may have moved money, else Unavailable."""
+    """A PaymentProvider on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises
+    OutcomeUnknown if it may have moved money, else Unavailable."""
 
     def __init__(
         self, *, url: str, token: str, webhook_secret: str, timeout: float = 10.0, name: str = "sandbox"

@@ -35,8 +35,8 @@ _DEALS: Final = TypeAdapter(list[Deal])
 
 
 class SandboxPlatform:
-    """A TradingPlatform on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises OutcomeUnknown
-    if it may have changed something, else Unavailable."""
+    """A TradingPlatform on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises
+    OutcomeUnknown if it may have changed something, else Unavailable."""
 
     def __init__(self, *, url: str, token: str, timeout: float = 10.0, name: str = "sandbox") -> None:
         self.name = name

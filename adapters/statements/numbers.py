@@ -1,4 +1,4 @@
-"""Numbers as terminals print them in every locale: 1 234.56, 1.234,56, 1'234.56, with hard spaces and real minus signs."""
+"""Numbers as terminals print them in every locale: 1 234.56, 1.234,56, 1'234.56, hard spaces, real minus signs."""
 
 import re
 import unicodedata

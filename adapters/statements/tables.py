@@ -1,4 +1,4 @@
-"""What the two terminals' reports have in common: cells read as instants, money and sides, and errors that name the row."""
+"""Shared by the reports of both terminals: cells read as instants, money and sides, and errors that name the row."""
 
 import re
 from collections.abc import Iterator, Sequence

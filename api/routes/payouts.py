@@ -24,15 +24,15 @@ Cycle = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,30}$")]
 
 
 class PayoutBody(Input):
-    """`amount` leaves the account, in its currency: the trader's share and the firm's together. `cycle`: the payout cycle
-    the trader chooses, where the product has several."""
+    """`amount` leaves the account, in its currency: the trader's share and the firm's together. `cycle`: the payout
+    cycle the trader chooses, where the product has several."""
 
     amount: AmountText
     cycle: Cycle | None = None
 
 
 class PayoutAsked(View):
-    """The trader is sent `trader_minor` and `refund_minor` of the fee; `forfeited_minor` leaves the account for nobody."""
+    """The trader is sent `trader_minor` and `refund_minor` of the fee; nobody receives `forfeited_minor`."""
 
     id: str
     state: str

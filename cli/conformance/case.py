@@ -47,7 +47,7 @@ class RawEvent:
 
     def at(self, clock: Clock | None = None) -> datetime:
         """Returns the instant (UTC). A bare date is the start of that day by `clock`, or in UTC without a clock."""
-        if "T" in self.t or len(self.t) > 10 and self.t[10:11] == " ":
+        if "T" in self.t or self.t[10:11] == " ":
             try:
                 moment = datetime.fromisoformat(self.t)
             except ValueError:

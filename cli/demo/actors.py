@@ -211,7 +211,7 @@ class Operator:
         return called
 
     async def _decide_dispute(self, dispute_id: str) -> None:
-        """Reinstates if the spread was very wide at the deciding tick or the floor was missed narrowly; else upholds."""
+        """Reinstates if the spread was very wide at the deciding tick or the floor narrowly missed; else upholds."""
         evidence = (await self._risk.get(f"/v1/disputes/{dispute_id}"))["evidence"]
         wide = Decimal(str(evidence["spread_ratio"] or 0)) >= 3
         narrow = int(evidence["overshoot_minor"]) <= int(evidence["initial_minor"]) // 2000
@@ -229,7 +229,7 @@ class Operator:
             await self._risk.post(f"/v1/cases/{case_id}/clear", {"reason": "Too little to act on."})
 
     async def _decide_payout(self, payout_id: str) -> bool:
-        """Rejects if one trade made nearly all of the profit; else approves with as many people as the policy requires."""
+        """Rejects if one trade made nearly all of the profit; else as many people approve as the policy requires."""
         payout = await self._finance[0].get(f"/v1/payouts/{payout_id}")
         if payout["state"] != "awaiting_approval":
             return False

@@ -135,7 +135,7 @@ class Rehearsal:
         await self._settle()
 
     async def _traders_act(self) -> list[str]:
-        """Requests refunds, chargebacks, disputes and payouts as the personas would; returns the workflow ids concerned."""
+        """Requests refunds, chargebacks, disputes and payouts as the personas would. Returns the workflow ids."""
         async with self._db.transaction() as session:
             rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
             traded = set(await session.scalars(select(DealRow.account_id).distinct()))
@@ -207,6 +207,4 @@ class Rehearsal:
                 if habit.charges_back and due > self.now and challenge.state in ("active", "funded", "breached"):
                     dates.append(due)
         ahead = [date for date in dates if date > self.now]
-        if not ahead:
-            return None
-        return min(min(ahead), self.now + _LONGEST_STEP)
+        return min(*ahead, self.now + _LONGEST_STEP) if ahead else None

@@ -1,4 +1,4 @@
-"""A surveillance case as a person sees it before deciding: what was found, on which evidence, and what each choice does."""
+"""A surveillance case as a person sees it before deciding: what was found, the evidence, and what each choice does."""
 
 from collections.abc import Sequence
 

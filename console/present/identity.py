@@ -26,8 +26,8 @@ async def identity(session: AsyncSession, actor: Actor, trader_id: str) -> Decis
         subject_id=trader.id,
         title=f"Identity check, {trader.name}",
         state=trader.identity if not undecided else "identity_check",
-        effect="Verifying opens the funded account of every challenge that waits for this check and releases payouts that "
-        "it holds. Refusing closes those challenges."
+        effect="Verifying opens the funded account of every challenge that waits for this check and releases payouts"
+        " that it holds. Refusing closes those challenges."
         if undecided
         else f"The identity of this trader is {trader.identity}.",
         trader_id=trader.id,

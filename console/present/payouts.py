@@ -35,7 +35,7 @@ async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> Decisio
         select(User.person_id).join(Payout, Payout.requested_by == User.id).where(Payout.id == payout_id)
     )
     decidable = row.state in DECIDABLE
-    refusal = _refusal(row, actor, requester) if decidable and scope.staff else ""
+    refusal = _refusal(actor, requester) if decidable and scope.staff else ""
     approved = any(one.user_id == actor.user_id and one.decision == "approve" for one in row.decisions)
     made = decision_rows(row.decisions)
     return DecisionView(
@@ -117,7 +117,7 @@ def _lines(row: PayoutView) -> list[SumLine]:
     return lines
 
 
-def _refusal(row: PayoutView, actor: Actor, requester: str | None) -> str:
+def _refusal(actor: Actor, requester: str | None) -> str:
     refusal = may(actor, "payouts.decide")
     if not refusal and actor.person_id == requester:
         return "You asked for this payout; somebody else must decide it."
@@ -149,7 +149,8 @@ def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
         )
     missing = row.approvers_needed - row.approvals
     if missing > 1:
-        return f"Approving is the first of {missing} approvals that are still needed: nothing leaves yet. The last one {sends}."
+        still = f"Approving is the first of {missing} approvals that are still needed: nothing leaves yet."
+        return f"{still} The last one {sends}."
     return f"Approving {sends}."
 
 

@@ -1,5 +1,5 @@
-"""A review as a person sees it: a doubtful breach with its facts, its doubts and what each choice does; any other review
-with its details."""
+"""A review as a person sees it: a doubtful breach with its facts, its doubts and what each choice does; any other
+review with its details."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +21,8 @@ from store.read.pages import FIRM
 from store.read.reviews import ReviewView
 
 _ENDED: Final = {
-    "confirmed": "The breach was confirmed. It counts like any other breach, and its proof sheet says who confirmed it.",
+    "confirmed": "The breach was confirmed. It counts like any other breach, "
+    "and its proof sheet says who confirmed it.",
     "dismissed": "The review was dismissed: no breach.",
     "settled": "Good data have since judged this account; nothing is left to decide.",
 }
@@ -40,7 +41,7 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
         subject_id=row.id,
         title=f"Doubtful breach: {words(row.detail['rule_id'])}, {row.account_number}",
         state=row.outcome or row.status,
-        effect=_effect(row, account.number) if is_open else _ENDED.get(row.outcome or "", str(row.close_reason)),
+        effect=_effect(account.number) if is_open else _ENDED.get(row.outcome or "", str(row.close_reason)),
         account_number=row.account_number,
         trader_id=account.trader_id,
         trader=account.trader_name,
@@ -93,7 +94,7 @@ def _time(at: str) -> str:
     return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _effect(row: ReviewView, number: str) -> str:
+def _effect(number: str) -> str:
     return (
         f"{number} continues to trade and is judged on good data. Confirming records the breach now, locks the "
         "account and ends the phase. Dismissing leaves the account as it is."

@@ -99,7 +99,8 @@ async def move(session: AsyncSession, actor: Actor, move_id: str) -> DecisionVie
     return DecisionView(
         kind="account_move",
         subject_id=row.id,
-        title=f"Move {counted(_accounts(row), 'account')} from {row.product} version {row.from_version} to {row.to_version}",
+        title=f"Move {counted(_accounts(row), 'account')} from {row.product} version {row.from_version}"
+        f" to {row.to_version}",
         state=row.state,
         effect="Each account changes at its next daily reset: the old version judges the reset itself, the new one "
         "everything after it. Rules that both versions have keep their anchors, peaks and locks. An account that would "

@@ -188,5 +188,5 @@ async def id_of(session: AsyncSession, scope: Scope, ref: str) -> str:
     named = Account.number == int(digits) if digits.isdecimal() and len(digits) <= 12 else Account.id == ref
     found = await session.scalar(select(Account.id).where(named, scope.own(Account.trader_id)))
     if found is None:
-        raise NotFound()
+        raise NotFound
     return found

@@ -88,12 +88,6 @@ def refund_minor(facts: PayoutFacts, terms: PayoutTerms) -> int:
     return half_up(Decimal(facts.last_fee_minor) * terms.fee_refund.pct / 100)
 
 
-def goodwill(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> Money:
-    """Returns the trader's share of the profit at a soft breach that ended the account; zero without such a term."""
-    profit = Money(minor=max(0, base_minor(facts, terms, currency)), currency=currency)
-    return Money(minor=0, currency=currency) if terms.goodwill_pct is None else profit.share(terms.goodwill_pct)
-
-
 def payout_amount(
     facts: PayoutFacts, terms: PayoutTerms, currency: str, requested_minor: int | None = None
 ) -> PayoutAmount:

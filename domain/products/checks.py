@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from domain.clocks import Clock
+from domain.payouts import PayoutTerms
 from domain.products.phase import Phase
 from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
+from domain.rules.conduct.news_window import NewsWindow
 from domain.rules.floors import FloorSpec
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
@@ -15,6 +17,14 @@ Problem = tuple[Where, str]
 
 # profits, which may be larger than the account
 _UNBOUNDED: Final = frozenset({"below", "profit_target"})
+
+# (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that
+# was sold with one of them still loads; no new version may promise it.
+NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
+    (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
+    (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
+}
 
 
 def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
@@ -43,6 +53,20 @@ def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]
     if not any(spec.moves.startswith("rollover") for spec in specs):
         problem = "no rule uses an anchor or an end-of-day peak, so this clock has no effect; remove it"
         yield ("loss_clock",), problem
+
+
+def not_applied(terms: Terms) -> Iterator[Problem]:
+    """Returns every field that is set in this part and that nothing applies to a running account."""
+    for name, field in type(terms).model_fields.items():
+        value = getattr(terms, name)
+        remedy = NOT_APPLIED.get((type(terms), name))
+        if remedy is not None and value != field.default:
+            yield (name,), remedy
+        parts = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for number, part in parts:
+            if isinstance(part, Terms):
+                where: Where = (name,) if number is None else (name, number, *part.path)
+                yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
 
 
 def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:

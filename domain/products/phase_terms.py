@@ -8,7 +8,6 @@ from domain.products.phase import Phase
 from domain.products.product import Product
 from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec
-from domain.rules.state import AccountRules, fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,3 @@ def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, Venu
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
     """Returns the levels of the equity rules of a phase, in the order of the definition."""
     return tuple(spec for rule in phase.equity_rules for spec in rule.compile(initial_minor, currency))
-
-
-def open_state(phase: Phase, initial_minor: int, currency: str) -> AccountRules:
-    """Returns the levels of a new account: every anchor and peak is the initial balance."""
-    return fresh(compile_phase(phase, initial_minor, currency))

@@ -7,6 +7,7 @@ from typing import Final
 
 from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count
 from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
+from domain.products.checks import not_applied
 from domain.products.product import Product
 from domain.states import StateMachine
 
@@ -80,6 +81,13 @@ def check_next_version(product: Product, newest: int | None) -> None:
             field="version",
             remedy=f"Propose it as version {wanted}.",
         )
+
+
+def check_applied(product: Product) -> None:
+    """That the product promises nothing that is not applied to running accounts; raises ProductInvalid."""
+    for where, problem in not_applied(product):
+        field = ".".join(str(step) for step in where)
+        raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version without it.")
 
 
 def check_approved(subject: Subject, votes: Iterable[Vote], *, proposer_person: str, digest: str) -> None:

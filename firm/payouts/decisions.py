@@ -79,7 +79,7 @@ async def _take_step(session: AsyncSession, payout: Payout, choice: PayoutChoice
 async def _check_open(
     session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
 ) -> None:
-    """Refuse an approval of a payout that is held, a trader's cancellation of money on its way, and what is too late."""
+    """Refuse an approval of a held payout, a trader's cancellation of money on its way, and what is too late."""
     if payout.state not in row.OPEN_TO_PEOPLE:
         await _check_late(session, payout, choice, actor, made)
     elif choice == "approve":

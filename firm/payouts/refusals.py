@@ -21,7 +21,8 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Returns why a request for `gross` is refused: terms not met, and levels it would break. Empty when it is allowed."""
+    """Returns why a request for `gross` is refused: terms not met, and levels it would break. Empty when it is
+    allowed."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)

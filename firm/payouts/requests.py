@@ -37,7 +37,8 @@ async def request_payout(
     """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `rail`: the
     provider that sends the money. `cycle`: the payout cycle the trader chooses, where the product has several.
 
-    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see `firm.payouts.refusals.kept`).
+    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see
+    `firm.payouts.refusals.kept`).
     """
     account = await _lock_own(session, account_id, actor)
     if gross.currency != account.currency or gross.minor <= 0:
@@ -86,7 +87,7 @@ async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Acc
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )
     if challenge_id is None:
-        raise NotFound()
+        raise NotFound
     _, account = await payout_account.lock(session, challenge_id, account_id)
     return account
 

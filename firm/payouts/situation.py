@@ -53,8 +53,8 @@ class Holdings(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """Everything that a payout request of an account depends on. `spare`: rule id -> the most that can leave the account
-    without breaking that rule."""
+    """Everything that a payout request of an account depends on. `spare`: rule id -> the most that can leave the
+    account without breaking that rule."""
 
     facts: PayoutFacts
     product: Product
@@ -93,7 +93,7 @@ async def situation(
     """
     account = await session.get(Account, account_id)
     if account is None:
-        raise NotFound()
+        raise NotFound
     challenge = await session.get_one(Challenge, account.challenge_id)
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
@@ -140,7 +140,8 @@ def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
 
 
 async def _challenge_state(session: AsyncSession, challenge: Challenge, account: Account) -> str:
-    """Returns the challenge's state, or the newer state of the account's rows that the workflow has not received yet."""
+    """Returns the challenge's state, or the newer state of the account's rows that the workflow has not received
+    yet."""
     if challenge.state != "funded":
         return challenge.state
     if await payout_account.breaches(session, account.id):
@@ -183,8 +184,8 @@ async def _first_trade(session: AsyncSession, account_id: str) -> datetime | Non
 
 
 async def _credited(session: AsyncSession, account_id: str) -> int:
-    """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of the
-    trader. Leaves out forfeited amounts, which were profit."""
+    """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
+    the trader. Leaves out forfeited amounts, which were profit."""
     total = await session.scalar(
         select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
             BalanceOperationRow.account_id == account_id,
@@ -263,8 +264,8 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 async def _happened(
     session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
-    """Returns the account's events up to now, in order, without equity within the minutes, which no gate uses. The last bar
-    is the present, so every reset up to now is included."""
+    """Returns the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
+    bar is the present, so every reset up to now is included."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
     lived = list(events(replace(life, bars=(present,)), terms.product))
@@ -278,7 +279,7 @@ async def _happened(
 
 
 def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
-    """Scheduled ahead: known from the start."""
+    """ScheduledRelease ahead: known from the start."""
     return News(
         seq=0,
         at=known_at,

@@ -118,6 +118,7 @@ def _end(measure: _Measure, part: _Size, event: yaml.Event) -> None:
     measure.open[-1].add(part)
     if measure.open[-1].values > MAX_VALUES or len(measure.open) - 1 + part.height > MAX_DEPTH:
         raise _TooMuch(
-            f"it has more than {MAX_VALUES:,} values or more than {MAX_DEPTH} levels once its aliases (*) are written out",
+            f"it has more than {MAX_VALUES:,} values or more than {MAX_DEPTH} levels"
+            " once its aliases (*) are written out",
             event,
         )

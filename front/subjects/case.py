@@ -33,7 +33,7 @@ def _words(row: Row) -> str:
     return str(row.note)
 
 
-async def _state(session: AsyncSession, scope: Scope, case_id: str) -> str:
+async def _state(session: AsyncSession, _: Scope, case_id: str) -> str:
     return (await cases.one(session, case_id)).state
 
 

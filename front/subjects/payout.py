@@ -55,8 +55,8 @@ PAYOUT: Final = Subject(
     verbs=(
         Verb(
             "approve", "Approve", "Approved", _DECIDE,
-            "Agree to exactly this amount and beneficiary. The money is sent when as many people as the policy asks for "
-            "have approved.",
+            "Agree to exactly this amount and beneficiary. The money is sent when as many people"
+            " as the policy asks for have approved.",
             style="primary", path="approve",
         ),
         Verb(

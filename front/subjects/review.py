@@ -8,6 +8,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import DECIDERS, STAFF
+from domain.reviews import KINDS
 from firm import reviews
 from front.subjects.subject import Decision, Right, Subject, Taken, Verb
 from store.models import Review
@@ -38,7 +39,7 @@ def _rows() -> Select[Any]:
 
 
 def _words(row: Row) -> str:
-    return f"Review: {str(row.note).replace('_', ' ')}"
+    return f"Review: {KINDS[str(row.note)].words}"
 
 
 async def decide(session: AsyncSession, decision: Decision) -> Taken:

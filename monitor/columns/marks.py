@@ -84,11 +84,6 @@ class Marks:
             return 0
         return profit_minor(book.position(index), self.board, self.instruments, book.currency)
 
-    def requote(self) -> None:
-        """Brings every book to the board's quotes, after these were replaced."""
-        for book in self._numbered:
-            self._quote(book)
-
     def book(self, symbol: str, currency: str, *, loose: bool = False) -> Book:
         """Returns the book of a symbol and account currency, opened if there is none."""
         book = self._books.get((symbol, currency, loose))

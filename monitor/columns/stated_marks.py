@@ -74,11 +74,6 @@ class StatedMarks(Marks):
         elif state is not None and current:
             self.columns.equity[row] = state.equity_minor
 
-    def requote(self) -> None:
-        for book in self._numbered:
-            if book not in self._unpriced.values():
-                self._quote(book)
-
     def home(self, account: AccountRow, position: Position, *, loose: bool) -> Book:
         if account.row not in self._states:
             return super().home(account, position, loose=loose)

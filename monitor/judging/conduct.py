@@ -53,7 +53,8 @@ class Conduct:
         self.plan(account)
 
     def rebind(self, account: AccountRow, before: PhaseTerms, mark: Mark) -> None:
-        """Moves an account from the terms `before` to its new terms. Rules in both continue, new rules begin at `mark`."""
+        """Moves an account from the terms `before` to its new terms. Rules in both continue, new rules begin at
+        `mark`."""
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
         if not needs_conduct_state(terms):

@@ -239,10 +239,11 @@ async def test_everything_that_changes_something_works_without_script(stage: Sta
 async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
     firm = stage.world.firm
     staff = [
-        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}", f"/proofs/{firm.proof}",
-        "/queue", f"/queue/dispute/{firm.dispute}", "/payouts", f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}",
-        f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}",
-        "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}",
+        f"/proofs/{firm.proof}", "/queue", f"/queue/dispute/{firm.dispute}", "/payouts",
+        f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
+        f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
+        f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
     ]  # fmt: skip
     own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets"]
     found: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""A decision is about the item of its address: which item is shown, what a form may decide, what a late form is told."""
+"""A decision is about the item of its address: which item is shown, what a form may decide, what a late form says."""
 
 import asyncio
 import re

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from store import products
 from store.models import Account, AccountLive
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
+from tests.integration.console_page import Page
 
 
 @pytest.fixture
@@ -27,40 +27,13 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
     firm = world.firm
     return [
         "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout", f"/queue/payout/{firm.payout}",
-        f"/queue/identity/{firm.waiting_trader}?kind=identity",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
+        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
         "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
         f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
-        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit",
+        "/search?q=nothing",
     ]  # fmt: skip
-
-
-class Page(HTMLParser):
-    """Collects what the policy forbids, the forms, and every address the page names."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.forbidden: list[str] = []
-        self.actions: list[str] = []
-        self.addresses: list[str] = []
-        self._script = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._script = tag == "script"
-        if tag == "style" or "style" in given or any(name.startswith("on") for name in given):
-            self.forbidden.append(f"<{tag} {given}>")
-        if tag == "script" and not given.get("src"):
-            self.forbidden.append("<script> without src")
-        if tag == "form" and (given.get("method") or "").lower() == "post":
-            self.actions.append(given.get("action") or "")
-        self.addresses += [value for name in ("src", "href", "action", "hx-get") if (value := given.get(name))]
-
-    def handle_data(self, data: str) -> None:
-        if self._script and data.strip():
-            self.forbidden.append(data)
-        self._script = False
 
 
 async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleWorld) -> None:

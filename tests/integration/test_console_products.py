@@ -5,17 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-from sqlalchemy import select
 
-from domain.approvals import Actor, Role
 from domain.products.product import Product
 from firm.products import proposals
 from firm.products import version_moves as moves
 from firm.products.shelf import SHELF, load_product
 from store import products
-from store.models import User
 from tests.console_world import ConsoleWorld, console_world
-from tests.integration.test_console_pages import Page
+from tests.integration.console_page import Page, actor
 
 WHY: Final = "A tighter day for new customers"
 
@@ -24,12 +21,6 @@ WHY: Final = "A tighter day for new customers"
 async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
     async with console_world(database_url) as made:
         yield made
-
-
-async def actor(world: ConsoleWorld, role: Role) -> Actor:
-    async with world.db.transaction() as session:
-        user = (await session.scalars(select(User).where(User.role == role).limit(1))).one()
-        return Actor(user_id=user.id, person_id=user.person_id, role=role)
 
 
 def tighter() -> Product:

@@ -251,7 +251,7 @@ def test_the_shipped_mapping_reads_a_generic_export(tmp_path: Path) -> None:
     file.write_text(CSV)
     found = judged(file, "--mapping", EXAMPLE)
     assert (found["trades"], found["closed_profit"], found["balance"]) == (2, "688.25", "10688.25")
-    assert any("no summary of its own" in note for note in found["notes"])
+    assert any("The file has no summary" in note for note in found["notes"])
 
 
 def test_tables_for_people(tmp_path: Path) -> None:

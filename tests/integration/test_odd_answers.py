@@ -67,7 +67,7 @@ async def test_an_event_of_an_unknown_kind_waits_for_a_person_and_the_others_are
     rows = await desk.rows()
     assert rows["ev_1"].error == "no workflow handles events of kind 'balance.available'"
     assert rows["ev_2"].parked_at is None
-    assert await desk.set_aside() == ["Payment event (balance.available) that nobody could act on"]
+    assert await desk.set_aside() == ["Payment event (balance.available) that could not be handled"]
 
 
 ODD: dict[str, Any] = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from domain.proofs import money as proof
 
-# Fields that the checker takes as given: the account, and inputs from the venue, the clock and the record. Only the hash
-# guards them.
+# Fields that the checker takes as given: the account, and inputs from the venue, the clock and the record. Only the
+# hash guards them.
 GIVEN = re.compile(
     r"""proof_id | account\.(account_id|challenge_id|login) | event\.(seq|symbol) | offence
     | balance\.(opening_seq|opening_at) | balance\.movements\.\d+\.(seq|at|kind|reference)

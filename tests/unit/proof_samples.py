@@ -23,7 +23,7 @@ from domain.rules.state import AccountRules, fresh
 from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded
 from monitor.shard import Shard
-from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
+from tests.unit.market_story import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product
 
 START = datetime(2025, 3, 6, 8, tzinfo=UTC)

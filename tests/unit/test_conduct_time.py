@@ -50,7 +50,10 @@ FRIDAY = {"weekday": "friday", "time": "16:00", "zone": "America/New_York"}
         ([release("2025-09-01 00:00", known="2025-01-01"), marked("2025-06-01 00:00"), clocked("2025-06-20 00:00")], 0),
         # silent, back, silent again
         (
-            [marked("2025-01-01 00:00"), closed("2025-02-15 00:00"), clocked("2025-03-01 00:00"), clocked("2025-04-01 00:00")],
+            [
+                marked("2025-01-01 00:00"), closed("2025-02-15 00:00"),
+                clocked("2025-03-01 00:00"), clocked("2025-04-01 00:00"),
+            ],
             2,
         ),
     ],

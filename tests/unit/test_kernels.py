@@ -186,7 +186,7 @@ def test_peaks_and_alarms_move_as_the_exact_functions_move_them(seed: int) -> No
 
 
 def any_level(number: int, random: Random) -> FloorSpec:
-    """Also those that only the exact evaluator can move: ceilings that follow equity, levels that leave something out."""
+    """Also those that only the exact evaluator moves: ceilings that follow equity, levels that leave something out."""
     spec = level(number, random)
     if random.random() < 0.3:
         spec = replace(spec, holds=WorthParts(commissions=False, floating=random.random() < 0.5))

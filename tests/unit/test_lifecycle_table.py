@@ -9,6 +9,7 @@ from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, wind
 from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
 from domain.lifecycle import (
     CHALLENGE,
+    Paid,
     check_extendable,
     check_may_extend,
     check_may_refund,
@@ -70,12 +71,14 @@ def test_the_words_of_tables_fit_their_columns() -> None:
 
 
 def test_what_was_paid_is_compared_with_what_was_due() -> None:
-    due, yen = Money(minor=54_000, currency="USD"), Money(minor=1, currency="JPY")
-    assert payment_difference(due, "chl_1", due, "chl_1") == ""
-    assert payment_difference(due, "chl_1", yen, "chl_1") == ("1 JPY was paid and 54000 USD was due (minor units).")
-    assert payment_difference(due, "chl_1", Money(minor=54_000, currency="EUR"), "chl_1")
-    assert payment_difference(due, "chl_1", Money(minor=54_001, currency="USD"), "chl_1"), "too much is not the fee"
-    assert payment_difference(due, "chl_1", due, "chl_2") == "the payment names chl_2 and not chl_1."
+    due, fee = Money(minor=54_000, currency="USD"), Paid(minor=54_000, currency="USD")
+    assert payment_difference(due, "chl_1", fee, "chl_1") == ""
+    assert payment_difference(due, "chl_1", Paid(minor=1, currency="JPY"), "chl_1") == (
+        "1 JPY was paid and 54000 USD was due (minor units)."
+    )
+    assert payment_difference(due, "chl_1", Paid(minor=54_000, currency="EUR"), "chl_1")
+    assert payment_difference(due, "chl_1", Paid(minor=54_001, currency="USD"), "chl_1"), "too much is not the fee"
+    assert payment_difference(due, "chl_1", fee, "chl_2") == "the payment names chl_2 and not chl_1."
 
 
 def test_the_dates_and_choices_of_a_challenge() -> None:

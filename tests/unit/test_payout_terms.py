@@ -14,7 +14,6 @@ from domain.payouts.amounts import (
     available_minor,
     base_minor,
     cap_minor,
-    goodwill,
     next_cycle,
     payout_amount,
     refund_minor,
@@ -227,13 +226,6 @@ def test_the_fee_comes_back_with_the_first_payout_only() -> None:
     assert refund_minor(facts(last_fee_minor=54_000), terms()) == 0
     assert refund_minor(facts(last_fee_minor=54_001), terms(fee_refund={"pct": "50"})) == 27_001
     assert payout_amount(facts(last_fee_minor=54_000), own, "USD").refund == 54_000
-
-
-def test_a_lost_account_may_still_be_owed_money() -> None:
-    lost = facts(challenge_state="breached", balance_minor=10_600_001)
-    assert goodwill(lost, terms(goodwill_pct="50"), "USD") == usd(300_001)
-    assert goodwill(lost, terms(), "USD") == usd(0)
-    assert goodwill(facts(balance_minor=9_000_000), terms(goodwill_pct="50"), "USD") == usd(0)
 
 
 def test_the_next_cycle_counts_both_its_ends() -> None:

@@ -14,8 +14,8 @@ DAILY: Final = "phases.0.rules.0.daily_loss"
 
 def _refused(folder: Path, product: str, old: str, new: str) -> tuple[list[str], int]:
     """(the rows of the refusal, the line of what was changed) of a shipped product with its first `old` replaced."""
-    name = f"{product}.v1.yaml"
-    text = (SHELF / name).read_text()
+    (source,) = SHELF.glob(f"{product}.v*.yaml")
+    name, text = source.name, source.read_text()
     assert old in text
     (folder / name).write_text(text.replace(old, new, 1))
     with pytest.raises(ProductInvalid) as caught:
@@ -234,7 +234,10 @@ WRONG: Final = [
         "phases.0.rules.3.max_exposure.limit",
         "set one of the two, not both",
     ),
-    ("futures-eod", '        - {max: "5"}\n', "", "funded.rules.3.max_exposure.tiers", "so that every profit has a limit"),
+    (
+        "futures-eod", '        - {max: "5"}\n', "", "funded.rules.3.max_exposure.tiers",
+        "so that every profit has a limit",
+    ),
     # payouts
     (
         "futures-intraday",
@@ -265,12 +268,34 @@ WRONG: Final = [
         "payout.safety_net",
         "base profit_above_safety_net needs it, and no other base has it",
     ),
+    # what nothing applies to a running account
     (
         "three-step",
-        'cap: "2000000"',
-        'cap: "200000"',
+        '  fee_refund: {pct: "100"}\n',
+        '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25", cap: "200000"}\n',
         "payout.scaling.cap",
         "already larger than the cap; raise the cap",
+    ),
+    (
+        "three-step",
+        '  fee_refund: {pct: "100"}\n',
+        '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25"}\n',
+        "payout.scaling",
+        "no account is enlarged yet, so that it cannot be promised; remove it",
+    ),
+    (
+        "one-step",
+        "  decision_days: 3\n",
+        '  decision_days: 3\n  goodwill_pct: "50"\n',
+        "payout.goodwill_pct",
+        "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    ),
+    (
+        "one-step",
+        "      impacts: [high]\n",
+        "      impacts: [high]\n      account_types: [swing]\n",
+        "funded.rules.4.news_window.account_types",
+        "all accounts are of one type yet, so that it selects none; remove it",
     ),
     # words that nobody knows
     ("two-step", "dispute_days: 14", "dispute_day: 14", "dispute_day", "did you mean dispute_days?"),
@@ -299,7 +324,7 @@ def test_what_contradicts_itself_is_refused_with_its_remedy(
     assert about, rows
     assert remedy in about[0]
     file, _, rest = about[0].partition(":")
-    assert file == f"{product}.v1.yaml"
+    assert file.startswith(f"{product}.v")
     assert int(rest.split()[0]) >= 1
     if new and field.rsplit(".", 1)[-1] in old:
         assert abs(int(rest.split()[0]) - line) <= 3, (about[0], line)

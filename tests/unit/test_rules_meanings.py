@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from domain.products.phase import Phase
-from domain.products.phase_terms import PhaseTerms, open_state, phase_terms
+from domain.products.phase_terms import PhaseTerms, compile_phase, phase_terms
 from domain.products.target import target_reached
 from domain.rules import state as rules_of
 from domain.rules.evaluate import judge, level_breaches
 from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
 from domain.rules.room import rooms_after_payout
-from domain.rules.state import AccountRules
+from domain.rules.state import AccountRules, fresh
 from firm.products.shelf import load_products
 
 AT = datetime(2025, 6, 3, tzinfo=UTC)
@@ -23,7 +23,7 @@ AT = datetime(2025, 6, 3, tzinfo=UTC)
 
 def rules(**rule: Any) -> AccountRules:
     phase = Phase.model_validate({"name": "Test", "rules": [{"breach_when": "equity < floor", **rule}]})
-    return open_state(phase, 10_000_000, "USD")
+    return fresh(compile_phase(phase, 10_000_000, "USD"))
 
 
 def dollars(balance: int | str, equity: int | str | None = None) -> Mark:
