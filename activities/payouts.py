@@ -163,7 +163,7 @@ class PayoutActivities:
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.NOT_ALL_HELD
                     await payouts.advance(
-                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                        session, payout, "payout_cancelled", reason=why, trader_message=trader_messages.BACK_ALREADY
                     )
 
     async def _create_transfer(

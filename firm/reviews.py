@@ -19,7 +19,7 @@ from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
 from firm import challenges, messages, payment_reviews
 from firm import decide as guard
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
 from store.models import Account, Breach, Decision, Proof, Review, Shard
@@ -115,7 +115,7 @@ async def _end(
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
-    await news.risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
+    await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,
