@@ -171,17 +171,25 @@ class Settings(BaseSettings):
     @property
     def uses_own_sandbox(self) -> bool:
         """Whether a platform or provider is the sandbox at `sandbox_url`, which `propos up` then runs."""
-        own = self.sandbox_url.rstrip("/")
         return any(
-            adapter_of(name, fields) == "sandbox"
-            and ("url" not in fields or fields["url"].get_secret_value().rstrip("/") == own)
+            self._is_own_sandbox(name, fields)
             for given in (self.platforms, self.payments)
             for name, fields in (given or {"sandbox": {}}).items()
         )
 
+    @property
+    def own_sandbox_provider(self) -> str:
+        """The name of the payment provider that is the sandbox at `sandbox_url`: where its webhooks go."""
+        return next((name for name, fields in self.payments.items() if self._is_own_sandbox(name, fields)), "sandbox")
+
+    def _is_own_sandbox(self, name: str, fields: Mapping[str, SecretStr]) -> bool:
+        url = fields["url"].get_secret_value() if "url" in fields else self.sandbox_url
+        return adapter_of(name, fields) == "sandbox" and url.rstrip("/") == self.sandbox_url.rstrip("/")
+
     def environment(self) -> dict[str, str | None]:
-        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them where
-        we did. Those of adapters are in the environment already, or were passed by the caller and have no other way."""
+        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them
+        where we did. Those of adapters are in the environment already, or were passed by the caller and have no other
+        way."""
         plain = {name: getattr(self, name) for name in type(self).model_fields if name not in (*_SECRETS, *_ADAPTERS)}
         adapters = {
             adapter_variable(group, name, field): value.get_secret_value()
@@ -213,7 +221,8 @@ class Settings(BaseSettings):
                 raise BadInput(
                     "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
                     field="PROPOS_PAYLOAD_KEYS",
-                    remedy="Make one with: python -c 'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
+                    remedy="Make one with: python -c "
+                    "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
                 )
             ring.append((key_id, key))
         return tuple(ring)

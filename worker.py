@@ -1,4 +1,4 @@
-"""The worker processes: settings -> adapters -> activities -> Worker. They wait for what is not up yet, and drain on stop."""
+"""The worker processes: settings -> adapters -> activities -> Worker. They wait for missing parts and drain on stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -113,7 +113,7 @@ async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
 async def _ready(
     settings: Settings, db: Database, connected: Callable[[], Awaitable[T]], stop: asyncio.Event
 ) -> T | None:
-    """Postgres answers and Temporal is connected; None when `stop` came first. Says once per cause what it waits for."""
+    """Postgres answers and Temporal is connected; None when `stop` came first. Logs each cause of waiting once."""
 
     async def postgres() -> None:
         async with db.transaction() as session:

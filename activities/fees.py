@@ -13,8 +13,7 @@ from activities.deps import Deps
 from contracts.challenges import ChallengeFact, RefundStep
 from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
-from domain.lifecycle import CHALLENGE, check_may_refund, check_refundable, payment_due
-from domain.money import Money
+from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
 from firm.payouts import news
 from ports.payments import Checkout, PaymentProvider
@@ -83,8 +82,8 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     await challenges.wake(session, challenge, due if challenge.state == CHALLENGE.initial else None)
 
 
-def _paid(checkout: Checkout) -> Money:
-    return Money(minor=checkout.amount_minor, currency=checkout.currency)
+def _paid(checkout: Checkout) -> Paid:
+    return Paid(minor=checkout.amount_minor, currency=checkout.currency)
 
 
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
@@ -163,9 +162,9 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is only
-    completed, whatever has changed: the money may be on its way. When the provider refuses, the
-    account trades again. Raises Conflict with the provider's reason."""
+    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is
+    only completed, whatever has changed: the money may be on its way. When the provider refuses, the account trades
+    again. Raises Conflict with the provider's reason."""
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)

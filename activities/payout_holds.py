@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain.errors import Conflict, IdempotencyMismatch
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm.payouts import holds
 from firm.payouts import row as payouts
 from firm.payouts.situation import Holdings
@@ -60,7 +60,7 @@ async def place(db: Database, platforms: Platforms, payout_id: str) -> None:
             undo = await session.get_one(Intent, keys.payout_undo(payout_id))
             await outbox.fulfil_intent(session, key=undo.key, result={})
             await payouts.advance(
-                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=told.NOT_HELD
+                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=trader_messages.NOT_HELD
             )
 
 
@@ -123,7 +123,7 @@ async def release(home: Home, payout_id: str, operations: Sequence[Taking]) -> N
 
 
 async def _take(turn: _Turn) -> str:
-    """Take each out of the account. Returns why the platform would not take one; what was taken before it stays taken."""
+    """Take each out of the account. Returns why the platform refused one; what was taken before it stays taken."""
     for key, operation, amount in turn.operations:
         try:
             await turn.home.platform.balance_operation(

@@ -19,7 +19,7 @@ from domain import keys
 from domain.errors import PropOSError, RefusedForGood, Unavailable
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm import people
 from firm.payouts import decisions, holds, judging, transfers
 from firm.payouts import row as payouts
@@ -96,10 +96,10 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStatus:
-        """The intent is committed before the first send, and the payout is judged again before every one. A transfer that
-        was begun is looked up first and booked when it is found, whatever has happened since. Only what the provider
-        refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may still
-        take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
+        """The intent is committed before the first send, and the payout is judged again before every one. A transfer
+        that was begun is looked up first and booked when it is found, whatever has happened since. Only what the
+        provider refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may
+        still take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
         key = keys.payout_transfer(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:
@@ -156,7 +156,9 @@ class PayoutActivities:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.GIVEN_BACK
-                    await payouts.advance(session, payout, "payout_cancelled", reason=why, told=told.BACK_ALREADY)
+                    await payouts.advance(
+                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                    )
 
     async def _create_transfer(
         self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str

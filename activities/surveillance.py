@@ -49,7 +49,7 @@ class SurveillanceActivities:
 
     @activity.defn(name="surveillance.follow_deals")
     async def follow_deals(self, start: SurveillanceStart) -> None:
-        """Ends after an hour or when the worker stops, and is then started again: the workflow's history stays short."""
+        """Ends after an hour or when the worker stops, and is then started again: workflow histories stay short."""
         reading = Reading(self._db, self._at_once)
         ends = time.monotonic() + _ONE_FOLLOWING_SECONDS
         for name in detector_types():

@@ -17,7 +17,7 @@ from domain.errors import (
     TooLarge,
     Unavailable,
 )
-from domain.quoting import plain
+from domain.quoting import storable_text
 
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
 
@@ -76,4 +76,4 @@ def _problem(answer: httpx.Response) -> dict[str, str]:
         return {}
     if not isinstance(problem, dict):
         return {}
-    return {name: plain(text) for name, text in problem.items() if isinstance(text, str)}
+    return {name: storable_text(text) for name, text in problem.items() if isinstance(text, str)}

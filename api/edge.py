@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import problem_response
-from domain.errors import BadInput, PropOSError, TooLarge
+from domain.errors import InternalError, PropOSError, RequestTooSlow, TooLarge
 
 API_LIMIT: Final = 256 * 1024
 WEBHOOK_LIMIT: Final = 64 * 1024
@@ -25,14 +25,6 @@ _HEADERS: Final = {
 }
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = structlog.get_logger("api")
-
-
-class _TooSlow(BadInput):
-    type, status = "too-slow", 408
-
-
-class _Broken(PropOSError):
-    type, status = "internal", 500
 
 
 class Observed:
@@ -70,7 +62,7 @@ class Observed:
                 _log.exception("request broke", error=type(error).__name__)
                 if status:
                     raise  # half an answer is out: let the server cut the connection
-                broken = _Broken("Something went wrong on our side.", remedy="Tell us the request id.")
+                broken = InternalError("Something went wrong on our side.", remedy="Tell us the request id.")
                 await problem_response(broken, instance=scope["path"], request=request)(scope, receive, observed_send)
             finally:
                 self._note(scope, status or 500, time.perf_counter() - started)
@@ -139,4 +131,4 @@ class Limits:
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
-            raise _TooSlow(f"The body did not arrive within {_PATIENCE_SECONDS} seconds.") from None
+            raise RequestTooSlow(f"The body did not arrive within {_PATIENCE_SECONDS} seconds.") from None

@@ -13,8 +13,9 @@ from temporalio.service import RPCError
 from api.metrics import Metrics
 from domain.errors import NotFound, Unavailable
 from front.auth import Deps
-from front.decisions import connected
 from front.deps import ApiDeps
+from front.subjects.subject import kinds
+from front.updates import connected
 from store.read import queue
 from store.read.delivery import Delivery, delivery
 from store.read.pages import View
@@ -88,7 +89,7 @@ async def metrics(request: Request, deps: Deps) -> Response:
     numbers: Metrics = request.app.state.metrics
     async with deps.db.transaction() as session:
         found = await delivery(session)
-        work = await queue.counts(session)
+        work = await queue.counts(session, kinds(deps.subjects))
     waiting = {
         ("inbox", False): found.inbox_waiting,
         ("inbox", True): found.inbox_parked,

@@ -9,16 +9,28 @@ from starlette.middleware import Middleware
 from api import health, problems, webhooks
 from api.edge import Limits, Observed
 from api.metrics import Metrics
-from api.routes import accounts, cases, challenges, disputes, firm, payouts, people, product_words, products, tickets
+from api.routes import (
+    accounts,
+    cases,
+    challenges,
+    decisions,
+    disputes,
+    firm,
+    payouts,
+    people,
+    product_words,
+    products,
+    tickets,
+)
 from front.deps import ApiDeps
 
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.
 
-Every POST but signing in carries an `Idempotency-Key`: the same key with the same input gives the first answer again,
-with other input it is refused. Lists are paged: `?limit=` and `?cursor=` take what `next_cursor` gave.
+Every POST except signing in needs an `Idempotency-Key`. The same key with the same input returns the first answer
+again; with other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next.
 
-A refusal is `application/problem+json`. What belongs to somebody else answers like what does not exist.
+A refusal is `application/problem+json`. What belongs to somebody else is answered like what does not exist.
 """
 
 
@@ -39,7 +51,7 @@ _REFUSALS: Final = {
 
 
 def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None) -> FastAPI:
-    """`error_page` may answer refused requests that a person made in a browser."""
+    """`error_page` may answer a refused request that a person made in a browser."""
     metrics = Metrics()
     app = FastAPI(
         title="PropOS",
@@ -69,4 +81,5 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         health,
     ):
         app.include_router(module.router)
+    app.include_router(decisions.router(deps.subjects))
     return app

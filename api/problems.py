@@ -11,7 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from domain.errors import BadInput, NotFound, PayoutRefused, PropOSError, Unavailable
+from domain.errors import BadInput, BadRequest, MethodNotAllowed, NotFound, PayoutRefused, PropOSError, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TITLES: Final = {
@@ -96,21 +96,13 @@ def _sentence(message: str) -> str:
     return (message[:1].lower() + message[1:]).removeprefix("value error, ").rstrip(".")
 
 
-class _BadRequest(PropOSError):
-    type, status = "bad-request", 400
-
-
-class _WrongMethod(PropOSError):
-    type, status = "method-not-allowed", 405
-
-
 def from_http(error: HTTPException) -> PropOSError:
     """The framework's own refusals: no such route, a wrong method, a body that cannot be read."""
     if error.status_code == 404:
         return NotFound()
     if error.status_code == 405:
-        return _WrongMethod("This address does not take that method.", remedy="See /v1/openapi.json.")
-    return _BadRequest(f"{error.detail}.", remedy="See /v1/openapi.json for what this request takes.")
+        return MethodNotAllowed("This address does not take that method.", remedy="See /v1/openapi.json.")
+    return BadRequest(f"{error.detail}.", remedy="See /v1/openapi.json for what this request takes.")
 
 
 def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:
@@ -134,7 +126,7 @@ def install(app: FastAPI, error_page: ErrorPage | None = None) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         return await answer(request, from_http(error))
 
-    async def _database_down(request: Request, error: Exception) -> Response:
+    async def _database_down(request: Request, _: Exception) -> Response:
         return await answer(request, Unavailable("The database cannot be reached.", remedy="Try again in a moment."))
 
     for kind in (OperationalError, InterfaceError, PoolTimeout):

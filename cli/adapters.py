@@ -46,8 +46,8 @@ def check(settings: Settings) -> str:
     """What is configured, in words. Builds nothing. Raises BadInput, naming the variable that is wrong."""
     (platforms, default), (payments, checkout, rail) = _platforms(settings), _payments(settings)
     return (
-        f"platforms {_names(platforms)}, new accounts on {default}; providers {_names(payments)}, new fees by {checkout},"
-        f" new payouts by {rail}"
+        f"platforms {_names(platforms)}, new accounts on {default};"
+        f" providers {_names(payments)}, new fees by {checkout}, new payouts by {rail}"
     )
 
 
@@ -60,7 +60,8 @@ def _platforms(settings: Settings) -> tuple[list[_Configured], str]:
     for each in found:
         if not each.plugin.capabilities.finds_balance_operations:
             raise BadInput(
-                f"The platform {each.name!r} cannot find a balance operation by its key: a payout could not be repaired.",
+                f"The platform {each.name!r} cannot find a balance operation by its key:"
+                " a payout could not be repaired.",
                 field=adapter_variable("platforms", each.name, "adapter"),
                 remedy="Use an adapter that can.",
             )

@@ -17,7 +17,7 @@ from cli.reports.evaluation import as_json as found_as_json
 from cli.reports.evaluation import sheets_of, show
 from cli.shelf import product_named
 from domain.errors import BadInput, YamlInvalid
-from domain.histories.statement_events import Market
+from domain.histories.statement_events import MarketData
 from domain.histories.statements import Statement
 from domain.histories.what_if import WhatIf, judge
 from domain.money import to_minor
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def _judged(
-    read: Statement, sold: Product, phase: int, terms: Mapping | None, quotes: Market | None, report: Progress
+    read: Statement, sold: Product, phase: int, terms: Mapping | None, quotes: MarketData | None, report: Progress
 ) -> WhatIf:
     trades = (*read.closed, *read.open_positions)
     first = min((trade.opened_at for trade in trades), default=None)
@@ -113,11 +113,11 @@ def read_mapping(path: Path) -> Mapping:
         raise BadInput("\n".join(rows), field="mapping", remedy=remedy) from exc
 
 
-def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> Market:
+def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> MarketData:
     """Returns quotes and contracts of the statement's symbols. Raises BadInput with everything that is missing."""
     trades = (*statement.closed, *statement.open_positions)
     if not trades:
-        return Market()
+        return MarketData()
     prices = PriceFolder(folder)
     contracts = mapping.symbols if mapping else {}
     symbols = {trade.symbol for trade in trades}
@@ -126,4 +126,4 @@ def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> M
     ends = [trade.closed_at or trade.opened_at for trade in trades]
     last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()
     # one day earlier: the last quote before the first position opened
-    return Market(prices.quotes(needed, first - timedelta(1), last), instruments, names)
+    return MarketData(prices.quotes(needed, first - timedelta(1), last), instruments, names)

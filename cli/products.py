@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # only annotations need them; importing them would slow down 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from domain.approvals import Actor
-    from domain.products.diff import Change
+    from domain.products.diff import FieldChange
     from store.db import Database
 
 app = typer.Typer(
@@ -225,7 +225,7 @@ async def _decide(session: "AsyncSession", actor: "Actor", subject: str, verdict
     return f"{subject} is {row.state}.{next_step}"
 
 
-def _changes(changes: "tuple[Change, ...]", first: bool) -> object:
+def _changes(changes: "tuple[FieldChange, ...]", first: bool) -> object:
     from rich.markup import escape
     from rich.table import Table
 

@@ -22,7 +22,7 @@ def serve(market: Path | None, symbols: tuple[str, ...], date: str | None, speed
         "port": address.port or 80,
         "public_url": settings.sandbox_public_url or settings.sandbox_url,
         "token": settings.required("sandbox_token"),
-        "webhook_url": f"{settings.api_url}/webhooks/payments/sandbox",
+        "webhook_url": f"{settings.api_url}/webhooks/payments/{settings.own_sandbox_provider}",
         "webhook_secret": settings.required("webhook_secret"),
         "seed": seed,
         "market_dir": market,

@@ -45,7 +45,8 @@ def stop(data_dir: Path | None) -> None:
     if not running.wait(_STOP_SECONDS):
         raise Unavailable(
             f"Process {running.pid} did not stop within {_STOP_SECONDS} seconds.",
-            remedy=f"See {folder / 'logs' / 'up.log'}; as a last resort: kill -9 {running.pid}, then `propos stop` again.",
+            remedy=f"See {folder / 'logs' / 'up.log'};"
+            f" as a last resort: kill -9 {running.pid}, then `propos stop` again.",
         )
     console.print("stopped")
 

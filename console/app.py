@@ -1,4 +1,4 @@
-"""The console as a router, and its way to tell a person what went wrong."""
+"""The console's router, and the page that tells a person what went wrong."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,9 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from console import templating
 from console.desk import Desk, shell
 from console.pages.accounts import AccountPages
+from console.pages.challenges import ChallengePages
+from console.pages.decisions import DecisionPages
 from console.pages.door import Door, to_sign_in
 from console.pages.firm import FirmPages
 from console.pages.mine import TraderActions
+from console.pages.payouts import PayoutPages
 from console.pages.people import PeoplePages
 from console.pages.products import ProductPages
 from console.pages.proofs import ProofPages
@@ -19,8 +22,7 @@ from console.pages.queue import QueuePages
 from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
 from console.pages.support import SupportPages
-from console.pages.work import WorkPages
-from console.views import Crumb
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
 from front.deps import ApiDeps
@@ -45,9 +47,11 @@ def router(deps: ApiDeps) -> APIRouter:
         Door(desk),
         FirmPages(desk),
         AccountPages(desk),
+        ChallengePages(desk),
         ProofPages(desk),
         QueuePages(desk),
-        WorkPages(desk),
+        PayoutPages(desk),
+        DecisionPages(desk),
         SupportPages(desk),
         PeoplePages(desk),
         ProductPages(desk),
@@ -61,14 +65,15 @@ def router(deps: ApiDeps) -> APIRouter:
 
 
 def error_page(deps: ApiDeps) -> ErrorPage:
-    """Answers a browser's refused request with a page: the sentence, the remedy, the request id; None for programs."""
+    """Answers a refused request of a browser with a page: the message, the remedy, the request id. Returns None for
+    programs."""
     desk = Desk(deps)
 
     async def page(request: Request, error: PropOSError, request_id: str) -> Response | None:
         if request.url.path.startswith(_OTHERS):
             return None
         if isinstance(error, NotSignedIn):
-            return _left(request) if "HX-Request" in request.headers else to_sign_in(request)
+            return _left() if "HX-Request" in request.headers else to_sign_in(request)
         context = {
             "title": _TITLES.get(error.status, "This did not work"),
             "message": error.message,
@@ -87,8 +92,8 @@ def error_page(deps: ApiDeps) -> ErrorPage:
     return page
 
 
-def _left(request: Request) -> Response:
-    """A live part of a page whose session has ended: the browser goes to the door."""
+def _left() -> Response:
+    """The session of a page that reloads parts has ended: the browser goes to the sign-in page."""
     return Response(status_code=401, headers={"HX-Redirect": "/sign-in", "Cache-Control": "no-store"})
 
 

@@ -1,4 +1,4 @@
-"""Static files, read once and served under an address that holds their digest, so that browsers may keep them for good."""
+"""Static files, read once and served under an address with their digest, so that browsers may keep them for good."""
 
 import hashlib
 import mimetypes

@@ -1,4 +1,4 @@
-"""What every page needs: who looks, in whose scope, the frame around the page, forms that prove where they came from."""
+"""What every page needs: the person and what they may see, the frame around the page, forms of this session only."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -16,13 +16,14 @@ from starlette.datastructures import FormData
 
 from console import templating
 from console.queries import frame
-from console.views import Crumb, Flash, RailItem, Viewer
+from console.views.frame import Count, Crumb, Flash, RailItem, Viewer
 from domain.approvals import STAFF, Actor
 from domain.errors import BadInput, NotAllowed, NotSignedIn
 from front import permissions
 from front.auth import COOKIE
 from front.deps import ApiDeps
 from front.once import Once
+from front.subjects.subject import Subjects
 from store.clock import market_now
 from store.identity import current_session
 from store.models import User
@@ -41,6 +42,7 @@ class Visit:
     session: AsyncSession
     viewer: Viewer
     actor: Actor
+    subjects: Subjects
 
     @property
     def scope(self) -> Scope:
@@ -55,12 +57,14 @@ class Visit:
     ) -> HTMLResponse:
         """The whole page in its frame."""
         live = await frame.live(self.session)
-        waiting = {} if self.viewer.is_trader else await frame.waiting(self.session)
+        waiting = [] if self.viewer.is_trader else await frame.waiting(self.session, self.subjects)
+        here = self.request.url.path
         flash = read_flash(self.request)
         values = {
             "viewer": self.viewer,
             "live": live,
-            "rail": rail(self.viewer, self.request.url.path, waiting),
+            "rail": rail(self.viewer, here, waiting, self.subjects),
+            "waits_here": [count for count in waiting if count.value and count.place == here != "/queue"],
             "crumbs": crumbs,
             "flash": flash,
             **shell(self.request),
@@ -72,26 +76,26 @@ class Visit:
         return response
 
     async def fragment(self, template: str, block: str, **context: Any) -> HTMLResponse:
-        """One block, for a part that replaces itself."""
+        """One block, for a part of a page that reloads by itself."""
         values = {"viewer": self.viewer, "live": await frame.live(self.session), **context}
         return HTMLResponse(templating.fragment(template, block, values), headers=templating.HEADERS)
 
 
 def shell(request: Request) -> dict[str, Any]:
-    """What the frame shows on every page, a problem's included."""
+    """What the frame shows on every page, error pages included."""
     theme = request.cookies.get(THEME, "auto")
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return {"theme": theme if theme in THEMES else "auto", "path": back, "query": request.query_params.get("q")}
 
 
 def wants_fragment(request: Request, target: str) -> bool:
-    """Whether htmx asks for one part only; a restored page of the history wants it whole."""
+    """Whether htmx asks for one part only. A page restored from the history is needed whole."""
     asked = request.headers.get("HX-Target") == target
     return asked and request.headers.get("HX-History-Restore-Request") != "true"
 
 
 class Desk:
-    """The console's hold on the process: its dependencies, and who may come in."""
+    """The console's dependencies, and the check of who may open a page or send a form."""
 
     def __init__(self, deps: ApiDeps) -> None:
         self.deps = deps
@@ -102,39 +106,41 @@ class Desk:
         async with self.deps.db.transaction() as session:
             actor, csrf = await self._actor(session, request)
             if actor.role not in roles:
-                raise NotAllowed("This page is not for your role.", remedy="Ask a colleague whose role it is.")
+                raise NotAllowed("This page is not for your role.", remedy="Ask a colleague who has the role.")
             name = await session.scalar(select(User.name).where(User.id == actor.user_id))
             viewer = Viewer(actor.user_id, name or "", actor.role, actor.trader_id, csrf)
-            yield Visit(request, session, viewer, actor)
+            yield Visit(request, session, viewer, actor, self.deps.subjects)
 
     async def _actor(self, session: AsyncSession, request: Request) -> tuple[Actor, str]:
         token = request.cookies.get(COOKIE)
         current = await current_session(session, token) if token else None
         if current is None:
-            raise NotSignedIn()
+            raise NotSignedIn
         return current.actor, current.csrf
 
     async def posted(self, request: Request, permission: str | None = None) -> "Posted":
-        """Who sends this form, and the form. Raises NotSignedIn, NotAllowed (role, or a form that we did not make)."""
+        """The form and the person who sends it. Raises NotSignedIn, NotAllowed (role, or a form that is not ours)."""
         form = await read_form(request)
         async with self.deps.db.transaction() as session:
             actor, csrf = await self._actor(session, request)
         if not secrets.compare_digest(form.text("csrf").encode(), csrf.encode()):
-            raise NotAllowed("This form is not one of this session.", remedy="Go back, reload the page, send it again.")
+            raise NotAllowed(
+                "This form does not belong to your session.", remedy="Go back, reload the page, send it again."
+            )
         if permission is not None:
             permissions.check(actor, permission)
         return Posted(actor, form, Once(self.deps, actor, f"{request.method} {request.url.path}", form.key))
 
 
 async def read_form(request: Request) -> "Form":
-    """The form of a page of ours; raises NotAllowed for one that another site sends."""
+    """A form of our own pages; raises NotAllowed for one that another site sends."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         raise NotAllowed("This form comes from another site.", remedy="Open the page here and send it again.")
     return Form(await request.form())
 
 
 class Form:
-    """A posted form: text fields alone, checked as they are read."""
+    """A posted form: text fields only, checked as they are read."""
 
     def __init__(self, data: FormData) -> None:
         self._data = data
@@ -162,7 +168,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Posted:
-    """A form that may be acted on; `once` makes sending it twice the same as once."""
+    """A form that was checked; with `once`, sending it twice is the same as once."""
 
     actor: Actor
     form: Form
@@ -174,7 +180,7 @@ class Posted:
 
 
 def redirect(to: str, tone: str = "", text: str = "") -> RedirectResponse:
-    """See other (303): the answer to every form, so that reloading sends nothing twice. `text` is shown once."""
+    """See other (303), the answer to every form, so that reloading sends nothing twice. `text` is shown once."""
     target = to if to.startswith("/") and not to.startswith("//") and "\\" not in to else "/"
     response = RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
     if text:
@@ -190,26 +196,29 @@ def read_flash(request: Request) -> Flash | None:
     return Flash(tone if tone in ("ok", "warn", "bad") else "", text[:300])
 
 
-_STAFF_RAIL: Final = (
-    ("Firm", "/", ""),
-    ("Queue", "/queue", "queue"),
-    ("Accounts", "/accounts", ""),
-    ("Traders", "/traders", ""),
-    ("Payouts", "/payouts", "payouts"),
-    ("Risk", "/risk", "risk"),
-    ("Tickets", "/tickets", "tickets"),
-    ("Products", "/products", "products"),
-    ("Audit", "/audit", ""),
+STAFF_RAIL: Final = (
+    ("/", "Firm"),
+    ("/queue", "Queue"),
+    ("/accounts", "Accounts"),
+    ("/traders", "Traders"),
+    ("/payouts", "Payouts"),
+    ("/risk", "Risk"),
+    ("/tickets", "Tickets"),
+    ("/products", "Products"),
+    ("/audit", "Audit"),
 )
-_TRADER_RAIL: Final = (("Overview", "/", ""), ("Payouts", "/payouts", ""), ("Tickets", "/tickets", ""))
-_OPENS_UNDER: Final = {
-    "/disputes": "/risk", "/cases": "/risk", "/reviews": "/risk", "/proofs": "/accounts", "/identity": "/queue",
-    "/proposals": "/products", "/moves": "/products",
-}  # fmt: skip
+_TRADER_RAIL: Final = (("/", "Overview"), ("/payouts", "Payouts"), ("/tickets", "Tickets"))
+_UNDER: Final = {"/proofs": "/accounts", "/challenges": "/accounts"}
 
 
-def rail(viewer: Viewer, path: str, waiting: dict[str, int]) -> list[RailItem]:
-    items = _TRADER_RAIL if viewer.is_trader else _STAFF_RAIL
+def rail(viewer: Viewer, path: str, waiting: Sequence[Count], subjects: Subjects) -> list[RailItem]:
+    """The left rail. The queue counts everything that is decided in it; every other page counts what belongs to it."""
+    under = _UNDER | {subject.page: subject.under for subject in subjects if subject.page}
     first = "/" + path.split("/")[1]
-    here = _OPENS_UNDER.get(first, first)
-    return [RailItem(label, href, waiting.get(counted, 0), href == here) for label, href, counted in items]
+    here = under.get(first, first)
+
+    def count(href: str) -> int:
+        return sum(kind.value for kind in waiting if (kind.in_queue if href == "/queue" else kind.place == href))
+
+    items = _TRADER_RAIL if viewer.is_trader else STAFF_RAIL
+    return [RailItem(label, href, count(href), href == here) for href, label in items]

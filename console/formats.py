@@ -1,5 +1,7 @@
 """How amounts, times and ids look: the filters of every template."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -43,7 +45,7 @@ def _utc(at: datetime) -> datetime:
 
 
 def clock(at: datetime | None, form: str = "%Y-%m-%d %H:%M") -> Markup:
-    """A moment in UTC, whole in the title and for machines."""
+    """A moment in UTC; the title and the `datetime` attribute have it in full."""
     if at is None:
         return Markup("<span class='muted'>–</span>")
     utc = _utc(at)
@@ -102,8 +104,16 @@ def short_id(value: str | None) -> Markup:
 
 
 def words(value: str) -> str:
-    """A state, rule or trigger as a person says it."""
+    """A state, rule or trigger in plain words."""
     return value.replace("_", " ")
+
+
+def detail(details: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of a record's details, for people."""
+    return [
+        (capital(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for name, value in details.items()
+    ]
 
 
 def counted(number_of: int, noun: str) -> str:
@@ -129,16 +139,18 @@ def number(value: Decimal | int) -> str:
 _TONES = {
     "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done"},
     "warn": {
-        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review", "opening",
-        "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
+        "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review",
+        "opening", "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
     },
     "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},
-    "info": {"provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened"},
+    "info": {
+        "provisioning", "requested", "reserved", "approved", "sent", "settling", "releasing", "reinstating", "opened",
+    },
 }  # fmt: skip
 
 
 def tone(state: str) -> str:
-    """The colour family of a state; the word itself always stands beside it."""
+    """The colour of a state; the word itself is always shown too."""
     return next((name for name, states in _TONES.items() if state in states), "mute")
 
 
@@ -147,7 +159,7 @@ def pill(state: str, text: str | None = None) -> Markup:
 
 
 def bar(fraction: float, tone_name: str = "ok") -> Markup:
-    """A bar filled to `fraction` (0..1), drawn with attributes alone: the page's policy allows no style."""
+    """A bar filled to `fraction` (0..1), drawn with attributes only, since the page's policy allows no style."""
     width = f"{min(1.0, max(0.0, fraction)) * 100:.1f}"
     return Markup(
         '<svg class="bar" data-tone="{}" aria-hidden="true" preserveAspectRatio="none" viewBox="0 0 100 6">'

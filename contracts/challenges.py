@@ -1,4 +1,4 @@
-"""Activities of workflow `Challenge`. Each re-reads the record, decides by the domain's table and returns the status."""
+"""Activities of workflow `Challenge`. Each reads the record, decides by the domain's table and returns the status."""
 
 from temporalio import activity
 

@@ -1,4 +1,4 @@
-"""Workflow ids and task queues. Every workflow id is built here, so that nothing is sent to a workflow that is not there."""
+"""Workflow ids and task queues. Every workflow id is built here, so that no message goes to a wrong workflow."""
 
 from typing import Final
 

@@ -18,7 +18,7 @@ class Message(BaseModel):
 
 
 class ChallengeStart(Message):
-    """Input of workflow `Challenge`. The carried fields are set by continue-as-new, and by a restart from the record."""
+    """Input of workflow `Challenge`. The carried fields are set by continue-as-new and by a restart from the record."""
 
     challenge_id: str
     state: str = "awaiting_payment"
@@ -94,7 +94,7 @@ class AccountReinstated(Signal):
 
 
 class MarketTimeReached(Signal):
-    """To every workflow that waits for a date: the wake-up was due. The receiver asks the core for market time itself."""
+    """To every workflow that waits for a date: the wake-up was due. The receiver asks the core for market time."""
 
 
 class RefundRequest(Message):

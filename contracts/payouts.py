@@ -14,7 +14,7 @@ class PayoutStatus(Message):
 
 
 class PayoutDecision(Message):
-    """`update_id`: of the update that carried the request; empty in messages from before requests were on the record."""
+    """`update_id`: of the update that carried the request; empty in messages older than requests on the record."""
 
     payout_id: str
     choice: PayoutChoice

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.errors import AlreadyDecided, BadInput, NotAllowed, SelfApproval
 
 Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
-Subject = Literal["payout", "dispute", "case", "review", "product_version", "account_move"]
+Subject = Literal["payout", "dispute", "case", "review", "identity", "product_version", "account_move"]
 
 ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader")
 STAFF: Final = frozenset({"support", "risk", "finance", "admin", "auditor"})
@@ -18,13 +18,14 @@ DECIDERS: Final[dict[str, frozenset[str]]] = {
     "dispute": frozenset({"risk", "admin"}),
     "case": frozenset({"risk", "admin"}),
     "review": frozenset({"risk", "admin"}),
+    "identity": frozenset({"risk", "admin"}),
     "product_version": frozenset({"risk", "admin"}),
     "account_move": frozenset({"risk", "admin"}),
 }
 
 
 class Actor(BaseModel):
-    """A signed-in person as decisions see them: the user, the human behind it, the role at this moment."""
+    """A signed-in person as decisions see them: the user, the person behind it, the role at this moment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +56,8 @@ def check_reason(reason: str) -> None:
 def check_may_decide(
     subject: Subject, actor: Actor, *, requester_person: str, decided_by: Iterable[str], subject_id: str
 ) -> None:
-    """Refuse a decision by the wrong role, by who asked for it, or by one person twice. `decided_by`: the persons behind
-    the decisions that rule out another one by the same person.
+    """Refuse a decision by the wrong role, by the person who asked for it, or by one person twice. `decided_by`: the
+    persons whose decisions rule out another one by the same person.
 
     Raises NotAllowed, SelfApproval or AlreadyDecided.
     """
@@ -67,7 +68,7 @@ def check_may_decide(
     if actor.person_id == requester_person:
         raise SelfApproval(f"You asked for this {noun}; somebody else must decide it.")
     if actor.person_id in set(decided_by):
-        raise AlreadyDecided(f"{noun} {subject_id}", "a decision of yours stands", "you")
+        raise AlreadyDecided(f"{noun} {subject_id}", "a decision", "you")
 
 
 def approvals_that_count(subject: Subject, votes: Iterable[Vote], *, requester_person: str, digest: str) -> int:

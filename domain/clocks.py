@@ -25,7 +25,7 @@ _HELP: Final = (
 
 
 class ServerZone(tzinfo):
-    """A trading server's clock: one offset in winter, another while `dst_of` keeps daylight time."""
+    """A trading server's clock: one offset in winter, another while `dst_of` has daylight time."""
 
     def __init__(self, standard: timedelta, daylight: timedelta, dst_of: ZoneInfo, name: str) -> None:
         self._standard, self._daylight, self._dst_of, self._name = standard, daylight, dst_of, name
@@ -70,7 +70,7 @@ def _offset(text: str) -> timedelta:
 
 @lru_cache(maxsize=512)
 def zone_of(name: str) -> tzinfo:
-    """The zone a name means: IANA, a fixed offset, or a server's clock. Raises ValueError for an unknown one."""
+    """Returns the zone of a name: IANA, a fixed offset, or a server's clock. Raises ValueError for an unknown zone."""
     server = _SERVER.match(name)
     try:
         if server:
@@ -81,7 +81,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def _as_name(value: Any) -> Any:
-    """A server's clock may be written as a mapping; inside it has a name like every zone."""
+    """Returns the name of a zone. A server's clock may be written as a mapping."""
     if isinstance(value, dict):
         if set(value) != {"standard", "daylight", "dst_of"}:
             raise ValueError(f"a server's clock has standard, daylight and dst_of; {_HELP}")
@@ -111,8 +111,9 @@ class Clock(BaseModel):
         return f"{self.zone}@{self.reset}"
 
     @property
-    def spoken(self) -> str:
-        """For people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight time)"."""
+    def words(self) -> str:
+        """The reset for people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight
+        time)"."""
         server = _SERVER.match(self.zone)
         if server is None:
             return f"{self.reset} {self.zone}"
@@ -124,7 +125,7 @@ class Clock(BaseModel):
         return time(int(hour), int(minute))
 
     def reset_on(self, local: date) -> datetime:
-        """The instant (UTC) of the reset on local date `local`.
+        """Returns the instant (UTC) of the reset on local date `local`.
 
         A wall time that a spring change skips resolves to the instant after the gap; one that an
         autumn change repeats resolves to its first occurrence.
@@ -132,9 +133,9 @@ class Clock(BaseModel):
         return _reset_on(self.zone, self.wall, local)
 
     def trading_day(self, at: datetime) -> date:
-        """The trading day that holds the instant `at`."""
+        """Returns the trading day of the instant `at`."""
         local = at.astimezone(zone_of(self.zone)).date()
-        # two days back: a zone that crossed the date line has no yesterday (Pacific/Apia, 2011-12-31)
+        # two days back, because a zone that crossed the date line skipped a day (Pacific/Apia, 2011-12-30)
         near = (local + timedelta(days) for days in (-2, -1, 0, 1))
         last = max(day for day in near if self.reset_on(day) <= at)
         return last if self.wall < time(12) else last + timedelta(1)
@@ -146,7 +147,7 @@ class Clock(BaseModel):
         return self.day_start(day + timedelta(1))
 
     def next_reset(self, at: datetime) -> datetime:
-        """The first reset strictly after `at`."""
+        """Returns the first reset strictly after `at`."""
         return self.day_end(self.trading_day(at))
 
 
@@ -156,7 +157,7 @@ def _reset_on(zone: str, wall: time, local: date) -> datetime:
 
 
 def require_utc(at: datetime) -> datetime:
-    """`at` in UTC; a naive time is a programming error."""
+    """Returns `at` in UTC. Raises ValueError for a naive time, which is a programming error."""
     if at.tzinfo is None:
         raise ValueError("naive datetime")
     return at.astimezone(UTC)
@@ -164,7 +165,8 @@ def require_utc(at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ClockHistory:
-    """Clocks that followed one another: the old one's resets up to and at the change, then the new one's.
+    """Clocks of one account after changes of version: the resets of the old clock up to the change, then of the new
+    clock.
 
     `changes` are (instant in UTC, clock from then on), oldest first.
     """
@@ -173,13 +175,14 @@ class ClockHistory:
     changes: tuple[tuple[datetime, Clock], ...] = ()
 
     def _spans(self) -> Iterator[tuple[Clock, datetime, datetime]]:
-        """(clock, after, up to and at) for each stretch of time."""
+        """Yields (clock, after, up to and including) for each span of time."""
         ends = [at for at, _ in self.changes]
         clocks = [self.first, *(clock for _, clock in self.changes)]
         yield from zip(clocks, [_EARLIEST, *ends], [*ends, _LATEST], strict=True)
 
     def day_start(self, day: date) -> datetime:
-        """The first reset that begins `day`; where a change of clocks skips that label, the first of a later day."""
+        """Returns the first reset that starts `day`; if a change of clocks skips that day, the first reset of a
+        later day."""
         near = (day + timedelta(days) for days in range(-2, 6))
         starts = [
             (clock.day_start(label), label)
@@ -193,7 +196,7 @@ class ClockHistory:
         return self.day_start(day + timedelta(1))
 
     def reset_on(self, local: date) -> datetime:
-        """The reset on local date `local`, by the clock that was in force then."""
+        """Returns the reset on local date `local`, by the clock that was valid then."""
         for clock, after, until in self._spans():
             if after < clock.reset_on(local) <= until:
                 return clock.reset_on(local)

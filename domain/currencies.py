@@ -1,8 +1,9 @@
-"""Every currency that money can be in, and the digits after its point.
+"""All currencies, with their number of decimal digits.
 
-ISO 4217, list one, as published by its maintenance agency (SIX) on 2026-01-01: all of it that has minor units. What has
-none (gold, silver, testing codes) is no money here. Three that were withdrawn lately are kept for old statements. USDT
-and USDC are not in ISO 4217; firms that settle in them keep books in hundredths, like the dollar that they stand for.
+ISO 4217, list one, as published by its maintenance agency (SIX) on 2026-01-01: all entries with minor units. Entries
+without minor units (gold, silver, test codes) are not money here. Three currencies that were withdrawn recently are
+kept for old statements. USDT and USDC are not in ISO 4217; firms that settle in them keep books in hundredths, like
+the dollar.
 """
 
 from typing import Final

@@ -8,7 +8,9 @@ from typing import Final
 from domain.money import half_up
 from domain.states import StateMachine
 
-_ROOM_PCT: Final = Decimal(1)  # of the initial balance: what a reinstated account has above its highest floor
+_ROOM_PCT: Final = Decimal(
+    1
+)  # percent of the initial balance: the room of a reinstated account above its highest floor
 
 DISPUTE: Final = StateMachine(
     noun="dispute",
@@ -31,20 +33,21 @@ CASE: Final = StateMachine(
 
 
 def window_end(occurred_at: datetime, dispute_days: int) -> datetime:
-    """Until when (market time) a breach can be disputed."""
+    """Returns the end (market time) of the time in which a breach can be disputed."""
     return occurred_at + timedelta(days=dispute_days)
 
 
 def breach_is_final(now: datetime, until: datetime, dispute_state: str | None) -> bool:
-    """A breach ends the challenge when its one dispute was upheld, or when the window closed without one."""
+    """Whether a breach ends the challenge: its dispute was upheld, or the window closed without a dispute."""
     return now >= until if dispute_state is None else dispute_state == "upheld"
 
 
 def goodwill_minor(equity_minor: int, floors_minor: Iterable[int], initial_minor: int) -> int:
-    """What to credit on reinstatement: enough to stand 1 % of the initial balance above the highest floor, else 0.
+    """Returns the credit at a reinstatement, so that equity is at least 1 % of the initial balance above the highest
+    floor.
 
-    Without it a real loss that was judged wrongly would breach the account again at the next tick. The account's
-    money is simulated, so this is no entry in the firm's books.
+    Without it, a real loss would breach the account again at the next tick. The money of the account is simulated,
+    so the firm's books have no entry for it.
     """
     room = half_up(Decimal(initial_minor) * _ROOM_PCT / 100)
     return max(0, max(floors_minor, default=0) + room - equity_minor)

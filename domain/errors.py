@@ -1,50 +1,63 @@
-"""Every refusal PropOS can give, as a small tree.
+"""Every refusal of PropOS, as one tree. No refusal class is defined anywhere else.
 
     PropOSError
     |-- BadInput                 422  a field is wrong; names the field and the remedy
-    |   |-- UnknownCurrency           not in the table of currencies, so nobody knows its minor units
-    |   |-- ProductInvalid            a product file does not say a valid product
-    |   |-- YamlInvalid               a text is no YAML, or more of it than a person would write
+    |   |-- UnknownCurrency           the currency is not in the table, so its minor units are unknown
+    |   |-- ProductInvalid            a product file does not define a valid product
+    |   |-- YamlInvalid               a text is not YAML, or is larger than a person would write
     |   |-- PriceFileInvalid          a recorded price file cannot be replayed
-    |   `-- StatementInvalid          a trading statement cannot be imported; names the row
+    |   |-- StatementInvalid          a trading statement cannot be imported; names the row
+    |   |-- CalendarUnreadable        a news calendar has rows that cannot be read
+    |   |-- CaseUnreadable            a file of worked examples cannot be read
+    |   `-- RequestTooSlow       408  the body of a request did not arrive in time
+    |-- BadRequest               400  the request cannot be read at all
+    |-- BadSignature             400  a webhook that cannot be trusted
     |-- NotSignedIn              401
     |-- NotAllowed               403  the person may not do this
     |   `-- SelfApproval              the requester, or the same person twice
-    |-- NotFound                 404  unknown, or another person's: the same answer
-    |   `-- CursorForgotten           a list cannot go on after an id: read it from the beginning
-    |-- Conflict                 409  the state of the thing does not allow it
-    |   |-- AlreadyDecided            somebody else was first; says who
-    |   |-- IllegalTransition
+    |-- NotFound                 404  unknown, or belongs to somebody else: the answer is the same
+    |   `-- CursorForgotten           a list cannot continue after an id: read it from the beginning
+    |-- MethodNotAllowed         405  the address exists but does not take this HTTP method
+    |-- Conflict                 409  the current state does not allow it
+    |   |-- AlreadyDecided            somebody else decided first; says who
+    |   |-- IllegalTransition         the state machine has no such step
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
-    |   |-- DecisionVoid              a decision arrived that nobody asked for in this way; decide again
+    |   |-- DecisionVoid              a decision arrived that nobody requested in this form; decide again
     |   |   |-- DecisionUnasked           no request for it is on the record
     |   |   |-- DecisionDiffers           the request is by somebody else or about something else
     |   |   |-- DecisionReplayed          a copy of a request's message
     |   |   `-- DecisionExpired           the request is too old
     |   |-- IdempotencyMismatch       same key, other input
     |   |-- ChangedMeanwhile          a form was filled in on facts that have changed since
-    |   |-- RefusedForGood            the other side refuses this key, now and whenever it is repeated
-    |   `-- StaleEpoch                a newer owner judges this shard
-    |-- PayoutRefused            422  eligibility says no; carries the reasons, their figures and their proof
+    |   |-- RefusedForGood            the other side refuses this key, now and on every repeat
+    |   |-- StaleEpoch                a newer owner judges this shard
+    |   `-- DataLocked                another `propos up` uses the data folder
+    |-- PayoutRefused            422  the payout is not eligible; carries the reasons, their figures and their proof
     |-- TooLarge                 413
-    |-- BadSignature             400  a webhook that cannot be trusted
-    |-- TooManyAttempts          429  failed sign-ins in a row
-    `-- Unavailable              503  a part is down; says which
-        |-- NotConfigured             the record names a platform or provider that this process does not know
-        |-- InProgress                an earlier call under this key is not finished: ask again later
-        `-- OutcomeUnknown            the effect may have happened: look it up by key first
+    |-- TooManyAttempts          429  too many failed sign-ins in a row
+    |-- Unavailable              503  a part is down; says which
+    |   |-- NotConfigured             the record names a platform or a provider that this process does not know
+    |   |-- InProgress           409  an earlier call under this key is not finished: ask again later
+    |   |-- OutcomeUnknown            the effect may have happened: look it up by key first
+    |   |   `-- AnswerLost       504  the sandbox's payment provider did not answer in time
+    |   `-- RateMissing               no live quote converts one currency into the other
+    |       |-- QuoteMissing              a symbol has no quote yet, so the equity is unknown
+    |       `-- StateMissing              the venue has not stated the account's equity yet
+    |-- ApiRefused               500  the demo's own client was refused; `problem` is the type of the refusal
+    `-- InternalError            500  a defect on our side
 
 `type` is stable and for programs; the message is a sentence for a person.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 
 class PropOSError(Exception):
-    """A refusal. `type` is stable; `status` is the HTTP status the API gives it."""
+    """A refusal. `type` is stable; `status` is its HTTP status in the API."""
 
     type: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -87,6 +100,30 @@ class StatementInvalid(BadInput):
     type = "statement-invalid"
 
 
+class CalendarUnreadable(BadInput):
+    """Rows of a news calendar cannot be read. Nothing of the file is imported."""
+
+    type = "calendar-unreadable"
+
+
+class CaseUnreadable(BadInput):
+    """The file is not a list of worked examples in the format."""
+
+    type = "case-unreadable"
+
+
+class RequestTooSlow(BadInput):
+    type, status = "too-slow", 408
+
+
+class BadRequest(PropOSError):
+    type, status = "bad-request", 400
+
+
+class BadSignature(PropOSError):
+    type, status = "bad-signature", 400
+
+
 class NotSignedIn(PropOSError):
     type, status = "not-signed-in", 401
 
@@ -113,6 +150,10 @@ class CursorForgotten(NotFound):
     type = "cursor-forgotten"
 
 
+class MethodNotAllowed(PropOSError):
+    type, status = "method-not-allowed", 405
+
+
 class Conflict(PropOSError):
     type, status = "conflict", 409
 
@@ -126,7 +167,7 @@ class AlreadyDecided(Conflict):
 
 
 class ChangedMeanwhile(Conflict):
-    """A form was filled in on facts that have changed since: somebody else decided, or the item is on hold now."""
+    """A form was filled in on facts that have changed since: somebody else decided, or the item is now on hold."""
 
     type = "changed-meanwhile"
 
@@ -151,7 +192,7 @@ class ExtensionRefused(Conflict):
 
 
 class DecisionVoid(Conflict):
-    """The message of a decision has no request of a person behind it that allows it. Nothing was decided."""
+    """No request of a person allows this decision. Nothing was decided."""
 
     type = "decision-void"
 
@@ -192,7 +233,7 @@ class IdempotencyMismatch(Conflict):
 
 
 class RefusedForGood(Conflict):
-    """The final answer to one call: its key is spent, and a repetition is refused in the same words."""
+    """The final answer to one call: its key is used up, and a repeat is refused with the same message."""
 
     type = "refused-for-good"
 
@@ -208,9 +249,21 @@ class StaleEpoch(Conflict):
         super().__init__(f"Shard {shard} is owned by epoch {current}; epoch {epoch} may not write.")
 
 
+class DataLocked(Conflict):
+    """Another `propos up` owns the data folder."""
+
+    type = "data-locked"
+
+    def __init__(self, data_dir: Path, holder: str) -> None:
+        super().__init__(
+            f"{data_dir} is in use by another `propos up` (process {holder}).",
+            remedy=f"Use that one, or stop it with: propos stop --data {data_dir}",
+        )
+
+
 class PayoutRefused(PropOSError):
-    """`reasons`: clauses for people; `refusals`: the same for programs, each {"code", "sentence", "figures"} (minor units,
-    instants as ISO text); `proof`: the sealed sheet that shows them, `proof_id` its id."""
+    """`reasons`: clauses for people. `refusals`: the same for programs, each {"code", "sentence", "figures"} with
+    amounts in minor units and instants as ISO text. `proof`: the sealed sheet of the refusal; `proof_id`: its id."""
 
     type, status = "payout-refused", 422
 
@@ -233,10 +286,6 @@ class PayoutRefused(PropOSError):
 
 class TooLarge(PropOSError):
     type, status = "too-large", 413
-
-
-class BadSignature(PropOSError):
-    type, status = "bad-signature", 400
 
 
 class TooManyAttempts(PropOSError):
@@ -264,3 +313,39 @@ class InProgress(Unavailable):
 
 class OutcomeUnknown(Unavailable):
     type = "outcome-unknown"
+
+
+class AnswerLost(OutcomeUnknown):
+    type, status = "answer-lost", 504
+
+
+class RateMissing(Unavailable):
+    """No live quote converts one currency into the other."""
+
+    type = "rate-missing"
+
+
+class QuoteMissing(RateMissing):
+    """A symbol with an open position has no usable quote yet, so the equity is unknown."""
+
+    type = "quote-missing"
+
+
+class StateMissing(RateMissing):
+    """The venue has not stated the account's equity since its last change."""
+
+    type = "state-missing"
+
+
+class ApiRefused(PropOSError):
+    """The API refused a call of the demo. `problem`: the `type` of the refusal."""
+
+    type = "refused"
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or problem))
+        self.problem = str(problem.get("type", "")).rsplit("/", 1)[-1]
+
+
+class InternalError(PropOSError):
+    type, status = "internal", 500

@@ -1,9 +1,9 @@
-"""The firm's books: which business event makes which postings. Debit positive, credit negative, always zero in sum.
+"""The firm's books: the postings of each business event. Debits are positive, credits negative; the sum is always zero.
 
-Accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `suspense` (money that came in and is
-not what was due), `trader-payable` (what the firm owes traders once a payout is reserved), `payout-expense` (profit
-shares), `chargebacks` (loss). `account-profit` and
-`forfeited-profit` are memorandum accounts: no money of the firm, but what left accounts and was paid to nobody.
+Ledger accounts: `provider:{name}` (money at the provider, an asset), `fees` (income), `suspense` (money received
+that was not due), `trader-payable` (the firm's debt to traders once a payout is reserved), `payout-expense` (profit
+shares), `chargebacks` (loss). `account-profit` and `forfeited-profit` are memorandum accounts: not money of the
+firm, but profit that left trading accounts and was paid to nobody.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class Line(BaseModel):
 
 
 class Entry(BaseModel):
-    """One ledger transaction to post. `key` is its business key; `reference` the challenge or payout it belongs to."""
+    """One ledger transaction to post. `key`: its business key. `reference`: its challenge or payout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,12 +90,12 @@ def fee_charged_back(challenge_id: str, fee: Money, provider: str) -> Entry:
 
 
 def fee_partly_refunded(challenge_id: str, part: Money, provider: str, number: int) -> Entry:
-    """A part of the fee went back at the provider. `number` tells several parts apart."""
+    """A part of the fee was refunded at the provider. `number` distinguishes several parts."""
     return _entry("fee_partly_refunded", challenge_id, part, "fees", f"provider:{provider}", f"/{number}")
 
 
 def payment_suspended(challenge_id: str, paid: Money, provider: str) -> Entry:
-    """Money came in that is not the fee that was due. It waits for a person."""
+    """Money was received that is not the fee that was due. A person decides about it."""
     return _entry("payment_suspended", challenge_id, paid, f"provider:{provider}", "suspense")
 
 
@@ -108,18 +108,18 @@ def suspense_partly_refunded(challenge_id: str, part: Money, provider: str, numb
 
 
 def suspense_charged_back(challenge_id: str, paid: Money, provider: str) -> Entry:
-    """The payer took suspended money back: the firm never counted it as income, so it is no loss."""
+    """The payer took suspended money back. It was never income of the firm, so it is no loss."""
     return _entry("suspense_charged_back", challenge_id, paid, "suspense", f"provider:{provider}")
 
 
 def payout_reserved(payout_id: str, share: Money, refund: Money | None = None) -> Entry:
-    """The trader's share becomes a debt of the firm while the payout is reviewed; so does what of the fee comes back
-    with it, out of the fees."""
+    """The trader's share becomes a debt of the firm while the payout is reviewed, and so does the refunded part of the
+    fee."""
     return _with_refund(_entry("payout_reserved", payout_id, share, "payout-expense", "trader-payable"), refund, 1)
 
 
 def payout_released(payout_id: str, share: Money, refund: Money | None = None) -> Entry:
-    """The reserve of a payout that will not be made."""
+    """Releases the reserve of a payout that will not be made."""
     return _with_refund(_entry("payout_released", payout_id, share, "trader-payable", "payout-expense"), refund, -1)
 
 
@@ -134,12 +134,12 @@ def _with_refund(entry: Entry, refund: Money | None, sign: Literal[1, -1]) -> En
 
 
 def payout_forfeited(payout_id: str, excess: Money) -> Entry:
-    """What lay beyond the cap and left the account for nobody."""
+    """Profit above the cap that left the account and is paid to nobody."""
     return _entry("payout_forfeited", payout_id, excess, "account-profit", "forfeited-profit")
 
 
 def forfeit_returned(payout_id: str, excess: Money) -> Entry:
-    """It came back to the account with a payout that was not made."""
+    """Forfeited profit went back to the account, because its payout was not made."""
     return _entry("forfeit_returned", payout_id, excess, "forfeited-profit", "account-profit")
 
 
@@ -148,12 +148,12 @@ def payout_sent(payout_id: str, share: Money, provider: str) -> Entry:
 
 
 def payout_returned(payout_id: str, share: Money, provider: str) -> Entry:
-    """The provider gave the money back: the debt stands again until it is released."""
+    """The provider returned the money: the debt exists again until it is released."""
     return _entry("payout_returned", payout_id, share, f"provider:{provider}", "trader-payable")
 
 
 def reversal(entry: Entry) -> Entry:
-    """The opposite postings, under a key of their own: how a mistake is corrected, never by an update."""
+    """Returns the opposite postings with a key of their own. Mistakes are corrected this way, never by an update."""
     return entry.model_copy(
         update={
             "key": f"{entry.key}/reversal",

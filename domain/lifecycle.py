@@ -1,14 +1,16 @@
-"""The life of a purchased challenge: its states, and the dates and choices that move it."""
+"""The lifecycle of a purchased challenge: its states, its dates, and the checks of its decisions."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
 from domain.errors import Conflict, ExtensionRefused, NotAllowed
-from domain.money import Money
+from domain.money import Money, is_known
 from domain.products.phase import Phase
 from domain.states import StateMachine
+from domain.wording import instant, name, times
 
 PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
@@ -53,15 +55,34 @@ CHALLENGE: Final = StateMachine(
 
 
 def payment_due(bought_at: datetime) -> datetime:
-    """Until when (market time) the fee can be paid."""
+    """Returns the end (market time) of the time in which the fee can be paid."""
     return bought_at + PAYMENT_WINDOW
 
 
-def payment_difference(due: Money, challenge_id: str, paid: Money, reference: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What the provider says was paid, in its own words: `minor` units of any `currency`, also of one that the firm
+    does not know."""
+
+    minor: int
+    currency: str
+
+    @property
+    def in_books(self) -> bool:
+        """Whether the books can hold it."""
+        return is_known(self.currency)
+
+    @property
+    def money(self) -> Money:
+        """Raises UnknownCurrency."""
+        return Money(minor=self.minor, currency=self.currency)
+
+
+def payment_difference(due: Money, challenge_id: str, paid: Paid, reference: str) -> str:
     """Returns how a payment differs from what was due, as a sentence for people; empty when it is the fee of this
     challenge. Amounts are written in minor units: the currency of a wrong payment may be any."""
     wrong = []
-    if paid != due:
+    if (paid.minor, paid.currency) != (due.minor, due.currency):
         wrong.append(f"{paid.minor} {paid.currency} was paid and {due.minor} {due.currency} was due (minor units)")
     if reference != challenge_id:
         wrong.append(f"the payment names {reference or 'nothing'} and not {challenge_id}")
@@ -74,9 +95,10 @@ def phase_deadline(
     suspensions: Iterable[tuple[datetime, datetime]],
     extended_days: int = 0,
 ) -> datetime | None:
-    """When a phase is over by time; None without a limit.
+    """Returns the instant at which the time of a phase ends; None without a limit.
 
-    `extended_days` were granted on top. `suspensions` are the (breached, reinstated) spans of breaches that were overturned: time the trader could not use.
+    `extended_days`: days granted in addition. `suspensions`: the (breached, reinstated) spans of overturned
+    breaches, which the trader could not use.
     """
     if limit_days is None:
         return None
@@ -89,7 +111,8 @@ def trigger_of_start(phase_index: int, funded_index: int) -> str:
 
 
 def trigger_of_pass(phase_index: int, funded_index: int) -> str:
-    """The last evaluation phase leads to the identity check, every other one to the next phase."""
+    """Returns the trigger of a pass: the last evaluation phase leads to the identity check, the others to the next
+    phase."""
     return "evaluation_passed" if phase_index + 1 == funded_index else "phase_passed"
 
 
@@ -98,44 +121,45 @@ def trigger_of_reinstatement(phase_index: int, funded_index: int) -> str:
 
 
 def check_may_extend(actor: Actor, trader_id: str) -> None:
-    """Who may ask for more time for this trader's challenge; raises NotAllowed."""
+    """Checks that the actor may ask for more time for this trader's challenge. Raises NotAllowed."""
     if actor.role not in EXTENDERS or (actor.role == "trader" and actor.trader_id != trader_id):
         raise NotAllowed("Only the trader, support or admin can ask for more time.")
 
 
 def check_extendable(state: str, phase: Phase, granted: int, now: datetime, deadline: datetime | None) -> int:
-    """The days that the phase gets on top; raises ExtensionRefused. `granted`: how many extensions it had; `deadline`:
-    when it is over as things stand."""
+    """Returns the days that are added to the phase. `granted`: the number of earlier extensions. `deadline`: the end of
+    the phase without this extension. Raises ExtensionRefused."""
     if not CHALLENGE.allows(state, "extension_granted"):
-        raise ExtensionRefused(f"A challenge that is {state.replace('_', ' ')} gets no more time.")
+        raise ExtensionRefused(f"A challenge in the state {name(state)} gets no more time.")
     if phase.extension is None or deadline is None:
         raise ExtensionRefused(f"The phase {phase.name} cannot be extended.", remedy="See the terms of the product.")
     if granted >= phase.extension.times:
         raise ExtensionRefused(
-            f"The phase {phase.name} was extended {'once' if granted == 1 else f'{granted} times'} already.",
-            remedy=f"It ends on {deadline:%Y-%m-%d %H:%M} UTC.",
+            f"The phase {phase.name} was already extended {times(granted)}.",
+            remedy=f"It ends on {instant(deadline)}.",
         )
     if now >= deadline:
-        raise ExtensionRefused(f"The time of this phase was over on {deadline:%Y-%m-%d %H:%M} UTC.")
+        raise ExtensionRefused(f"The time of this phase ended on {instant(deadline)}.")
     return phase.extension.days
 
 
 def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:
-    """Whether a flat account whose time is over may begin its phase anew: in profit, and no rule broken."""
+    """Whether an account without open positions may restart its phase at the end of its time: in profit, no rule
+    broken."""
     return phase.free_retake and balance_minor > initial_minor and not breached
 
 
 def check_may_refund(actor: Actor, trader_id: str) -> None:
-    """Who may ask for the fee of this trader's challenge; raises NotAllowed."""
+    """Checks that the actor may ask for a refund of this trader's fee. Raises NotAllowed."""
     if actor.role not in REFUNDERS or (actor.role == "trader" and actor.trader_id != trader_id):
         raise NotAllowed("Only the trader, finance or admin can ask for this refund.")
 
 
 def check_refundable(state: str, phase_index: int) -> None:
-    """The fee goes back only in the first phase, and a payment that was not the fee at any time; raises Conflict.
-    That nothing was traded is for the record to say."""
+    """Checks that the state allows a refund: the fee in the first phase, a payment that was not the fee at any time.
+    The caller checks that nothing was traded. Raises Conflict."""
     if not CHALLENGE.allows(state, "refund_granted") or (state == "active" and phase_index != 1):
         raise Conflict(
-            f"The fee of a challenge that is {state.replace('_', ' ')} in phase {phase_index} cannot be refunded.",
+            f"The fee of a challenge in the state {name(state)}, phase {phase_index}, cannot be refunded.",
             remedy="A refund is possible in the first phase, before the first trade.",
         )

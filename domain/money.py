@@ -9,16 +9,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from domain.currencies import DIGITS
 from domain.errors import BadInput, UnknownCurrency
 
-# Decimal() reads much more: exponents, underscores, spaces, the digits of every script.
+# Decimal() accepts much more: exponents, underscores, spaces, digits of every script.
 _WRITTEN: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 _MOST_MINOR: Final = 10**15
 
 
 def known_currency(currency: str) -> str:
-    """`currency` itself. Raises UnknownCurrency."""
+    """Returns `currency`. Raises UnknownCurrency."""
     if currency not in DIGITS:
         raise UnknownCurrency(currency)
     return currency
+
+
+def is_known(currency: str) -> bool:
+    """Whether the digits of `currency` are known, so that an amount of it can be written down."""
+    return currency in DIGITS
 
 
 def _currency_field(currency: str) -> str:
@@ -34,9 +39,8 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3,4}$"), AfterValidator(_curren
 
 def _no_float(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError(  # noqa: TRY004 (pydantic turns ValueErrors into field errors)
-            "write this number as a string or an integer; a float cannot hold money exactly"
-        )
+        # pydantic makes a field error of a ValueError, but not of a TypeError
+        raise ValueError("write this number as a string or an integer; a float cannot hold money exactly")
     return value
 
 
@@ -44,27 +48,27 @@ ExactDecimal = Annotated[Decimal, BeforeValidator(_no_float), Field(allow_inf_na
 
 
 def exponent(currency: str) -> int:
-    """Digits after the point of `currency` (USD 2, JPY 0, KWD 3). Raises UnknownCurrency."""
+    """Returns the number of decimal digits of `currency` (USD 2, JPY 0, KWD 3). Raises UnknownCurrency."""
     return DIGITS[known_currency(currency)]
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """`amount` in whole minor units, rounded half up."""
+    """Returns `amount` in whole minor units, rounded half up."""
     return int(amount.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
-    """Minor units as an exact Decimal in major units."""
+    """Returns minor units as an exact Decimal in major units."""
     return Decimal(minor).scaleb(-exponent(currency))
 
 
 def half_up(value: Decimal) -> int:
-    """The nearest whole number, ties away from zero, as firms' rule texts round."""
+    """Returns the nearest whole number, ties away from zero, as the rule texts of firms round."""
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def is_exact(amount: Decimal, currency: str) -> bool:
-    """Whether `amount` is whole minor units of `currency`, and below what an amount may be."""
+    """Whether `amount` is a whole number of minor units of `currency`, and below the largest allowed amount."""
     return amount.adjusted() < 15 and from_minor(to_minor(amount, currency), currency) == amount
 
 
@@ -81,7 +85,7 @@ class Money(BaseModel):
 
     @classmethod
     def parse(cls, text: str, currency: str, *, field: str = "amount") -> "Money":
-        """Read "1240.50"; refuses more digits than the currency has, exponents, spaces and non-numbers."""
+        """Reads "1240.50". Raises BadInput for too many digits, exponents, spaces and anything that is not a number."""
         if not _WRITTEN.fullmatch(text):
             remedy = "Write it like 1240.50, with at most 15 digits before the point."
             raise BadInput(f"{field} {text!r} is not a number.", field=field, remedy=remedy)
@@ -126,7 +130,7 @@ class Money(BaseModel):
         return self.minor <= other.minor
 
     def share(self, percent: Decimal) -> "Money":
-        """`percent` of this amount, rounded half up to the minor unit."""
+        """Returns `percent` of this amount, rounded half up to the minor unit."""
         return Money(minor=half_up(Decimal(self.minor) * percent / 100), currency=self.currency)
 
     def __str__(self) -> str:

@@ -1,31 +1,26 @@
-"""Profit of a position and conversion between currencies, in exact arithmetic.
+"""The profit of a position and the conversion between currencies, in exact arithmetic.
 
-The venue and the monitor both use these functions, so that they can never disagree by a rounding.
+The sandbox venue and the monitor use the same functions, so their results never differ by rounding.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
-from domain.errors import Unavailable
+from domain.errors import RateMissing
 from domain.money import to_minor
 
 _ONE: Final = Decimal(1)
 
 
-class RateMissing(Unavailable):
-    """No live quote converts one currency into the other."""
-
-    type = "rate-missing"
-
-
 def conversion_rate(
     quote_currency: str, account_currency: str, quotes: Mapping[str, tuple[Decimal, Decimal]]
 ) -> Decimal:
-    """Units of `account_currency` for one unit of `quote_currency`, from live `quotes` (symbol -> bid, ask).
+    """Returns the units of `account_currency` for one unit of `quote_currency`, from live `quotes` (symbol -> bid,
+    ask).
 
-    A direct symbol (GBPUSD for GBP into USD) converts at its bid; an inverse one (USDJPY for JPY into USD)
-    by division through its ask. Raises RateMissing when neither is quoted.
+    A direct symbol (GBPUSD for GBP into USD) converts at its bid; an inverse symbol (USDJPY for JPY into USD)
+    divides by its ask. Raises RateMissing when neither is quoted.
     """
     if quote_currency == account_currency:
         return _ONE
@@ -50,7 +45,7 @@ def position_profit_minor(
     rate: Decimal,
     currency: str,
 ) -> int:
-    """Profit of one position in minor units of `currency`, rounded half up (ties away from zero).
+    """Returns the profit of one position in minor units of `currency`, rounded half up (ties away from zero).
 
     `close_price` is the bid for a long and the ask for a short; `rate` converts the quote currency.
     """
@@ -59,5 +54,5 @@ def position_profit_minor(
 
 
 def position_value_minor(lots: Decimal, contract_size: Decimal, price: Decimal, rate: Decimal, currency: str) -> int:
-    """What a position is worth in the market, in minor units of `currency`; `rate` converts the quote currency."""
+    """Returns the market value of a position in minor units of `currency`. `rate` converts the quote currency."""
     return to_minor(lots * contract_size * price * rate, currency)

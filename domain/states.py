@@ -1,4 +1,4 @@
-"""State machines as tables: (state, trigger) -> next state. Whatever is not in the table is refused."""
+"""State machines as tables: (state, trigger) -> next state. Everything else is refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from domain.errors import IllegalTransition
 
 @dataclass(frozen=True)
 class StateMachine:
-    """`transient` states end without anybody's help; all others rest until a person, the market or a provider acts."""
+    """`transient` states end by themselves. All others wait until a person, the market or a provider acts."""
 
     noun: str
     initial: str
@@ -31,7 +31,7 @@ class StateMachine:
         return (state, trigger) in self.table
 
     def next(self, state: str, trigger: str) -> str:
-        """The state after `trigger`; raises IllegalTransition."""
+        """Returns the state after `trigger`. Raises IllegalTransition."""
         try:
             return self.table[state, trigger]
         except KeyError:

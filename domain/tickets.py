@@ -1,4 +1,4 @@
-"""A trader's question: who has to act next."""
+"""The states of a ticket: who has to act next."""
 
 from typing import Final
 

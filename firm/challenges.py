@@ -292,8 +292,8 @@ async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Bre
 
 
 async def overturn(session: AsyncSession, breach_id: str) -> bool:
-    """Overturn the breach, and with it every other breach at the same event. Breaches at later events stay. Returns False
-    when it is overturned already."""
+    """Overturn the breach, and with it every other breach at the same event. Breaches at later events stay. Returns
+    False when it is overturned already."""
     breach = await session.get_one(Breach, breach_id, populate_existing=True)
     if breach.status != "confirmed":
         return False

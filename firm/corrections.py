@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
-from domain.proofs.corrected import Change, Corrected, corrected
+from domain.proofs.corrected import Correction, CorrectionResult, corrected
 from domain.surveillance.evidence import CorrectedVerdict, JudgedVerdict, RecomputedVerdict
 from domain.surveillance.findings import DisputeBreach, Finding, Involved
 from firm import cases
@@ -59,7 +59,7 @@ async def _verdicts_using(session: AsyncSession, seq: int) -> list[tuple[Proof, 
 
 async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account: Account) -> int:
     body = row.body
-    change = Change(
+    change = Correction(
         row.corrects_seq,
         Decimal(body["bid"]) if body["bid"] is not None else None,
         Decimal(body["ask"]) if body["ask"] is not None else None,
@@ -69,14 +69,16 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
         again = corrected(proof.body, change)
     except ValidationError:
         equity = int(proof.body.get("equity_minor", 0))
-        again = Corrected(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
+        again = CorrectionResult(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
     if again is None:
         return 0
     made = await cases.open_case(session, _finding(row, proof, account, change, again))
     return made is not None
 
 
-def _finding(row: CorrectionRow, proof: Proof, account: Account, change: Change, again: Corrected) -> Finding:
+def _finding(
+    row: CorrectionRow, proof: Proof, account: Account, change: Correction, again: CorrectionResult
+) -> Finding:
     return Finding(
         key=f"correction/{row.feed}/{row.seq}/{proof.id}",
         detector=DETECTOR,
@@ -108,7 +110,7 @@ def _finding(row: CorrectionRow, proof: Proof, account: Account, change: Change,
     )
 
 
-def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) -> str:
+def _sentence(proof: Proof, account: Account, change: Correction, again: CorrectionResult) -> str:
     what = "cancelled" if change.cancels else "corrected"
     equity = Money(minor=again.equity_minor, currency=account.currency)
     if again.stands is None:
@@ -116,6 +118,6 @@ def _sentence(proof: Proof, account: Account, change: Change, again: Corrected) 
     else:
         found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
     return (
-        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of {account_number(account.number)} rests: "
-        f"{found}."
+        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of"
+        f" {account_number(account.number)} rests: {found}."
     )

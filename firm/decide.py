@@ -1,7 +1,7 @@
 """The one guarded decision of a person: every kind of subject is decided through `record`.
 
-The caller holds the row lock of the subject, and `choice.actor` is the person as the record has them now. After `record`
-the caller does what follows from the decision and takes the step of the subject's state machine last: `step`.
+The caller holds the row lock of the subject, and `choice.actor` is the person as the record has them now. After
+`record` the caller does what follows from the decision and takes the step of the subject's state machine last: `step`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -121,7 +121,8 @@ async def step(
     reason: str = "",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Move a locked row along its machine, with a transition row and an audit entry; the same key again changes nothing.
+    """Move a locked row along its machine, with a transition row and an audit entry; the same key again changes
+    nothing.
 
     `actor`: the person who decided it; None for the system. Raises IllegalTransition. Lock every other row before.
     """

@@ -54,9 +54,9 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
 
 
 async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
-    """The firm disputes a breach of its own because its data were wrong. A person decides it like any other dispute, also
-    after the trader's time is over. Returns None when it is disputed already. Raises Conflict when it was overturned, or its
-    challenge has ended."""
+    """The firm disputes a breach of its own because its data were wrong. A person decides it like any other dispute,
+    also after the trader's time is over. Returns None when it is disputed already. Raises Conflict when it was
+    overturned, or its challenge has ended."""
     challenge = await challenges.lock(session, breach.challenge_id)
     if await of_confirmed_breach(session, breach.account_id) is not None:
         return None

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
 from domain import ledger as entries
-from domain.lifecycle import payment_difference
-from domain.money import Money
+from domain.lifecycle import Paid, payment_difference
+from domain.money import Money, is_known
 from firm import payment_reviews
 from firm.payouts import news
 from store import audit, ledger
@@ -21,19 +21,23 @@ from store.models import Challenge, Intent, LedgerTransaction, Posting, Provider
 _RECEIVED: Final = frozenset({"fee_paid", "payment_suspended"})
 _REFUNDED: Final = frozenset({"fee_refunded", "suspense_refunded"})
 _CHARGED_BACK: Final = frozenset({"fee_charged_back", "suspense_charged_back"})
+_REFUNDED_TO_PAYER: Final = "The payment was refunded to the payer."
+_TAKEN_BACK: Final = "The payer took the payment back through the bank."
 
 
-async def receive(session: AsyncSession, challenge: Challenge, *, paid: Money, reference: str, provider: str) -> str:
-    """Books a payment: as the fee, or in suspense if it is not what was due. Returns how it differs, or nothing."""
+async def receive(session: AsyncSession, challenge: Challenge, *, paid: Paid, reference: str, provider: str) -> str:
+    """Books a payment: as the fee, or in suspense if it is not what was due; not at all in a currency that the books do
+    not know. Returns how it differs from the fee, or nothing."""
     due = Money(minor=challenge.fee_minor, currency=challenge.currency)
     difference = payment_difference(due, challenge.id, paid, reference)
-    entry = entries.payment_suspended if difference else entries.fee_paid
-    await ledger.post(session, entry(challenge.id, paid, provider), occurred_at=await market_now(session))
+    if paid.in_books:
+        entry = entries.payment_suspended if difference else entries.fee_paid
+        await ledger.post(session, entry(challenge.id, paid.money, provider), occurred_at=await market_now(session))
     return difference
 
 
 async def ask_about_difference(
-    session: AsyncSession, challenge: Challenge, *, paid: Money, reference: str, difference: str
+    session: AsyncSession, challenge: Challenge, *, paid: Paid, reference: str, difference: str
 ) -> None:
     """Open the review of a payment that is not what was due: what was paid, what was due."""
     detail = {
@@ -54,68 +58,74 @@ async def refund(session: AsyncSession, challenge: Challenge, *, currency: str, 
     kinds = await _booked(session, challenge.id)
     if kinds & _REFUNDED:
         return True
+    if not kinds & _RECEIVED and not is_known(currency):
+        await _settle_difference(session, challenge, _REFUNDED_TO_PAYER)
+        return True
     left = await _left(session, challenge.id, currency, provider)
     if not kinds & _RECEIVED or left.minor <= 0:
         return False
     entry = entries.suspense_refunded if "payment_suspended" in kinds else entries.fee_refunded
     await ledger.post(session, entry(challenge.id, left, provider), occurred_at=await market_now(session))
-    await payment_reviews.settle(
-        session, payment_reviews.PAYMENT_DIFFERS, challenge.id, "The payment was refunded to the payer."
-    )
+    await _settle_difference(session, challenge, _REFUNDED_TO_PAYER)
     return True
 
 
-async def charge_back(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+async def charge_back(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
     """Books that the payer took the payment back through the bank, once. Returns False when it was never booked as
     paid. A payment that was refunded before has gone out twice: that is a loss of the whole."""
     kinds = await _booked(session, challenge.id)
     if kinds & _CHARGED_BACK:
+        return True
+    if not kinds & _RECEIVED and not paid.in_books:
+        await _settle_difference(session, challenge, _TAKEN_BACK)
         return True
     if not kinds & _RECEIVED:
         return False
     left = await _left(session, challenge.id, paid.currency, provider)
     suspended = "payment_suspended" in kinds and left.minor > 0
     entry = entries.suspense_charged_back if suspended else entries.fee_charged_back
-    amount = left if left.minor > 0 else paid
+    amount = left if left.minor > 0 else paid.money
     await ledger.post(session, entry(challenge.id, amount, provider), occurred_at=await market_now(session))
-    await payment_reviews.settle(
-        session, payment_reviews.PAYMENT_DIFFERS, challenge.id, "The payer took the payment back through the bank."
-    )
+    await _settle_difference(session, challenge, _TAKEN_BACK)
     return True
 
 
-async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid: Money) -> None:
+async def _settle_difference(session: AsyncSession, challenge: Challenge, reason: str) -> None:
+    await payment_reviews.settle(session, payment_reviews.PAYMENT_DIFFERS, challenge.id, reason)
+
+
+async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid: Paid) -> None:
     """Hold every payout of the trader until a person closes the review of the chargeback."""
     detail = {"amount_minor": paid.minor, "currency": paid.currency, "holds": "all payouts of this trader"}
     if await payment_reviews.open_review(session, payment_reviews.CHARGEBACK, challenge, detail=detail):
         await news.risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
 
 
-async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
     """The fee of a challenge that has ended was charged back: the loss is booked, its state stays. Returns False when
     its fee was never booked. Again changes nothing."""
     await hold_for_chargeback(session, challenge, paid)
     known = bool(await _booked(session, challenge.id) & _CHARGED_BACK)
     if not await charge_back(session, challenge, paid=paid, provider=provider):
         return False
-    if not known:
+    if not known and paid.in_books:
         await _note_late(session, challenge, "challenge.charged_back_late", paid)
     return True
 
 
-async def book_late_refund(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> bool:
+async def book_late_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
     """The fee of a challenge that has ended went back at the provider: it leaves the books, the state stays. Returns
     False when there is nothing left to go back. Again, and after a refund of ours, changes nothing."""
     known = bool(await _booked(session, challenge.id) & _REFUNDED)
     await book_parts(session, challenge, currency=paid.currency, provider=provider)
     if not await refund(session, challenge, currency=paid.currency, provider=provider):
         return False
-    if not known:
+    if not known and paid.in_books:
         await _note_late(session, challenge, "challenge.refunded_late", paid)
     return True
 
 
-async def _note_late(session: AsyncSession, challenge: Challenge, action: str, paid: Money) -> None:
+async def _note_late(session: AsyncSession, challenge: Challenge, action: str, paid: Paid) -> None:
     await audit.record(
         session,
         action=action,
@@ -126,7 +136,7 @@ async def _note_late(session: AsyncSession, challenge: Challenge, action: str, p
     )
 
 
-async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Money, provider: str) -> None:
+async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> None:
     """The provider told of a refund, but the payment still counts as paid: a part of it went back, or nothing yet. A
     checkout does not say how much, so a person is asked, and no payout of the trader leaves until then. The
     provider's own list of movements says how much; what is on the record of it is booked."""
@@ -149,6 +159,8 @@ async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid:
 async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> int:
     """Books the partial refunds that the provider's list of movements has for this payment. Returns the sum of those
     booked now, in minor units. The last part, which leaves nothing, is for `refund`."""
+    if not is_known(currency):  # the payment is not in the books either
+        return 0
     rows = await session.scalars(
         select(ProviderEntryRow)
         .where(

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
+from domain import reviews as kinds
 from store import audit
 from store.clock import market_now
 from store.models import Challenge, Review, Trader
@@ -15,10 +16,9 @@ CHARGEBACK: Final = "chargeback"
 UNCLEAR_REFUND: Final = "unclear_refund"
 PAYMENT_DIFFERS: Final = "payment_differs"
 REFUND_REFUSED: Final = "refund_refused"
-KINDS: Final = (CHARGEBACK, UNCLEAR_REFUND, PAYMENT_DIFFERS, REFUND_REFUSED)
 
-# While one of these is open, no payout of the trader leaves.
-HOLDING: Final = {
+# what happened, of the kinds that hold every payout of a trader
+HAPPENED: Final = {
     CHARGEBACK: "the fee of {challenge} was charged back",
     UNCLEAR_REFUND: "the provider refunded something of the fee of {challenge}",
 }
@@ -28,7 +28,8 @@ async def open_review(
     session: AsyncSession, kind: str, challenge: Challenge, *, about: str = "", detail: dict[str, Any] | None = None
 ) -> bool:
     """Open a review of `kind` about a locked challenge, unless one of the same `about` was opened before. Returns
-    whether it is new. The trader's row is locked too: a payout of theirs is judged either before the review is opened or with it.
+    whether it is new. The trader's row is locked too: a payout of theirs is judged either before the review is opened
+    or with it.
     """
     await session.execute(select(Trader.id).where(Trader.id == challenge.trader_id).with_for_update(key_share=True))
     key = keys.payment_review(kind, challenge.id, about)
@@ -89,17 +90,17 @@ async def holding(session: AsyncSession, trader_id: str) -> dict[str, str]:
         select(Review.id, Review.kind, Review.detail["challenge_id"].astext.label("challenge_id"))
         .where(
             Review.status == "open",
-            Review.kind.in_(HOLDING),
+            Review.kind.in_(kinds.holding("trader")),
             Review.detail["challenge_id"].astext.in_(challenges),
         )
         .order_by(Review.occurred_at, Review.id)
     )
-    return {row.id: HOLDING[row.kind].format(challenge=row.challenge_id) for row in rows}
+    return {row.id: HAPPENED[row.kind].format(challenge=row.challenge_id) for row in rows}
 
 
 async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
     """Returns the trader who has payouts held by this review; None for a review that holds nothing."""
-    if review.kind not in HOLDING:
+    if kinds.KINDS[review.kind].holds != "trader":
         return None
     found: str | None = await session.scalar(
         select(Challenge.trader_id).where(Challenge.id == review.detail["challenge_id"])
@@ -109,7 +110,7 @@ async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
 
 async def asks_for_refund(session: AsyncSession, review: Review) -> bool:
     """Whether the review is about a wrong payment that is still with the firm."""
-    if review.kind != PAYMENT_DIFFERS:
+    if kinds.KINDS[review.kind].closed_by != "refund":
         return False
     state = await session.scalar(select(Challenge.state).where(Challenge.id == review.detail["challenge_id"]))
     return state == "payment_review"

@@ -16,6 +16,7 @@ from domain import keys
 from domain.approvals import Actor
 from domain.errors import Conflict, NotFound
 from domain.proofs.confirmation import confirmed
+from domain.reviews import KINDS
 from firm import challenges, messages, payment_reviews
 from firm import decide as guard
 from firm.payouts import news
@@ -62,7 +63,7 @@ async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: 
     review = await _locked(session, review_id)
     if review.status == "closed":
         raise Conflict(f"This review was closed already: {review.close_reason}")
-    if review.kind == DOUBTFUL_BREACH:
+    if KINDS[review.kind].closed_by == "decision":
         raise Conflict("This review asks whether a rule was broken.", remedy="Confirm the breach, or dismiss it.")
     if await payment_reviews.asks_for_refund(session, review):
         raise Conflict(
@@ -80,12 +81,12 @@ async def decide(
     """
     review = await _locked(session, review_id)
     evidence: dict[str, Any] = {"seq": review.detail.get("seq"), "rule_id": review.detail.get("rule_id")}
-    if decision == "confirm" and review.kind == DOUBTFUL_BREACH:
+    if decision == "confirm" and KINDS[review.kind].closed_by == "decision":
         evidence["breach_id"] = _breach_id(review)
     subject = guard.Subject(kind="review", id=review.id, digest=digest(review), evidence=evidence, once=True)
 
     async def still_open(_made: Sequence[Decision]) -> None:
-        if review.kind != DOUBTFUL_BREACH:
+        if KINDS[review.kind].closed_by != "decision":
             raise Conflict("There is nothing to confirm or dismiss in this review.", remedy="Close it.")
         if review.status == "closed":
             raise Conflict(f"This review was closed already: {review.close_reason}")

@@ -67,7 +67,7 @@ async def open_ticket(
 
 
 async def reply(session: AsyncSession, *, ticket_id: str, actor: Actor, body: str) -> Ticket:
-    """Either side writes; the other has to act next. Raises NotFound (also for another trader's), NotAllowed, BadInput."""
+    """Either side writes; then the other has to act. Raises NotFound (another trader's too), NotAllowed, BadInput."""
     ticket = await _locked(session, ticket_id, actor)
     _check_text("body", body, MAX_BODY)
     await _say(session, ticket, actor, body)

@@ -11,6 +11,7 @@ from domain.approvals import Actor
 from domain.errors import NotAllowed, NotSignedIn
 from front import permissions
 from front.deps import ApiDeps
+from front.subjects.subject import Right
 from store import identity
 from store.identity import SESSION_HOURS, CurrentSession, SignedIn
 from store.read.pages import Scope, scope_of
@@ -66,7 +67,7 @@ async def caller_of(request: Request, deps: Deps) -> Caller:
     if by_cookie and request.method not in _SAFE:
         sent = request.headers.get(CSRF_HEADER, "")
         if not secrets.compare_digest(sent.encode(), found.csrf.encode()):
-            raise NotAllowed(f"A browser's request that changes something carries {CSRF_HEADER}.")
+            raise NotAllowed(f"A browser's request that changes something needs the header {CSRF_HEADER}.")
     return Caller(actor=found.actor, scope=scope_of(found.actor), token=token)
 
 
@@ -75,18 +76,21 @@ SignedInCaller = Annotated[Caller, Depends(caller_of)]
 
 def allowed(permission: str) -> Callable[[Caller], Awaitable[Caller]]:
     """A dependency: the caller, when their role has `permission` (a line of `front.permissions.CAN`)."""
-    roles = permissions.CAN[permission]  # a mistyped permission fails when the routes are built
+    return having(permissions.right_of(permission))
+
+
+def having(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency: the caller, when their role has this right."""
 
     async def check(caller: SignedInCaller) -> Caller:
-        if caller.actor.role not in roles:
-            permissions.check(caller.actor, permission)
+        right.check(caller.actor)
         return caller
 
     return check
 
 
 def set_cookie(response: Response, deps: ApiDeps, signed_in: SignedIn) -> None:
-    """Hand a browser its session; scripts cannot read it, other sites cannot send it along."""
+    """Give a browser its session. Scripts cannot read it, and other sites cannot send it along."""
     response.set_cookie(
         COOKIE,
         signed_in.token,

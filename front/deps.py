@@ -1,10 +1,12 @@
-"""What the API and the console are given: the composition root builds it once per process."""
+"""What the API and the console need to work: the composition root builds it once per process."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from front.subjects.subject import Subjects
+from front.subjects.table import SUBJECTS
 from ports.payments import Providers
 from store.db import Database
 from store.identity import Throttle
@@ -21,7 +23,7 @@ class ServiceHealth(Protocol):
 
 
 class TemporalClient(Protocol):
-    """As much of `temporalio.client.Client` as the API uses, so that tests put a plain object in its place."""
+    """The part of `temporalio.client.Client` that the API uses, so that tests can use a plain object instead."""
 
     @property
     def service_client(self) -> ServiceHealth: ...
@@ -40,3 +42,4 @@ class ApiDeps:
     cookie_secure: bool = True
     throttle: Throttle = field(default_factory=Throttle)
     venues: Callable[[], Collection[str]] | None = None  # names of venue calendars; None: products' are not checked
+    subjects: Subjects = SUBJECTS

@@ -23,11 +23,12 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _an_id(noun: str) -> Any:
-    pattern = re.compile(rf"{noun}_[0-9a-z]{{26}}")
+def id_of(prefix: str) -> Any:
+    """The validator of an id such as `pay_…`; raises NotFound for what cannot be one."""
+    pattern = re.compile(rf"{prefix}_[0-9a-z]{{26}}")
 
     def check(value: str) -> str:
-        # what cannot be an id of ours gets the same answer as one that is unknown
+        # the same answer as for an unknown id
         if not pattern.fullmatch(value):
             raise NotFound
         return value
@@ -35,18 +36,18 @@ def _an_id(noun: str) -> Any:
     return AfterValidator(check)
 
 
-ChallengeId = Annotated[str, _an_id("chl")]
-AccountId = Annotated[str, _an_id("acc")]
-BreachId = Annotated[str, _an_id("brc")]
-ProofId = Annotated[str, _an_id("prf")]
-PayoutId = Annotated[str, _an_id("pay")]
-DisputeId = Annotated[str, _an_id("dsp")]
-CaseId = Annotated[str, _an_id("cas")]
-ReviewId = Annotated[str, _an_id("rev")]
-TicketId = Annotated[str, _an_id("tkt")]
-ProposalId = Annotated[str, _an_id("ppr")]
-MoveId = Annotated[str, _an_id("mov")]
-TraderId = Annotated[str, _an_id("trd")]
+ChallengeId = Annotated[str, id_of("chl")]
+AccountId = Annotated[str, id_of("acc")]
+BreachId = Annotated[str, id_of("brc")]
+ProofId = Annotated[str, id_of("prf")]
+PayoutId = Annotated[str, id_of("pay")]
+DisputeId = Annotated[str, id_of("dsp")]
+CaseId = Annotated[str, id_of("cas")]
+ReviewId = Annotated[str, id_of("rev")]
+TicketId = Annotated[str, id_of("tkt")]
+ProposalId = Annotated[str, id_of("ppr")]
+MoveId = Annotated[str, id_of("mov")]
+TraderId = Annotated[str, id_of("trd")]
 
 
 def _plain(text: str) -> str:
@@ -78,7 +79,8 @@ AnyId = Annotated[str, Field(pattern=r"^[a-z0-9_@./:+-]{1,80}$")]
 
 def _amount_text(value: Any) -> Any:
     if isinstance(value, int | float):
-        raise ValueError('write the amount as a string such as "1240.50"')  # noqa: TRY004 (a field error)
+        # pydantic makes a field error of a ValueError, but not of a TypeError
+        raise ValueError('write the amount as a string such as "1240.50"')
     return value
 
 

@@ -13,9 +13,9 @@ from domain.decision_requests import DecidedKind, DecisionAsked
 from domain.states import StateMachine
 from firm import decision_requests
 from front.auth import Deps, SignedInCaller
-from front.decisions import StateOf, decide, update_key
 from front.deps import ApiDeps
 from front.fields import idempotency_key
+from front.updates import StateOf, decide, update_key
 from store.idempotency import RequestKey, ask, claim, remember
 
 M = TypeVar("M", bound=BaseModel)

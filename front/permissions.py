@@ -1,51 +1,37 @@
-"""Who may do what, one line each. Which rows a person sees is decided by `store.read.pages.scope_of`."""
+"""Who may do what, one line each. Those about what people decide are in `front/subjects/`. Which rows a person sees is
+decided by `store.read.pages.scope_of`."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from domain.approvals import DECIDERS, ROLES, STAFF, Actor
-from domain.errors import NotAllowed
+from domain.approvals import ROLES, STAFF, Actor
 from domain.lifecycle import EXTENDERS, REFUNDERS
+from front.subjects.subject import Right
+from front.subjects.table import SUBJECTS
 
 _EVERYBODY: Final = frozenset(ROLES)
 _TRADER: Final = frozenset({"trader"})
 
 CAN: Final[Mapping[str, frozenset[str]]] = {
     "products.read": _EVERYBODY,
-    "versions.read": STAFF,
-    "versions.propose": DECIDERS["product_version"],
-    "versions.decide": DECIDERS["product_version"],
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
     "breaches.read": _EVERYBODY,
-    "payouts.read": _EVERYBODY,
     "payouts.request": _TRADER,
-    "payouts.decide": DECIDERS["payout"],
-    "payouts.cancel": DECIDERS["payout"] | _TRADER,
-    "disputes.read": _EVERYBODY,
     "disputes.open": _TRADER,
-    "disputes.decide": DECIDERS["dispute"],
-    "cases.read": STAFF,
-    "cases.decide": DECIDERS["case"],
-    "reviews.read": STAFF,
-    "reviews.close": frozenset({"risk", "admin"}),
-    "reviews.decide": DECIDERS["review"],
     "traders.read": _EVERYBODY,
-    "traders.list": STAFF,
     "traders.set_beneficiary": _TRADER,
-    "traders.decide_identity": frozenset({"risk", "admin"}),
-    "tickets.read": _EVERYBODY,
     "tickets.open": _TRADER,
     "tickets.write": frozenset({"trader", "support", "admin"}),
     "tickets.solve": frozenset({"trader", "support", "admin"}),
-    "queue.read": STAFF,
     "audit.read": STAFF,
     "exposure.read": STAFF,
     "summary.read": STAFF,
     "search": _EVERYBODY,
+    **SUBJECTS.permissions(),
 }
 
 
@@ -55,6 +41,9 @@ def may(actor: Actor, permission: str) -> bool:
 
 def check(actor: Actor, permission: str) -> None:
     """Raises NotAllowed."""
-    if not may(actor, permission):
-        names = " or ".join(sorted(CAN[permission]))
-        raise NotAllowed(f"This needs the role {names}; yours is {actor.role}.")
+    right_of(permission).check(actor)
+
+
+def right_of(permission: str) -> Right:
+    """Raises KeyError, so that a mistyped permission fails when the routes are built."""
+    return Right(permission, CAN[permission])

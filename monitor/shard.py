@@ -18,7 +18,17 @@ from monitor.judging.version_changes import VersionChanges
 from monitor.judging.warnings import ResetWarnings
 from monitor.loaded import AccountSource
 from monitor.state import Instruments, ShardState
-from ports.platform import AccountChanged, AccountState, BalanceOperation, Batch, ClockMark, Correction, Deal, Tick
+from ports.platform import (
+    AccountChanged,
+    AccountState,
+    BalanceOperation,
+    Batch,
+    ClockMark,
+    Correction,
+    Deal,
+    Event,
+    Tick,
+)
 from store.news import ScheduledRelease
 
 NewsSource = Callable[[int, datetime], Sequence[ScheduledRelease]]  # (number of the last known release, earliest time)
@@ -59,40 +69,11 @@ class Shard:
 
     def apply(self, batch: Batch) -> None:
         """Applies every event of a batch in sequence. Verdicts and rows to store wait in the facts of `state`."""
-        state = self.state
         for event in batch.events:
-            at, seq = event.at, event.seq
-            new_minute = at >= state.bars.ends
-            if new_minute:
-                self._next_minute(at, seq)
-            if at >= self._conduct.next_at or at >= state.clock.next_at:
-                self._pass_time(at, seq)
-            if new_minute:
-                self._announce_news(at, seq)
-            state.now = max(state.now, at)
-            if isinstance(event, Tick):
-                self._tick(event)
-            elif isinstance(event, Deal):
-                account = self.admission.account(event.login, at)
-                if account is not None and not account.contains(seq):
-                    self._money.deal(account, event)
-            elif isinstance(event, BalanceOperation):
-                account = self.admission.account(event.login, at)
-                if account is not None and not account.contains(seq):
-                    self._money.operation(account, event)
-            elif isinstance(event, AccountChanged):
-                self._account_changed(event)
-            elif isinstance(event, AccountState):
-                account = state.accounts.find(event.login)
-                if account is not None and not account.contains(seq):
-                    self._venue_states.apply(account, event)
-            elif isinstance(event, Correction):
-                self.quality.revoke(event.corrects_seq)
-                state.facts.corrections.append(event)
-            else:
-                assert isinstance(event, ClockMark)
+            self._advance(event.at, event.seq)
+            self._apply_event(event)
         self._last_seq = batch.events[-1].seq
-        state.facts.reviews += self.quality.notes
+        self.state.facts.reviews += self.quality.notes
         self.quality.notes.clear()
 
     def lacks_events(self, batch: Batch) -> bool:
@@ -101,6 +82,18 @@ class Shard:
         return (self._last_seq > 0 and first > self._last_seq + 1) or last - first + 1 > len(batch.events)
 
     # time
+
+    def _advance(self, at: datetime, seq: int) -> None:
+        """Moves market time on to the event `seq`, before the event itself counts."""
+        state = self.state
+        new_minute = at >= state.bars.ends
+        if new_minute:
+            self._next_minute(at, seq)
+        if at >= self._conduct.next_at or at >= state.clock.next_at:
+            self._pass_time(at, seq)
+        if new_minute:
+            self._announce_news(at, seq)
+        state.now = max(state.now, at)
 
     def _next_minute(self, at: datetime, seq: int) -> None:
         state = self.state
@@ -148,6 +141,25 @@ class Shard:
         for account, violations in self._conduct.announce(releases):
             self._judge.conduct(account, Trigger("clocked", seq, at), violations)
 
+    # events
+
+    def _apply_event(self, event: Event) -> None:
+        if isinstance(event, Tick):
+            self._tick(event)
+        elif isinstance(event, Deal | BalanceOperation):
+            self._money_event(event)
+        elif isinstance(event, AccountState):
+            account = self.state.accounts.find(event.login)
+            if account is not None and not account.contains(event.seq):
+                self._venue_states.apply(account, event)
+        elif isinstance(event, AccountChanged):
+            self._account_changed(event)
+        elif isinstance(event, Correction):
+            self.quality.revoke(event.corrects_seq)
+            self.state.facts.corrections.append(event)
+        else:
+            assert isinstance(event, ClockMark)
+
     # quotes
 
     def _tick(self, tick: Tick) -> None:
@@ -179,6 +191,15 @@ class Shard:
                     self._judge.suspect(account, trigger, doubt)
 
     # accounts
+
+    def _money_event(self, event: Deal | BalanceOperation) -> None:
+        account = self.admission.account(event.login, event.at)
+        if account is None or account.contains(event.seq):
+            return
+        if isinstance(event, Deal):
+            self._money.deal(account, event)
+        else:
+            self._money.operation(account, event)
 
     def _account_changed(self, event: AccountChanged) -> None:
         known = self.state.accounts.find(event.login)

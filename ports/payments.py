@@ -85,6 +85,8 @@ class ProviderEntry(_Data):
 
 
 class PaymentProvider(Protocol):
+    """`name` is the firm's own for this provider."""
+
     name: str
 
     async def create_checkout(
@@ -145,7 +147,7 @@ class PaymentCapabilities(_Data):
 
 @dataclass(frozen=True)
 class Providers:
-    """The configured payment providers by name. `checkout` takes the fees of new challenges, `rail` sends new payouts."""
+    """The configured payment providers by name. `checkout` takes fees of new challenges, `rail` sends new payouts."""
 
     by_name: Mapping[str, PaymentProvider]
     checkout: str

@@ -22,8 +22,8 @@ FIRST_READER = "shard/0"
 
 
 def reader_name(place: int) -> str:
-    """How the shard at a place among those of its platform, from 0, is called at the platform: as it always was called
-    where there is one platform, and known to a platform that does not know the others."""
+    """Returns the name under which a platform knows a reader of its stream. `place`: of the shard among the shards of
+    that platform, from 0. It does not depend on other platforms."""
     return f"shard/{place}"
 
 
@@ -210,7 +210,7 @@ class PlatformStream(Protocol):
 
 
 class TradingPlatform(Protocol):
-    """The asynchronous administration of accounts, used by activities."""
+    """The asynchronous administration of accounts, used by activities. `name` is the firm's own for this platform."""
 
     name: str
 
@@ -260,10 +260,9 @@ class TradingPlatform(Protocol):
 
 
 class PlatformCapabilities(_Data):
-    """What a platform can do. `marks`: how it tells what its accounts are worth. `finds_balance_operations`: it finds a
-    balance operation by its key; without that a payout's hold cannot be repaired, and the platform is refused."""
+    """What a platform can do. `finds_balance_operations`: it finds a balance operation by its key; without that a
+    payout's hold cannot be repaired, and the platform is refused."""
 
-    marks: frozenset[Marks]
     finds_balance_operations: bool
 
 

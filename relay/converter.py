@@ -40,19 +40,19 @@ def reporting_converter(note: Note) -> type[PropOSPayloadConverter]:
     """Returns a converter class that calls `note` for each unreadable message to a workflow, in replay too."""
 
     class ReportingConverter(PropOSPayloadConverter):
-        _workflow_id = ""
+        workflow_id = ""
 
         def with_context(self, context: SerializationContext) -> Self:
             bound = copy.copy(super().with_context(context))
-            bound._workflow_id = context.workflow_id if isinstance(context, WorkflowSerializationContext) else ""
+            bound.workflow_id = context.workflow_id if isinstance(context, WorkflowSerializationContext) else ""
             return bound
 
         def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
             try:
                 return super().from_payloads(payloads, type_hints)
             except Exception:
-                if self._workflow_id:
-                    note(self._workflow_id, "unreadable")
+                if self.workflow_id:
+                    note(self.workflow_id, "unreadable")
                 raise
 
     return ReportingConverter

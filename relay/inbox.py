@@ -11,8 +11,8 @@ from contracts.ids import challenge_workflow
 from contracts.messages import ChargebackReceived, FeeRefunded, PaymentExpired, PaymentFact, PaymentSettled
 from domain import keys
 from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrency
-from domain.money import Money
-from domain.quoting import plain
+from domain.lifecycle import Paid
+from domain.quoting import storable_text
 from firm import challenges, fees, messages
 from firm.payouts.news import transfer_changed
 from ports.payments import PaymentProvider, Providers, WebhookEvent
@@ -134,7 +134,7 @@ class InboxDispatcher:
     async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
         """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
-        paid, provider = Money(minor=checkout.amount_minor, currency=checkout.currency), event.provider
+        paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, challenge_id)
@@ -164,13 +164,13 @@ class InboxDispatcher:
     async def _postpone(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
             await inbox.postpone(
-                session, event, error=plain(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
+                session, event, error=storable_text(why), seconds=min(60.0, 0.25 * 2 ** min(event.attempts, 9))
             )
         _events.labels(event.kind, "postponed").inc()
 
     async def _give_up(self, event: ReceivedEvent, why: str) -> None:
         async with self._db.transaction() as session:
-            await inbox.park(session, event, error=plain(why))
+            await inbox.park(session, event, error=storable_text(why))
         _events.labels("other" if event.kind not in _SIGNALS else event.kind, "parked").inc()
         _log.warning("event parked", event_id=event.event_id, kind=event.kind, error=why)
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE
 from domain.errors import BadInput, Conflict, NotFound, Unavailable
-from domain.quoting import plain
+from domain.quoting import storable_text
 from ports.platform import Platforms, TradingPlatform
 from relay.strikes import REFUSED, UNEXPECTED, Strikes, database_is_away
 from relay.temporal import no_namespace
@@ -73,9 +73,9 @@ class OutboxDispatcher:
             for message, outcome in zip(messages, outcomes, strict=True):
                 if outcome.verdict == "postponed":
                     pause = pause_seconds(message.attempts)
-                    await deliveries.postpone(session, message, error=plain(outcome.error), seconds=pause)
+                    await deliveries.postpone(session, message, error=storable_text(outcome.error), seconds=pause)
                 elif outcome.verdict == "parked":
-                    await deliveries.park(session, message, error=plain(outcome.error))
+                    await deliveries.park(session, message, error=storable_text(outcome.error))
         for message, outcome in zip(messages, outcomes, strict=True):
             self._report(message, outcome)
         return len(messages)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.service import RPCError
 
 from domain.errors import Unavailable
-from domain.quoting import plain
+from domain.quoting import storable_text
 from firm import wakeups
 from ports.payments import Providers
 from ports.platform import Platforms
@@ -82,8 +82,7 @@ class Relay:
 
     async def _fire(self) -> int:
         async with self._db.transaction() as session:
-            fired = await wakeups.fire(session, limit=_WAKEUP_BATCH)
-        return fired
+            return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
     async def _ensure(self) -> int:
         await self._singletons.step()
@@ -129,8 +128,8 @@ async def _loop(
     stop: asyncio.Event,
     news: asyncio.Event | None = None,
 ) -> None:
-    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this loop
-    goes on after a pause, and so do the others."""
+    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this
+    loop goes on after a pause, and so do the others."""
     failures = 0
     while not stop.is_set():
         if news is not None:
@@ -156,7 +155,7 @@ def _failed(name: str, error: Exception, failures: int) -> float:
     if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th in a row: a long outage does not fill the log
         if outage:
             words = str(error).splitlines() or [type(error).__name__]
-            _log.warning("interrupted", loop=name, failures=failures, error=plain(words[0]))
+            _log.warning("interrupted", loop=name, failures=failures, error=storable_text(words[0]))
         else:
             _log.error("failed", loop=name, failures=failures, error=type(error).__name__, exc_info=error)
     longest = _OUTAGE_SECONDS if outage else _LONGEST_PAUSE_SECONDS

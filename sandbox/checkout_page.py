@@ -9,10 +9,12 @@ from ports.payments import Checkout
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>
-body{{font:16px/1.5 system-ui,sans-serif;background:#f4f5f7;color:#1c2330;margin:0;display:grid;min-height:100vh;place-items:center}}
+body{{font:16px/1.5 system-ui,sans-serif;background:#f4f5f7;color:#1c2330;margin:0;display:grid;
+  min-height:100vh;place-items:center}}
 main{{background:#fff;border:1px solid #dfe3e8;border-radius:12px;padding:2rem;width:min(22rem,90vw)}}
 h1{{font-size:1rem;margin:0;color:#4a5568}} .sum{{font-size:2rem;font-weight:600;margin:.25rem 0 1.25rem}}
-button{{font:inherit;width:100%;padding:.7rem;border-radius:8px;border:1px solid #1d4ed8;background:#1d4ed8;color:#fff;cursor:pointer}}
+button{{font:inherit;width:100%;padding:.7rem;border-radius:8px;border:1px solid #1d4ed8;background:#1d4ed8;
+  color:#fff;cursor:pointer}}
 button.plain{{background:#fff;color:#1c2330;border-color:#c3cad4;margin-top:.6rem}}
 p.note{{color:#5b6675;font-size:.85rem;margin:1.25rem 0 0}}
 </style></head><body><main><h1>{description}</h1><p class="sum">{amount}</p>{body}

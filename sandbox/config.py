@@ -1,6 +1,6 @@
 """Settings of a sandbox."""
 
-from datetime import date as Date
+import datetime
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +32,7 @@ class SandboxConfig(BaseModel):
     seed: int = 7
     market_dir: Path | None = None
     symbols: tuple[str, ...] = Field(default=("EURUSD", "XAUUSD"), min_length=1)
-    date: Date | None = None
+    date: datetime.date | None = None
     speed: float | None = Field(default=None, gt=0, le=100_000)
     start: AwareDatetime | None = None
     readers: tuple[str, ...] = Field(default=(FIRST_READER,), min_length=1)

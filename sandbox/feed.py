@@ -119,9 +119,7 @@ def recorded_dates(folder: Path, symbols: Sequence[str]) -> list[date]:
     found: set[date] | None = None
     for symbol in symbols:
         names = (path.stem for path in folder.glob(f"*__tick__{symbol.lower()}__*_quote.zip"))
-        days = {
-            datetime.strptime(match[1], "%Y%m%d").date() for name in names if (match := re.search(r"__(\d{8})_", name))
-        }
+        days = {date.fromisoformat(match[1]) for name in names if (match := re.search(r"__(\d{8})_", name))}
         found = days if found is None else found & days
     if not found:
         raise PriceFileInvalid(

@@ -83,10 +83,5 @@ class Journal:
         row = self._db.execute("SELECT body FROM batches WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
 
-    def first_batch(self) -> int | None:
-        """Returns the number of the oldest stored batch, or None."""
-        first = self._db.execute("SELECT min(number) FROM batches").fetchone()[0]
-        return None if first is None else int(first)
-
     def close(self) -> None:
         self._db.close()

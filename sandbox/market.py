@@ -59,7 +59,7 @@ class SimulatedMarket:
         self.went_live = False  # by `go_live`, in this process or an earlier one
         self.number = self.ticks = 0
         # By reader: the last acknowledged batch, and the last batch it will never ask for again.
-        self.readers = {name: (0, 0) for name in readers}
+        self.readers = dict.fromkeys(readers, (0, 0))
         self.running = self.closing = False
         self._minute, self._dropped = start_us // MINUTE, 0
         self._tape_changed = False

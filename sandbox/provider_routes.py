@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Header, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.errors import OutcomeUnknown, RefusedForGood, Unavailable
+from domain.errors import AnswerLost, RefusedForGood, Unavailable
 from domain.money import Currency
 from ports.payments import Checkout, ProviderEntry, Transfer, WebhookEvent
 from sandbox.checkout_page import checkout_page
@@ -69,11 +69,7 @@ async def _settle_call(market: SimulatedMarket) -> None:
     market.commit()
     if lost:
         await asyncio.sleep(market.provider.faults.hold_seconds)
-        raise _AnswerLost("The payment provider did not answer in time.")
-
-
-class _AnswerLost(OutcomeUnknown):
-    status = 504
+        raise AnswerLost("The payment provider did not answer in time.")
 
 
 def _add_checkouts(router: APIRouter, market: SimulatedMarket) -> None:

@@ -64,7 +64,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     sender = WebhookSender(provider, config.webhook_url, config.webhook_secret, market.commit)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         speed = None if market.went_live else config.speed
         tasks = [asyncio.create_task(sender.run()), asyncio.create_task(market.run_live(speed))]
         for task in tasks:

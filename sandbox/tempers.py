@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from domain.errors import Conflict
-from domain.pnl import RateMissing
+from domain.errors import Conflict, RateMissing
 from ports.platform import Side
 from sandbox.books import Position, VenueAccount
 from sandbox.instants import DAY, HOUR, MINUTE, SECOND
@@ -153,7 +152,8 @@ def careful(turn: Turn) -> None:
 def gambler(turn: Turn) -> None:
     """Trades large without a stop, until a big gain or ruin. About one in five keeps its losing positions."""
     if turn.trait("keeps losers") < 0.2:
-        return _keep_losers(turn)
+        _keep_losers(turn)
+        return
     target = Decimal(83 + int(25 * turn.trait("target"))) / 10
     if turn.closing:
         turn.close_all()
@@ -169,7 +169,8 @@ def gambler(turn: Turn) -> None:
 def reckless(turn: Turn) -> None:
     """Buys far too much gold minutes before the 12:30 release: a gap far below every floor, or a large gain."""
     if not turn.recorded:
-        return gambler(turn)
+        gambler(turn)
+        return
     minute = turn.now_us % DAY // MINUTE
     if turn.closing:
         turn.close_all()

@@ -104,6 +104,7 @@ def venue_router(market: SimulatedMarket, seed: int) -> APIRouter:
     """
     router = APIRouter()
     _add_accounts(router, market)
+    _add_trading(router, market)
     _add_stream(router, market)
     _add_control(router, market, seed)
     _add_traders(router, market)
@@ -128,6 +129,22 @@ def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
     @router.get("/venue/accounts/{login}/balance")
     async def find_balance(login: int, key: Key, operation: BalanceKind) -> dict[str, int | None]:
         return {"amount_minor": venue.find_balance_operation(login, key, operation)}
+
+    @router.get("/venue/accounts/{login}")
+    async def snapshot(login: int) -> Response:
+        return _json(market.snapshot(login).model_dump_json())
+
+    @router.get("/venue/accounts/{login}/deals")
+    async def deals(login: int) -> Response:
+        return _json(market.deals(login))
+
+    @router.get("/venue/symbols")
+    async def symbols() -> list[SymbolSpec]:
+        return list(venue.specs.values())
+
+
+def _add_trading(router: APIRouter, market: SimulatedMarket) -> None:
+    venue = market.venue
 
     @router.post("/venue/accounts/{login}/trading", status_code=204)
     async def switch_trading(login: int, body: TradingSwitch) -> None:
@@ -157,18 +174,6 @@ def _add_accounts(router: APIRouter, market: SimulatedMarket) -> None:
         position_id = venue.order(login, **body.model_dump())
         market.commit()
         return {"position_id": position_id}
-
-    @router.get("/venue/accounts/{login}")
-    async def snapshot(login: int) -> Response:
-        return _json(market.snapshot(login).model_dump_json())
-
-    @router.get("/venue/accounts/{login}/deals")
-    async def deals(login: int) -> Response:
-        return _json(market.deals(login))
-
-    @router.get("/venue/symbols")
-    async def symbols() -> list[SymbolSpec]:
-        return list(venue.specs.values())
 
 
 def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.keys import derived_id
+from domain import keys
 from domain.surveillance import stored
 from domain.surveillance.base import Fill
 from domain.surveillance.findings import Finding
@@ -77,7 +77,7 @@ async def fills(session: AsyncSession, *, after: int, until: int) -> list[Fill]:
 async def record_alert(session: AsyncSession, found: Finding) -> str | None:
     """Writes the alert of a finding and returns its id; None when there is one with this key already."""
     row = {
-        "id": derived_id("alr", found.key),
+        "id": keys.alert_id(found.key),
         "key": found.key,
         "detector": found.detector,
         "score": found.score,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import Connection
 
 from domain.approvals import DECIDERS
-from domain.products.publishing import MOVE
+from domain.products.publishing import ACCOUNT_MOVE
 from store import audit
 from store.live import require_epoch
 
@@ -161,7 +161,7 @@ def _audit(connection: Connection[Any], done: list[MoveOutcome]) -> None:
 
 def _complete(connection: Connection[Any], move_id: str) -> None:
     """Close the move when none of its accounts is waiting."""
-    after = MOVE.next("approved", "move_completed")
+    after = ACCOUNT_MOVE.next("approved", "move_completed")
     row = connection.execute(
         """
         UPDATE account_moves v SET state = %(after)s, closed_at = f.at

@@ -1,4 +1,4 @@
-"""A firm with two traders and one user per role behind the JSON API; Temporal and the provider are fakes at the edge."""
+"""A firm with two traders and one user per role behind the JSON API; Temporal and the provider are edge fakes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -325,8 +325,8 @@ async def _give_dispute(session: Any, person: Person) -> None:
         ),
         Dispute(
             id=person.has("dsp"), breach_id=person.has("brc"), challenge_id=person.has("chl"),
-            account_id=person.has("acc"), trader_id=person.trader_id, state="awaiting_decision", statement="It was not me",
-            evidence={"spread_ratio": "4"}, opened_at=NOW,
+            account_id=person.has("acc"), trader_id=person.trader_id, state="awaiting_decision",
+            statement="It was not me", evidence={"spread_ratio": "4"}, opened_at=NOW,
         ),
     ])  # fmt: skip
     await session.flush()

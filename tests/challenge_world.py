@@ -1,4 +1,4 @@
-"""A firm with real Postgres, Temporal, worker and relay, and an outside world at port level, for tests of lifecycles."""
+"""A firm with real Postgres, Temporal, worker and relay, and a fake outside world at port level, for lifecycles."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from contracts.ids import challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
+from domain.errors import Conflict, CursorForgotten, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
 from domain.keys import derived_id
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
@@ -69,7 +69,7 @@ from worker import core_activities, core_worker
 
 KEYS = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 letters, for tests alone
 START = datetime(2014, 5, 2, 9, tzinfo=UTC)
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass
@@ -175,11 +175,13 @@ class Provider:
     past: list[WebhookEvent] = field(default_factory=list)
     moved: list[ProviderEntry] = field(default_factory=list)
     transfers: dict[str, Transfer] = field(default_factory=dict)
+    orders: dict[str, tuple[object, ...]] = field(default_factory=dict)  # what was asked for under which key
 
     async def create_checkout(
         self, *, key: str, reference: str, amount_minor: int, currency: str, description: str, return_url: str
     ) -> Checkout:
         checkout_id = f"co_{key}"
+        self._same(f"checkout/{key}", (reference, amount_minor, currency))
         if checkout_id not in self.checkouts:
             self.checkouts[checkout_id] = Checkout(
                 checkout_id=checkout_id,
@@ -190,6 +192,10 @@ class Provider:
                 currency=currency,
             )
         return self.checkouts[checkout_id]
+
+    def _same(self, key: str, order: tuple[object, ...]) -> None:
+        if self.orders.setdefault(key, order) != order:
+            raise IdempotencyMismatch(key)
 
     def becomes(
         self, checkout_id: str, status: Literal["paid", "expired", "refunded", "charged_back"], **changes: object
@@ -234,7 +240,7 @@ class Provider:
         return self.checkouts[checkout_id]
 
     async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
-        if self.checkouts[checkout_id].status == "open":
+        if (await self.fetch_checkout(checkout_id)).status == "open":
             self.becomes(checkout_id, "expired")
         return self.checkouts[checkout_id]
 
@@ -243,7 +249,7 @@ class Provider:
             refusal, self.refuses = self.refuses, None
             raise refusal
         if key not in self.refunds:
-            if self.checkouts[checkout_id].status != "paid":
+            if (await self.fetch_checkout(checkout_id)).status != "paid":
                 raise Conflict("only a paid checkout can go back")
             self.refunds.append(key)
             self.becomes(checkout_id, "refunded")
@@ -255,6 +261,7 @@ class Provider:
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
     ) -> Transfer:
+        self._same(f"transfer/{key}", (reference, amount_minor, currency, beneficiary))
         if key not in self.transfers:
             self.transfers[key] = Transfer(
                 transfer_id=f"tr_{len(self.transfers) + 1}",
@@ -277,11 +284,11 @@ class Provider:
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
         ids = [entry.entry_id for entry in self.moved]
-        return self.moved[ids.index(after) + 1 :] if after else list(self.moved)
+        return self.moved[_after(ids, after) :]
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
         ids = [event.event_id for event in self.past]
-        return self.past[ids.index(after) + 1 :] if after else list(self.past)
+        return self.past[_after(ids, after) :]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
         return WebhookEvent.model_validate_json(body)
@@ -291,6 +298,15 @@ class Provider:
 
     async def aclose(self) -> None:
         return None
+
+
+def _after(ids: list[str], cursor: str | None) -> int:
+    """Where a list goes on after `cursor`. Raises CursorForgotten."""
+    if cursor is None:
+        return 0
+    if cursor not in ids:
+        raise CursorForgotten(f"There is nothing under the id {cursor}.")
+    return ids.index(cursor) + 1
 
 
 @dataclass

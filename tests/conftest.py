@@ -1,4 +1,4 @@
-"""Fixtures every test may use: real PostgreSQL and Temporal, one each per session, a fresh migrated database per test."""
+"""Fixtures every test may use: real PostgreSQL and Temporal, one each per session, one migrated database per test."""
 
 import itertools
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cli.stack.embedded import temporal
 from cli.stack.exits import leave
@@ -15,6 +16,9 @@ from tests import servers
 _TEMPLATE = "propos_template"
 _numbers = itertools.count(1)
 _STATUS = pytest.StashKey[int]()
+# how long an example takes depends on who else uses the machine
+settings.register_profile("unhurried", settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 
 def _in_ci() -> bool:

@@ -9,7 +9,7 @@ from domain.keys import new_id
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
-from domain.proofs.money import BalancePart, EventPart, Scene
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount
 from domain.rules import floors
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from firm import corrections
@@ -65,7 +65,7 @@ def _detail(account: Account, product: Product) -> dict[str, object]:
     ]
     balance = INITIAL + 60_000
     equity = balance + sum(proof.position_part(p, board, instruments, "USD").profit_minor for p in held)
-    scene = Scene(
+    scene = JudgedAccount(
         account_id=account.id,
         challenge_id=account.challenge_id,
         login=account.login or 0,

@@ -12,11 +12,11 @@ from domain.approvals import Actor, Role
 from domain.keys import new_id
 from domain.ledger import fee_paid, payout_reserved
 from domain.money import Money
-from domain.payouts.payout import split
+from domain.payouts.amounts import split
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
-from domain.proofs.money import BalancePart, EventPart, Movement, Scene
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount, Movement
 from domain.rules import floors
 from domain.rules.floors import RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard
@@ -107,8 +107,7 @@ async def build(db: Database) -> Firm:
 
 
 async def _trader(session: AsyncSession, name: str, email: str, password: str, country: str) -> Actor:
-    actor = await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
-    return actor
+    return await identity.sign_up_trader(session, name=name, email=email, password_hash=password, country=country)
 
 
 async def _open(
@@ -253,7 +252,7 @@ def _sheet(
     movement = Movement(seq=88_001, at=at - timedelta(hours=3), kind="deal", reference="D0007", amount_minor=-412_300)
     balance = INITIAL - 412_300
     equity = balance + sum(part.profit_minor for part in [proof.position_part(position, board, instruments, "USD")])
-    scene = Scene(
+    scene = JudgedAccount(
         account_id=account.id,
         challenge_id=challenge.id,
         login=account.login or 0,
@@ -359,7 +358,8 @@ async def _case(session: AsyncSession, firm: Firm, one: Actor, other: Actor, pro
         key=f"copy_trading/{leader.id}/{follower.id}",
         detector="copy_trading",
         score=Decimal("0.91"),
-        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number}, about 7 seconds later and half the size.",
+        sentence=f"A-{follower.number} repeated 8 of 9 openings of A-{leader.number},"
+        " about 7 seconds later and half the size.",
         evidence={"leader": leader.id, "follower": follower.id, "openings": 9, "pairs": pairs},
         occurred_at=NOW,
     )

@@ -1,4 +1,4 @@
-"""The console on a seeded firm: the real application in this process, Temporal and the provider as fakes at the edge."""
+"""The console on a seeded firm: the real application in this process, with Temporal and the provider as fakes."""
 
 import re
 from collections.abc import AsyncIterator
@@ -18,10 +18,11 @@ from temporalio.exceptions import ApplicationError
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from api.app import create_app
-from console.views import PAGES
 from contracts.messages import PayoutChoice
 from contracts.payouts import PayoutDecision
 from front.deps import ApiDeps
+from front.subjects.subject import Subjects
+from front.subjects.table import SUBJECTS
 from store.db import Database
 from store.models import MarketClock
 from tests.adapters import providers
@@ -30,7 +31,7 @@ from tests.console_firm import PASSWORD, Firm, build
 
 _CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 _ITEM: Final = re.compile(r'name="item" value="([^"]+)"><input type="hidden" name="seen" value="([^"]+)"')
-_KINDS: Final = {place: kind for kind, place in PAGES.items()}
+_KINDS: Final = {str(subject.page).lstrip("/"): subject.name for subject in SUBJECTS}
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Browser:
     async def post(self, path: str, *, key: str | None = None, **fields: str) -> httpx.Response:
         """Send a form as the page would: with its csrf token, a key made when it was shown, and, when it decides, the
         item and what was seen of it."""
-        shown = await self.form(path) if path.endswith("/decision") else {}
+        shown = await self.form(path) if path.endswith("/decision") and "item" not in fields else {}
         sent = {"csrf": await self.csrf(), "key": key or uuid4().hex, **shown, **fields}
         return await self.http.post(path, data=sent)
 
@@ -108,7 +109,7 @@ class Browser:
 
 
 @asynccontextmanager
-async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
+async def console_world(database_url: str, subjects: Subjects = SUBJECTS) -> AsyncIterator[ConsoleWorld]:
     db, temporal, payments = Database(database_url), FakeTemporal(), FakePayments()
     try:
         firm = await build(db)
@@ -118,6 +119,7 @@ async def console_world(database_url: str) -> AsyncIterator[ConsoleWorld]:
             payments=providers(payments),
             public_url="http://firm.test",
             cookie_secure=False,
+            subjects=subjects,
         )
         yield ConsoleWorld(create_app(deps), db, temporal, firm)
     finally:

@@ -17,7 +17,15 @@ from activities.payouts import PayoutActivities
 from contracts.messages import DecisionRequest, PayoutChoice
 from contracts.payouts import PayoutDecision, PayoutRef
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, IdempotencyMismatch, InProgress, OutcomeUnknown, PropOSError
+from domain.errors import (
+    Conflict,
+    CursorForgotten,
+    IdempotencyMismatch,
+    InProgress,
+    NotFound,
+    OutcomeUnknown,
+    PropOSError,
+)
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
@@ -222,10 +230,15 @@ class Provider:
         return self.transfers.get(key)
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        return next(t for t in self.transfers.values() if t.transfer_id == transfer_id)
+        for transfer in self.transfers.values():
+            if transfer.transfer_id == transfer_id:
+                return transfer
+        raise NotFound(f"no transfer {transfer_id}")
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
         ids = [entry.entry_id for entry in self.ledger]
+        if after and after not in ids:
+            raise CursorForgotten(f"There is no movement {after}.")
         return self.ledger[ids.index(after) + 1 :] if after else list(self.ledger)
 
     async def create_checkout(

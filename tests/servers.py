@@ -1,4 +1,4 @@
-"""Real servers for tests, from the same wheels and by the same code as `propos up`; each in its own folder under /tmp."""
+"""Real servers for tests, from the same wheels and by the same code as `propos up`, each in a folder under /tmp."""
 
 import os
 import shutil

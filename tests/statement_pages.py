@@ -1,4 +1,4 @@
-"""Reports of an invented account, written as the two terminals write them, in any language, number style and encoding."""
+"""Reports of an invented account as the two terminals write them, in any language, number style and encoding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -76,8 +76,8 @@ def find_instruments(
         raise BadInput(
             f"The floating equity cannot be computed: the market {'; it '.join(lists)}.",
             field="market",
-            remedy="Add the quote files, and say contract_size, quote_currency (and `market`, the name the quotes have) "
-            "under `symbols` in a mapping; or leave --market out.",
+            remedy="Add the quote files, and say contract_size, quote_currency (and `market`, the name the quotes have)"
+            " under `symbols` in a mapping; or leave --market out.",
         )
     return instruments, names, frozenset(needed)
 

@@ -32,7 +32,7 @@ class PriceFolder:
         self._files: dict[tuple[str, date], Path] = {}
         for path in sorted(folder.glob("*_quote.zip"), reverse=True):  # tick files replace minute files of the same day
             if match := _NAME.fullmatch(path.stem):
-                day = datetime.strptime(match[3], "%Y%m%d").date()
+                day = date.fromisoformat(match[3])
                 if match[1].lower() == "tick" or (match[2].upper(), day) not in self._files:
                     self._files[match[2].upper(), day] = path
         if not self._files:

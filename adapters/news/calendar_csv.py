@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from domain.errors import BadInput
+from domain.errors import CalendarUnreadable
 from ports.news import Release
 
 # Calendars name places, products name currencies.
@@ -29,12 +29,6 @@ CURRENCIES: Final[Mapping[str, str]] = {
     "australia": "AUD",
     "new zealand": "NZD",
 }
-
-
-class CalendarUnreadable(BadInput):
-    """The file has rows that cannot be read; nothing is imported."""
-
-    type = "calendar-unreadable"
 
 
 @dataclass(frozen=True, slots=True)

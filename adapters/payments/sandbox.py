@@ -194,7 +194,7 @@ def _verify(body: bytes, headers: Mapping[str, str], now: datetime, secret: byte
 
 
 class SandboxPaymentsSettings(BaseModel):
-    """`url`: where the sandbox answers; `token`: its bearer token; `webhook_secret`: what it signs its webhooks with."""
+    """`url`: the sandbox's address; `token`: its bearer token; `webhook_secret`: what it signs its webhooks with."""
 
     model_config = ConfigDict(extra="forbid")
 

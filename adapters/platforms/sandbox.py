@@ -204,6 +204,6 @@ def _build(name: str, settings: SandboxPlatformSettings) -> TradingPlatform:
 
 PLUGIN: Final = Plugin(
     SandboxPlatformSettings,
-    PlatformCapabilities(marks=frozenset({"quotes", "states"}), finds_balance_operations=True),
+    PlatformCapabilities(finds_balance_operations=True),
     _build,
 )

@@ -5,12 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.messages import DecisionResult
 from firm import disputes
 from front.auth import Caller, Deps, SignedInCaller, allowed
-from front.fields import AccountId, BreachId, DecisionBody, DisputeId, Input, State, Words, window
+from front.fields import AccountId, BreachId, DisputeId, Input, State, Words, window
 from front.once import Keyed
-from front.subjects import decide
 from store.read import breaches
 from store.read import disputes as read
 from store.read.pages import Page, View, Window
@@ -57,15 +55,3 @@ async def list_disputes(
 async def get_dispute(dispute_id: DisputeId, caller: Reader, deps: Deps) -> read.DisputeView:
     async with deps.db.transaction() as session:
         return await read.one(session, caller.scope, dispute_id)
-
-
-@router.post("/disputes/{dispute_id}/uphold", dependencies=[Depends(allowed("disputes.decide"))])
-async def uphold(dispute_id: DisputeId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """The breach stands."""
-    return await decide("dispute", dispute_id, "uphold", body.reason, body=body, once=once)
-
-
-@router.post("/disputes/{dispute_id}/reinstate", dependencies=[Depends(allowed("disputes.decide"))])
-async def reinstate(dispute_id: DisputeId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """The breach is overturned: floors are restored and the account trades again."""
-    return await decide("dispute", dispute_id, "reinstate", body.reason, body=body, once=once)

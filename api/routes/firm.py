@@ -1,19 +1,20 @@
 """The firm as a whole: queue, summary, exposure, audit trail, search."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from domain.errors import BadInput
 from front.auth import Caller, Deps, allowed
 from front.fields import AnyId, window
+from front.subjects.subject import kinds
+from front.subjects.table import SUBJECTS
 from store.read import audit, queue, search, summary
 from store.read.pages import Page, View, Window
 
 router = APIRouter(prefix="/v1", tags=["firm"])
 Paged = Annotated[Window, Depends(window)]
-QueueKind = Literal[
-    "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox"
-]
+QueueKind = Annotated[str, Query(json_schema_extra={"enum": [subject.name for subject in SUBJECTS]})]
 
 
 class ExposureList(View):
@@ -29,15 +30,18 @@ class Hits(View):
 @router.get("/queue", dependencies=[Depends(allowed("queue.read"))])
 async def list_queue(deps: Deps, page: Paged, kind: QueueKind | None = None) -> Page[queue.QueueItem]:
     """All work that waits for a person, most urgent first: deadlines that are past or less than two hours away, then
-    everything by `due`, which is the deadline or, without one, `since` plus the target of the kind."""
+    everything by `due`, which is the deadline or, without one, `since` plus the target age of the kind."""
+    known = kinds(deps.subjects)
+    if kind is not None and kind not in known:
+        raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use one of {', '.join(known)}.")
     async with deps.db.transaction() as session:
-        return await queue.page(session, page, kinds=(kind,) if kind else queue.KINDS)
+        return await queue.page(session, page, {kind: known[kind]} if kind else known)
 
 
 @router.get("/summary", dependencies=[Depends(allowed("summary.read"))])
 async def get_summary(deps: Deps) -> summary.SummaryView:
     async with deps.db.transaction() as session:
-        return await summary.summary(session)
+        return await summary.summary(session, kinds(deps.subjects))
 
 
 @router.get("/exposure", dependencies=[Depends(allowed("exposure.read"))])
@@ -70,4 +74,4 @@ async def find(
 ) -> Hits:
     """By any id, account number (A-10001) or exact e-mail address."""
     async with deps.db.transaction() as session:
-        return Hits(items=await search.search(session, caller.scope, q))
+        return Hits(items=await search.search(session, caller.scope, q, deps.subjects.findable()))

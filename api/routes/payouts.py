@@ -6,14 +6,12 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.messages import DecisionResult
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
 from firm.payouts.preview import PayoutPreview, preview
 from front.auth import Caller, Deps, SignedInCaller, allowed
-from front.fields import AccountId, AmountText, DecisionBody, Input, PayoutId, State, TraderId, positive_money, window
+from front.fields import AccountId, AmountText, Input, PayoutId, State, TraderId, positive_money, window
 from front.once import Keyed
-from front.subjects import decide
 from store.read import accounts
 from store.read import payouts as read
 from store.read.pages import Page, View, Window
@@ -26,15 +24,15 @@ Cycle = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{1,30}$")]
 
 
 class PayoutBody(Input):
-    """`amount` leaves the account, in its currency: the trader's share and the firm's together. `cycle`: the payout cycle
-    the trader chooses, where the product has several."""
+    """`amount` leaves the account, in its currency: the trader's share and the firm's together. `cycle`: the payout
+    cycle the trader chooses, where the product has several."""
 
     amount: AmountText
     cycle: Cycle | None = None
 
 
 class PayoutAsked(View):
-    """The trader is sent `trader_minor` and `refund_minor` of the fee; `forfeited_minor` leaves the account for nobody."""
+    """The trader is sent `trader_minor` and `refund_minor` of the fee; nobody receives `forfeited_minor`."""
 
     id: str
     state: str
@@ -114,26 +112,3 @@ async def list_payouts(
 async def get_payout(payout_id: PayoutId, caller: Reader, deps: Deps) -> read.PayoutView:
     async with deps.db.transaction() as session:
         return await read.one(session, caller.scope, payout_id)
-
-
-@router.post("/payouts/{payout_id}/approve", dependencies=[Depends(allowed("payouts.decide"))])
-async def approve_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """Agree to exactly this amount and beneficiary; sent when as many people as the policy asks for have."""
-    return await decide("payout", payout_id, "approve", body.reason, body=body, once=once)
-
-
-@router.post("/payouts/{payout_id}/return", dependencies=[Depends(allowed("payouts.decide"))])
-async def return_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """Give it back to the trader to change and ask again."""
-    return await decide("payout", payout_id, "return_to_trader", body.reason, body=body, once=once)
-
-
-@router.post("/payouts/{payout_id}/reject", dependencies=[Depends(allowed("payouts.decide"))])
-async def reject_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    return await decide("payout", payout_id, "reject", body.reason, body=body, once=once)
-
-
-@router.post("/payouts/{payout_id}/cancel", dependencies=[Depends(allowed("payouts.cancel"))])
-async def cancel_payout(payout_id: PayoutId, body: DecisionBody, once: Keyed) -> DecisionResult:
-    """Take it back before it is sent: the trader's own wish, or finance on their behalf."""
-    return await decide("payout", payout_id, "cancel", body.reason, body=body, once=once)

@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Role
 from firm import people
 from front.auth import Caller, Deps, SignedInCaller, allowed, clear_cookie, set_cookie
+from front.deciding import on_record
 from front.deps import ApiDeps
 from front.fields import Country, Email, Input, Line, Password, Reason, TraderId, iban, idempotency_key, window
 from front.once import Keyed
+from front.subjects.identity import IDENTITY, IdentityAnswer
 from store.idempotency import ask, claim, remember
 from store.identity import SignedIn, hash_password, open_session, sign_in, sign_out, sign_up_trader
 from store.read import people as read
@@ -55,11 +57,6 @@ class BeneficiaryBody(Input):
 class IdentityBody(Input):
     verified: bool
     reason: Reason
-
-
-class IdentityAnswer(View):
-    trader_id: str
-    identity: str
 
 
 class BeneficiaryAnswer(View):
@@ -163,15 +160,10 @@ async def put_beneficiary(
 async def decide_identity(trader_id: TraderId, body: IdentityBody, once: Keyed) -> IdentityAnswer:
     """Say whether a trader is who they claim to be; challenges that wait for it move on."""
 
+    verb = IDENTITY.verb("verify" if body.verified else "refuse")
+
     async def work(session: AsyncSession) -> IdentityAnswer:
-        trader = await people.decide_identity(
-            session,
-            trader_id=trader_id,
-            verified=body.verified,
-            actor=once.actor,
-            reason=body.reason,
-            key=once.message_key,
-        )
-        return IdentityAnswer(trader_id=trader_id, identity=trader.identity)
+        taken = await on_record(session, verb, trader_id, body.reason, once)
+        return IdentityAnswer.model_validate(taken.answer)
 
     return await once.write(IdentityAnswer, body, work)

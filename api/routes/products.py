@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import BadInput
 from firm.products import proposals
 from firm.products import version_moves as moves
-from firm.products.proposals import Verdict
 from firm.products.shelf import read_product
 from front.auth import Deps, allowed
-from front.fields import DecisionBody, Input, MoveId, ProposalId, Reason, Slug, State, window
-from front.once import Keyed, Once
+from front.fields import Input, MoveId, ProposalId, Reason, Slug, State, window
+from front.once import Keyed
+from front.subjects.account_move import Moving
+from front.subjects.product_version import Proposed
 from store.read import versions as read
 from store.read.pages import Page, View, Window
 
@@ -28,19 +29,6 @@ _DEFINITION = {
 class VersionList(View):
     items: tuple[read.VersionRow, ...]
     next_cursor: None = None
-
-
-class Proposed(View):
-    """A proposal after a step: `version` is written like two-step@2."""
-
-    id: str
-    version: str
-    state: str
-
-
-class Moving(View):
-    id: str
-    state: str
 
 
 class MoveBody(Input):
@@ -115,38 +103,6 @@ async def get_proposal(proposal_id: ProposalId, deps: Deps) -> read.ProposalView
         return await read.proposal(session, proposal_id)
 
 
-async def _decide(proposal_id: str, verdict: Verdict, body: DecisionBody, once: Once) -> Proposed:
-    async def work(session: AsyncSession) -> Proposed:
-        row = await proposals.decide(
-            session, proposal_id, verdict=verdict, actor=once.actor, reason=body.reason, key=once.message_key
-        )
-        return Proposed(id=row.id, version=f"{row.product}@{row.version}", state=row.state)
-
-    return await once.write(Proposed, body, work)
-
-
-@router.post("/product-proposals/{proposal_id}/approve", dependencies=[Depends(allowed("versions.decide"))])
-async def approve_proposal(proposal_id: ProposalId, body: DecisionBody, once: Keyed) -> Proposed:
-    """Agree to exactly these terms; whoever proposed them cannot."""
-    return await _decide(proposal_id, "approve", body, once)
-
-
-@router.post("/product-proposals/{proposal_id}/reject", dependencies=[Depends(allowed("versions.decide"))])
-async def reject_proposal(proposal_id: ProposalId, body: DecisionBody, once: Keyed) -> Proposed:
-    return await _decide(proposal_id, "reject", body, once)
-
-
-@router.post("/product-proposals/{proposal_id}/withdraw", dependencies=[Depends(allowed("versions.propose"))])
-async def withdraw_proposal(proposal_id: ProposalId, body: DecisionBody, once: Keyed) -> Proposed:
-    """Take one's own proposal back."""
-
-    async def work(session: AsyncSession) -> Proposed:
-        row = await proposals.withdraw(session, proposal_id, actor=once.actor, reason=body.reason)
-        return Proposed(id=row.id, version=f"{row.product}@{row.version}", state=row.state)
-
-    return await once.write(Proposed, body, work)
-
-
 @router.post("/product-proposals/{proposal_id}/publish", dependencies=[Depends(allowed("versions.propose"))])
 async def publish_proposal(proposal_id: ProposalId, once: Keyed) -> Proposed:
     """Put an approved version on sale: from now on it is what new customers buy, and it never changes."""
@@ -189,35 +145,3 @@ async def get_move(move_id: MoveId, deps: Deps) -> read.VersionMoveView:
     """With the differences between the two versions, and the accounts it names."""
     async with deps.db.transaction() as session:
         return await read.move(session, move_id)
-
-
-async def _decide_move(move_id: str, verdict: Verdict, body: DecisionBody, once: Once) -> Moving:
-    async def work(session: AsyncSession) -> Moving:
-        row = await moves.decide(
-            session, move_id, verdict=verdict, actor=once.actor, reason=body.reason, key=once.message_key
-        )
-        return Moving(id=row.id, state=row.state)
-
-    return await once.write(Moving, body, work)
-
-
-@router.post("/account-moves/{move_id}/approve", dependencies=[Depends(allowed("versions.decide"))])
-async def approve_move(move_id: MoveId, body: DecisionBody, once: Keyed) -> Moving:
-    """Agree to move exactly these accounts; whoever proposed it cannot."""
-    return await _decide_move(move_id, "approve", body, once)
-
-
-@router.post("/account-moves/{move_id}/reject", dependencies=[Depends(allowed("versions.decide"))])
-async def reject_move(move_id: MoveId, body: DecisionBody, once: Keyed) -> Moving:
-    return await _decide_move(move_id, "reject", body, once)
-
-
-@router.post("/account-moves/{move_id}/withdraw", dependencies=[Depends(allowed("versions.propose"))])
-async def withdraw_move(move_id: MoveId, body: DecisionBody, once: Keyed) -> Moving:
-    """Take one's own proposal back, before it is approved."""
-
-    async def work(session: AsyncSession) -> Moving:
-        row = await moves.withdraw(session, move_id, actor=once.actor, reason=body.reason)
-        return Moving(id=row.id, state=row.state)
-
-    return await once.write(Moving, body, work)

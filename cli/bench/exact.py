@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.rules.evaluate import judge, verdicts
+from domain.rules.evaluate import judge, level_breaches
 from domain.rules.floors import Mark
 from domain.rules.marking import QuoteBoard, conversion_symbol, equity_minor
 from domain.rules.state import AccountRules
@@ -19,7 +19,7 @@ def broken_at(shard: Shard, account: Loaded) -> bool:
     equity = equity_minor(
         held.balance_minor, held.positions, shard.state.board, shard.state.instruments, account.terms.product.currency
     )
-    return bool(verdicts(held.rules, Mark(held.balance_minor, equity, 0, shard.state.now)))
+    return bool(level_breaches(held.rules, Mark(held.balance_minor, equity, 0, shard.state.now)))
 
 
 @dataclass(slots=True)

@@ -79,12 +79,12 @@ class Firm:
         equity = initial + random.randint(-initial // 100, initial // 100)
         edge = random.random()
         if edge < 2 * _EDGE:
-            equity = self._at_the_edge(rules) - (edge < _EDGE)
+            equity = self.at_the_edge(rules) - (edge < _EDGE)
             self.kinds["breaches" if edge < _EDGE else "near_misses"] += 1
         return loaded(login, terms, rules, equity - floating, positions)
 
     @staticmethod
-    def _at_the_edge(rules: AccountRules) -> int:
+    def at_the_edge(rules: AccountRules) -> int:
         """Returns the lowest equity that breaks no level."""
         levels = zip(rules.specs, rules.states, strict=True)
         return max(s.floor_minor + breached(spec, s.floor_minor, s.floor_minor) for spec, s in levels)

@@ -80,7 +80,7 @@ def _accounts(firm: Firm, victims: list[int], masses: list[int]) -> Iterator[Loa
     """Yields accounts that break one by one in the steady fall, those of the mass breach, and the harmless rest."""
     terms = firm.terms[0]
     rules, initial = fresh(terms.specs), terms.product.initial_minor
-    edge = firm._at_the_edge(rules)
+    edge = firm.at_the_edge(rules)
     for index, login in enumerate(victims):
         position = _position(firm, login, VICTIMS, Decimal(100))
         floating = equity_minor(0, [position], firm.board, firm.instruments, terms.product.currency)
@@ -190,7 +190,7 @@ def _serve(at: Servers, script: Script, batch: int) -> None:
     def open_stream() -> LoadStream:
         return LoadStream(script, at.platform.open_stream(), stop, batch)
 
-    service = MonitorService(at.database_url, open_stream, 0, epoch, stop, lambda number: None, feed=_FEED)
+    service = MonitorService(at.database_url, open_stream, 0, epoch, stop, lambda _: None, feed=_FEED)
     failures: list[Exception] = []
 
     def run() -> None:

@@ -12,7 +12,7 @@ from cli.conformance.facts import REQUEST_SHARES, caps, cycle_dates, facts, payo
 from cli.conformance.gates import amount_of, needed, resolved
 from domain.payouts import PayoutFacts, PayoutTerms
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
-from domain.payouts.eligibility import standing
+from domain.payouts.eligibility import refusals_of_any_amount
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
 from domain.payouts.scaling import Scaling
 from domain.rules import days as day_book
@@ -114,7 +114,7 @@ def _requested(case: Case, raw: RawEvent) -> int | None:
 def _paid(case: Case, terms: PayoutTerms, money: _Money, requested: int | None = None) -> tuple[str, dict[str, Value]]:
     known = _known(case, money)
     amount = payout_amount(known, terms, case.currency, requested)
-    locked = any(refusal.code == "locked" for refusal in standing(known, terms, case.currency))
+    locked = any(refusal.code == "locked" for refusal in refusals_of_any_amount(known, terms, case.currency))
     named = {
         "profit": amount.base,
         "gross": 0 if locked else amount.gross,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.clocks import Clock
-from domain.errors import BadInput
+from domain.errors import BadInput, CaseUnreadable
 from domain.money import from_minor, to_minor
 from domain.quoting import cut, quoted
 from domain.rules.terms import Size
@@ -36,12 +36,6 @@ class Unsupported(Exception):
     """The engine cannot express a kind, a parameter or a value; the text names it."""
 
 
-class CaseUnreadable(BadInput):
-    """The file is not a list of cases."""
-
-    type = "case-unreadable"
-
-
 @dataclass(frozen=True, slots=True)
 class RawEvent:
     """One event as written; `index` is its position in the case."""
@@ -53,7 +47,7 @@ class RawEvent:
 
     def at(self, clock: Clock | None = None) -> datetime:
         """Returns the instant (UTC). A bare date is the start of that day by `clock`, or in UTC without a clock."""
-        if "T" in self.t or len(self.t) > 10 and self.t[10:11] == " ":
+        if "T" in self.t or self.t[10:11] == " ":
             try:
                 moment = datetime.fromisoformat(self.t)
             except ValueError:

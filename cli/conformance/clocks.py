@@ -14,7 +14,8 @@ from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from domain.clocks import Clock, ClockHistory, zone_of
 
 _QUESTION: Final = re.compile(
-    r"^(?:(?P<clock>[^:]+): )?(?P<what>day|eod|reset|length_hours) (?P<day>\d{4}-\d\d-\d\d)(?: starts)?(?: in (?P<zone>.+))?$"
+    r"^(?:(?P<clock>[^:]+): )?(?P<what>day|eod|reset|length_hours) (?P<day>\d{4}-\d\d-\d\d)"
+    r"(?: starts)?(?: in (?P<zone>.+))?$"
 )
 
 

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from cli.conformance.case import CaseUnreadable, read_cases
+from cli.conformance.case import read_cases
 from cli.conformance.run import run
+from domain.errors import CaseUnreadable
 
 
 def conformance(file: Path, *, as_json: bool) -> None:

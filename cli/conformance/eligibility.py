@@ -14,7 +14,7 @@ from domain.clocks import Clock
 from domain.money import Money, from_minor
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
 from domain.payouts.amounts import available_minor, base_minor, cap_minor, split
-from domain.payouts.eligibility import Refusal, eligible_from, refusals, share_refusals, standing
+from domain.payouts.eligibility import Refusal, eligible_from, refusals, refusals_of_any_amount, share_refusals
 from domain.rules.base import Gate, GateStatus
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
@@ -76,7 +76,7 @@ def _reasons(case: Case, terms: PayoutTerms, known: PayoutFacts) -> Iterator[Ref
         requested = available_minor(known, terms, case.currency)
     plain = terms.model_copy(update={"min_trader_share": None})
     if requested is None:
-        yield from standing(known, plain, case.currency)
+        yield from refusals_of_any_amount(known, plain, case.currency)
     else:
         cap = cap_minor(known, terms, case.currency)
         fits = not has_money and (cap is None or requested <= cap)
@@ -85,7 +85,9 @@ def _reasons(case: Case, terms: PayoutTerms, known: PayoutFacts) -> Iterator[Ref
                 yield refusal
     if _waits_for_both(case):
         yield from (
-            one for one in standing(known, _since_funded(case, plain), case.currency) if one.code == "too_early"
+            one
+            for one in refusals_of_any_amount(known, _since_funded(case, plain), case.currency)
+            if one.code == "too_early"
         )
     share = _share(case, terms, known)
     if share is not None:

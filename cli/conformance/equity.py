@@ -11,7 +11,7 @@ from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
 from domain.rules.evaluate import judge
-from domain.rules.floors import EVERYTHING, FloorSpec, Holds, Mark, RuleState, room_minor
+from domain.rules.floors import EVERYTHING, FloorSpec, Mark, RuleState, WorthParts, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled, on_rollover
 
 _COMMON: Final = ("allowance", "day", "daily_allowance", "measure", "breach_when", "session_end")
@@ -69,7 +69,7 @@ def max_loss_trailing(case: Case) -> EngineResult:
 def _limits(case: Case) -> dict[str, Any]:
     """Returns what every equity rule has: allowance, operator, and what is measured."""
     measure = case.rule.get("measure", "equity")
-    holds = {"equity": EVERYTHING, "balance": Holds(floating=False)}.get(measure)
+    holds = {"equity": EVERYTHING, "balance": WorthParts(floating=False)}.get(measure)
     if holds is None:
         raise Unsupported(f"{case.kind}: measure {measure}")
     case.clock(case.rule.get("day"))  # refuse an unknown zone even if rollover events end the days
@@ -149,7 +149,7 @@ def _amounts(case: Case, rules: AccountRules, mark: Mark) -> dict[str, Value]:
 
 
 def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> int:
-    return room_minor(spec, state.floor_minor, spec.seen(mark).equity_minor)
+    return room_minor(spec, state.floor_minor, spec.counted(mark).equity_minor)
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {

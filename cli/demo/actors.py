@@ -10,26 +10,16 @@ import httpx
 
 from cli.demo.personas import Persona
 from contracts.ids import case_workflow, dispute_workflow, payout_workflow
-from domain.errors import BadInput, Conflict, NotFound, PropOSError, Unavailable
+from domain.errors import ApiRefused, BadInput, Conflict, NotFound, Unavailable
 
 _RETRIES: Final = 6
 
 
-class Refused(PropOSError):
-    """The API refused a request; `problem` is the type of the problem."""
-
-    type = "refused"
-
-    def __init__(self, problem: dict[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or problem))
-        self.problem = str(problem.get("type", "")).rsplit("/", 1)[-1]
-
-
-def _refusal(answer: httpx.Response) -> Refused:
+def _refusal(answer: httpx.Response) -> ApiRefused:
     try:
-        return Refused(answer.json())
+        return ApiRefused(answer.json())
     except ValueError:  # an internal error is answered in plain text
-        return Refused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
+        return ApiRefused({"detail": f"{answer.request.url.path} answered {answer.status_code}."})
 
 
 class ApiClient:
@@ -71,7 +61,7 @@ class ApiClient:
         return await self._send("PUT", path, json=body)
 
     async def _send(self, method: str, path: str, **arguments: Any) -> Any:
-        """Sends a request, and repeats it while the API is restarting (its key makes that safe). Raises Refused."""
+        """Sends a request, and repeats it while the API is restarting (its key makes that safe). Raises ApiRefused."""
         for attempt in range(_RETRIES):
             try:
                 answer = await self._http.request(method, path, **arguments)
@@ -221,7 +211,7 @@ class Operator:
         return called
 
     async def _decide_dispute(self, dispute_id: str) -> None:
-        """Reinstates if the spread was very wide at the deciding tick or the floor was missed narrowly; else upholds."""
+        """Reinstates if the spread was very wide at the deciding tick or the floor narrowly missed; else upholds."""
         evidence = (await self._risk.get(f"/v1/disputes/{dispute_id}"))["evidence"]
         wide = Decimal(str(evidence["spread_ratio"] or 0)) >= 3
         narrow = int(evidence["overshoot_minor"]) <= int(evidence["initial_minor"]) // 2000
@@ -239,7 +229,7 @@ class Operator:
             await self._risk.post(f"/v1/cases/{case_id}/clear", {"reason": "Too little to act on."})
 
     async def _decide_payout(self, payout_id: str) -> bool:
-        """Rejects if one trade made nearly all of the profit; else approves with as many people as the policy requires."""
+        """Rejects if one trade made nearly all of the profit; else as many people approve as the policy requires."""
         payout = await self._finance[0].get(f"/v1/payouts/{payout_id}")
         if payout["state"] != "awaiting_approval":
             return False
@@ -254,7 +244,7 @@ class Operator:
         for person in self._finance[: payout["approvers_needed"]]:
             try:
                 await person.post(f"/v1/payouts/{payout_id}/approve", {"reason": "Checks are green."})
-            except Refused as refusal:
+            except ApiRefused as refusal:
                 if refusal.problem not in {Conflict.type, NotFound.type, "already-decided", "illegal-transition"}:
                     raise
                 return True

@@ -1,10 +1,10 @@
 """`propos demo`: runs the demo and prints its summary as a table or as JSON."""
 
 import asyncio
+import datetime
 import json
 import sys
 import tempfile
-from datetime import date as Date
 from pathlib import Path
 
 from rich.console import Console
@@ -52,8 +52,8 @@ def _temporary_folder() -> Path:
     return parent / "data"
 
 
-def _day(text: str) -> Date:
+def _day(text: str) -> datetime.date:
     try:
-        return Date.fromisoformat(text)
+        return datetime.date.fromisoformat(text)
     except ValueError as error:
         raise BadInput(f"{text!r} is not a date.", field="--date", remedy="Write it like 2026-03-06.") from error

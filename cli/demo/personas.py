@@ -18,7 +18,8 @@ _LAST: Final = (
 _COUNTRIES: Final = ("SE", "CZ", "DE", "PT", "GH", "JP", "ES", "EE", "IN", "IT", "NG", "DK", "PL", "IE", "NO")
 _PRODUCTS: Final = (("two-step", 4), ("one-step-futures", 3), ("instant", 3))
 _TEMPERS: Final = (
-    ("careful", 15), ("gambler", 25), ("martingale", 10), ("news", 15), ("reckless", 5), ("idle", 7), ("steady", 18), ("copier", 10),
+    ("careful", 15), ("gambler", 25), ("martingale", 10), ("news", 15), ("reckless", 5), ("idle", 7),
+    ("steady", 18), ("copier", 10),
 )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ async def _pending(session: AsyncSession) -> dict[str, int]:
 
 
 class Quiescence:
-    """Waits until the core is idle. Each wait checks only the workflows that received messages after the previous one."""
+    """Waits until the core is idle. Each wait checks only workflows that received messages after the previous one."""
 
     def __init__(self, db: Database, temporal: Client) -> None:
         self._db = db

@@ -20,7 +20,7 @@ from cli.stack.firm import Stack
 from contracts.ids import challenge_workflow
 from domain.errors import Conflict
 from domain.lifecycle import CHALLENGE
-from domain.payouts import payout as payout_rules
+from domain.payouts.eligibility import eligible_from
 from firm.payouts import situation as payout_facts
 from store.db import Database
 from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
@@ -135,7 +135,7 @@ class Rehearsal:
         await self._settle()
 
     async def _traders_act(self) -> list[str]:
-        """Requests refunds, chargebacks, disputes and payouts as the personas would; returns the workflow ids concerned."""
+        """Requests refunds, chargebacks, disputes and payouts as the personas would. Returns the workflow ids."""
         async with self._db.transaction() as session:
             rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
             traded = set(await session.scalars(select(DealRow.account_id).distinct()))
@@ -170,7 +170,7 @@ class Rehearsal:
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
-        since = payout_rules.eligible_from(now.facts, now.product.payout)
+        since = eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
@@ -198,7 +198,7 @@ class Rehearsal:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
                 now = await payout_facts.situation(session, str(challenge.account_id))
-                since = payout_rules.eligible_from(now.facts, now.product.payout)
+                since = eligible_from(now.facts, now.product.payout)
                 if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)
             for challenge in challenges:
@@ -207,6 +207,4 @@ class Rehearsal:
                 if habit.charges_back and due > self.now and challenge.state in ("active", "funded", "breached"):
                     dates.append(due)
         ahead = [date for date in dates if date > self.now]
-        if not ahead:
-            return None
-        return min(min(ahead), self.now + _LONGEST_STEP)
+        return min(*ahead, self.now + _LONGEST_STEP) if ahead else None

@@ -42,7 +42,8 @@ _PARKED_SQL: Final = """
 """
 _PLATFORMS_SQL: Final = "SELECT DISTINCT platform FROM accounts WHERE status IN ('opening', 'active')"
 _PROVIDERS_SQL: Final = """
-    SELECT provider FROM challenges WHERE state = 'awaiting_payment' UNION SELECT rail FROM payouts WHERE closed_at IS NULL
+    SELECT provider FROM challenges WHERE state = 'awaiting_payment'
+    UNION SELECT rail FROM payouts WHERE closed_at IS NULL
 """
 _FEED_SQL: Final = "SELECT feed, watermark, recorded_at FROM market_clock ORDER BY feed"
 
@@ -74,7 +75,7 @@ async def _python(_: Context) -> str:
     return sys.version.split()[0]
 
 
-async def _postgres_programs(context: Context) -> str:
+async def _postgres_programs(_: Context) -> str:
     return str(postgres.binaries())
 
 

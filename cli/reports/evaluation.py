@@ -9,10 +9,10 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from domain.histories.replay import Breach, Day
+from domain.histories.results import Day, ReplayedBreach
 from domain.histories.what_if import WhatIf
 from domain.money import exponent, from_minor
-from domain.rules.base import said
+from domain.wording import money
 
 _STYLED_VERDICTS: Final = {
     "breach": "[bold red]breach[/]",
@@ -154,7 +154,7 @@ def _plain(name: str, value: object, currency: str) -> object:
     return str(value) if isinstance(value, Decimal) else value if isinstance(value, int | str | None) else str(value)
 
 
-def _breach(breach: Breach, currency: str) -> dict[str, Any]:
+def _breach(breach: ReplayedBreach, currency: str) -> dict[str, Any]:
     return {
         "rule": breach.rule_id,
         "family": breach.family,
@@ -226,7 +226,7 @@ def _tables(found: WhatIf) -> Iterator[RenderableType]:
     head = Table(title=f"Statement {data['account']} under {data['product']}", title_justify="left", show_header=False)
     head.add_row("Verdict", _STYLED_VERDICTS[judged.outcome])
     head.add_row("", escape(data["verdict_in_words"]))
-    head.add_row("Phase", f"{data['phase']['name']}, initial balance {said(found.initial_minor, currency)}")
+    head.add_row("Phase", f"{data['phase']['name']}, initial balance {money(found.initial_minor, currency)}")
     names = ("trades", "open_positions", "deposits", "withdrawals", "closed_profit", "balance", "equity", "floating")
     for name in (*names, "target", "days"):
         head.add_row(name.replace("_", " ").capitalize(), str(data[name] if data[name] is not None else "none"))

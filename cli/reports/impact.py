@@ -35,8 +35,8 @@ def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], 
     differing = [sentence for one in found for sentence in one.differs_from_live]
     if differing:
         console.print(
-            f"[yellow]The replay judges {len(differing)} accounts differently than the live monitor did: it reads one-minute "
-            "equity bars, the monitor judged every price change.[/]"
+            f"[yellow]The replay judges {len(differing)} accounts differently than the live monitor did: it reads"
+            " one-minute equity bars, the monitor judged every price change.[/]"
         )
         for sentence in differing[:_MAX_ROWS]:
             console.print(f"  {escape(sentence)}")

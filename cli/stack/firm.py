@@ -42,7 +42,7 @@ class Stack:
 
     def __init__(self, options: StackOptions, report: Callable[[Part], None] | None = None) -> None:
         self._options = options
-        self._report = report or (lambda part: None)
+        self._report = report or (lambda _: None)
         self.data_dir = load(data_dir=options.data_dir).data_dir.absolute()
         self._lock = DataLock(self.data_dir)
         self._settings: Settings | None = None
@@ -74,7 +74,7 @@ class Stack:
         return self.settings.required("temporal_address")
 
     def pid(self, name: str) -> int | None:
-        """Returns the process id of a part (postgres, temporal, sandbox, worker, monitor, relay, api); None while down."""
+        """Returns the process id of a part (postgres, temporal, sandbox, worker, monitor, relay, api), or None."""
         return self._running().pid(name)
 
     def restarts(self, name: str) -> int:
@@ -287,7 +287,7 @@ class Stack:
         self._report(part)
 
     def _write_addresses(self, settings: Settings) -> None:
-        """Writes the addresses for other commands on the stack: `propos doctor`, `propos proof`, a further `propos worker`."""
+        """Writes the addresses for other commands: `propos doctor`, `propos proof`, a further `propos worker`."""
         path = self.data_dir / "run" / "addresses.json"
         fields = {name for name in Settings.model_fields if name.endswith(("_url", "_address", "_port", "_host"))}
         path.write_text(json.dumps({name: getattr(settings, name) for name in sorted(fields)}))

@@ -9,19 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from cli.stack.processes import Recorded, start_mark
-from domain.errors import Conflict
-
-
-class DataLocked(Conflict):
-    """Another `propos up` owns the data folder."""
-
-    type = "data-locked"
-
-    def __init__(self, data_dir: Path, holder: str) -> None:
-        super().__init__(
-            f"{data_dir} is in use by another `propos up` (process {holder}).",
-            remedy=f"Use that one, or stop it with: propos stop --data {data_dir}",
-        )
+from domain.errors import DataLocked
 
 
 class DataLock:

@@ -12,14 +12,13 @@ from console.present import account as present
 from console.present.curve import RANGES, curve
 from console.queries import accounts
 from console.queries.accounts import Filters
-from console.views import Crumb
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
-from store.read import challenges
 from store.read.pages import Window
 from store.read.timeline import KINDS
 
@@ -39,7 +38,6 @@ class AccountPages:
         router.add_api_route("/accounts/{ref}/live", self.live, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/gauges", self.gauges, methods=["GET"], response_model=None)
         router.add_api_route("/accounts/{ref}/curve.json", self.curve, methods=["GET"], response_model=None)
-        router.add_api_route("/challenges/{ref}", self.challenge, methods=["GET"], response_model=None)
 
     async def listed(self, request: Request) -> HTMLResponse:
         asked = request.query_params
@@ -97,13 +95,6 @@ class AccountPages:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             data = await curve(visit.session, visit.scope, account_id, _range(request))
             return JSONResponse(data, headers=templating.HEADERS)
-
-    async def challenge(self, request: Request) -> HTMLResponse:
-        """A challenge is shown as its newest account; before there is one, as what it waits for."""
-        async with self._desk.visit(request, _EVERYBODY) as visit:
-            row = await challenges.one(visit.session, visit.scope, request.path_params["ref"])
-            home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
-            return await visit.render("challenge.html", [home, Crumb("Challenge")], challenge=row)
 
 
 def _is_number(part: str) -> bool:

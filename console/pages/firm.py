@@ -8,24 +8,14 @@ from fastapi.responses import HTMLResponse
 from console.desk import Desk, Visit
 from console.pages.mine import trader_home
 from console.queries import firm, frame
-from console.views import Count, Crumb
+from console.views.frame import Count, Crumb
 from domain.approvals import ROLES
-from domain.lifecycle import CHALLENGE
+from front.subjects.subject import kinds
 from store.read import summary
 
-_WORK = (
-    ("payout", "Payouts to decide", "/queue?kind=payout"),
-    ("dispute", "Disputes to decide", "/queue?kind=dispute"),
-    ("case", "Surveillance cases", "/queue?kind=case"),
-    ("identity", "Identity checks", "/queue?kind=identity"),
-    ("product_version", "Product versions to approve", "/queue?kind=product_version"),
-    ("account_move", "Account moves to approve", "/queue?kind=account_move"),
-    ("review", "Reviews", "/risk"),
-    ("ticket", "Tickets waiting for the firm", "/tickets?state=open"),
-)
 _STATES = (
-    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check", "funded", "breached", "failed", "expired", "closed",
-    "cancelled", "refunded", "charged_back",
+    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check", "funded", "breached", "failed",
+    "expired", "closed", "cancelled", "refunded", "charged_back",
 )  # fmt: skip
 
 
@@ -49,18 +39,15 @@ class FirmPages:
 
 
 async def _numbers(visit: Visit) -> dict[str, Any]:
-    whole = await summary.summary(visit.session)
+    whole = await summary.summary(visit.session, kinds(visit.subjects))
     known = [state for state in _STATES if whole.challenges.get(state)]
     known += sorted(set(whole.challenges) - set(known) - set(_STATES))
-    counted = [Count(state, whole.challenges[state], f"/accounts?state={state}") for state in known]
-    stuck = whole.open_work.get("inbox", 0) + whole.open_work.get("outbox", 0)
-    work = [Count(label, whole.open_work.get(kind, 0), href, "warn") for kind, label, href in _WORK]
+    waiting = await frame.waiting(visit.session, visit.subjects)
     return {
         "whole": whole,
         "today": await firm.today(visit.session, whole.market_time),
-        "challenges": counted,
-        "ended": sum(count for state, count in whole.challenges.items() if state in CHALLENGE.terminal),
-        "work": [*work, Count("Messages that cannot be delivered", stuck, "/risk", "bad")] if stuck else work,
+        "challenges": [Count(state, whole.challenges[state], f"/challenges?state={state}") for state in known],
+        "work": [count for count in waiting if count.value or count.tone != "bad"],
         "exposure": await summary.exposure(visit.session),
         "feeds": await frame.feeds(visit.session),
         "recent": await firm.recent(visit.session),

@@ -5,10 +5,11 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import href
 from console.desk import Desk, Visit, redirect
 from console.present.room import room_rows
 from console.queries import accounts, rulebooks
-from console.views import Crumb, href
+from console.views.frame import Crumb
 from firm import disputes, people
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import requests as payouts
@@ -22,7 +23,7 @@ from store.read.pages import Window
 
 
 class Made(BaseModel):
-    """The text that was sent, for the idempotency key; the id of what it made."""
+    """The text that was sent, for the idempotency key; the id of what was created."""
 
     text: str = ""
     id: str = ""
@@ -58,7 +59,7 @@ class TraderActions:
         router.add_api_route("/breaches/{id}/dispute", self.dispute, methods=["POST"], response_model=None)
 
     async def preview_payout(self, request: Request) -> HTMLResponse:
-        """What a payout would leave, before it is asked for."""
+        """The room that a payout would leave, before it is requested."""
         text, cycle = request.query_params.get("amount", "").replace(",", ""), request.query_params.get("cycle") or None
         async with self._desk.visit(request, frozenset({"trader"})) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
@@ -84,7 +85,7 @@ class TraderActions:
 
         async with payout_refusals.kept(self._desk.deps.db):
             made = await posted.once.write(Made, Made(text=f"{text} {cycle or ''}".strip()), work)
-        return redirect(href("payout", made.id), "ok", "Your request is recorded; its checks follow in a moment.")
+        return redirect(href("payout", made.id), "ok", "Your payout request was recorded. The checks take a moment.")
 
     async def beneficiary(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "traders.set_beneficiary")
@@ -96,7 +97,7 @@ class TraderActions:
             return Made(id=owner)
 
         await posted.once.write(Made, Made(text=account), work)
-        return redirect("/", "ok", "Your next payouts go to this account.")
+        return redirect("/", "ok", "New payout requests will use this account.")
 
     async def dispute(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "disputes.open")
@@ -109,4 +110,4 @@ class TraderActions:
             return Made(id=row.id)
 
         made = await posted.once.write(Made, Made(text=statement), work)
-        return redirect(href("dispute", made.id), "ok", "Your dispute is recorded; a person will decide it.")
+        return redirect(href("dispute", made.id), "ok", "Your dispute was recorded. A person will decide it.")

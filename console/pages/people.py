@@ -3,13 +3,16 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from console.addresses import href
 from console.desk import Desk
 from console.formats import plain_money
 from console.lists import Table
-from console.present import decisions
+from console.present.subjects import view_of
 from console.queries import accounts
-from console.views import Crumb, Link, href
+from console.views.frame import Crumb
+from console.views.parts import Link
 from domain.money import Money
+from front.subjects.identity import IDENTITY
 from store.read import payouts, people
 from store.read.pages import Window
 
@@ -35,7 +38,7 @@ class PeoplePages:
             trader = await people.one(visit.session, visit.scope, trader_id)
             sold = await accounts.shelf(visit.session)
             paid = await payouts.page(visit.session, visit.scope, Window(limit=20), trader_id=trader_id)
-            identity = await decisions.identity(visit.session, visit.actor, trader_id)
+            identity = await view_of(visit.session, visit.actor, IDENTITY, trader_id)
             return await visit.render(
                 "trader.html",
                 [Crumb("Traders", "/traders"), Crumb(trader.name)],

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from console import templating
 from console.desk import Desk, redirect
 from console.present import proof
-from console.views import Crumb
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from store.models import Account
 from store.read import breaches

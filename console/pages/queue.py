@@ -6,15 +6,16 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from console.addresses import queue_href
 from console.desk import Desk, Visit, wants_fragment
-from console.present.subjects import subject
-from console.queries.frame import DECIDED
-from console.views import Crumb, DecisionView, WorkRow, queue_href
+from console.present.subjects import view_of
+from console.views.decision import DecisionView, WorkRow
+from console.views.frame import Crumb
 from domain.errors import BadInput, NotFound
+from front.subjects.subject import Subject, Subjects, kinds
 from store.read import queue
 from store.read.pages import Window
 
-_TABS: Final = (("", "all"), *((kind, kind.replace("_", " ")) for kind in DECIDED))
 _ROWS: Final = 60
 
 
@@ -33,21 +34,26 @@ class QueuePages:
 
     async def item(self, request: Request) -> HTMLResponse:
         """The item of the address, whether it still waits or somebody has decided it; never another one."""
-        kind = request.path_params["kind"]
-        if kind not in DECIDED:
+        subject = _decided(self._desk.deps.subjects).get(request.path_params["kind"])
+        if subject is None:
             raise NotFound
         async with self._desk.visit(request) as visit:
-            found = await subject(visit.session, visit.actor, kind, request.path_params["id"], await visit.now())
+            found = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
             return await _answer(visit, found)
 
 
+def _decided(subjects: Subjects) -> dict[str, Subject]:
+    return {subject.name: subject for subject in subjects.decided}
+
+
 async def _answer(visit: Visit, selected: DecisionView | None) -> HTMLResponse:
-    params = visit.request.query_params
+    params, decided = visit.request.query_params, _decided(visit.subjects)
     tab = params.get("kind", "")
-    if tab and tab not in DECIDED:
-        raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use {', '.join(DECIDED)}.")
-    page = await queue.page(visit.session, Window(limit=_ROWS), kinds=(tab,) if tab else DECIDED)
-    rows = [_row(item, tab, selected) for item in page.items]
+    if tab and tab not in decided:
+        raise BadInput("There is no such kind of work.", field="kind", remedy=f"Use {', '.join(decided)}.")
+    shown = kinds([decided[tab]] if tab else decided.values())
+    page = await queue.page(visit.session, Window(limit=_ROWS), shown)
+    rows = [_row(item, decided[item.kind], tab, selected) for item in page.items]
     context = {
         "rows": rows,
         "tab": tab,
@@ -56,16 +62,16 @@ async def _answer(visit: Visit, selected: DecisionView | None) -> HTMLResponse:
         "following": _following(rows, params.get("next", "")),
         "landed": "next" in params,  # after a decision, also one that waits for a second person
         "list_href": queue_href(tab),
-        "tabs": _tabs(tab, await queue.counts(visit.session)),
+        "tabs": _tabs(tab, visit.subjects, await queue.counts(visit.session, kinds(visit.subjects.decided))),
     }
     if wants_fragment(visit.request, "work"):
         return await visit.fragment("queue.html", "work", **context, part=True)
     return await visit.render("queue.html", [Crumb("Queue")], **context, part=False)
 
 
-def _row(item: queue.QueueItem, tab: str, selected: DecisionView | None) -> WorkRow:
+def _row(item: queue.QueueItem, subject: Subject, tab: str, selected: DecisionView | None) -> WorkRow:
     ref = f"{item.kind}/{item.subject_id}"
-    return WorkRow(item, queue_href(tab, ref), selected is not None and selected.ref == ref)
+    return WorkRow(item, subject.label, queue_href(tab, ref), selected is not None and selected.ref == ref)
 
 
 def _following(rows: Sequence[WorkRow], wanted: str) -> WorkRow | None:
@@ -77,14 +83,14 @@ def _following(rows: Sequence[WorkRow], wanted: str) -> WorkRow | None:
     return candidates[0] if candidates else None
 
 
-def _tabs(tab: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    whole = sum(counts.get(name, 0) for name in DECIDED)
+def _tabs(tab: str, subjects: Subjects, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    labels = {"": "all"} | {subject.name: subject.plural for subject in subjects.decided}
     return [
         {
             "label": label,
             "href": queue_href(name),
             "current": name == tab,
-            "count": counts.get(name, 0) if name else whole,
+            "count": counts[name] if name else sum(counts.values()),
         }
-        for name, label in _TABS
+        for name, label in labels.items()
     ]

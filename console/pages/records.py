@@ -1,23 +1,27 @@
 """Risk, the audit trail, and search."""
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import has_page, href
 from console.desk import Desk, redirect
-from console.formats import words
+from console.formats import detail, words
 from console.lists import Table
 from console.pages.mine import Made
-from console.views import Crumb, Link, href
+from console.views.frame import Crumb
+from console.views.parts import Link
 from domain.approvals import ROLES
-from firm import reviews as store_reviews
+from firm import reviews as firm_reviews
 from firm.reviews import DOUBTFUL_BREACH
 from front import permissions
+from front.subjects.parked_message import INBOX, OUTBOX
+from front.subjects.subject import kinds
 from store.read import audit, cases, disputes, queue, reviews, search
-from store.read.pages import Window
+from store.read.pages import MAX_LIMIT, Window
 
 _EVERYBODY = frozenset(ROLES)
 _SHOWN = 30
@@ -38,7 +42,7 @@ class RecordPages:
         async with self._desk.visit(request) as visit:
             named = (await cases.page(visit.session, window)).items
             disputed = (await disputes.page(visit.session, visit.scope, window)).items
-            stuck = (await queue.page(visit.session, window, kinds=("inbox", "outbox"))).items
+            parked = await queue.page(visit.session, Window(limit=MAX_LIMIT), kinds((INBOX, OUTBOX)))
             doubts = (await reviews.page(visit.session, window)).items
             asked = [row for row in doubts if row.kind == DOUBTFUL_BREACH]
             return await visit.render(
@@ -65,8 +69,9 @@ class RecordPages:
                     )
                     for row in asked
                 ],
-                reviews=[(row, _said(row.detail)) for row in doubts if row.kind != DOUBTFUL_BREACH],
-                stuck=stuck,
+                reviews=[(row, _one_line(row.detail)) for row in doubts if row.kind != DOUBTFUL_BREACH],
+                parked=parked.items,
+                more_parked=parked.next_cursor is not None,
                 may_close=permissions.may(visit.actor, "reviews.close"),
             )
 
@@ -75,7 +80,7 @@ class RecordPages:
         review_id, reason = request.path_params["id"], posted.form.needed("reason", shortest=3, longest=1000)
 
         async def work(session: AsyncSession) -> Made:
-            await store_reviews.close(session, review_id=review_id, actor=posted.actor, reason=reason)
+            await firm_reviews.close(session, review_id=review_id, actor=posted.actor, reason=reason)
             return Made(id=review_id)
 
         await posted.once.write(Made, Made(text=reason), work)
@@ -95,7 +100,9 @@ class RecordPages:
             return await visit.render(
                 "audit.html",
                 [Crumb("Audit")],
-                rows=[(row, _said(row.evidence), _page_of(row.subject_kind, row.subject_id)) for row in found.items],
+                rows=[
+                    (row, _one_line(row.evidence), _page_of(row.subject_kind, row.subject_id)) for row in found.items
+                ],
                 check=await audit.check(visit.session),
                 filters=filters,
                 table=Table("/audit", filters, "", asked.get("cursor"), found.next_cursor),
@@ -105,7 +112,7 @@ class RecordPages:
         """A single hit opens at once."""
         text = request.query_params.get("q", "")[:120]
         async with self._desk.visit(request, _EVERYBODY) as visit:
-            hits = await search.search(visit.session, visit.scope, text)
+            hits = await search.search(visit.session, visit.scope, text, visit.subjects.findable())
             places = [(hit, _place(hit.kind, hit.id, hit.label)) for hit in hits]
             if len(places) == 1:
                 return redirect(places[0][1])
@@ -117,15 +124,9 @@ def _place(kind: str, subject_id: str, label: str) -> str:
 
 
 def _page_of(kind: str, subject_id: str) -> str | None:
-    shown = (
-        "payout", "dispute", "review", "case", "ticket", "trader", "challenge", "breach", "account", "proof", "product_version",
-        "account_move",
-    )  # fmt: skip
-    return href(kind, subject_id) if kind in shown else None
+    return href(kind, subject_id) if has_page(kind) else None
 
 
-def _said(detail: dict[str, Any]) -> str:
-    """Evidence as one line: names and values, no braces."""
-    return ", ".join(
-        f"{words(name)} {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()
-    )
+def _one_line(details: Mapping[str, Any]) -> str:
+    """Details as one line: names and values, no braces."""
+    return ", ".join(f"{name.lower()} {value}" for name, value in detail(details))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from console.desk import Desk, Visit
-from console.views import Crumb
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from domain.errors import NotFound
 from domain.products.product import Product

@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import href
 from console.desk import Desk, redirect
 from console.lists import Table
 from console.pages.mine import Made
-from console.views import Crumb, href
+from console.views.frame import Crumb
 from domain.approvals import ROLES
 from domain.errors import BadInput
 from domain.tickets import TICKET
@@ -67,7 +68,7 @@ class SupportPages:
             return Made(id=row.id)
 
         made = await posted.once.write(Made, Made(text=f"{subject}\n{body}"), work)
-        return redirect(href("ticket", made.id), "ok", "Your question is with the support.")
+        return redirect(href("ticket", made.id), "ok", "Your question was sent to support.")
 
     async def reply(self, request: Request) -> Response:
         posted = await self._desk.posted(request, "tickets.write")

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import href
 from console.formats import countdown, digits, plain_money, words
-from console.views import AccountPage, DayRow, Entry, Gauge, Link, href
+from console.views.account import AccountPage, DayRow, Gauge
+from console.views.parts import Entry, Link
 from domain.money import Money
 from store.models import Trader
 from store.read import (

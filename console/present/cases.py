@@ -1,16 +1,19 @@
-"""A surveillance case as a person sees it before deciding: what was found, on which evidence, and what each choice does."""
+"""A surveillance case as a person sees it before deciding: what was found, the evidence, and what each choice does."""
 
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from console.addresses import href
 from console.formats import counted, words
 from console.present import closed, evidence
-from console.present.decisions import said_decisions, said_steps
+from console.present.decisions import choice, decision_rows, step_entries
 from console.present.refusals import may
-from console.views import Check, Choice, DecisionView, Link, href
+from console.views.decision import Check, Choice, DecisionView
+from console.views.parts import Link
 from domain.approvals import Actor
 from domain.surveillance.findings import CloseChallenges, DisputeBreach
+from front.subjects.case import CASE
 from store.read import cases
 from store.read.cases import CaseAccountView, CaseView
 
@@ -21,7 +24,7 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
     shown = await evidence.show(session, row.evidence)
     held = [named for named in row.accounts if named.held_payout_id]
     refusal = may(actor, "cases.decide")
-    is_open, made = row.state == "open", said_decisions(row.decisions)
+    is_open, made = row.state == "open", decision_rows(row.decisions)
     return DecisionView(
         kind="case",
         subject_id=row.id,
@@ -43,14 +46,14 @@ async def case(session: AsyncSession, actor: Actor, case_id: str) -> DecisionVie
         closed=closed.others(row.state, ("open",), made, row.transitions),
         choices=_choices(row) if is_open and not refusal else (),
         refusal=refusal if is_open else "",
-        timeline=said_steps(row.transitions),
+        timeline=step_entries(row.transitions),
         pairs=shown.pairs,
         grids=shown.grids,
     )
 
 
 def _effect(row: CaseView, held: int) -> str:
-    """Says what clearing and confirming an open case do."""
+    """What clearing and confirming an open case do."""
     match row.if_confirmed:
         case DisputeBreach():
             return (
@@ -58,7 +61,9 @@ def _effect(row: CaseView, held: int) -> str:
                 "the trader's name, and the dispute decides whether the account is reinstated."
             )
         case CloseChallenges():
-            frees = f"frees {counted(held, 'held payout')}" if held else "changes nothing else, since no payout is held"
+            frees = (
+                f"releases {counted(held, 'held payout')}" if held else "changes nothing else, since no payout is held"
+            )
             return f"Clearing {frees}. Confirming {_closes(row.accounts)}."
 
 
@@ -71,12 +76,14 @@ def _closes(accounts: Sequence[CaseAccountView]) -> str:
     return f"closes the challenges of {', '.join(blamed)} and rejects their payouts"
 
 
-def _choices(row: CaseView) -> tuple[Choice, ...]:
+def _choices(row: CaseView) -> list[Choice]:
+    labels: dict[str, str]
     match row.if_confirmed:
         case DisputeBreach():
-            return Choice("clear", "The verdict stands"), Choice("confirm", "Dispute the verdict", "danger")
+            labels = {"clear": "Keep the verdict", "confirm": "Dispute the verdict"}
         case CloseChallenges():
-            return Choice("clear", "Clear suspicion"), Choice("confirm", "Confirm abuse", "danger")
+            labels = {}
+    return [choice(verb, labels.get(verb.name, "")) for verb in CASE.verbs]
 
 
 def _facts(row: CaseView) -> list[tuple[str, str]]:

@@ -1,31 +1,20 @@
-"""Who decided something, what and when: the sentence that takes the place of the form once nothing is left to decide."""
+"""Who decided something, what and when: the sentence that replaces the form once nothing is left to decide."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from console.views import DecisionRow
+from console.views.decision import DecisionRow
+from front.subjects.table import SUBJECTS
 from store.read.history import TransitionView
 
-_VERBS: Final = {
-    "approve": "Approved",
-    "reject": "Rejected",
-    "return_to_trader": "Returned to the trader",
-    "cancel": "Withdrawn",
-    "uphold": "Breach upheld",
-    "reinstate": "Account reinstated",
-    "clear": "Cleared",
-    "confirm": "Confirmed",
-    "dismiss": "Dismissed",
-    "verify": "Verified",
-    "refuse": "Refused",
-}
-# Payouts that ended without a person, and payouts whose approval is not the last word.
+_DONE: Final = {verb.name: verb.done for subject in SUBJECTS for verb in subject.verbs}
+# Payouts that ended without a decision of a person, and payouts that ended after an approval.
 _PAYOUT_ENDS: Final = {
     "refused": "Refused automatically when it was requested",
     "rejected": "Rejected automatically",
     "cancelled": "Cancelled automatically",
-    "timed_out": "Nobody decided in time, so it was released",
+    "timed_out": "Nobody decided in time, so the amount was released",
     "returned": "The transfer came back",
 }
 _PAYOUT_GOES_OUT: Final = ("approved", "sent", "settling", "paid")
@@ -38,9 +27,9 @@ def by_people(rows: Sequence[DecisionRow]) -> str:
     if not rows:
         return ""
     names = list(dict.fromkeys(row.by if row.by == row.role else f"{row.by} ({row.role})" for row in rows))
-    said = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    verb = _VERBS.get(rows[-1].decision, rows[-1].decision.replace("_", " ").capitalize())
-    return f"{verb} by {said}, {moment(rows[-1].at)}."
+    people = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    done = _DONE.get(rows[-1].decision, rows[-1].decision.replace("_", " ").capitalize())
+    return f"{done} by {people}, {moment(rows[-1].at)}."
 
 
 def moment(at: datetime) -> str:
@@ -53,12 +42,12 @@ def last(rows: Sequence[DecisionRow]) -> str:
 
 
 def payout(state: str, rows: Sequence[DecisionRow], closed_at: datetime | None) -> str:
-    """Empty while people can decide, and before they can."""
+    """Empty before people can decide, and while they can."""
     if state in _PAYOUT_UNDECIDED:
         return ""
     approved = by_people([row for row in rows if row.decision == "approve"])
     if state in _PAYOUT_GOES_OUT:
-        return approved or "Approved automatically: no person has to approve this amount."
+        return approved or "Approved automatically: this amount needs no approval."
     if ended := last([row for row in rows if row.decision != "approve"]):
         return ended
     if state == "releasing":
@@ -69,7 +58,7 @@ def payout(state: str, rows: Sequence[DecisionRow], closed_at: datetime | None) 
 
 
 def others(state: str, open_in: Sequence[str], rows: Sequence[DecisionRow], steps: Sequence[TransitionView]) -> str:
-    """For what is decided once. Without a decision on the record, the last step says how it ended."""
+    """For subjects that are decided once. Without a recorded decision, the last step says how it ended."""
     if state in open_in:
         return ""
     fact = state.replace("_", " ").capitalize()

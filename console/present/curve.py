@@ -1,4 +1,4 @@
-"""The equity curve as columns for the chart: thinned by time buckets so that any range has a readable number of points."""
+"""The equity curve as columns for the chart: thinned by time so that any range has a readable number of points."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from console.formats import number
-from console.views import DealPair, Grid, Link, SumLine
+from console.views.decision import DealPair
+from console.views.parts import Grid, Link, SumLine
 from domain.money import Money
 from domain.surveillance.evidence import CopiedDeals, CorrectedVerdict, Evidence, Figure, Figures, Table
 from store.models import Account, DealRow

@@ -1,4 +1,4 @@
-"""What a trader reads on the page of a payout, in place of what a decision about it would do."""
+"""What the trader reads on the page of a payout, in place of the effect of a decision."""
 
 from console.formats import plain_money, words
 from domain.money import Money

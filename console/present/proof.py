@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from console.views import ProofView
+from console.views.proof import ProofView
 from domain.proofs.check import check
 from domain.proofs.document import document
 from domain.proofs.sheets import read

@@ -2,11 +2,16 @@
 
 from domain.approvals import Actor
 from front import permissions
+from front.subjects.subject import Right
 
 
 def may(actor: Actor, permission: str) -> str:
-    """Empty when allowed, else the sentence that stands where the form would be."""
-    if permissions.may(actor, permission):
+    """Empty when allowed, else the sentence that is shown in place of the form."""
+    return may_use(actor, permissions.right_of(permission))
+
+
+def may_use(actor: Actor, right: Right) -> str:
+    """The same for a right."""
+    if actor.role in right.roles:
         return ""
-    names = " or ".join(sorted(permissions.CAN[permission]))
-    return f"Only {names} may decide this; your role is {actor.role}."
+    return f"Only {' or '.join(sorted(right.roles))} may decide this; your role is {actor.role}."

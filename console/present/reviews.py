@@ -1,44 +1,47 @@
-"""A doubtful breach as a person decides it: what is known, what is doubtful about it, what each choice leads to."""
+"""A review as a person sees it: a doubtful breach with its facts, its doubts and what each choice does; any other
+review with its details."""
 
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.formats import plain_money, words
+from console.formats import detail, plain_money, words
 from console.present import closed
-from console.present.decisions import said_decisions
+from console.present.decisions import choice, decision_rows
 from console.present.refusals import may
-from console.views import Check, Choice, DecisionView, Link, SumLine
+from console.views.decision import Check, DecisionView
+from console.views.parts import Link, SumLine
 from domain.approvals import Actor
-from domain.errors import NotFound
 from domain.money import Money
 from firm.reviews import DOUBTFUL_BREACH
+from front.subjects.review import REVIEW
 from store.read import accounts, history, reviews
 from store.read.pages import FIRM
 from store.read.reviews import ReviewView
 
 _ENDED: Final = {
-    "confirmed": "The breach was confirmed: it is one like any other, and its proof sheet says who confirmed it.",
+    "confirmed": "The breach was confirmed. It counts like any other breach, "
+    "and its proof sheet says who confirmed it.",
     "dismissed": "The review was dismissed: no breach.",
-    "settled": "Good data have judged this account meanwhile; nothing is left to decide.",
+    "settled": "Good data have since judged this account; nothing is left to decide.",
 }
 
 
 async def review(session: AsyncSession, actor: Actor, review_id: str) -> DecisionView:
-    """Raises NotFound, also for a review that asks for no decision."""
+    """Raises NotFound."""
     row = await reviews.one(session, review_id)
     if row.kind != DOUBTFUL_BREACH or row.account_id is None:
-        raise NotFound
+        return _other(row, actor)
     account = await accounts.one(session, FIRM, row.account_id)
-    is_open, made = row.status == "open", said_decisions(await history.decisions(session, FIRM, "review", row.id))
+    is_open, made = row.status == "open", decision_rows(await history.decisions(session, FIRM, "review", row.id))
     refusal = may(actor, "reviews.decide")
     return DecisionView(
         kind="review",
         subject_id=row.id,
         title=f"Doubtful breach: {words(row.detail['rule_id'])}, {row.account_number}",
         state=row.outcome or row.status,
-        effect=_effect(row, account.number) if is_open else _ENDED.get(row.outcome or "", str(row.close_reason)),
+        effect=_effect(account.number) if is_open else _ENDED.get(row.outcome or "", str(row.close_reason)),
         account_number=row.account_number,
         trader_id=account.trader_id,
         trader=account.trader_name,
@@ -53,28 +56,53 @@ async def review(session: AsyncSession, actor: Actor, review_id: str) -> Decisio
         ],
         facts=_facts(row, account.currency),
         evidence=(Link(f"Account {account.number}", f"/accounts/{account.number}", account.status),),
-        choices=(Choice("dismiss", "Dismiss: no breach"), Choice("confirm", "Confirm the breach", "danger"))
-        if is_open and not refusal
-        else (),
+        choices=[choice(REVIEW.verb(name)) for name in (("dismiss", "confirm") if is_open and not refusal else ())],
         refusal=refusal if is_open else "",
         decisions=made,
-        closed="" if is_open else closed.last(made) or f"Closed without a decision of a person: {row.close_reason}",
+        closed="" if is_open else closed.last(made) or _end(row),
     )
+
+
+def _other(row: ReviewView, actor: Actor) -> DecisionView:
+    """A review that is closed once a person has looked at it."""
+    refusal, is_open = may(actor, "reviews.close"), row.status == "open"
+    about = f", {row.account_number}" if row.account_number else ""
+    return DecisionView(
+        kind="review",
+        subject_id=row.id,
+        title=f"{words(row.kind).capitalize()}{about}",
+        state=row.status,
+        effect="Look at the details, then close the review. Payouts that it held are checked again."
+        if is_open
+        else "This review is closed.",
+        account_number=row.account_number,
+        facts=[("Opened", _time(row.occurred_at.isoformat())), *detail(row.detail)],
+        evidence=(Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", ""),)
+        if row.account_number
+        else (),
+        choices=[choice(REVIEW.verb(name)) for name in (("close",) if is_open and not refusal else ())],
+        refusal=refusal if is_open else "",
+        closed="" if is_open else _end(row),
+    )
+
+
+def _end(row: ReviewView) -> str:
+    return f"Closed: {row.close_reason}"
 
 
 def _time(at: str) -> str:
     return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _effect(row: ReviewView, number: str) -> str:
+def _effect(number: str) -> str:
     return (
-        f"{number} is watched on and trades; good data will judge it. Confirming records the breach now, locks the "
+        f"{number} continues to trade and is judged on good data. Confirming records the breach now, locks the "
         "account and ends the phase. Dismissing leaves the account as it is."
     )
 
 
 def _lines(detail: dict[str, Any], currency: str) -> list[SumLine]:
-    """The floor step by step, and the worth as it was estimated."""
+    """The floor step by step, and the estimated equity."""
 
     def money(minor: int) -> Money:
         return Money(minor=minor, currency=currency)
@@ -100,7 +128,7 @@ def _facts(row: ReviewView, currency: str) -> list[tuple[str, str]]:
     ]
     if good:
         equity = Money(minor=good["equity_minor"], currency=currency)
-        found.append(("Good data since", f"did not confirm it: equity {plain_money(equity)} at {_time(good['at'])}"))
+        found.append(("Later good data", f"did not confirm it: equity {plain_money(equity)} at {_time(good['at'])}"))
     return found
 
 

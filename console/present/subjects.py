@@ -1,39 +1,41 @@
-"""Whatever people decide, as one view, whichever kind of work it is."""
+"""The view of anything that people decide, whichever kind of work it is."""
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.present import versions as present_versions
+from console.present import versions
 from console.present.cases import case
-from console.present.decisions import dispute, identity, payout
+from console.present.disputes import dispute
+from console.present.identity import identity
+from console.present.payouts import payout
+from console.present.plain import plain
 from console.present.reviews import review
-from console.views import DecisionView
+from console.views.decision import DecisionView
 from domain.approvals import Actor
 from domain.errors import NotFound
-from store.read import versions
-from store.read.pages import scope_of
+from front.subjects.subject import Subject
+
+Presenter = Callable[[AsyncSession, Actor, str], Awaitable[DecisionView]]
+
+# A subject without a presenter is shown by its line in the queue.
+_PRESENTERS: Final[Mapping[str, Presenter]] = {
+    "payout": payout,
+    "dispute": dispute,
+    "case": case,
+    "identity": identity,
+    "review": review,
+    "product_version": versions.proposal,
+    "account_move": versions.move,
+}
 
 
-async def subject(session: AsyncSession, actor: Actor, kind: str, subject_id: str, now: datetime) -> DecisionView:
-    """Any of the kinds that people decide, within what `actor` may see; raises NotFound."""
-    scope = scope_of(actor)
-    match kind:
-        case "payout":
-            return await payout(session, scope, actor, subject_id, now)
-        case "dispute":
-            return await dispute(session, scope, actor, subject_id)
-    if not scope.staff:
+async def view_of(session: AsyncSession, actor: Actor, subject: Subject, subject_id: str) -> DecisionView:
+    """The view of one of them, within what `actor` may see; raises NotFound."""
+    if subject.read.refusal(actor):
         raise NotFound
-    match kind:
-        case "case":
-            return await case(session, actor, subject_id)
-        case "identity":
-            return await identity(session, actor, subject_id)
-        case "review":
-            return await review(session, actor, subject_id)
-        case "product_version":
-            return present_versions.proposal(await versions.proposal(session, subject_id), actor)
-        case "account_move":
-            return present_versions.move(await versions.move(session, subject_id), actor)
-    raise NotFound
+    presenter = _PRESENTERS.get(subject.name)
+    found = await (presenter(session, actor, subject_id) if presenter else plain(session, actor, subject, subject_id))
+    return replace(found, href=subject.href(subject_id), noun=subject.label)

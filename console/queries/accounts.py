@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.views import AccountRow, Room
+from console.views.account import AccountRow, Room
 from domain.errors import BadInput, NotFound
 from domain.money import Money
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
+from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
 from store.read.pages import Scope, Window, account_number, keyset
@@ -39,17 +40,29 @@ class Filters:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Every version ever sold, and which rule ids are daily limits and which bind over the whole phase."""
+    """Every version ever sold."""
 
     products: Mapping[tuple[str, int], Product]
 
-    def rule_ids(self, *, daily: bool) -> list[str]:
-        phases = [phase for product in self.products.values() for phase in (*product.phases, product.funded)]
-        return sorted({rule.id for phase in phases for rule in phase.rules if (rule.type == "daily_loss") is daily})
+    def rules(self, *, daily: bool) -> list[tuple[str, int, int, str]]:
+        """(product, version, phase index, rule id) of every floor that is set anew each day, or of all others."""
+        return [
+            (*sold, index, spec.key)
+            for sold, product in self.products.items()
+            for index in range(1, len(product.phases) + 2)
+            for spec in compile_phase(product.phase(index), product.initial_minor, product.currency)
+            if is_daily(spec) is daily
+        ]
 
     @property
     def names(self) -> list[str]:
         return sorted({product for product, _ in self.products})
+
+
+def is_daily(spec: FloorSpec) -> bool:
+    """Whether the floor is set anew at each daily reset. The columns and the sort order "daily" and "total" both use
+    this."""
+    return spec.moves == "rollover"
 
 
 async def shelf(session: AsyncSession) -> Shelf:
@@ -57,12 +70,13 @@ async def shelf(session: AsyncSession) -> Shelf:
     return Shelf({(row.product, row.version): Product.model_validate(row.terms) for row in rows})
 
 
-def _room(rule_ids: Sequence[str] | None) -> ColumnElement[int]:
-    """The smallest room among these rules (all: None); accounts without one sort as if far from every floor."""
+def _room(rules: Sequence[tuple[str, int, int, str]] | None) -> ColumnElement[int]:
+    """The smallest room among these rules (all: None). Accounts without one are sorted as if far from every floor."""
     floor = func.jsonb_each(AccountLive.floors).table_valued("key", "value").render_derived()
     smallest = select(func.min(cast(floor.c.value.op("->>")("room_minor"), BigInteger)))
-    if rule_ids is not None:
-        smallest = smallest.where(floor.c.key.in_(rule_ids))
+    if rules is not None:
+        rule = tuple_(Account.product, Account.version, Account.phase_index, floor.c.key)
+        smallest = smallest.where(rule.in_(rules))
     return func.coalesce(smallest.scalar_subquery(), literal(_NOWHERE, BigInteger), type_=BigInteger)
 
 
@@ -73,7 +87,7 @@ def _keys(sort: str, sold: Shelf) -> list[Any]:
     if sort == "equity":
         return [func.coalesce(AccountLive.equity_minor, literal(-1, BigInteger), type_=BigInteger), number]
     if sort in SORTS:
-        rules = None if sort == "closest" else sold.rule_ids(daily=sort == "daily")
+        rules = None if sort == "closest" else sold.rules(daily=sort == "daily")
         return [_room(rules), number]
     raise BadInput(f"Accounts cannot be sorted by {sort!r}.", field="sort", remedy=f"Use one of {', '.join(SORTS)}.")
 
@@ -155,7 +169,7 @@ def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[R
         found.append(
             Room(
                 rule_id=spec.key,
-                daily=spec.moves == "rollover",
+                daily=is_daily(spec),
                 room=Money(minor=int(floor["room_minor"]), currency=account.currency),
                 floor=Money(minor=int(floor["floor_minor"]), currency=account.currency),
                 share=max(0.0, int(floor["room_minor"]) / spec.allowance(state.basis_minor)),
@@ -174,5 +188,5 @@ async def id_of(session: AsyncSession, scope: Scope, ref: str) -> str:
     named = Account.number == int(digits) if digits.isdecimal() and len(digits) <= 12 else Account.id == ref
     found = await session.scalar(select(Account.id).where(named, scope.own(Account.trader_id)))
     if found is None:
-        raise NotFound()
+        raise NotFound
     return found

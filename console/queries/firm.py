@@ -1,20 +1,25 @@
 """The firm's day: what happened since midnight UTC of market time, and the latest verdicts."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from console.views import Entry, href
+from console.addresses import href
+from console.views.parts import Entry
 from domain.money import Money
 from store.models import Account, Breach, Decision, Payout, PhasePass
 from store.read import breaches
 from store.read.pages import FIRM, Window
 
+_TO_TRADER: Final = Payout.trader_minor + Payout.refund_minor
+
 
 class Today(NamedTuple):
+    """`paid` and `held`: what goes to the traders, by currency; `locks`: how many `breach_to_lock_ms` are measured."""
+
     breaches: int
     passes: int
     payouts: int
@@ -27,13 +32,13 @@ class Today(NamedTuple):
 async def today(session: AsyncSession, now: datetime) -> Today:
     since = now.replace(hour=0, minute=0, second=0, microsecond=0)
     paid = await session.execute(
-        select(Payout.currency, func.count(), func.sum(Payout.trader_minor))
+        select(Payout.currency, func.count(), func.sum(_TO_TRADER))
         .where(Payout.state == "paid", Payout.closed_at >= since)
         .group_by(Payout.currency)
     )
     paid_rows = [(str(currency), int(count), int(total)) for currency, count, total in paid]
     held = await session.execute(
-        select(Payout.currency, func.sum(Payout.trader_minor))
+        select(Payout.currency, func.sum(_TO_TRADER))
         .where(Payout.closed_at.is_(None), Payout.state != "requested")
         .group_by(Payout.currency)
     )

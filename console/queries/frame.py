@@ -1,4 +1,4 @@
-"""What stands around every page: market time and the work that waits."""
+"""What surrounds every page: market time and the work that waits."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -6,13 +6,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from console.views import FeedRow, Live
+from console.addresses import queue_href
+from console.views.frame import Count, FeedRow, Live
+from front.subjects.subject import Subjects, kinds
 from store.clock import market_now
 from store.models import MarketClock
 from store.read import queue
 
 SILENT: Final = timedelta(seconds=15)
-DECIDED: Final = ("payout", "dispute", "case", "identity", "product_version", "account_move")
 QUOTELESS: Final = timedelta(minutes=5)
 
 
@@ -26,7 +27,7 @@ def _feed(row: MarketClock, now: datetime) -> FeedRow:
     silent = now - row.recorded_at
     age = row.watermark - row.last_tick_at if row.last_tick_at else None
     if silent > SILENT:
-        words = f"no word for {_rough(silent)}"
+        words = f"silent for {_rough(silent)}"
     elif age is not None and age > QUOTELESS:
         words = f"the last quote is {_rough(age)} old"
     else:
@@ -50,13 +51,18 @@ async def live(session: AsyncSession) -> Live:
     return Live(min(row.watermark for row in rows), bool(stale), "; ".join(stale) or "All feeds are current.")
 
 
-async def waiting(session: AsyncSession) -> dict[str, int]:
-    """Counts for the rail."""
-    counts = await queue.counts(session)
-    return {
-        "queue": sum(counts[kind] for kind in DECIDED),
-        "payouts": counts["payout"],
-        "risk": counts["case"] + counts["dispute"] + counts["review"],
-        "tickets": counts["ticket"],
-        "products": counts["product_version"] + counts["account_move"],
-    }
+async def waiting(session: AsyncSession, subjects: Subjects) -> list[Count]:
+    """How much of each kind of work waits, with the list that shows exactly these items. `place` is the page of the
+    left rail that they belong to."""
+    counts = await queue.counts(session, kinds(subjects))
+    return [
+        Count(
+            subject.waits_as,
+            counts[subject.name],
+            queue_href(subject.name) if subject.verbs else subject.list_page,
+            "bad" if subject.urgent else "warn",
+            subject.under,
+            bool(subject.verbs),
+        )
+        for subject in subjects
+    ]

@@ -1,9 +1,9 @@
-"""What the recorded lives of a version's accounts would have been under other terms: the same replay under both, compared.
+"""The impact of other terms on recorded accounts: the same replay under two versions, compared.
 
-The record keeps equity as one-minute bars, so a replay knows each minute's open, extremes and close but not which
-extreme came first (a rising minute is taken to have fallen first, a falling one to have risen first), and not what
-happened between two fills of one minute. Where that decides otherwise than the live verdict, the comparison says so.
-A history ends where the account's real life ended: who failed in truth shows no later trades.
+The record stores equity as one-minute bars. A replay therefore knows the open, high, low and close of each minute, but
+not the order of high and low (in a rising minute the low is assumed first, in a falling minute the high), and not what
+happened between two fills of one minute. Where the replay differs from the live decision, the comparison says so. A
+history ends where the real account ended: an account that failed has no later trades.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,21 +13,23 @@ from typing import Literal
 
 from domain.errors import BadInput
 from domain.histories.recorded import RecordedLife, events
-from domain.histories.replay import Replay, replay
+from domain.histories.replay import replay
+from domain.histories.results import Replay
 from domain.money import Money
 from domain.payouts import amounts, eligibility
 from domain.payouts.facts import GateFact, PayoutFacts
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules.events import Event
+from domain.wording import name
 
 Fate = Literal["failed", "expired", "in_evaluation", "funded", "paid"]
 FATES: tuple[Fate, ...] = ("failed", "expired", "in_evaluation", "funded", "paid")
 
 
 @dataclass(frozen=True, slots=True)
-class LiveVerdict:
-    """What the monitor decided on an account: its first standing breach, or its pass."""
+class LiveDecision:
+    """The decision of the monitor on an account: its first breach that was not overturned, or its pass."""
 
     kind: Literal["breach", "pass", "none"]
     at: datetime | None = None
@@ -36,7 +38,7 @@ class LiveVerdict:
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
-    """A payout that was asked for and paid in truth."""
+    """A payout that was really requested and paid."""
 
     payout_id: str
     requested_at: datetime
@@ -51,13 +53,13 @@ class AccountLife:
     number: str
     phase_index: int
     life: RecordedLife
-    live: LiveVerdict
+    live: LiveDecision
     payouts: tuple[PayoutRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChallengeLife:
-    """Its accounts in order of their phases."""
+    """A challenge: its accounts in the order of their phases."""
 
     challenge_id: str
     accounts: tuple[AccountLife, ...]
@@ -65,9 +67,9 @@ class ChallengeLife:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a challenge ends under some terms: in which account, when (None: it goes on), by which rule, what was paid.
+    """The end of a challenge under some terms: the account, the instant (None: it continues), the rule, the payouts.
 
-    `paid_minor`: the traders' shares; `verdicts`: account number -> outcome of its replay.
+    `paid_minor`: the traders' shares. `verdicts`: (account number, outcome of its replay).
     """
 
     fate: Fate
@@ -82,7 +84,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One challenge under both versions. `differs_from_live`: where A's replay is not what the monitor decided."""
+    """One challenge under both versions. `differs_from_live`: where the replay under A differs from the live
+    decision."""
 
     challenge_id: str
     opened_at: datetime
@@ -102,7 +105,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All challenges under one version; money in minor units. `net_minor`: fees less what traders were paid."""
+    """All challenges under one version; money in minor units. `net_minor`: fees minus the traders' shares."""
 
     fates: dict[Fate, int]
     fees_minor: int
@@ -115,7 +118,7 @@ class Totals:
 
 
 def check_comparable(a: Product, b: Product) -> None:
-    """Whether accounts of `a` can be replayed under `b`; raises BadInput with the field that differs."""
+    """Checks that accounts of `a` can be replayed under `b`. Raises BadInput with the field that differs."""
     for field, was, becomes in (
         ("currency", a.currency, b.currency),
         ("initial_balance", str(a.initial_balance), str(b.initial_balance)),
@@ -130,7 +133,7 @@ def check_comparable(a: Product, b: Product) -> None:
 
 
 def compare(challenge: ChallengeLife, a: Product, b: Product) -> Comparison:
-    """Replay one challenge under both versions."""
+    """Replays one challenge under both versions."""
     ours = ending(challenge, a)
     return Comparison(
         challenge_id=challenge.challenge_id,
@@ -142,43 +145,43 @@ def compare(challenge: ChallengeLife, a: Product, b: Product) -> Comparison:
 
 
 def ending(challenge: ChallengeLife, product: Product) -> Ending:
-    """How the challenge ends under `product`: its phases one after the other, as far as they were passed."""
+    """Returns the end of the challenge under `product`: its phases in order, until one is not passed."""
     verdicts: list[tuple[str, str]] = []
     for account in challenge.accounts:
         terms = phase_terms(product, account.phase_index)
-        told = _judge(events(account.life, product), product, terms)
-        verdicts.append((account.number, told.outcome))
-        goes_on = told.outcome == "pass" and account is not challenge.accounts[-1]
-        if not goes_on:
-            return _ended(account, product, told, tuple(verdicts))
+        replayed = _judge(events(account.life, product), product, terms)
+        verdicts.append((account.number, replayed.outcome))
+        continues = replayed.outcome == "pass" and account is not challenge.accounts[-1]
+        if not continues:
+            return _ended(account, product, replayed, tuple(verdicts))
     raise ValueError("a challenge without accounts has no ending")
 
 
-def _judge(happened: Iterable[Event], product: Product, terms: PhaseTerms) -> Replay:
-    return replay(happened, terms, product.context(terms.phase_index))
+def _judge(recorded: Iterable[Event], product: Product, terms: PhaseTerms) -> Replay:
+    return replay(recorded, terms, product.context(terms.phase_index))
 
 
-def _ended(account: AccountLife, product: Product, told: Replay, verdicts: tuple[tuple[str, str], ...]) -> Ending:
+def _ended(account: AccountLife, product: Product, replayed: Replay, verdicts: tuple[tuple[str, str], ...]) -> Ending:
     at, rule_id = None, None
-    broken = next((breach for breach in told.breaches if breach.fails), None)
-    if told.outcome == "breach" and broken is not None:
+    broken = next((breach for breach in replayed.breaches if breach.fails), None)
+    if replayed.outcome == "breach" and broken is not None:
         at, rule_id = broken.at, broken.rule_id
-    elif told.outcome == "expired":
-        at = told.expired_at
+    elif replayed.outcome == "expired":
+        at = replayed.expired_at
     payouts, paid = _paid(account, product, at)
     funded = account.phase_index == product.funded_index
     fate: Fate = "in_evaluation"
     if payouts:
         fate = "paid"
     elif at is not None:
-        fate = "failed" if told.outcome == "breach" else "expired"
-    elif funded or (told.outcome == "pass" and account.phase_index + 1 == product.funded_index):
+        fate = "failed" if replayed.outcome == "breach" else "expired"
+    elif funded or (replayed.outcome == "pass" and account.phase_index + 1 == product.funded_index):
         fate = "funded"
     return Ending(fate, account.number, account.phase_index, at, rule_id, payouts, paid, verdicts)
 
 
 def _paid(account: AccountLife, product: Product, until: datetime | None) -> tuple[int, int]:
-    """(payouts, traders' shares in minor units) that these terms would have let out before the account ended."""
+    """Returns (number of payouts, traders' shares in minor units) that these terms allow before the account ends."""
     if account.phase_index != product.funded_index:
         return 0, 0
     count = gross = shares = 0
@@ -204,16 +207,16 @@ def _facts(
     gross: int,
     shares: int,
 ) -> PayoutFacts:
-    """The account as the request met it. What was paid before is what these terms would have let out."""
+    """Returns the account at the request. Earlier payouts are those that these terms allow."""
     terms = phase_terms(product, account.phase_index)
     before = account.life.until(payout.requested_at)
-    told = _judge(events(before, product), product, terms)
+    replayed = _judge(events(before, product), product, terms)
     return PayoutFacts(
         now=payout.requested_at,
         challenge_state="funded",
         funded_at=account.life.opened_at,
         last_payout_at=last,
-        balance_minor=told.balance_minor,
+        balance_minor=replayed.balance_minor,
         initial_minor=product.initial_minor,
         open_positions=before.open_positions,
         open_payout_id=None,
@@ -222,10 +225,10 @@ def _facts(
         payouts_paid=count,
         paid_gross_minor=gross,
         paid_trader_minor=shares,
-        deducted_minor=told.deducted_minor,
+        deducted_minor=replayed.deducted_minor,
         gates=tuple(
             GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
-            for gate, status in told.gates
+            for gate, status in replayed.gates
             if "payout" in gate.blocks
         ),
         last_fee_minor=product.fee_minor,
@@ -233,23 +236,22 @@ def _facts(
 
 
 def _differences(challenge: ChallengeLife, ours: Ending) -> Iterator[str]:
-    """Where the replay under the accounts' own terms is not what was decided live, in words."""
+    """Yields a sentence for each account with another result in the replay than live, under its own terms."""
     replayed = dict(ours.verdicts)
     for account in challenge.accounts:
         outcome = replayed.get(account.number)
         live = account.live
         decided = {"breach": "breach", "pass": "pass", "none": "in_progress"}[live.kind]
         if outcome is None:
-            yield f"{account.number} had begun in truth, and is not reached by the replay"
+            yield f"{account.number} was really started, but the replay does not reach it"
         elif outcome != decided:
             when = f" at {live.at:%Y-%m-%d %H:%M:%S} UTC" if live.at else ""
             rule = f" of {live.rule_id}" if live.rule_id else ""
-            words = outcome.replace("_", " ")
-            yield f"{account.number}: live {decided.replace('_', ' ')}{rule}{when}, the replay by the minute says {words}"
+            yield f"{account.number}: live {name(decided)}{rule}{when}; the replay by the minute says {name(outcome)}"
 
 
 def totals(product: Product, endings: Sequence[Ending]) -> Totals:
-    """Every challenge pays the version's fee once."""
+    """Adds up all endings. Every challenge pays the fee of the version once."""
     fates: dict[Fate, int] = dict.fromkeys(FATES, 0)
     for one in endings:
         fates[one.fate] += 1

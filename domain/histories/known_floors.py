@@ -1,8 +1,8 @@
-"""Floors of an account whose equity is not always known.
+"""The levels of an account when its equity is not always known.
 
-Without prices, an account that holds positions has a balance and no equity. What can still be said for certain is said
-here: a level that never looks at floating profit is exact; a peak that equity may have raised is at least as high as
-what is known; an anchor taken from unknown equity is not known until the next reset.
+Without prices, an account with open positions has a balance and no equity. Some levels are still certain: a level that
+ignores floating profit is exact; a peak that equity may have raised is at least as high as the known figures; an anchor
+taken from unknown equity is unknown until the next reset.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ Knowledge = Literal["exact", "at_least", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class KnownRules:
-    """`knowledge[i]` says how well the level of `rules.states[i]` is known."""
+    """`knowledge[i]`: how well the level of `rules.states[i]` is known."""
 
     rules: AccountRules
     knowledge: tuple[Knowledge, ...]
@@ -28,12 +28,12 @@ def begin(specs: tuple[FloorSpec, ...]) -> KnownRules:
 
 
 def judged_on_balance(spec: FloorSpec) -> bool:
-    """Whether neither the level nor what is compared with it depends on floating profit and loss."""
+    """Whether neither the level nor the compared worth depends on floating profit and loss."""
     return not spec.holds.floating
 
 
 def moved(known: KnownRules, mark: Mark, *, equity_known: bool, reset: bool) -> KnownRules:
-    """After an event. Without known equity `mark` carries the balance in its place."""
+    """Returns the state after an event. Without known equity, `mark` has the balance in its place."""
     pairs = [
         _moved(spec, state, knowledge, mark, equity_known, reset)
         for spec, state, knowledge in zip(known.rules.specs, known.rules.states, known.knowledge, strict=True)
@@ -64,14 +64,14 @@ def _at_best(knowledge: Knowledge) -> Knowledge:
 
 
 def _at_lock(spec: FloorSpec, state: RuleState) -> bool:
-    """A floor that a payout has fixed, or that has reached its lock, rises no further, whatever its peak was."""
+    """Whether a payout locked the floor, or it has reached its lock: then it does not depend on the peak any more."""
     return state.locked or (
         spec.direction == "floor" and spec.ceiling_minor is not None and state.floor_minor == spec.ceiling_minor
     )
 
 
 def paid(known: KnownRules, amount_minor: int, *, settles: bool) -> KnownRules:
-    """`amount_minor` left the account as a payout; `settles`: it was paid for good."""
+    """Returns the state after `amount_minor` left the account as a payout. `settles`: the payout was settled."""
     states = []
     for spec, state in zip(known.rules.specs, known.rules.states, strict=True):
         after = floors.paid_out(spec, state, amount_minor)

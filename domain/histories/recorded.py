@@ -1,4 +1,4 @@
-"""The record of one account (one-minute equity bars, fills, balance operations, daily snapshots) as events of its life."""
+"""Converts the record of one account (one-minute bars, fills, balance operations, daily snapshots) into events."""
 
 import heapq
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Money that came or went without a trade, as the platform names it."""
+    """Money in or out without a trade. `operation`: the name that the platform uses."""
 
     at: datetime
     operation: str
@@ -57,7 +57,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RecordedLife:
-    """All that is on record of one account, each part in order of time. `snapshots`: equity at its own resets."""
+    """The whole record of one account, each part in order of time. `snapshots`: equity at the resets of its own
+    clock."""
 
     opened_at: datetime
     bars: tuple[Bar, ...] = ()
@@ -66,7 +67,7 @@ class RecordedLife:
     snapshots: dict[datetime, int] = field(default_factory=dict)
 
     def until(self, at: datetime) -> "RecordedLife":
-        """What was known at `at`."""
+        """Returns the record as it was at `at`."""
         return replace(
             self,
             bars=tuple(bar for bar in self.bars if bar.minute + _MINUTE <= at),
@@ -80,7 +81,7 @@ class RecordedLife:
 
     @property
     def open_positions(self) -> int:
-        """How many positions are open at the end."""
+        """The number of positions open at the end."""
         left: dict[str, Decimal] = {}
         for fill in self.fills:
             change = fill.lots if fill.entry == "in" else -fill.lots
@@ -88,31 +89,31 @@ class RecordedLife:
         return sum(1 for lots in left.values() if lots > 0)
 
 
-_Happening = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]
+_Timed = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]
 
 
 def events(life: RecordedLife, product: Product) -> Iterator[Event]:
-    """The account's life with the resets of `product`'s clocks, in order of time."""
+    """Yields the events of the account, with the resets of the clocks of `product`, in order of time."""
     ends = [life.opened_at]
     ends += [life.bars[-1].minute + _MINUTE] if life.bars else []
     ends += [part[-1].at for part in (life.fills, life.operations) if part]
     last = max(ends)
     fold = _Life(life, product)
-    streams: tuple[Iterator[_Happening], ...] = (
+    streams: tuple[Iterator[_Timed], ...] = (
         ((at, 0, n, purpose) for n, (at, purpose) in enumerate(_resets(product, life.opened_at))),
         ((one.at, 1, n, one) for n, one in enumerate(life.operations)),
         ((fill.at, 2, n, fill) for n, fill in enumerate(life.fills)),
         ((bar.minute + _MINUTE - _MICROSECOND, 3, n, bar) for n, bar in enumerate(life.bars)),
     )
-    for at, _, _, happening in heapq.merge(*streams, key=lambda item: item[:3]):
+    for at, _, _, item in heapq.merge(*streams, key=lambda timed: timed[:3]):
         if at > last:
             break
-        yield from fold.happened(at, happening)
+        yield from fold.events_of(at, item)
     yield fold.ended(last)
 
 
 def _resets(product: Product, start: datetime) -> Iterator[tuple[datetime, Purpose]]:
-    """Every reset after `start`, endlessly, with its purpose."""
+    """Yields every reset after `start`, without end, with its purpose."""
     at = start
     while True:
         day = product.clock.next_reset(at)
@@ -129,7 +130,7 @@ class _Money(TypedDict):
 
 
 class _Life:
-    """Where the account stands between two events."""
+    """The state of the account between two events."""
 
     def __init__(self, life: RecordedLife, product: Product) -> None:
         self.clock: Clock = product.clock
@@ -140,16 +141,16 @@ class _Life:
         self.left: dict[str, Decimal] = {}
         self.opened: dict[str, datetime] = {}
 
-    def happened(self, at: datetime, happening: "Bar | Fill | Operation | Purpose") -> Iterator[Event]:
-        if isinstance(happening, Bar):
-            yield from self._marked(at, happening)
-        elif isinstance(happening, Fill):
-            yield self._filled(happening)
-        elif isinstance(happening, Operation):
-            yield self._moved(happening)
+    def events_of(self, at: datetime, item: "Bar | Fill | Operation | Purpose") -> Iterator[Event]:
+        if isinstance(item, Bar):
+            yield from self._marked(at, item)
+        elif isinstance(item, Fill):
+            yield self._filled(item)
+        elif isinstance(item, Operation):
+            yield self._moved(item)
         else:
             self.equity = self.snapshots.get(at, self.equity)
-            yield Rolled(**self._money(at), day=self.clock.trading_day(at - _MICROSECOND), purpose=happening)
+            yield Rolled(**self._money(at), day=self.clock.trading_day(at - _MICROSECOND), purpose=item)
 
     def ended(self, at: datetime) -> Event:
         return Clocked(**self._money(at), open_positions=len(self.left))
@@ -159,7 +160,7 @@ class _Life:
         return {"seq": self.seq, "at": at, "balance_minor": self.balance, "equity_minor": self.equity}
 
     def _marked(self, at: datetime, bar: Bar) -> Iterator[Event]:
-        """The minute's path: a rising one has fallen first, a falling one has risen first."""
+        """Yields the path of the minute: low first in a rising minute, high first in a falling minute."""
         rising = bar.close_minor >= bar.open_minor
         path = (bar.low_minor, bar.high_minor) if rising else (bar.high_minor, bar.low_minor)
         self.balance = bar.balance_minor
@@ -214,7 +215,8 @@ class _Life:
         )
 
     def _worth_at(self, at: datetime) -> None:
-        """Equity at a fill: the balance of a flat account; else the last known, within its minute's bar."""
+        """Sets the equity at a fill: the balance without open positions, else the last equity within the bar of the
+        minute."""
         if not self.left:
             self.equity = self.balance
             return

@@ -1,8 +1,8 @@
-"""Judge a whole history: an account's events in, its verdict under one phase of one product out.
+"""Judges a whole history: the events of an account under one phase of one product.
 
-The same floors, conduct rules and gates judge live accounts; this is the fold over what has already happened. Equity
-may be unknown at any event: then what is certain is decided, and what is not is named (`Replay.unpriced`). Nothing
-ends the fold: a rule that was broken goes on being watched, and `outcome` is what happened first.
+The same floors, conduct rules and gates judge live accounts. Equity may be unknown at any event: the replay then
+decides only what is certain, and lists the rest (`Replay.unpriced`). Nothing ends the fold: a broken rule is still
+judged, and `outcome` is what happened first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,35 +12,46 @@ from typing import Any, Final
 
 from domain.histories import known_floors
 from domain.histories.known_floors import Knowledge, KnownRules
-from domain.histories.verdicts import Breach, Day, Level, Outcome, Passed, Replay, Scenery, Unpriced, Witness
+from domain.histories.results import (
+    Day,
+    DecidingMoment,
+    Level,
+    Passed,
+    ProofWriter,
+    Replay,
+    ReplayedBreach,
+    ReplayOutcome,
+    Unpriced,
+)
 from domain.lifecycle import phase_deadline
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
 from domain.rules import history
-from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule, said
+from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.history import HistoryState
+from domain.wording import money
 
-__all__ = ["Breach", "Day", "Level", "Outcome", "Passed", "Replay", "Scenery", "Unpriced", "Witness", "replay"]
-
-_WANTS_FLOATING: Final = ("closed_pnl_plus_negative_floating", "equity_snapshot_to_snapshot", "equity")
+_NEEDS_FLOATING: Final = ("closed_pnl_plus_negative_floating", "equity_snapshot_to_snapshot", "equity")
 
 
-def replay(events: Iterable[Event], terms: PhaseTerms, context: Context, witness: Witness | None = None) -> Replay:
-    """Judge `events`, which are in order of time. `witness` writes a proof at the very event that decides, while the
-    source of the events still stands there."""
-    fold = _Fold(terms, context, witness)
+def replay(
+    events: Iterable[Event], terms: PhaseTerms, context: Context, write_proof: ProofWriter | None = None
+) -> Replay:
+    """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source
+    of the events is still at that event."""
+    fold = _Fold(terms, context, write_proof)
     for event in events:
         fold.take(event)
     return fold.result()
 
 
 class _Fold:
-    """The running judgement of one history."""
+    """The state of the judgement of one history."""
 
-    def __init__(self, terms: PhaseTerms, context: Context, witness: Witness | None) -> None:
-        self.terms, self.context, self.witness = terms, context, witness
+    def __init__(self, terms: PhaseTerms, context: Context, write_proof: ProofWriter | None) -> None:
+        self.terms, self.context, self.write_proof = terms, context, write_proof
         self.history_rules: Sequence[HistoryRule[Any]] = terms.history_rules
         self.equity_rules: dict[str, EquityRule] = {rule.id: rule for rule in terms.phase.equity_rules}
         self.known: KnownRules = known_floors.begin(terms.specs)
@@ -48,9 +59,9 @@ class _Fold:
         self.history: HistoryState = history.start(self.history_rules, context)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
-        self.breaches: list[Breach] = []
+        self.breaches: list[ReplayedBreach] = []
         self.broken_since: dict[str, datetime] = {}
-        self.told: set[str] = set()
+        self.counted_as_offence: set[str] = set()
         self.cured: dict[str, int] = {}
         self.days: list[Day] = []
         self.trading_days: list[date] = []
@@ -79,7 +90,7 @@ class _Fold:
         self._pass(event)
 
     def _time_alone(self, event: Event) -> None:
-        """What the mere passing of time decides before `event`."""
+        """Applies what time alone decides before `event`."""
         last = None
         while (due := history.due(self.history, self.history_rules, self.context)) is not None and due <= event.at:
             if due == last:
@@ -116,7 +127,7 @@ class _Fold:
         return Mark(event.balance_minor, worth, event.seq, event.at, self.costs)
 
     def _levels(self, event: Event) -> None:
-        """Anchors, peaks and locks follow; at a reset the ended day is written down first."""
+        """Moves anchors, peaks and locks; at a reset the ended day is recorded first."""
         if isinstance(event, News):
             return
         if isinstance(event, PaidOut):
@@ -152,50 +163,51 @@ class _Fold:
         mark = self._mark(event)
         for spec, state, knowledge in self._specs():
             if event.equity_minor is None and not known_floors.judged_on_balance(spec):
-                self._needs_price(spec.rule_id, event, "positions were open and their floating result is not known")
+                self._needs_price(spec.rule_id, event, "positions were open and their floating result is unknown")
                 continue
-            worth = spec.seen(mark).equity_minor
+            worth = spec.counted(mark).equity_minor
             broken = breached(spec, state.floor_minor, worth)
             certain = knowledge == "exact" or (knowledge == "at_least" and spec.direction == "floor" and broken)
             if not certain:
-                self._needs_price(spec.rule_id, event, "its level follows an equity that is not known")
+                self._needs_price(spec.rule_id, event, "its level depends on an equity that is unknown")
                 continue
             room = room_minor(spec, state.floor_minor, worth)
             self.least_room[spec.key] = min(room, self.least_room.get(spec.key, room))
-            self._broken(event, mark, spec, state, knowledge, worth) if broken else self._back(spec, event.at)
+            self._beyond(event, mark, spec, state, knowledge, worth) if broken else self._within(spec, event.at)
 
     def _needs_price(self, rule_id: str, event: Event, reason: str) -> None:
         so_far = self.unpriced.get(rule_id) or Unpriced(rule_id, event.at, 0, reason)
         self.unpriced[rule_id] = replace(so_far, moments=so_far.moments + 1)
 
-    def _back(self, spec: FloorSpec, at: datetime) -> None:
-        """Within the limit again: in time, that was a cure."""
+    def _within(self, spec: FloorSpec, at: datetime) -> None:
+        """Handles an account within the limit: an excess that ended in time was cured."""
         since = self.broken_since.pop(spec.key, None)
-        if since is not None and spec.key not in self.told:
+        if since is not None and spec.key not in self.counted_as_offence:
             self.cured[spec.rule_id] = self.cured.get(spec.rule_id, 0) + 1
-        self.told.discard(spec.key)
+        self.counted_as_offence.discard(spec.key)
 
-    def _broken(
+    def _beyond(
         self, event: Event, mark: Mark, spec: FloorSpec, state: RuleState, knowledge: Knowledge, worth: int
     ) -> None:
-        """Beyond the limit: an offence once for each time it is gone through, after the cure's minutes if it has one."""
+        """Handles an account beyond the limit: one offence for each excess, after the minutes of the cure if there
+        is one."""
         since = self.broken_since.setdefault(spec.key, event.at)
         rule = self.equity_rules[spec.rule_id]
         cure = rule.cure
-        if spec.key in self.told:
+        if spec.key in self.counted_as_offence:
             return
         if cure and self.cured.get(rule.id, 0) < cure.times and event.at <= since + timedelta(minutes=cure.minutes):
             return
-        self.told.add(spec.key)
+        self.counted_as_offence.add(spec.key)
         offence = 1 + sum(1 for breach in self.breaches if breach.rule_id == rule.id)
         currency, side = self.context.currency, "floor" if spec.direction == "floor" else "ceiling"
-        level = said(state.floor_minor, currency)
+        level = money(state.floor_minor, currency)
         known = "" if knowledge == "exact" else "at least "
-        sentence = f"Worth {said(worth, currency)} against a {side} of {known}{level} ({spec.operator})."
-        scene = Scenery(event, mark, (), rule.id, offence, spec, state)
-        proof = self.witness(scene) if self.witness and knowledge == "exact" else None
+        sentence = f"Worth {money(worth, currency)} against a {side} of {known}{level} ({spec.operator})."
+        moment = DecidingMoment(event, mark, (), rule.id, offence, spec, state)
+        proof = self.write_proof(moment) if self.write_proof and knowledge == "exact" else None
         self.breaches.append(
-            Breach(
+            ReplayedBreach(
                 rule_id=rule.id,
                 family="equity",
                 at=event.at,
@@ -212,16 +224,16 @@ class _Fold:
         )
 
     def _history(self, event: Event) -> None:
-        """Conduct rules and gates. At a reset without equity, what counts floating results cannot be told."""
+        """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""
         after, violations = history.step(self.history, event, self.history_rules, self.context)
         if after is not self.history or violations:
             self.moved.append(event)
         self.history = after
         for violation in violations:
             name, offence = violation.rule_id, violation.offence
-            scene = Scenery(event, self._mark(event), tuple(self.moved), name, offence)
+            moment = DecidingMoment(event, self._mark(event), tuple(self.moved), name, offence)
             self.breaches.append(
-                Breach(
+                ReplayedBreach(
                     rule_id=violation.rule_id,
                     family="conduct",
                     at=event.at,
@@ -232,16 +244,16 @@ class _Fold:
                     sentence=violation.sentence,
                     figures=dict(violation.figures),
                     position_ids=violation.position_ids,
-                    proof=self.witness(scene) if self.witness else None,
+                    proof=self.write_proof(moment) if self.write_proof else None,
                 )
             )
         if event.equity_minor is None and isinstance(event, Rolled | Opened):
             for rule in self.history_rules:
-                if _wants_floating(rule):
+                if _needs_floating(rule):
                     self._needs_price(rule.id, event, "it counts the floating result of open positions")
 
     def _pass(self, event: Event) -> None:
-        """Closed balance at the target, nothing open, enough trading days, and no gate in the way."""
+        """Checks for a pass: closed balance at the target, no open position, enough trading days, all gates met."""
         if self.terms.target_minor is None or self.passed is not None:
             return
         if not target_reached(self.terms, event, len(self.open), len(self.trading_days), self.history):
@@ -250,8 +262,8 @@ class _Fold:
         required = context.initial_minor + history.effective_target(
             self.history, rules, context, self.terms.target_minor, event
         )
-        scene = Scenery(event, self._mark(event), tuple(self.moved), trading_days=tuple(self.trading_days))
-        proof = self.witness(scene) if self.witness else None
+        moment = DecidingMoment(event, self._mark(event), tuple(self.moved), trading_days=tuple(self.trading_days))
+        proof = self.write_proof(moment) if self.write_proof else None
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)
 
     def result(self) -> Replay:
@@ -275,10 +287,10 @@ class _Fold:
             deducted_minor=history.deducted_minor(self.history, rules, context),
         )
 
-    def _first(self) -> tuple[Outcome, datetime | None]:
-        """What happened first, by what is certain, and when."""
+    def _first(self) -> tuple[ReplayOutcome, datetime | None]:
+        """Returns what certainly happened first, and when."""
         fatal = next((breach for breach in self.breaches if breach.fails), None)
-        ends: list[tuple[datetime, int, Outcome]] = []
+        ends: list[tuple[datetime, int, ReplayOutcome]] = []
         if fatal is not None:
             ends.append((fatal.at, 0, "breach"))
         if self.passed is not None:
@@ -291,7 +303,7 @@ class _Fold:
         return outcome, at
 
     def _can_change(self, need: Unpriced) -> bool:
-        """Whether the rule may end the phase or keep it from passing."""
+        """Whether the rule may end the phase or prevent a pass."""
         rule = next(rule for rule in self.terms.phase.rules if rule.id == need.rule_id)
         if isinstance(rule, Gate):
             return "pass" in rule.blocks
@@ -300,5 +312,5 @@ class _Fold:
         return False
 
 
-def _wants_floating(rule: HistoryRule[Any]) -> bool:
-    return any(getattr(rule, name, None) in _WANTS_FLOATING for name in ("basis", "attribution"))
+def _needs_floating(rule: HistoryRule[Any]) -> bool:
+    return any(getattr(rule, name, None) in _NEEDS_FLOATING for name in ("basis", "attribution"))

@@ -1,10 +1,9 @@
-"""A statement as the life of an account under a product: its trades, money and resets in order of time, as the events
-that every rule judges.
+"""Converts a statement into the events of an account under a product: trades, money and resets in order of time.
 
-The account begins with the statement's first deposit. Later deposits are set aside: what they bring is no trading
-result. Withdrawals take back first what was set aside; beyond that they are payouts on a funded account, and set
-aside as well in an evaluation. With quotes, every quote that concerns an open position is an event with the equity it
-gives; without them the equity is known only while nothing is open.
+The account starts with the first deposit of the statement. Later deposits are set aside, because they are no trading
+result. Withdrawals first take back what was set aside; the rest counts as payouts on a funded account, and is set aside
+too in an evaluation. With quotes, every quote while a position is open is an event with its equity. Without quotes the
+equity is known only while no position is open.
 """
 
 import heapq
@@ -15,10 +14,9 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from domain.clocks import Clock
-from domain.errors import StatementInvalid
+from domain.errors import RateMissing, StatementInvalid
 from domain.histories.statement_sums import brought_forward, sums
 from domain.histories.statements import BalanceRow, Statement, StatementPosition
-from domain.pnl import RateMissing
 from domain.proofs.sheets import Movement
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
@@ -28,7 +26,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class _Money(TypedDict):
-    """What every event says of the account."""
+    """The fields that every event has."""
 
     seq: int
     at: datetime
@@ -37,7 +35,7 @@ class _Money(TypedDict):
 
 
 class Quote(NamedTuple):
-    """A quote of a market symbol; `prices` None: from here on it is not quoted, what follows is not known."""
+    """A quote of a market symbol. `prices` None: from here on the symbol is not quoted, and its price is unknown."""
 
     at: datetime
     symbol: str
@@ -45,9 +43,9 @@ class Quote(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
-    """Quotes in order of time, and the contracts of the symbols they are of. `names`: market symbol by the statement's
-    own, where they differ by more than case."""
+class MarketData:
+    """Quotes in order of time, and the contracts of their symbols. `names`: market symbol by the symbol of the
+    statement, where they differ by more than case."""
 
     quotes: Iterable[Quote] = ()
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
@@ -59,7 +57,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Something that a statement tells. `rank` orders what happens in the same second."""
+    """An entry of a statement. `rank` orders entries of the same second."""
 
     at: datetime
     rank: int
@@ -71,12 +69,12 @@ class _Entry:
     booked_minor: int = 0
 
 
-_Happening = tuple[datetime, int, int, "_Entry | Quote | Purpose"]
+_Timed = tuple[datetime, int, int, "_Entry | Quote | Purpose"]
 
 
 def initial_minor(statement: Statement, stated: int | None = None) -> int:
-    """What the account begins with: `stated` by the caller, else the deposits before the first trade (or what the
-    report brings forward). Raises StatementInvalid when nothing says it."""
+    """Returns the initial balance: `stated` by the caller, else the deposits before the first trade, or the balance
+    that the report brings forward. Raises StatementInvalid when there is none of them."""
     if stated is not None:
         return stated
     first = min((trade.opened_at for trade in (*statement.closed, *statement.open_positions)), default=None)
@@ -88,15 +86,15 @@ def initial_minor(statement: Statement, stated: int | None = None) -> int:
         initial += own - rows.balance_minor
     if initial <= 0:
         raise StatementInvalid(
-            "The statement does not say what the account began with: it has no deposit before its first trade.",
+            "The statement has no initial balance: there is no deposit before its first trade.",
             field="initial_balance",
-            remedy="Export the whole history, or say initial_balance in a mapping.",
+            remedy="Export the whole history, or set initial_balance in a mapping.",
         )
     return initial
 
 
 class Timeline:
-    """Gives the events of one statement; between two of them it stands at the moment of the last one given."""
+    """Yields the events of one statement. Between two events its attributes describe the account at the last one."""
 
     def __init__(
         self,
@@ -106,7 +104,7 @@ class Timeline:
         *,
         initial: int,
         funded: bool,
-        market: Market | None,
+        market: MarketData | None,
     ) -> None:
         self.statement, self.clock, self.loss_clock = statement, clock, loss_clock
         self.funded, self.market = funded, market
@@ -125,52 +123,52 @@ class Timeline:
 
     @property
     def held(self) -> int:
-        """How many positions are open now; those whose price or size is not told are not among `positions`."""
+        """The number of open positions, including those without a price or a size, which are not in `positions`."""
         return len(self._left)
 
     @property
     def open_costs(self) -> tuple[tuple[str, int], ...]:
-        """Costs of open positions that their venue books only when they close, by position."""
+        """Costs of open positions that the venue books only at their close, by position."""
         return tuple((name, minor) for name, minor in self._pending.items() if minor)
 
     def events(self) -> Iterator[Event]:
         entries = _entries(self.statement)
         start = entries[0].at
         last = max(entries[-1].at, self.statement.printed_at or entries[-1].at)
-        since = start - timedelta(days=1)  # what was quoted last when the first position opened
+        since = start - timedelta(days=1)  # includes the last quotes before the first position opened
         quotes = (q for q in (self.market.quotes if self.market else ()) if q.at >= since)
-        streams: tuple[Iterator[_Happening], ...] = (
+        streams: tuple[Iterator[_Timed], ...] = (
             ((at, 0, n, purpose) for n, (at, purpose) in enumerate(self._resets(start))),
             ((quote.at, 1, n, quote) for n, quote in enumerate(quotes)),
             ((entry.at, 2, n, entry) for n, entry in enumerate(entries)),
         )
-        for at, _, _, happening in heapq.merge(*streams, key=lambda item: item[:3]):
+        for at, _, _, item in heapq.merge(*streams, key=lambda timed: timed[:3]):
             if at > last:
                 break
-            event = self._happened(at, happening)
+            event = self._event_of(at, item)
             if event is not None:
                 yield event
         yield Clocked(**self._printed(last), open_positions=len(self._left))
 
     def _printed(self, at: datetime) -> _Money:
-        """The money when the report was made: what its open positions float at is its own figure."""
+        """Returns the money when the report was made, with its own figures for open positions."""
         money = self._money(at)
         held = self.statement.open_positions
         if money["equity_minor"] is None and set(self._left) == {trade.position_id for trade in held}:
             money["equity_minor"] = self.balance_minor + sum(trade.net_minor for trade in held)
         return money
 
-    def _happened(self, at: datetime, happening: "_Entry | Quote | Purpose") -> Event | None:
-        if isinstance(happening, Quote):
-            return self._quoted(happening)
-        if isinstance(happening, str):
-            return self._rolled(at, happening)
-        if happening.what == "money":
-            return self._moved(happening)
-        return self._opened(happening) if happening.what == "open" else self._closed(happening)
+    def _event_of(self, at: datetime, item: "_Entry | Quote | Purpose") -> Event | None:
+        if isinstance(item, Quote):
+            return self._quoted(item)
+        if isinstance(item, str):
+            return self._rolled(at, item)
+        if item.what == "money":
+            return self._moved(item)
+        return self._opened(item) if item.what == "open" else self._closed(item)
 
     def _resets(self, start: datetime) -> Iterator[tuple[datetime, Purpose]]:
-        """Every reset after `start`, endlessly, with its purpose."""
+        """Yields every reset after `start`, without end, with its purpose."""
         at = start
         while True:
             day = self.clock.next_reset(at)
@@ -273,7 +271,7 @@ class Timeline:
         )
 
     def _moved(self, entry: _Entry) -> Event | None:
-        """Money in or out after the first deposit."""
+        """Handles money in or out after the first deposit. Returns a payout, or None when the money is set aside."""
         assert entry.money is not None
         amount = entry.money.amount_minor
         if amount >= 0 or not self.funded:
@@ -290,7 +288,7 @@ class Timeline:
 
 
 def _entries(statement: Statement) -> list[_Entry]:
-    """Trades and later money in order of time; in one second, what closes comes before what opens."""
+    """Returns trades and later money in order of time; in the same second, closes come before opens."""
     opening = {deal.order_id: deal.net_minor for deal in statement.deals if deal.opens}
     rows: dict[str, list[StatementPosition]] = {}
     for trade in (*statement.closed, *statement.open_positions):
@@ -312,9 +310,9 @@ def _entries(statement: Statement) -> list[_Entry]:
                     part.closed_at, rank, part.row, "close", trade=part, lots=part.lots or Decimal(0), booked_minor=cost
                 )
             )
-            cost = 0  # what opening cost is a part of the first close's result
+            cost = 0  # the cost of opening is part of the result of the first close
     if not entries:
-        raise StatementInvalid("The statement holds no trades: there is nothing to judge.")
+        raise StatementInvalid("The statement contains no trades: there is nothing to judge.")
     first = min(entry.at for entry in entries)
     entries += [
         _Entry(row.at, 0, row.row, "money", money=row)

@@ -1,14 +1,14 @@
-"""Whether the rows of a statement add up to its own summary, to the minor unit."""
+"""Compares the rows of a statement with its own summary, to the minor unit."""
 
 from dataclasses import dataclass
 
+from domain import wording
 from domain.histories.statements import Statement
-from domain.rules.base import said
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What the rows say, in minor units. `floating_minor` is counted as the report counts its own."""
+    """The sums of the rows, in minor units. `floating_minor` is counted as the report counts its own figure."""
 
     deposits_minor: int
     withdrawals_minor: int
@@ -25,8 +25,8 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A figure that the report states and its rows do not give; `stated` minus `rows` is the difference. Minor units,
-    but for counts."""
+    """A figure of the report that differs from its rows. The difference is `stated` minus `rows`. Minor units,
+    except for counts (`money` False)."""
 
     figure: str
     stated: int
@@ -37,12 +37,12 @@ class Discrepancy:
         gap = self.stated - self.rows
         if not self.money:
             return f"The statement says {self.stated} {self.figure}, its rows are {self.rows}: a difference of {gap}."
-        stated, rows, difference = (said(minor, currency) for minor in (self.stated, self.rows, gap))
+        stated, rows, difference = (wording.money(minor, currency) for minor in (self.stated, self.rows, gap))
         return f"The statement says {self.figure} {stated}, its rows add up to {rows}: a difference of {difference}."
 
 
 def sums(statement: Statement) -> Sums:
-    """Add up the rows."""
+    """Returns the sums of the rows."""
     money = [row.amount_minor for row in statement.balance_rows if not row.credit]
     credit = sum(row.amount_minor for row in statement.balance_rows if row.credit)
     nets = [position.net_minor for position in statement.closed]
@@ -67,7 +67,7 @@ def sums(statement: Statement) -> Sums:
 
 
 def brought_forward(statement: Statement) -> int:
-    """The balance before the first row of a report that begins midway, where its running balance tells; else 0."""
+    """Returns the balance before the first row of a report that starts midway, from its running balance; else 0."""
     booked = [(d.row, d.net_minor, d.stated_balance_minor) for d in statement.deals]
     booked += [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
     _, amount, stated = min(booked, default=(0, 0, None))
@@ -75,7 +75,7 @@ def brought_forward(statement: Statement) -> int:
 
 
 def discrepancies(statement: Statement, rows: Sums) -> list[Discrepancy]:
-    """Every figure of the summary that its rows contradict, and the first running balance that does not follow."""
+    """Returns every figure of the summary that differs from the rows, and the first wrong running balance."""
     own = statement.summary
     compared = (
         ("deposits less withdrawals", own.deposits_net_minor, rows.deposits_minor - rows.withdrawals_minor),
@@ -94,7 +94,7 @@ def discrepancies(statement: Statement, rows: Sums) -> list[Discrepancy]:
 
 
 def _deals_and_trades(statement: Statement, rows: Sums) -> list[Discrepancy]:
-    """Deals and trades tell the same money twice: once open positions' opening costs are set aside, they agree."""
+    """Compares deals with trades: without the opening costs of open positions, both must add up to the same result."""
     if not statement.deals:
         return []
     held = {position.position_id for position in statement.open_positions}

@@ -1,8 +1,7 @@
-"""A trading history as a broker's own report tells it: closed trades, open positions, deals, money in and out, and the
-summary the report gives of itself.
+"""A broker's report of a trading history: closed trades, open positions, deals, money in and out, and its summary.
 
-Money is minor units of the account's currency; instants are aware UTC (the report's server time is translated when it
-is read). `row` is where in the file something stands, counted from 1, so that a person can find it.
+Money is minor units of the account's currency; instants are aware UTC (server times are converted when the report is
+read). `row` is the row in the file, counted from 1, so that a person can find it.
 """
 
 from datetime import datetime
@@ -22,9 +21,10 @@ class _Part(BaseModel):
 
 
 class StatementPosition(_Part):
-    """A trade. Open while `closed_at` is None: then `profit_minor` floats and `closing_price` is the market's.
+    """A trade. It is open while `closed_at` is None: then `profit_minor` is floating and `closing_price` is the market
+    price.
 
-    `lots` None: the report does not say. Commission, swap and taxes are negative when they cost.
+    `lots` None: not in the report. Commission, swap and taxes are negative when they are costs.
     """
 
     row: int
@@ -50,7 +50,8 @@ class StatementPosition(_Part):
 
 
 class StatementDeal(_Part):
-    """A fill. `opens`: into a position, else out of one. `stated_balance_minor` is the report's own running balance."""
+    """A fill. `opens`: it opens a position, else it closes one. `stated_balance_minor`: the running balance of the
+    report."""
 
     row: int
     deal_id: str
@@ -74,7 +75,7 @@ class StatementDeal(_Part):
 
 
 class BalanceRow(_Part):
-    """Money in (positive) or out (negative) that is no trade. `credit` is lent: it is no part of the balance."""
+    """Money in (positive) or out (negative) without a trade. `credit`: lent money, which is not part of the balance."""
 
     row: int
     reference: str
@@ -85,8 +86,8 @@ class BalanceRow(_Part):
 
 
 class StatementSummary(_Part):
-    """What the report says of itself; None where it does not. `floating_minor` is as the report counts it: open
-    swaps are a part of it in MT4 and stand beside it in MT5."""
+    """The summary of the report; None: not in the report. `floating_minor` is counted as in the report: MT4 includes
+    open swaps, MT5 does not."""
 
     balance_minor: int | None = None
     equity_minor: int | None = None
@@ -100,8 +101,8 @@ class StatementSummary(_Part):
 
 
 class Statement(_Part):
-    """One account's history, read from `file` whose bytes have `sha256`. `closed` and `open_positions` in the report's order; `deals` empty where a report has
-    trades only."""
+    """The history of one account, read from `file` with the hash `sha256`. `closed` and `open_positions` are in the
+    order of the report; `deals` is empty where a report has only trades."""
 
     source: Literal["mt5", "mt4", "csv"]
     file: str
@@ -120,11 +121,11 @@ class Statement(_Part):
 
     @property
     def floating_has_costs(self) -> bool:
-        """Whether the report's floating figure holds the open positions' swaps and commissions."""
+        """Whether the floating figure of the report includes swaps and commissions of open positions."""
         return self.source != "mt5"
 
     @property
     def deals_count(self) -> int:
-        """Fills, as listed or one in and one out for each trade, and the rows of money in and out."""
+        """The number of fills (listed, or two for each trade) and of rows of money in and out."""
         fills = len(self.deals) or 2 * len(self.closed) + len(self.open_positions)
         return fills + len(self.balance_rows)

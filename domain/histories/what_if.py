@@ -1,5 +1,4 @@
-"""A statement judged as if it had been traded under a product: the terms fitted to the account, every rule folded over
-its life, each verdict with its proof."""
+"""Judges a statement as if it had been traded under a product: terms fitted to the account, all rules, and proofs."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +8,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from domain.errors import BadInput
-from domain.histories.replay import Replay, Scenery, replay
-from domain.histories.statement_events import Market, Timeline, initial_minor
+from domain.histories.replay import replay
+from domain.histories.results import DecidingMoment, Replay
+from domain.histories.statement_events import MarketData, Timeline, initial_minor
 from domain.histories.statement_sums import Discrepancy, Sums, discrepancies, sums
 from domain.histories.statements import Statement
 from domain.money import from_minor
@@ -18,28 +18,30 @@ from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check import check
-from domain.proofs.history import Whose, pass_history, violation_sheet
-from domain.proofs.money import Scene
+from domain.proofs.history import ProofSubject, pass_history, violation_sheet
+from domain.proofs.money import JudgedAccount
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
-from domain.rules.base import ConductRule, Gate, VenueCalendar, said
+from domain.rules.base import ConductRule, Gate, VenueCalendar
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
+from domain.wording import money
 
 Wrap = Callable[[Iterator[Event]], Iterator[Event]]
 
 _NEEDS: Final = {
-    "news_window": "a statement says nothing of scheduled news",
-    "exposure_multiple": "a statement does not say what a position is worth in money",
-    "required_stop": "a statement shows the last stop of a trade, not when it was set",
+    "news_window": "a statement contains no scheduled news",
+    "exposure_multiple": "a statement does not contain the value of positions",
+    "required_stop": "a statement contains the last stop of a trade, but not when it was set",
 }
-# a sheet folds the whole history again: a rule that is broken at every trade is proven by its first offences
+# each sheet folds the whole history again, so only the first offences of a rule get a proof
 _PROVEN: Final = 3
 _BY_SIZE: Final = ("lot_size_band", "max_exposure")
 
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """`product` has the statement's currency and initial balance; `sold` is the product as it is on the shelf.
-    `not_judged`: rules the statement cannot answer, by id, and why. `priced`: quotes were given."""
+    """The result. `product` has the currency and the initial balance of the statement; `sold` is the product as it
+    is sold. `not_judged`: the rules that the statement cannot decide, by id, with the reason. `priced`: there
+    were quotes."""
 
     statement: Statement
     sums: Sums
@@ -64,12 +66,12 @@ def judge(
     phase_index: int = 1,
     *,
     initial: int | None = None,
-    market: Market | None = None,
+    market: MarketData | None = None,
     calendars: Mapping[str, VenueCalendar] | None = None,
     wrap: Wrap = lambda events: events,
 ) -> WhatIf:
-    """The verdict on `statement` under phase `phase_index` of `sold`. `initial`: what the account began with, where
-    the caller knows better than the statement. `wrap` may watch the events as they pass."""
+    """Judges `statement` under phase `phase_index` of `sold`. `initial`: the initial balance, if the caller knows
+    better than the statement. `wrap` may observe the events."""
     if not 1 <= phase_index <= sold.funded_index:
         raise BadInput(
             f"{sold.ref} has no phase {phase_index}.",
@@ -89,8 +91,8 @@ def judge(
         funded=phase_index == product.funded_index,
         market=market,
     )
-    witness = _Witness(statement, terms, timeline)
-    judged = replay(wrap(timeline.events()), terms, terms.context, witness)
+    write_proof = _SheetWriter(statement, terms, timeline)
+    judged = replay(wrap(timeline.events()), terms, terms.context, write_proof)
     rows = sums(statement)
     return WhatIf(
         statement=statement,
@@ -108,8 +110,8 @@ def judge(
 
 
 def fitted(sold: Product, currency: str, initial: int) -> Product:
-    """`sold` for an account of another size or currency: percentages apply to the new size, fixed amounts stay as
-    they are written. Raises BadInput when its terms make no sense for such an account."""
+    """Returns `sold` for an account of another size or currency: percentages apply to the new size, fixed amounts stay
+    unchanged. Raises BadInput when the terms do not fit such an account."""
     if (sold.currency, sold.initial_minor) == (currency, initial):
         return sold
     terms = sold.model_dump(mode="json")
@@ -118,68 +120,68 @@ def fitted(sold: Product, currency: str, initial: int) -> Product:
     try:
         return Product.model_validate(terms)
     except ValidationError as exc:
-        told = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+        problems = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
         raise BadInput(
-            f"The terms of {sold.ref} make no sense for an account of {said(initial, currency)}: {told}.",
+            f"The terms of {sold.ref} do not fit an account of {money(initial, currency)}: {problems}.",
             field="product",
             remedy="Choose a product of a comparable size; amounts in it are not scaled.",
         ) from exc
 
 
-class _Witness:
-    """Writes the sheet of a verdict while the timeline stands at its event; None where a sheet cannot hold it."""
+class _SheetWriter:
+    """Writes the sheet of a deciding moment while the timeline is at its event; None where a sheet cannot prove it."""
 
     def __init__(self, statement: Statement, terms: PhaseTerms, timeline: Timeline) -> None:
         number = statement.account
         login = int(number) if number.isascii() and number.isdigit() else 0
-        self._whose = Whose(f"{statement.source} statement {number}", "none: a statement", login, terms)
+        self._subject = ProofSubject(f"{statement.source} statement {number}", "none: a statement", login, terms)
         self._statement, self._terms, self._timeline = statement, terms, timeline
 
-    def __call__(self, scenery: Scenery) -> dict[str, Any] | None:
-        sheet = self._sheet(scenery)
+    def __call__(self, moment: DecidingMoment) -> dict[str, Any] | None:
+        sheet = self._sheet(moment)
         return None if sheet is None or check(sheet) else sheet
 
-    def _sheet(self, scenery: Scenery) -> dict[str, Any] | None:
-        name, line = self._id(scenery), self._timeline
-        if scenery.rule_id is not None and scenery.spec is None:
-            rule = self._terms.rule(scenery.rule_id)
+    def _sheet(self, moment: DecidingMoment) -> dict[str, Any] | None:
+        name, line = self._id(moment), self._timeline
+        if moment.rule_id is not None and moment.spec is None:
+            rule = self._terms.rule(moment.rule_id)
             kinds = len(rule.consequences) if isinstance(rule, ConductRule) else 1
-            if scenery.offence > max(_PROVEN, kinds):
+            if moment.offence > max(_PROVEN, kinds):
                 return None
-            return violation_sheet(name, self._whose, scenery.rule_id, scenery.offence, scenery.history)
-        scene = self._scene(scenery)
-        if scene is None:
+            return violation_sheet(name, self._subject, moment.rule_id, moment.offence, moment.history)
+        snapshot = self._snapshot(moment)
+        if snapshot is None:
             return None
-        if scenery.spec is not None and scenery.state is not None:
+        if moment.spec is not None and moment.state is not None:
             return proof.breach_sheet(
-                name, scene, scenery.spec, scenery.state, line.board, line.instruments, offence=scenery.offence
+                name, snapshot, moment.spec, moment.state, line.board, line.instruments, offence=moment.offence
             )
         now = Marked(
-            seq=scene.event.seq,
-            at=scene.event.at,
-            balance_minor=scene.balance.balance_minor,
-            equity_minor=scene.equity_minor,
+            seq=snapshot.event.seq,
+            at=snapshot.event.at,
+            balance_minor=snapshot.balance.balance_minor,
+            equity_minor=snapshot.equity_minor,
         )
-        history, gates, effective = pass_history(self._terms, scenery.history, now)
+        history, gates, effective = pass_history(self._terms, moment.history, now)
         if not any(isinstance(rule, Gate) for rule in self._terms.phase.rules):
-            return proof.pass_sheet(name, scene, line.board, line.instruments)
+            return proof.pass_sheet(name, snapshot, line.board, line.instruments)
         return proof.pass_sheet(
-            name, scene, line.board, line.instruments, history=history, gates=gates, effective_minor=effective
+            name, snapshot, line.board, line.instruments, history=history, gates=gates, effective_minor=effective
         )
 
-    def _scene(self, scenery: Scenery) -> Scene | None:
-        """The account at this moment; None where its worth follows from nothing that a sheet can show."""
-        line, event, mark = self._timeline, scenery.event, scenery.mark
+    def _snapshot(self, moment: DecidingMoment) -> JudgedAccount | None:
+        """Returns the account at this moment; None when the sheet would not contain the inputs of its worth."""
+        line, event, mark = self._timeline, moment.event, moment.mark
         stated = mark.equity_minor if isinstance(event, Clocked) and line.held else None
         shown = all(p.symbol in line.board.prices for p in line.positions.values())
         if stated is None and (line.held != len(line.positions) or not shown):
             return None
         opening, opened_at, seq = line.day_opening
         movements = (*line.movements, *self._open_costs(event))
-        return Scene(
-            account_id=self._whose.account_id,
-            challenge_id=self._whose.challenge_id,
-            login=self._whose.login,
+        return JudgedAccount(
+            account_id=self._subject.account_id,
+            challenge_id=self._subject.challenge_id,
+            login=self._subject.login,
             terms=self._terms,
             event=EventPart(kind=self._kind(event), seq=event.seq, at=event.at, symbol=getattr(event, "symbol", None)),
             balance=BalancePart(
@@ -191,7 +193,7 @@ class _Witness:
             ),
             positions=tuple(line.positions.values()) if stated is None else (),
             equity_minor=mark.equity_minor,
-            trading_days=scenery.trading_days,
+            trading_days=moment.trading_days,
             costs=mark.costs,
             source=StatementSource(
                 file=self._statement.file, sha256=self._statement.sha256, stated_equity_minor=stated
@@ -199,14 +201,14 @@ class _Witness:
         )
 
     def _open_costs(self, event: Event) -> Iterator[Movement]:
-        """Costs that the venue books when a position closes, but that its worth already bears."""
+        """Yields costs that the venue books at the close of a position, but that already count in its worth."""
         for name, minor in self._timeline.open_costs:
             yield Movement(
                 seq=event.seq, at=event.at, kind="deal", reference=f"costs of open {name}", amount_minor=minor
             )
 
     def _kind(self, event: Event) -> EventKind:
-        """A reset is a `rollover` of the clock that the levels follow."""
+        """Returns the kind of an event. A reset of the clock that the levels follow is a `rollover`."""
         if isinstance(event, Rolled) and (self._terms.product.loss_clock is None or event.purpose != "trading_day"):
             return "rollover"
         kinds: tuple[tuple[type, EventKind], ...] = (
@@ -217,10 +219,10 @@ class _Witness:
         )
         return next((kind for of, kind in kinds if isinstance(event, of)), "deal")
 
-    def _id(self, scenery: Scenery) -> str:
-        """The same statement and terms give the same id."""
-        rule = scenery.spec.key if scenery.spec else scenery.rule_id or "pass"
-        parts = (self._statement.sha256, self._terms.product.content_hash, rule, str(scenery.offence))
+    def _id(self, moment: DecidingMoment) -> str:
+        """Returns the id of the proof: the same statement and terms have the same id."""
+        rule = moment.spec.key if moment.spec else moment.rule_id or "pass"
+        parts = (self._statement.sha256, self._terms.product.content_hash, rule, str(moment.offence))
         return f"prf_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:26]}"
 
 
@@ -230,29 +232,29 @@ def _not_judged(statement: Statement, terms: PhaseTerms) -> Iterator[tuple[str, 
         if rule.type in _NEEDS:
             yield rule.id, _NEEDS[rule.type]
         elif rule.type in _BY_SIZE and without_size:
-            yield rule.id, "the file does not say how large its trades were"
+            yield rule.id, "the file does not contain the size of its trades"
 
 
 def _notes(
     statement: Statement, sold: Product, product: Product, began: int, phase_index: int, line: Timeline
 ) -> Iterator[str]:
-    """What was assumed, for the reader to disagree with."""
-    yield f"Times in the file are read as {statement.zone}; another server time is named with --zone."
+    """Yields the assumptions, so that the reader can disagree with them."""
+    yield f"Times in the file are read as {statement.zone}; choose another server time with --zone."
     if product is not sold:
-        size = said(sold.initial_minor, sold.currency)
+        size = money(sold.initial_minor, sold.currency)
         yield (
-            f"{sold.ref} is sold at {size}; it was applied to this account's own {said(began, statement.currency)}: "
-            "percentages of that, fixed amounts as they are written, nothing scaled."
+            f"{sold.ref} is sold at {size}; it was applied to this account's {money(began, statement.currency)}: "
+            "percentages apply to that size, fixed amounts are unchanged."
         )
     if statement.summary.balance_minor is None:
-        yield "The file has no summary of its own, so its rows could not be compared with one."
-    yield "The phase begins with the first trade."
+        yield "The file has no summary, so its rows could not be compared with one."
+    yield "The phase starts with the first trade."
     if line.set_aside:
         yield (
-            "Money in or out after the first deposit is no trading result and was set aside"
+            "Money in or out after the first deposit is not a trading result and was set aside"
             + ("; withdrawals beyond it count as payouts." if phase_index == product.funded_index else ".")
         )
     if statement.source != "mt5":
         yield "Commissions are booked when a trade closes, as the report shows them."
     if any(row.credit for row in statement.balance_rows):
-        yield "Credit is lent money: it counts neither for the balance nor for the equity that is judged."
+        yield "Credit is lent money: it counts neither in the balance nor in the judged equity."

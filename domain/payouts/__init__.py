@@ -1,4 +1,4 @@
-"""What a product promises about payouts: the terms as data, and pure functions that decide by them."""
+"""Payouts: the terms of a product as data, and the pure functions that decide by them."""
 
 from domain.payouts.facts import GateFact, PayoutFacts
 from domain.payouts.schema import ApprovalBand, Cap, Cycle, FeeRefund, PayoutSplit, PayoutTerms, SplitTier

@@ -1,6 +1,7 @@
-"""What a payout amounts to: the base it is taken from, its caps, who gets what, and what is left in the account.
+"""The amounts of a payout: its base, its caps, the shares, and the balance that is left.
 
-Everything in minor units, half up; the trader's share is rounded and the firm has the rest, so no cent is lost.
+Everything in minor units, rounded half up. The trader's share is rounded and the firm receives the rest, so no cent is
+lost.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from domain.payouts.schema import PayoutTerms
 
 @dataclass(frozen=True, slots=True)
 class PayoutAmount:
-    """Minor units. `base`: what the payout is taken from; `gross` leaves the account and is split into `trader` and
-    `firm`; `forfeited` leaves it for nobody; `refund` is paid on top, out of the fee; `balance` is the account's after."""
+    """Minor units. `base`: the profit that payouts come from. `gross` leaves the account and is split into `trader` and
+    `firm`. `forfeited` leaves the account and is paid to nobody. `refund`: the part of the fee that is paid on top.
+    `balance`: the balance afterwards."""
 
     base: int
     gross: int
@@ -27,7 +29,7 @@ class PayoutAmount:
 
 
 def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
-    """The profit that a payout is taken from; negative when the account is below what it is counted from."""
+    """Returns the profit that payouts come from; negative when the account is below its starting figure."""
     above = facts.worth_minor - facts.initial_minor
     profit = above if facts.profit_minor is None else facts.profit_minor - facts.open_loss_minor
     if terms.base == "balance_minus_initial":
@@ -43,7 +45,7 @@ def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
 
 
 def cap_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int | None:
-    """The most the next payout may be: the smallest of the caps that apply to it; None without one."""
+    """Returns the largest next payout: the smallest of the caps that apply; None without a cap."""
     terms = terms.chosen(facts.cycle)
     met = {gate.rule_id for gate in facts.gates if gate.met}
     number, profit = facts.payout_number, max(0, base_minor(facts, terms, currency))
@@ -56,15 +58,15 @@ def cap_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int | No
 
 
 def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
-    """The most that can be requested: the base, within the caps."""
+    """Returns the largest amount that can be requested: the base, within the caps."""
     terms = terms.chosen(facts.cycle)
     profit, cap = max(0, base_minor(facts, terms, currency)), cap_minor(facts, terms, currency)
     return profit if cap is None else min(profit, max(0, cap))
 
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
-    """(trader's share rounded half up, firm's share: the rest). `facts`: which payout it is and what was paid before;
-    without them it is the first."""
+    """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
+    amounts paid before; without them it is the first payout."""
     own = terms if facts is None else terms.chosen(facts.cycle)
     if own.split_tiers:
         trader = _by_tier(gross, own, 0 if facts is None else facts.paid_gross_minor)
@@ -74,28 +76,22 @@ def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) ->
 
 
 def share_pct(terms: PayoutTerms, payout_number: int) -> Decimal:
-    """The trader's percentage of payout `payout_number`, where it does not go by tiers."""
+    """Returns the trader's percentage of payout `payout_number`, for terms without tiers."""
     steps = [step.pct for step in terms.split_by_payout if step.from_payout <= payout_number]
     return steps[-1] if steps else terms.split_pct
 
 
 def refund_minor(facts: PayoutFacts, terms: PayoutTerms) -> int:
-    """What of the fee comes back with the next payout."""
+    """Returns the part of the fee that is refunded with the next payout."""
     if terms.fee_refund is None or facts.payout_number != 1:
         return 0
     return half_up(Decimal(facts.last_fee_minor) * terms.fee_refund.pct / 100)
 
 
-def goodwill(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> Money:
-    """The trader's share of the profit that stood when the account was lost to a soft breach; zero where none is promised."""
-    profit = Money(minor=max(0, base_minor(facts, terms, currency)), currency=currency)
-    return Money(minor=0, currency=currency) if terms.goodwill_pct is None else profit.share(terms.goodwill_pct)
-
-
 def payout_amount(
     facts: PayoutFacts, terms: PayoutTerms, currency: str, requested_minor: int | None = None
 ) -> PayoutAmount:
-    """The next payout, of `requested_minor` (at most what is available) or of everything."""
+    """Returns the next payout of `requested_minor`, limited to the available amount; None: of everything available."""
     terms = terms.chosen(facts.cycle)
     base, most = base_minor(facts, terms, currency), available_minor(facts, terms, currency)
     gross = Money(minor=most if requested_minor is None else min(most, requested_minor), currency=currency)
@@ -113,13 +109,13 @@ def payout_amount(
 
 
 def next_cycle(ended: date, days: int) -> tuple[date, date]:
-    """(first, last day) of the cycle after the one whose last day was `ended`; both count."""
+    """Returns (first day, last day) of the cycle after the one that ended on the day `ended`, both inclusive."""
     start = ended + timedelta(days=1)
     return start, start + timedelta(days=days - 1)
 
 
 def _by_tier(gross: Money, terms: PayoutTerms, paid_minor: int) -> Money:
-    """Each part of the money at the share of the tier it falls in; rounded once, at the end."""
+    """Returns the trader's share: each part of the money at the percentage of its tier, rounded once at the end."""
     share, low, high = Decimal(0), paid_minor, paid_minor + gross.minor
     begin = 0
     for tier in terms.split_tiers:

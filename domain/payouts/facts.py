@@ -1,4 +1,4 @@
-"""What a payout depends on, gathered by whoever asks, as of one instant of market time."""
+"""The facts that a payout depends on, at one instant of market time. The caller collects them."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class GateFact(BaseModel):
-    """Where a gate of the funded phase stands: `domain.rules.history.gates`, by rule id."""
+    """The status of a gate of the funded phase (`domain.rules.history.gates`), by rule id."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -16,14 +16,14 @@ class GateFact(BaseModel):
 
 
 class PayoutFacts(BaseModel):
-    """What eligibility and amount depend on, as of market time `now`. Money in minor units of the account's currency.
+    """The facts for eligibility and amount, at market time `now`. Money in minor units of the account's currency.
 
-    `equity_minor`: the balance plus what open positions have gained or lost; None: nothing is open. `cycle`: the name of
-    the payout cycle the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: how
-    many payouts of the challenge were paid, and what they came to before and after the split. `profit_minor`: the net
-    trading result that no payout has taken yet; None: the balance above the initial one. `deducted_minor`: the part of it
-    that does not count (`domain.rules.history.deducted_minor`). `gates`: those of the funded phase that block payouts.
-    `last_fee_minor`: the last fee paid for the challenge, resets and extensions included.
+    `equity_minor`: the balance plus the result of open positions; None: no position is open. `cycle`: the name of
+    the payout cycle that the trader chose. `payouts_paid`, `paid_gross_minor`, `paid_trader_minor`: the number of
+    paid payouts of the challenge, and their total before and after the split. `profit_minor`: the net trading result
+    that is not paid out yet; None: the balance above the initial balance. `deducted_minor`: the part of it that does
+    not count (`domain.rules.history.deducted_minor`). `gates`: the gates of the funded phase that block payouts.
+    `last_fee_minor`: the last fee paid for the challenge, including resets and extensions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,12 +51,12 @@ class PayoutFacts(BaseModel):
 
     @property
     def open_loss_minor(self) -> int:
-        """What open positions have lost. It counts against a payout; an open gain does not count for one."""
+        """The open losses. They count against a payout; open gains do not count."""
         return 0 if self.equity_minor is None else max(0, self.balance_minor - self.equity_minor)
 
     @property
     def worth_minor(self) -> int:
-        """The lower of balance and equity: what payouts are judged on."""
+        """The lower of balance and equity: payouts are judged on it."""
         return self.balance_minor - self.open_loss_minor
 
     @property

@@ -1,4 +1,4 @@
-"""How a live account starts for a trader who brings several simulated ones."""
+"""The starting balance of a live account for a trader with several simulated accounts."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class LiveAccountStart(Terms):
     formula: Formula
 
     def start_balance(self, accounts: tuple[SimulatedAccount, ...]) -> int:
-        """The live account's first balance in minor units; zero without accounts."""
+        """Returns the starting balance in minor units; zero without accounts."""
         both = {"min": min, "max": max}.get(self.formula[:3])
         if both is None:
             return _term(self.formula, accounts)

@@ -1,4 +1,4 @@
-"""A payout: its states, whether it may be requested, and what it amounts to."""
+"""A payout: its states, the approvals it needs, and what an approval covers."""
 
 import hashlib
 import json
@@ -6,26 +6,8 @@ import re
 from typing import Final
 
 from domain.money import Money, from_minor
-from domain.payouts import PayoutFacts, PayoutTerms
-from domain.payouts.amounts import available_minor, payout_amount, split
-from domain.payouts.eligibility import Refusal, eligible_from
-from domain.payouts.eligibility import refusals as refused
+from domain.payouts import PayoutTerms
 from domain.states import StateMachine
-
-__all__ = [
-    "PAYOUT",
-    "PayoutFacts",
-    "Refusal",
-    "approvers_needed",
-    "available_minor",
-    "eligible_from",
-    "payout_amount",
-    "refusals",
-    "refused",
-    "split",
-    "terms_digest",
-    "without_beneficiary",
-]
 
 _OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
 
@@ -62,13 +44,8 @@ PAYOUT: Final = StateMachine(
 )
 
 
-def refusals(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> list[str]:
-    """Why this request cannot be made, each a clause for people; empty when it can. `refused` has the figures."""
-    return [refusal.sentence for refusal in refused(facts, terms, gross)]
-
-
 def approvers_needed(sent: Money, terms: PayoutTerms) -> int:
-    """How many distinct people the policy band of the amount to be sent to the trader asks for (0, 1 or 2)."""
+    """Returns how many distinct people must approve this amount (0, 1 or 2), by the approval bands of the terms."""
     amount = from_minor(sent.minor, sent.currency)
     return next(band.approvers for band in terms.bands if band.up_to is None or amount <= band.up_to)
 
@@ -82,11 +59,12 @@ def terms_digest(
     refund_minor: int = 0,
     forfeited_minor: int = 0,
 ) -> str:
-    """What an approval is for: change the amount, the currency, the beneficiary or the rules, and it no longer counts.
+    """Returns the digest that an approval covers: it no longer counts when amount, currency, beneficiary or rules
+    change.
 
-    `refund_minor`: what of the fee is paid with the share; `forfeited_minor`: what leaves the account for nobody.
-    `beneficiary_index` is a keyed digest of the beneficiary. The result rests in plain sight, and there are few enough
-    account numbers to try them all against a digest without a key.
+    `refund_minor`: the part of the fee that is paid with the share. `forfeited_minor`: the money that leaves the
+    account and is paid to nobody. `beneficiary_index` is a keyed digest of the beneficiary, because the result is
+    stored in clear and there are few enough account numbers to try them all against a digest without a key.
     """
     body = {
         "v": 2,
@@ -102,6 +80,6 @@ def terms_digest(
 
 
 def without_beneficiary(text: str, beneficiary: str) -> str:
-    """What a provider says, fit for the record: the beneficiary struck out, however it is spaced."""
+    """Returns a provider's text for the record, with the beneficiary removed, however it is spaced."""
     symbols = [re.escape(symbol) for symbol in beneficiary if symbol.isalnum()]
     return re.sub(r"[\s-]*".join(symbols), "(the beneficiary)", text, flags=re.IGNORECASE) if symbols else text

@@ -1,4 +1,4 @@
-"""Growing with success: a larger account every so many months."""
+"""The scaling plan: the account grows every few months if it is successful."""
 
 from calendar import monthrange
 from collections.abc import Iterator
@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.rules.terms import Terms, Where
+from domain.wording import count, percent
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 
 
 class ScalingFacts(BaseModel):
-    """`since`: when the account was funded, or last grew. Profit and payouts are counted from then on."""
+    """`since`: when the account was funded, or last grew. Profit and payouts are those since then."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,8 +29,9 @@ class ScalingFacts(BaseModel):
 
 
 class Scaling(Terms):
-    """Every `every_months` the account may grow by `increase_pct` of its `of`, at most to `cap` (major units), when the
-    profit since was `min_profit_pct` of its size and `min_payouts` were paid. `split_pct`: the share from then on."""
+    """Every `every_months` the account may grow by `increase_pct` of its `of`, up to `cap` (major units), if the
+    profit since the last step was `min_profit_pct` of its size and `min_payouts` were paid. `split_pct`: the
+    share after that."""
 
     increase_pct: Annotated[ExactDecimal, Field(gt=0, le=1000)]
     of: Literal["original_size", "current_size"] = "original_size"
@@ -44,7 +46,7 @@ class Scaling(Terms):
             yield ("cap",), self.cap
 
     def next_size(self, original_minor: int, current_minor: int, currency: str) -> int:
-        """The size after one step, in minor units; never below the current one."""
+        """Returns the size after one step, in minor units; never below the current size."""
         base = original_minor if self.of == "original_size" else current_minor
         grown = current_minor + half_up(Decimal(base) * self.increase_pct / 100)
         if self.cap is not None:
@@ -52,21 +54,22 @@ class Scaling(Terms):
         return max(current_minor, grown)
 
     def due_at(self, since: datetime) -> datetime:
-        """The first instant at which the next step is in time."""
+        """Returns the first instant at which the next step is possible."""
         month = since.month - 1 + self.every_months
         year, month = since.year + month // 12, month % 12 + 1
         return since.replace(year=year, month=month, day=min(since.day, monthrange(year, month)[1]))
 
     def missing(self, facts: ScalingFacts, currency: str) -> tuple[str, ...]:
-        """What the next step still needs, each a clause for people; empty: it may be taken."""
+        """Returns what the next step still needs, each as a clause for people; empty: the step is possible."""
         wants: list[str] = []
         due = self.due_at(facts.since)
         if facts.now < due:
             wants.append(f"the account can grow from {due:%Y-%m-%d} on")
         if Decimal(facts.profit_minor) * 100 < self.min_profit_pct * facts.current_minor:
-            wants.append(f"it takes a profit of {self.min_profit_pct.normalize():f} % since the last step")
+            wants.append(f"it needs a profit of {percent(self.min_profit_pct)} since the last step")
         if facts.payouts_paid < self.min_payouts:
-            wants.append(f"it takes {self.min_payouts} payouts since the last step, {facts.payouts_paid} were paid")
+            needed = count(self.min_payouts, "payout")
+            wants.append(f"it needs {needed} since the last step ({facts.payouts_paid} paid so far)")
         if self.next_size(facts.original_minor, facts.current_minor, currency) == facts.current_minor:
-            wants.append("the account has the largest size there is")
+            wants.append("the account already has the largest size")
         return tuple(wants)

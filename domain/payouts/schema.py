@@ -1,7 +1,7 @@
-"""Payout terms as data. Each field is an axis that firms set by itself; the defaults say: as simple as can be.
+"""Payout terms as data. Firms set each field on its own; the defaults are the simplest terms.
 
-What a payout does to floors and peaks stands on the equity rules (`payout_effect`); what it does to day counts and
-consistency stands on the gates (`window`).
+The effect of a payout on floors and peaks is a field of the equity rules (`payout_effect`); its effect on day counts
+and consistency is a field of the gates (`window`).
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class ApprovalBand(Terms):
 
 
 class Least(Size):
-    """A bound from below: an amount or a percentage of the initial balance, zero allowed."""
+    """A minimum: an amount or a percentage of the initial balance; zero is allowed."""
 
     type: Literal["amount", "pct_of_initial"]
     value: Annotated[ExactDecimal, Field(ge=0)]
@@ -42,8 +42,8 @@ class Least(Size):
 
 
 class Cap(Terms):
-    """The most one request may be (before the split), from payout number `from_payout` to `to_payout` (None: for good).
-    `until`: a gate; once it is met, the cap is gone."""
+    """The largest request (before the split), from payout number `from_payout` to `to_payout` (None: no end).
+    `until`: the cap no longer applies once this gate is met."""
 
     type: Literal["amount", "pct_of_initial", "pct_of_balance", "pct_of_profit"]
     value: Amount
@@ -54,9 +54,9 @@ class Cap(Terms):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.to_payout is not None and self.to_payout < self.from_payout:
-            raise ValueError("to_payout: it lies before from_payout; give the last payout the cap is for")
+            raise ValueError("to_payout: it is before from_payout; set the last payout that the cap applies to")
         if self.type in ("pct_of_balance", "pct_of_profit") and self.value > 100:
-            raise ValueError("value: more than all of it is no cap; at most 100")
+            raise ValueError("value: a cap above 100 percent has no effect; use at most 100")
         return self
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
@@ -64,7 +64,7 @@ class Cap(Terms):
             yield ("value",), self.value
 
     def minor(self, *, initial: int, balance: int, profit: int, currency: str) -> int:
-        """The cap in minor units, rounded half up."""
+        """Returns the cap in minor units, rounded half up."""
         if self.type == "amount":
             return to_minor(self.value, currency)
         of = {"pct_of_initial": initial, "pct_of_balance": balance, "pct_of_profit": profit}[self.type]
@@ -79,8 +79,8 @@ class PayoutSplit(Terms):
 
 
 class SplitTier(Terms):
-    """Of the profit paid out in total, the part up to `up_to` (major units, before the split; None = the rest) is shared
-    at `pct`."""
+    """The trader receives `pct` of the total profit paid out up to `up_to` (major units, before the split; None = the
+    rest)."""
 
     up_to: Amount | None
     pct: Percent
@@ -91,7 +91,7 @@ class SplitTier(Terms):
 
 
 class FeeRefund(Terms):
-    """What comes back of the fee, and with which payout."""
+    """The part of the fee that is refunded, and with which payout."""
 
     amount: Literal["last_fee_paid"] = "last_fee_paid"
     paid_with: Literal["first_payout"] = "first_payout"
@@ -99,7 +99,7 @@ class FeeRefund(Terms):
 
 
 class Cycle(Terms):
-    """A payout cycle that the trader may choose: what is None stays as the terms say. `gates`: those that bind in it."""
+    """A payout cycle that the trader may choose. None: as in the terms. `gates`: the gates that apply in it."""
 
     name: CycleName
     first_after_days: Days | None = None
@@ -110,13 +110,14 @@ class Cycle(Terms):
 
 
 class PayoutTerms(Terms):
-    """When a payout may be requested, of how much, and who gets what.
+    """When a payout may be requested, the amount, and the shares.
 
-    Time: `first_after_days` from `first_after`, then `every_days` from the last payout, or (`cycle` fixed) on the grid
-    that the first date begins. Conditions hold at equality unless `compare` is ">". `gates`: the gates of the funded
-    phase that must be met; None: all that block payouts. `caps`: every one that applies binds; `excess` says whether what
-    lies beyond stays in the account. The firm's share always leaves the account with the trader's.
-    `min_request`, `cap_per_request`, `min_trader_share`, `unlock_when_total_withdrawn` are in major units.
+    Time: `first_after_days` from `first_after`, then `every_days` from the last payout, or (`cycle` fixed) every
+    `every_days` counted from the first date. A condition is met at equality unless `compare` is ">". `gates`: the
+    gates of the funded phase that must be met; None: all that block payouts. `caps`: every cap that applies limits
+    the request; `excess`: whether profit above the cap stays in the account. The firm's share always leaves the
+    account with the trader's. `min_request`, `cap_per_request`, `min_trader_share`, `unlock_when_total_withdrawn`
+    are in major units.
     """
 
     first_after_days: Days
@@ -159,7 +160,8 @@ class PayoutTerms(Terms):
                 yield ("bands", number, "up_to"), band.up_to
 
     def chosen(self, cycle: str | None) -> "PayoutTerms":
-        """The terms of the cycle that a trader chose; the terms themselves without a choice. KeyError: no such cycle."""
+        """Returns the terms of the cycle that a trader chose; the terms themselves without a choice. Raises
+        KeyError."""
         if cycle is None:
             return self
         choice = {each.name: each for each in self.cycles}[cycle]
@@ -167,7 +169,7 @@ class PayoutTerms(Terms):
         return self.model_copy(update={name: value for name, value in own.items() if value is not None})
 
     def problems(self, initial_minor: int, currency: str, gates: frozenset[str]) -> Iterator[tuple[Where, str]]:
-        """What contradicts the account's size or the funded phase, whose gates that block payouts are `gates`."""
+        """Yields contradictions with the account's size or the funded phase. `gates`: the gates that block payouts."""
         named: list[tuple[Where, str]] = [(("gates",), gate) for gate in self.gates or ()]
         caps: list[tuple[Where, Cap]] = [(("caps", number), cap) for number, cap in enumerate(self.caps)]
         for place, cycle in enumerate(self.cycles):
@@ -178,16 +180,16 @@ class PayoutTerms(Terms):
             if gate not in gates:
                 yield (
                     where,
-                    f"the funded phase has no gate {gate!r} that blocks payouts; name one of its own, or add it",
+                    f"the funded phase has no gate {gate!r} that blocks payouts; name one of the phase, or add it",
                 )
         least = to_minor(self.min_request, currency)
         for where, cap in caps:
             fixed = cap.type in ("amount", "pct_of_initial")
             if fixed and cap.minor(initial=initial_minor, balance=0, profit=0, currency=currency) < least:
-                yield where, "it lies below min_request, so that nothing can be requested; raise it"
+                yield where, "it is below min_request, so nothing can be requested; raise it"
         largest = None if self.scaling is None else self.scaling.cap
         if largest is not None and to_minor(largest, currency) <= initial_minor:
-            yield ("scaling", "cap"), "an account of this size can never grow below it; raise the cap"
+            yield ("scaling", "cap"), "the account is already larger than the cap; raise the cap"
 
     @model_validator(mode="after")
     def _bands_cover_everything(self) -> Self:
@@ -205,15 +207,15 @@ class PayoutTerms(Terms):
     @model_validator(mode="after")
     def _base_is_known(self) -> Self:
         if (self.base == "profit_above_safety_net") != (self.safety_net is not None):
-            raise ValueError("safety_net: it goes with base profit_above_safety_net, and only with it")
+            raise ValueError("safety_net: base profit_above_safety_net needs it, and no other base has it")
         if ("profit_target" in self.base) != (self.profit_target is not None):
-            raise ValueError("profit_target: it goes with a base that names it, and only with such a one")
+            raise ValueError("profit_target: a base that names it needs it, and no other base has it")
         return self
 
     @model_validator(mode="after")
     def _split_is_clear(self) -> Self:
         if self.split_by_payout and self.split_tiers:
-            raise ValueError("split_tiers: a split goes by payout number or by tier; remove one of the two")
+            raise ValueError("split_tiers: a split depends on the payout number or on tiers; remove one of the two")
         numbers = [step.from_payout for step in self.split_by_payout]
         if numbers != sorted(set(numbers)):
             raise ValueError("split_by_payout: from_payout must rise from step to step")
@@ -228,7 +230,7 @@ class PayoutTerms(Terms):
     @model_validator(mode="after")
     def _within_reach(self) -> Self:
         if self.excess == "deducted_from_account" and not self.caps and self.cap_per_request is None:
-            raise ValueError("excess: nothing can exceed a cap that is not there; add caps or keep the excess")
+            raise ValueError("excess: there is no cap to exceed; add caps or keep the excess")
         if self.cap_per_request is not None and self.cap_per_request < self.min_request:
             raise ValueError("min_request: no request can be that large; lower it below the cap")
         names = [cycle.name for cycle in self.cycles]

@@ -1,11 +1,13 @@
-"""What in a product's rules contradicts something else: each problem with the place where it stands and the remedy."""
+"""Contradictions in the rules of a product: each with the place of the field, the problem and the remedy."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from domain.clocks import Clock
+from domain.payouts import PayoutTerms
 from domain.products.phase import Phase
 from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
+from domain.rules.conduct.news_window import NewsWindow
 from domain.rules.floors import FloorSpec
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
@@ -13,12 +15,20 @@ from domain.rules.terms import Size, Terms, Where
 
 Problem = tuple[Where, str]
 
-# profits, which may well be larger than the account
+# profits, which may be larger than the account
 _UNBOUNDED: Final = frozenset({"below", "profit_target"})
+
+# (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that
+# was sold with one of them still loads; no new version may promise it.
+NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
+    (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
+    (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
+}
 
 
 def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
-    """What in `phase` contradicts the account's size, the clock or another field."""
+    """Yields contradictions of `phase` with the account's size, the clock or another field."""
     for number, rule in enumerate(phase.rules):
         place: Where = ("rules", number, rule.type)
         for name, problem in rule.problems(context):
@@ -33,19 +43,34 @@ def in_phase(phase: Phase, context: Context) -> Iterator[Problem]:
 
 
 def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]) -> Iterator[Problem]:
-    """Two clocks for one purpose, or one for none. `specs`: the levels of all phases."""
+    """Yields problems of the clocks: two for one purpose, or one without a purpose. `specs`: the levels of all
+    phases."""
     if loss_clock is None:
         return
     if loss_clock == clock:
-        yield ("loss_clock",), "it is the clock of the trading day; remove it: one clock for one purpose"
+        yield ("loss_clock",), "it is the same as the clock of the trading day; remove it"
         return
     if not any(spec.moves.startswith("rollover") for spec in specs):
-        problem = "no rule takes an anchor or an end-of-day peak, so that it times nothing; remove it"
+        problem = "no rule uses an anchor or an end-of-day peak, so this clock has no effect; remove it"
         yield ("loss_clock",), problem
 
 
+def not_applied(terms: Terms) -> Iterator[Problem]:
+    """Returns every field that is set in this part and that nothing applies to a running account."""
+    for name, field in type(terms).model_fields.items():
+        value = getattr(terms, name)
+        remedy = NOT_APPLIED.get((type(terms), name))
+        if remedy is not None and value != field.default:
+            yield (name,), remedy
+        parts = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for number, part in parts:
+            if isinstance(part, Terms):
+                where: Where = (name,) if number is None else (name, number, *part.path)
+                yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
+
+
 def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:
-    """Returns (place of the field, name) for every venue calendar that a rule names. `phases`: each with its place."""
+    """Yields (place of the field, name) for every venue calendar that a rule names. `phases`: each with its place."""
     for place, phase in phases:
         for number, rule in enumerate(phase.rules):
             name = getattr(rule, "calendar", None)
@@ -56,17 +81,17 @@ def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]
 def _consequences(rule: RuleBase) -> Iterator[Problem]:
     named: tuple[Consequence, ...] = getattr(rule, "consequences", ())
     if any(consequence.kind == "fail" for consequence in named[:-1]):
-        yield ("consequences",), "nothing can follow the end of a phase; let fail be the last one"
+        yield ("consequences",), "nothing can follow the end of a phase; make fail the last one"
 
 
 def _out_of_range(rule: RuleBase, context: Context) -> Iterator[Problem]:
-    """Sizes that are more than the whole; loss limits bind tighter and check their own."""
+    """Yields sizes above the whole account. Loss limits have a tighter check of their own."""
     if isinstance(rule, EquityRule):
         return
     for where, size in _sizes(rule):
         most = size.minor(initial=context.initial_minor, basis=context.initial_minor, currency=context.currency)
         if where[-1] not in _UNBOUNDED and most > context.initial_minor:
-            yield (*where, "value"), "it is more than the whole account; give a smaller amount, or at most 100 percent"
+            yield (*where, "value"), "it is more than the whole account; use a smaller amount, or at most 100 percent"
 
 
 def _sizes(terms: Terms) -> Iterator[tuple[Where, Size]]:
@@ -86,20 +111,20 @@ def _gate(rule: RuleBase, phase: Phase, context: Context) -> Iterator[Problem]:
         return
     held, other = ("pass", "payout") if context.phase == "evaluation" else ("payout", "pass")
     if held not in rule.blocks:
-        problem = f"{phase.name!r} knows no {other}, so that the gate holds nothing back; write blocks: [{held}]"
+        problem = f"{phase.name!r} has no {other}, so the gate blocks nothing; write blocks: [{held}]"
         yield ("blocks",), problem
     if not isinstance(rule, TradingDayCount | ProfitableDayCount):
         return
     if phase.time_limit_days is not None and rule.required > phase.time_limit_days:
-        yield ("required",), f"more days than the time limit of {phase.time_limit_days} has; lower it"
+        yield ("required",), f"more days than the time limit of {phase.time_limit_days}; lower it"
     if isinstance(rule, TradingDayCount) and phase.min_trading_days:
-        yield ("required",), "min_trading_days counts the days already; set that to 0, or remove this rule"
+        yield ("required",), "min_trading_days already counts the days; set that to 0, or remove this rule"
 
 
 def _time(phase: Phase) -> Iterator[Problem]:
     limit = phase.time_limit_days
     if limit is not None and phase.min_trading_days > limit:
-        yield ("min_trading_days",), f"more days than the time limit of {limit} has; lower it"
+        yield ("min_trading_days",), f"more days than the time limit of {limit}; lower it"
     if limit is None and phase.extension is not None:
         yield ("extension",), "there is no time limit to extend; add time_limit_days, or remove the extension"
     if limit is None and phase.free_retake:
@@ -115,11 +140,11 @@ def _beyond_reach(phase: Phase, context: Context) -> Iterator[str]:
     for rule in phase.equity_rules:
         for spec in rule.compile(context.initial_minor, context.currency):
             if spec.direction == "ceiling" and not _within(spec, phase.time_limit_days, wanted):
-                yield f"{rule.id} caps the gains below it within the time limit; lower it or raise the cap"
+                yield f"{rule.id} caps the gains within the time limit below it; lower it or raise the cap"
 
 
 def _within(cap: FloorSpec, days: int, wanted_minor: int) -> bool:
-    """Whether so many days, each ended at its cap, make the profit. A cap in percent of its anchor compounds."""
+    """Whether the profit is possible in so many days, each at its cap. A cap in percent of its anchor compounds."""
     most = cap.initial_minor
     for _ in range(days):
         if most >= cap.initial_minor + wanted_minor:

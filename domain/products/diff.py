@@ -1,4 +1,4 @@
-"""What is different between two versions of a product, field by field, in words that a reviewer reads."""
+"""The differences between two versions of a product, field by field, in words for the reviewer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.money import from_minor, to_minor
+from domain.money import to_minor
 from domain.products.product import Product
+from domain.wording import count, money, name, number, percent
 
 _SILENT: Final = frozenset({("product",), ("version",)})
 _BASES: Final = {
@@ -19,8 +20,8 @@ _BASES: Final = {
 Path = tuple[str, ...]
 
 
-class Change(BaseModel):
-    """One field that differs. `was` or `becomes` is None where the version has no such field."""
+class FieldChange(BaseModel):
+    """One field that differs. `was` or `becomes` is None when that version has no such field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,37 +39,39 @@ class Change(BaseModel):
         return f"{self.words}: {self.was} becomes {self.becomes}"
 
 
-def differences(old: Product | None, new: Product) -> tuple[Change, ...]:
-    """Every field of `new` that differs from `old`, in the order of the definition; all of them without `old`."""
+def differences(old: Product | None, new: Product) -> tuple[FieldChange, ...]:
+    """Returns every field of `new` that differs from `old`, in the order of the definition; all fields without
+    `old`."""
     before = {} if old is None else dict(_leaves(old.model_dump(mode="json"), (), old.currency))
     after = dict(_leaves(new.model_dump(mode="json"), (), new.currency))
     paths = [*after, *(path for path in before if path not in after)]
     return tuple(
-        Change(field=".".join(path), words=_words(path), was=before.get(path), becomes=after.get(path))
+        FieldChange(field=".".join(path), words=_words(path), was=before.get(path), becomes=after.get(path))
         for path in paths
         if path not in _SILENT and before.get(path) != after.get(path)
     )
 
 
 def _leaves(value: Any, path: Path, currency: str) -> Iterator[tuple[Path, str]]:
-    """(path, value in words) of everything that a definition says; what it leaves empty says nothing."""
+    """Yields (path, value in words) of every field of a definition that is not empty."""
     if value is None or value == []:
         return
     whole = _whole(value, currency)
     if whole is not None:
         yield path, whole
     elif isinstance(value, Mapping):
-        for name, part in value.items():
-            yield from _leaves(part, (*path, str(name)), currency)
+        for field, part in value.items():
+            yield from _leaves(part, (*path, str(field)), currency)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        for number, part in enumerate(value, start=1):
-            yield from _leaves(part, (*path, _name(part, number)), currency)
+        for place, part in enumerate(value, start=1):
+            yield from _leaves(part, (*path, _key(part, place)), currency)
     else:
         yield path, _scalar(value, path, currency)
 
 
 def _whole(value: Any, currency: str) -> str | None:
-    """Small mappings that people read as one thing: a size, a clock, an approval band; a list of plain values."""
+    """Returns the words of a value that people read as one: a size, a clock, an approval band, a list of plain
+    values."""
     if isinstance(value, list) and value and not any(isinstance(part, dict | list) for part in value):
         return ", ".join(str(part) for part in value)
     if not isinstance(value, dict):
@@ -77,20 +80,20 @@ def _whole(value: Any, currency: str) -> str | None:
     if keys == {"type", "value"}:
         if value["type"] == "amount":
             return _money(value["value"], currency)
-        return f"{_plain(value['value'])} {_BASES.get(value['type'], str(value['type']).replace('_', ' '))}"
+        return f"{number(Decimal(str(value['value'])))} {_BASES.get(value['type'], name(str(value['type'])))}"
     if keys == {"zone", "reset"}:
         return f"{value['reset']} {value['zone']}"
     if keys == {"up_to", "approvers"}:
         limit = "any amount" if value["up_to"] is None else f"up to {_money(value['up_to'], currency)}"
-        return f"{limit} needs {value['approvers']} approvals"
+        return f"{limit} needs {count(value['approvers'], 'approval')}"
     return None
 
 
-def _name(part: Any, number: int) -> str:
-    """How a member of a list is found again in the other version: by its id or name, else by its place."""
+def _key(part: Any, place: int) -> str:
+    """Returns the key of a member of a list in both versions: its id or name, else its place."""
     if isinstance(part, Mapping):
-        return str(part.get("id") or part.get("name") or number)
-    return str(number)
+        return str(part.get("id") or part.get("name") or place)
+    return str(place)
 
 
 _MONEY_FIELDS: Final = frozenset({"initial_balance", "fee", "min_request", "cap_per_request", "offset"})
@@ -102,31 +105,26 @@ def _scalar(value: Any, path: Path, currency: str) -> str:
     if path[-1] in _MONEY_FIELDS:
         return _money(value, currency)
     if path[-1].endswith("_pct"):
-        return f"{_plain(value)} %"
+        return percent(Decimal(str(value)))
     return str(value)
 
 
 def _money(value: Any, currency: str) -> str:
-    amount = from_minor(to_minor(Decimal(str(value)), currency), currency)
-    return f"{amount:,} {currency}"
-
-
-def _plain(value: Any) -> str:
-    return f"{Decimal(str(value)).normalize():f}"
+    return money(to_minor(Decimal(str(value)), currency), currency)
 
 
 def _words(path: Path) -> str:
-    """`phases.Challenge.rules.daily_loss.allowance` as "Challenge · daily loss · allowance"."""
+    """Returns `phases.Challenge.rules.daily_loss.allowance` as "Challenge · daily loss · allowance"."""
     shown = [part for part in path if part not in ("phases", "rules", "conduct", "gates")]
-    return " · ".join(part.replace("_", " ") for part in shown or path)
+    return " · ".join(name(part) for part in shown or path)
 
 
-def sentences(old: Product | None, new: Product) -> tuple[Change, ...]:
-    """The rules that differ as traders read them: the sentences that the definitions themselves generate."""
-    before, after = _said(old) if old else {}, _said(new)
+def sentences(old: Product | None, new: Product) -> tuple[FieldChange, ...]:
+    """Returns the rules that differ, as traders read them: the sentences generated from the definitions."""
+    before, after = _rule_words(old) if old else {}, _rule_words(new)
     paths = [*after, *(path for path in before if path not in after)]
     return tuple(
-        Change(
+        FieldChange(
             field=".".join((*path, "words")),
             words=f"{_words(path)}, as the trader reads it",
             was=before.get(path),
@@ -137,7 +135,7 @@ def sentences(old: Product | None, new: Product) -> tuple[Change, ...]:
     )
 
 
-def _said(product: Product) -> dict[Path, str]:
+def _rule_words(product: Product) -> dict[Path, str]:
     phases = [*product.phases, product.funded]
     return {
         (phase.name, rule.id): rule.words(product.context(index))

@@ -10,26 +10,26 @@ from domain.rules.terms import Size, Terms
 
 
 class Target(Size):
-    """Reached when closed balance >= initial + value with no position open."""
+    """The profit target: reached when the closed balance is at least initial + value and no position is open."""
 
     type: Literal["amount", "pct_of_initial"]
 
     def over(self, initial_minor: int, currency: str) -> int:
-        """The profit that reaches it, in minor units."""
+        """Returns the profit that reaches the target, in minor units."""
         return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)
 
 
 class Extension(Terms):
-    """A trader may ask for `days` more before the time is over, at most `times` times."""
+    """A trader may ask for `days` more days before the time is over, at most `times` times."""
 
     days: Annotated[int, Field(ge=1, le=365)]
     times: Annotated[int, Field(ge=1, le=20)] = 1
 
 
 class Phase(Terms):
-    """One account's life: its rules, and what moves it up (no target in the funded phase).
+    """The terms of one account: its rules, its profit target (none in the funded phase), and its time limit.
 
-    `free_retake`: whoever is in profit when the time is over may begin the phase anew without a fee.
+    `free_retake`: a trader in profit at the end of the time may restart the phase without a fee.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=40)]

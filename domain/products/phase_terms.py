@@ -1,4 +1,4 @@
-"""What binds the accounts of one phase of one product version, compiled from the definition."""
+"""The terms of one phase of one product version, compiled from the definition."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ from domain.products.phase import Phase
 from domain.products.product import Product
 from domain.rules.base import Context, HistoryRule, RuleBase, VenueCalendar
 from domain.rules.floors import FloorSpec
-from domain.rules.state import AccountRules, fresh
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseTerms:
-    """What binds the accounts of one phase of one product version: shared by all of them."""
+    """The compiled terms of one phase of one product version. All its accounts share them."""
 
     product: Product
     phase_index: int
@@ -38,10 +37,5 @@ def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, Venu
 
 
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
-    """The levels of a phase's equity rules, in the order of the definition."""
+    """Returns the levels of the equity rules of a phase, in the order of the definition."""
     return tuple(spec for rule in phase.equity_rules for spec in rule.compile(initial_minor, currency))
-
-
-def open_state(phase: Phase, initial_minor: int, currency: str) -> AccountRules:
-    """The rules of a fresh account: every anchor and peak is the initial balance."""
-    return fresh(compile_phase(phase, initial_minor, currency))

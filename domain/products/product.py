@@ -1,6 +1,6 @@
-"""What the firm sells: product definitions as validated, hashable data.
+"""Product definitions as validated, hashable data.
 
-A product is immutable once sold; `content_hash` identifies a version's terms. Every axis that firms set
+A product is immutable once sold; `content_hash` identifies the terms of a version. Everything that firms set
 differently is a field of its own: nothing is assumed from the family of the product.
 """
 
@@ -20,19 +20,20 @@ from domain.products.phase import Phase
 from domain.rules.base import Context, Gate, VenueCalendar
 from domain.rules.floors import FloorSpec
 from domain.rules.terms import Terms, Where
+from domain.wording import count
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 Family = Literal[
     "one-step", "two-step", "three-step", "instant", "futures-end-of-day", "futures-intraday", "swing", "crypto"
 ]
-# how many evaluation phases a family has by its very name
+# the number of evaluation phases that the name of a family states
 _EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-step": 3, "instant": 0}
 
 
 class Product(Terms):
-    """One version of one product. `phases` are the evaluation in order; `funded` follows the last.
+    """One version of one product. `phases`: the evaluation phases in order. `funded` follows the last.
 
-    `clock` ends the trading day; `loss_clock`, where it differs, is when anchors and end-of-day peaks are taken.
+    `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one.
     """
 
     product: Slug
@@ -53,7 +54,7 @@ class Product(Terms):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        """Every field that contradicts another, or could only be kept rounded, gets an error of its own."""
+        """Every field that contradicts another, or cannot be stored exactly, has an error of its own."""
         problems = list(self._inexact()) or list(self._contradictions())
         if problems:
             raise ValidationError.from_exception_data(
@@ -74,7 +75,9 @@ class Product(Terms):
     def _contradictions(self) -> Iterator[tuple[Where, str]]:
         wanted = _EVALUATIONS.get(self.family)
         if wanted is not None and len(self.phases) != wanted:
-            problem = f"the family {self.family} has {wanted} evaluation phase(s), and {len(self.phases)} stand here"
+            problem = (
+                f"the family {self.family} has {count(wanted, 'evaluation phase')}, and here are {len(self.phases)}"
+            )
             yield ("phases",), f"{problem}; add or remove phases, or choose another family"
         yield from product_checks.in_clocks(self.clock, self.loss_clock, self._specs())
         for number, phase in enumerate(self.phases):
@@ -98,7 +101,7 @@ class Product(Terms):
                 yield from rule.compile(self.initial_minor, self.currency)
 
     def places(self) -> list[tuple[Where, Phase]]:
-        """Returns every phase with the place of its definition, the funded one last."""
+        """Returns every phase with the place of its definition; the funded phase is last."""
         return [*((("phases", number), phase) for number, phase in enumerate(self.phases)), (("funded",), self.funded)]
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
@@ -119,11 +122,11 @@ class Product(Terms):
         return f"{self.product}@{self.version}"
 
     def phase(self, index: int) -> Phase:
-        """Phase `index`, 1-based; the one after the last evaluation phase is the funded one."""
+        """Returns phase `index` (from 1); the phase after the last evaluation phase is the funded phase."""
         return self.phases[index - 1] if index <= len(self.phases) else self.funded
 
     def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
-        """Where the rules of phase `index` bind."""
+        """Returns the context for the rules of phase `index`."""
         target = self.phase(index).target
         return Context(
             initial_minor=self.initial_minor,
@@ -140,7 +143,7 @@ class Product(Terms):
         return len(self.phases) + 1
 
     def canonical(self) -> str:
-        """The terms as canonical JSON: what is hashed, stored and proven against."""
+        """Returns the terms as canonical JSON: this text is hashed and stored."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     @property

@@ -1,4 +1,4 @@
-"""Two people put a product version on sale, and two people move accounts to another version: states and rules of both."""
+"""Two people put a product version on sale, and two people move accounts to another version: states and checks."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ from typing import Final
 
 from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count
 from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
+from domain.products.checks import not_applied
 from domain.products.product import Product
 from domain.states import StateMachine
 
@@ -26,7 +27,7 @@ PROPOSAL: Final = StateMachine(
     transient=frozenset(),
 )
 
-MOVE: Final = StateMachine(
+ACCOUNT_MOVE: Final = StateMachine(
     noun="account move",
     initial="proposed",
     table={
@@ -40,17 +41,17 @@ MOVE: Final = StateMachine(
 
 
 def content_hash(terms: dict[str, object]) -> str:
-    """The hash of stored terms as they stand, whatever the schema has learned since: `Product.content_hash` of then."""
+    """Returns the hash of stored terms without reading them by today's schema: `Product.content_hash` of their day."""
     return hashlib.sha256(_canonical(terms)).hexdigest()
 
 
 def proposal_digest(*, proposal_id: str, terms: dict[str, object], base_version: int | None) -> str:
-    """What exactly is approved: these terms, compared with that version."""
+    """Returns the digest of what is approved: these terms, compared with that version."""
     return _digest({"v": 1, "proposal": proposal_id, "terms": content_hash(terms), "base": base_version})
 
 
 def move_digest(*, move_id: str, product: str, from_version: int, to_version: int, accounts: Iterable[str]) -> str:
-    """What exactly is approved: these accounts, from this version to that one."""
+    """Returns the digest of what is approved: these accounts, from this version to that one."""
     named = sorted(accounts)
     return _digest({"v": 1, "move": move_id, "product": product, "versions": [from_version, to_version], "of": named})
 
@@ -64,39 +65,46 @@ def _digest(body: dict[str, object]) -> str:
 
 
 def check_may_propose(subject: Subject, actor: Actor) -> None:
-    """Whoever may decide may propose; raises NotAllowed."""
+    """Checks that the actor may propose: the roles that decide may propose. Raises NotAllowed."""
     if actor.role not in DECIDERS[subject]:
         names = " or ".join(sorted(DECIDERS[subject]))
         raise NotAllowed(f"Proposing this needs the role {names}; yours is {actor.role}.")
 
 
 def check_next_version(product: Product, newest: int | None) -> None:
-    """Versions follow one another without gaps; raises ProductInvalid."""
+    """Checks that versions have no gaps. Raises ProductInvalid."""
     wanted = (newest or 0) + 1
     if product.version != wanted:
         on_sale = f"version {newest} is on sale" if newest else "it is not on sale yet"
         raise ProductInvalid(
-            f"version: {product.product} {product.version} cannot follow, since {on_sale}.",
+            f"version: {product.product} {product.version} cannot be the next version: {on_sale}.",
             field="version",
             remedy=f"Propose it as version {wanted}.",
         )
 
 
+def check_applied(product: Product) -> None:
+    """That the product promises nothing that is not applied to running accounts; raises ProductInvalid."""
+    for where, problem in not_applied(product):
+        field = ".".join(str(step) for step in where)
+        raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version without it.")
+
+
 def check_approved(subject: Subject, votes: Iterable[Vote], *, proposer_person: str, digest: str) -> None:
-    """That a second person, whose role still allows it, has approved exactly this; raises Conflict."""
+    """Checks that a second person, with a role that still allows it, approved exactly this. Raises Conflict."""
     counted = approvals_that_count(subject, votes, requester_person=proposer_person, digest=digest)
     if counted < APPROVERS_NEEDED:
         raise Conflict(
-            "No approval of a second person stands behind this.",
-            remedy="Have somebody approve it whose role allows it now, and who did not propose it.",
+            "No second person has approved this.",
+            remedy="Ask somebody to approve it who did not propose it and has a role that allows it now.",
         )
 
 
 def check_movable(old: Product, new: Product) -> None:
-    """Whether an account can live on under `new`; raises BadInput with the field that differs and the remedy."""
-    remedy = "Sell the new version to new customers, and let these accounts end under theirs."
+    """Checks that an account can continue under `new`. Raises BadInput with the field that differs and the remedy."""
+    remedy = "Sell the new version to new customers, and let these accounts end under their own version."
     if old.ref == new.ref:
-        raise BadInput("The accounts are under that version already.", field="to", remedy="Name another version.")
+        raise BadInput("The accounts already have that version.", field="to", remedy="Choose another version.")
     for field, was, becomes in (
         ("product", old.product, new.product),
         ("family", old.family, new.family),

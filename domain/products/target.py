@@ -1,4 +1,4 @@
-"""Whether an account may move up: the profit target of its phase, its trading days and its gates."""
+"""Whether an account passes its phase: the profit target, the trading days and the gates."""
 
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import history
@@ -9,9 +9,9 @@ from domain.rules.history import HistoryState
 def target_reached(
     terms: PhaseTerms, now: Moment, open_positions: int, trading_days: int, state: HistoryState | None = None
 ) -> bool:
-    """Closed balance at the target, nothing open, enough trading days (days with a new position opened), and every gate
-    that a pass needs is met; a gate may have raised the target. `now`: the account's money; `state`: of an account
-    whose terms have such rules."""
+    """Whether the closed balance is at the target, no position is open, there are enough trading days (days with a new
+    position), and every gate that blocks a pass is met. Gates may raise the target. `now`: the money of the account.
+    `state`: the state of conduct rules and gates; None without such rules."""
     if terms.target_minor is None or open_positions or trading_days < terms.phase.min_trading_days:
         return False
     if state is None:

@@ -1,4 +1,4 @@
-"""A product as the trader reads it before buying: every term that binds, in sentences made from the definition itself."""
+"""A product as the trader reads it before buying: every term, in sentences generated from the definition."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,24 +9,25 @@ from domain.money import to_minor
 from domain.payouts.words import words as payout_words
 from domain.products.phase import Phase
 from domain.products.product import Family, Product
-from domain.rules.base import Context, said, spoken
+from domain.rules.base import Context
+from domain.wording import count, times
 
 _FAMILIES: Final[dict[Family, str]] = {
-    "one-step": "one evaluation phase",
-    "two-step": "two evaluation phases",
-    "three-step": "three evaluation phases",
+    "one-step": "with one evaluation phase",
+    "two-step": "with two evaluation phases",
+    "three-step": "with three evaluation phases",
     "instant": "funded from the first trade, without an evaluation",
-    "futures-end-of-day": "futures, judged by where a day ends",
-    "futures-intraday": "futures, judged by every moment of the day",
-    "swing": "positions may be held over nights and weekends, unless a rule below says otherwise",
-    "crypto": "crypto currencies, traded round the clock",
+    "futures-end-of-day": "for futures, with limits that follow the end of each day",
+    "futures-intraday": "for futures, with limits that follow every moment of the day",
+    "swing": "for swing trading: positions may stay open overnight and over weekends, unless a rule forbids it",
+    "crypto": "for cryptocurrencies, which trade around the clock",
 }
 _MEASURED: Final = (
     "Your equity is the balance plus the profit and loss of open positions, after commissions, swaps and fees.",
     "A rule that leaves any of these out says so.",
-    "All amounts are counted exactly, in the smallest unit of the currency; percentages are rounded half up.",
-    "A price that is doubtful closes no account by itself: a person looks at it first.",
-    "Times follow daylight saving where the named zone does, so that a day may have 23 or 25 hours.",
+    "All amounts are exact to the smallest unit of the currency; percentages are rounded half up.",
+    "A doubtful price never closes an account by itself: a person reviews it first.",
+    "Times follow daylight saving time where the named zone does, so a day may have 23 or 25 hours.",
 )
 
 
@@ -40,7 +41,7 @@ class Section(BaseModel):
 
 
 class ProductWords(BaseModel):
-    """The whole document. `content_hash`: of the terms that it was made from."""
+    """The whole document. `content_hash`: the hash of the terms that it was generated from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +65,7 @@ class ProductWords(BaseModel):
 
 
 def describe(product: Product) -> ProductWords:
-    """The document of `product`, from the definition alone."""
+    """Returns the document of `product`, generated from the definition alone."""
     last = len(product.phases)
     phases = [
         Section(title=f"Phase {number} of {last}: {phase.name}", words=tuple(_phase(product, number)))
@@ -77,7 +78,7 @@ def describe(product: Product) -> ProductWords:
         content_hash=product.content_hash,
         sections=(
             Section(title="What you buy", words=tuple(_bought(product))),
-            Section(title="When days end", words=tuple(_clocks(product))),
+            Section(title="Trading days", words=tuple(_clocks(product))),
             *phases,
             Section(title=_funded(product), words=tuple(_phase(product, product.funded_index))),
             Section(title="Payouts", words=(*payout_words(product.payout, funded), *_decided(product, funded))),
@@ -92,25 +93,25 @@ def _funded(product: Product) -> str:
 
 
 def _bought(product: Product) -> Iterator[str]:
-    currency = product.currency
-    yield f"A simulated trading account of {said(product.initial_minor, currency)}: {_FAMILIES[product.family]}."
-    yield f"The fee is {said(product.fee_minor, currency)}, paid once."
+    context = product.context(1)
+    yield f"A simulated trading account of {context.money(product.initial_minor)}, {_FAMILIES[product.family]}."
+    yield f"The fee is {context.money(product.fee_minor)}, paid once."
     yield f"The leverage is up to 1:{product.leverage}."
     if product.phases:
         names = ", then ".join(phase.name for phase in product.phases)
-        yield f"You pass {names}; each phase is traded on a new account that begins with the same balance."
-    yield "A later version changes nothing for an account that runs, unless two people at the firm decide to move it."
+        yield f"You pass {names}. You trade each phase on a new account with the same starting balance."
+    yield "A later version of the product does not change your account, unless two people at the firm move it."
 
 
 def _clocks(product: Product) -> Iterator[str]:
-    yield f"A trading day ends, and the next begins, at {product.clock.spoken}."
+    yield f"A trading day ends, and the next one begins, at {product.clock.words}."
     if product.loss_clock is None:
-        yield "Loss limits that are counted anew each day are counted from that moment too."
+        yield "Loss limits that restart each day restart at the same time."
     else:
-        yield f"Loss limits that are counted anew each day are counted from {product.loss_clock.spoken} instead."
+        yield f"Loss limits that restart each day restart at {product.loss_clock.words} instead."
     if product.warn_before_reset_minutes:
-        minutes = product.warn_before_reset_minutes
-        yield f"You are warned {minutes} minutes before a reset that would break a limit with no price moving."
+        minutes = count(product.warn_before_reset_minutes, "minute")
+        yield f"You are warned {minutes} before a reset that would break a limit even if no price moves."
 
 
 def _phase(product: Product, index: int) -> Iterator[str]:
@@ -118,8 +119,8 @@ def _phase(product: Product, index: int) -> Iterator[str]:
     if phase.target is not None:
         goal = context.initial_minor + phase.target.over(context.initial_minor, context.currency)
         yield (
-            f"Target. Make {spoken(phase.target, context)}: a closed balance of {said(goal, context.currency)} with no "
-            "position open moves you up."
+            f"Target. Make a profit of {context.size(phase.target)}: you pass with a closed balance of at least "
+            f"{context.money(goal)} and no open position."
         )
     yield from _time(phase)
     yield from (rule.words(context) for rule in phase.rules)
@@ -127,34 +128,33 @@ def _phase(product: Product, index: int) -> Iterator[str]:
 
 def _time(phase: Phase) -> Iterator[str]:
     if phase.min_trading_days:
-        yield f"Minimum days. You must have traded on at least {_days(phase.min_trading_days)}."
+        yield f"Minimum days. You must trade on at least {count(phase.min_trading_days, 'day')}."
     if phase.time_limit_days is None:
         yield "Time. There is no time limit."
         return
-    told = f"Time. You have {_days(phase.time_limit_days)} from the account's start; after that the phase is over."
+    words = f"Time. You have {count(phase.time_limit_days, 'day')} from the start of the account; then the phase ends."
     if phase.extension is not None:
-        times = "once" if phase.extension.times == 1 else f"up to {phase.extension.times} times"
-        told += f" Before it is over you may ask for {_days(phase.extension.days)} more, {times}."
+        often = f"up to {times(phase.extension.times)}" if phase.extension.times > 1 else "once"
+        words += f" Before it ends you may ask for {count(phase.extension.days, 'more day')}, {often}."
     if phase.free_retake:
-        told += " If your balance is in profit then and no rule is broken, you may begin the phase anew without a fee."
-    yield told
+        words += " If you are in profit at the end and have broken no rule, you may restart the phase without a fee."
+    yield words
 
 
 def _decided(product: Product, context: Context) -> Iterator[str]:
-    yield f"A request is decided within {_days(product.payout.decision_days)}."
-    over = ""
+    yield f"A request is decided within {count(product.payout.decision_days, 'day')}."
+    low = ""
     for band in product.payout.bands:
-        to = "" if band.up_to is None else f" up to {said(to_minor(band.up_to, context.currency), context.currency)}"
-        who = {0: "no person has to approve", 1: "one person approves"}.get(band.approvers, "two people approve")
-        yield f"Of a share{over}{to} {who}." if over or to else f"Of every request {who}."
-        over = f" above{to.removeprefix(' up to')}" if to else over
+        top = "" if band.up_to is None else context.money(to_minor(band.up_to, context.currency))
+        bounds = [f"above {low}"] if low else []
+        bounds += [f"up to {top}"] if top else []
+        which = f"A share {' and '.join(bounds)}" if bounds else "Every request"
+        people = {0: "no approval", 1: "the approval of one person"}.get(band.approvers, "the approval of two people")
+        yield f"{which} needs {people}."
+        low = top
 
 
 def _broken(product: Product) -> Iterator[str]:
-    yield "Each rule above says what follows when it is broken. Every breach has a proof sheet, with all its figures."
+    yield "Each rule above states its consequences. Every breach has a proof sheet with all its figures."
     yield "When a rule closes the account, all positions are closed and trading on it ends."
-    yield f"You may dispute a breach within {_days(product.dispute_days)}; a person decides."
-
-
-def _days(days: int) -> str:
-    return "1 day" if days == 1 else f"{days} days"
+    yield f"You may dispute a breach within {count(product.dispute_days, 'day')}; a person decides."

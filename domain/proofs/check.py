@@ -1,4 +1,4 @@
-"""Recompute a proof sheet from itself alone and say where it differs."""
+"""Recomputes a proof sheet from itself alone and reports every difference."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,9 +37,10 @@ _CHECKS: Final[dict[type, tuple[Check, ...]]] = {
 
 
 def check(data: Mapping[str, Any]) -> list[Difference]:
-    """Every difference between what a sheet states and what it itself implies; none: it holds.
+    """Returns every difference between the values of a sheet and the values that follow from it; empty: the sheet is
+    right.
 
-    Works without a database, on JSON data as `sealed` made it; never raises for bad content.
+    Needs no database. `data`: JSON data as `sealed` returns it. Never raises for bad content.
     """
     found = []
     try:
@@ -71,7 +72,7 @@ def _misshapen(exc: ValidationError, kind: str) -> Iterator[Difference]:
 
 
 def _as_text(data: Mapping[str, Any], sheet: AnySheet, found: list[Difference]) -> Iterator[Difference]:
-    """What was read means what is written: no field left out, no second way to write the same figure."""
+    """The text of the sheet must be the only way to write it: no field left out, no other form of a figure."""
     again = sheet.model_dump(mode="json")
     if not found:
         for name, value in again.items():

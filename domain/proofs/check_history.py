@@ -1,4 +1,4 @@
-"""Recompute the sheets on an account's history by folding the events that they keep."""
+"""Checks the sheets about an account's history: folds the stored events again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from domain.errors import PropOSError
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
-from domain.proofs.difference import Difference, compare, compare_part
+from domain.proofs.difference import Difference, compare, compare_part, compare_sentence, compare_sentences
 from domain.proofs.history import (
     Folded,
     effective,
@@ -21,9 +21,9 @@ from domain.proofs.history import (
 from domain.proofs.sheets import GateSheet, HistoryPart, HistoryRulePart, PassSheet, ViolationSheet
 from domain.rules.base import Context, HistoryRule
 from domain.rules.events import Marked
-from domain.rules.events_json import plain
+from domain.rules.events_json import json_value
 
-# What an event that is none, a calendar that lacks an answer, or figures that make no sense may raise in a rule's own code.
+# Errors that a rule may raise for a false event, a missing calendar answer or impossible figures.
 _WRONG = (ValueError, LookupError, TypeError, ArithmeticError, PropOSError)
 
 
@@ -42,9 +42,9 @@ def check_violation(sheet: ViolationSheet, terms: PhaseTerms) -> Iterator[Differ
         return
     yield from compare_part("event", sheet.event, event_part(event))
     yield from compare("consequence", sheet.consequence, found.consequence.model_dump(mode="json"))
-    yield from compare("figures", sheet.figures, plain(found.figures))
+    yield from compare("figures", sheet.figures, json_value(found.figures))
     yield from compare("position_ids", sheet.position_ids, found.position_ids)
-    yield from compare("verdict", sheet.verdict, violation_verdict(found))
+    yield from _verdict(sheet.verdict, violation_verdict(found))
 
 
 def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
@@ -63,6 +63,7 @@ def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
         return
     if folded.moved and folded.moved[-1].at > now.at:
         yield Difference("now.at", str(now.at), f"not before the last event, {folded.moved[-1].at}")
+    yield from _verdict(sheet.verdict, expected.pop("verdict"))
     for name, value in expected.items():
         yield from compare(name, getattr(sheet, name), value)
 
@@ -81,12 +82,12 @@ def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference
     now = Marked(seq=event.seq, at=event.at, balance_minor=balance, equity_minor=sheet.equity_minor)
     try:
         folded, context = refold(rules, terms.context, sheet.history)
-        stand = gate_parts(rules, folded, context, now)
+        expected = gate_parts(rules, folded, context, now)
         wanted = effective(rules, folded, context, target, now)
     except _WRONG as exc:
         yield Difference("history", "gates", str(exc))
         return
-    yield from compare("gates", sheet.gates, stand)
+    yield from compare_sentences("gates", sheet.gates, expected)
     yield from compare("target.effective_minor", sheet.target.effective_minor, wanted)
 
 
@@ -96,9 +97,18 @@ def _rule(stated: HistoryRulePart, rule: HistoryRule[Any]) -> Iterator[Differenc
 
 
 def _needed(part: HistoryPart, rules: Sequence[HistoryRule[Any]], context: Context) -> Iterator[Difference]:
-    """Every event that is kept moved something, so that none can be slipped in."""
+    """Every stored event must change a state, so that none can be added to a sheet."""
     try:
         folded: Folded = refold(rules, context, part)[0]
     except _WRONG:
-        return  # said where the verdict is recomputed
+        return  # reported where the verdict is recomputed
     yield from compare("history.events", len(part.events), len(folded.moved))
+
+
+def _verdict(stated: str, recomputed: str) -> Iterator[Difference]:
+    """Compares "HEAD: SENTENCE": the head exactly, the sentence as `compare_sentence` does."""
+    (own_head, _, own), (head, _, sentence) = stated.partition(": "), recomputed.partition(": ")
+    if own_head == head:
+        yield from compare_sentence("verdict", own, sentence)
+    else:
+        yield Difference("verdict", stated, recomputed)

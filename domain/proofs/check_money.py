@@ -1,10 +1,11 @@
-"""Recompute the sheets on an account's worth: balance, positions, floor and verdict of a breach; the target of a pass."""
+"""Checks the sheets about an account's worth: balance, positions, floor and verdict of a breach; target of a pass."""
 
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate, position_profit_minor
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
@@ -86,7 +87,7 @@ def _position(position: PositionPart, sheet: MoneySheet) -> Iterator[Difference]
 
 
 def _source(sheet: MoneySheet) -> Iterator[Difference]:
-    """The equity, by the source that it comes from."""
+    """Checks the equity by its source."""
     source, balance = sheet.source, sheet.balance.balance_minor
     equity = balance + sum(p.profit_minor for p in sheet.positions)
     if isinstance(source, StateSource):
@@ -151,11 +152,11 @@ def _locked(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
 def _worth(sheet: BreachSheet, spec: FloorSpec) -> int:
     costs = Costs(sheet.costs.commission_minor, sheet.costs.swap_minor, sheet.costs.fee_minor)
     mark = Mark(sheet.balance.balance_minor, sheet.equity_minor, sheet.event.seq, sheet.event.at, costs)
-    return spec.seen(mark).equity_minor
+    return spec.counted(mark).equity_minor
 
 
 def state_of(basis: BasisPart, locked: bool) -> RuleState:
-    """Where a rule stood, without its level: that is to be recomputed."""
+    """Returns the state of a level, without the level itself, which the caller recomputes."""
     return RuleState(
         basis.value_minor,
         0,
@@ -169,7 +170,8 @@ def state_of(basis: BasisPart, locked: bool) -> RuleState:
 
 
 def check_basis(field: str, basis: BasisPart, spec: FloorSpec, last_seq: int | None) -> Iterator[Difference]:
-    """An anchor or peak against the figures it was taken from. `last_seq`: it was set no later than this."""
+    """Checks an anchor or peak against the figures it was taken from. `last_seq`: the latest number at which it was
+    set."""
     yield from compare(f"{field}.source", basis.source, spec.source)
     yield from compare(f"{field}.moves", basis.moves, spec.moves)
     taken = spec.figure(basis.balance_minor, basis.equity_minor)

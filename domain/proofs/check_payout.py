@@ -1,17 +1,17 @@
-"""Recompute why a payout was refused."""
+"""Checks the sheets about refused payouts."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from pydantic import ValidationError
 
-from domain.errors import PropOSError
+from domain.errors import PropOSError, UnknownCurrency
 from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs import money as proof
 from domain.proofs.check_money import check_basis, state_of
-from domain.proofs.difference import Difference, compare, compare_part
+from domain.proofs.difference import Difference, compare, compare_part, compare_sentences
 from domain.proofs.payout import facts_json, refusal_parts, refusal_verdict, room_part
 from domain.proofs.sheets import PayoutRefusalSheet
 from domain.rules.floors import floor_of
@@ -25,6 +25,9 @@ def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Diff
         for error in exc.errors():
             yield Difference(".".join(["facts", *map(str, error["loc"])]), str(error["input"])[:60], error["msg"])
         return
+    except UnknownCurrency as exc:
+        yield Difference("request.currency", sheet.request.currency, exc.message)
+        return
     yield from compare("facts", sheet.facts, facts_json(facts))
     yield from compare("facts.initial_minor", facts.initial_minor, terms.product.initial_minor)
     yield from compare("request.currency", gross.currency, terms.product.currency)
@@ -35,8 +38,8 @@ def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Diff
     except (PropOSError, LookupError, ValueError) as exc:
         yield Difference("facts", "as stated", f"facts the terms can judge: {exc}")
         return
-    yield from compare("refusals", sheet.refusals, parts)
-    yield from compare("verdict", sheet.verdict, refusal_verdict(parts))
+    yield from compare_sentences("refusals", sheet.refusals, parts)
+    yield from compare("verdict", sheet.verdict, refusal_verdict(sheet.refusals))
     if not parts:
         yield Difference("verdict", sheet.verdict, "a refusal sheet proves a refusal")
 

@@ -1,4 +1,4 @@
-"""A proof sheet of a breach on doubtful inputs, confirmed by a person."""
+"""The proof sheet of a breach on doubtful inputs that a person confirmed."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,8 +11,8 @@ from domain.proofs.sheets import BreachSheet, ConfirmationPart, DoubtPart, read
 def confirmed(
     sheet: Mapping[str, Any], doubts: Iterable[Mapping[str, Any]], *, by: str, role: str, at: datetime
 ) -> dict[str, Any]:
-    """The same sheet with what was doubtful and who confirmed it nevertheless, sealed anew. Raises ValidationError when
-    no doubt is named, TypeError when `sheet` is none of a breach."""
+    """Returns the sheet with its doubts and the person who confirmed it, sealed again. Raises ValidationError when
+    no doubt is named, TypeError when `sheet` is not a breach."""
     read_sheet = read(dict(sheet))
     if not isinstance(read_sheet, BreachSheet):
         raise TypeError("only a breach can be confirmed")

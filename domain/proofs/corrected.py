@@ -1,7 +1,8 @@
-"""What a verdict would have been with an input that the venue has since corrected or cancelled.
+"""Recomputes a verdict with an input that the venue has corrected or cancelled since.
 
-Everything comes from the proof sheet and the correction; where the sheet does not hold what is needed (the quote before
-a cancelled one, the events behind a level that was taken at the corrected event) that is said, and nothing is guessed.
+Everything comes from the proof sheet and the correction. Where the sheet does not contain a needed figure (the quote
+before a cancelled one, the events behind a level that was set at the corrected event), the result says so and
+nothing is guessed.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from domain.rules.floors import Costs, Mark, breached
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """The correction: `bid` and `ask` of a tick, or the whole effect of a deal on the balance; all None: cancelled."""
+class Correction:
+    """A correction: `bid` and `ask` of a tick, or the whole effect of a deal on the balance; all None: cancelled."""
 
     corrects_seq: int
     bid: Decimal | None = None
@@ -31,8 +32,9 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Corrected:
-    """`stands`: whether the verdict would still be given; None when the sheet alone does not say, and `unknown` why."""
+class CorrectionResult:
+    """`stands`: whether the verdict would be the same; None when the sheet is not enough, for the reasons in
+    `unknown`."""
 
     stands: bool | None
     balance_minor: int
@@ -41,9 +43,9 @@ class Corrected:
     unknown: tuple[str, ...]
 
 
-def corrected(body: dict[str, Any], change: Change) -> Corrected | None:
-    """Recompute the verdict of a stored sheet with the correction; None for kinds that rest on no quote or deal.
-    Raises ValidationError for what is no sheet."""
+def corrected(body: dict[str, Any], change: Correction) -> CorrectionResult | None:
+    """Returns the verdict of a stored sheet with the correction; None for kinds without quotes and deals. Raises
+    ValidationError when `body` is not a sheet."""
     sheet = read(body)
     if not isinstance(sheet, BreachSheet | PassSheet):
         return None
@@ -55,32 +57,32 @@ def corrected(body: dict[str, Any], change: Change) -> Corrected | None:
     equity = balance + sum(_profit(position, change, sheet.account.currency) for position in sheet.positions)
     stands, sentence = _judged(sheet, balance, equity)
     if unknown:
-        return Corrected(None, balance, equity, sentence, tuple(unknown))
-    return Corrected(stands, balance, equity, sentence, ())
+        return CorrectionResult(None, balance, equity, sentence, tuple(unknown))
+    return CorrectionResult(stands, balance, equity, sentence, ())
 
 
-def _unknown(sheet: MoneySheet, change: Change) -> list[str]:
+def _unknown(sheet: MoneySheet, change: Correction) -> list[str]:
     found = []
     quoted = any(
         change.corrects_seq in (p.quote.seq, p.conversion_quote.seq if p.conversion_quote else None)
         for p in sheet.positions
     )
     if change.cancels and quoted:
-        found.append("the quote before the cancelled one is not part of the sheet")
+        found.append("the sheet does not contain the quote before the cancelled one")
     if change.cancels and sheet.event.seq == change.corrects_seq:
-        found.append("the event that decided has never been")
+        found.append("the deciding event was cancelled")
     if isinstance(sheet, BreachSheet) and sheet.rule.floor.basis.set_seq == change.corrects_seq:
-        found.append("the level was taken at the corrected event")
+        found.append("the level was set at the corrected event")
     return found
 
 
-def _quote(quote: QuotePart, change: Change) -> QuotePart:
+def _quote(quote: QuotePart, change: Correction) -> QuotePart:
     if quote.seq != change.corrects_seq or change.bid is None or change.ask is None:
         return quote
     return quote.model_copy(update={"bid": change.bid, "ask": change.ask})
 
 
-def _profit(position: PositionPart, change: Change, currency: str) -> int:
+def _profit(position: PositionPart, change: Correction, currency: str) -> int:
     quote, by = _quote(position.quote, change), position.conversion_quote
     converts = _quote(by, change) if by else None
     rate = conversion_rate(
@@ -102,6 +104,6 @@ def _judged(sheet: BreachSheet | PassSheet, balance: int, equity: int) -> tuple[
     specs = phase_terms(product, sheet.account.phase_index).specs
     spec = next(s for s in specs if (s.rule_id, s.direction) == (rule.id, rule.floor.direction))
     paid = Costs(costs.commission_minor, costs.swap_minor, costs.fee_minor)
-    worth = spec.seen(Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)).equity_minor
+    worth = spec.counted(Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)).equity_minor
     level = rule.floor.floor_minor
     return breached(spec, level, worth), proof.breach_sentence(spec, worth, level)

@@ -1,7 +1,7 @@
-"""Proofs of what was judged by an account's history: offences against conduct rules, and where gates stand.
+"""Proofs from an account's history: offences against conduct rules, and the status of gates.
 
-A sheet keeps only the events that moved the rule or its day book: folding those through the rule's own code gives the
-same state, for a step that moves nothing is no step. Answers of a venue's calendar are kept beside them.
+A sheet stores only the events that changed the state of the rule or its day book. Folding them through the code of the
+rule results in the same state, because other events change nothing. The answers of venue calendars are stored too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +24,15 @@ from domain.proofs.sheets import (
 from domain.rules import history
 from domain.rules.base import Context, Gate, HistoryRule, RuleBase, VenueCalendar, Violation
 from domain.rules.events import Event, Moment
-from domain.rules.events_json import from_json, plain, to_json, type_of
+from domain.rules.events_json import from_json, json_value, to_json, type_of
 from domain.rules.history import HistoryState
 
 R = TypeVar("R", bound=HistoryRule[Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
-    """The account a sheet is about."""
+class ProofSubject:
+    """The account that a sheet is about."""
 
     account_id: str
     challenge_id: str
@@ -41,7 +41,7 @@ class Whose:
 
 
 class _Recorder:
-    """A venue's calendar that remembers what it was asked."""
+    """A venue calendar that records its answers."""
 
     def __init__(self, calendar: VenueCalendar) -> None:
         self._calendar = calendar
@@ -60,7 +60,7 @@ class _Recorder:
 
 
 class _Answers:
-    """The remembered answers alone. Raises LookupError for a question that the sheet does not answer."""
+    """A calendar of recorded answers. Raises LookupError for a question without one."""
 
     def __init__(self, part: CalendarPart) -> None:
         self._closes, self._opens = dict(part.closes), dict(part.opens)
@@ -74,7 +74,7 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Rules after a history: their state, the events that moved it, and every offence with its event."""
+    """Rules after a history: their state, the events that changed it, and every offence with its event."""
 
     state: HistoryState
     moved: list[Event] = field(default_factory=list)
@@ -90,8 +90,8 @@ def fold(
     until: int | None = None,
     began: HistoryState | None = None,
 ) -> Folded:
-    """Fold `events`, in order, through the rules' own steps; with `until`, no further than the event that is offence
-    number `until`. `began`: where the rules stood before them, when that is not their start."""
+    """Folds `events`, in order, through the rules. `until`: stop at the event of this offence number. `began`: the
+    state before the events, when it is not the start of the rules."""
     state = began or history.start(rules, context, midway=midway)
     moved: list[Event] = []
     found: list[tuple[Event, Violation]] = []
@@ -106,7 +106,7 @@ def fold(
     return Folded(state, moved, found)
 
 
-def kept(
+def history_part(
     rules: Sequence[HistoryRule[Any]],
     context: Context,
     moved: Sequence[Event],
@@ -114,13 +114,13 @@ def kept(
     midway: bool,
     began: HistoryState | None = None,
 ) -> tuple[Folded, HistoryPart]:
-    """What folding `moved` again needs: they, and the calendars' answers on the way."""
+    """Folds `moved` and returns the result with everything that a second fold needs: events and calendar answers."""
     asked = {name: _Recorder(calendar) for name, calendar in context.calendars.items()}
-    seen = replace(context, calendars=asked)
-    folded = fold(rules, seen, moved, midway=midway, began=began)
+    recorded_context = replace(context, calendars=asked)
+    folded = fold(rules, recorded_context, moved, midway=midway, began=began)
     for rule in rules:
         if isinstance(rule, Gate):
-            rule.status(history.state_of(rule, folded.state, seen), seen)
+            rule.status(history.state_of(rule, folded.state, recorded_context), recorded_context)
     calendars = tuple(
         CalendarPart(name=name, closes=tuple(recorder.closes.items()), opens=tuple(recorder.opens.items()))
         for name, recorder in asked.items()
@@ -130,23 +130,23 @@ def kept(
         joined_midway=midway,
         events=tuple(map(to_json, moved)),
         calendars=calendars,
-        began=None if began is None else _of(began, rules).model_dump(mode="json"),
+        began=None if began is None else _states_of(began, rules).model_dump(mode="json"),
     )
 
 
-def _of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
-    """What `began` says of `rules` alone."""
+def _states_of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
+    """Returns the part of `began` that belongs to `rules`."""
     return HistoryState(book=began.book, rules={r.id: began.rules[r.id] for r in rules if r.id in began.rules})
 
 
 def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
-    """Fold what a sheet kept, under the calendars it kept. Raises ValueError for events that are none, LookupError for
-    a calendar's answer that is left out."""
+    """Folds the events of a sheet with the calendar answers of the sheet. Raises ValueError for false events,
+    LookupError for a missing answer."""
     answers: Mapping[str, VenueCalendar] = {calendar.name: _Answers(calendar) for calendar in part.calendars}
-    seen = replace(context, calendars=answers)
+    recorded_context = replace(context, calendars=answers)
     began = None if part.began is None else HistoryState.model_validate(part.began)
     events = [from_json(data) for data in part.events]
-    return fold(rules, seen, events, midway=part.joined_midway, began=began), seen
+    return fold(rules, recorded_context, events, midway=part.joined_midway, began=began), recorded_context
 
 
 def rule_part(rule: RuleBase) -> HistoryRulePart:
@@ -169,7 +169,7 @@ def gate_verdict(met: bool, outcome: str, sentence: str) -> str:
 
 def violation_sheet(
     proof_id: str,
-    whose: Whose,
+    subject: ProofSubject,
     rule_id: str,
     offence: int,
     events: Iterable[Event],
@@ -177,22 +177,22 @@ def violation_sheet(
     midway: bool = False,
     began: HistoryState | None = None,
 ) -> dict[str, Any]:
-    """The proof of offence number `offence` against a conduct rule, sealed. `events`: all of the phase's, at least up
-    to the offence; `midway`: they begin in the middle of a day; `began`: where its rules stood before them, for a phase
-    that changed its terms. Raises ValueError when they hold no such offence."""
-    rule, context = _named(whose.terms.history_rules, rule_id), whose.terms.context
+    """Returns the sealed proof of offence number `offence` against a conduct rule. `events`: all events of the
+    phase, at least up to the offence. `midway`: they start in the middle of a day. `began`: the state before
+    them, for a phase that changed its terms. Raises ValueError when the events contain no such offence."""
+    rule, context = _named(subject.terms.history_rules, rule_id), subject.terms.context
     moved = fold((rule,), context, events, midway=midway, until=offence, began=began).moved
-    folded, part = kept((rule,), context, moved, midway=midway, began=began)
+    folded, part = history_part((rule,), context, moved, midway=midway, began=began)
     event, found = offence_of(folded, offence)
     return sealed(
         ViolationSheet(
-            **head_of("violation", proof_id, whose, event.at),
+            **head_of("violation", proof_id, subject, event.at),
             event=event_part(event),
             rule=rule_part(rule),
             history=part,
             offence=found.offence,
             consequence=found.consequence.model_dump(mode="json"),
-            figures=plain(found.figures),
+            figures=json_value(found.figures),
             position_ids=found.position_ids,
             verdict=violation_verdict(found),
         )
@@ -200,7 +200,7 @@ def violation_sheet(
 
 
 def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
-    """Raises ValueError when there is none, or events follow it."""
+    """Returns the offence with its event. Raises ValueError when there is none, or when events follow it."""
     for event, violation in folded.found:
         if violation.offence == offence and event is folded.moved[-1]:
             return event, violation
@@ -209,7 +209,7 @@ def offence_of(folded: Folded, offence: int) -> tuple[Event, Violation]:
 
 def gate_sheet(
     proof_id: str,
-    whose: Whose,
+    subject: ProofSubject,
     rule_id: str,
     now: Moment,
     events: Iterable[Event],
@@ -217,14 +217,14 @@ def gate_sheet(
     midway: bool = False,
     began: HistoryState | None = None,
 ) -> dict[str, Any]:
-    """The proof of where a gate stands `now` (the account's money at that moment), sealed. `events`: all of the phase's
-    up to then."""
-    rule, context = _named(gates_of(whose.terms), rule_id), whose.terms.context
+    """Returns the sealed proof of the status of a gate. `now`: the money of the account at that moment. `events`: all
+    events of the phase until then."""
+    rule, context = _named(gates_of(subject.terms), rule_id), subject.terms.context
     moved = fold((rule,), context, events, midway=midway, began=began).moved
-    folded, part = kept((rule,), context, moved, midway=midway, began=began)
+    folded, part = history_part((rule,), context, moved, midway=midway, began=began)
     return sealed(
         GateSheet(
-            **head_of("gate", proof_id, whose, now.at),
+            **head_of("gate", proof_id, subject, now.at),
             now=now_part(now),
             rule=rule_part(rule),
             history=part,
@@ -238,7 +238,7 @@ def now_part(now: Moment) -> NowPart:
 
 
 def gate_fields(rule: Gate[Any], folded: Folded, context: Context, now: Moment) -> dict[str, Any]:
-    """What a gate's sheet says about it."""
+    """Returns the fields of a gate sheet that follow from the fold."""
     ((_, status),) = history.gates(folded.state, (rule,), context, now)
     target, deducted = context.target_minor, history.deducted_minor(folded.state, (rule,), context, now)
     raised = None
@@ -247,7 +247,7 @@ def gate_fields(rule: Gate[Any], folded: Folded, context: Context, now: Moment) 
     return {
         "met": status.met,
         "outcome": status.outcome,
-        "figures": plain(status.figures),
+        "figures": json_value(status.figures),
         "raised_target_minor": raised,
         "deducted_minor": deducted,
         "verdict": gate_verdict(status.met, status.outcome, status.sentence),
@@ -262,12 +262,13 @@ def pass_history(
     midway: bool = False,
     began: HistoryState | None = None,
 ) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
-    """What a pass rests on beside the money `now`: the history, the gates that it must meet, the profit that passes. Raises ValueError for a phase without a target."""
+    """Returns the history, the gates and the required profit of a pass. `now`: the money of the account. Raises
+    ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
     rules, context = gates_of(terms), terms.context
     moved = fold(rules, context, events, midway=midway, began=began).moved
-    folded, part = kept(rules, context, moved, midway=midway, began=began)
+    folded, part = history_part(rules, context, moved, midway=midway, began=began)
     return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
 
 
@@ -276,10 +277,10 @@ def gates_of(terms: PhaseTerms) -> tuple[Gate[Any], ...]:
 
 
 def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context, now: Moment) -> tuple[GatePart, ...]:
-    stand = history.gates(folded.state, rules, context, now)
+    statuses = history.gates(folded.state, rules, context, now)
     return tuple(
         GatePart(rule_id=gate.id, met=status.met, outcome=status.outcome, sentence=status.sentence)
-        for gate, status in stand
+        for gate, status in statuses
         if "pass" in gate.blocks
     )
 
@@ -291,18 +292,18 @@ def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, targ
 def _named(rules: Sequence[R], rule_id: str) -> R:
     rule = next((rule for rule in rules if rule.id == rule_id), None)
     if rule is None:
-        raise ValueError(f"{rule_id} is none of {', '.join(rule.id for rule in rules) or 'no rules at all'}")
+        raise ValueError(f"{rule_id} is not one of {', '.join(rule.id for rule in rules) or 'no rules at all'}")
     return rule
 
 
-def head_of(kind: str, proof_id: str, whose: Whose, at: datetime) -> dict[str, Any]:
-    """The fields that every sheet about `whose` begins with; `at`: what its clock resolves."""
+def head_of(kind: str, proof_id: str, subject: ProofSubject, at: datetime) -> dict[str, Any]:
+    """Returns the first fields of every sheet about `subject`. `at`: the instant for the clock part."""
     return head(
         kind,
         proof_id,
-        whose.terms,
+        subject.terms,
         at,
-        account_id=whose.account_id,
-        challenge_id=whose.challenge_id,
-        login=whose.login,
+        account_id=subject.account_id,
+        challenge_id=subject.challenge_id,
+        login=subject.login,
     )

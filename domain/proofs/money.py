@@ -1,7 +1,8 @@
-"""Proof sheets: a verdict together with everything that recomputing it needs.
+"""Proof sheets: a verdict with everything that is needed to recompute it.
 
-A sheet is plain JSON with a hash over all of it; `domain.proofs.sheets` gives its shape, `domain.proofs.check` recomputes
-it from itself alone. Here are the parts that every kind has, and the verdicts on an account's worth: breach and pass.
+A sheet is plain JSON with a hash over all of it. `domain.proofs.sheets` defines its shape; `domain.proofs.check`
+recomputes it from itself alone. This module writes the common parts and the two verdicts on an account's worth: breach
+and pass.
 """
 
 import hashlib
@@ -45,7 +46,7 @@ from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
 
-__all__ = ["BalancePart", "EventPart", "Movement", "Scene", "Source", "breach_sheet", "pass_sheet"]
+__all__ = ["BalancePart", "EventPart", "JudgedAccount", "Movement", "Source", "breach_sheet", "pass_sheet"]
 
 _QUOTES: Final = QuotesSource()
 _REMEMBERED: Final = 1024
@@ -55,8 +56,8 @@ _LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "f
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """The account at the deciding event, as the judge saw it."""
+class JudgedAccount:
+    """The account at the deciding event, as it was judged."""
 
     account_id: str
     challenge_id: str
@@ -72,7 +73,7 @@ class Scene:
 
 
 def canonical(body: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no spaces, without the hash itself: what the hash is taken over."""
+    """Returns the text that the hash covers: JSON with sorted keys and no spaces, without the hash itself."""
     return _json({k: v for k, v in body.items() if k != "hash"})
 
 
@@ -84,8 +85,8 @@ def digest(body: Mapping[str, Any]) -> str:
 
 
 def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
-    """`make` once per object: terms do not change, thousands of sheets share them, and a model has no hash while it
-    holds a mapping."""
+    """Caches `make` by object identity: terms do not change, thousands of sheets share them, and a model with a
+    mapping is not hashable."""
     known: dict[int, tuple[T, V]] = {}
 
     def remembered(of: T) -> V:
@@ -101,13 +102,14 @@ def _remembered(make: Callable[[T], V]) -> Callable[[T], V]:
 
 @_remembered
 def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
-    """A part that many sheets share, as JSON data and as `canonical` writes it; shared, so not to be changed."""
+    """Returns a part that many sheets share, as JSON data and as canonical text. Do not change the shared data."""
     data = part.model_dump(mode="json")
     return data, canonical(data)
 
 
 def sealed(sheet: AnySheet) -> dict[str, Any]:
-    """The sheet as JSON data with its hash: `digest` of it, put together from parts whose text is known."""
+    """Returns the sheet as JSON data with its hash. The hash is `digest`, built from the cached texts of shared
+    parts."""
     known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
     data = sheet.model_dump(mode="json", exclude=set(known))
     body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}
@@ -127,13 +129,13 @@ def product_part(product: Product) -> ProductPart:
 
 @_remembered
 def parameters(rule: RuleBase) -> dict[str, Any]:
-    """A rule's definition as the product has it; shared, so not to be changed."""
+    """Returns the definition of a rule as JSON data. Do not change the shared data."""
     return rule.model_dump(mode="json")
 
 
 @lru_cache(maxsize=1024)
 def clock_part(clock: Clock, at: datetime) -> ClockPart:
-    """What the clock says at `at`: local time, offset from UTC and the day it lies in."""
+    """Returns the reading of the clock at `at`: local time, offset from UTC and trading day."""
     local = at.astimezone(zone_of(clock.zone))
     offset = local.utcoffset()
     assert offset is not None
@@ -152,7 +154,7 @@ def clock_part(clock: Clock, at: datetime) -> ClockPart:
 def head(
     kind: str, proof_id: str, terms: PhaseTerms, at: datetime, *, account_id: str, challenge_id: str, login: int
 ) -> dict[str, Any]:
-    """The fields that every sheet begins with."""
+    """Returns the first fields of every sheet."""
     product = terms.product
     return {
         "hash_version": HASH_VERSION,
@@ -186,7 +188,7 @@ def basis_part(spec: FloorSpec, state: RuleState) -> BasisPart:
 
 
 def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
-    """The derivation of a level, step by step."""
+    """Returns the derivation of a level, step by step."""
     allowance, up = spec.allowance(state.basis_minor), spec.direction == "ceiling"
     name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
     steps = [("initial balance", spec.initial_minor)]
@@ -217,7 +219,7 @@ def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
 
 
 def worth_steps(spec: FloorSpec, balance_minor: int, equity_minor: int, costs: CostsPart) -> tuple[Step, ...]:
-    """From the account's equity to what it is worth as the rule counts it."""
+    """Returns the steps from the equity to the worth as the rule counts it."""
     steps = [("equity", equity_minor)]
     worth = equity_minor
     if not spec.holds.floating:
@@ -246,14 +248,14 @@ def breach_sentence(spec: FloorSpec, worth_minor: int, level_minor: int) -> str:
 def pass_sentence(balance_minor: int, target: TargetPart, open_positions: int, gates: Sequence[GatePart]) -> str:
     days, unmet = len(set(target.trading_days)), [gate.rule_id for gate in gates if not gate.met]
     met = balance_minor >= target.required_balance_minor and not open_positions and days >= target.min_trading_days
-    said = (
+    sentence = (
         f"{'passed' if met and not unmet else 'not passed'}: balance {balance_minor} of "
         f"{target.required_balance_minor}, {open_positions} open positions, {days} of {target.min_trading_days} "
         "trading days"
     )
     if gates:
-        said += f", not met: {', '.join(unmet)}" if unmet else f", {len(gates)} gates met"
-    return said
+        sentence += f", not met: {', '.join(unmet)}" if unmet else f", {len(gates)} gates met"
+    return sentence
 
 
 def _quote(symbol: str, board: QuoteBoard) -> QuotePart:
@@ -284,10 +286,10 @@ def position_part(
 
 
 def _money(
-    kind: str, proof_id: str, scene: Scene, board: QuoteBoard, instruments: Mapping[str, Instrument]
+    kind: str, proof_id: str, scene: JudgedAccount, board: QuoteBoard, instruments: Mapping[str, Instrument]
 ) -> dict[str, Any]:
     product, at = scene.terms.product, scene.event.at
-    # an account that the venue values by itself is proven by what the venue said, not by prices
+    # when the venue states the equity itself, the proof is that statement, not prices
     valued = scene.positions if scene.source.source in ("quotes", "statement") else ()
     return {
         **head(
@@ -315,7 +317,7 @@ def _money(
 
 def breach_sheet(
     proof_id: str,
-    scene: Scene,
+    scene: JudgedAccount,
     spec: FloorSpec,
     state: RuleState,
     board: QuoteBoard,
@@ -323,12 +325,12 @@ def breach_sheet(
     *,
     offence: int = 1,
 ) -> dict[str, Any]:
-    """The proof of one broken rule, sealed. `offence`: its number, which the consequence hangs on."""
+    """Returns the sealed proof of one broken rule. `offence`: its number, which decides the consequence."""
     terms = scene.terms.rule(spec.rule_id)
     assert isinstance(terms, EquityRule)
     body = _money("breach", proof_id, scene, board, instruments)
     balance, event = scene.balance.balance_minor, scene.event
-    worth = spec.seen(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
+    worth = spec.counted(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
     rule = RulePart(
         id=spec.rule_id,
         type=spec.rule_type,
@@ -350,13 +352,13 @@ def breach_sheet(
 
 
 def consequence(rule: EquityRule, offence: int) -> dict[str, Any]:
-    """What offence number `offence` (from 1) leads to; the last one repeats."""
+    """Returns the consequence of offence number `offence` (from 1); the last one repeats."""
     return rule.consequence(offence).model_dump(mode="json")
 
 
 def pass_sheet(
     proof_id: str,
-    scene: Scene,
+    scene: JudgedAccount,
     board: QuoteBoard,
     instruments: Mapping[str, Instrument],
     *,
@@ -364,8 +366,8 @@ def pass_sheet(
     gates: Sequence[GatePart] = (),
     effective_minor: int | None = None,
 ) -> dict[str, Any]:
-    """The proof that a phase's target was reached, sealed. With gates in the phase: the `history` that they fold, where
-    they then stood, and the target that came out of it (`domain.proofs.history.pass_history` gives all three)."""
+    """Returns the sealed proof that the target of a phase was reached. For a phase with gates, `history`, `gates` and
+    `effective_minor` are those of `domain.proofs.history.pass_history`."""
     phase, target_minor = scene.terms.phase, scene.terms.target_minor
     if phase.target is None or target_minor is None:
         raise ValueError("a phase without a target cannot be passed")

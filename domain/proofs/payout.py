@@ -1,4 +1,4 @@
-"""Proofs of why a payout was refused: the request, what was known, each reason, and the room it would have left."""
+"""Proofs of refused payouts: the request, the facts, each reason, and the room that the payout would have left."""
 
 from typing import Any
 
@@ -7,23 +7,25 @@ from domain.payouts import PayoutFacts
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
-from domain.proofs.history import Whose, head_of
+from domain.proofs.history import ProofSubject, head_of
 from domain.proofs.money import basis_part, sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
-from domain.rules.events_json import plain
+from domain.rules.events_json import json_value
 from domain.rules.floors import FloorSpec, RuleState, room_minor
 from domain.rules.floors import paid_out as held
 from domain.rules.floors import settled as paid
 from domain.rules.state import AccountRules
+from domain.wording import name
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """As a sheet has them. Sheets from before equity was a fact do not have it, and still check."""
+    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it
+    existed."""
     return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:
-    """One level of the account, now and after a payout of `gross_minor`."""
+    """Returns one level of the account, now and after a payout of `gross_minor`."""
     worth_minor = counted_minor(spec, facts)
     after = paid(spec, held(spec, state, gross_minor))
     return RoomPart(
@@ -40,22 +42,22 @@ def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor
 def refusal_parts(
     terms: PhaseTerms, facts: PayoutFacts, gross: Money, rooms: tuple[RoomPart, ...]
 ) -> tuple[RefusalPart, ...]:
-    """Every reason: those of the terms, and the levels that the payout would break by itself."""
+    """Returns every reason: those of the terms, and the levels that the payout would break by itself."""
     parts = [_part(refusal) for refusal in refusals(facts, terms.product.payout, gross)]
     for room in rooms:
         if gross.minor > room.spare_minor:
             most = Money(minor=max(0, room.spare_minor), currency=gross.currency)
-            sentence = f"it would break {room.key.replace('_', ' ')} by itself; at most {most} can leave the account"
+            sentence = f"it would break {name(room.key)} by itself; at most {most} can leave the account"
             if facts.open_loss_minor:
                 left = Money(minor=room.room_minor, currency=gross.currency)
-                sentence += f", for with open losses its room is {left}"
+                sentence += f", because the room after open losses is {left}"
             figures = {"requested": gross.minor, "spare": room.spare_minor}
             parts.append(RefusalPart(code="breaks_rule", sentence=sentence, figures=figures))
     return tuple(parts)
 
 
 def _part(refusal: Refusal) -> RefusalPart:
-    return RefusalPart(code=refusal.code, sentence=refusal.sentence, figures=plain(refusal.figures))
+    return RefusalPart(code=refusal.code, sentence=refusal.sentence, figures=json_value(refusal.figures))
 
 
 def refusal_verdict(parts: tuple[RefusalPart, ...]) -> str:
@@ -63,19 +65,19 @@ def refusal_verdict(parts: tuple[RefusalPart, ...]) -> str:
 
 
 def payout_refusal_sheet(
-    proof_id: str, whose: Whose, facts: PayoutFacts, rules: AccountRules, gross: Money
+    proof_id: str, subject: ProofSubject, facts: PayoutFacts, rules: AccountRules, gross: Money
 ) -> dict[str, Any]:
-    """The proof that a request for `gross` was refused, sealed. `rules`: where the account's levels stood. Raises
-    ValueError when nothing refuses it."""
+    """Returns the sealed proof that a request for `gross` was refused. `rules`: the levels of the account with their
+    states. Raises ValueError when there is no reason to refuse it."""
     rooms = tuple(
         room_part(spec, state, facts, gross.minor) for spec, state in zip(rules.specs, rules.states, strict=True)
     )
-    parts = refusal_parts(whose.terms, facts, gross, rooms)
+    parts = refusal_parts(subject.terms, facts, gross, rooms)
     if not parts:
         raise ValueError("nothing refuses this payout")
     return sealed(
         PayoutRefusalSheet(
-            **head_of("payout_refusal", proof_id, whose, facts.now),
+            **head_of("payout_refusal", proof_id, subject, facts.now),
             request=RequestPart(gross_minor=gross.minor, currency=gross.currency),
             facts=facts_json(facts),
             refusals=parts,

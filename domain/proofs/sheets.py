@@ -1,6 +1,6 @@
-"""What proof sheets are made of. A sheet is plain JSON; these models give its shape and refuse any other.
+"""The shape of proof sheets. A sheet is plain JSON; these models refuse any other shape.
 
-Money is minor units of the account's currency. `source` says where the account's worth comes from; `seq` numbers are
+Money is minor units of the account's currency. `source` is the origin of the account's worth; `seq` numbers are
 those of that source.
 """
 
@@ -43,7 +43,7 @@ class ProductPart(Part):
 
 
 class EventPart(Part):
-    """The event that decided. A rollover bears the reset instant and the sequence number it came before."""
+    """The deciding event. A rollover has the instant of the reset and the sequence number of the event after it."""
 
     kind: EventKind
     seq: int
@@ -72,7 +72,7 @@ class Movement(Part):
 
 
 class BalancePart(Part):
-    """The balance: what it was at the start of the trading day (or of the account), and every movement since."""
+    """The balance at the start of the trading day (or of the account), and every movement since."""
 
     opening_minor: int
     opening_at: datetime | None
@@ -112,7 +112,7 @@ class QuotesSource(Part):
 
 
 class StateSource(Part):
-    """The venue itself states what the account is worth, in its stream, with number `seq`."""
+    """The venue itself states the worth of the account, in its stream, with number `seq`."""
 
     source: Literal["state"] = "state"
     seq: int
@@ -122,8 +122,8 @@ class StateSource(Part):
 
 
 class StatementSource(Part):
-    """An imported statement. `stated_equity_minor`: the equity that the file itself gives at this moment, if it does;
-    without it worth is the balance plus every position at its quote."""
+    """An imported statement. `stated_equity_minor`: the equity that the file states at this moment; None: the worth
+    is the balance plus every position at its quote."""
 
     source: Literal["statement"] = "statement"
     file: str
@@ -132,7 +132,7 @@ class StatementSource(Part):
 
 
 class BarSource(Part):
-    """A stored one-minute bar of the account's equity; `taken`: which of its figures decided."""
+    """A stored one-minute bar of the account's equity. `taken`: the figure that decided."""
 
     source: Literal["bar"] = "bar"
     minute: datetime
@@ -153,7 +153,7 @@ Source = Annotated[QuotesSource | StateSource | StatementSource | BarSource, Fie
 
 
 class CostsPart(Part):
-    """What the account has paid since it was opened (negative: it paid)."""
+    """Costs of the account since it was opened (negative: it paid)."""
 
     commission_minor: int
     swap_minor: int
@@ -161,14 +161,14 @@ class CostsPart(Part):
 
 
 class Step(Part):
-    """One line of the derivation: a name and the figure it stands at."""
+    """One line of a derivation: a name and its figure."""
 
     name: str
     minor: int
 
 
 class BasisPart(Part):
-    """The anchor or peak, and the account's figures, as the rule counts them, at the event that set it (seq 0: the
+    """The anchor or peak, and the figures of the account, as the rule counts them, at the event that set it (seq 0: the
     initial balance)."""
 
     source: str
@@ -194,7 +194,7 @@ class FloorPart(Part):
 
 
 class RulePart(Part):
-    """`worth` derives, step by step, what the account is worth as this rule counts it: `worth_minor`."""
+    """`worth`: the steps to `worth_minor`, the worth of the account as this rule counts it."""
 
     id: str
     type: str
@@ -225,8 +225,8 @@ class TargetPart(Part):
 
 
 class CalendarPart(Part):
-    """The answers of a venue's calendar that the judgement rests on: when the session of a date closes (None: there is
-    none), and the first opening after an instant."""
+    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), and the
+    first opening after an instant."""
 
     name: str
     closes: tuple[tuple[date, datetime | None], ...]
@@ -234,9 +234,9 @@ class CalendarPart(Part):
 
 
 class HistoryPart(Part):
-    """The events that moved the rule or its day book, in order; all others left both as they were. `joined_midway`:
-    they begin in the middle of a day. `began`: where the rule stood when the account came under these terms in the middle
-    of its phase; the events are those since."""
+    """The events that changed the rule or its day book, in order. `joined_midway`: they start in the middle of a day.
+    `began`: the state of the rule when the account changed to these terms in the middle of its phase; the events are
+    those since then."""
 
     joined_midway: bool
     events: tuple[dict[str, Any], ...]
@@ -251,7 +251,7 @@ class HistoryRulePart(Part):
 
 
 class NowPart(Part):
-    """The account's money when a gate was asked; the running day counts for the gates that judge it."""
+    """The money of the account when a gate was judged. The running day counts for the gates that judge it."""
 
     seq: int
     at: datetime
@@ -260,7 +260,7 @@ class NowPart(Part):
 
 
 class RequestPart(Part):
-    """What was asked for, before the split."""
+    """The requested amount, before the split."""
 
     gross_minor: int
     currency: Currency
@@ -273,8 +273,8 @@ class RefusalPart(Part):
 
 
 class RoomPart(Part):
-    """One level when the request was judged. `spare_minor`: the most that could leave without breaking it; `room_minor`
-    and `room_after_minor`: how far the account stood from it, and would stand once the payout is paid."""
+    """One level when the request was judged. `spare_minor`: the largest amount that could leave without breaking it.
+    `room_minor`, `room_after_minor`: the distance of the account from it, now and after the payout."""
 
     key: str
     basis: BasisPart
@@ -286,7 +286,7 @@ class RoomPart(Part):
 
 
 class DoubtPart(Part):
-    """Why an input was doubtful when the rule was found broken; `seq` is that of the input."""
+    """The reason that an input was doubtful when the rule was found broken. `seq`: the number of the input."""
 
     kind: str
     subject: str
@@ -296,7 +296,7 @@ class DoubtPart(Part):
 
 
 class ConfirmationPart(Part):
-    """A breach on doubtful inputs is one because a person said so: who (the user's id), in which role, and when."""
+    """The person who confirmed a breach on doubtful inputs: the user's id, the role, and the instant."""
 
     confirmed_by: str
     role: str
@@ -305,7 +305,7 @@ class ConfirmationPart(Part):
 
 
 class Head(Part):
-    """What every kind has; `clock` is the trading day's."""
+    """The fields of every kind. `clock`: the clock of the trading day."""
 
     hash_version: Literal[2]
     proof_id: str
@@ -316,7 +316,7 @@ class Head(Part):
 
 
 class MoneySheet(Head):
-    """A verdict on the account's worth at one event. `loss_clock`: where the product takes anchors by one of its own."""
+    """A verdict on the account's worth at one event. `loss_clock`: the clock of anchors, when it is another one."""
 
     event: EventPart
     loss_clock: ClockPart | None
@@ -336,7 +336,7 @@ class BreachSheet(MoneySheet):
 
 
 class PassSheet(MoneySheet):
-    """`history` and `gates`: where the phase has gates that a pass must meet."""
+    """`history` and `gates`: for a phase with gates that a pass must meet."""
 
     kind: Literal["pass"]
     target: TargetPart
@@ -358,7 +358,7 @@ class ViolationSheet(Head):
 
 
 class GateSheet(Head):
-    """Where a gate stands. `raised_target_minor`: the profit it asks for, where the phase has a target."""
+    """The status of a gate. `raised_target_minor`: the profit target with this gate, for a phase with a target."""
 
     kind: Literal["gate"]
     now: NowPart
@@ -372,7 +372,7 @@ class GateSheet(Head):
 
 
 class PayoutRefusalSheet(Head):
-    """Why a request was refused: the terms' own reasons, then the levels it would have broken."""
+    """The reasons for a refused request: those of the terms, then the levels that the payout would have broken."""
 
     kind: Literal["payout_refusal"]
     request: RequestPart
@@ -386,5 +386,5 @@ _READER: Final[TypeAdapter[AnySheet]] = TypeAdapter(Annotated[AnySheet, Field(di
 
 
 def read(body: dict[str, Any]) -> AnySheet:
-    """A stored sheet, with or without its hash. Raises ValidationError when it is none."""
+    """Reads a stored sheet, with or without its hash. Raises ValidationError when it is not a sheet."""
     return _READER.validate_python({name: value for name, value in body.items() if name != "hash"})

@@ -1,1 +1,1 @@
-"""The rule vocabulary: each rule type is one module that says how its floor moves; evaluation is exact."""
+"""The rules of accounts: each rule type is one module; evaluation is exact."""

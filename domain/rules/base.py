@@ -1,12 +1,12 @@
-"""What every rule type is made of: sizes, consequences, the context a rule binds in, and the three families.
+"""The base classes of rule types: consequences, the context of a rule, and the three families.
 
-- An `EquityRule` puts a floor (or a ceiling) on an account's worth. It compiles to a `FloorSpec`; `domain.rules.floors`
-  judges it exactly, the monitor judges the same spec on columns.
-- A `ConductRule` folds over the account's events and finds violations.
+- An `EquityRule` sets a floor (or a ceiling) for the worth of an account. It compiles to `FloorSpec`s, which
+  `domain.rules.floors` judges exactly and the monitor judges on columns.
+- A `ConductRule` folds over the events of the account and finds violations.
 - A `Gate` folds over the same events and says whether a pass or a payout may go ahead.
 
-A rule type is one module in `equity/`, `conduct/` or `gates/`: its schema, its exact evaluator, its words. The registry
-finds it there. States are frozen pydantic models, so that a checkpoint can keep them.
+A rule type is one module in `equity/`, `conduct/` or `gates/`: its schema, its exact evaluator and its words. The
+registry finds it there. Rule states are frozen pydantic models, so that checkpoints can store them.
 """
 
 from abc import abstractmethod
@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, 
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain import wording
 from domain.clocks import Clock
-from domain.money import from_minor, to_minor
+from domain.money import to_minor
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
 from domain.rules.terms import Operator, RuleId, Size, Terms, Where
@@ -27,11 +28,11 @@ ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct
 
 
 class Consequence(Terms):
-    """What one offence leads to.
+    """The consequence of one offence.
 
-    fail: the phase ends. pause_until_reset: flattened and disabled until the next reset of the trading day.
-    close_position: the offending positions are closed, nothing else. deduct_profit: their profit does not count (losses
-    do). review: a person decides. warn: it is recorded and told.
+    fail: the phase ends. pause_until_reset: all positions are closed and trading is disabled until the next reset of
+    the trading day. close_position: only the offending positions are closed. deduct_profit: their profit does not
+    count (losses do). review: a person decides. warn: the offence is recorded and the trader is warned.
     """
 
     kind: ConsequenceKind
@@ -39,71 +40,55 @@ class Consequence(Terms):
 
 FAIL = Consequence(kind="fail")
 
-_FOLLOWS: Final[dict[ConsequenceKind, str]] = {
+_CONSEQUENCE_WORDS: Final[dict[ConsequenceKind, str]] = {
     "fail": "the account is closed",
-    "pause_until_reset": "positions are closed and trading is paused until the next reset",
+    "pause_until_reset": "all positions are closed and trading is paused until the next reset",
     "close_position": "the position is closed",
-    "deduct_profit": "the profit made that way does not count",
-    "review": "a person looks at it",
-    "warn": "you are warned",
+    "deduct_profit": "the profit made that way is deducted",
+    "review": "a person reviews it",
+    "warn": "you receive a warning",
 }
 
 
-def follows(consequences: tuple[Consequence, ...]) -> str:
-    """What offences lead to, as a sentence."""
-    named = [_FOLLOWS[consequence.kind] for consequence in consequences]
+def _consequence_words(consequences: tuple[Consequence, ...]) -> str:
+    """Returns the consequences of the offences as a sentence, equal ones in a row together."""
+    named = [_CONSEQUENCE_WORDS[consequence.kind] for consequence in consequences]
     if len(named) == 1:
-        return f"Then {named[0]}."
-    told, first = [], 1
-    for number, what in enumerate(named[:-1], start=1):
-        if what != named[number]:
-            told.append(f"offence {number}: {what}" if first == number else f"offences {first} to {number}: {what}")
-            first = number + 1
-    return f"What follows: {'; '.join([*told, f'from offence {first} on: {named[-1]}'])}."
+        return f"Consequence: {named[0]}."
+    parts, first = [], 1
+    for offence, words in enumerate(named[:-1], start=1):
+        if words != named[offence]:
+            which = f"offence {offence}" if first == offence else f"offences {first} to {offence}"
+            parts.append(f"{which}: {words}")
+            first = offence + 1
+    return f"Consequences: {'; '.join([*parts, f'from offence {first} on: {named[-1]}'])}."
 
 
 class Cure(Terms):
-    """A violation that is gone again within `minutes` does not count, at most `times` times in a phase."""
+    """A violation that ends within `minutes` does not count, at most `times` times in a phase."""
 
     minutes: Annotated[int, Field(ge=1, le=24 * 60)]
     times: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class VenueCalendar(Protocol):
-    """The sessions of a venue that has holidays and early closes (instants in UTC)."""
+    """The sessions of a venue with holidays and early closes (instants in UTC)."""
 
     def close_on(self, day: date) -> datetime | None:
-        """When the session of local date `day` ends; None on a day without one."""
+        """Returns the end of the session of local date `day`; None on a day without one."""
         ...
 
     def next_open(self, after: datetime) -> datetime:
-        """The first session opening strictly after `after`."""
+        """Returns the first session opening strictly after `after`."""
         ...
-
-
-def spoken(size: Size, context: "Context") -> str:
-    """A size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)"."""
-    if size.type == "amount":
-        return said(to_minor(size.value, context.currency), context.currency)
-    percent = f"{size.value.normalize():f} %"
-    if size.type == "pct_of_initial":
-        minor = size.minor(initial=context.initial_minor, basis=0, currency=context.currency)
-        return f"{percent} of the initial balance ({said(minor, context.currency)})"
-    return f"{percent} of the {size.type.removeprefix('pct_of_').replace('_', ' ')}"
-
-
-def said(minor: int, currency: str) -> str:
-    """Minor units for people: "5,000.00 USD"."""
-    return f"{from_minor(minor, currency):,f} {currency}"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a rule binds: shared by all accounts of one phase of one product version.
+    """What a rule knows about its account. All accounts of one phase of one product version share it.
 
-    `phase`: the phase's kind. `calendars`: by venue name. `clocks` has the trading day under "trading_day", and other
-    purposes where the product sets them apart. `target_minor`: the profit that reaches the phase's target, where it has
-    one.
+    `clock` ends the trading day; `loss_clock` is set where anchors and end-of-day peaks follow another clock.
+    `calendars`: by venue name. `target_minor`: the profit that reaches the target of the phase; None without a target.
     """
 
     initial_minor: int
@@ -115,9 +100,22 @@ class Context:
     calendars: Mapping[str, VenueCalendar] = field(default_factory=dict)
     target_minor: int | None = None
 
+    def money(self, minor: int) -> str:
+        """Returns minor units for people: "5,000.00 USD"."""
+        return wording.money(minor, self.currency)
+
+    def size(self, size: Size) -> str:
+        """Returns a size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)"."""
+        if size.type == "amount":
+            return self.money(to_minor(size.value, self.currency))
+        if size.type == "pct_of_initial":
+            minor = size.minor(initial=self.initial_minor, basis=0, currency=self.currency)
+            return f"{wording.percent(size.value)} of the initial balance ({self.money(minor)})"
+        return f"{wording.percent(size.value)} of the {wording.name(size.type.removeprefix('pct_of_'))}"
+
 
 class RuleBase(Terms):
-    """`type` names the module's rule type; `id` the rule within its phase."""
+    """`type` is the rule type of the module; `id` identifies the rule within its phase."""
 
     type: str
     id: RuleId
@@ -127,26 +125,31 @@ class RuleBase(Terms):
         return (self.type,)
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
-        """(field, what is wrong and the remedy) where the rule contradicts the account it is for."""
+        """Yields (field, problem and remedy) for each contradiction between the rule and its account."""
         yield from ()
 
     @abstractmethod
     def words(self, context: Context) -> str:
-        """The rule as the trader reads it: plain sentences generated from the definition, amounts in money."""
+        """Returns the rule as the trader reads it: sentences generated from the definition, sizes as amounts."""
 
 
 class BindingRule(RuleBase):
-    """A rule that can be broken. `consequences[n]` is what offence n+1 leads to; the last repeats."""
+    """A rule that can be broken. `consequences[n]` is the consequence of offence n+1; the last one repeats."""
 
     consequences: Annotated[tuple[Consequence, ...], Field(min_length=1)] = (FAIL,)
 
     def consequence(self, offence: int) -> Consequence:
-        """What offence number `offence` (from 1) leads to; the last one repeats."""
+        """Returns the consequence of offence number `offence` (from 1)."""
         return self.consequences[min(max(offence, 1), len(self.consequences)) - 1]
+
+    @property
+    def consequence_words(self) -> str:
+        """The consequences as a sentence: "Consequence: the account is closed."."""
+        return _consequence_words(self.consequences)
 
 
 class EquityRule(BindingRule):
-    """A floor under (or a ceiling over) an account's worth."""
+    """A floor (or a ceiling) for the worth of an account."""
 
     breach_when: Operator
     cure: Cure | None = None
@@ -156,23 +159,29 @@ class EquityRule(BindingRule):
             if not 0 < spec.allowance(context.initial_minor) < context.initial_minor:
                 yield "allowance", "the allowance must lie between zero and the initial balance"
 
-    def when_broken(self, context: Context) -> str:
-        """The last sentence of the rule's words: when it is broken and what follows."""
-        told = "The rule is broken as soon as your equity stands beyond the limit; exactly at it you are still within."
+    def breach_words(self, context: Context) -> str:
+        """Returns the last sentences of the rule's words: when it is broken, and the consequences."""
+        words = (
+            "You break the rule as soon as your equity goes beyond the limit; equity exactly at the limit is allowed."
+        )
         if self.breach_when == "equity <= floor":
-            told = "The rule is broken as soon as your equity reaches the limit: exactly at it is broken already."
+            words = (
+                "You break the rule as soon as your equity reaches the limit; equity exactly at the limit is a breach."
+            )
         if self.cure:
-            times = "once" if self.cure.times == 1 else f"{self.cure.times} times"
-            told += f" Being back within it in {self.cure.minutes} minutes is no offence, {times} in a phase."
-        return f"{told} {follows(self.consequences)}"
+            words += (
+                f" It does not count if your equity is back within the limit after {self.cure.minutes} minutes at most;"
+            )
+            words += f" this is allowed {wording.times(self.cure.times)} per phase."
+        return f"{words} {self.consequence_words}"
 
     @abstractmethod
     def compile(self, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
-        """The floors that the rule means for an account that starts with `initial_minor`; one, or one per direction."""
+        """Returns the floors of the rule for an account that starts with `initial_minor`: one for each direction."""
 
 
 class State(BaseModel):
-    """Where a rule stands on one account."""
+    """The state of a rule on one account."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -182,7 +191,7 @@ S = TypeVar("S", bound=State)
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One offence against a conduct rule, at one event. `figures` are what the proof shows: minor units as int,
+    """One offence against a conduct rule, at one event. `figures` are the figures of the proof: minor units as int,
     instants as datetime, ratios and lots as Decimal."""
 
     rule_id: str
@@ -195,7 +204,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class GateStatus:
-    """`outcome` is the gate's own word (satisfied, blocked, target_raised, met, not_met); `sentence` says why."""
+    """`outcome`: satisfied, blocked, target_raised, met or not_met, depending on the gate. `sentence`: the reason."""
 
     met: bool
     outcome: str
@@ -204,56 +213,62 @@ class GateStatus:
 
 
 class HistoryRule(RuleBase, Generic[S]):
-    """A rule that judges what has happened, event by event."""
+    """A rule that judges the events of an account one by one."""
 
     @abstractmethod
     def start(self, context: Context) -> S:
-        """Where the rule stands before anything has happened."""
+        """Returns the state before the first event."""
 
     @abstractmethod
     def step(self, state: S, event: Event, context: Context) -> tuple[S, tuple[Violation, ...]]:
-        """The state after `event`, and the offences it is. Pure; `state` itself when nothing moved."""
+        """Returns the state after `event`, and the offences of that event. Pure; returns `state` itself when it did
+        not change."""
 
     def due(self, state: S, context: Context) -> datetime | None:
-        """The next instant at which time alone may decide: a `Clocked` event at or after it must be stepped."""
+        """Returns the next instant at which time alone may decide: the caller then steps a `Clocked` event. None: no
+        such instant."""
         return None
 
 
 class ConductRule(HistoryRule[S], BindingRule):
-    """A rule on how the account is traded."""
+    """A rule about how the account is traded."""
 
     def offended(
         self, offence: int, sentence: str, figures: Mapping[str, Any], position_ids: tuple[str, ...] = ()
     ) -> Violation:
-        """Offence number `offence` (from 1) with its consequence."""
+        """Returns offence number `offence` (from 1) with its consequence."""
         return Violation(self.id, offence, self.consequence(offence), sentence, figures, position_ids)
 
     def deducted_minor(self, state: S, context: Context) -> int:
-        """Profit made so far that does not count under this rule; never negative."""
+        """Returns the profit so far that does not count because of this rule; never negative."""
         return 0
 
 
 class Gate(HistoryRule[S]):
-    """`blocks`: what may not go ahead while the gate is not met. `judges_running_day`: it also binds what the day has made
-    so far, or a large day could be passed or paid out before it ends; a gate that counts days waits for their end."""
+    """A condition for a pass or a payout. `blocks`: what the gate holds back while it is not met.
+
+    `judges_running_day`: the gate also counts the result of the running day. Otherwise a trader could pass, or be paid,
+    on a large day before it ends. A gate that counts days waits for their end.
+    """
 
     judges_running_day: ClassVar[bool] = False
 
     blocks: Annotated[tuple[Literal["pass", "payout"], ...], Field(min_length=1)] = ("payout",)
 
     @property
-    def held_back(self) -> str:
-        """What the gate holds back, for people: "a payout", "moving up"."""
-        return " and ".join({"pass": "moving up", "payout": "a payout"}[what] for what in dict.fromkeys(self.blocks))
+    def blocked_words(self) -> str:
+        """What the gate holds back, for people: "a payout", "passing the phase"."""
+        names = {"pass": "passing the phase", "payout": "a payout"}
+        return " and ".join(names[blocked] for blocked in dict.fromkeys(self.blocks))
 
     @abstractmethod
     def status(self, state: S, context: Context) -> GateStatus:
-        """Whether the gate is met now."""
+        """Returns whether the gate is met now, and why."""
 
     def raised_target(self, state: S, context: Context, target_minor: int) -> int:
-        """The profit that the phase asks for, given that it asked for `target_minor` before this gate."""
+        """Returns the profit target with this gate, given the target `target_minor` without it."""
         return target_minor
 
     def deducted_minor(self, state: S, context: Context) -> int:
-        """The profit that does not count, neither for a pass nor for a payout."""
+        """Returns the profit that counts neither for a pass nor for a payout."""
         return 0

@@ -1,9 +1,9 @@
-"""The rules of an account that goes on under other terms: what is kept, and what begins.
+"""The rules of an account that continues under another product version: which states are kept, and which start anew.
 
-A level that both versions have, of the same rule type and moved by the same events, keeps what it has reached: basis,
-peak, lock and the payouts taken off it. Only its allowance, its lock level and its operator are the new version's. Any
-other level of the new version begins at the moment of the change, from the account's money of that moment: a daily
-anchor is taken then, a peak is the higher of the initial balance and that moment's figure, a static floor follows from
+A level of both versions, with the same rule type and moved by the same events, keeps its state: basis, peak, lock
+and the payouts taken off it. Its allowance, lock level and operator are those of the new version. Any other level of
+the new version starts at the moment of the change, from the money of the account at that moment: a daily anchor is
+taken then, a peak is the higher of the initial balance and the figure of that moment, a static floor follows from
 the initial balance.
 """
 
@@ -18,7 +18,7 @@ from domain.rules.state import AccountRules
 
 
 def carried(rules: AccountRules, specs: tuple[FloorSpec, ...], mark: Mark) -> AccountRules:
-    """Where `specs` stand on an account whose old rules stand at `rules`, when it changes over at `mark`."""
+    """Returns the state of `specs` for an account with the old state `rules` that changes version at `mark`."""
     before = {spec.key: (spec, state) for spec, state in zip(rules.specs, rules.states, strict=True)}
     return AccountRules(specs, tuple(_state(spec, before.get(spec.key), mark) for spec in specs))
 
@@ -38,8 +38,8 @@ def _same(old: FloorSpec, new: FloorSpec) -> bool:
 def carried_history(
     kept: HistoryState | None, before: Rules, rules: Rules, context: Context, mark: Mark
 ) -> HistoryState:
-    """Where conduct rules and gates stand after the change. A rule that both versions have (same id and type) goes on
-    with what it has seen; any other begins now. `kept` None: the old version had no such rules."""
+    """Returns the state of conduct rules and gates after the change. A rule of both versions (same id and type)
+    keeps its state; any other starts now. `kept` None: the old version had no such rules."""
     types = {rule.id: rule.type for rule in before}
     states = {} if kept is None else kept.rules
     begun = DayBook(opening_balance_minor=mark.balance_minor, opening_equity_minor=mark.equity_minor)

@@ -1,6 +1,7 @@
-"""Trading days out of an account's events: what was closed, what stood open, how the money moved from reset to reset.
+"""Trading days from the events of an account: closed results, floating results, and money from reset to reset.
 
-A pure reducer: `begin` opens a book, `step` takes one event and gives the days that it ended. Only a reset ends a day.
+A pure reducer: `begin` returns a new book; `step` takes one event and returns the days that it ended. Only a reset
+ends a day.
 """
 
 from datetime import date
@@ -16,16 +17,16 @@ DayBasis = Literal[
     "equity_snapshot_to_snapshot",
 ]
 BASIS_WORDS: Final[dict[DayBasis, str]] = {
-    "closed_pnl": "the profit and loss closed that day",
-    "closed_pnl_plus_negative_floating": "the profit and loss closed that day, less what open positions lose at its end",
-    "closing_balance_minus_opening_balance": "the balance at the day's end minus the balance at its start",
-    "equity_snapshot_to_snapshot": "the equity at the day's end minus the equity at its start",
+    "closed_pnl": "the profit and loss closed on that day",
+    "closed_pnl_plus_negative_floating": "the profit and loss closed on that day, minus the open losses at its end",
+    "closing_balance_minus_opening_balance": "the balance at the end of the day minus the balance at its start",
+    "equity_snapshot_to_snapshot": "the equity at the end of the day minus the equity at its start",
 }
 
 
 class DayBook(State):
-    """The running day. `opening_*` are the figures at its start, less what payouts have since taken out: a payout is
-    no loss. None: not known, as before the first reset of a history that begins midway, or for want of prices."""
+    """The running day. `opening_*`: the figures at its start, minus later payouts, because a payout is not a loss.
+    None: unknown, either before the first reset of a history that starts midway, or because prices are missing."""
 
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
@@ -34,12 +35,13 @@ class DayBook(State):
 
 
 def begin(initial_minor: int | None) -> DayBook:
-    """The first day of an account that starts with `initial_minor`; None: it is joined midway."""
+    """Returns the first day of an account that starts with `initial_minor`; None: the history starts midway."""
     return DayBook(opening_balance_minor=initial_minor, opening_equity_minor=initial_minor)
 
 
 def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
-    """The book after `event`, and the day that it ended, if any. Gives `book` itself when nothing moved."""
+    """Returns the book after `event`, and the day that it ended, if any. Returns `book` itself when it did not
+    change."""
     if isinstance(event, Closed):
         return book.model_copy(update={"closed_minor": book.closed_minor + event.pnl_minor}), ()
     if isinstance(event, Opened):
@@ -47,15 +49,15 @@ def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
             return book, ()
         return book.model_copy(update={"positions_opened": book.positions_opened + 1}), ()
     if isinstance(event, PaidOut):
-        return _without(book, _left(event)), ()
+        return _without(book, _amount_out(event)), ()
     if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
         following = DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor)
-        return following, (() if _is_unseen(book) else (running(book, event, event.day),))
+        return following, (() if _is_unknown(book) else (running(book, event, event.day),))
     return book, ()
 
 
 def running(book: DayBook, now: Moment, day: date | None = None) -> DayEnded:
-    """The day as if it ended at `now`."""
+    """Returns the running day as if it ended at `now`."""
     return DayEnded(
         seq=now.seq,
         at=now.at,
@@ -71,13 +73,13 @@ def running(book: DayBook, now: Moment, day: date | None = None) -> DayEnded:
 
 
 def has_results(book: DayBook, now: Moment) -> bool:
-    """Whether the running day has made or lost anything yet."""
+    """Whether the running day has a profit or a loss so far."""
     moved = book.opening_equity_minor is not None and now.equity_minor not in (None, book.opening_equity_minor)
     return moved or book.closed_minor != 0
 
 
 def day_profit(day: DayEnded, basis: DayBasis) -> int | None:
-    """What `day` counts for, in minor units; None when the figures it depends on are not known."""
+    """Returns the result of `day` by `basis`, in minor units; None when a figure it needs is unknown."""
     if basis == "closed_pnl":
         return day.closed_minor
     if basis == "closed_pnl_plus_negative_floating":
@@ -90,17 +92,18 @@ def day_profit(day: DayEnded, basis: DayBasis) -> int | None:
 
 
 def is_paid(event: Event) -> bool:
-    """Whether `event` is a payout that was paid for good."""
+    """Whether `event` is a payout that was settled."""
     return isinstance(event, PaidOut) and event.stage == "settled"
 
 
-def _is_unseen(book: DayBook) -> bool:
-    """Whether nothing is known of the day: a history that begins with a reset says nothing of the day before it."""
+def _is_unknown(book: DayBook) -> bool:
+    """Whether nothing is known about the day: a history that starts with a reset contains nothing of the day before
+    it."""
     return book.opening_balance_minor is None and not book.closed_minor and not book.positions_opened
 
 
-def _left(event: PaidOut) -> int:
-    """What this stage of a payout took out of the account (negative: it came back)."""
+def _amount_out(event: PaidOut) -> int:
+    """Returns the money that left the account at this stage of a payout (negative: it came back)."""
     if event.stage == "held":
         return event.gross_minor
     if event.stage == "released":
@@ -108,13 +111,13 @@ def _left(event: PaidOut) -> int:
     return event.gross_minor if event.leaves else 0
 
 
-def _without(book: DayBook, left_minor: int) -> DayBook:
-    if not left_minor:
+def _without(book: DayBook, out_minor: int) -> DayBook:
+    if not out_minor:
         return book
     balance, equity = book.opening_balance_minor, book.opening_equity_minor
     return book.model_copy(
         update={
-            "opening_balance_minor": None if balance is None else balance - left_minor,
-            "opening_equity_minor": None if equity is None else equity - left_minor,
+            "opening_balance_minor": None if balance is None else balance - out_minor,
+            "opening_equity_minor": None if equity is None else equity - out_minor,
         }
     )

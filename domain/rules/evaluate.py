@@ -1,4 +1,4 @@
-"""The exact judge of one account at one event."""
+"""The exact judgement of the levels of one account at one event."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from domain.rules.state import AccountRules, on_mark
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A rule that is broken: what the account is worth as the rule counts it, and the level it went through."""
+class LevelBreach:
+    """A broken level, and the worth of the account as its rule counts it."""
 
     spec: FloorSpec
     state: RuleState
@@ -19,17 +19,18 @@ class Verdict:
         return self.state.floor_minor
 
 
-def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[Verdict]]:
-    """Let the peaks follow `mark`, then compare. Verdicts come in the order of the product's rules; the first is
-    the cause of the end of the phase."""
+def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBreach]]:
+    """Raises the peaks to `mark`, then compares. Returns the new state and the broken levels in the order of the
+    product's rules; the first one is the reason that the phase ends."""
     rules = on_mark(rules, mark)
-    return rules, verdicts(rules, mark)
+    return rules, level_breaches(rules, mark)
 
 
-def verdicts(rules: AccountRules, mark: Mark) -> list[Verdict]:
+def level_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
+    """Returns the levels that the account breaks at `mark`, with the state as it is."""
     found = []
     for spec, state in zip(rules.specs, rules.states, strict=True):
-        worth = spec.seen(mark).equity_minor
+        worth = spec.counted(mark).equity_minor
         if breached(spec, state.floor_minor, worth):
-            found.append(Verdict(spec, state, worth))
+            found.append(LevelBreach(spec, state, worth))
     return found

@@ -1,8 +1,8 @@
-"""The life of one account as its rules see it: every source (live stream, replay, statement, worked example) is turned
-into these events, so that one engine judges them all.
+"""The events of one account. Every source (live stream, replay, statement, worked example) is converted into these
+events, and one engine judges them all.
 
-Instants are aware UTC; money is minor units of the account's currency. `seq` is the source's own sequence number.
-`balance_minor` and `equity_minor` are the account's after the event; equity None: not known, for want of prices.
+Instants are aware UTC; money is minor units of the account's currency. `seq` is the sequence number of the source.
+`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,10 @@ from typing import Final, Literal
 
 Side = Literal["buy", "sell"]
 Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
-CloseAction = Action | Literal["dealer"]  # the venue's own doing, as when an account is paused: no action of a trader
-# what closed a position, as a venue's own word for it says
+CloseAction = (
+    Action | Literal["dealer"]
+)  # closed by the venue, for example when an account is paused: not an action of the trader
+# the reason that a venue states for a close
 CLOSED_BY: Final[Mapping[str, CloseAction]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
@@ -32,19 +34,19 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked(Moment):
-    """Prices moved, or the money was looked at."""
+    """Prices moved, or the money of the account was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocked(Moment):
-    """Only time has passed. `open_positions`: how many are held, where the source says so by itself."""
+    """Only time has passed. `open_positions`: how many are open, where the source states it."""
 
     open_positions: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled(Moment):
-    """The daily reset of the clock for `purpose`; `day` has ended."""
+    """The daily reset of the clock for `purpose`. `day` is the day that has ended."""
 
     day: date | None
     purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
@@ -52,9 +54,10 @@ class Rolled(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayEnded(Moment):
-    """A whole trading day's result, given right after its `Rolled` (or by a source that knows whole days only).
+    """The result of a whole trading day, right after its `Rolled` (or from a source that knows only whole days).
 
-    `closed_minor`: net result of what was closed; `floating_minor`: of what is open at its end, None when not known.
+    `closed_minor`: net result of closed positions. `floating_minor`: result of the positions open at its end; None:
+    unknown.
     """
 
     day: date | None
@@ -67,8 +70,9 @@ class DayEnded(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened(Moment):
-    """A position was opened, or added to (`adds`). `value_minor`: its size in money, when the source knows it.
-    `action`: how it came about. `risk_minor`: the loss if its stop is hit; None without a stop, or when the source does not know it."""
+    """A position was opened, or added to (`adds`). `value_minor`: its value, if the source knows it. `action`: how
+    it was opened. `risk_minor`: the loss if its stop is hit; None without a stop, or if the source does not know
+    it."""
 
     position_id: str
     symbol: str
@@ -85,8 +89,8 @@ class Opened(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Moment):
-    """A position was closed, wholly or in part. `pnl_minor` is net of commission and swap; `lots_left` are still open.
-    `opened_at` None: not known."""
+    """A position was closed, fully or in part. `pnl_minor` is net of commission and swap; `lots_left` are still open.
+    `opened_at` None: unknown."""
 
     position_id: str
     symbol: str
@@ -104,7 +108,7 @@ class Closed(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced(Moment):
-    """A pending order; it opens nothing by itself."""
+    """A pending order was placed. It does not open a position by itself."""
 
     order_id: str
     symbol: str
@@ -130,8 +134,8 @@ class StopChanged(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidOut(Moment):
-    """Money for a payout: `held` left the account, `released` came back, `settled` was paid for good (nothing moves).
-    A source that knows one moment only says `settled` with `leaves` set."""
+    """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A
+    source that knows only one moment states `settled` with `leaves` set."""
 
     gross_minor: int
     stage: Literal["held", "released", "settled"]
@@ -140,8 +144,8 @@ class PaidOut(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News(Moment):
-    """A scheduled release, known ahead: it happens at `released_at`. `symbols`: what it concerns, as the source names
-    it (currencies or instruments); empty: everything."""
+    """A scheduled release, announced in advance for `released_at`. `symbols`: what it affects, as the source names it
+    (currencies or instruments); empty: everything."""
 
     news_id: str
     released_at: datetime

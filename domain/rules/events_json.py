@@ -1,4 +1,4 @@
-"""The events of an account as plain JSON and back, exactly: what a proof keeps of them is what the rules read again."""
+"""Account events as plain JSON and back, without loss: the rules read exactly the events that a proof stores."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -23,12 +23,12 @@ _TYPES: Final[dict[str, type]] = {_name(kind): kind for kind in get_args(Event)}
 
 
 def type_of(event: Event) -> str:
-    """The name that `type` has in an event's JSON."""
+    """Returns the value of `type` in the JSON of an event."""
     return _name(type(event))
 
 
-def plain(value: Any) -> Any:
-    """A figure as JSON data: decimals, dates and instants (in UTC) as text. Raises TypeError for a float."""
+def json_value(value: Any) -> Any:
+    """Returns a figure as JSON data: decimals, dates and instants (in UTC) as text. Raises TypeError for a float."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Decimal):
@@ -38,32 +38,33 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): json_value(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} is no figure of a proof")
+        return [json_value(item) for item in value]
+    raise TypeError(f"{type(value).__name__} is not a figure of a proof")
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Fields that have their default are left out."""
-    told = {each.name: (getattr(event, each.name), each.default) for each in fields(event)}
+    """Returns the event as JSON data. Fields with their default value are left out."""
+    values = {each.name: (getattr(event, each.name), each.default) for each in fields(event)}
     return {"type": type_of(event)} | {
-        name: plain(value) for name, (value, usual) in told.items() if usual is MISSING or value != usual
+        name: json_value(value) for name, (value, default) in values.items() if default is MISSING or value != default
     }
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
-    """Read back what `to_json` wrote. Raises ValueError for anything that it would not have written just so."""
+    """Reads an event that `to_json` wrote. Raises ValueError for anything else, also for another way to write the
+    same."""
     kind = _TYPES.get(str(data.get("type")))
     if kind is None:
-        raise ValueError(f"type: {data.get('type')!r} is no event; there are {', '.join(_TYPES)}")
+        raise ValueError(f"type: {data.get('type')!r} is not an event; use one of {', '.join(_TYPES)}")
     event: Event = _reader(kind).validate_python({name: value for name, value in data.items() if name != "type"})
     again = to_json(event)
-    # as text, for 1, 1.0 and true are equal as numbers
+    # compared as text, because 1, 1.0 and true are equal as numbers
     same = {name for name in again.keys() & data.keys() if dumps(again[name]) == dumps(data[name])}
     wrong = sorted({*again, *data} - same)
     if wrong:
-        raise ValueError(f"{', '.join(wrong)}: not as an event writes it")
+        raise ValueError(f"{', '.join(wrong)}: not as `to_json` writes it")
     return event
 
 

@@ -1,9 +1,9 @@
-"""One algebra for every level over or under an account's worth, in exact minor units.
+"""The exact arithmetic of every floor and ceiling, in minor units.
 
-A floor stands an allowance below a *basis* (an anchor or a peak), a ceiling an allowance above it. Rule types differ
-only in where the basis comes from, when it moves, how large the allowance is, where the floor stops rising, what a
-payout does and what the account's worth is taken to hold. A `FloorSpec` says that as data: the functions here execute
-it for one account, the monitor executes the same data on columns.
+A floor is a *basis* (an anchor or a peak) minus an allowance, a ceiling is the basis plus the allowance. Rule types
+differ only in the source of the basis, the events that move it, the size of the allowance, the level at which the floor
+stops rising, the effect of a payout, and the parts of the worth that count. A `FloorSpec` states these as data. The
+functions here execute it for one account; the monitor executes the same data on columns.
 """
 
 from dataclasses import dataclass, replace
@@ -13,16 +13,17 @@ from typing import Final, Literal, TypedDict
 
 from domain.money import half_up
 from domain.rules.terms import Operator, Size, Terms
+from domain.wording import capital, listing
 
 Source = Literal["initial", "balance", "equity", "max(balance,equity)"]
-Moves = Literal["never", "rollover", "rollover_peak", "peak"]
+BasisMoves = Literal["never", "rollover", "rollover_peak", "peak"]
 Direction = Literal["floor", "ceiling"]
-Settles = Literal["unchanged", "locks", "zero", "reset"]
+SettlementEffect = Literal["unchanged", "locks", "zero", "reset"]
 
 
-class Holds(Terms):
-    """What the account's worth contains, as far as a rule is concerned. What it does not hold is added back (costs) or
-    left out (floating profit and loss)."""
+class WorthParts(Terms):
+    """The parts of the account's worth that a rule counts. Costs that do not count are added back; floating profit and
+    loss that does not count is left out."""
 
     floating: bool = True
     commissions: bool = True
@@ -35,13 +36,13 @@ class Holds(Terms):
 
     @property
     def words(self) -> str:
-        """What the rule leaves out, as a sentence after a space; nothing when it counts everything."""
+        """The parts that do not count, as a sentence after a space; empty when everything counts."""
         named = {"open profit and loss": self.floating, "commissions": self.commissions, "swaps": self.swaps}
         left_out = [name for name, counted in {**named, "fees": self.fees}.items() if not counted]
-        return f" For this rule these do not count: {', '.join(left_out)}." if left_out else ""
+        return f" {capital(listing(left_out))} do not count for this rule." if left_out else ""
 
 
-EVERYTHING: Final = Holds()
+EVERYTHING: Final = WorthParts()
 
 
 class Allowance(TypedDict):
@@ -52,7 +53,7 @@ class Allowance(TypedDict):
 
 
 def allowance(size: Size, initial_minor: int, currency: str) -> Allowance:
-    """A size as a floor needs it: money fixed from the start, or a percentage of a basis that moves."""
+    """Returns a size as fields of a `FloorSpec`: fixed minor units, or a percentage of a basis that moves."""
     if size.type in ("pct_of_anchor", "pct_of_peak"):
         return {"allowance_minor": None, "allowance_pct": size.value}
     fixed = size.minor(initial=initial_minor, basis=initial_minor, currency=currency)
@@ -61,7 +62,7 @@ def allowance(size: Size, initial_minor: int, currency: str) -> Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What an account has paid since it was opened, in minor units (negative: it paid)."""
+    """Costs of an account since it was opened, in minor units (negative: it paid)."""
 
     commission_minor: int = 0
     swap_minor: int = 0
@@ -73,7 +74,7 @@ NO_COSTS: Final = Costs()
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An account's money at one moment of the stream."""
+    """The money of an account at one event."""
 
     balance_minor: int
     equity_minor: int
@@ -84,18 +85,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorSpec:
-    """What a rule of a phase means for one account.
+    """One level of a rule, for accounts with one initial balance.
 
-    `moves`: `rollover` takes the source's figure at each reset, `rollover_peak` only a higher one, `peak` a higher
-    one at every event. `allowance_minor` is fixed money; when None, `allowance_pct` percent of the basis.
-    `ceiling_minor` (floors only): the floor rises no further. `payout_falls`: a payout lowers the basis by its amount
-    when it is held; `settles`: what the first payout that was paid does to the floor for good.
+    `moves`: `rollover` sets the basis to the figure of the source at each reset, `rollover_peak` only if it is
+    higher, `peak` at every event if it is higher. `allowance_minor` is fixed; when None, the allowance is
+    `allowance_pct` percent of the basis. `ceiling_minor` (floors only): the floor stops rising there.
+    `payout_falls`: a held payout lowers the basis by its amount. `settles`: the permanent effect of the first
+    settled payout.
     """
 
     rule_id: str
     rule_type: str
     source: Source
-    moves: Moves
+    moves: BasisMoves
     initial_minor: int
     allowance_minor: int | None
     allowance_pct: Decimal | None
@@ -103,12 +105,12 @@ class FloorSpec:
     direction: Direction = "floor"
     ceiling_minor: int | None = None
     payout_falls: bool = False
-    settles: Settles = "unchanged"
-    holds: Holds = EVERYTHING
+    settles: SettlementEffect = "unchanged"
+    holds: WorthParts = EVERYTHING
 
     @property
     def key(self) -> str:
-        """Tells the levels of one rule apart: the rule's id, with `.up` for a ceiling."""
+        """The id of the rule, with `.up` for a ceiling: distinguishes the levels of one rule."""
         return self.rule_id if self.direction == "floor" else f"{self.rule_id}.up"
 
     @property
@@ -117,32 +119,33 @@ class FloorSpec:
 
     @property
     def follows_equity(self) -> bool:
-        """Whether a mere price change can move the basis."""
+        """Whether a price change alone can move the basis."""
         return self.moves == "peak" and self.source in ("equity", "max(balance,equity)") and self.holds.floating
 
     @property
     def lock_level(self) -> int:
-        """Where a payout that locks fixes the floor: the lock's level, or the initial balance without one; zero when
-        the payout sets the floor to zero."""
+        """The level at which a payout locks the floor: the level of the lock, or the initial balance without one;
+        zero when the payout sets the floor to zero."""
         if self.settles == "zero":
             return 0
         return self.initial_minor if self.ceiling_minor is None else self.ceiling_minor
 
     def allowance(self, basis_minor: int) -> int:
+        """Returns the allowance at this basis, in minor units."""
         if self.allowance_minor is not None:
             return self.allowance_minor
         assert self.allowance_pct is not None
         return half_up(Decimal(basis_minor) * self.allowance_pct / 100)
 
     def uncounted(self, costs: Costs) -> int:
-        """The costs that this rule does not count, to be added to the account's money (>= 0 when they were paid)."""
+        """Returns the costs that do not count, to be added to the money of the account (>= 0 when they were paid)."""
         left_out = 0 if self.holds.commissions else costs.commission_minor
         left_out += 0 if self.holds.swaps else costs.swap_minor
         left_out += 0 if self.holds.fees else costs.fee_minor
         return -left_out
 
-    def seen(self, mark: Mark) -> Mark:
-        """The account's money as this rule counts it."""
+    def counted(self, mark: Mark) -> Mark:
+        """Returns the money of the account as this rule counts it."""
         if self.holds.everything:
             return mark
         extra = self.uncounted(mark.costs)
@@ -150,7 +153,7 @@ class FloorSpec:
         return replace(mark, balance_minor=mark.balance_minor + extra, equity_minor=worth + extra)
 
     def figure(self, balance_minor: int, equity_minor: int) -> int:
-        """What the basis is taken from, at a moment with this balance and equity."""
+        """Returns the figure of the source at this balance and equity."""
         if self.source == "balance":
             return balance_minor
         if self.source == "equity":
@@ -160,10 +163,10 @@ class FloorSpec:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """Where a rule stands on one account, and where its basis came from.
+    """The state of one level on one account, and the origin of its basis.
 
-    `balance_minor` and `equity_minor` are the account's when the basis was taken, at `seq` / `at` (0 / None: the
-    initial balance); `payouts_minor` is what payouts have since taken off it.
+    `balance_minor` and `equity_minor`: the account when the basis was set, at `seq` / `at` (0 / None: the initial
+    balance). `payouts_minor`: the payouts since, which were taken off the basis.
     """
 
     basis_minor: int
@@ -177,7 +180,7 @@ class RuleState:
 
 
 def floor_of(spec: FloorSpec, basis_minor: int, *, locked: bool) -> int:
-    """The level that follows from a basis; fixed once a payout has locked it."""
+    """Returns the level for a basis; fixed once a payout has locked it."""
     if locked:
         return spec.lock_level
     if spec.direction == "ceiling":
@@ -187,6 +190,7 @@ def floor_of(spec: FloorSpec, basis_minor: int, *, locked: bool) -> int:
 
 
 def opened(spec: FloorSpec) -> RuleState:
+    """Returns the state for a new account."""
     initial = spec.initial_minor
     return RuleState(initial, floor_of(spec, initial, locked=False), False, initial, initial, 0, 0, None)
 
@@ -205,25 +209,25 @@ def _taken(spec: FloorSpec, state: RuleState, mark: Mark, basis: int) -> RuleSta
 
 
 def marked(spec: FloorSpec, state: RuleState, mark: Mark) -> RuleState:
-    """After any event: intraday peaks rise."""
+    """Returns the state after any event: intraday peaks may rise."""
     if spec.moves != "peak":
         return state
-    mark = spec.seen(mark)
+    mark = spec.counted(mark)
     figure = spec.figure(mark.balance_minor, mark.equity_minor)
     return _taken(spec, state, mark, figure) if figure > state.basis_minor else state
 
 
 def rolled(spec: FloorSpec, state: RuleState, mark: Mark) -> RuleState:
-    """At the daily reset: anchors are taken anew, every kind of peak may rise."""
+    """Returns the state after the daily reset: anchors are set again, every kind of peak may rise."""
     if spec.moves == "never":
         return state
-    mark = spec.seen(mark)
+    mark = spec.counted(mark)
     figure = spec.figure(mark.balance_minor, mark.equity_minor)
     return _taken(spec, state, mark, figure) if spec.moves == "rollover" or figure > state.basis_minor else state
 
 
 def paid_out(spec: FloorSpec, state: RuleState, amount_minor: int) -> RuleState:
-    """`amount_minor` left as a payout (negative: it came back)."""
+    """Returns the state after `amount_minor` left as a payout (negative: it came back)."""
     if not spec.payout_falls:
         return state
     basis = state.basis_minor - amount_minor
@@ -236,7 +240,7 @@ def paid_out(spec: FloorSpec, state: RuleState, amount_minor: int) -> RuleState:
 
 
 def settled(spec: FloorSpec, state: RuleState) -> RuleState:
-    """A payout has been paid: it may fix the floor for good, or begin the account anew."""
+    """Returns the state after a payout was settled: it may lock the floor, or reset the level."""
     if spec.settles == "unchanged" or state.locked:
         return state
     if spec.settles == "reset":
@@ -251,5 +255,5 @@ def breached(spec: FloorSpec, floor_minor: int, equity_minor: int) -> bool:
 
 
 def room_minor(spec: FloorSpec, floor_minor: int, equity_minor: int) -> int:
-    """How far the account may still move before it stands at the level."""
+    """Returns the distance of the account from the level; negative beyond it."""
     return equity_minor - floor_minor if spec.direction == "floor" else floor_minor - equity_minor

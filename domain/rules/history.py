@@ -1,7 +1,7 @@
-"""All conduct rules and gates of a phase, folded over the life of one account, with its trading days.
+"""All conduct rules and gates of a phase, folded over the events of one account, with its trading days.
 
-`start`, then `step` for every event in order: the days that a reset ends are worked out here and given to the rules
-right after it. The state keeps as JSON: `HistoryState.model_validate_json` gives it back, and `step` goes on from it.
+Call `start`, then `step` for every event in order. The days that a reset ends are computed here and passed to the rules
+right after the reset. The state is stored as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,20 @@ from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
 
 Rules = Sequence[HistoryRule[Any]]
-# plain data stays plain data: which class it is, only its rule knows
-Kept = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode="left_to_right")]
+# stays plain data until its rule reads it: only the rule knows the class
+StoredState = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode="left_to_right")]
 
 
 class HistoryState(State):
-    """Where every rule stands, by rule id; a state that was read back is plain data until its rule is stepped."""
+    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped."""
 
     book: DayBook
-    rules: dict[str, Kept] = Field(default_factory=dict)
+    rules: dict[str, StoredState] = Field(default_factory=dict)
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
-    """Before anything has happened. `midway`: the events begin in the middle of a day whose start is not known."""
+    """Returns the state before the first event. `midway`: the events start in the middle of a day with an unknown
+    start."""
     book = days.begin(None if midway else context.initial_minor)
     return HistoryState(book=book, rules={rule.id: rule.start(context) for rule in rules})
 
@@ -36,9 +37,10 @@ def start(rules: Rules, context: Context, *, midway: bool = False) -> HistorySta
 def step(
     state: HistoryState, event: Event, rules: Rules, context: Context
 ) -> tuple[HistoryState, tuple[Violation, ...]]:
-    """The state after `event`, and the offences it is, in the order of the rules. `state` itself when nothing moved.
+    """Returns the state after `event`, and its offences in the order of the rules. Returns `state` itself when it did
+    not change.
 
-    A source that knows its days says `DayEnded` itself and gives no `Rolled`; one that gives resets gives no days.
+    A source that knows only whole days sends `DayEnded` and no `Rolled`; a source that sends resets sends no days.
     """
     book, ended = days.step(state.book, event)
     moved: dict[str, State] = {}
@@ -58,8 +60,8 @@ def step(
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
-    """The next instant at which time alone may decide for any rule: a `Clocked` event must be stepped then."""
-    timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most wait for events alone
+    """Returns the next instant at which time alone may decide for any rule; the caller then steps a `Clocked` event."""
+    timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most rules wait for events only
     instants = (rule.due(state_of(rule, state, context), context) for rule in timed)
     return min((at for at in instants if at is not None), default=None)
 
@@ -67,29 +69,28 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
 def gates(
     state: HistoryState, rules: Rules, context: Context, now: Moment | None = None
 ) -> list[tuple[Gate[Any], GateStatus]]:
-    """Every gate and whether it is met. `now`: the account's money at this moment, so that the gates that judge the
-    running day count what it has made; without it they stand as of the last reset."""
+    """Returns every gate with its status. `now`: the money of the account at this moment, for the gates that judge the
+    running day; without it the status is that of the last reset."""
     return [(gate, gate.status(own, context)) for gate, own in _gates(state, rules, context, now)]
 
 
 def effective_target(
     state: HistoryState, rules: Rules, context: Context, target_minor: int, now: Moment | None = None
 ) -> int:
-    """The profit that passes the phase now: its target, raised by the gates that raise it, plus the profit that does
-    not count and has to be made again. `now` as in `gates`."""
+    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count.
+    `now` as in `gates`."""
     owned = list(_gates(state, rules, context, now))
     raised = (gate.raised_target(own, context, target_minor) for gate, own in owned)
     return max([target_minor, *raised]) + sum(gate.deducted_minor(own, context) for gate, own in owned)
 
 
 def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:
-    """The profit that gates and conduct rules take out of the account's result: it counts for no payout. `now` as in
-    `gates`."""
+    """Returns the profit that does not count for payouts because of gates and conduct rules. `now` as in `gates`."""
     return sum(deductions(state, rules, context, now).values())
 
 
 def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> dict[str, int]:
-    """`deducted_minor` by the id of each rule that takes anything out."""
+    """Returns `deducted_minor` by the id of each rule that deducts something."""
     found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
     for rule in rules:
         if isinstance(rule, ConductRule):
@@ -98,7 +99,7 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
-    """Where `rule` stands; at its start when the rule is newer than the state."""
+    """Returns the state of `rule`; its start when the rule is newer than the stored state."""
     own = state.rules.get(rule.id)
     if isinstance(own, State):
         return own

@@ -1,4 +1,4 @@
-"""What an account holds, as the rules that look at positions keep it."""
+"""Open positions, as the rules that need them store them."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from domain.rules.events import Closed, Event, Opened, Side
 
 
 class Holding(State):
-    """An open position. `value_minor`: its size in money; None when the source does not know it."""
+    """An open position. `value_minor`: its value in minor units; None when the source does not know it."""
 
     position_id: str
     symbol: str
@@ -24,7 +24,7 @@ Holdings = tuple[Holding, ...]
 
 
 def held_after(holdings: Holdings, event: Event) -> Holdings:
-    """The open positions after `event`; the same object when it opened and closed nothing."""
+    """Returns the open positions after `event`; the same object when the event opened and closed nothing."""
     if isinstance(event, Opened):
         return _opened(holdings, event)
     if isinstance(event, Closed):
@@ -69,14 +69,9 @@ def _closed(holdings: Holdings, event: Closed) -> Holdings:
 
 
 def calendar_of(context: Context, name: str) -> VenueCalendar:
-    """The calendar of venue `name`; BadInput when there is none."""
+    """Returns the calendar of venue `name`. Raises BadInput when there is none."""
     calendar = context.calendars.get(name)
     if calendar is None:
         known = ", ".join(sorted(context.calendars)) or "none"
         raise BadInput(f"There is no calendar {name!r}.", field="calendar", remedy=f"Known calendars: {known}.")
     return calendar
-
-
-def plain(number: Decimal) -> str:
-    """A number as people write it: "0.1", "3", "10"."""
-    return f"{number.normalize():f}"

@@ -1,4 +1,4 @@
-"""What an account is worth at the live quotes: longs at the bid, shorts at the ask, each position rounded by itself."""
+"""The worth of an account at live quotes: longs at the bid, shorts at the ask, each position rounded separately."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,15 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.errors import QuoteMissing
+from domain.pnl import conversion_rate, position_profit_minor
 
 Side = Literal["buy", "sell"]
-
-
-class QuoteMissing(RateMissing):
-    """A symbol that is held has no usable quote yet, so that the equity is not known."""
-
-    type = "quote-missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Position:
 
 @dataclass(slots=True)
 class QuoteBoard:
-    """The last accepted quote of every symbol: (bid, ask), and the sequence number and time it came with."""
+    """The last accepted quote of every symbol: (bid, ask), with its sequence number and time."""
 
     prices: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     stamps: dict[str, tuple[int, datetime]] = field(default_factory=dict)
@@ -46,7 +41,7 @@ class QuoteBoard:
         self.stamps[symbol] = (seq, at)
 
     def closing_price(self, symbol: str, side: Side) -> Decimal:
-        """The price at which a position of `side` would close now. Raises QuoteMissing."""
+        """Returns the price at which a position of `side` would close now. Raises QuoteMissing."""
         quote = self.prices.get(symbol)
         if quote is None:
             raise QuoteMissing(f"{symbol} has no quote yet.", remedy=f"Feed {symbol}.")
@@ -54,7 +49,7 @@ class QuoteBoard:
 
 
 def profit_minor(position: Position, board: QuoteBoard, instruments: Mapping[str, Instrument], currency: str) -> int:
-    """Floating profit in minor units. Raises RateMissing when a quote or a conversion is not there."""
+    """Returns the floating profit in minor units. Raises RateMissing without a quote or a conversion."""
     instrument = instruments[position.symbol]
     return position_profit_minor(
         position.side,
@@ -74,12 +69,12 @@ def equity_minor(
     instruments: Mapping[str, Instrument],
     currency: str,
 ) -> int:
-    """Balance plus the floating profit of every open position."""
+    """Returns the balance plus the floating profit of every open position. Raises RateMissing."""
     return balance_minor + sum(profit_minor(p, board, instruments, currency) for p in positions)
 
 
 def conversion_symbol(quote_currency: str, currency: str, prices: Mapping[str, object]) -> str | None:
-    """The symbol whose quote converts, None when no conversion is needed. The direct one is preferred."""
+    """Returns the symbol of the quote that converts, preferably the direct one; None when no conversion is needed."""
     if quote_currency == currency:
         return None
     direct, inverse = quote_currency + currency, currency + quote_currency

@@ -1,6 +1,6 @@
-"""The rule types there are: every module of `equity/`, `conduct/` and `gates/` that defines one.
+"""All rule types: every module of `equity/`, `conduct/` and `gates/` that defines one.
 
-A new rule type is a module there, with its tests; nothing else lists it (docs/adding-a-rule.md).
+A new rule type is a new module there, with its tests. No list names it (docs/adding-a-rule.md).
 """
 
 import pkgutil
@@ -17,7 +17,7 @@ from domain.rules.base import RuleBase
 
 @cache
 def rule_types() -> dict[str, type[RuleBase]]:
-    """Rule classes by the name their `type` field has."""
+    """Returns the rule classes by the value of their `type` field."""
     found: dict[str, type[RuleBase]] = {}
     for family in (equity, conduct, gates):
         for module in pkgutil.iter_modules(family.__path__, f"{family.__name__}."):
@@ -28,11 +28,11 @@ def rule_types() -> dict[str, type[RuleBase]]:
 
 
 def _names(rule: type[RuleBase]) -> tuple[str, ...]:
-    """The values of the `type` field's Literal; nothing for a base class."""
+    """Returns the values of the Literal of the `type` field; empty for a base class."""
     return tuple(getattr(rule.model_fields["type"].annotation, "__args__", ()))
 
 
-# Which types there are is known when the modules are found, which a type checker cannot do.
+# The types are known only at run time, when the modules are found. A type checker sees the base class.
 if TYPE_CHECKING:
     AnyRule = RuleBase
 else:

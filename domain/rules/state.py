@@ -1,6 +1,6 @@
-"""The rules of one account and where each of them stands: pure moves, one per kind of event.
+"""The levels of one account with their states: one pure function for each kind of event.
 
-Every move follows one order: money, then anchor, peak and lock, and only then is the new floor compared.
+The order is always the same: money first, then anchor, peak and lock, and then the comparison with the new floor.
 """
 
 from dataclasses import dataclass
@@ -8,25 +8,24 @@ from datetime import datetime
 from typing import Any
 
 from domain.rules import floors
-from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
-
-breached = floors.breached
+from domain.rules.floors import FloorSpec, Mark, RuleState
 
 
 @dataclass(frozen=True, slots=True)
 class AccountRules:
-    """`states[i]` is where `specs[i]` stands; both in the order of the product's rules."""
+    """`states[i]` is the state of `specs[i]`; both in the order of the product's rules."""
 
     specs: tuple[FloorSpec, ...]
     states: tuple[RuleState, ...]
 
 
 def fresh(specs: tuple[FloorSpec, ...]) -> AccountRules:
+    """Returns the state of a new account."""
     return AccountRules(specs, tuple(floors.opened(spec) for spec in specs))
 
 
 def on_mark(rules: AccountRules, mark: Mark) -> AccountRules:
-    """Balance or equity changed: intraday peaks may rise. Gives `rules` itself when nothing moved."""
+    """Balance or equity changed: intraday peaks may rise. Returns `rules` itself when nothing changed."""
     states = tuple(floors.marked(spec, state, mark) for spec, state in zip(rules.specs, rules.states, strict=True))
     return rules if states == rules.states else AccountRules(rules.specs, states)
 
@@ -58,7 +57,7 @@ def on_payout_settled(rules: AccountRules) -> AccountRules:
 
 
 def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
-    """A breach was overturned: daily anchors start anew from now, peaks and locks stand as before the breach."""
+    """A breach was overturned: daily anchors are set again now, peaks and locks stay as before the breach."""
     return AccountRules(
         rules.specs,
         tuple(
@@ -68,16 +67,8 @@ def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
     )
 
 
-def room_after_payout(rules: AccountRules, equity_minor: int, amount_minor: int) -> int:
-    """The least room to any level once `amount_minor` is held: not positive means the payout itself breaches,
-    zero that the next spread may."""
-    after = on_payout_settled(on_payout_hold(rules, amount_minor))
-    left = equity_minor - amount_minor
-    return min(room_minor(spec, s.floor_minor, left) for spec, s in zip(after.specs, after.states, strict=True))
-
-
 def to_json(rules: AccountRules) -> dict[str, Any]:
-    """Each level's state by its key, as the checkpoint keeps it."""
+    """Returns the state of each level by its key, as checkpoints store it."""
     return {
         spec.key: {
             "basis": s.basis_minor,

@@ -1,4 +1,4 @@
-"""The parts that every definition is made of: immutable terms, sizes in money or percent, operators."""
+"""The parts of every definition: immutable terms, sizes in money or percent, operators."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,17 +15,17 @@ Where = tuple[str | int, ...]
 
 
 class Terms(BaseModel):
-    """Any part of a product's definition: immutable, and nothing unknown is let through."""
+    """Any part of a product definition: immutable; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def path(self) -> Where:
-        """What follows this part's number in the place of a field, where it is one of a list."""
+        """The steps after the number of this part in the place of a field, when the part is in a list."""
         return ()
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        """Returns (place of the field, amount in major units) for every amount of money in this part."""
+        """Yields (place of the field, amount in major units) for every amount of money in this part."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, Terms):
@@ -37,7 +37,7 @@ class Terms(BaseModel):
 
 
 class Size(Terms):
-    """An amount of money: fixed (major units), or a percentage of what `type` names."""
+    """A fixed amount (major units), or a percentage of the figure that `type` names."""
 
     type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
     value: Annotated[ExactDecimal, Field(gt=0)]
@@ -47,7 +47,7 @@ class Size(Terms):
             yield ("value",), self.value
 
     def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """The size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
+        """Returns the size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
         if self.type == "amount":
             return to_minor(self.value, currency)
         base = initial if self.type == "pct_of_initial" else basis

@@ -1,5 +1,5 @@
-"""How a finding lies in the `evidence` column of its alert, and how it is read back, in today's format and in both older
-ones: copied deals with a leader and a follower, and corrected verdicts."""
+"""How a finding lies in the `evidence` column of its alert, and how it is read back, in today's format and in both
+older ones: copied deals with a leader and a follower, and corrected verdicts."""
 
 from datetime import datetime
 from decimal import Decimal

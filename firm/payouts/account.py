@@ -9,10 +9,10 @@ from domain import keys
 from domain.payouts.checks import beyond_level
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
+from domain.reviews import KINDS, holding
 from domain.rules.floors import Mark
 from domain.rules.room import rooms_after_payout
 from domain.rules.state import from_json
-from firm import payment_reviews
 from store.models import Account, AccountLive, BalanceOperationRow, Breach, Challenge, EquityBar, Payout, Review
 
 
@@ -40,17 +40,17 @@ async def breaches(session: AsyncSession, account_id: str) -> tuple[str, ...]:
 async def open_reviews(session: AsyncSession, account_id: str) -> tuple[str, ...]:
     """Returns the account's open reviews, as "rev_1 (doubtful breach)". Reviews of payments are not among them.
 
-    Every other kind counts. Each says that the money of the account is in doubt: a breach that no good data have judged,
+    Each of these kinds says that the money of the account is in doubt: a breach that no good data have judged,
     estimated or drifting equity, a reset that was missed, an offence that a person must look at. A review of the feed
     alone names no account; it concerns one through the doubtful breach that it leads to. Reviews of a fee hold all the
     trader's payouts and are listed apart (`payment_reviews.holding`).
     """
     found = await session.execute(
         select(Review.id, Review.kind)
-        .where(Review.account_id == account_id, Review.status == "open", Review.kind.not_in(payment_reviews.KINDS))
+        .where(Review.account_id == account_id, Review.status == "open", Review.kind.in_(holding("account")))
         .order_by(Review.id)
     )
-    return tuple(f"{review_id} ({kind.replace('_', ' ')})" for review_id, kind in found)
+    return tuple(f"{review_id} ({KINDS[kind].words})" for review_id, kind in found)
 
 
 async def levels_beyond(session: AsyncSession, payout: Payout, account: Account, product: Product) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.messages import PayoutChoice
 from domain.approvals import Actor
 from domain.errors import AlreadyDecided, Conflict
-from domain.payouts import told
+from domain.payouts import trader_messages
 from domain.payouts.payout import PAYOUT
 from firm import decide as guard
 from firm.payouts import judging, row
@@ -70,7 +70,7 @@ async def decide(
 
 async def _take_step(session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, reason: str) -> None:
     ends = choice != "approve"
-    words = told.by_person(choice, reason, row.gross_of(payout)) if ends else ""
+    words = trader_messages.by_person(choice, reason, row.gross_of(payout)) if ends else ""
     await row.advance(
         session, payout, _TRIGGERS[choice], reason=reason, told=words, actor=actor.user_id, role=actor.role
     )
@@ -79,7 +79,7 @@ async def _take_step(session: AsyncSession, payout: Payout, choice: PayoutChoice
 async def _check_open(
     session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
 ) -> None:
-    """Refuse an approval of a payout that is held, a trader's cancellation of money on its way, and what is too late."""
+    """Refuse an approval of a held payout, a trader's cancellation of money on its way, and what is too late."""
     if payout.state not in row.OPEN_TO_PEOPLE:
         await _check_late(session, payout, choice, actor, made)
     elif choice == "approve":

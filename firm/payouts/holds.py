@@ -2,33 +2,23 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
-from domain.errors import Conflict
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
-from domain.payouts import told
+from domain.payouts import trader_messages
 from firm.payouts import account as payout_account
 from firm.payouts import refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
 from store import ledger, outbox
 from store.clock import market_now
-from store.models import Account, Payout
+from store.models import Payout
 
 
 def forfeit_of(payout: Payout) -> Money:
     """Returns the profit beyond the cap, which leaves the account and is not paid out."""
     return Money(minor=payout.forfeited_minor, currency=payout.currency)
-
-
-async def login_of(session: AsyncSession, payout: Payout) -> int:
-    """Returns the login of the payout's account on the platform. Raises Conflict when it has none."""
-    login = await session.scalar(select(Account.login).where(Account.id == payout.account_id))
-    if login is None:
-        raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
-    return login
 
 
 async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> bool:
@@ -48,7 +38,7 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
         payout,
         "request_refused",
         reason="; ".join(reasons),
-        told=told.not_possible(reasons),
+        told=trader_messages.not_possible(reasons),
         detail={"proof_id": payout.proof_id},
     )
     return True

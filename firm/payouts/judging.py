@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict
-from domain.payouts import told
-from domain.payouts.checks import RiskFacts, risk_verdict, shown
+from domain.payouts import trader_messages
+from domain.payouts.checks import RiskFacts, risk_checks, risk_decision
 from firm.payouts import row
 from firm.payouts.risk import risk_facts
 from store.clock import market_now
@@ -13,9 +13,9 @@ from store.models import Payout
 
 async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
     """Move a reserved payout to where risk, approvals and the deadline put it."""
-    verdict = risk_verdict(risk)
-    payout.checks = {**payout.checks, **shown(risk)}
-    if verdict.outcome == "clear":
+    decision = risk_decision(risk)
+    payout.checks = {**payout.checks, **risk_checks(risk)}
+    if decision.outcome == "clear":
         if payout.state != "awaiting_approval":
             await row.advance(session, payout, "risk_clear")
             payout.reason = payout.told = None
@@ -24,29 +24,29 @@ async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
             await row.advance(session, payout, "approvals_complete")
             return
     else:
-        payout.was_held = payout.was_held or verdict.held_by_case
+        payout.was_held = payout.was_held or decision.held_by_case
         if payout.state != "in_review":
-            await row.advance(session, payout, "risk_found", reason=verdict.reason, told=verdict.told)
-        if verdict.outcome != "hold":
-            trigger = "payout_cancelled" if verdict.outcome == "cancel" else "payout_rejected"
-            words = told.by_risk(verdict.outcome, verdict.told, row.gross_of(payout))
-            await row.advance(session, payout, trigger, reason=verdict.reason, told=words)
+            await row.advance(session, payout, "risk_found", reason=decision.reason, told=decision.trader_message)
+        if decision.outcome != "hold":
+            trigger = "payout_cancelled" if decision.outcome == "cancel" else "payout_rejected"
+            words = trader_messages.by_risk(decision.outcome, decision.trader_message, row.gross_of(payout))
+            await row.advance(session, payout, trigger, reason=decision.reason, told=words)
             return
     if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
-        words = told.timed_out(row.gross_of(payout))
+        words = trader_messages.timed_out(row.gross_of(payout))
         await row.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
 
 
 async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
     """Whether risk is clear and enough approvals still count; if not, the payout goes back into review."""
-    verdict = risk_verdict(risk)
+    decision = risk_decision(risk)
     counted, needed = await row.approvals(session, payout)
-    if verdict.outcome == "clear" and counted >= needed:
+    if decision.outcome == "clear" and counted >= needed:
         return True
-    reason = verdict.reason or f"only {counted} of {needed} approvals still count"
-    payout.checks = {**payout.checks, **shown(risk)}
-    payout.was_held = payout.was_held or verdict.held_by_case
-    await row.advance(session, payout, "risk_found", reason=reason, told=told.UNDER_REVIEW)
+    reason = decision.reason or f"only {counted} of {needed} approvals still count"
+    payout.checks = {**payout.checks, **risk_checks(risk)}
+    payout.was_held = payout.was_held or decision.held_by_case
+    await row.advance(session, payout, "risk_found", reason=reason, told=trader_messages.UNDER_REVIEW)
     await row.set_wakeup(session, payout)
     return False
 
@@ -54,8 +54,8 @@ async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) ->
 async def check_clear(session: AsyncSession, payout: Payout) -> None:
     """Refuse to approve a payout that is held, or that the record would hold now. Raises Conflict with the reasons."""
     risk = await risk_facts(session, payout)
-    if payout.state == "in_review" or risk_verdict(risk).outcome != "clear":
-        checks = {**payout.checks, **shown(risk)}
+    if payout.state == "in_review" or risk_decision(risk).outcome != "clear":
+        checks = {**payout.checks, **risk_checks(risk)}
         wrong = [str(check["words"]) for check in checks.values() if not check["ok"]]
         raise Conflict(" ".join([f"Payout {payout.id} is held.", *wrong]))
 

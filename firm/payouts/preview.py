@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
+from domain.payouts.amounts import split
 from domain.payouts.checks import leaves_no_room
-from domain.payouts.payout import split
 from domain.proofs.sheets import RefusalPart
 from domain.rules.room import Room, rooms
 from firm.payouts import refusals as payout_refusals

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain import keys
 from domain.errors import PayoutRefused
 from domain.money import Money
-from domain.proofs.history import Whose
+from domain.proofs.history import ProofSubject
 from domain.proofs.payout import facts_json, payout_refusal_sheet, refusal_parts, room_part
 from domain.proofs.sheets import RefusalPart
 from firm.payouts.situation import Situation
@@ -21,7 +21,7 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; empty when it is not."""
+    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; else empty."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)
@@ -43,7 +43,7 @@ def _sheet(current: Situation, gross: Money) -> dict[str, Any]:
     asked = json.dumps([facts_json(current.facts), gross.minor, gross.currency], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
     proof_id = keys.refusal_proof(account.id, digest)
-    subject = Whose(account.id, account.challenge_id, account.login or 0, current.terms)
+    subject = ProofSubject(account.id, account.challenge_id, account.login or 0, current.terms)
     return payout_refusal_sheet(proof_id, subject, current.facts, current.rules, gross)
 
 

@@ -12,7 +12,7 @@ from domain.errors import BadInput, NotFound, PayoutOpen
 from domain.keys import new_id
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts.checks import RiskFacts, room_check, shown
+from domain.payouts.checks import RiskFacts, risk_checks, room_check
 from domain.payouts.payout import PAYOUT
 from firm import messages
 from firm.payouts import account as payout_account
@@ -25,10 +25,10 @@ from store.models import Account, Payout
 
 
 def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
-    """The whole validation as shown to people: name -> {"ok", "words"}."""
+    """The whole validation as risk_checks to people: name -> {"ok", "words"}."""
     left = {room.spec.rule_id: room for room in rooms_left(current, gross)}
     rooms = {f"room:{rule}": room_check(left[rule], spare, gross) for rule, spare in current.spare.items()}
-    return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **shown(risk), **rooms}
+    return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **risk_checks(risk), **rooms}
 
 
 async def request_payout(
@@ -37,7 +37,8 @@ async def request_payout(
     """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `rail`: the
     provider that sends the money. `cycle`: the payout cycle the trader chooses, where the product has several.
 
-    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see `firm.payouts.refusals.kept`).
+    Raises NotFound (also for another trader's account), BadInput, PayoutOpen, PayoutRefused (see
+    `firm.payouts.refusals.kept`).
     """
     account = await _lock_own(session, account_id, actor)
     if gross.currency != account.currency or gross.minor <= 0:
@@ -86,7 +87,7 @@ async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Acc
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )
     if challenge_id is None:
-        raise NotFound()
+        raise NotFound
     _, account = await payout_account.lock(session, challenge_id, account_id)
     return account
 

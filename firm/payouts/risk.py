@@ -17,7 +17,7 @@ _OPEN_DISPUTES: Final = ("opened", "awaiting_decision", "reinstating")
 
 
 async def risk_facts(session: AsyncSession, payout: Payout) -> RiskFacts:
-    """Returns what is in this payout's way now. Challenge, account and identity are locked until the transaction ends."""
+    """Returns what is in this payout's way now. Locks challenge, account and identity until the transaction ends."""
     challenge, account = await payout_account.lock(session, payout.challenge_id, payout.account_id)
     product = await products.load(session, account.product, account.version)
     identity = await session.scalar(

@@ -13,8 +13,7 @@ from domain import keys
 from domain.errors import BadInput, NotFound
 from domain.histories.recorded import Bar, events
 from domain.money import Money
-from domain.payouts import GateFact, PayoutFacts
-from domain.payouts import payout as policy
+from domain.payouts import GateFact, PayoutFacts, amounts
 from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
@@ -54,7 +53,7 @@ class Holdings(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """All that a payout request of an account depends on. `spare`: rule id -> the most that can leave without breaking it."""
+    """What a payout request depends on. `spare`: rule id -> the most that can leave the account without breaking it."""
 
     facts: PayoutFacts
     product: Product
@@ -69,12 +68,12 @@ class Situation(NamedTuple):
     @property
     def most(self) -> Money:
         """The most that can be requested now, if nothing else prevents it."""
-        free = policy.available_minor(self.facts, self.product.payout, self.account.currency)
+        free = amounts.available_minor(self.facts, self.product.payout, self.account.currency)
         return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
     def amount(self, gross: Money) -> PayoutAmount:
         """What a payout of `gross` comes to. What it forfeits never takes the last room above a floor."""
-        amount = policy.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
+        amount = amounts.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
         if not amount.forfeited:
             return amount
         after = rooms_after_payout(self.rules, self.mark, gross.minor)
@@ -93,7 +92,7 @@ async def situation(
     """
     account = await session.get(Account, account_id)
     if account is None:
-        raise NotFound()
+        raise NotFound
     challenge = await session.get_one(Challenge, account.challenge_id)
     trader = await session.get_one(Trader, account.trader_id)
     product = await products.load(session, account.product, account.version)
@@ -263,8 +262,8 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 async def _happened(
     session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
-    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it. The
-    present is the last bar, so that every reset up to now has happened."""
+    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it.
+    The present is the last bar, so that every reset up to now has happened."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
     lived = list(events(replace(life, bars=(present,)), terms.product))

@@ -8,8 +8,8 @@ from domain import keys
 from domain.ledger import payout_returned, payout_sent
 from domain.money import Money
 from domain.payouts import payout as policy
-from domain.payouts import told
-from domain.payouts.checks import shown
+from domain.payouts import trader_messages
+from domain.payouts.checks import risk_checks
 from firm.payouts import row
 from firm.payouts.risk import risk_facts
 from store import ledger, outbox
@@ -44,15 +44,15 @@ async def record_sent(session: AsyncSession, payout: Payout, *, transfer_id: str
 async def record_refused(session: AsyncSession, payout: Payout, why: str) -> None:
     """End the intent as refused, which holds the payout until it is rejected, cancelled or out of time."""
     await outbox.fulfil_intent(session, key=keys.payout_transfer(payout.id), result={"refused": why})
-    payout.checks = {**payout.checks, **shown(await risk_facts(session, payout))}
+    payout.checks = {**payout.checks, **risk_checks(await risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    await row.advance(session, payout, "transfer_refused", reason=reason, told=told.NOT_ACCEPTED)
+    await row.advance(session, payout, "transfer_refused", reason=reason, told=trader_messages.NOT_ACCEPTED)
 
 
 async def record_changed(session: AsyncSession, payout: Payout) -> None:
     """Return an approved payout to review: it is not the one whose transfer was declared."""
     why = "the payout was changed after its approval"
-    await row.advance(session, payout, "risk_found", reason=why, told=told.UNDER_REVIEW)
+    await row.advance(session, payout, "risk_found", reason=why, told=trader_messages.UNDER_REVIEW)
 
 
 async def record_returned(session: AsyncSession, payout: Payout, *, why: str, moved: Money) -> None:
@@ -60,5 +60,5 @@ async def record_returned(session: AsyncSession, payout: Payout, *, why: str, mo
     entry = payout_returned(payout.id, moved, payout.rail)
     await ledger.post(session, entry, occurred_at=await market_now(session))
     reason = f"the provider returned the money: {policy.without_beneficiary(why, payout.beneficiary)}"
-    words = told.sent_back(row.gross_of(payout))
+    words = trader_messages.sent_back(row.gross_of(payout))
     await row.advance(session, payout, "transfer_returned", reason=reason, told=words)

@@ -12,6 +12,7 @@ from domain.keys import new_id
 from domain.products.product import Product
 from domain.products.publishing import (
     PROPOSAL,
+    check_applied,
     check_approved,
     check_may_propose,
     check_next_version,
@@ -33,10 +34,12 @@ async def propose(
 ) -> ProductProposal:
     """Ask for a version to be sold: state `proposed`. `source` says where the definition came from.
 
-    Raises NotAllowed, BadInput, ProductInvalid (the version number does not follow), Conflict (it is proposed already).
+    Raises NotAllowed, BadInput, ProductInvalid (the version number does not follow, or it promises what is not
+    applied), Conflict (it is proposed already).
     """
     check_may_propose(KIND, actor)
     check_reason(reason)
+    check_applied(product)
     known = await products.versions(session, product.product)
     check_next_version(product, known[-1] if known else None)
     now = await market_now(session)
@@ -136,6 +139,7 @@ async def publish(session: AsyncSession, proposal_id: str, *, actor: Actor) -> P
         proposer_person=proposer.person_id,
         digest=digest(proposal),
     )
+    check_applied(product)
     known = await products.versions(session, product.product)
     check_next_version(product, known[-1] if known else None)
     await products.publish(session, product, proposal_id=proposal.id, by=actor.user_id, role=actor.role)

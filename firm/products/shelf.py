@@ -91,6 +91,9 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
         product = Product.model_validate(data)
     except ValidationError as exc:
         raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
+    promised = list(product_checks.not_applied(product))
+    if promised:
+        raise _refused(name, root, promised)
     if venues is not None:
         _check_venues(product, name, root, venues)
     return product
@@ -106,7 +109,8 @@ def _check_venues(product: Product, name: str, root: yaml.MappingNode, venues: V
 
 def _no_venue(venue: str, known: Collection[str]) -> str:
     near = get_close_matches(cut(venue).upper(), known, n=3, cutoff=0.4) or sorted(known)[:5]
-    return f"there is no venue calendar {quoted(venue)}; use a name such as {', '.join(near)}, or a wall time with its zone"
+    names = ", ".join(near)
+    return f"there is no venue calendar {quoted(venue)}; use a name such as {names}, or a wall time with its zone"
 
 
 def _refused(name: str, root: yaml.MappingNode, problems: list[tuple[Path, str]]) -> ProductInvalid:

@@ -79,20 +79,24 @@ def _sentence(kind: str, path: Path, error: Mapping[str, Any]) -> str:
         return f"there is no type {quoted(context['tag'])}; choose one of {context['expected_tags']}"
     if kind == "union_tag_not_found":
         return f"its type is missing; choose one of {_or(rule_types()) if 'rules' in path else 'those there are'}"
-    if kind in _BOUNDS:
-        words, key = _BOUNDS[kind]
-        return f"it must be {words} {context[key]}; {quoted(error['input'])} is not"
-    if kind == "string_pattern_mismatch":
-        return (
-            f"{quoted(error['input'])} has another form; {_SHAPES.get(name) or 'it must match ' + context['pattern']}"
-        )
     if kind == "too_short":
         return "it is empty; list at least one"
+    return _wrong_value(kind, name, error)
+
+
+def _wrong_value(kind: str, name: str, error: Mapping[str, Any]) -> str:
+    """Returns the sentence about one number or text that its field does not take."""
+    found, context = quoted(error["input"]), error.get("ctx", {})
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"it must be {words} {context[key]}; {found} is not"
+    if kind == "string_pattern_mismatch":
+        return f"{found} has another form; {_SHAPES.get(name) or 'it must match ' + context['pattern']}"
     if kind.startswith("int_"):
-        return f"{quoted(error['input'])} is no whole number; write one without a fraction"
+        return f"{found} is no whole number; write one without a fraction"
     if kind.startswith("decimal_") or kind == "finite_number":
-        return f"{quoted(error['input'])} is no valid decimal number; write it in quotes, such as '5' or '0.25'"
-    return f"{error['msg']}; {quoted(error['input'])} stands there"
+        return f"{found} is no valid decimal number; write it in quotes, such as '5' or '0.25'"
+    return f"{error['msg']}; {found} stands there"
 
 
 def _missing(path: Path, name: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor, check_reason
 from domain.errors import BadInput, NotAllowed
 from domain.keys import new_id
-from domain.products.publishing import MOVE, check_approved, check_may_propose, check_movable, move_digest
+from domain.products.publishing import ACCOUNT_MOVE, check_approved, check_may_propose, check_movable, move_digest
 from firm import decide as guard
 from store import audit, decisions, products, rows
 from store.clock import market_now
@@ -50,7 +50,7 @@ async def propose(
         from_version=from_version,
         to_version=to_version,
         reason=reason,
-        state=MOVE.initial,
+        state=ACCOUNT_MOVE.initial,
         proposed_by=actor.user_id,
         proposed_at=now,
     )
@@ -154,7 +154,7 @@ async def decide(
         kind=KIND, id=move.id, digest=await digest(session, move), evidence=_versions(move), asked_by=asked_by
     )
     choice, trigger = guard.Choice(verdict, actor, reason, key), _TRIGGERS[verdict]
-    now = await guard.record(session, subject, choice, guard.allowed(MOVE, move.state, trigger))
+    now = await guard.record(session, subject, choice, guard.allowed(ACCOUNT_MOVE, move.state, trigger))
     if now is None:
         return move
     if verdict == "approve":
@@ -180,7 +180,7 @@ async def _step(
 ) -> None:
     await guard.step(
         session,
-        MOVE,
+        ACCOUNT_MOVE,
         move,
         trigger,
         kind=KIND,

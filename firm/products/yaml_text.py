@@ -89,7 +89,7 @@ def _check(text: str) -> None:
     measure = _Measure()
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "tag", None) is not None:
-            raise _TooMuch("a tag (!) is not allowed here; write the plain value", event)
+            raise _TooMuch("a tag (!) is not allowed here; write the storable_text value", event)
         if isinstance(event, yaml.ScalarEvent):
             if len(event.value) > MAX_TEXT:
                 raise _TooMuch(f"a value is longer than {MAX_TEXT:,} characters", event)
@@ -118,6 +118,7 @@ def _end(measure: _Measure, part: _Size, event: yaml.Event) -> None:
     measure.open[-1].add(part)
     if measure.open[-1].values > MAX_VALUES or len(measure.open) - 1 + part.height > MAX_DEPTH:
         raise _TooMuch(
-            f"it has more than {MAX_VALUES:,} values or more than {MAX_DEPTH} levels once its aliases (*) are written out",
+            f"it has more than {MAX_VALUES:,} values or more than {MAX_DEPTH} levels"
+            " once its aliases (*) are written out",
             event,
         )

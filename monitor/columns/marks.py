@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from domain.pnl import RateMissing, conversion_rate
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Floats, Ints
@@ -82,11 +83,6 @@ class Marks:
         if not book.known:
             return 0
         return profit_minor(book.position(index), self.board, self.instruments, book.currency)
-
-    def requote(self) -> None:
-        """Brings every book to the board's quotes, after these were replaced."""
-        for book in self._numbered:
-            self._quote(book)
 
     def book(self, symbol: str, currency: str, *, loose: bool = False) -> Book:
         """Returns the book of a symbol and account currency, opened if there is none."""

@@ -8,7 +8,7 @@ a flat account is its balance.
 from collections.abc import Mapping
 from typing import Final
 
-from domain.pnl import RateMissing
+from domain.errors import StateMissing
 from domain.proofs.sheets import QuotesSource, Source, StateSource
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from monitor.columns.account_columns import AccountColumns
@@ -18,12 +18,6 @@ from monitor.columns.roster import AccountRow
 from ports.platform import AccountState
 
 _FLAT: Final = QuotesSource()
-
-
-class StateMissing(RateMissing):
-    """The venue has not stated the account's equity since its last change."""
-
-    type = "state-missing"
 
 
 class StatedMarks(Marks):
@@ -79,11 +73,6 @@ class StatedMarks(Marks):
             self.columns.equity[row] = balance
         elif state is not None and current:
             self.columns.equity[row] = state.equity_minor
-
-    def requote(self) -> None:
-        for book in self._numbered:
-            if book not in self._unpriced.values():
-                self._quote(book)
 
     def home(self, account: AccountRow, position: Position, *, loose: bool) -> Book:
         if account.row not in self._states:

@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor, position_value_minor
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import history
 from domain.rules.base import Violation

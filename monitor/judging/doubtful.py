@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from domain.proofs.money import Scene
-from domain.rules.evaluate import Verdict
+from domain.proofs.money import JudgedAccount
+from domain.rules.evaluate import LevelBreach
 from domain.rules.marking import conversion_symbol
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind, ReviewNote
@@ -43,7 +43,9 @@ class DoubtfulBreaches:
             found |= {symbol} if converts is None else {symbol, converts}
         return found
 
-    def review(self, account: AccountRow, scene: Scene, found: Sequence[Verdict], doubts: Iterable[Doubt]) -> None:
+    def review(
+        self, account: AccountRow, scene: JudgedAccount, found: Sequence[LevelBreach], doubts: Iterable[Doubt]
+    ) -> None:
         """Opens a review of what would have been a breach, once per level and period, with its proof sheet."""
         cause, known = found[0], self._open.setdefault(account.row, {})
         period = warning_period(cause.spec, account, scene.event.at)
@@ -55,7 +57,7 @@ class DoubtfulBreaches:
         known[key] = note
         self._state.facts.reviews.append(note)
 
-    def _detail(self, account: AccountRow, scene: Scene, verdict: Verdict) -> dict[str, Any]:
+    def _detail(self, account: AccountRow, scene: JudgedAccount, verdict: LevelBreach) -> dict[str, Any]:
         return {
             "rule_id": verdict.spec.rule_id,
             "operator": verdict.spec.operator,

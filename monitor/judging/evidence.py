@@ -8,9 +8,9 @@ from typing import Any, Literal
 from domain import keys
 from domain.proofs import money as proof
 from domain.proofs.history import gates_of, pass_history
-from domain.proofs.money import BalancePart, EventPart, Scene
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount
 from domain.proofs.sheets import GatePart, HistoryPart
-from domain.rules.evaluate import Verdict
+from domain.rules.evaluate import LevelBreach
 from domain.rules.events import Marked
 from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, PassFact
@@ -31,10 +31,10 @@ class Trigger:
         return Marked(seq=self.seq, at=self.at, balance_minor=balance_minor, equity_minor=equity_minor)
 
 
-def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> Scene:
+def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> JudgedAccount:
     """Returns what is known of an account at an event. `equity`: its exact equity there."""
     opening, opening_at, opening_seq = account.opening
-    return Scene(
+    return JudgedAccount(
         account_id=account.account_id,
         challenge_id=account.challenge_id,
         login=account.login,
@@ -55,7 +55,7 @@ def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: i
     )
 
 
-def breach_sheet(state: ShardState, account: AccountRow, scene: Scene, verdict: Verdict) -> dict[str, Any]:
+def breach_sheet(state: ShardState, account: AccountRow, scene: JudgedAccount, verdict: LevelBreach) -> dict[str, Any]:
     """Returns the sealed proof sheet of a broken level."""
     rule_id = verdict.spec.rule_id
     offence = account.next_offence(rule_id)
@@ -66,7 +66,7 @@ def breach_sheet(state: ShardState, account: AccountRow, scene: Scene, verdict: 
 
 
 def breach_facts(
-    state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[Verdict], equity: int
+    state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int
 ) -> list[BreachFact]:
     """Returns one fact per broken level, the cause first."""
     scene = scene_of(state, account, trigger, equity)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from domain import keys
-from domain.proofs.history import Whose, gate_sheet
+from domain.proofs.history import ProofSubject, gate_sheet
 from domain.rules import history
 from domain.rules.events import Moment
 from monitor.columns.roster import AccountRow
@@ -20,7 +20,7 @@ def changed_gates(account: AccountRow, now: Moment) -> Iterator[GateFact]:
             continue
         conduct.gates[gate.id] = status.outcome
         proof_id = keys.gate_proof(account.account_id, terms.phase_index, gate.id, now.at)
-        subject = Whose(account.account_id, account.challenge_id, account.login, terms)
+        subject = ProofSubject(account.account_id, account.challenge_id, account.login, terms)
         yield GateFact(
             account_id=account.account_id,
             rule_id=gate.id,

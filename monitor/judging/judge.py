@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.pnl import RateMissing
+from domain.errors import RateMissing
 from domain.products.target import target_reached
 from domain.rules.base import Violation
-from domain.rules.evaluate import Verdict, judge, verdicts
+from domain.rules.evaluate import LevelBreach, judge, level_breaches
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
@@ -60,7 +60,9 @@ class Judge:
         history = account.conduct.history if account.conduct else None
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
 
-    def _ending(self, account: AccountRow, trigger: Trigger, found: list[Verdict], equity: int) -> list[Verdict]:
+    def _ending(
+        self, account: AccountRow, trigger: Trigger, found: list[LevelBreach], equity: int
+    ) -> list[LevelBreach]:
         """Returns the broken limits that end the phase, and records the others with their consequence."""
         conduct = account.conduct
         if conduct is None or not (found or conduct.curing):
@@ -75,7 +77,7 @@ class Judge:
                 self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
         return ending
 
-    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[Verdict], equity: int) -> None:
+    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int) -> None:
         """Records every level that broke at this event, the cause first, and ends the account."""
         self._state.facts.verdicts += breach_facts(self._state, account, trigger, found, equity)
         account.offences |= {verdict.spec.rule_id: account.next_offence(verdict.spec.rule_id) for verdict in found}
@@ -135,7 +137,7 @@ class Judge:
             return
         equity = self._state.exact_equity(account)
         mark = Mark(account.balance_minor, equity, trigger.seq, trigger.at, account.costs)
-        found = verdicts(account.rules, mark)
+        found = level_breaches(account.rules, mark)
         if found:
             doubts = [doubt, *self._doubtful.doubts(account, trigger.at, besides=doubt)]
             self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from domain.pnl import RateMissing
+from domain.errors import RateMissing
 from domain.proofs.money import Movement
 from domain.rules.base import Violation
 from domain.rules.floors import Mark

@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain import keys
-from domain.proofs.history import Whose, violation_sheet
+from domain.proofs.history import ProofSubject, violation_sheet
 from domain.rules.base import Consequence, EquityRule, Violation
-from domain.rules.evaluate import Verdict
+from domain.rules.evaluate import LevelBreach
 from monitor.columns.conduct_state import ConductState, CureWindow
 from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, OffenceFact, ResumeFact, ReviewKind, ReviewNote, UnstoredFacts
 
-SoftBreach = tuple[Verdict, Consequence]
+SoftBreach = tuple[LevelBreach, Consequence]
 
 
 def split_by_consequence(
-    account: AccountRow, conduct: ConductState, found: Sequence[Verdict], at: datetime
-) -> tuple[list[Verdict], list[SoftBreach]]:
+    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime
+) -> tuple[list[LevelBreach], list[SoftBreach]]:
     """Returns (limits that end the phase, limits with another consequence) of those broken at `at`.
 
     Updates the cures: a limit that is no longer broken is cured, a newly broken one may get its time. A limit with a
     lesser consequence is muted until the next reset: one reset period is one offence.
     """
-    ending, soft = list[Verdict](), list[SoftBreach]()
+    ending, soft = list[LevelBreach](), list[SoftBreach]()
     broken = {verdict.spec.rule_id for verdict in found}
     for rule_id in [rule_id for rule_id in conduct.curing if rule_id not in broken]:
         del conduct.curing[rule_id]
@@ -65,7 +65,7 @@ class Offences:
     def limit(
         self,
         account: AccountRow,
-        verdict: Verdict,
+        verdict: LevelBreach,
         consequence: Consequence,
         seq: int,
         at: datetime,
@@ -155,7 +155,7 @@ def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, obj
     assert conduct is not None
     phase, rule_id, offence = account.terms.phase_index, violation.rule_id, violation.offence
     proof_id = keys.violation_proof(account.account_id, phase, rule_id, offence)
-    subject = Whose(account.account_id, account.challenge_id, account.login, account.terms)
+    subject = ProofSubject(account.account_id, account.challenge_id, account.login, account.terms)
     return violation_sheet(proof_id, subject, rule_id, offence, conduct.events, began=conduct.began)
 
 

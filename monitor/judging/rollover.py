@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
-from domain.pnl import RateMissing
+from domain.errors import RateMissing
 from domain.rules.events import Marked
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset

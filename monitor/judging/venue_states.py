@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain.pnl import RateMissing
+from domain.errors import RateMissing
 from monitor.columns.roster import AccountRow
 from monitor.facts import ReviewKind
 from monitor.judging.evidence import Trigger

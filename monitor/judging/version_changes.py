@@ -10,7 +10,7 @@ from datetime import datetime
 
 from domain.money import Money
 from domain.rules.carry import carried
-from domain.rules.evaluate import verdicts
+from domain.rules.evaluate import level_breaches
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
@@ -91,7 +91,7 @@ class VersionChanges:
 
 def _broken(rules: AccountRules, mark: Mark, currency: str) -> str:
     """Why `rules` are broken at `mark`; empty when they are not."""
-    found = verdicts(rules, mark)
+    found = level_breaches(rules, mark)
     if not found:
         return ""
     worth, level = (Money(minor=minor, currency=currency) for minor in (found[0].equity_minor, found[0].floor_minor))

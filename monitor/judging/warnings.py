@@ -38,7 +38,7 @@ def limits_used(account: AccountRow, rules: AccountRules, mark: Mark) -> list[tu
                 room.spec.key,
                 warning_period(room.spec, account, mark.at),
                 mark.at,
-                {**figures(room, room.spec.seen(mark).equity_minor), "seq": mark.seq},
+                {**figures(room, room.spec.counted(mark).equity_minor), "seq": mark.seq},
             ),
         )
         for index, room in enumerate(rooms(rules, mark))

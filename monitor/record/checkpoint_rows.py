@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.errors import RateMissing
 from domain.keys import new_id
-from domain.pnl import RateMissing, conversion_rate
+from domain.pnl import conversion_rate
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints

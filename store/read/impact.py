@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from domain.histories.impact import AccountLife, ChallengeLife, LiveVerdict, PayoutRow
+from domain.histories.impact import AccountLife, ChallengeLife, LiveDecision, PayoutRow
 from domain.histories.recorded import Bar, Fill, Operation, RecordedLife
 from store.models import (
     Account,
@@ -152,9 +152,9 @@ def _payout(row: Payout) -> PayoutRow:
     return PayoutRow(row.id, _utc(row.requested_at), row.gross_minor, row.trader_minor)
 
 
-def _verdict(breaches: Sequence[Breach], passes: Sequence[PhasePass]) -> LiveVerdict:
+def _verdict(breaches: Sequence[Breach], passes: Sequence[PhasePass]) -> LiveDecision:
     """Returns the first breach that is not overturned, else the pass, else `none`."""
     breach = next((row for row in breaches if row.status == "confirmed"), None)
     if breach is not None:
-        return LiveVerdict("breach", _utc(breach.occurred_at), breach.rule_id)
-    return LiveVerdict("pass", _utc(passes[0].occurred_at)) if passes else LiveVerdict("none")
+        return LiveDecision("breach", _utc(breach.occurred_at), breach.rule_id)
+    return LiveDecision("pass", _utc(passes[0].occurred_at)) if passes else LiveDecision("none")

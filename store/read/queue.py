@@ -1,7 +1,11 @@
-"""All work that waits for a person, most urgent first. For staff. The order is explained in domain/work_queue.py."""
+"""All work that waits for a person, most urgent first. For staff. The order is explained in domain/work_queue.py.
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+The caller says which kinds of work there are: each kind is a `Waiting`, under its name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -11,6 +15,7 @@ from sqlalchemy import (
     Interval,
     Select,
     String,
+    Subquery,
     Text,
     case,
     cast,
@@ -24,34 +29,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import BigInteger
 
 from domain.money import Money
-from domain.work_queue import SOON, TARGETS
+from domain.work_queue import SOON
 from store.clock import market_now
-from store.models import (
-    Account,
-    AccountMove,
-    Alert,
-    Case,
-    CaseAccount,
-    Challenge,
-    Dispute,
-    InboxEvent,
-    OutboxMessage,
-    Payout,
-    ProductProposal,
-    Review,
-    Ticket,
-    Trader,
-)
+from store.models import Account, Trader
 from store.read.pages import Page, View, Window, account_number, decode_cursor, keyset
-
-KINDS: Final = (
-    "payout", "dispute", "case", "identity", "product_version", "account_move", "review", "ticket", "inbox", "outbox",
-)  # fmt: skip
 
 
 class QueueItem(View):
     """`subject_id` is what a decision names (the trader for kind identity). `due` is the deadline, or, without one,
-    `since` plus the target of the kind; it orders the list. Times are market time."""
+    `since` plus the target age of the kind; it orders the list. Times are market time."""
 
     kind: str
     subject_id: str
@@ -68,13 +54,37 @@ class QueueItem(View):
     due: datetime
 
 
+@dataclass(frozen=True)
+class Row:
+    """What the words of an item are made of."""
+
+    amount: Money | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How one kind of work waits.
+
+    `rows` returns a SELECT made by `waiting_rows`. `target`: how long an item without a deadline may wait. It orders
+    the list and nothing else: nothing happens when it passes. `words` returns the heading of an item; the trader and
+    the account number follow it, unless the heading `names_accounts` itself.
+    """
+
+    rows: Callable[[], Select[Any]]
+    target: timedelta
+    words: Callable[[Row], str]
+    names_accounts: bool = False
+
+
+Kinds = Mapping[str, Waiting]
+
 _MOMENT: Final = DateTime(timezone=True)
 _NO_TIME: Final = cast(null(), _MOMENT)
 _NO_TEXT: Final = cast(null(), String)
 
 
-def _row(
-    kind: str,
+def waiting_rows(
     *,
     subject_id: Any,
     state: Any,
@@ -86,13 +96,12 @@ def _row(
     currency: Any = _NO_TEXT,
     note: Any = _NO_TEXT,
 ) -> Select[Any]:
+    """A SELECT of the columns that every kind of work has; the caller adds its joins and conditions."""
     return select(
-        literal(kind).label("kind"),
         cast(subject_id, String).label("subject_id"),
         state.label("state"),
         since.label("since"),
         deadline.label("deadline"),
-        func.coalesce(deadline, since + literal(TARGETS[kind], Interval()), type_=_MOMENT).label("due"),
         account_id.label("account_id"),
         trader_id.label("trader_id"),
         (cast(null(), BigInteger) if amount_minor is None else amount_minor).label("amount_minor"),
@@ -101,155 +110,47 @@ def _row(
     )
 
 
-def _waiting_for_identity() -> CompoundSelect[Any]:
-    """Traders whose next step hangs on their identity: an evaluation passed, or a payout that cannot go out."""
-    passed = select(
-        Challenge.trader_id, Challenge.account_id.label("account_id"), Challenge.changed_at.label("since")
-    ).where(Challenge.state == "identity_check")
-    unpaid = (
-        select(Payout.trader_id, Payout.account_id, Payout.requested_at)
-        .join(Trader, Trader.id == Payout.trader_id)
-        .where(Payout.state == "in_review", Trader.identity == "unverified")
-    )
-    return union_all(passed, unpaid)
+def _all(kinds: Kinds) -> CompoundSelect[Any]:
+    return union_all(*(_of_kind(name, waiting) for name, waiting in kinds.items()))
 
 
-def _versions() -> Mapping[str, Select[Any]]:
-    """What waits for a second person, or, agreed to, for somebody to put it on sale. No account and no deadline: a
-    proposal holds nobody up."""
-    return {
-        "product_version": _row(
-            "product_version",
-            subject_id=ProductProposal.id,
-            state=ProductProposal.state,
-            since=ProductProposal.proposed_at,
-            note=ProductProposal.product + " version " + cast(ProductProposal.version, Text),
-        ).where(ProductProposal.state.in_(("proposed", "approved"))),
-        "account_move": _row(
-            "account_move",
-            subject_id=AccountMove.id,
-            state=AccountMove.state,
-            since=AccountMove.proposed_at,
-            note=AccountMove.product + " to version " + cast(AccountMove.to_version, Text),
-        ).where(AccountMove.state == "proposed"),
-    }
+def _of_kind(name: str, waiting: Waiting) -> Select[Any]:
+    rows = waiting.rows().subquery()
+    target = rows.c.since + literal(waiting.target, Interval())
+    due = func.coalesce(rows.c.deadline, target, type_=_MOMENT)
+    return select(literal(name).label("kind"), due.label("due"), rows)
 
 
-def _sources() -> Mapping[str, Select[Any]]:
-    """One SELECT per kind, all of the same columns."""
-    first_account = (
-        select(func.min(CaseAccount.account_id)).where(CaseAccount.case_id == Case.id).correlate(Case).scalar_subquery()
-    )
-    waiting = _waiting_for_identity().subquery()
-    return {
-        **_versions(),
-        "payout": _row(
-            "payout",
-            subject_id=Payout.id,
-            state=Payout.state,
-            since=Payout.requested_at,
-            deadline=Payout.decide_by,
-            account_id=Payout.account_id,
-            trader_id=Payout.trader_id,
-            amount_minor=Payout.trader_minor + Payout.refund_minor,
-            currency=Payout.currency,
-        ).where(Payout.state.in_(("awaiting_approval", "in_review"))),
-        "dispute": _row(
-            "dispute",
-            subject_id=Dispute.id,
-            state=Dispute.state,
-            since=Dispute.opened_at,
-            account_id=Dispute.account_id,
-            trader_id=Dispute.trader_id,
-        ).where(Dispute.state == "awaiting_decision"),
-        "case": _row(
-            "case",
-            subject_id=Case.id,
-            state=Case.state,
-            since=Case.opened_at,
-            account_id=first_account,
-            note=Alert.sentence,
-        )
-        .join(Alert, Alert.id == Case.alert_id)
-        .where(Case.state == "open"),
-        "identity": _row(
-            "identity",
-            subject_id=waiting.c.trader_id,
-            state=literal("identity_check"),
-            since=func.min(waiting.c.since),
-            account_id=func.min(waiting.c.account_id),
-            trader_id=waiting.c.trader_id,
-        ).group_by(waiting.c.trader_id),
-        "review": _row(
-            "review",
-            subject_id=Review.id,
-            state=Review.status,
-            since=Review.occurred_at,
-            account_id=Review.account_id,
-            note=Review.kind,
-        ).where(Review.status == "open"),
-        "ticket": _row(
-            "ticket",
-            subject_id=Ticket.id,
-            state=Ticket.state,
-            since=Ticket.changed_at,
-            account_id=Ticket.account_id,
-            trader_id=Ticket.trader_id,
-        ).where(Ticket.state == "open"),
-        "inbox": _row(
-            "inbox",
-            subject_id=InboxEvent.id,
-            state=literal("parked"),
-            since=InboxEvent.parked_at,
-            note=InboxEvent.kind,
-        ).where(InboxEvent.parked_at.is_not(None), InboxEvent.handled_at.is_(None)),
-        "outbox": _row(
-            "outbox",
-            subject_id=OutboxMessage.id,
-            state=literal("parked"),
-            since=OutboxMessage.parked_at,
-            note=OutboxMessage.target,
-        ).where(OutboxMessage.parked_at.is_not(None), OutboxMessage.dispatched_at.is_(None)),
-    }
-
-
-def _words(row: Mapping[str, Any], number: str | None, name: str | None) -> str:
-    kind, whose = row["kind"], ", ".join(part for part in (name, number) if part)
-    heads: dict[str, Callable[[], str]] = {
-        "payout": lambda: f"Payout {Money(minor=row['amount_minor'], currency=row['currency'])}",
-        "dispute": lambda: "Disputed breach",
-        "case": lambda: str(row["note"]),
-        "identity": lambda: "Identity check",
-        "product_version": lambda: f"New terms: {row['note']}",
-        "account_move": lambda: f"Accounts move: {row['note']}",
-        "review": lambda: f"Review: {str(row['note']).replace('_', ' ')}",
-        "ticket": lambda: "Question",
-        "inbox": lambda: f"Payment event ({row['note']}) that nobody could act on",
-        "outbox": lambda: f"Message to {row['note']} that cannot be delivered",
-    }
-    head = heads[kind]()
-    return head if kind == "case" or not whose else f"{head}, {whose}"
-
-
-async def page(session: AsyncSession, window: Window, *, kinds: Sequence[str] = KINDS) -> Page[QueueItem]:
+async def page(session: AsyncSession, window: Window, kinds: Kinds) -> Page[QueueItem]:
     """The items of these kinds, most urgent first.
 
     Which deadlines are close depends on the time. The cursor carries the market time of the first page, so later
-    pages go on in the same order.
+    pages continue in the same order.
     """
-    sources = _sources()
-    work = union_all(*(sources[kind] for kind in kinds)).subquery("work")
-    statement = (
+    work = _all(kinds).subquery("work")
+    as_of = _as_of(window.cursor) or await market_now(session)
+    close = case((work.c.deadline <= as_of + SOON, 0), else_=1)
+    order = [cast(literal(as_of, _MOMENT), _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
+    rows, cursor = await keyset(session, _named(work), order, window, descending=False)
+    items = tuple(_item(row._asdict(), kinds) for row in rows)
+    return Page[QueueItem](items=items, next_cursor=cursor)
+
+
+async def one(session: AsyncSession, name: str, waiting: Waiting, subject_id: str) -> QueueItem | None:
+    """One item of a kind; None when it does not wait."""
+    kinds = {name: waiting}
+    work = _all(kinds).subquery("work")
+    row = (await session.execute(_named(work).where(work.c.subject_id == subject_id))).one_or_none()
+    return None if row is None else _item(row._asdict(), kinds)
+
+
+def _named(work: Subquery) -> Select[Any]:
+    """The items with the account number and the trader's name."""
+    return (
         select(work, Account.number, Trader.name)
         .outerjoin(Account, Account.id == work.c.account_id)
         .outerjoin(Trader, Trader.id == func.coalesce(work.c.trader_id, Account.trader_id))
     )
-    as_of = _as_of(window.cursor) or await market_now(session)
-    close = case((work.c.deadline <= as_of + SOON, 0), else_=1)
-    order = [cast(literal(as_of, _MOMENT), _MOMENT), cast(close, Integer), work.c.due, work.c.kind, work.c.subject_id]
-    rows, cursor = await keyset(session, statement, order, window, descending=False)
-    items = tuple(_item(row._asdict()) for row in rows)
-    return Page[QueueItem](items=items, next_cursor=cursor)
 
 
 def _as_of(cursor: str | None) -> datetime | None:
@@ -260,19 +161,26 @@ def _as_of(cursor: str | None) -> datetime | None:
     return as_of
 
 
-def _item(row: Mapping[str, Any]) -> QueueItem:
+def _item(row: Mapping[str, Any], kinds: Kinds) -> QueueItem:
     number = None if row["number"] is None else account_number(row["number"])
     read = ("kind", "subject_id", "state", "account_id", "trader_id", "amount_minor", "currency")
     return QueueItem(
         **{name: row[name] for name in (*read, "since", "deadline", "due")},
-        words=_words(row, number, row["name"]),
+        words=_words(row, kinds[row["kind"]], number),
         account_number=number,
         trader_name=row["name"],
     )
 
 
-async def counts(session: AsyncSession) -> dict[str, int]:
-    """How much of each kind waits; every kind is there."""
-    work = union_all(*_sources().values()).subquery("work")
+def _words(row: Mapping[str, Any], waiting: Waiting, number: str | None) -> str:
+    minor = row["amount_minor"]
+    amount = None if minor is None else Money(minor=minor, currency=row["currency"])
+    heading = waiting.words(Row(amount, row["note"]))
+    return heading if waiting.names_accounts else ", ".join(part for part in (heading, row["name"], number) if part)
+
+
+async def counts(session: AsyncSession, kinds: Kinds) -> dict[str, int]:
+    """How many items of each kind wait; every kind is in it."""
+    work = _all(kinds).subquery("work")
     rows = await session.execute(select(work.c.kind, func.count()).group_by(work.c.kind))
-    return dict.fromkeys(KINDS, 0) | {str(kind): int(count) for kind, count in rows}
+    return dict.fromkeys(kinds, 0) | {str(kind): int(count) for kind, count in rows}

@@ -58,7 +58,8 @@ async def _counted(session: AsyncSession, column: Any) -> dict[str, int]:
     return {str(name): int(count) for name, count in rows}
 
 
-async def summary(session: AsyncSession) -> SummaryView:
+async def summary(session: AsyncSession, kinds: queue.Kinds) -> SummaryView:
+    """`kinds`: the kinds of work that `open_work` counts."""
     return SummaryView(
         market_time=await market_now(session),
         watermark=await watermark(session),
@@ -68,7 +69,7 @@ async def summary(session: AsyncSession) -> SummaryView:
         breaches=await _counted(session, Breach.rule_id),
         passes=await session.scalar(select(func.count()).select_from(PhasePass)) or 0,
         payouts=await _counted(session, Payout.state),
-        open_work=await queue.counts(session),
+        open_work=await queue.counts(session, kinds),
         ledger_imbalance=await ledger.imbalance(session),
         unreconciled=await operations.unreconciled(session),
         open_holds=await operations.open_holds(session),

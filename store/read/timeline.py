@@ -1,14 +1,15 @@
 """The timeline of an account: events from every table, newest first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Select, String, cast, func, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
+from domain.reviews import KINDS as REVIEW_KINDS
 from store.models import (
     Account,
     BalanceOperationRow,
@@ -128,35 +129,57 @@ def _people(account: Account, scope: Scope) -> list[Select[Any]]:
     ]  # fmt: skip
 
 
+class _Entry(NamedTuple):
+    """The data of one entry. Amounts are in the account's currency."""
+
+    data: Mapping[str, Any]
+    currency: str
+
+    def money(self, name: str) -> Money:
+        return Money(minor=int(self.data[name]), currency=self.currency)
+
+    def text(self, name: str) -> str:
+        return str(self.data[name]).replace("_", " ")
+
+    def title(self, name: str) -> str:
+        return self.text(name).capitalize()
+
+
+def _deal(entry: _Entry) -> str:
+    lots, price = (entry.data[name].rstrip("0").rstrip(".") for name in ("lots", "price"))
+    closing = f", {entry.money('amount')}" if entry.data["entry"] == "out" else ""
+    return f"{entry.data['symbol']} {entry.data['side']} {lots} {entry.data['entry']} @ {price}{closing}"
+
+
+def _breach(entry: _Entry) -> str:
+    limit = f", floor {entry.money('floor')}" if entry.data.get("floor") is not None else ""
+    return f"{entry.title('rule')} breached: equity {entry.money('equity')}{limit}"
+
+
+_WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
+    "deal": _deal,
+    "balance": lambda entry: f"{entry.title('operation')} {entry.money('amount')}",
+    "breach": _breach,
+    "offence": lambda entry: f"{entry.data['sentence']} Follows: {entry.text('consequence')}",
+    "warning": lambda entry: warnings.words(
+        entry.data["warning"], entry.data["rule"], entry.data["figures"], entry.currency
+    ),
+    "pass": lambda entry: f"Phase {entry.data['phase']} passed with {entry.money('balance')}",
+    "decision": lambda entry: (
+        f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}: {entry.data['reason']}"
+    ),
+    "review": lambda entry: f"Review ({entry.data['status']}): {REVIEW_KINDS[entry.data['review']].words}",
+    "ticket_opened": lambda _: "Ticket opened",
+    "case_opened": lambda _: "Case opened",
+}
+
+
 def _words(what: str, data: Mapping[str, Any], currency: str) -> str:
-    def money(name: str) -> Money:
-        return Money(minor=int(data[name]), currency=currency)
-
-    def plain(name: str) -> str:
-        return str(data[name]).replace("_", " ")
-
-    if what == "deal":
-        lots, price = (data[name].rstrip("0").rstrip(".") for name in ("lots", "price"))
-        closing = f", {money('amount')}" if data["entry"] == "out" else ""
-        return f"{data['symbol']} {data['side']} {lots} {data['entry']} @ {price}{closing}"
-    if what == "balance":
-        return f"{plain('operation').capitalize()} {money('amount')}"
-    if what == "breach":
-        limit = f", floor {money('floor')}" if data.get("floor") is not None else ""
-        return f"{plain('rule').capitalize()} breached: equity {money('equity')}{limit}"
-    if what == "offence":
-        return f"{data['sentence']} Follows: {plain('consequence')}"
-    if what == "warning":
-        return warnings.words(data["warning"], data["rule"], data["figures"], currency)
-    if what == "pass":
-        return f"Phase {data['phase']} passed with {money('balance')}"
-    if what == "decision":
-        return f"{plain('subject').capitalize()}: {plain('decision')} by {data['role']}: {data['reason']}"
-    if what == "review":
-        return f"Review ({data['status']}): {plain('review')}"
-    if what in ("ticket_opened", "case_opened"):
-        return what.replace("_", " ").capitalize()
-    return f"{what.capitalize()}: {plain('trigger')}, now {plain('state')}"
+    """Returns the entry as a sentence. Any `what` without words of its own is a transition of that subject."""
+    entry = _Entry(data, currency)
+    if what in _WORDS:
+        return _WORDS[what](entry)
+    return f"{what.capitalize()}: {entry.text('trigger')}, now {entry.text('state')}"
 
 
 async def page(

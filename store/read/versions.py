@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import NotFound
-from domain.products.diff import Change, differences, sentences
+from domain.products.diff import FieldChange, differences, sentences
 from domain.products.product import Product
 from store.models import Account, AccountMove, AccountMoveRow, ProductProposal, ProductVersion, User
 from store.read import history
@@ -46,7 +46,7 @@ class ProposalView(ProposalRow):
     """With its changes against the base version, and the decisions."""
 
     proposer_person: str
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     terms: Product
     decisions: tuple[history.DecisionView, ...]
     transitions: tuple[history.TransitionView, ...]
@@ -81,7 +81,7 @@ class VersionMoveView(VersionMoveRow):
     """`accounts` holds the first ones by number."""
 
     proposer_person: str
-    changes: tuple[Change, ...]
+    changes: tuple[FieldChange, ...]
     accounts: tuple[MovedAccount, ...]
     decisions: tuple[history.DecisionView, ...]
     transitions: tuple[history.TransitionView, ...]

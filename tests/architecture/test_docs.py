@@ -62,7 +62,7 @@ def test_nothing_that_looks_like_a_test_is_named_without_its_link() -> None:
 def _sections() -> dict[str, str]:
     """heading -> text of every part of the guarantees, without what stands before the first."""
     parts = GUARANTEES.read_text().split("\n## ")[1:]
-    return {heading: text for heading, text in (part.split("\n", 1) for part in parts)}
+    return {heading: text for heading, _, text in (part.partition("\n") for part in parts)}
 
 
 def _rows(text: str) -> list[str]:

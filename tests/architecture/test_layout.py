@@ -152,7 +152,7 @@ def _annotations(module: ast.Module) -> Iterator[ast.expr]:
 def _temporal_modules(path: Path) -> Iterator[tuple[str, int]]:
     """Modules of temporalio as they are imported; a bare `from temporalio import x` names `temporalio.x`."""
     for name, line in imports(path):
-        if name.startswith("temporalio.") or name == "temporalio" and _plain_import(path, line):
+        if name.startswith("temporalio.") or (name == "temporalio" and _plain_import(path, line)):
             yield name, line
 
 

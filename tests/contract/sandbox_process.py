@@ -66,13 +66,13 @@ class SandboxProcess:
         )
         self.url = f"http://127.0.0.1:{self.config.port}"
         self.http = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60, trust_env=False
+            base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=240, trust_env=False
         )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._process = subprocess.Popen([sys.executable, "-c", _SERVE, self.config.model_dump_json()])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while True:
             try:
                 self.http.get("/health").raise_for_status()

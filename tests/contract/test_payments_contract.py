@@ -113,7 +113,7 @@ async def _transfer(payments: SandboxPayments, key: str = "pay_1", **changes: ob
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A breach on the whole stack, with the monitor killed just before: one breach, one lock, a proof that anyone can check."""
+"""A breach on the whole stack, with the monitor killed just before: one breach, one lock, one proof to check."""
 
 import json
 import os

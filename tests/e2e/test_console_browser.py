@@ -78,13 +78,13 @@ async def test_a_payout_is_approved_from_the_queue(stage: Stage) -> None:
     async with stage.page("finn@firm.example") as page:
         await page.goto("/queue?kind=payout")
         panel = page.get_by_role("region", name="Selected")
-        await expect(panel).to_contain_text("Nothing is open")
+        await expect(panel).to_contain_text("No item is open")
         await page.get_by_role("link", name="Payout 1,116.00 USD").first.click()
         await expect_item(page, f"payout/{firm.payout}")
         await expect(panel).to_contain_text("Approving sends 1,116.00 USD to DE…4821; 124.00 USD stays with the firm")
         await panel.get_by_label("Reason").fill("Statement and identity checked.")
         await panel.get_by_role("button", name="Approve 1,116.00 USD").click()
-        await expect(page.get_by_role("status")).to_have_text("Approve recorded; the payout is approved.")
+        await expect(page.get_by_role("status")).to_have_text("Decision recorded. The payout is now approved.")
         await expect(page).to_have_url(re.compile(f"/queue/payout/{firm.payout}[?]"))
         await expect(panel).to_contain_text("Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC.")
         await expect(panel.get_by_role("button", name="Approve")).to_have_count(0)
@@ -151,7 +151,7 @@ async def test_of_two_operators_the_slower_one_reads_who_was_faster(stage: Stage
             await page.goto(item)
             await page.get_by_label("Reason").fill("I have read the statement.")
         await ana.get_by_role("button", name="Reject").click()
-        await expect(ana.get_by_role("status")).to_contain_text("Reject recorded")
+        await expect(ana.get_by_role("status")).to_contain_text("The payout is now rejected")
         await finn.get_by_role("button", name="Approve 1,116.00 USD").click()
         await expect(finn.get_by_text("Your decision was not recorded.")).to_contain_text(
             "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC."
@@ -177,7 +177,7 @@ async def test_a_dispute_is_decided_after_reading_its_proof_sheet(stage: Stage) 
         await page.go_back()
         await page.get_by_label("Reason").fill("The spread was ten times the usual one.")
         await page.get_by_role("button", name="Reinstate the account").click()
-        await expect(page.get_by_role("status")).to_contain_text("the dispute is reinstating")
+        await expect(page.get_by_role("status")).to_contain_text("The dispute is now reinstating")
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"dispute/{firm.dispute}", "reinstate")]
 
 
@@ -231,7 +231,7 @@ async def test_everything_that_changes_something_works_without_script(stage: Sta
         await page.get_by_role("link", name="Open the most urgent item").click()
         await page.get_by_label("Reason").fill("Eight of nine openings are copies.")
         await page.get_by_role("button", name="Confirm abuse").click()
-        await expect(page.get_by_role("status")).to_contain_text("the case is confirmed")
+        await expect(page.get_by_role("status")).to_contain_text("The case is now confirmed")
     assert [sent[:2] for sent in stage.world.temporal.sent] == [(f"case/{firm.case}", "confirm")]
 
 
@@ -239,10 +239,11 @@ async def test_everything_that_changes_something_works_without_script(stage: Sta
 async def test_axe_finds_no_violation(stage: Stage, theme: str) -> None:
     firm = stage.world.firm
     staff = [
-        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}", f"/proofs/{firm.proof}",
-        "/queue", f"/queue/dispute/{firm.dispute}", "/payouts", f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}",
-        f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}",
-        "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+        "/", "/accounts?sort=closest", f"/accounts/{firm.active}", f"/accounts/{firm.breached}",
+        f"/proofs/{firm.proof}", "/queue", f"/queue/dispute/{firm.dispute}", "/payouts",
+        f"/payouts/{firm.payout}", f"/disputes/{firm.dispute}", f"/cases/{firm.case}",
+        f"/identity/{firm.waiting_trader}", "/traders", f"/traders/{firm.waiting_trader}", "/tickets",
+        f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
     ]  # fmt: skip
     own = ["/", f"/accounts/{firm.funded}", "/payouts", f"/payouts/{firm.payout}", "/tickets"]
     found: dict[str, list[str]] = {}

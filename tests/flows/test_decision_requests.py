@@ -25,7 +25,7 @@ from store.models import Decision, DecisionRequestRow, Dispute, Payout, User
 from tests.asked import ask_for
 from tests.challenge_world import Firm
 from tests.challenge_world import a_firm as challenge_firm
-from tests.flows.test_case import opened
+from tests.flows.opened_case import opened
 from tests.payout_stage import Stage, a_stage
 from tests.payout_world import LARGE, MEDIUM
 

@@ -233,8 +233,8 @@ async def test_a_breached_challenge_and_its_dispute_end_properly(scene: Scene) -
     await scene.killed()
     await scene.firm.market_time(after(days=40))
     await scene.firm.ends(scene.challenge_id, "failed")
-    credits = [key for key in scene.venue.keys if key.startswith("adjustment:")]
-    assert len(credits) == 1
+    adjustments = [key for key in scene.venue.keys if key.startswith("adjustment:")]
+    assert len(adjustments) == 1
 
 
 async def test_a_date_that_passed_while_it_was_down_is_acted_on(scene: Scene) -> None:

@@ -250,6 +250,33 @@ async def test_a_payment_that_is_not_the_fee_opens_no_account_and_can_be_refunde
     assert len(firm.venue.seats) == 0
 
 
+@pytest.mark.parametrize("back", ["refunded by us", "refunded at the provider", "charged back"])
+async def test_a_payment_in_an_unknown_currency_is_shown_to_a_person(firm: Firm, back: str) -> None:
+    """Nobody knows its minor units, so the books cannot hold it; what the provider says is shown as it says it."""
+    challenge_id, fay = await firm.buy(await firm.add_trader("ada")), await firm.add_user("fay", "finance")
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.takes(checkout_id, amount_minor=54_000, currency="XTS")
+    firm.provider.tells("checkout.paid", checkout_id)
+    await firm.news()
+    review = await firm.review_opens("payment_differs")
+    assert ((await firm.challenge(challenge_id)).state, len(firm.venue.seats)) == ("payment_review", 0)
+    assert (review.detail["paid_minor"], review.detail["paid_currency"]) == (54_000, "XTS")
+    assert review.detail["difference"] == "54000 XTS was paid and 54000 USD was due (minor units)."
+    assert await firm.books() == NOTHING
+    if back == "refunded by us":
+        assert await _refund(firm, challenge_id, fay) == "refunded"
+        firm.provider.tells("charge.refunded", checkout_id)
+    elif back == "refunded at the provider":
+        firm.provider.refund_at_desk(checkout_id)
+    else:
+        firm.provider.becomes(checkout_id, "charged_back")
+        firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+    await firm.ends(challenge_id, "charged_back" if back == "charged back" else "refunded")
+    assert (await firm.books(), await firm.balance("suspense")) == (NOTHING, 0)
+    assert [row.status for row in await firm.reviews("payment_differs")] == ["closed"]
+
+
 async def test_a_wrong_payment_that_is_taken_back_is_no_loss(firm: Firm) -> None:
     challenge_id = await firm.buy(await firm.add_trader("ada"))
     checkout_id = await _checkout(firm, challenge_id)
@@ -312,7 +339,8 @@ async def test_a_chargeback_holds_every_payout_of_the_trader_until_a_person_clos
     held = await firm.payout(waiting)
     assert held.checks["payments"]["ok"] is False
     assert review.id in str(held.checks["payments"]["words"])
-    assert held.reason == "the payout is under review"
+    assert held.told == "The payout is under review."
+    assert held.reason == f"review {review.id} is open: the fee of {first} was charged back"
     unaffected = await firm.ask_payout(others, bob, 50_000)
     await firm.payout_becomes(unaffected, "sent")
     # a new request is held as well, however small

@@ -117,8 +117,8 @@ def on_record(database_url: str, accounts: dict[int, tuple[Product, int]]) -> No
                 (f"chl_{login}", product.product, phase, WHEN, WHEN),
             )
             connection.execute(
-                "INSERT INTO accounts (id, challenge_id, trader_id, phase_index, product, version, platform, login, shard,"
-                " clock_group, currency, initial_minor, status) VALUES"
+                "INSERT INTO accounts (id, challenge_id, trader_id, phase_index, product, version, platform, login,"
+                " shard, clock_group, currency, initial_minor, status) VALUES"
                 " (%s, %s, 'trd_1', %s, %s, 1, 'sandbox', %s, 0, %s, 'USD', %s, 'active')",
                 (
                     *(f"acc_{login}", f"chl_{login}", phase, product.product, login),

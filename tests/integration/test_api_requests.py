@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.app import create_app
 from domain.errors import AlreadyDecided, Conflict, SelfApproval, Unavailable
 from domain.proofs.check import check
-from front.decisions import update_key
+from front.updates import update_key
 from store.models import Challenge, DecisionRequestRow, IdempotencyKey, OutboxMessage, Payout, Proof
 from store.read.pages import encode_cursor
 from tests.api_world import ApiWorld, api_world

@@ -7,8 +7,8 @@ import pytest
 
 from domain.proofs.check import check
 from ports.platform import Deal, Tick
+from tests.integration.recorded_feed import BREACHES, Script, opened, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import BREACHES, Script, opened, record_one
 
 
 def _nonsense(script: Script, price: str) -> None:
@@ -21,8 +21,8 @@ def _fill(script: Script, entry: str = "in", profit: int = 0) -> None:
     script.balance += profit
     deal = {
         "deal_id": "odd", "login": 1, "position_id": "p9", "symbol": "NOSUCH", "side": "buy", "lots": "100",
-        "price": "5", "entry": entry, "profit_minor": profit, "commission_minor": 0, "swap_minor": 0, "reason": "client",
-        "balance_minor": script.balance, "seq": script.next(), "at": script.at,
+        "price": "5", "entry": entry, "profit_minor": profit, "commission_minor": 0, "swap_minor": 0,
+        "reason": "client", "balance_minor": script.balance, "seq": script.next(), "at": script.at,
     }  # fmt: skip
     script.events.append(Deal.model_validate(deal))
 

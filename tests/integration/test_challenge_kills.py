@@ -1,4 +1,4 @@
-"""A worker killed before or after any call to the outside, or before any commit: run again, every effect is there once."""
+"""A worker killed before or after any outside call, or before any commit: run again, every effect is there once."""
 
 import inspect
 import itertools
@@ -276,7 +276,7 @@ async def test_a_refused_refund_never_leaves_the_account_frozen(bench: Bench) ->
             await bench.activities(at, when)[0].refund_fee(step)
         died += ended.type is Killed
         bench.firm.provider.refuses = Conflict("The card was closed.")
-        with pytest.raises(ApplicationError, match="The card was closed. The account trades again."):
+        with pytest.raises(ApplicationError, match=r"The card was closed\. The account trades again\."):
             await bench.healthy[0].refund_fee(step)
         assert bench.firm.venue.seats[(await bench.firm.account(challenge_id)).login or 0].enabled
         assert (await bench.steps(challenge_id))[-1] == "refund_refused"

@@ -18,8 +18,8 @@ from firm.products.shelf import SHELF, load_product
 from store import audit, crypto, identity
 from store.db import Database
 from tests.hostile_yaml import BOMB
+from tests.integration.recorded_feed import START, falling, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import START, falling, record_one
 
 KEYS: Final = "k1:" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 PASSWORD: Final = "correct horse battery"

@@ -1,4 +1,4 @@
-"""A decision is about the item of its address: which item is shown, what a form may decide, what a late form is told."""
+"""A decision is about the item of its address: which item is shown, what a form may decide, what a late form says."""
 
 import asyncio
 import re
@@ -113,7 +113,7 @@ async def test_a_last_approval_is_not_given_on_a_page_that_says_nothing_leaves_y
         fields = {"tab": "payout", "next": f"payout/{world.firm.payout}"}
         landed = await ana.post(path, decision="approve", reason=REASON, **fields)
         html = await shown(ana, landed.headers["Location"])
-        assert "1 of 2 approvals are there" in html and "Next item" in html
+        assert "It has 1 of 2 approvals" in html and "Next item" in html
         assert f'href="/queue/payout/{world.firm.payout}?kind=payout"' in html
         refused = await finn.post(path, decision="approve", reason=REASON, **stale)
         assert refused.status_code == 409 and "This payout has changed since you opened the page" in refused.text

@@ -47,5 +47,5 @@ async def test_a_trader_sees_warnings_room_and_what_a_payout_leaves(world: Conso
         assert "Room to every limit" in home
         assert "82.00 % of daily loss" in (await browser.get(f"/accounts/{world.firm.active}")).text
         ahead = await browser.get(f"/accounts/{world.firm.funded}/payout?amount=1,200.00")
-        assert "Room it leaves" in ahead.text
+        assert "Room after the payout" in ahead.text
         assert "3,627.19" in ahead.text

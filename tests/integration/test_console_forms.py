@@ -55,11 +55,11 @@ async def test_a_payout_is_approved_by_a_plain_form_and_its_result_is_shown(worl
         assert (answer.status_code, answer.headers["Location"]) == (303, landed)
         assert [(sent[0], sent[1]) for sent in world.temporal.sent] == [(f"payout/{firm.payout}", "approve")]
         shown = (await browser.get(landed)).text
-        assert "Approve recorded; the payout is approved." in shown
+        assert "Decision recorded. The payout is now approved." in shown
         assert "Approved by Finn Okafor (finance), 2014-05-02 14:30 UTC." in shown
         assert 'name="decision"' not in shown, "nothing is ready to be approved"
         assert f'href="/queue/payout/{firm.big_payout}?kind=payout"' in shown and "Next item" in shown
-        assert "Approve recorded" not in (await browser.get(landed)).text
+        assert "Decision recorded" not in (await browser.get(landed)).text
 
 
 async def test_sending_a_form_twice_decides_once(world: ConsoleWorld) -> None:
@@ -177,7 +177,7 @@ async def test_a_refused_payout_leads_to_its_proof(world: ConsoleWorld) -> None:
         assert refused.status_code == 422 and "the account is not funded" in refused.text
         (proof,) = set(re.findall(r"/proofs/prf_[0-9a-z]{26}", refused.text))
         shown = await browser.get(proof)
-    assert "Recomputed from the sheet alone just now" in shown.text and "not funded" in shown.text
+    assert "Just recomputed from the sheet alone" in shown.text and "not funded" in shown.text
 
 
 async def test_every_line_of_what_is_paid_is_shown(world: ConsoleWorld) -> None:
@@ -186,7 +186,7 @@ async def test_every_line_of_what_is_paid_is_shown(world: ConsoleWorld) -> None:
         row.refund_minor, row.forfeited_minor, row.cycle = 54_000, 12_345, "monthly"
     async with world.browser("finn@firm.example") as browser:
         shown = (await browser.get(f"/payouts/{world.firm.payout}")).text
-    for words in ("Fee that comes back", "540.00", "Beyond the cap", "123.45", "monthly"):
+    for words in ("Fee refund", "540.00", "Above the cap", "123.45", "monthly"):
         assert words in shown
 
 
@@ -236,6 +236,6 @@ async def test_the_preview_is_of_the_cycle_that_was_chosen_and_shows_every_part(
         shown = (await browser.get(f"{page}/payout?amount=100.00&cycle=monthly")).text
         unknown = await browser.get(f"{page}/payout?amount=100.00&cycle=weekly")
     assert unknown.status_code == 422 and "no payout cycle" in unknown.text
-    for words in ("payout cycle monthly", "Your share", "95.00", "Fee that comes back to you", "Beyond the cap"):
+    for words in ("payout cycle monthly", "Your share", "95.00", "Fee refund", "Above the cap"):
         assert words in shown, words
     assert '<input type="hidden" name="cycle" value="monthly">' in shown

@@ -3,13 +3,18 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import select
 
 from console.templating import POLICY
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from store import products
+from store.models import Account, AccountLive
 from tests.console_firm import HOSTILE_NAME, HOSTILE_TEXT
 from tests.console_world import Browser, ConsoleWorld, console_world, feed_heard
+from tests.integration.console_page import Page
 
 
 @pytest.fixture
@@ -22,40 +27,13 @@ def staff_pages(world: ConsoleWorld) -> list[str]:
     firm = world.firm
     return [
         "/", "/accounts", "/accounts?sort=closest&state=funded", f"/accounts/{firm.active}",
-        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue", "/queue?kind=payout", f"/queue/payout/{firm.payout}",
-        f"/queue/identity/{firm.waiting_trader}?kind=identity",
+        f"/accounts/{firm.breached}?range=1d&show=rules", f"/proofs/{firm.proof}", "/queue",
+        "/queue?kind=payout", f"/queue/payout/{firm.payout}", f"/queue/identity/{firm.waiting_trader}?kind=identity",
         "/payouts", "/payouts?state=awaiting_approval", f"/payouts/{firm.payout}", f"/payouts/{firm.big_payout}",
         f"/disputes/{firm.dispute}", f"/cases/{firm.case}", f"/identity/{firm.waiting_trader}", "/traders",
-        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit", "/search?q=nothing",
+        f"/traders/{firm.waiting_trader}", "/tickets", f"/tickets/{firm.ticket}", "/risk", "/audit",
+        "/search?q=nothing",
     ]  # fmt: skip
-
-
-class Page(HTMLParser):
-    """Collects what the policy forbids, the forms, and every address the page names."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.forbidden: list[str] = []
-        self.actions: list[str] = []
-        self.addresses: list[str] = []
-        self._script = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._script = tag == "script"
-        if tag == "style" or "style" in given or any(name.startswith("on") for name in given):
-            self.forbidden.append(f"<{tag} {given}>")
-        if tag == "script" and not given.get("src"):
-            self.forbidden.append("<script> without src")
-        if tag == "form" and (given.get("method") or "").lower() == "post":
-            self.actions.append(given.get("action") or "")
-        self.addresses += [value for name in ("src", "href", "action", "hx-get") if (value := given.get(name))]
-
-    def handle_data(self, data: str) -> None:
-        if self._script and data.strip():
-            self.forbidden.append(data)
-        self._script = False
 
 
 async def test_every_page_answers_staff_and_keeps_its_own_policy(world: ConsoleWorld) -> None:
@@ -168,6 +146,49 @@ async def test_accounts_are_sorted_by_what_the_url_says(world: ConsoleWorld) -> 
         first = [html[html.index("<tbody") :].split('id="A-')[1][:5] for html in (closest, widest)]
         assert first[0] != first[1]
         assert (await browser.get("/accounts?sort=name")).status_code == 422
+
+
+async def test_the_daily_order_and_the_daily_column_are_about_the_same_rules(world: ConsoleWorld) -> None:
+    """A daily move cap is set anew each day, as a daily loss limit is; another product's rule of its id is not."""
+    async with world.db.transaction() as session:
+        (account,) = await session.scalars(select(Account).where(Account.number == int(world.firm.active[2:])))
+        body = (await products.load(session, account.product, account.version)).model_dump(mode="json")
+        for phase in (*body["phases"], body["funded"]):
+            phase["rules"] = [
+                {
+                    "type": "daily_move_cap",
+                    "id": "max_loss",
+                    "anchor": "balance",
+                    "allowance": {"type": "pct_of_initial", "value": "5"},
+                    "directions": ["down"],
+                    "breach_when": "equity < floor",
+                }
+            ]
+        capped = Product.model_validate({**body, "product": "capped", "version": 1})
+        await products.publish(session, capped)
+        account.product, account.version = capped.product, capped.version
+        (spec,) = phase_terms(capped, account.phase_index).specs
+        live = await session.get_one(AccountLive, account.id)
+        state = live.rule_state["rules"]["max_loss"]
+        live.rule_state = {**live.rule_state, "rules": {spec.key: state}}
+        live.floors = {spec.key: {"floor_minor": 9_500_000, "operator": "equity < floor", "room_minor": 777}}
+    async with world.browser("ana@firm.example") as browser:
+        for sort, column in (("daily", 7), ("total", 8)):
+            rows = cells((await browser.get(f"/accounts?sort={sort}")).text)
+            shown = [row[column - 1] for row in rows]
+            rooms = [float(text.replace(",", "").replace("\u2212", "-")) for text in shown if text != "–"]
+            assert rooms == sorted(rooms) and shown[: len(rooms)] == [text for text in shown if text != "–"], sort
+            mine = next(row for row in rows if world.firm.active in row[0])
+            assert mine[column - 1] == ("7.77" if sort == "daily" else "–")
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of the cells of the accounts list, row by row."""
+    body = html[html.index('<tbody id="rows"') : html.index("</tbody>")]
+    rows = re.findall(r"<tr data-row>(.*?)</tr>", body, re.DOTALL)
+    return [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows
+    ]
 
 
 async def test_the_curve_is_columns_of_one_length(world: ConsoleWorld) -> None:

@@ -5,17 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-from sqlalchemy import select
 
-from domain.approvals import Actor, Role
 from domain.products.product import Product
 from firm.products import proposals
 from firm.products import version_moves as moves
 from firm.products.shelf import SHELF, load_product
 from store import products
-from store.models import User
 from tests.console_world import ConsoleWorld, console_world
-from tests.integration.test_console_pages import Page
+from tests.integration.console_page import Page, actor
 
 WHY: Final = "A tighter day for new customers"
 
@@ -24,12 +21,6 @@ WHY: Final = "A tighter day for new customers"
 async def world(database_url: str) -> AsyncIterator[ConsoleWorld]:
     async with console_world(database_url) as made:
         yield made
-
-
-async def actor(world: ConsoleWorld, role: Role) -> Actor:
-    async with world.db.transaction() as session:
-        user = (await session.scalars(select(User).where(User.role == role).limit(1))).one()
-        return Actor(user_id=user.id, person_id=user.person_id, role=role)
 
 
 def tighter() -> Product:
@@ -117,19 +108,19 @@ async def test_what_waits_for_a_second_person_stands_in_the_queue(world: Console
 
 async def test_an_account_says_that_it_waits_for_a_move(world: ConsoleWorld) -> None:
     move, account = await moving(world), f"/accounts/{world.firm.active}"
-    goes_on = "this account goes on under version 2"
+    goes_on = "this account continues under version 2"
     async with world.browser("ana@firm.example") as browser, world.browser("mara@example.org") as trader:
         html = (await browser.get(f"/queue/account_move/{move}?kind=account_move")).text
-        assert Page(html).forbidden == [] and "Accounts move: two-step to version 2" in html
+        assert Page(html).forbidden == [] and "Move of accounts: two-step to version 2" in html
         assert buttons(html) == ["approve", "reject"]
         html = (await browser.get(account)).text
-        assert "until a second person agrees" in html and f'href="/moves/{move}"' in html
+        assert "until a second person approves it" in html and f'href="/moves/{move}"' in html
         assert "version 2" not in (await trader.get(account)).text, "nothing is agreed to yet"
         await browser.post(f"/moves/{move}/decision", decision="approve", reason="Agreed")
         assert goes_on in (await browser.get(account)).text
         html = (await trader.get(account)).text
         assert goes_on in html and "/moves/" not in html
-        assert "Accounts move" not in (await browser.get("/queue?kind=account_move")).text
+        assert "Move of accounts" not in (await browser.get("/queue?kind=account_move")).text
 
 
 async def test_who_may_only_read_is_offered_nothing(world: ConsoleWorld) -> None:

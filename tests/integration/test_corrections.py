@@ -12,9 +12,9 @@ from ports.platform import Correction
 from store import crypto
 from store.db import Database
 from store.models import Case, Trader
+from tests.integration.recorded_feed import Script, falling, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import Script, falling, record_one
-from tests.integration.test_reviews import person
+from tests.integration.staff import person
 
 BREACH_SEQ = 8
 

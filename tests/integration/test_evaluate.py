@@ -251,7 +251,7 @@ def test_the_shipped_mapping_reads_a_generic_export(tmp_path: Path) -> None:
     file.write_text(CSV)
     found = judged(file, "--mapping", EXAMPLE)
     assert (found["trades"], found["closed_profit"], found["balance"]) == (2, "688.25", "10688.25")
-    assert any("no summary of its own" in note for note in found["notes"])
+    assert any("The file has no summary" in note for note in found["notes"])
 
 
 def test_tables_for_people(tmp_path: Path) -> None:
@@ -298,4 +298,4 @@ def test_a_product_whose_amounts_do_not_fit_the_account_is_refused(tmp_path: Pat
     report = page(tmp_path, mt5(Book(deposit="2000", held=())))
     result = run("--product", "one-step-futures", "--statement", report)
     assert isinstance(result.exception, PropOSError)
-    assert "make no sense for an account of 2,000.00 USD" in result.exception.message
+    assert "do not fit an account of 2,000.00 USD" in result.exception.message

@@ -275,8 +275,8 @@ async def test_a_transfer_of_a_closed_payout_is_delivered_when_it_says_nothing_n
             Payout(
                 id="pay_1", account_id=account.id, challenge_id=row.id, trader_id="trd_ada", requested_by="usr_ada",
                 state=state, gross_minor=2, trader_minor=1, firm_minor=1, currency="USD", beneficiary="b",
-                terms_digest="0" * 64, approvers_needed=1, checks={}, requested_at=START, rail="fakepay", transfer_id="tr_1",
-                closed_at=START,
+                terms_digest="0" * 64, approvers_needed=1, checks={}, requested_at=START, rail="fakepay",
+                transfer_id="tr_1", closed_at=START,
             )
         )  # fmt: skip
         await session.execute(delete(OutboxMessage))

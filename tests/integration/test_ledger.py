@@ -81,7 +81,7 @@ async def test_what_is_posted_stays(firm: World, table: type[Posting] | type[Led
         "delete": delete(table),
         "truncate": text(f"TRUNCATE {table.__tablename__} CASCADE"),
     }
-    with pytest.raises(IntegrityError, match="append-only|generated always|cannot be|can only") as caught:
+    with pytest.raises(IntegrityError, match=r"append-only|generated always|cannot be|can only") as caught:
         async with firm.db.transaction() as session:
             await session.execute(statements[change])
     assert caught.value is not None

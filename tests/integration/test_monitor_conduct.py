@@ -14,8 +14,8 @@ from relay.outbox import OutboxDispatcher
 from store.db import Database
 from tests.adapters import platforms
 from tests.challenge_world import Seat, Venue
+from tests.integration.recorded_feed import Script, opened, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_service import Script, opened, two_step
 
 MIDNIGHT: Final = datetime(2014, 5, 2, 22, tzinfo=UTC)  # in Prague
 OFFENCES: Final = "SELECT rule_id, offence, consequence, seq FROM offences ORDER BY seq"

@@ -5,10 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from domain.proofs.check import check
-from monitor.judging.feed_quality import Limits
 from ports.platform import AccountSnapshot, AccountState, Batch, Correction, Tick
+from tests.integration.recorded_feed import START, Script, opened, record_one, silent_then_gold_falls
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import START, Script, opened, record_one
 
 REVIEWS = (
     "SELECT status, outcome, detail->>'rule_id', (detail->>'floor_minor')::int, (detail->>'equity_minor')::int,"
@@ -19,30 +18,9 @@ BREACHES = "SELECT rule_id, seq, equity_minor FROM breaches"
 WARNINGS = "SELECT kind, rule_id, period, at, figures FROM warnings ORDER BY id"
 
 
-def other_tick(script: Script, bid: str) -> None:
-    """Gold ticks: the feed lives while the account's own symbol may be silent."""
-    script.at += timedelta(seconds=1)
-    price = Decimal(bid)
-    script.events.append(Tick(seq=script.next(), at=script.at, symbol="XAUUSD", bid=price, ask=price))
-
-
 def estimated(script: Script, equity: int, *, sure: bool = False) -> None:
     state = AccountState(seq=script.next(), at=script.at, login=1, balance_minor=script.balance, equity_minor=equity)
     script.events.append(state.model_copy(update={"estimated": not sure}))
-
-
-def silent_then_gold_falls() -> Script:
-    """Long 10 lots EURUSD and 10 lots of gold; EURUSD falls silent for two hours, and gold goes through the floor."""
-    script = opened()
-    other_tick(script, "1300.00")
-    script.deal(1, "p2", "10", "1300.00", "in")
-    script.events[-1] = script.events[-1].model_copy(update={"symbol": "XAUUSD"})
-    script.at += Limits().stale_after
-    other_tick(script, "1299.00")
-    other_tick(script, "1294.00")
-    other_tick(script, "1293.00")
-    script.batch(flush=True)
-    return script
 
 
 def test_a_breach_that_rests_on_a_silent_symbol_is_reviewed_once_and_judged_when_it_is_quoted(

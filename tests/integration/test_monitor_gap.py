@@ -1,35 +1,18 @@
-"""After a gap in the stream: what the venue says now is taken over, doubted where it is broken, and judged from there."""
+"""After a gap in the stream: the venue's state is taken over, doubted where it is broken, and judged from there."""
 
-from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
 from domain.proofs.check import check
-from ports.platform import AccountSnapshot, PositionState
+from ports.platform import AccountSnapshot
+from tests.integration.recorded_feed import BREACHES, Script, falling, opened, record_one, snapshot, two_step
 from tests.integration.scripted_venue import ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_service import BREACHES, START, Script, falling, opened, record_one, two_step
 
 REVIEW = (
     "SELECT kind, status, detail->>'rule_id', detail->>'floor_minor', detail->>'equity_minor', detail->>'venue_minor'"
     " FROM reviews WHERE account_id = 'acc_1'"
 )
-
-
-def snapshot(login: int, balance: int, equity: int | None = None, *, held: bool = False) -> AccountSnapshot:
-    """As the venue has it at sequence 90; `held`: long 10 lots EURUSD at 1.38000."""
-    position = PositionState(
-        position_id="p1", symbol="EURUSD", side="buy", lots=Decimal(10), open_price=Decimal("1.38"), opened_at=START
-    )
-    return AccountSnapshot(
-        login=login,
-        currency="USD",
-        balance_minor=balance,
-        equity_minor=balance if equity is None else equity,
-        trading_enabled=True,
-        positions=(position,) if held else (),
-        seq=90,
-    )
 
 
 def after_the_gap(script: Script) -> Script:

@@ -8,28 +8,11 @@ import pytest
 from domain.errors import OutcomeUnknown
 from domain.products.product import Product
 from ports.platform import Batch, Event
+from tests.integration.recorded_feed import BREACHES, falling, record_one
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_service import BREACHES, falling, record_one
-from tests.unit.test_monitor_three_ways import batches
+from tests.integration.shard_tables import TABLES
+from tests.unit.market_story import batches
 from tests.unit.venue_story import Story, product
-
-TABLES = {
-    "breaches": "SELECT id, rule_id, offence, seq, occurred_at, floor_minor, equity_minor, status, locked_at IS NULL"
-    " FROM breaches ORDER BY id",
-    "passes": "SELECT id, seq, occurred_at, balance_minor FROM phase_passes ORDER BY id",
-    "proofs": "SELECT id, digest FROM proofs ORDER BY id",
-    "deals": "SELECT account_id, deal_id, seq FROM deals ORDER BY id",
-    "operations": "SELECT account_id, key, seq FROM balance_operations ORDER BY id",
-    "snapshots": "SELECT * FROM daily_snapshots ORDER BY account_id, day",
-    "bars": "SELECT account_id, minute, open_minor, high_minor, low_minor, close_minor, balance_minor FROM equity_bars"
-    " ORDER BY account_id, minute",
-    "live": "SELECT account_id, at, balance_minor, equity_minor, trading_days, last_trading_day, floors, positions,"
-    " rule_state FROM account_live ORDER BY account_id",
-    "accounts": "SELECT id, status, ended_at FROM accounts ORDER BY id",
-    "exposures": "SELECT * FROM exposures ORDER BY symbol",
-    "reviews": "SELECT key, kind, detail FROM reviews ORDER BY key",
-    "outbox": "SELECT key, topic, target, name FROM outbox ORDER BY key",
-}
 
 
 def outcome(database_url: str) -> dict[str, list[tuple[object, ...]]]:

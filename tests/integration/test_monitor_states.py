@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from domain.proofs.check import check
+from tests.integration.recorded_feed import BREACHES, START, Script, opened, record_one
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_service import BREACHES, START, Script, opened, record_one
 
 
 def by_state(database_url: str) -> Script:

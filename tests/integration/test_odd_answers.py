@@ -9,6 +9,8 @@ from sqlalchemy import select
 
 from adapters.payments.sandbox import SandboxPayments
 from domain.errors import PropOSError
+from front.subjects.parked_message import INBOX
+from front.subjects.subject import kinds
 from relay.inbox import EventSweep, InboxDispatcher
 from store import crypto
 from store.db import Database
@@ -38,7 +40,7 @@ class Desk:
     async def set_aside(self) -> list[str]:
         """What a person sees in the queue."""
         async with self.db.transaction() as session:
-            page = await queue.page(session, Window(limit=50), kinds=("inbox",))
+            page = await queue.page(session, Window(limit=50), kinds([INBOX]))
         return [item.words for item in page.items]
 
 
@@ -65,7 +67,7 @@ async def test_an_event_of_an_unknown_kind_waits_for_a_person_and_the_others_are
     rows = await desk.rows()
     assert rows["ev_1"].error == "nobody waits for events of kind 'balance.available'"
     assert rows["ev_2"].parked_at is None
-    assert await desk.set_aside() == ["Payment event (balance.available) that nobody could act on"]
+    assert await desk.set_aside() == ["Payment event (balance.available) that could not be handled"]
 
 
 ODD: dict[str, Any] = {

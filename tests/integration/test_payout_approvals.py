@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from temporalio.exceptions import ApplicationError
 
-from console.present import decisions as present
+from console.present import payouts as present
 from contracts.ids import payout_workflow
 from contracts.messages import PayoutChoice
 from domain.errors import OutcomeUnknown
@@ -17,7 +17,7 @@ from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from store.read import payouts as read
 from store.read.pages import FIRM, Scope, Window
-from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, START, World, a_firm, ref
+from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL, World, a_firm, ref
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_who_approved_can_still_stop_it(firm: World, choice: PayoutChoice,
         await firm.add_case("one", "acc_tina")
         await firm.activities.check_risk(ref(payout_id))
     async with firm.db.transaction() as session:
-        view = await present.payout(session, Scope(None), fay, payout_id, START)
+        view = await present.payout(session, fay, payout_id)
     assert [button.decision for button in view.choices] == ["return_to_trader", "reject"]
     assert held or "You approved it" in view.effect
     once = {"key": "stop-1", "reason": "wrong beneficiary"}
@@ -191,7 +191,7 @@ async def test_staff_refuses_with_a_reason_that_the_trader_reads_only_when_it_is
         assert (row.reason, row.told, listed[0].reason) == (told, told, told)
         assert row.decisions[0].reason == ("" if choice == "reject" else "wrong bank")
         assert (for_staff.reason, for_staff.decisions[0].reason) == ("wrong bank", "wrong bank")
-        seen = await present.payout(session, Scope("trd_tina"), trader, payout_id, row.requested_at)
+        seen = await present.payout(session, trader, payout_id)
         assert ("wrong bank" in str(seen)) == (choice == "return_to_trader")
         assert seen.effect == told
         assert await operations.open_holds(session) == 0

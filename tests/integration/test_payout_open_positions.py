@@ -20,7 +20,7 @@ LOST = -890_000  # balance 104,000.00, equity 95,100.00; the daily floor is at 9
 WHY = (
     "4,000.00 USD is more than the 0.00 USD available: open positions have lost 8,900.00 USD; "
     "it would break daily loss by itself; at most 100.00 USD can leave the account, "
-    "for with open losses its room is 100.00 USD"
+    "because the room after open losses is 100.00 USD"
 )
 POSITION = PositionState(
     position_id="1", symbol="EURUSD", side="buy", lots=Decimal(1), open_price=Decimal(1), opened_at=START

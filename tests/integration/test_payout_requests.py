@@ -166,7 +166,7 @@ async def test_a_kill_around_a_platform_call_moves_the_money_once(firm: World, s
 
 
 async def test_a_request_takes_its_locks_in_the_order_of_everybody_else(firm: World) -> None:
-    """Whoever holds the challenge can go on to the account while a request waits; the reverse order would be a deadlock."""
+    """Who holds the challenge can go on to the account while a request waits; the reverse would be a deadlock."""
     trader = await firm.add_trader("tina")
     async with firm.db.transaction() as session:
         await session.execute(select(Challenge.id).with_for_update())

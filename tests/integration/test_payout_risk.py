@@ -77,7 +77,7 @@ async def test_a_breach_on_the_record_cancels_although_the_lifecycle_has_not_hea
 async def test_nobody_asks_for_a_payout_of_a_breached_account(firm: World) -> None:
     trader = await firm.add_trader("tina")
     await firm.breached("tina")
-    with pytest.raises(PayoutRefused, match="the account is not funded but breached"):
+    with pytest.raises(PayoutRefused, match="the challenge is not funded; its state is breached"):
         await firm.request(trader, MEDIUM)
 
 

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from adapters.payments.sandbox import SandboxPayments
-from console.present import decisions as present
+from console.present import payouts as present
 from contracts.ids import payout_workflow
 from domain.errors import (
     BadInput,
@@ -27,7 +27,6 @@ from domain.errors import (
 from firm.payouts import news
 from store import operations
 from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
-from store.read.pages import Scope
 from tests.adapters import platforms, providers
 from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
@@ -135,7 +134,7 @@ async def test_what_the_provider_refuses_for_good_is_held_and_never_sent_again(f
     assert not payout.checks["transfer"]["ok"]
     assert (firm.provider.calls, firm.provider.transfers) == (1, {})
     async with firm.db.transaction() as session:
-        view = await present.payout(session, Scope(None), gil, payout_id, payout.requested_at)
+        view = await present.payout(session, gil, payout_id)
         told = await session.scalar(select(AuditEntry.reason).where(AuditEntry.action == "payout.transfer_refused"))
     assert "nothing can be sent" in view.effect
     assert told is not None

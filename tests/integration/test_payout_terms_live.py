@@ -1,4 +1,4 @@
-"""Payout terms on the record: every fact gathered, every share, refund and excess in the books, every refusal proven."""
+"""Payout terms on the record: every fact gathered, every share, refund and excess booked, every refusal proven."""
 
 import asyncio
 import copy

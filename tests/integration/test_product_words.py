@@ -10,8 +10,7 @@ from firm.products import proposals
 from firm.products.shelf import SHELF, load_product, load_products
 from tests.api_world import api_world
 from tests.console_world import ConsoleWorld, console_world
-from tests.integration.test_console_pages import Page
-from tests.integration.test_console_products import actor
+from tests.integration.console_page import Page, actor
 
 FUTURES = load_product(SHELF / "futures-eod.v1.yaml")
 PATH = "/v1/products/futures-eod/1/words"

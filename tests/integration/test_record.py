@@ -134,7 +134,8 @@ async def test_what_was_asked_for_stays_and_what_became_of_it_is_written_once(hi
 async def test_a_row_cannot_be_written_over_by_an_upsert(history: World) -> None:
     with psycopg.connect(history.db.url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute(
-            "INSERT INTO products SELECT * FROM products ON CONFLICT (product, version) DO UPDATE SET content_hash = 'x'"
+            "INSERT INTO products SELECT * FROM products"
+            " ON CONFLICT (product, version) DO UPDATE SET content_hash = 'x'"
         )
 
 

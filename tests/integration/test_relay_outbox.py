@@ -26,8 +26,8 @@ from store.models import MarketClock, OutboxMessage, Wakeup
 from tests import servers
 from tests.adapters import platforms
 from tests.challenge_world import KEYS, START, Seat, Venue
+from tests.integration.recorded_feed import two_step
 from tests.integration.scripted_venue import on_record
-from tests.integration.test_monitor_service import two_step
 
 
 @workflow.defn(name="Recorder")

@@ -30,8 +30,8 @@ from store.models import InboxEvent, OutboxMessage, Trader
 from tests import servers
 from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS, START, Provider, Seat, Venue
+from tests.integration.recorded_feed import two_step
 from tests.integration.scripted_venue import on_record
-from tests.integration.test_monitor_service import two_step
 from tests.odd_provider import an_event, odd_provider, told
 
 SINGLETONS = (shard_workflow(0), SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW)

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.approvals import Actor, Role
+from domain.approvals import Actor
 from domain.errors import AlreadyDecided, Conflict, NotAllowed
 from domain.proofs.check import check
 from firm import reviews
-from store import audit, crypto, identity
+from store import audit, crypto
 from store.db import Database
+from tests.integration.recorded_feed import record_one, silent_then_gold_falls
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
-from tests.integration.test_monitor_doubts import silent_then_gold_falls
-from tests.integration.test_monitor_service import record_one
+from tests.integration.staff import person
 
 
 @pytest.fixture
@@ -24,13 +24,6 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url)
     yield made
     await made.close()
-
-
-async def person(db: Database, name: str, role: Role) -> Actor:
-    async with db.transaction() as session:
-        return await identity.add_user(
-            session, login=f"{name}@firm.example", name=name, password_hash="x", role=role, person_id=f"person-{name}"
-        )
 
 
 class Desk:

@@ -1,10 +1,7 @@
 """Several shards: who gets an account, whose market time counts, and accounts that move between them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
-from typing import TypeVar
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,33 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, NotFound, StaleEpoch
 from domain.products.product import Product
 from ports.platform import Batch
-from store import audit, clock, crypto, shards
-from store.db import Database
+from store import audit, clock, shards
 from store.live import claim_epoch, feed_of
-from tests.challenge_world import KEYS
+from tests.integration.recorded_feed import BREACHES, Script, opened, snapshot, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_rebuild import TABLES
-from tests.integration.test_monitor_service import BREACHES, Script, opened, two_step
-from tests.unit.test_monitor_three_ways import batches
+from tests.integration.shard_tables import TABLES
+from tests.integration.shard_work import work
+from tests.unit.market_story import batches
 from tests.unit.venue_story import Story, product
 
-T = TypeVar("T")
 MOVES = "SELECT from_shard, to_shard, state FROM shard_moves ORDER BY id"
-
-
-def work(database_url: str, task: Callable[[AsyncSession], Awaitable[T]]) -> T:
-    """`task` in a transaction of its own."""
-
-    async def transact() -> T:
-        db = Database(database_url, pool_size=1)
-        try:
-            async with db.transaction() as session:
-                return await task(session)
-        finally:
-            await db.close()
-
-    crypto.install(crypto.FieldKeys.parse(KEYS))
-    return asyncio.run(transact())
 
 
 async def least_loaded(session: AsyncSession) -> int:
@@ -147,8 +127,6 @@ def test_what_the_venue_no_longer_has_on_the_way_is_a_gap_on_record(database_url
     judge(database_url, view(script, 6), shard=0)
     rows(database_url, "UPDATE shard_moves SET batch = 3 RETURNING 1")
     venue.first = 7
-    from tests.integration.test_monitor_gap import snapshot
-
     venue.snapshots[1] = snapshot(1, 10_000_000, 9_000_000, held=True)
     judge(database_url, venue, shard=1)
     gaps = rows(database_url, "SELECT account_id, detail->>'rule_id' FROM reviews WHERE kind = 'gap' ORDER BY key")
@@ -291,7 +269,8 @@ def test_accounts_that_move_about_between_shards_that_are_killed_end_as_if_nothi
     tables = {k: q for k, q in TABLES.items() if k not in ("exposures", "live", "deals", "operations")}
     tables |= {
         # a doubtful breach is told again, as it stands then, by a shard that has not told of it itself
-        "reviews": "SELECT key, kind, CASE kind WHEN 'doubtful_breach' THEN NULL ELSE detail END FROM reviews ORDER BY key",
+        "reviews": "SELECT key, kind, CASE kind WHEN 'doubtful_breach' THEN NULL ELSE detail END"
+        " FROM reviews ORDER BY key",
         "live": "SELECT account_id, balance_minor, equity_minor, trading_days, last_trading_day, floors, rule_state,"
         " (SELECT jsonb_agg(p ORDER BY p->>'position_id') FROM jsonb_array_elements(positions) p)"
         " FROM account_live ORDER BY account_id",

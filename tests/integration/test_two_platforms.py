@@ -42,7 +42,7 @@ from store.models import Account, Breach, Challenge, InboxEvent, OutboxMessage, 
 from tests.adapters import platforms
 from tests.challenge_world import KEYS, START
 from tests.contract.sandbox_process import SECRET, TOKEN, SandboxProcess, at, running_sandbox, write_recording
-from tests.integration.test_shard_failover import falling_prices
+from tests.integration.shard_work import falling_prices
 from tests.payout_world import World, a_firm, ref
 
 NAMES = ("east", "west")

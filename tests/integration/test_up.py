@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -286,7 +287,8 @@ logs.configure("owner")
 async def main():
     supervisor = Supervisor(Path({str(data_dir)!r}))
     async def ready(): return True
-    await supervisor.start(Child("sleeper", lambda: Program([sys.executable, "-c", "import time; time.sleep(600)"]), ready))
+    sleeper = Program([sys.executable, "-c", "import time; time.sleep(600)"])
+    await supervisor.start(Child("sleeper", lambda: sleeper, ready))
     while supervisor.pid("sleeper") is None:
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
@@ -325,7 +327,7 @@ def test_up_survives_the_kill_of_every_part_and_stops_without_a_trace(data_dir: 
             assert before is not None
             before.signal(signal.SIGKILL)
             assert before.wait(5)
-            assert eventually(lambda: _is_another(data_dir, name, before)), f"{name} was not restarted"  # noqa: B023
+            assert eventually(partial(_is_another, data_dir, name, before)), f"{name} was not restarted"
         assert eventually(lambda: healthy(data_dir, env), seconds=90)
         answer = propos("stop", "--data", str(data_dir), env=env)
         assert answer.returncode == 0

@@ -9,8 +9,8 @@ import pytest
 
 from domain.products.product import Product
 from domain.proofs.check import check
+from tests.integration.recorded_feed import Script, opened, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_service import Script, opened, two_step
 
 MIDNIGHT: Final = datetime(2014, 5, 2, 22, tzinfo=UTC)  # in Prague
 STANDING: Final = "SELECT state, applied_at, why FROM account_move_rows"

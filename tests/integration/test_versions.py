@@ -8,10 +8,10 @@ import pytest
 import yaml
 from sqlalchemy import select
 
-from domain.errors import Conflict
+from domain.errors import Conflict, ProductInvalid
 from domain.products.product import Product
 from firm.products import proposals
-from firm.products.shelf import SHELF, load_product
+from firm.products.shelf import SHELF, load_product, load_products
 from store import audit, identity, products
 from store.models import AuditEntry, ProductVersion, User
 from tests.api_world import ApiWorld, api_world
@@ -124,7 +124,7 @@ async def test_an_approval_of_somebody_who_lost_the_role_puts_nothing_on_sale(wo
         await identity.change_role(session, login="admin", role="support", by="test")
     status, problem = await step(world, "risk", proposal, "publish")
     assert (status, await on_sale(world)) == (409, 1)
-    assert problem["detail"] == "No approval of a second person stands behind this."
+    assert problem["detail"] == "No second person has approved this."
 
 
 async def test_a_state_alone_puts_nothing_on_sale(world: ApiWorld) -> None:
@@ -132,7 +132,7 @@ async def test_a_state_alone_puts_nothing_on_sale(world: ApiWorld) -> None:
     proposal = await proposed(world)
     async with world.db.transaction() as session:
         (await proposals.locked(session, proposal)).state = "approved"
-    with pytest.raises(Conflict, match="No approval"):
+    with pytest.raises(Conflict, match="No second person"):
         async with world.db.transaction() as session:
             await proposals.publish(session, proposal, actor=world.people["risk"].actor)
     assert await on_sale(world) == 1
@@ -209,3 +209,35 @@ async def test_half_a_kilobyte_of_nested_aliases_is_refused_at_once(world: ApiWo
     assert answer.json()["type"].endswith("product-invalid")
     assert "once its aliases (*) are written out" in answer.json()["detail"]
     assert len(answer.content) < 2_000
+
+
+GROWTH: Final = {"increase_pct": "25", "of": "original_size", "every_months": 4}
+
+
+async def test_what_is_not_applied_cannot_be_put_on_sale(world: ApiWorld) -> None:
+    terms = yaml.safe_load(definition())
+    terms["payout"]["scaling"] = GROWTH
+    answer = await propose(world, "risk", yaml.safe_dump(terms, sort_keys=False))
+    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]) == (422, "product-invalid")
+    assert answer.json()["field"] == "payout.scaling"
+    assert "no account is enlarged yet, so that it cannot be promised; remove it" in answer.text
+    with pytest.raises(ProductInvalid, match=r"payout\.scaling: no account is enlarged"):
+        async with world.db.transaction() as session:
+            product = Product.model_validate(terms)
+            await proposals.propose(
+                session, product, source="a test", actor=world.people["risk"].actor, reason=WHY["reason"]
+            )
+
+
+async def test_a_version_sold_before_with_what_is_not_applied_still_loads(world: ApiWorld) -> None:
+    """A data folder may hold one: its accounts live on under it, and the newest version is sold without."""
+    (shipped,) = [product for product in load_products() if product.product == "three-step"]
+    old = shipped.model_dump(mode="json") | {"version": 1}
+    old["payout"]["scaling"] = GROWTH
+    async with world.db.transaction() as session:
+        await products.publish(session, Product.model_validate(old))
+        await products.publish(session, shipped)
+    async with world.db.transaction() as session:
+        found = await products.load(session, "three-step", 1)
+        assert found.payout.scaling is not None
+        assert (await products.newest(session, "three-step")).payout.scaling is None

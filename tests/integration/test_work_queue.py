@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from domain.work_queue import TARGETS
+from front.subjects.subject import kinds
+from front.subjects.table import SUBJECTS
 from store.models import MarketClock
 from store.read import queue
 from store.read.pages import Window
 from tests.console_history import NOW
 from tests.console_world import ConsoleWorld, console_world
+
+KINDS = kinds(SUBJECTS)
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ async def market_time(world: ConsoleWorld, at: datetime) -> None:
 
 async def listed(world: ConsoleWorld) -> list[str]:
     async with world.db.transaction() as session:
-        return [item.subject_id for item in (await queue.page(session, Window())).items]
+        return [item.subject_id for item in (await queue.page(session, Window(), KINDS)).items]
 
 
 async def test_a_payout_due_in_minutes_comes_before_what_has_waited_for_days_without_a_deadline(
@@ -50,22 +53,18 @@ async def test_what_has_no_deadline_does_not_wait_behind_distant_deadlines(world
     assert order[0] == firm.payout
     assert order.index(firm.waiting_trader) < order.index(firm.ticket) < order.index(firm.big_payout)
     async with world.db.transaction() as session:
-        items = (await queue.page(session, Window())).items
+        items = (await queue.page(session, Window(), KINDS)).items
     for item in items:
-        assert item.due == (item.deadline or item.since + TARGETS[item.kind])
+        assert item.due == (item.deadline or item.since + KINDS[item.kind].target)
 
 
 async def test_pages_keep_their_order_while_market_time_goes_on(world: ConsoleWorld) -> None:
     whole, found, cursor = await listed(world), list[str](), None
     for number in range(len(whole)):
         async with world.db.transaction() as session:
-            page = await queue.page(session, Window(limit=1, cursor=cursor))
+            page = await queue.page(session, Window(limit=1, cursor=cursor), KINDS)
         found += [item.subject_id for item in page.items]
         cursor = page.next_cursor
         await market_time(world, NOW + timedelta(days=3 * (number + 1)))
     assert (found, cursor) == (whole, None)
     assert await listed(world) != whole
-
-
-def test_every_kind_of_work_has_a_target() -> None:
-    assert set(TARGETS) == set(queue.KINDS)

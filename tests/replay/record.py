@@ -245,7 +245,7 @@ _SIGNALS: Final = {
 
 async def _play(client: Client, name: str) -> WorkflowHandle[Any, Any]:
     states, acts = PLAYS[name]
-    noun, subject = name.split("-")[0], f"{name}-{uuid4().hex[:8]}"
+    noun, subject = name.partition("-")[0], f"{name}-{uuid4().hex[:8]}"
     start = CaseStart(case_id=subject) if noun == "case" else PayoutStart(payout_id=subject)
     queue = f"record-{subject}"
     async with Worker(

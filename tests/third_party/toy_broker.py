@@ -83,7 +83,5 @@ def _build(name: str, settings: ToySettings) -> TradingPlatform:
     return ToyPlatform(name, settings)
 
 
-PLUGIN = Plugin(ToySettings, PlatformCapabilities(marks=frozenset({"states"}), finds_balance_operations=True), _build)
-FORGETFUL = Plugin(
-    ToySettings, PlatformCapabilities(marks=frozenset({"states"}), finds_balance_operations=False), _build
-)
+PLUGIN = Plugin(ToySettings, PlatformCapabilities(finds_balance_operations=True), _build)
+FORGETFUL = Plugin(ToySettings, PlatformCapabilities(finds_balance_operations=False), _build)

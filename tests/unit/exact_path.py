@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
-from domain.rules.evaluate import judge, verdicts
+from domain.rules.evaluate import judge, level_breaches
 from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
@@ -65,7 +65,7 @@ class ExactPath:
         return Mark(self.balance, equity, seq, at, Costs(self.commission, self.swap))
 
     def conclude(self, seq: int, mark: Mark) -> None:
-        found = verdicts(self.rules, mark)
+        found = level_breaches(self.rules, mark)
         if found:
             self.finding = ("breach", seq, {v.spec.key: v.floor_minor for v in found})
 

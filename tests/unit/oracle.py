@@ -13,7 +13,7 @@ from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import MaxLossTrailing
-from domain.rules.floors import Holds
+from domain.rules.floors import WorthParts
 from domain.rules.terms import Size
 from ports.platform import BalanceOperation, Deal, Event, SymbolSpec, Tick
 
@@ -84,7 +84,7 @@ def size(value: Size, initial: Decimal, basis: Decimal) -> Decimal:
     return cents((initial if value.type == "pct_of_initial" else basis) * value.value / 100)
 
 
-def counted(entry: Entry, holds: Holds) -> tuple[Decimal, Decimal]:
+def counted(entry: Entry, holds: WorthParts) -> tuple[Decimal, Decimal]:
     """(balance, equity) as a rule sees them that leaves out some of what an account holds."""
     balance, equity = entry.balance, entry.equity
     if not holds.floating:

@@ -11,8 +11,8 @@ from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from domain.proofs.history import Whose, gate_sheet, pass_history, violation_sheet
-from domain.proofs.money import BalancePart, EventPart, Scene, breach_sheet, pass_sheet
+from domain.proofs.history import ProofSubject, gate_sheet, pass_history, violation_sheet
+from domain.proofs.money import BalancePart, EventPart, JudgedAccount, breach_sheet, pass_sheet
 from domain.proofs.payout import payout_refusal_sheet
 from domain.proofs.sheets import BarSource, Source, StatementSource, StateSource
 from domain.rules import state as rules_of
@@ -23,7 +23,7 @@ from domain.rules.state import AccountRules, fresh
 from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded
 from monitor.shard import Shard
-from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
+from tests.unit.market_story import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product
 
 START = datetime(2025, 3, 6, 8, tzinfo=UTC)
@@ -73,8 +73,8 @@ def terms(phase: int = 1) -> PhaseTerms:
     return phase_terms(Product.model_validate(made), phase, {"XNYS": NewYork()})
 
 
-def whose(phase: int = 1) -> Whose:
-    return Whose("acc_1", "chl_1", 10_001, terms(phase))
+def whose(phase: int = 1) -> ProofSubject:
+    return ProofSubject("acc_1", "chl_1", 10_001, terms(phase))
 
 
 def from_stories(wanted: int = 8) -> list[dict[str, Any]]:
@@ -98,9 +98,9 @@ def from_stories(wanted: int = 8) -> list[dict[str, Any]]:
     return found
 
 
-def scene(equity: int, source: Source, kind: str, *, phase: int = 1, balance: int = 1_000_000) -> Scene:
+def scene(equity: int, source: Source, kind: str, *, phase: int = 1, balance: int = 1_000_000) -> JudgedAccount:
     at = START + timedelta(minutes=1)
-    return Scene(
+    return JudgedAccount(
         account_id="acc_1",
         challenge_id="chl_1",
         login=10_001,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -205,3 +206,18 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
         "Correct PROPOS_PLATFORMS__TOY__MANAGER.",
     )
     assert TOY["PROPOS_PLATFORMS__TOY__PASSWORD"] not in answer.stdout + answer.stderr
+
+
+def test_a_sandboxs_webhooks_go_to_the_provider_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().own_sandbox_provider == "sandbox"
+    given(monkeypatch, RAILS, PROPOS_SANDBOX_URL="http://wire/")
+    assert load().own_sandbox_provider == "wire"
+
+
+def test_the_page_on_adding_a_platform_shows_this_adapter() -> None:
+    page = (THIRD_PARTY.parents[1] / "docs" / "adding-a-platform.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (points,) = re.findall(r"^```toml\n.*?\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    source = set((THIRD_PARTY / "toy_broker.py").read_text().splitlines())
+    assert [line for line in code.splitlines() if line not in source] == []
+    assert points.strip().replace('"', "") in (THIRD_PARTY / "toy_broker-1.0.dist-info/entry_points.txt").read_text()

@@ -12,9 +12,9 @@ from domain.approvals import ROLES, Actor
 from domain.errors import AlreadyDecided, BadInput, NotAllowed, NotFound, TooManyAttempts
 from domain.keys import new_id
 from domain.money import Money
-from front.decisions import update_key
 from front.fields import AccountId, Reason, iban, positive_money
 from front.permissions import CAN, check, may
+from front.updates import update_key
 from store.identity import Throttle
 from store.read.pages import decode_cursor, encode_cursor
 

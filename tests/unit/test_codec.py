@@ -76,5 +76,5 @@ async def test_nothing_is_written_without_a_workflow_to_bind_to() -> None:
 
 @pytest.mark.parametrize("text", ["", "k1:", "k1:" + base64.b64encode(b"short").decode()])
 def test_bad_keys_are_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="at least one key of 32 bytes"):
         parse_keys(text)

@@ -210,4 +210,4 @@ def test_words() -> None:
     assert "micro 0.1" in words
     words = multiple(measure="margin", leverage=30, cure=CURE).words(CONTEXT)
     assert "2 times your balance" in words
-    assert "within 10 minutes is no offence, once" in words
+    assert "back within the limit after 10 minutes at most; this is allowed once" in words

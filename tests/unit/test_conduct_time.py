@@ -50,7 +50,10 @@ FRIDAY = {"weekday": "friday", "time": "16:00", "zone": "America/New_York"}
         ([release("2025-09-01 00:00", known="2025-01-01"), marked("2025-06-01 00:00"), clocked("2025-06-20 00:00")], 0),
         # silent, back, silent again
         (
-            [marked("2025-01-01 00:00"), closed("2025-02-15 00:00"), clocked("2025-03-01 00:00"), clocked("2025-04-01 00:00")],
+            [
+                marked("2025-01-01 00:00"), closed("2025-02-15 00:00"),
+                clocked("2025-03-01 00:00"), clocked("2025-04-01 00:00"),
+            ],
             2,
         ),
     ],
@@ -285,7 +288,7 @@ def test_contradictions_are_refused(rule: str, terms: dict[str, Any], field: str
 def test_words() -> None:
     assert "No more than 30 days" in silence().words(CONTEXT)
     assert "3 trading days" in silence(calendar_days=None, trading_days=3).words(CONTEXT)
-    assert "Close by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
+    assert "Close all positions by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
     words = flat(calendar="XNYS", before_close_minutes=10, break_longer_than_hours=2).words(CONTEXT)
-    assert "Close 10 minutes before the end of each session of XNYS" in words
+    assert "Close all positions 10 minutes before the end of each session of XNYS" in words
     assert "longer than 2 hours" in words

@@ -151,7 +151,10 @@ def test_ideas_agree_with_a_naive_chain(trades: list[tuple[int, int]]) -> None:
               clocked("2025-06-02 12:00")], 0),
         ({}, [opened("2025-06-02 10:00:00"), opened("2025-06-02 10:00:01", "b"), clocked("2025-06-02 11:00")], 2),
         ({"grace_seconds": 0}, [opened("2025-06-02 10:00:00")], 1),
-        ({"grace_seconds": 0}, [opened("2025-06-02 10:00:00", stop_price=Decimal(1)), stop("2025-06-02 11:00", None)], 1),
+        (
+            {"grace_seconds": 0},
+            [opened("2025-06-02 10:00:00", stop_price=Decimal(1)), stop("2025-06-02 11:00", None)], 1,
+        ),
         # a stop of something that is not open
         ({}, [stop("2025-06-02 10:00:00", None, "zz"), clocked("2025-06-02 11:00")], 0),
         # no further away than 1 % of 100,000.00

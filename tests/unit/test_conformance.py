@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.conformance.case import CaseUnreadable, read_cases
+from cli.conformance.case import read_cases
 from cli.conformance.run import CaseResult, run
+from domain.errors import CaseUnreadable
 
 STATIC = {
     "kind": "max_loss_static",

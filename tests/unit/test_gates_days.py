@@ -224,7 +224,7 @@ def test_a_day_that_cannot_be_told_is_said() -> None:
     found = judged(gate, closed(at(2, 14), 90_000), rolled(at(2, 22), date(2025, 6, 2), 10_090_000))
     assert not found.met
     assert found.figures["needs_prices"]
-    assert "for want of prices" in found.sentence
+    assert "unknown because prices are missing" in found.sentence
 
 
 def test_the_daily_profit_cap_takes_only_what_lies_beyond_and_losses_in_full() -> None:
@@ -284,7 +284,7 @@ def test_contradictions_are_refused(build: Any, changes: dict[str, object], word
 
 
 def test_the_words_are_generated() -> None:
-    assert "at least 2 in a row are needed" in profitable(consecutive=True).words(CONTEXT)
+    assert "at least 2 profitable days in a row" in profitable(consecutive=True).words(CONTEXT)
     assert "at least 0.5 % of the initial balance (500.00 USD)" in profitable().words(CONTEXT)
     assert trading().words(CONTEXT).endswith("A trading day is one on which a new position is opened.")
     value = {"type": "pct_of_initial", "value": "5"}

@@ -10,7 +10,7 @@ from domain.errors import BadInput
 from domain.histories.impact import (
     AccountLife,
     ChallengeLife,
-    LiveVerdict,
+    LiveDecision,
     PayoutRow,
     check_comparable,
     compare,
@@ -57,7 +57,7 @@ def fill(minutes: int, entry: str, position: str, *, profit: int = 0, balance: i
 
 def account(phase: int, life: RecordedLife, live: str = "none", payouts: tuple[PayoutRow, ...] = ()) -> AccountLife:
     verdict: Any = live
-    return AccountLife(f"A-1000{phase}", phase, life, LiveVerdict(verdict), payouts)
+    return AccountLife(f"A-1000{phase}", phase, life, LiveDecision(verdict), payouts)
 
 
 DIPPED = RecordedLife(  # down to 95,500.00 within the day and up to 108,000.00 afterwards
@@ -117,7 +117,7 @@ def test_the_phases_after_a_lost_one_do_not_happen() -> None:
 def test_where_the_minute_says_otherwise_than_the_live_verdict_it_is_said() -> None:
     found = compare(ChallengeLife("chl", (account(1, DIPPED, "breach"),)), two_step(), two_step())
     assert not found.changed
-    assert found.differs_from_live == ("A-10001: live breach, the replay by the minute says pass",)
+    assert found.differs_from_live == ("A-10001: live breach; the replay by the minute says pass",)
 
 
 def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:
@@ -133,7 +133,7 @@ def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:
             bar(until * 1440, rich, rich, rich, rich, balance=rich),
         ),
     )
-    return ChallengeLife("chl", (AccountLife("A-10003", 3, life, LiveVerdict("none"), payouts),))
+    return ChallengeLife("chl", (AccountLife("A-10003", 3, life, LiveDecision("none"), payouts),))
 
 
 def test_payouts_are_asked_again_of_the_other_terms() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.money import half_up
-from domain.rules.floors import FloorSpec, Holds, Mark, RuleState, breached, opened
+from domain.rules.floors import FloorSpec, Mark, RuleState, WorthParts, breached, opened
 from domain.rules.marking import Instrument, Position, QuoteBoard, Side, profit_minor
 from domain.rules.room import warn_level
 from domain.rules.state import AccountRules, on_mark
@@ -186,10 +186,10 @@ def test_peaks_and_alarms_move_as_the_exact_functions_move_them(seed: int) -> No
 
 
 def any_level(number: int, random: Random) -> FloorSpec:
-    """Also those that only the exact evaluator can move: ceilings that follow equity, levels that leave something out."""
+    """Also those that only the exact evaluator moves: ceilings that follow equity, levels that leave something out."""
     spec = level(number, random)
     if random.random() < 0.3:
-        spec = replace(spec, holds=Holds(commissions=False, floating=random.random() < 0.5))
+        spec = replace(spec, holds=WorthParts(commissions=False, floating=random.random() < 0.5))
     if random.random() < 0.2:
         spec = replace(spec, allowance_minor=None, allowance_pct=Decimal("3.14159265358979323846"))
     return replace(spec, direction=random.choice(["floor", "floor", "ceiling"]), ceiling_minor=None)

@@ -2,24 +2,9 @@
 
 import numpy as np
 
-from cli.bench.firm import START, Firm, NoRecord, harmless, shard_of
-from cli.bench.market import Market
-from monitor.record.checkpoint_rows import AT_ONCE, FEW, checkpoint_rows
-from monitor.shard import Shard
-from ports.platform import Batch, ClockMark
-
-ACCOUNTS = FEW + 100
-
-
-def a_shard() -> tuple[Firm, Shard]:
-    firm = Firm(Market(12, 7, START), ACCOUNTS, 3, 7)
-    return firm, shard_of(firm, (harmless(account) for account in firm.loaded()))
-
-
-def play(firm: Firm, shard: Shard, ticks: int) -> None:
-    for number in range(ticks):
-        tick = firm.market.any_tick(0.001)
-        shard.apply(Batch(number=number + 1, events=(tick, ClockMark(seq=tick.seq, at=tick.at))))
+from cli.bench.firm import NoRecord, harmless, shard_of
+from monitor.record.checkpoint_rows import AT_ONCE, checkpoint_rows
+from tests.unit.kernel_play import ACCOUNTS, a_shard, play
 
 
 def test_accounts_that_were_merely_marked_take_turns() -> None:

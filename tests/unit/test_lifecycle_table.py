@@ -9,6 +9,7 @@ from domain.disputes import CASE, DISPUTE, breach_is_final, goodwill_minor, wind
 from domain.errors import Conflict, ExtensionRefused, IllegalTransition, NotAllowed
 from domain.lifecycle import (
     CHALLENGE,
+    Paid,
     check_extendable,
     check_may_extend,
     check_may_refund,
@@ -24,11 +25,11 @@ from domain.lifecycle import (
 from domain.money import Money
 from domain.payouts.payout import PAYOUT
 from domain.products.phase import Phase
-from domain.products.publishing import MOVE, PROPOSAL
+from domain.products.publishing import ACCOUNT_MOVE, PROPOSAL
 from domain.states import StateMachine
 from domain.tickets import TICKET
 
-MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, MOVE)
+MACHINES = (CHALLENGE, PAYOUT, DISPUTE, CASE, TICKET, PROPOSAL, ACCOUNT_MOVE)
 PAIRS = [
     pytest.param(machine, state, trigger, id=f"{machine.noun}-{state}-{trigger}")
     for machine in MACHINES
@@ -70,12 +71,14 @@ def test_the_words_of_tables_fit_their_columns() -> None:
 
 
 def test_what_was_paid_is_compared_with_what_was_due() -> None:
-    due, yen = Money(minor=54_000, currency="USD"), Money(minor=1, currency="JPY")
-    assert payment_difference(due, "chl_1", due, "chl_1") == ""
-    assert payment_difference(due, "chl_1", yen, "chl_1") == ("1 JPY was paid and 54000 USD was due (minor units).")
-    assert payment_difference(due, "chl_1", Money(minor=54_000, currency="EUR"), "chl_1")
-    assert payment_difference(due, "chl_1", Money(minor=54_001, currency="USD"), "chl_1"), "too much is not the fee"
-    assert payment_difference(due, "chl_1", due, "chl_2") == "the payment names chl_2 and not chl_1."
+    due, fee = Money(minor=54_000, currency="USD"), Paid(minor=54_000, currency="USD")
+    assert payment_difference(due, "chl_1", fee, "chl_1") == ""
+    assert payment_difference(due, "chl_1", Paid(minor=1, currency="JPY"), "chl_1") == (
+        "1 JPY was paid and 54000 USD was due (minor units)."
+    )
+    assert payment_difference(due, "chl_1", Paid(minor=54_000, currency="EUR"), "chl_1")
+    assert payment_difference(due, "chl_1", Paid(minor=54_001, currency="USD"), "chl_1"), "too much is not the fee"
+    assert payment_difference(due, "chl_1", fee, "chl_2") == "the payment names chl_2 and not chl_1."
 
 
 def test_the_dates_and_choices_of_a_challenge() -> None:
@@ -133,9 +136,9 @@ def test_only_a_phase_under_way_can_be_extended(state: str) -> None:
     ("extension", "granted", "left", "words"),
     [
         (None, 0, timedelta(days=1), "cannot be extended"),
-        ({"days": 14}, 1, timedelta(days=1), "extended once already"),
-        ({"days": 14, "times": 2}, 2, timedelta(days=1), "extended 2 times already"),
-        ({"days": 14}, 0, timedelta(0), "was over on"),
+        ({"days": 14}, 1, timedelta(days=1), "already extended once"),
+        ({"days": 14, "times": 2}, 2, timedelta(days=1), "already extended twice"),
+        ({"days": 14}, 0, timedelta(0), "ended on"),
     ],
 )
 def test_why_a_phase_is_not_extended(extension: object, granted: int, left: timedelta, words: str) -> None:

@@ -21,7 +21,7 @@ from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded
 from monitor.shard import Shard
 from tests.unit.exact_path import ExactPath
-from tests.unit.test_monitor_three_ways import Shelf, batches, instruments
+from tests.unit.market_story import Shelf, batches, instruments
 from tests.unit.venue_story import Story, product
 
 AT = datetime(2014, 5, 2, tzinfo=UTC)

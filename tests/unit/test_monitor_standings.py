@@ -13,7 +13,7 @@ from monitor.loaded import Loaded, Pending
 from monitor.record.verdict_rows import verdict_rows
 from ports.platform import Deal
 from store.news import ScheduledRelease
-from tests.unit.test_monitor_conduct import DAILY, START, Venue
+from tests.unit.conduct_venue import DAILY, START, Venue
 
 MIDNIGHT = datetime(2014, 5, 3, tzinfo=UTC)
 PAUSES = [{"kind": "pause_until_reset"}, {"kind": "fail"}]

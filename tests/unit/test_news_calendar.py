@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.news.calendar_csv import CalendarUnreadable, Columns, read_calendar
+from adapters.news.calendar_csv import Columns, read_calendar
+from domain.errors import CalendarUnreadable
 
 HEADER = "datetime_utc,event,country,impact\n"
 

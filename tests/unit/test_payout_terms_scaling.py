@@ -42,8 +42,8 @@ def test_months_end_where_they_end() -> None:
         ({}, ()),
         ({"now": datetime(2025, 2, 28, 11, tzinfo=UTC)}, ("from 2025-02-28 on",)),
         ({"profit_minor": 999_999}, ("a profit of 10 %",)),
-        ({"payouts_paid": 1}, ("it takes 2 payouts since the last step, 1 were paid",)),
-        ({"current_minor": 20_000_000, "profit_minor": 2_000_000}, ("the largest size there is",)),
+        ({"payouts_paid": 1}, ("it needs 2 payouts since the last step (1 paid so far)",)),
+        ({"current_minor": 20_000_000, "profit_minor": 2_000_000}, ("already has the largest size",)),
     ],
 )
 def test_what_the_next_step_needs(changes: dict[str, object], missing: tuple[str, ...]) -> None:

@@ -6,19 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import Money
-from domain.payouts import PayoutTerms
-from domain.payouts.checks import RiskFacts, risk_verdict, room_check, shown, spare_minor
-from domain.payouts.payout import (
-    PAYOUT,
-    PayoutFacts,
-    approvers_needed,
-    available_minor,
-    eligible_from,
-    refusals,
-    split,
-    terms_digest,
-    without_beneficiary,
-)
+from domain.payouts import PayoutFacts, PayoutTerms
+from domain.payouts.amounts import available_minor, split
+from domain.payouts.checks import RiskFacts, risk_checks, risk_decision, room_check, spare_minor
+from domain.payouts.eligibility import eligible_from, refusals
+from domain.payouts.payout import PAYOUT, approvers_needed, terms_digest, without_beneficiary
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
@@ -87,7 +79,7 @@ def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() ->
         ({}, 400_000, None),
         ({}, 400_001, "more than the 4,000.00 USD available"),
         ({}, 4_999, "the smallest request is 50.00 USD"),
-        ({"challenge_state": "breached"}, 400_000, "not funded but breached"),
+        ({"challenge_state": "breached"}, 400_000, "not funded; its state is breached"),
         ({"funded_at": NOW - timedelta(days=13)}, 400_000, "from 2014-05-21 00:00 UTC"),
         ({"last_payout_at": NOW - timedelta(days=6)}, 400_000, "from 2014-05-21 00:00 UTC"),
         ({"open_positions": 2}, 400_000, "close all positions first (2 open)"),
@@ -96,7 +88,7 @@ def test_every_state_leads_to_an_end_and_money_leaves_only_through_approval() ->
     ],
 )
 def test_eligibility(changes: dict[str, object], gross: int, words: str | None) -> None:
-    found = refusals(facts(**changes), terms(), usd(gross))
+    found = [refusal.sentence for refusal in refusals(facts(**changes), terms(), usd(gross))]
     assert found == [] if words is None else words in found[0]
 
 
@@ -165,10 +157,10 @@ def test_what_a_provider_says_goes_on_the_record_without_the_beneficiary(said: s
     ],
 )
 def test_the_gravest_finding_decides(changes: dict[str, object], outcome: str, by_case: bool) -> None:
-    found = risk_verdict(CLEAR.model_copy(update=changes))
+    found = risk_decision(CLEAR.model_copy(update=changes))
     assert (found.outcome, found.held_by_case) == (outcome, by_case)
-    assert "cas_1" not in found.told, "who is watched is not told"
-    assert (outcome == "clear") == all(check["ok"] for check in shown(CLEAR.model_copy(update=changes)).values())
+    assert "cas_1" not in found.trader_message, "who is watched is not told"
+    assert (outcome == "clear") == all(check["ok"] for check in risk_checks(CLEAR.model_copy(update=changes)).values())
 
 
 TEN = Size(type="pct_of_initial", value=Decimal(10))

@@ -157,10 +157,10 @@ def test_amounts_and_zones_stand_in_the_words() -> None:
     for said in (
         "00:00 server time (+02:00, and +03:00 while America/New_York has daylight time)",
         "3 % of the initial balance (1,500.00 USD)",
-        "offences 1 to 2: positions are closed and trading is paused until the next reset",
+        "offences 1 to 2: all positions are closed and trading is paused until the next reset",
         "from offence 3 on: the account is closed",
-        "reaches the limit: exactly at it is broken already",
+        "reaches the limit; equity exactly at the limit is a breach",
         "You may dispute a breach within 14 days",
     ):
         assert said in told
-    assert "exactly at it you are still within" in "\n".join(body(SHIPPED["two-step"]))
+    assert "equity exactly at the limit is allowed" in "\n".join(body(SHIPPED["two-step"]))

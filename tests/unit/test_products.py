@@ -88,7 +88,7 @@ def test_the_shipped_shelf_has_one_of_each_kind() -> None:
             "family: two-step",
             "family: one-step",
             "phases",
-            "the family one-step has 1 evaluation phase(s), and 2 stand",
+            "the family one-step has 1 evaluation phase, and here are 2",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> 
             'allowance: {type: pct_of_peak, value: "5"}',
             "a daily loss is an amount, pct_of_initial or pct_of_anchor",
         ),
-        ("family: two-step", "family: instant", "the family instant has 0 evaluation phase(s), and 2 stand here"),
+        ("family: two-step", "family: instant", "the family instant has 0 evaluation phases, and here are 2"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:

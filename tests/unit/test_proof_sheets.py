@@ -2,8 +2,6 @@
 
 import copy
 import json
-import re
-from collections.abc import Iterator
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
@@ -17,68 +15,15 @@ from cli.reports.proof import tables
 from console import templating
 from console.present import proof as page
 from domain.errors import BadInput
-from domain.proofs import money as proof
 from domain.proofs.check import check
 from domain.proofs.document import document
 from domain.proofs.figures import label
 from domain.proofs.sheets import read
+from tests.unit.proof_forgeries import GIVEN, forgeries, resealed
 from tests.unit.proof_samples import samples
 
 SHEETS = samples()
 NAMES = [f"{sheet['kind']}-{sheet['proof_id'][-8:]}-{number}" for number, sheet in enumerate(SHEETS)]
-
-# What a sheet takes as given: whose it is, and inputs that the verdict rests on in part or, as it happened, not at all.
-# They are what the venue, the clock and the record said; the hash alone guards them.
-GIVEN = re.compile(
-    r"""proof_id | account\.(account_id|challenge_id|login) | event\.(seq|symbol) | offence
-    | balance\.(opening_seq|opening_at) | balance\.movements\.\d+\.(seq|at|kind|reference)
-    | costs\.\w+ | source\.(at|minute|file|open_minor|high_minor|close_minor|sha256|seq)
-    | positions\.\d+\.(position_id|opened_at) | positions\.\d+\.(conversion_)?quote\.(seq|at|bid|ask)
-    | positions\.\d+\.contract_size
-    | (rule\.floor|rooms\.\d+)\.basis\.(set_seq|set_at|balance_minor|equity_minor)
-    | target\.trading_days\.\d+ | now\.\w+ | confirmation\..*
-    | history\.joined_midway | history\.events\.\d+\.\w+ | history\.calendars\.\d+\.opens\.\d+\.\d+
-    | facts\.(last_fee_minor|paid_gross_minor|paid_trader_minor|payouts_paid|pending_orders|profit_minor)
-    """,
-    re.VERBOSE,
-)
-
-
-def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The paths of every number, text, truth value and null of a JSON document."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from leaves(item, (*path, index))
-    else:
-        yield path
-
-
-def changed(value: Any) -> Any:
-    if value is None:
-        return 1
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    digits = [index for index, letter in enumerate(value) if letter.isdigit()]
-    if not digits:
-        return value + "x"
-    last = digits[-1]
-    return value[:last] + str((int(value[last]) + 1) % 10) + value[last + 1 :]
-
-
-def forgeries(sheet: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, the sheet with that one figure changed) for every leaf."""
-    for path in leaves(sheet):
-        forged = copy.deepcopy(sheet)
-        place: Any = forged
-        for step in path[:-1]:
-            place = place[step]
-        place[path[-1]] = changed(place[path[-1]])
-        yield ".".join(map(str, path)), forged
 
 
 def test_there_are_sheets_of_every_kind_and_source() -> None:
@@ -116,10 +61,6 @@ def test_nothing_that_moved_nothing_can_be_slipped_in(sheet: dict[str, Any]) -> 
         assert check(resealed(slipped)), odd
     if sheet["kind"] == "violation":
         assert check(resealed({**sheet, "history": {**sheet["history"], "events": events[:-1]}}))
-
-
-def resealed(sheet: dict[str, Any]) -> dict[str, Any]:
-    return {**sheet, "hash": proof.digest(sheet)}
 
 
 def breach_with_positions() -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.histories.replay import Replay, Scenery, replay
+from domain.histories.replay import replay
+from domain.histories.results import DecidingMoment, Replay
 from domain.products.phase import Phase
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
@@ -236,9 +237,9 @@ def test_a_gate_that_counts_open_losses_needs_prices_at_the_reset() -> None:
 
 
 def test_the_witness_sees_the_deciding_event_only_when_the_level_is_exact() -> None:
-    seen: list[Scenery] = []
+    seen: list[DecidingMoment] = []
 
-    def witness(scene: Scenery) -> dict[str, Any]:
+    def witness(scene: DecidingMoment) -> dict[str, Any]:
         seen.append(scene)
         return {"proof_id": "prf_x"}
 

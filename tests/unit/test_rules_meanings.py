@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from domain.products.phase import Phase
-from domain.products.phase_terms import PhaseTerms, open_state, phase_terms
+from domain.products.phase_terms import PhaseTerms, compile_phase, phase_terms
 from domain.products.target import target_reached
 from domain.rules import state as rules_of
-from domain.rules.evaluate import judge, verdicts
+from domain.rules.evaluate import judge, level_breaches
 from domain.rules.events import Moment
 from domain.rules.floors import Costs, Mark
-from domain.rules.state import AccountRules
+from domain.rules.room import rooms_after_payout
+from domain.rules.state import AccountRules, fresh
 from firm.products.shelf import load_products
 
 AT = datetime(2025, 6, 3, tzinfo=UTC)
@@ -22,7 +23,7 @@ AT = datetime(2025, 6, 3, tzinfo=UTC)
 
 def rules(**rule: Any) -> AccountRules:
     phase = Phase.model_validate({"name": "Test", "rules": [{"breach_when": "equity < floor", **rule}]})
-    return open_state(phase, 10_000_000, "USD")
+    return fresh(compile_phase(phase, 10_000_000, "USD"))
 
 
 def dollars(balance: int | str, equity: int | str | None = None) -> Mark:
@@ -59,7 +60,7 @@ def test_1_a_rollover_breaches_with_no_price_move() -> None:
     assert not breaks(account, 104_000, 98_000)
     after = roll(account, 104_000, 98_000)
     assert floor(after) == 99_000
-    assert verdicts(after, dollars(104_000, 98_000))[0].floor_minor == 9_900_000
+    assert level_breaches(after, dollars(104_000, 98_000))[0].floor_minor == 9_900_000
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,8 @@ def test_7_what_sets_the_peak(basis: str, expected: int) -> None:
 def test_8_withdrawing_everything_leaves_no_room() -> None:
     account = rules(**{**TRAILING, "peak_basis": "intraday_balance_peak", "lock": {"offset": "0"}})
     account = rules_of.on_mark(account, dollars(110_000))
-    assert rules_of.room_after_payout(account, 11_000_000, 1_000_000) == 0
+    (room,) = rooms_after_payout(account, dollars(110_000), 1_000_000)
+    assert room.room_minor == 0
     after = rules_of.on_payout_hold(account, 1_000_000)
     assert not breaks(after, 100_000)
     assert breaks(after, 100_000, "99999.99")

@@ -72,7 +72,7 @@ def test_damaged_zips_are_refused(tmp_path: Path) -> None:
 
 def test_missing_and_ambiguous_files_are_refused(tmp_path: Path) -> None:
     path = write_recording(tmp_path, "EURUSD", GOOD)
-    with pytest.raises(PriceFileInvalid, match="There is no file .*xauusd__20240105"):
+    with pytest.raises(PriceFileInvalid, match=r"There is no file .*xauusd__20240105"):
         Recording.load(tmp_path, ("EURUSD", "XAUUSD"), [DAY])
     with pytest.raises(PriceFileInvalid, match="no date"):
         recorded_dates(tmp_path, ("EURUSD", "XAUUSD"))

@@ -46,7 +46,7 @@ def _config(market_dir: Path | None, folder: Path, **changes: Any) -> SandboxCon
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -131,7 +131,7 @@ async def test_hosted_traders_go_on_trading(market_dir: Path, tmp_path: Path) ->
     await market.go_live(7)
     began = market.market_us
     live = asyncio.create_task(market.run_live(1200))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while market.market_us < began + 40 * MINUTE and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     market.stop()

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.pnl import RateMissing, conversion_rate, position_profit_minor
+from domain.errors import RateMissing
+from domain.pnl import conversion_rate, position_profit_minor
 
 QUOTES = {
     "GBPUSD": (Decimal("1.25"), Decimal("1.26")),

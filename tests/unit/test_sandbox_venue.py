@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import BadInput, Conflict
-from domain.pnl import RateMissing
+from domain.errors import BadInput, Conflict, RateMissing
 from ports.platform import Correction, Deal, Side
 from sandbox.feed import Quote
 from sandbox.symbols import symbol_specs

@@ -171,7 +171,7 @@ class Story:
         self.pace = random.choice([[60, 25, 12, 4, 1], [5, 5, 30, 50, 10], [1, 1, 2, 8, 2]])
         self.slope = random.choice([[-3, -1, -1, 0, 1, 1, 2], [-2, -1, 1, 1, 3], [-3, -2, 2, 3]])
         self.balance = dict.fromkeys(logins, 0)
-        self.held = {login: 0 for login in logins}
+        self.held = dict.fromkeys(logins, 0)
         self.open: dict[int, dict[str, tuple[str, str, Decimal, Decimal]]] = {login: {} for login in logins}
         self.quotes: dict[str, tuple[Decimal, Decimal]] = {}
         self.quoted_at: dict[str, datetime] = {}

@@ -1,1 +1,1 @@
-"""Rules on how an account trades."""
+"""Rules about how an account is traded."""

@@ -1,20 +1,23 @@
-"""Exposure multiple: what is open may be worth, or tie up, only so many times the account's money."""
+"""Exposure multiple: the value or the margin of open positions is limited to a multiple of the account's money."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, Cure, State, Violation, follows, said
+from domain.rules.base import ConductRule, Context, Cure, State, Violation
 from domain.rules.events import DayEnded, Event, News
-from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.holdings import Holdings, held_after
 from domain.rules.terms import RuleId
+from domain.wording import number, times
+
+_BASIS_WORDS: Final = {"balance": "balance", "equity": "equity", "initial": "initial balance"}
 
 
 class MultipleState(State):
-    """`over_since`: since when the limit is exceeded; `told`: that is an offence already."""
+    """`over_since`: since when the limit is exceeded. `told`: this excess is already counted as an offence."""
 
     holdings: Holdings = ()
     over_since: datetime | None = None
@@ -24,10 +27,11 @@ class MultipleState(State):
 
 
 class ExposureMultiple(ConductRule[MultipleState]):
-    """Notional (or margin: notional / leverage) of all open positions stays within `multiple` times the basis.
+    """The notional (or the margin: notional / leverage) of all open positions must not exceed `multiple` times the
+    basis.
 
-    Where the source does not know a position's value, the others are judged. With `cure`, being back within the limit
-    in time is no offence, so many times.
+    A position of unknown value is left out. With `cure`, an excess that ends in time is no offence, a limited number
+    of times.
     """
 
     type: Literal["exposure_multiple"]
@@ -72,7 +76,7 @@ class ExposureMultiple(ConductRule[MultipleState]):
     def _after_late(
         self, state: MultipleState, used: Decimal, limit: Decimal | None, context: Context
     ) -> tuple[MultipleState, tuple[Violation, ...]]:
-        """The cure's time ran out before this event, whatever it then brings."""
+        """The time of the cure ran out before this event, so the excess is an offence whatever the event does."""
         state, found = self._offence(state, used, limit, context)
         within = limit is not None and self.used_minor(state) <= limit
         return (self._within(state) if within else state), found
@@ -87,15 +91,15 @@ class ExposureMultiple(ConductRule[MultipleState]):
         self, state: MultipleState, used: Decimal, limit: Decimal | None, context: Context
     ) -> tuple[MultipleState, tuple[Violation, ...]]:
         state = state.model_copy(update={"told": True, "offences": state.offences + 1})
-        worth = said(int(used), context.currency)
-        sentence = f"The {self.measure} of the open positions was {worth}, above {plain(self.multiple)} times the "
-        sentence += f"{self.basis}{' for too long' if self.cure and state.over_since else ''}."
+        sentence = f"The {self.measure} of the open positions was {context.money(int(used))}, more than"
+        sentence += f" {number(self.multiple)} times the {_BASIS_WORDS[self.basis]}"
+        sentence += ", for longer than allowed." if self.cure and state.over_since else "."
         figures = {"used_minor": int(used), "limit_minor": limit if limit is None else int(limit)}
         ids = tuple(holding.position_id for holding in state.holdings)
         return state, (self.offended(state.offences, sentence, figures | {"over_since": state.over_since}, ids),)
 
     def used_minor(self, state: MultipleState) -> Decimal:
-        """Notional or margin of what is open, in (fractions of) minor units."""
+        """Returns the notional or the margin of the open positions, in (fractions of) minor units."""
         notional = Decimal(sum(holding.value_minor or 0 for holding in state.holdings))
         return notional / self.leverage if self.leverage is not None else notional
 
@@ -114,12 +118,12 @@ class ExposureMultiple(ConductRule[MultipleState]):
         return None if deadline is None else deadline + timedelta(microseconds=1)
 
     def words(self, context: Context) -> str:
-        what = (
-            "value" if self.measure == "notional" else f"margin (value divided by {plain(self.leverage or Decimal(1))})"
-        )
-        money = {"balance": "balance", "equity": "equity", "initial": "initial balance"}[self.basis]
-        told = f"Exposure. The {what} of all open positions must not exceed {plain(self.multiple)} times your {money}."
+        what = "total value"
+        if self.leverage is not None:
+            what = f"margin (total value divided by {number(self.leverage)})"
+        words = f"Exposure. The {what} of your open positions must not exceed {number(self.multiple)} times your"
+        words += f" {_BASIS_WORDS[self.basis]}."
         if self.cure is not None:
-            times = "once" if self.cure.times == 1 else f"{self.cure.times} times"
-            told += f" Being back within {self.cure.minutes} minutes is no offence, {times}."
-        return f"{told} {follows(self.consequences)}"
+            words += f" It is no offence if you are back within the limit after {self.cure.minutes} minutes at most;"
+            words += f" this is allowed {times(self.cure.times)}."
+        return f"{words} {self.consequence_words}"

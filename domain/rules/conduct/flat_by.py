@@ -1,4 +1,4 @@
-"""Flat by: nothing may be open at the end of a session, of a week, or over a long break."""
+"""Flat by: no position may be open at the end of a session, at the end of a week, or over a long break."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from domain.clocks import Clock, Zone, zone_of
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Clocked, DayEnded, Event, News, Opened
-from domain.rules.holdings import Holdings, calendar_of, held_after, plain
+from domain.rules.holdings import Holdings, calendar_of, held_after
 from domain.rules.terms import RuleId
+from domain.wording import count as counted
+from domain.wording import instant, number
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -25,19 +27,19 @@ _WEEKDAYS: Final[tuple[Weekday, ...]] = (
     "saturday",
     "sunday",
 )
-# Venues' longest breaks are holiday weeks; a deadline further away than this is none.
+# The longest breaks of venues are holiday weeks: no deadline is further away than this.
 _FAR: Final = timedelta(days=16)
 
 
 class Window(State):
-    """From `start` until just before `end` nothing may be open."""
+    """No position may be open from `start` until just before `end`."""
 
     start: datetime
     end: datetime
 
 
 class FlatByState(State):
-    """`at`: up to when everything is judged. `judged`: the start of the last window in which something was found open."""
+    """`at`: everything up to this instant is judged. `judged`: the start of the last window with an open position."""
 
     at: datetime | None = None
     holdings: Holdings = ()
@@ -46,11 +48,12 @@ class FlatByState(State):
 
 
 class FlatBy(ConductRule[FlatByState]):
-    """Positions are closed by a wall time, or by the close of a venue's session (holidays and early closes included).
+    """Positions must be closed by a wall time, or by the close of a venue's session (holidays and early closes
+    included).
 
-    With `time` (in `zone`, on `weekday` or every day) the window lasts to `reopens`, without it to the end of that
-    local day. With `calendar` it lasts from `before_close_minutes` before a session's close to the next session; with
-    `break_longer_than_hours` only before breaks that are longer.
+    With `time` (in `zone`, on `weekday` or every day) the window lasts until `reopens`, or without it until the end
+    of that local day. With `calendar` it lasts from `before_close_minutes` before the close of a session until the
+    next session, with `break_longer_than_hours` only before longer breaks.
     """
 
     type: Literal["flat_by"]
@@ -82,12 +85,12 @@ class FlatBy(ConductRule[FlatByState]):
         if isinstance(event, News | DayEnded):
             return state, ()
         holdings = held_after(state.holdings, event)
-        if holdings is state.holdings and not holdings and not _says(event):
+        if holdings is state.holdings and not holdings and not _stated_positions(event):
             return state, ()
         before, found = state, []
         for window, held, count in self._found(state, event, holdings, context):
             state = state.model_copy(update={"offences": state.offences + 1, "judged": window.start})
-            sentence = f"{count} position(s) open at or after {window.start:%Y-%m-%d %H:%M} UTC."
+            sentence = f"{counted(count, 'position')} open at or after {instant(window.start)}."
             figures = {"flat_by": window.start, "until": window.end, "positions": count}
             ids = tuple(holding.position_id for holding in held)
             found.append(self.offended(state.offences, sentence, figures, ids))
@@ -98,27 +101,28 @@ class FlatBy(ConductRule[FlatByState]):
     def _found(
         self, state: FlatByState, event: Event, after: Holdings, context: Context
     ) -> Iterator[tuple[Window, Holdings, int]]:
-        """Each window in which something is open that was not yet found in it, with what, and how many."""
+        """Yields each window with open positions that are no offence yet: the window, the positions and their
+        number."""
         judged = state.judged
         since = event.at if state.at is None or not state.holdings else state.at
         for window in self._windows(since, event.at, context):
             reached = state.at is not None and state.at < window.start
-            # what closes at the very instant is flat in time
+            # a position that closes exactly at the start is closed in time
             held = state.holdings if window.start < event.at else after
-            if reached and held and not (window.start == event.at and _says(event) is not None):
+            if reached and held and not (window.start == event.at and _stated_positions(event) is not None):
                 judged = window.start
                 yield window, held, len(held)
             if event.at >= window.end:
                 continue
             if isinstance(event, Opened) and not (reached and held is after):
                 yield window, tuple(holding for holding in after if holding.position_id == event.position_id), 1
-            elif (count := _says(event)) and judged != window.start:
+            elif (count := _stated_positions(event)) and judged != window.start:
                 yield window, (), count
 
     def _windows(self, since: datetime, until: datetime, context: Context) -> Iterator[Window]:
-        """Windows that start by `until` and had not ended at `since`, in order."""
+        """Yields the windows that start by `until` and had not ended at `since`, in order."""
         zone = zone_of(self.zone or "UTC")
-        # an open window may have started some days before
+        # a window may have started some days before
         day = since.astimezone(zone).date() - (_FAR if self.calendar else timedelta(2))
         last = until.astimezone(zone).date() + timedelta(1)
         while day <= last:
@@ -134,7 +138,7 @@ class FlatBy(ConductRule[FlatByState]):
             close = calendar.close_on(day)
             if close is None:
                 return None
-            # a venue that goes on without a break opens at its very close
+            # a venue without a break opens again exactly at its close
             opens = calendar.next_open(close - timedelta(microseconds=1))
             longer = self.break_longer_than_hours
             if longer is not None and opens - close <= timedelta(seconds=int(longer * 3600)):
@@ -153,22 +157,25 @@ class FlatBy(ConductRule[FlatByState]):
         windows = self._windows(state.at, state.at + _FAR, context)
         return next((window.start for window in windows if window.start > state.at), None)
 
-    def _at(self, wall: str | None) -> str:
-        return Clock(zone=self.zone or "UTC", reset=wall or "00:00").spoken
+    def _wall_time(self, wall: str | None) -> str:
+        return Clock(zone=self.zone or "UTC", reset=wall or "00:00").words
 
     def words(self, context: Context) -> str:
         if self.calendar is None:
             day = "every day" if self.weekday is None else f"every {self.weekday.capitalize()}"
-            told = f"Close by {self._at(self.time)} {day}. Nothing may be open from then until "
-            told += f"{self._at(self.reopens)}." if self.reopens else "the end of that day."
+            words = (
+                f"Close all positions by {self._wall_time(self.time)} {day}. No position may be open from then until "
+            )
+            words += f"{self._wall_time(self.reopens)}." if self.reopens else "the end of that day."
         else:
             when = f"{self.before_close_minutes} minutes before" if self.before_close_minutes else "by"
-            told = f"Close {when} the end of each session of {self.calendar}, early closes and holidays included"
+            words = f"Close all positions {when} the end of each session of {self.calendar}, including early closes and"
+            words += " holidays"
             if self.break_longer_than_hours is not None:
-                told += f", when the break that follows is longer than {plain(self.break_longer_than_hours)} hours"
-            told += ". Nothing may be open from then until the next session."
-        return f"Flat by. {told} {follows(self.consequences)}"
+                words += f", if the following break is longer than {number(self.break_longer_than_hours)} hours"
+            words += ". No position may be open from then until the next session."
+        return f"Flat by. {words} {self.consequence_words}"
 
 
-def _says(event: Event) -> int | None:
+def _stated_positions(event: Event) -> int | None:
     return event.open_positions if isinstance(event, Clocked) else None

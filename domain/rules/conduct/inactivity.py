@@ -1,4 +1,4 @@
-"""Inactivity: an account that nobody trades for too long."""
+"""Inactivity: an account must not go without trading for too long."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal, Self
@@ -6,19 +6,21 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.errors import BadInput
-from domain.rules.base import ConductRule, Context, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Clocked, Closed, Event, News, Opened, OrderPlaced
 from domain.rules.holdings import Holdings, calendar_of, held_after
 from domain.rules.terms import RuleId
+from domain.wording import count, instant
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 
-# Longer than any venue is closed: a calendar without a session for so long has none left.
+# Longer than any venue is ever closed: after so many days without a session, a calendar has no sessions left.
 _LONGEST_CLOSURE: Final = 60
 
 
 class InactivityState(State):
-    """`since`: the last activity; before any, when the account was assigned. `told`: this silence is already an offence."""
+    """`since`: the last activity, or the start of the account. `told`: this inactivity is already counted as an
+    offence."""
 
     since: datetime | None = None
     holdings: Holdings = ()
@@ -27,10 +29,10 @@ class InactivityState(State):
 
 
 class Inactivity(ConductRule[InactivityState]):
-    """Something must be traded within so many days of the last activity. Broken once the deadline is past.
+    """The account must be traded within a number of days after the last activity. Broken once the deadline has passed.
 
-    `trading_days` are days of the trading-day clock: those on which `calendar` has a session, Monday to Friday without
-    one; the deadline is the end of the last of them.
+    `trading_days` are days of the trading-day clock on which `calendar` has a session, or Monday to Friday without a
+    calendar. The deadline is the end of the last of them.
     """
 
     type: Literal["inactivity"]
@@ -60,14 +62,15 @@ class Inactivity(ConductRule[InactivityState]):
             return state, ()
         if isinstance(event, Clocked) and event.open_positions and self.open_position_suspends:
             return state.model_copy(update={"since": event.at, "told": False}), ()
+        since = state.since or event.at
         if state.since is None:
-            state = state.model_copy(update={"since": event.at})
+            state = state.model_copy(update={"since": since})
         found: tuple[Violation, ...] = ()
         deadline = self.deadline(state, context)
         if deadline is not None and event.at > deadline and not state.told and not self._suspended(state):
             state = state.model_copy(update={"told": True, "offences": state.offences + 1})
-            sentence = f"Nothing was traded from {state.since:%Y-%m-%d %H:%M} UTC to {deadline:%Y-%m-%d %H:%M} UTC."
-            found = (self.offended(state.offences, sentence, {"since": state.since, "deadline": deadline}),)
+            sentence = f"There was no trading activity from {instant(since)} to {instant(deadline)}."
+            found = (self.offended(state.offences, sentence, {"since": since, "deadline": deadline}),)
         holdings = held_after(state.holdings, event)
         if self._is_activity(event):
             return state.model_copy(update={"since": event.at, "told": False, "holdings": holdings}), found
@@ -86,7 +89,8 @@ class Inactivity(ConductRule[InactivityState]):
         return self.open_position_suspends and bool(state.holdings)
 
     def deadline(self, state: InactivityState, context: Context) -> datetime | None:
-        """The last instant at which the silence is still allowed, were nothing open; None before anything happened."""
+        """Returns the last instant at which inactivity is still allowed with no position open; None before the first
+        event."""
         if state.since is None:
             return None
         if self.calendar_days is not None:
@@ -106,14 +110,15 @@ class Inactivity(ConductRule[InactivityState]):
         return None if deadline is None else deadline + timedelta(microseconds=1)
 
     def words(self, context: Context) -> str:
-        days = f"{self.calendar_days} days" if self.calendar_days is not None else f"{self.trading_days} trading days"
+        days = count(self.calendar_days or 0, "day")
+        if self.trading_days is not None:
+            days = count(self.trading_days, "trading day")
         since = "your last closed position" if self.counter_starts == "last_position_closed" else "your last trade"
-        told = f"Inactivity. No more than {days} may pass after {since} (after the account's start, before any)."
+        words = f"Inactivity. No more than {days} may pass after {since}, or after the start of the account if there is"
+        words += " none yet."
         if self.calendar is not None:
-            told += f" Days are counted by the sessions of {self.calendar}."
+            words += f" Only days with a session of {self.calendar} count."
         if self.open_position_suspends:
-            told += " While a position is open the time does not run."
-        told += (
-            " A pending order counts as activity." if self.pending_orders_count else " A pending order does not count."
-        )
-        return f"{told} {follows(self.consequences)}"
+            words += " The count is paused while a position is open."
+        pending = "counts" if self.pending_orders_count else "does not count"
+        return f"{words} A pending order {pending} as activity. {self.consequence_words}"

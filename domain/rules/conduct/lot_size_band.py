@@ -1,4 +1,4 @@
-"""Lot size band: every trade stays within a multiple of the first one."""
+"""Lot size band: the size of every trade stays within a multiple of the first one."""
 
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -6,23 +6,23 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, State, Violation, follows
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Event, Opened
-from domain.rules.holdings import plain
 from domain.rules.terms import RuleId
+from domain.wording import number
 
 Multiple = Annotated[ExactDecimal, Field(gt=0)]
 
 
 class BandState(State):
-    """`first`: the lots of the phase's first opening."""
+    """`first`: the lots of the first position opened in the phase."""
 
     first: Decimal | None = None
     offences: int = 0
 
 
 class LotSizeBand(ConductRule[BandState]):
-    """The lots of every opening lie within `min_multiple` and `max_multiple` of the first trade's, both included."""
+    """The lots of every opening must be `min_multiple` to `max_multiple` times those of the first trade, inclusive."""
 
     type: Literal["lot_size_band"]
     id: RuleId = "lot_size_band"
@@ -42,7 +42,7 @@ class LotSizeBand(ConductRule[BandState]):
         return BandState()
 
     def band(self, state: BandState) -> tuple[Decimal | None, Decimal | None]:
-        """The fewest and the most lots allowed now; None: no such limit (yet)."""
+        """Returns the smallest and the largest number of lots allowed now; None: no such limit (yet)."""
         if state.first is None:
             return None, None
         low, high = self.min_multiple, self.max_multiple
@@ -57,17 +57,17 @@ class LotSizeBand(ConductRule[BandState]):
         if (low is None or low <= event.lots) and (high is None or event.lots <= high):
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
-        sentence = f"{plain(event.lots)} lots were opened; allowed is {_between(low, high)}."
+        sentence = f"A position of {number(event.lots)} lots was opened; the rule allows {_between(low, high)}."
         figures = {"lots": event.lots, "first_lots": state.first, "min_lots": low, "max_lots": high}
         return state, (self.offended(state.offences, sentence, figures, (event.position_id,)),)
 
     def words(self, context: Context) -> str:
         band = _between(self.min_multiple, self.max_multiple)
-        told = f"Lot size. The lots of every trade must be {band} times those of your first trade."
-        return f"{told} {follows(self.consequences)}"
+        words = f"Lot size. The size of every trade must be {band} times the lots of your first trade."
+        return f"{words} {self.consequence_words}"
 
 
 def _between(low: Decimal | None, high: Decimal | None) -> str:
     if low is not None and high is not None:
-        return f"between {plain(low)} and {plain(high)}"
-    return f"at least {plain(low)}" if low is not None else f"at most {plain(high or Decimal(0))}"
+        return f"between {number(low)} and {number(high)}"
+    return f"at least {number(low)}" if low is not None else f"at most {number(high or Decimal(0))}"

@@ -1,4 +1,4 @@
-"""Maximum exposure: how much may be open at one instant, fixed or by how much profit has been made."""
+"""Maximum exposure: a limit on what is open at one time, fixed or depending on the profit."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,23 +7,24 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules.base import ConductRule, Context, State, Violation, follows, spoken
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import DayEnded, Event, News, Opened, Rolled
-from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.holdings import Holdings, held_after
 from domain.rules.terms import RuleId, Size, Terms
+from domain.wording import number
 
 Amount = Annotated[ExactDecimal, Field(ge=0)]
 
 
 class Tier(Terms):
-    """With a profit (balance minus initial) under `below` (None: any), `max` may be open."""
+    """While the profit (balance minus initial balance) is under `below` (None: any), `max` may be open."""
 
     below: Size | None = None
     max: Amount
 
 
 class ExposureState(State):
-    """`limit`: in force now. `largest`: the most that was ever open at once."""
+    """`limit`: the limit now. `largest`: the largest exposure so far."""
 
     limit: Decimal
     holdings: Holdings = ()
@@ -32,11 +33,12 @@ class ExposureState(State):
 
 
 class MaxExposure(ConductRule[ExposureState]):
-    """The sum over everything open at one instant stays within the limit; each position opened above it is an offence.
+    """The total of all open positions must not exceed the limit; each position opened above it is an offence.
 
-    `unit` lots sums lots, positions counts positions; `weights` multiply them by class of symbol. `classes` says which
-    class a symbol is of (its own name, when it is not listed); a class without a weight counts 1. The limit is fixed
-    (`limit`) or follows the profit (`tiers`), looked at when the trading day ends or at every event.
+    `unit`: the sum of lots, or the number of positions. `weights` multiply each position by the weight of its class.
+    `classes` maps symbols to classes; a symbol that is not listed is a class of its own, and a class without a
+    weight counts 1. The limit is fixed (`limit`) or depends on the profit (`tiers`), evaluated at the end of each
+    trading day or at every event.
     """
 
     type: Literal["max_exposure"]
@@ -68,13 +70,13 @@ class MaxExposure(ConductRule[ExposureState]):
         return ExposureState(limit=self.limit_at(0, context))
 
     def limit_at(self, profit_minor: int, context: Context) -> Decimal:
-        """What may be open with this profit."""
+        """Returns the limit at this profit."""
         if self.limit is not None:
             return self.limit
         return next(tier.max for tier in self.tiers if profit_minor < _bound(tier, profit_minor, context))
 
     def exposure(self, state: ExposureState) -> Decimal:
-        """What is open now, in the rule's unit."""
+        """Returns the current exposure in the unit of the rule."""
         return sum((self._weight(h.symbol) * (h.lots if self._by_lots else 1) for h in state.holdings), Decimal(0))
 
     @property
@@ -87,7 +89,7 @@ class MaxExposure(ConductRule[ExposureState]):
     def step(self, state: ExposureState, event: Event, context: Context) -> tuple[ExposureState, tuple[Violation, ...]]:
         if isinstance(event, News):
             return state, ()
-        if self.tiers and self._looks(event):
+        if self.tiers and self._evaluates_at(event):
             limit = self.limit_at(event.balance_minor - context.initial_minor, context)
             state = state if limit == state.limit else state.model_copy(update={"limit": limit})
         holdings = held_after(state.holdings, event)
@@ -99,42 +101,42 @@ class MaxExposure(ConductRule[ExposureState]):
         if not isinstance(event, Opened) or total <= state.limit:
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
-        sentence = f"{plain(total)} {self.unit} were open at once; allowed is {plain(state.limit)}."
+        sentence = f"{number(total)} {self.unit} were open at the same time; the limit is {number(state.limit)}."
         figures = {"exposure": total, "limit": state.limit}
         return state, (self.offended(state.offences, sentence, figures, (event.position_id,)),)
 
-    def _looks(self, event: Event) -> bool:
-        """Whether the profit is looked at now."""
+    def _evaluates_at(self, event: Event) -> bool:
+        """Whether the profit is evaluated at this event."""
         if isinstance(event, Rolled):
             return event.purpose != "loss_snapshot" or self.evaluated == "live"
         return self.evaluated == "live" and not isinstance(event, DayEnded)
 
     def words(self, context: Context) -> str:
-        counted = "lots of all open positions together" if self._by_lots else "number of open positions"
-        told = f"Exposure. The {counted}, at any instant, must not exceed "
+        counted = "total lots of your open positions" if self._by_lots else "number of your open positions"
+        words = f"Exposure. At any time, the {counted} must not exceed "
         if self.limit is not None:
-            told += f"{plain(self.limit)}."
+            words += f"{number(self.limit)}."
         else:
             steps = [
-                f"{plain(tier.max)} while your profit is below {spoken(tier.below, context)}"
+                f"{number(tier.max)} while your profit is below {context.size(tier.below)}"
                 for tier in self.tiers
                 if tier.below is not None
             ]
-            when = "at the end of each trading day" if self.evaluated == "eod_only" else "at that instant"
-            steps.append(f"{plain(self.tiers[-1].max)} from there on")
-            told += f"{'; '.join(steps)}. The profit that counts is the one {when}."
-        # the order of a mapping is not kept everywhere, and the words are the same everywhere
+            when = "at the end of each trading day" if self.evaluated == "eod_only" else "at that moment"
+            steps.append(f"{number(self.tiers[-1].max)} with a larger profit")
+            words += f"{'; '.join(steps)}. Your profit {when} decides."
+        # sorted, because a stored mapping may come back in another order
         if self.weights:
-            weights = ", ".join(f"{name} {plain(weight)}" for name, weight in sorted(self.weights.items()))
-            told += f" Each counts as: {weights}."
+            weights = ", ".join(f"{name} {number(weight)}" for name, weight in sorted(self.weights.items()))
+            words += f" Each position counts with the weight of its class: {weights}."
         for name in sorted(set(self.classes.values())):
             symbols = ", ".join(sorted(symbol for symbol, of in self.classes.items() if of == name))
-            told += f" Of class {name}: {symbols}."
-        return f"{told} Each position opened above the limit is an offence of its own. {follows(self.consequences)}"
+            words += f" Class {name}: {symbols}."
+        return f"{words} Each position opened above the limit is a separate offence. {self.consequence_words}"
 
 
 def _bound(tier: Tier, profit_minor: int, context: Context) -> int:
-    """The profit from which the next tier holds; above `profit_minor` for the last tier."""
+    """Returns the profit at which the next tier begins; for the last tier, a figure above `profit_minor`."""
     if tier.below is None:
         return profit_minor + 1
     return tier.below.minor(initial=context.initial_minor, basis=0, currency=context.currency)

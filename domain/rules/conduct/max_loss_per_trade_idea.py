@@ -1,4 +1,4 @@
-"""Maximum loss per trade idea: splitting a position, or opening it again after a loss, does not make it another."""
+"""Maximum loss per trade idea: a position that is split, or opened again after a loss, is still the same idea."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import ConductRule, Context, State, Violation, follows, said, spoken
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, Opened, Rolled, Side
-from domain.rules.holdings import plain
 from domain.rules.terms import RuleId, Size, Terms
+from domain.wording import percent
 
 _SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor")
 
@@ -24,7 +24,7 @@ class ShareOfDailyAllowance(Terms):
 
 
 class Idea(State):
-    """Positions that count as one. `made_minor`: net of what is closed. `lost_at`: its last losing close."""
+    """Positions that count as one. `made_minor`: the closed net result. `lost_at`: the last losing close."""
 
     symbol: str
     side: Side
@@ -39,8 +39,8 @@ class Idea(State):
 
 
 class IdeasState(State):
-    """`ideas`: those that may still go on. `loss_minor`: of the idea touched last. `anchor_minor`: the balance at the
-    last reset (the initial balance before the first)."""
+    """`ideas`: those that may still continue. `loss_minor`: the loss of the idea that changed last. `anchor_minor`: the
+    balance at the last reset, or the initial balance before the first."""
 
     anchor_minor: int
     ideas: tuple[Idea, ...] = ()
@@ -49,11 +49,11 @@ class IdeasState(State):
 
 
 class MaxLossPerTradeIdea(ConductRule[IdeasState]):
-    """The closed loss of one idea stays within the limit (reaching it is allowed).
+    """The closed loss of one idea must not exceed the limit (a loss equal to the limit is allowed).
 
-    An opening of the same symbol and side within `merge_within_minutes` of a losing close continues that idea; with
-    `splits`, so does one while a position of the same symbol and side is open. A percentage of the anchor is of the
-    balance at the last reset.
+    An opening in the same symbol and side within `merge_within_minutes` of a losing close continues that idea. With
+    `splits`, an opening while a position in the same symbol and side is open continues it too. A percentage of the
+    anchor is a percentage of the balance at the last reset.
     """
 
     type: Literal["max_loss_per_trade_idea"]
@@ -86,7 +86,7 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         return self.daily_allowance.minor(initial=context.initial_minor, basis=basis, currency=context.currency)
 
     def limit_minor(self, state: IdeasState, context: Context) -> int:
-        """The loss that one idea may reach, in minor units."""
+        """Returns the largest loss of one idea that is allowed, in minor units."""
         if isinstance(self.limit, ShareOfDailyAllowance):
             daily = self.daily_allowance_minor(state, context) or 0
             return half_up(Decimal(daily) * self.limit.value / 100)
@@ -104,14 +104,14 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
     def _opened(self, state: IdeasState, event: Opened) -> IdeasState:
         merge = timedelta(minutes=self.merge_within_minutes)
         alive = [i for i in state.ideas if i.open_ids or (i.lost_at is not None and event.at - i.lost_at <= merge)]
-        idea = next((i for i in reversed(alive) if self._goes_on(i, event, merge)), None)
+        idea = next((i for i in reversed(alive) if self._continues(i, event, merge)), None)
         others = tuple(i for i in alive if i is not idea)
         idea = idea or Idea(symbol=event.symbol, side=event.side)
         if event.position_id not in idea.open_ids:
             idea = idea.model_copy(update={"open_ids": (*idea.open_ids, event.position_id)})
         return state.model_copy(update={"ideas": (*others, idea), "loss_minor": idea.loss_minor})
 
-    def _goes_on(self, idea: Idea, event: Opened, merge: timedelta) -> bool:
+    def _continues(self, idea: Idea, event: Opened, merge: timedelta) -> bool:
         if event.position_id in idea.open_ids:
             return True
         if (idea.symbol, idea.side) != (event.symbol, event.side):
@@ -136,30 +136,32 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         offences = state.offences
         if idea.loss_minor > limit and not idea.told:
             idea, offences = idea.model_copy(update={"told": True}), offences + 1
-            loss, allowed = said(idea.loss_minor, context.currency), said(limit, context.currency)
-            sentence = f"One idea in {idea.symbol} ({idea.side}) lost {loss}; allowed is {allowed}."
+            loss, allowed = context.money(idea.loss_minor), context.money(limit)
+            sentence = f"One trade idea in {idea.symbol} ({idea.side}) lost {loss}; the limit is {allowed}."
             figures = {"idea_loss_minor": idea.loss_minor, "limit_minor": limit}
             found = (self.offended(offences, sentence, figures, (event.position_id,)),)
         update = {"ideas": (*others, idea), "loss_minor": idea.loss_minor, "offences": offences}
         return state.model_copy(update=update), found
 
     def words(self, context: Context) -> str:
-        if isinstance(self.limit, ShareOfDailyAllowance) and self.daily_allowance is not None:
-            limit = (
-                f"{plain(self.limit.value)} % of the daily allowance, which is {_said(self.daily_allowance, context)}"
-            )
+        if isinstance(self.limit, Size):
+            limit = _size_words(self.limit, context)
         else:
-            limit = _said(self.limit, context) if isinstance(self.limit, Size) else ""
-        told = f"Loss per trade idea. One idea may lose no more than {limit}."
+            limit = f"{percent(self.limit.value)} of the daily allowance"
+            if self.daily_allowance is not None:
+                limit += f", which is {_size_words(self.daily_allowance, context)}"
+        words = f"Loss per trade idea. One trade idea may lose no more than {limit}."
         if self.merge_within_minutes:
-            told += f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes of a"
-            told += " losing close continues the idea."
+            words += (
+                f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes after a"
+            )
+            words += " losing close continues the same idea."
         if self.splits:
-            told += " Positions in the same symbol and direction that are open together are one idea."
-        return f"{told} {follows(self.consequences)}"
+            words += " Positions in the same symbol and direction that are open at the same time are one idea."
+        return f"{words} {self.consequence_words}"
 
 
-def _said(size: Size, context: Context) -> str:
+def _size_words(size: Size, context: Context) -> str:
     if size.type == "pct_of_anchor":
-        return f"{plain(size.value)} % of the balance at the last reset"
-    return spoken(size, context)
+        return f"{percent(size.value)} of the balance at the last reset"
+    return context.size(size)

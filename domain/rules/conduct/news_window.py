@@ -1,23 +1,33 @@
-"""News: what may not be done around a scheduled release, or does not count."""
+"""News: actions around a scheduled release that are not allowed, or whose profit does not count in full."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import ConductRule, Context, State, Violation, follows
-from domain.rules.events import Action, Closed, Event, News, Opened
-from domain.rules.holdings import plain
+from domain.rules.base import ConductRule, Context, State, Violation
+from domain.rules.events import Action, CloseAction, Closed, Event, News, Opened
 from domain.rules.terms import RuleId, Terms
+from domain.wording import capital, listing, percent
 
 Minutes = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
 Phase = Literal["evaluation", "funded"]
 
 
+_ACTION_WORDS: Final[Mapping[CloseAction, str]] = {
+    "open": "opening a position",
+    "close": "closing a position",
+    "pending_fill": "the fill of a pending order",
+    "stop_loss": "a stop loss",
+    "take_profit": "a take profit",
+}
+
+
 class Target(Terms):
-    """What a release's name (a currency, an index) concerns besides instruments of that very name."""
+    """The symbols that a release of `name` (a currency, an index) affects, in addition to the symbols of that name."""
 
     name: Annotated[str, Field(min_length=1, max_length=20)]
     symbols: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -30,7 +40,7 @@ class Release(State):
 
 
 class Order(State):
-    """A position still open: what its closed parts made, and whether something was done to it around a release."""
+    """An open position: the result of its closed parts, and whether an action on it was near a release."""
 
     position_id: str
     made_minor: int = 0
@@ -38,7 +48,7 @@ class Order(State):
 
 
 class NewsState(State):
-    """`deducted_minor`: what does not count of the orders that are closed for good."""
+    """`deducted_minor`: the profit of fully closed orders that does not count."""
 
     releases: tuple[Release, ...] = ()
     orders: tuple[Order, ...] = ()
@@ -49,8 +59,8 @@ class NewsState(State):
 class NewsWindow(ConductRule[NewsState]):
     """No action of `applies_to` from `before_minutes` before to `after_minutes` after a release, both ends included.
 
-    With the consequence deduct_profit, `counted_pct` percent of the profit of an order that such an action touched
-    counts; its losses count in full, and a part closed in the window taints the whole order.
+    With the consequence deduct_profit, only `counted_pct` percent of the profit of an affected order counts. Its losses
+    count in full. A part closed in the window affects the whole order.
     """
 
     type: Literal["news_window"]
@@ -80,7 +90,7 @@ class NewsWindow(ConductRule[NewsState]):
         return NewsState()
 
     def binds(self, context: Context) -> bool:
-        """Whether accounts of this phase and type are concerned at all."""
+        """Whether the rule applies to accounts of this phase and type at all."""
         return context.phase in self.phases and (
             self.account_types is None or context.account_type in self.account_types
         )
@@ -98,15 +108,16 @@ class NewsWindow(ConductRule[NewsState]):
         if release is None:
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
-        did = event.action.replace("_", " ")
-        sentence = f"{did} in {event.symbol} at {event.at:%H:%M:%S} UTC, around the release of {release.at:%H:%M} UTC."
+        action = capital(_ACTION_WORDS[event.action])
+        sentence = f"{action} in {event.symbol} at {event.at:%H:%M:%S} UTC was too close to the news release at"
+        sentence += f" {release.at:%H:%M} UTC."
         figures = {"release": release.news_id, "released_at": release.at, "action": event.action, "at": event.at}
         return state, (self.offended(state.offences, sentence, figures, (event.position_id,)),)
 
     def _announced(self, state: NewsState, news: News) -> NewsState:
         if news.impact not in self.impacts:
             return state
-        # a release announced again is moved
+        # a release that is announced again replaces the earlier announcement
         over = news.at - timedelta(minutes=self.after_minutes)
         kept = tuple(r for r in state.releases if r.news_id != news.news_id and r.at >= over)
         new = Release(news_id=news.news_id, at=news.released_at, symbols=news.symbols)
@@ -120,7 +131,7 @@ class NewsWindow(ConductRule[NewsState]):
         return next((r for r in near if self.concerns(r.symbols, event.symbol)), None)
 
     def concerns(self, names: tuple[str, ...], symbol: str) -> bool:
-        """Whether a release of `names` (empty: of everything) concerns `symbol`."""
+        """Whether a release for `names` (empty: for everything) affects `symbol`."""
         if not names or not self.targeted_instruments_only:
             return True
         mapped = {one for target in self.targets if target.name in names for one in target.symbols}
@@ -141,7 +152,7 @@ class NewsWindow(ConductRule[NewsState]):
         return order.made_minor - self.counted_minor(order.made_minor) if order.tainted else 0
 
     def counted_minor(self, profit_minor: int) -> int:
-        """What counts of the profit of orders around releases, rounded half up; a loss counts in full."""
+        """Returns the part of the profit of an affected order that counts, rounded half up; a loss counts in full."""
         if self.counted_pct is None or profit_minor <= 0:
             return profit_minor
         return half_up(Decimal(profit_minor) * self.counted_pct / 100)
@@ -152,23 +163,26 @@ class NewsWindow(ConductRule[NewsState]):
     def words(self, context: Context) -> str:
         if not self.binds(context):
             return "News. You may trade around news releases."
-        actions = ", ".join(action.replace("_", " ") for action in self.applies_to)
-        what = "the instruments concerned" if self.targeted_instruments_only else "any instrument"
-        told = f"News. From {self.before_minutes} minutes before to {self.after_minutes} minutes after a release of "
-        bars = self.counted_pct is None
-        told += f"{' or '.join(self.impacts)} impact, in {what}, "
-        told += f"these are not allowed: {actions}." if bars else f"less of what these make counts: {actions}."
-        told += f" The rule binds in the {' and the '.join(f'{phase} phase' for phase in self.phases)}"
-        told += "." if self.account_types is None else f", on accounts of type {' or '.join(self.account_types)}."
-        for target in self.targets:
-            told += f" A release for {target.name} concerns {', '.join(target.symbols)}."
+        actions = listing([_ACTION_WORDS[action] for action in self.applies_to])
+        where = "the affected instruments" if self.targeted_instruments_only else "any instrument"
+        words = f"News. From {self.before_minutes} minutes before to {self.after_minutes} minutes after a release of"
+        words += f" {listing(self.impacts, 'or')} impact, in {where}: "
+        words += f"{actions} {'is' if len(self.applies_to) == 1 else 'are'} not allowed."
         if self.counted_pct is not None:
-            told += f" Of the profit of an order touched that way {plain(self.counted_pct)} % counts, the whole order"
-            told += " even if only a part was closed then; losses count in full."
-        return f"{told} {follows(self.consequences)}"
+            words = words.removesuffix("not allowed.") + "allowed, but the profit does not count in full."
+        words += f" The rule applies in the {listing([f'{phase} phase' for phase in self.phases])}"
+        words += "." if self.account_types is None else f", on accounts of type {listing(self.account_types, 'or')}."
+        for target in self.targets:
+            words += f" A release for {target.name} affects {', '.join(target.symbols)}."
+        if self.counted_pct is not None:
+            words += (
+                f" Of the profit of an affected order {percent(self.counted_pct)} counts, for the whole order even if"
+            )
+            words += " only a part of it was closed in that time. Losses count in full."
+        return f"{words} {self.consequence_words}"
 
 
 def _is_leg(currency: str, symbol: str) -> bool:
-    """Whether `currency` is one of the two of a pair such as EURUSD or EURUSD.r."""
+    """Whether `currency` is one of the two currencies of a pair such as EURUSD or EURUSD.r."""
     pair = symbol[:6]
     return len(currency) == 3 and len(pair) == 6 and pair.isalpha() and currency in (pair[:3], pair[3:])

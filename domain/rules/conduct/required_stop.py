@@ -1,17 +1,17 @@
-"""Required stop: every position has a stop loss, soon enough and near enough."""
+"""Required stop: every position needs a stop loss, set in time and close enough to the price."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import ConductRule, Context, State, Violation, follows, said, spoken
+from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, News, Opened, StopChanged
 from domain.rules.terms import RuleId, Size
 
 
 class Guarded(State):
-    """An open position. `bare_since`: when it was last left without a stop; `told`: that is an offence already."""
+    """An open position. `bare_since`: since when it has had no stop; `told`: this is already counted as an offence."""
 
     position_id: str
     bare_since: datetime | None
@@ -24,9 +24,9 @@ class StopState(State):
 
 
 class RequiredStop(ConductRule[StopState]):
-    """A position may be without a stop loss for `grace_seconds`, at its opening and after each removal.
+    """A position may be without a stop loss for at most `grace_seconds`, after its opening and after each removal.
 
-    `max_risk`: the most that its stop may let it lose; judged where the source knows that loss.
+    `max_risk`: the largest loss that the stop may allow; judged where the source knows that loss.
     """
 
     type: Literal["required_stop"]
@@ -47,12 +47,12 @@ class RequiredStop(ConductRule[StopState]):
         if isinstance(event, News):
             return state, ()
         overdue = [p for p in state.positions if self._overdue(p, event.at)]
-        state, found = self._tell(state, overdue)
+        state, found = self._offences(state, overdue)
         if not isinstance(event, Opened | Closed | StopChanged):
             return state, found
         state = state.model_copy(update={"positions": _positions_after(state.positions, event)})
         if not self.grace_seconds:
-            state, at_once = self._tell(state, [p for p in state.positions if p.bare_since and not p.told])
+            state, at_once = self._offences(state, [p for p in state.positions if p.bare_since and not p.told])
             found += at_once
         state, too_much = self._risk(state, event, context)
         return state, found + too_much
@@ -63,12 +63,12 @@ class RequiredStop(ConductRule[StopState]):
     def _deadline(self, bare_since: datetime) -> datetime:
         return bare_since + timedelta(seconds=self.grace_seconds)
 
-    def _tell(self, state: StopState, bare: list[Guarded]) -> tuple[StopState, tuple[Violation, ...]]:
+    def _offences(self, state: StopState, bare: list[Guarded]) -> tuple[StopState, tuple[Violation, ...]]:
         if not bare:
             return state, ()
         found = []
         for number, position in enumerate(bare, start=state.offences + 1):
-            sentence = f"Position {position.position_id} had no stop loss {self.grace_seconds} seconds long."
+            sentence = f"Position {position.position_id} had no stop loss for more than {self.grace_seconds} seconds."
             figures = {"bare_since": position.bare_since, "grace_seconds": self.grace_seconds}
             found.append(self.offended(number, sentence, figures, (position.position_id,)))
         positions = tuple(p.model_copy(update={"told": True}) if p in bare else p for p in state.positions)
@@ -83,8 +83,8 @@ class RequiredStop(ConductRule[StopState]):
         if event.risk_minor <= most:
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
-        risk, allowed = said(event.risk_minor, context.currency), said(most, context.currency)
-        sentence = f"The stop of position {event.position_id} lets it lose {risk}; allowed is {allowed}."
+        risk, allowed = context.money(event.risk_minor), context.money(most)
+        sentence = f"The stop loss of position {event.position_id} allows a loss of {risk}; the limit is {allowed}."
         figures = {"risk_minor": event.risk_minor, "max_risk_minor": most}
         return state, (self.offended(state.offences, sentence, figures, (event.position_id,)),)
 
@@ -93,14 +93,14 @@ class RequiredStop(ConductRule[StopState]):
         return self._deadline(min(bare)) + timedelta(microseconds=1) if bare else None
 
     def words(self, context: Context) -> str:
-        when = (
-            f"within {self.grace_seconds} seconds of opening" if self.grace_seconds else "from the moment it is opened"
-        )
-        told = f"Stop loss. Every position has a stop loss {when}"
-        told += ", and again as soon after a removal." if self.grace_seconds else ", for as long as it is open."
+        words = "Stop loss. Every position must have a stop loss"
+        if self.grace_seconds:
+            words += f" within {self.grace_seconds} seconds of opening, and again within that time after it is removed."
+        else:
+            words += " from the moment it is opened, for as long as it is open."
         if self.max_risk is not None:
-            told += f" The stop may let it lose no more than {spoken(self.max_risk, context)}."
-        return f"{told} {follows(self.consequences)}"
+            words += f" The stop loss must limit the loss to {context.size(self.max_risk)}."
+        return f"{words} {self.consequence_words}"
 
 
 def _positions_after(positions: tuple[Guarded, ...], event: Opened | Closed | StopChanged) -> tuple[Guarded, ...]:
@@ -111,7 +111,7 @@ def _positions_after(positions: tuple[Guarded, ...], event: Opened | Closed | St
     if known is None and isinstance(event, StopChanged):
         return positions
     if event.stop_price is None and known is not None and (known.bare_since or isinstance(event, Opened)):
-        # nothing new: still bare, or added to without touching the stop it has
+        # no change: still without a stop, or added to without changing its stop
         return positions
     now = Guarded(position_id=event.position_id, bare_since=event.at if event.stop_price is None else None)
     return (*(p for p in positions if p is not known), now)

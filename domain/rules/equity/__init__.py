@@ -1,1 +1,1 @@
-"""Rules that put a floor under, or a ceiling over, an account's worth."""
+"""Rules that set a floor or a ceiling for the worth of an account."""

@@ -1,24 +1,24 @@
-"""Daily move cap: the account may not move further than an allowance from the day's anchor, down, up or both ways."""
+"""Daily move cap: equity may not move further than an allowance from the anchor of the day, down, up or both."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.rules.base import Context, EquityRule
-from domain.rules.equity.daily_loss import ANCHOR_WORDS, ANCHORS, Anchor, allowed
-from domain.rules.floors import Direction, FloorSpec, Holds, allowance
+from domain.rules.equity.daily_loss import ANCHORS, Anchor, measured_words, reset_words
+from domain.rules.floors import Direction, FloorSpec, WorthParts, allowance
 from domain.rules.terms import RuleId, Size
 
 
 class DailyMoveCap(EquityRule):
-    """A floor below and a ceiling above the anchor; `breach_when` is said of the floor, a ceiling mirrors it."""
+    """A floor below and a ceiling above the anchor. `breach_when` describes the floor; the ceiling mirrors it."""
 
     type: Literal["daily_move_cap"]
     id: RuleId = "daily_cap"
     anchor: Anchor
     allowance: Size
     directions: Annotated[tuple[Literal["down", "up"], ...], Field(min_length=1)]
-    holds: Holds = Holds()
+    holds: WorthParts = WorthParts()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -47,9 +47,7 @@ class DailyMoveCap(EquityRule):
         )
 
     def words(self, context: Context) -> str:
-        reset = (context.loss_clock or context.clock).spoken
         ways = " or ".join({"down": "lose", "up": "gain"}[direction] for direction in self.directions)
-        most = allowed(self.allowance, self.anchor, context)
-        told = f"Daily cap. From reset to reset ({reset}) you may {ways} {most}, counted from"
-        told += f" {ANCHOR_WORDS[self.anchor]}; before the first reset, from the initial balance."
-        return f"{told}{self.holds.words} {self.when_broken(context)}"
+        words = f"Daily cap. From {reset_words(context)} you may {ways} at most"
+        words += f" {measured_words(self.allowance, self.anchor, context)}"
+        return f"{words}{self.holds.words} {self.breach_words(context)}"

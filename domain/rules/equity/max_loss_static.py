@@ -1,22 +1,22 @@
-"""Static maximum loss: the floor stands an allowance below the initial balance for good."""
+"""Static maximum loss: the floor is the initial balance minus an allowance and does not move."""
 
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, EquityRule, said, spoken
-from domain.rules.equity.after_payout import PAID_WORDS, SETTLES, FloorAfterPayout
-from domain.rules.floors import FloorSpec, Holds, allowance
+from domain.rules.base import Context, EquityRule
+from domain.rules.equity.after_payout import SETTLES, FloorAfterPayout, payout_words
+from domain.rules.floors import FloorSpec, WorthParts, allowance
 from domain.rules.terms import RuleId, Size
 
 
 class MaxLossStatic(EquityRule):
-    """Equity may not fall the allowance below the initial balance."""
+    """Equity may not fall below the initial balance minus the allowance."""
 
     type: Literal["max_loss_static"]
     id: RuleId = "max_loss"
     allowance: Size
-    holds: Holds = Holds()
+    holds: WorthParts = WorthParts()
     payout_effect: FloorAfterPayout = "unchanged"
 
     @model_validator(mode="after")
@@ -41,9 +41,8 @@ class MaxLossStatic(EquityRule):
         )
 
     def words(self, context: Context) -> str:
-        floor = context.initial_minor - self.allowance.minor(
-            initial=context.initial_minor, basis=0, currency=context.currency
-        )
-        told = f"Maximum loss. Over the account's whole life you may fall {spoken(self.allowance, context)} below the"
-        told += f" initial balance: the floor stands at {said(floor, context.currency)}."
-        return f"{told}{PAID_WORDS[self.payout_effect]}{self.holds.words} {self.when_broken(context)}"
+        (spec,) = self.compile(context.initial_minor, context.currency)
+        floor = context.initial_minor - spec.allowance(context.initial_minor)
+        words = f"Maximum loss. Your equity may fall at most {context.size(self.allowance)} below the initial balance:"
+        words += f" the floor is {context.money(floor)}."
+        return f"{words}{payout_words(spec, context.currency)}{self.holds.words} {self.breach_words(context)}"

@@ -1,4 +1,4 @@
-"""Trailing maximum loss: the floor follows a peak, up to its lock."""
+"""Trailing maximum loss: the floor follows a peak until it reaches its lock."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -7,29 +7,29 @@ from typing import Final, Literal, Self
 from pydantic import model_validator
 
 from domain.money import ExactDecimal, to_minor
-from domain.rules.base import Context, EquityRule, said, spoken
-from domain.rules.equity.after_payout import PAID_WORDS, SETTLES, FloorAfterPayout
-from domain.rules.floors import FloorSpec, Holds, Moves, Source, allowance
+from domain.rules.base import Context, EquityRule
+from domain.rules.equity.after_payout import SETTLES, FloorAfterPayout, payout_words
+from domain.rules.floors import BasisMoves, FloorSpec, Source, WorthParts, allowance
 from domain.rules.terms import RuleId, Size, Terms, Where
 
 PeakBasis = Literal["eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak"]
 
-_PEAKS: Final[dict[PeakBasis, tuple[Source, Moves]]] = {
+_PEAKS: Final[dict[PeakBasis, tuple[Source, BasisMoves]]] = {
     "eod_balance_peak": ("balance", "rollover_peak"),
     "eod_max_balance_equity_peak": ("max(balance,equity)", "rollover_peak"),
     "intraday_balance_peak": ("balance", "peak"),
     "intraday_equity_peak": ("equity", "peak"),
 }
-_SAID: Final[dict[PeakBasis, str]] = {
+_PEAK_WORDS: Final[dict[PeakBasis, str]] = {
     "eod_balance_peak": "highest balance at a daily reset",
     "eod_max_balance_equity_peak": "highest balance or equity at a daily reset",
     "intraday_balance_peak": "highest balance at any moment",
-    "intraday_equity_peak": "highest equity at any moment, open profit included",
+    "intraday_equity_peak": "highest equity at any moment, including open profit",
 }
 
 
 class Lock(Terms):
-    """The trailing floor rises no further than initial + offset (major units)."""
+    """The trailing floor stops rising at the initial balance plus `offset` (major units)."""
 
     offset: ExactDecimal = Decimal(0)
 
@@ -38,7 +38,7 @@ class Lock(Terms):
 
 
 class MaxLossTrailing(EquityRule):
-    """Equity may not fall the allowance below the peak."""
+    """Equity may not fall below the peak minus the allowance."""
 
     type: Literal["max_loss_trailing"]
     id: RuleId = "trailing_loss"
@@ -47,7 +47,7 @@ class MaxLossTrailing(EquityRule):
     lock: Lock | None = None
     peak_falls_by_payout: bool = False
     payout_effect: FloorAfterPayout = "unchanged"
-    holds: Holds = Holds()
+    holds: WorthParts = WorthParts()
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
@@ -81,16 +81,11 @@ class MaxLossTrailing(EquityRule):
         )
 
     def words(self, context: Context) -> str:
-        most = spoken(self.allowance, context)
-        if self.allowance.type == "pct_of_peak":
-            most = f"{self.allowance.value.normalize():f} % of the peak"
-        told = (
-            f"Trailing loss. You may fall {most} below the peak: your {_SAID[self.peak_basis]}, or the initial balance"
-        )
-        told += " while that is higher."
-        if self.lock:
-            level = context.initial_minor + to_minor(self.lock.offset, context.currency)
-            told += f" The floor rises no further than {said(level, context.currency)}."
+        (spec,) = self.compile(context.initial_minor, context.currency)
+        words = f"Trailing loss. Your equity may fall at most {context.size(self.allowance)} below the peak."
+        words += f" The peak is your {_PEAK_WORDS[self.peak_basis]}, and at least the initial balance."
+        if spec.ceiling_minor is not None:
+            words += f" The floor stops rising at {context.money(spec.ceiling_minor)}."
         if self.peak_falls_by_payout:
-            told += " A payout lowers the peak by the amount paid."
-        return f"{told}{PAID_WORDS[self.payout_effect]}{self.holds.words} {self.when_broken(context)}"
+            words += " A payout lowers the peak by the amount paid."
+        return f"{words}{payout_words(spec, context.currency)}{self.holds.words} {self.breach_words(context)}"

@@ -1,1 +1,1 @@
-"""What must be met before a pass or a payout may go ahead."""
+"""Conditions that must be met before a pass or a payout."""

@@ -1,5 +1,5 @@
-"""Best-day ratio: no single day may have made too large a share of the profit. It is never latched: a met ratio can
-become unmet again."""
+"""Best-day ratio: no single day may make too large a share of the profit. A ratio that is met can become unmet
+again."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
-from domain.rules.base import Context, Gate, GateStatus, State, Violation, said
+from domain.rules.base import Context, Gate, GateStatus, State, Violation
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
 from domain.rules.events import DayEnded, Event
 from domain.rules.terms import RuleId, Size
+from domain.wording import count, percent
 
 Effect = Literal[
     "payout_blocked",
@@ -22,16 +23,18 @@ Effect = Literal[
 ]
 _RAISES: Final = ("profit_target_raised_to_best_day_over_limit", "excess_added_to_target")
 _EFFECT_WORDS: Final[dict[Effect, str]] = {
-    "payout_blocked": "While it is not met, no payout can be requested.",
-    "continue_trading": "While it is not met, go on trading until it is.",
-    "profit_target_raised_to_best_day_over_limit": "A larger best day raises the profit target until it is within.",
-    "excess_added_to_target": "What the best day made beyond that is added to the profit target.",
-    "excess_deducted": "What the best day made beyond that does not count.",
+    "payout_blocked": "Until then, no payout can be requested.",
+    "continue_trading": "Until then, continue trading.",
+    "profit_target_raised_to_best_day_over_limit": (
+        "A larger best day raises the profit target until the best day is within the limit."
+    ),
+    "excess_added_to_target": "The part of the best day above the limit is added to the profit target.",
+    "excess_deducted": "The part of the best day above the limit does not count.",
 }
 
 
 class BestDayState(State):
-    """Since the window began. `unknown`: days whose result could not be told."""
+    """The figures since the window began. `unknown`: how many days have an unknown result."""
 
     best_minor: int = 0
     total_minor: int = 0
@@ -40,7 +43,7 @@ class BestDayState(State):
 
 
 class BestDayRatio(Gate[BestDayState]):
-    """`limit_pct` of the `denominator`. `profit_target`: where the denominator is one, but the phase has none."""
+    """The best day is compared with `limit_pct` of the `denominator`. `profit_target`: for a phase without a target."""
 
     judges_running_day: ClassVar[bool] = True
 
@@ -66,7 +69,7 @@ class BestDayRatio(Gate[BestDayState]):
 
     @property
     def needs_target(self) -> bool:
-        """Whether the gate can only stand in a phase with a profit target."""
+        """Whether the gate needs a phase with a profit target."""
         return self.profit_target is None and (self.denominator == "profit_target" or self.effect in _RAISES)
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
@@ -92,7 +95,7 @@ class BestDayRatio(Gate[BestDayState]):
         return state.model_copy(update=moved), ()
 
     def ratio(self, state: BestDayState, context: Context) -> Decimal | None:
-        """Best day over denominator, in percent; None without a profit."""
+        """Returns the best day divided by the denominator, in percent; None without a profit."""
         if state.total_minor <= 0:
             return None
         return self._exact(state, context)
@@ -116,35 +119,37 @@ class BestDayRatio(Gate[BestDayState]):
             return self._raised(state, context, figures)
         if self.effect == "excess_deducted":
             deducted = self.deducted_minor(state, context)
-            sentence = f"{said(deducted, context.currency)} of the best day does not count."
+            sentence = f"{context.money(deducted)} of the best day does not count."
             return GateStatus(True, "satisfied", sentence, {**figures, "deducted": deducted})
         return self._compared(state, context, figures)
 
+    @property
+    def _limit_words(self) -> str:
+        return f"{'less than' if self.compare == '<' else 'at most'} {percent(self.limit_pct)}"
+
     def words(self, context: Context) -> str:
-        share = f"{'less than' if self.compare == '<' else 'at most'} {self.limit_pct.normalize():f} %"
-        measured = self.denominator == "profit_target" or self.effect in _RAISES
-        target = f"the profit target ({said(self._target(context), context.currency)})" if measured else ""
-        of = target if self.denominator == "profit_target" else "the total profit, losing days included"
+        of = "the total profit, losing days included"
+        if self.denominator == "profit_target":
+            of = f"the profit target ({context.money(self._target(context))})"
         window = "since the last payout was paid" if self.window != "whole_phase" else "over the whole phase"
-        day = f"A day's result is {BASIS_WORDS[self.attribution]}."
-        told = f"Consistency. Your best day may be {share} of {of}, {window}. {day} {_EFFECT_WORDS[self.effect]}"
-        told += f" Without that it is {target}." if target and of != target else ""
-        return f"{told} It counts for {self.held_back}."
+        words = f"Consistency. Your best day must be {self._limit_words} of {of}, {window}."
+        words += f" The result of a day is {BASIS_WORDS[self.attribution]}. {_EFFECT_WORDS[self.effect]}"
+        if self.effect in _RAISES and self.denominator != "profit_target":
+            words += f" Before that, the profit target is {context.money(self._target(context))}."
+        return f"{words} This rule applies to {self.blocked_words}."
 
     def _compared(self, state: BestDayState, context: Context, figures: dict[str, object]) -> GateStatus:
-        currency = context.currency
         if state.unknown:
-            sentence = f"The result of {state.unknown} day(s) is not known, for want of prices."
+            sentence = f"The result of {count(state.unknown, 'day')} is unknown because prices are missing."
             return GateStatus(False, "blocked", sentence, {**figures, "needs_prices": True})
         if state.total_minor <= 0:
-            return GateStatus(False, "blocked", "There is no profit yet, so no best-day ratio.", figures)
+            return GateStatus(False, "blocked", "There is no profit yet, so there is no best-day ratio.", figures)
         reached, allowed = Decimal(state.best_minor) * 100, self.limit_pct * self._denominator(state, context)
         met = reached < allowed if self.compare == "<" else reached <= allowed
         ratio = half_up(self._exact(state, context) * 100)
         sentence = (
-            f"The best day, {said(state.best_minor, currency)}, is {Decimal(ratio).scaleb(-2)} % of "
-            f"{said(self._denominator(state, context), currency)}; the limit is {self.compare} "
-            f"{self.limit_pct.normalize():f} %."
+            f"The best day made {context.money(state.best_minor)}, which is {Decimal(ratio).scaleb(-2)} % of "
+            f"{context.money(self._denominator(state, context))}; it must be {self._limit_words}."
         )
         return GateStatus(met, "satisfied" if met else "blocked", sentence, figures)
 
@@ -154,8 +159,8 @@ class BestDayRatio(Gate[BestDayState]):
         cap = self._share(new)
         figures = {**figures, "profit_target": target, "new_target": new, "new_best_day_cap": cap}
         open_ = state.total_minor < new and new > target
-        raised = f"The best day raises the profit target from {said(target, context.currency)} to"
-        sentence = "The profit target stands as it is." if new == target else f"{raised} {said(new, context.currency)}."
+        raised = f"The best day raises the profit target from {context.money(target)} to {context.money(new)}."
+        sentence = "The profit target is unchanged." if new == target else raised
         return GateStatus(not open_, "target_raised" if open_ else "satisfied", sentence, figures)
 
     def _figures(self, state: BestDayState, context: Context) -> dict[str, object]:
@@ -186,5 +191,5 @@ class BestDayRatio(Gate[BestDayState]):
         return half_up(Decimal(minor) * self.limit_pct / 100)
 
     def _needed(self, state: BestDayState) -> int:
-        """The total profit of which the best day is just the limit."""
+        """Returns the total profit at which the best day is exactly at the limit."""
         return max(0, half_up(Decimal(state.best_minor) * 100 / self.limit_pct))

@@ -1,17 +1,17 @@
-"""Daily profit cap: what a day makes beyond it does not count. It breaks nothing and blocks nothing."""
+"""Daily profit cap: the part of a day's profit above the cap does not count. Nothing is broken or blocked."""
 
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, State, Violation, said, spoken
+from domain.rules.base import Context, Gate, GateStatus, State, Violation
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
 from domain.rules.events import DayEnded, Event
 from domain.rules.terms import RuleId, Size
 
 
 class ProfitCapState(State):
-    """Minor units since the window began: what the days made, and how much of it does not count."""
+    """The result since the window began, and the part of it that does not count (minor units)."""
 
     total_minor: int = 0
     deducted_minor: int = 0
@@ -62,14 +62,14 @@ class DailyProfitCap(Gate[ProfitCapState]):
             "amount": self._cap(context),
             **({"needs_prices": True} if state.unknown else {}),
         }
-        sentence = f"{said(state.deducted_minor, context.currency)} made beyond the daily cap does not count."
+        sentence = f"{context.money(state.deducted_minor)} of profit above the daily cap does not count."
         return GateStatus(True, "satisfied", sentence, figures)
 
     def words(self, context: Context) -> str:
-        told = f"Daily profit cap. Of one day's profit at most {spoken(self.amount, context)} counts"
         window = "since the last payout was paid" if self.window == "since_last_payout" else "over the whole phase"
-        told += f", measured as {BASIS_WORDS[self.basis]}; losses count in full. What lies beyond is left out {window}"
-        return f"{told}, for {self.held_back}."
+        words = f"Daily profit cap. At most {context.size(self.amount)} of the profit of one day counts, {window}. The"
+        words += f" result of a day is {BASIS_WORDS[self.basis]}; losses count in full."
+        return f"{words} This rule applies to {self.blocked_words}."
 
     def _cap(self, context: Context) -> int:
         return self.amount.minor(initial=context.initial_minor, basis=0, currency=context.currency)

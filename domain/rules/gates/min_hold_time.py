@@ -1,4 +1,4 @@
-"""Minimum holding time: enough of the trades, or of the profit, comes from positions held long enough."""
+"""Minimum holding time: enough of the trades, or of the profit, must come from positions held long enough."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,12 +9,13 @@ from pydantic import Field
 from domain.money import ExactDecimal
 from domain.rules.base import Context, Gate, GateStatus, State
 from domain.rules.events import Closed, Event, Opened
-from domain.rules.holdings import Holdings, held_after, plain
+from domain.rules.holdings import Holdings, held_after
 from domain.rules.terms import RuleId
+from domain.wording import capital, percent
 
 
 class HoldState(State):
-    """Trades and their net result, all of them and those held longer than the rule's seconds."""
+    """Trades and their net result: all of them, and those held longer than the seconds of the rule."""
 
     holdings: Holdings = ()
     trades: int = 0
@@ -24,10 +25,10 @@ class HoldState(State):
 
 
 class MinHoldTime(Gate[HoldState]):
-    """The share of what was held longer than `seconds` compares with `min_share_pct`.
+    """The share of trades held longer than `seconds` is compared with `min_share_pct`.
 
-    `metric` trade_count: closed positions, each once, when it is closed for good. profit: the net result of every
-    close, by how long that part was held. Without a trade, or without a profit, there is no share: not met.
+    `metric` trade_count: fully closed positions, each once. profit: the net result of every close, by how long that
+    part was held. Without a trade, or without a profit, there is no share, and the gate is not met.
     """
 
     type: Literal["min_hold_time"]
@@ -46,7 +47,7 @@ class MinHoldTime(Gate[HoldState]):
         if not isinstance(event, Closed):
             return state, ()
         opened_at = _opened_at(state, event)
-        # a holding time that nobody knows proves nothing
+        # an unknown holding time does not count as long
         long = opened_at is not None and event.at - opened_at > timedelta(seconds=self.seconds)
         whole = event.lots_left <= 0
         after = HoldState(
@@ -59,7 +60,7 @@ class MinHoldTime(Gate[HoldState]):
         return after, ()
 
     def share_pct(self, state: HoldState) -> Decimal | None:
-        """The share in percent; None when there is nothing to share."""
+        """Returns the share in percent; None without a trade or a profit."""
         by_count = self.metric == "trade_count"
         part, whole = (state.long_trades, state.trades) if by_count else (state.long_made_minor, state.made_minor)
         return Decimal(100 * part) / whole if whole > 0 else None
@@ -70,18 +71,16 @@ class MinHoldTime(Gate[HoldState]):
         met = share is not None and (share > wanted if self.compare == ">" else share >= wanted)
         what = "trades" if self.metric == "trade_count" else "profit"
         if share is None:
-            sentence = f"There is no {what.removesuffix('s')} to share yet."
+            sentence = "There is no closed trade yet." if what == "trades" else "There is no profit yet."
         else:
-            sentence = f"{share:.2f} % of your {what} came from positions held longer than {self.seconds} seconds."
+            sentence = f"{share:.2f} % of your {what} came from positions held for longer than {self.seconds} seconds."
         return GateStatus(met, "satisfied" if met else "blocked", sentence, {"share_pct": share})
 
     def words(self, context: Context) -> str:
         what = "closed trades" if self.metric == "trade_count" else "net profit"
-        bound = "more than" if self.compare == ">" else "at least"
-        told = (
-            f"Holding time. {bound.capitalize()} {plain(self.min_share_pct)} % of your {what} must come from positions"
-        )
-        return f"{told} held longer than {self.seconds} seconds before {self.held_back}."
+        share = f"{'more than' if self.compare == '>' else 'at least'} {percent(self.min_share_pct)}"
+        words = f"Holding time. {capital(share)} of your {what} must come from positions held for longer than"
+        return f"{words} {self.seconds} seconds. This rule applies to {self.blocked_words}."
 
 
 def _opened_at(state: HoldState, event: Closed) -> datetime | None:

@@ -1,17 +1,18 @@
-"""Profitable (winning, benchmark) days: how many days made at least so much, by the firm's own way to measure a day."""
+"""Profitable (winning, benchmark) days: how many days made a minimum result, by the firm's measure of a day."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, State, Violation, spoken
+from domain.rules.base import Context, Gate, GateStatus, State, Violation
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
 from domain.rules.events import DayEnded, Event
 from domain.rules.terms import RuleId, Size
+from domain.wording import count
 
 
 class ProfitableDaysState(State):
-    """`days` counted (in a row, where they must be), the last day's result, and days whose result is not known."""
+    """`days`: how many count (in a row, where the rule says so). `unknown`: how many days have an unknown result."""
 
     days: int = 0
     day_pnl_minor: int | None = None
@@ -19,8 +20,8 @@ class ProfitableDaysState(State):
 
 
 class ProfitableDayCount(Gate[ProfitableDaysState]):
-    """A day counts when its result, by `basis`, compares with `threshold` (None: zero). `consecutive`: a day that does
-    not count begins the count anew."""
+    """A day counts if its result, measured by `basis`, reaches `threshold` (None: zero). `consecutive`: a day that does
+    not count resets the count to zero."""
 
     type: Literal["profitable_day_count"]
     id: RuleId = "profitable_days"
@@ -57,10 +58,10 @@ class ProfitableDayCount(Gate[ProfitableDaysState]):
         return state.model_copy(update={"days": kept, "day_pnl_minor": profit}), ()
 
     def counted(self, days: int, context: Context) -> GateStatus:
-        """The status with `days` counted, by whoever counted them."""
+        """Returns the status with `days` counted."""
         met = days >= self.required
         row = " in a row" if self.consecutive else ""
-        sentence = f"{days} of {self.required} profitable day(s){row} are done."
+        sentence = f"{days} of {count(self.required, 'profitable day')}{row} completed."
         figures = {"profitable_days": days, "required": self.required, "threshold": self._least(context)}
         return GateStatus(met, "met" if met else "not_met", sentence, figures)
 
@@ -69,16 +70,20 @@ class ProfitableDayCount(Gate[ProfitableDaysState]):
         figures = {**known.figures, "day_pnl": state.day_pnl_minor}
         if known.met or not state.unknown:
             return GateStatus(known.met, known.outcome, known.sentence, figures)
-        sentence = f"{known.sentence} The result of {state.unknown} more is not known, for want of prices."
+        more = count(state.unknown, "more day")
+        sentence = f"{known.sentence} The result of {more} is unknown because prices are missing."
         return GateStatus(False, known.outcome, sentence, {**figures, "needs_prices": True})
 
     def words(self, context: Context) -> str:
         row = " in a row" if self.consecutive else ""
         window = " since the last payout was paid" if self.window == "since_last_payout" else ""
-        least = "nothing" if self.threshold is None else spoken(self.threshold, context)
-        more = "at least" if self.compare == ">=" else "more than"
-        told = f"Profitable days. Before {self.held_back} at least {self.required}{row} are needed{window}."
-        return f"{told} A day counts when it made {more} {least}, measured as {BASIS_WORDS[self.basis]}."
+        days = count(self.required, "profitable day")
+        words = f"Profitable days. You need at least {days}{row}{window} before {self.blocked_words}."
+        if self.threshold is None:
+            result = "made no loss" if self.compare == ">=" else "made a profit"
+        else:
+            result = f"made {'at least' if self.compare == '>=' else 'more than'} {context.size(self.threshold)}"
+        return f"{words} A day counts if it {result}, measured as {BASIS_WORDS[self.basis]}."
 
     def _least(self, context: Context) -> int:
         if self.threshold is None:

@@ -1,18 +1,19 @@
-"""Trading days: how many days somebody really traded on, by the firm's own definition of such a day."""
+"""Trading days: the number of days with real trading, by the firm's definition of such a day."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, State, Violation, spoken
+from domain.rules.base import Context, Gate, GateStatus, State, Violation
 from domain.rules.days import is_paid
 from domain.rules.events import Closed, DayEnded, Event, Opened
 from domain.rules.terms import RuleId, Size
+from domain.wording import count
 
 
 class TradingDaysState(State):
-    """`days` counted, the last of them, and the value of the last close (minor units)."""
+    """`days`: how many count. `last`: the last of them. `value_minor`: the value of the last close."""
 
     days: int = 0
     last: date | None = None
@@ -20,8 +21,9 @@ class TradingDaysState(State):
 
 
 class TradingDayCount(Gate[TradingDaysState]):
-    """`counts`: day_with_new_position_opened, or day_with_qualifying_close: one trade of at least `min_trade_value`
-    whose profit or loss is at least `min_abs_pnl`. A close whose value is not known meets no condition on it."""
+    """`counts`: day_with_new_position_opened, or day_with_qualifying_close: a day with a trade of at least
+    `min_trade_value` that made or lost at least `min_abs_pnl`. A close of unknown value does not meet a condition
+    on its value."""
 
     type: Literal["trading_day_count"]
     id: RuleId = "trading_days"
@@ -63,8 +65,8 @@ class TradingDayCount(Gate[TradingDaysState]):
         return state, ()
 
     def limits(self, value_minor: int | None, context: Context) -> tuple[int | None, int | None]:
-        """(min_trade_value, min_abs_pnl) for a close of this value, in minor units; None: no condition, or nothing to take
-        a percentage of."""
+        """Returns (min_trade_value, min_abs_pnl) for a close of this value, in minor units. None: no condition, or a
+        percentage of an unknown value."""
         initial, currency = context.initial_minor, context.currency
         value = self.min_trade_value
         least = None if value is None else value.minor(initial=initial, basis=0, currency=currency)
@@ -74,10 +76,10 @@ class TradingDayCount(Gate[TradingDaysState]):
         return least, pnl.minor(initial=initial, basis=value_minor or 0, currency=currency)
 
     def counted(self, days: int) -> GateStatus:
-        """The status with `days` counted, by whoever counted them."""
+        """Returns the status with `days` counted."""
         met = days >= self.required
         figures = {"trading_days": days, "required": self.required}
-        return GateStatus(met, _outcome(met), f"{days} of {self.required} trading day(s) are done.", figures)
+        return GateStatus(met, _outcome(met), f"{days} of {count(self.required, 'trading day')} completed.", figures)
 
     def status(self, state: TradingDaysState, context: Context) -> GateStatus:
         known = self.counted(state.days)
@@ -88,17 +90,18 @@ class TradingDayCount(Gate[TradingDaysState]):
 
     def words(self, context: Context) -> str:
         window = " since the last payout was paid" if self.window == "since_last_payout" else ""
-        told = f"Trading days. Before {self.held_back} at least {self.required} are needed{window}."
+        days = count(self.required, "trading day")
+        words = f"Trading days. You need at least {days}{window} before {self.blocked_words}."
         if self.counts == "day_with_new_position_opened":
-            return f"{told} A trading day is one on which a new position is opened."
-        value = "" if self.min_trade_value is None else f" of at least {spoken(self.min_trade_value, context)}"
+            return f"{words} A trading day is one on which a new position is opened."
+        value = "" if self.min_trade_value is None else f" of at least {context.size(self.min_trade_value)}"
         pnl = ""
         if self.min_abs_pnl is not None:
-            pnl = f" with a profit or loss of at least {spoken(self.min_abs_pnl, context)}"
-        return f"{told} A trading day is one on which a trade{value} is closed{pnl}."
+            pnl = f" with a profit or loss of at least {context.size(self.min_abs_pnl)}"
+        return f"{words} A trading day is one on which a trade{value} is closed{pnl}."
 
     def _whole_day(self, state: TradingDaysState, event: DayEnded) -> TradingDaysState:
-        """A source that knows whole days only says how many positions were opened on them."""
+        """A source that knows only whole days states how many positions were opened on each."""
         if self.counts == "day_with_new_position_opened" and event.positions_opened and event.day is not None:
             return _counted(state, event.day)
         return state
@@ -112,7 +115,7 @@ class TradingDayCount(Gate[TradingDaysState]):
 
 
 def _counted(state: TradingDaysState, day: date) -> TradingDaysState:
-    """`state` itself when `day` has been counted: events are in order of time."""
+    """Returns the state with `day` counted; `state` itself when it was counted before. Events are in order of time."""
     if state.last is not None and day <= state.last:
         return state
     return state.model_copy(update={"days": state.days + 1, "last": day})

@@ -22,7 +22,7 @@ from front.deps import ApiDeps, TemporalClient
 _RPC_SECONDS: Final = 20
 _PATIENCE_SECONDS: Final = 45
 _AGAIN: Final = "Repeat it with the same Idempotency-Key."
-_log = structlog.get_logger("front.decisions")
+_log = structlog.get_logger("front.updates")
 
 M = TypeVar("M", bound=BaseModel)
 StateOf = Callable[[AsyncSession], Awaitable[str]]

@@ -1,4 +1,4 @@
-"""What the replay of a history gives: its outcome, each offence, each day with its levels, and what stayed open."""
+"""The result of a replay: its outcome, each offence, each day with its levels, and what could not be decided."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from domain.rules.base import Consequence, Gate, GateStatus
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec, Mark, RuleState
 
-Outcome = Literal["breach", "pass", "expired", "in_progress", "undecided"]
-Witness = Callable[["Scenery"], dict[str, Any] | None]
+ReplayOutcome = Literal["breach", "pass", "expired", "in_progress", "undecided"]
+ProofWriter = Callable[["DecidingMoment"], dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Scenery:
-    """The moment of a verdict, for whoever writes its proof. Of a loss limit `spec` and `state` are set, of a conduct
-    rule `rule_id` alone; without it the phase was passed. `history`: the events that moved conduct rules and gates."""
+class DecidingMoment:
+    """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, a conduct rule only
+    `rule_id`; without it the phase was passed. `history`: the events that changed conduct rules and gates."""
 
     event: Event
     mark: Mark
@@ -30,9 +30,9 @@ class Scenery:
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """One offence. Of a loss limit: what the account was worth and the level it went through. `certain` is False
-    when the level is known from one side only. `proof`: a sealed sheet, where one can be written."""
+class ReplayedBreach:
+    """One offence. `worth_minor` and `level_minor` are those of a loss limit; `level_is`: how well the level is known.
+    `proof`: a sealed sheet, where one can be written."""
 
     rule_id: str
     family: Literal["equity", "conduct"]
@@ -56,7 +56,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A floor or ceiling as it bound at the end of a day. `least_room_minor`: of the day's moments that are known."""
+    """A floor or ceiling at the end of a day. `least_room_minor`: the smallest known room of the day."""
 
     key: str
     level_minor: int
@@ -66,7 +66,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One trading day; `equity_minor` at its end, None when not known. `ended_at` None: the history ends on it."""
+    """One trading day. `equity_minor`: at its end; None: unknown. `ended_at` None: the history ends on this day."""
 
     day: date
     ended_at: datetime | None
@@ -79,7 +79,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """A rule whose verdict needs floating equity: since when, at how many events, and why."""
+    """A rule that could not be judged without prices: since when, at how many events, and why."""
 
     rule_id: str
     since: datetime
@@ -98,12 +98,12 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """`on_balance`: the outcome by what is certain alone; `outcome` is `undecided` where prices could change it.
-    `gates` with their status at the end of the history."""
+    """The result of a replay. `on_balance`: the outcome by certain facts only; `outcome` is `undecided` where prices
+    could change it. `gates`: with their status at the end of the history."""
 
-    outcome: Outcome
-    on_balance: Outcome
-    breaches: tuple[Breach, ...]
+    outcome: ReplayOutcome
+    on_balance: ReplayOutcome
+    breaches: tuple[ReplayedBreach, ...]
     passed: Passed | None
     expired_at: datetime | None
     days: tuple[Day, ...]

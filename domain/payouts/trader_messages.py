@@ -1,7 +1,8 @@
-"""What the trader reads about a payout that is held or has ended. The firm's own reasons are not among it."""
+"""The messages that the trader reads about a payout that is on hold or has ended. Reasons of the firm are left out."""
 
 from typing import Final, Literal
 
+from domain import wording
 from domain.money import Money
 
 UNDER_REVIEW: Final = "The payout is under review."
@@ -9,19 +10,18 @@ NOT_ACCEPTED: Final = "The payment provider did not accept the transfer. The fir
 NOT_HELD: Final = (
     "The trading platform could not set the money aside, so the payout was not made. Nothing left the account."
 )
-
 BACK_ALREADY: Final = "Payout cancelled. The money is back on the account."
 
 
 def by_person(choice: str, reason: str, gross: Money) -> str:
-    """A person ended it. Only who returns it to the trader writes the reason for the trader."""
+    """Returns the message when a person ended the payout. Only "return_to_trader" has a reason for the trader."""
     if choice == "return_to_trader":
-        return f"Payout returned to you: {_sentence(reason)} {_back(gross)}"
+        return f"Payout returned to you: {wording.sentence(reason)} {_back(gross)}"
     return f"Payout {'rejected' if choice == 'reject' else 'cancelled'}. {_back(gross)}"
 
 
 def by_risk(outcome: Literal["cancel", "reject"], why: str, gross: Money) -> str:
-    """`why`: a sentence."""
+    """Returns the message when the risk checks ended the payout. `why`: a sentence for the trader."""
     return f"Payout {'rejected' if outcome == 'reject' else 'cancelled'}. {why} {_back(gross)}"
 
 
@@ -42,8 +42,3 @@ def not_possible(reasons: list[str]) -> str:
 
 def _back(gross: Money) -> str:
     return f"{gross} goes back to the account."
-
-
-def _sentence(reason: str) -> str:
-    said = reason.strip()
-    return said if said.endswith((".", "!", "?")) else f"{said}."

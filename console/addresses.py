@@ -1,0 +1,32 @@
+"""The addresses of the console's pages."""
+
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from front.subjects.table import SUBJECTS
+
+_PAGES: Final = {
+    "account": "/accounts",
+    "breach": "/breaches",
+    "challenge": "/challenges",
+    "proof": "/proofs",
+    "trader": "/traders",
+}
+
+
+def href(kind: str, subject_id: str) -> str:
+    """The page of a thing; the risk page for what has none of its own."""
+    if kind in _PAGES:
+        return f"{_PAGES[kind]}/{subject_id}"
+    return SUBJECTS.by_name[kind].href(subject_id) if kind in SUBJECTS.by_name else "/risk"
+
+
+def has_page(kind: str) -> bool:
+    return kind in _PAGES or (kind in SUBJECTS.by_name and SUBJECTS.by_name[kind].page is not None)
+
+
+def queue_href(tab: str = "", ref: str = "", following: str = "") -> str:
+    """The work queue limited to the kind `tab`, with the item `ref` ("payout/pay_…") beside it. `following` is the item
+    that came after it in the list."""
+    query = urlencode({name: value for name, value in (("kind", tab), ("next", following)) if value})
+    return (f"/queue/{quote(ref)}" if ref else "/queue") + (f"?{query}" if query else "")

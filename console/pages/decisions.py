@@ -1,0 +1,64 @@
+"""The page of every subject that people decide, and its form."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from console import deciding
+from console.deciding import Item
+from console.desk import STAFF_RAIL, Desk, Visit, redirect
+from console.formats import words
+from console.present.subjects import view_of
+from console.views.frame import Crumb
+from contracts.messages import DecisionResult
+from front.subjects.subject import Subject
+
+
+class DecisionPages:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self, router: APIRouter) -> None:
+        for subject in self._desk.deps.subjects.decided:
+            page = subject.href("{id}")
+            router.add_api_route(page, self._page(subject), methods=["GET"], response_model=None)
+            router.add_api_route(f"{page}/decision", self._decide(subject), methods=["POST"], response_model=None)
+
+    def _page(self, subject: Subject) -> Callable[[Request], Awaitable[HTMLResponse]]:
+        async def show(request: Request) -> HTMLResponse:
+            async with self._desk.visit(request, subject.read.roles) as visit:
+                item = await view_of(visit.session, visit.actor, subject, request.path_params["id"])
+                return await visit.render("decision.html", [_above(visit, subject), Crumb(item.title)], item=item)
+
+        return show
+
+    def _decide(self, subject: Subject) -> Callable[[Request], Awaitable[Response]]:
+        async def post(request: Request) -> Response:
+            posted = await self._desk.posted(request)
+            item = Item(subject, request.path_params["id"])
+            verb, sent = deciding.read(posted, item)
+            if verb.carry_out is None:
+                text = _taken(subject, await deciding.send(self._desk, posted, sent, item, verb))
+            else:
+                text = _recorded(subject, (await deciding.write(self._desk, posted, sent, item, verb)).state)
+            return redirect(deciding.landing(self._desk, posted, item), "ok", text)
+
+        return post
+
+
+def _recorded(subject: Subject, state: str) -> str:
+    return f"Decision recorded. The {subject.label} is now {words(state)}."
+
+
+def _taken(subject: Subject, result: DecisionResult) -> str:
+    text = _recorded(subject, result.state)
+    if result.decision != "approve" or result.approvals >= result.approvals_needed:
+        return text
+    return f"{text} It has {result.approvals} of {result.approvals_needed} approvals."
+
+
+def _above(visit: Visit, subject: Subject) -> Crumb:
+    if visit.viewer.is_trader:
+        return Crumb("Payouts", "/payouts") if subject.under == "/payouts" else Crumb("Overview", "/")
+    return Crumb(dict(STAFF_RAIL)[subject.under], subject.under)

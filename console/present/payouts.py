@@ -1,0 +1,202 @@
+"""A payout as a person sees it before deciding, and as the trader who requested it sees it."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from console.formats import plain_money, words
+from console.present import closed
+from console.present.decisions import choice, decision_rows, step_entries
+from console.present.payout_words import trader_effect
+from console.present.refusals import may
+from console.views.decision import Check, Choice, DecisionView
+from console.views.parts import Link, SumLine
+from domain.approvals import Actor
+from domain.money import Money
+from domain.payouts.payout import PAYOUT as MACHINE
+from domain.work_queue import SOON
+from front.subjects.payout import DECIDABLE, PAYOUT
+from store.clock import market_now
+from store.models import Payout, User
+from store.read import accounts, payouts
+from store.read.accounts import AccountView
+from store.read.pages import scope_of
+from store.read.payouts import PayoutView
+
+
+async def payout(session: AsyncSession, actor: Actor, payout_id: str) -> DecisionView:
+    """Raises NotFound."""
+    scope, now = scope_of(actor), await market_now(session)
+    row = await payouts.one(session, scope, payout_id)
+    account = await accounts.one(session, scope, row.account_id)
+    requester = await session.scalar(
+        select(User.person_id).join(Payout, Payout.requested_by == User.id).where(Payout.id == payout_id)
+    )
+    decidable = row.state in DECIDABLE
+    refusal = _refusal(actor, requester) if decidable and scope.staff else ""
+    approved = any(one.user_id == actor.user_id and one.decision == "approve" for one in row.decisions)
+    made = decision_rows(row.decisions)
+    return DecisionView(
+        kind="payout",
+        subject_id=row.id,
+        title=f"Payout {_money(row, row.sent_minor)}, {row.trader_name}",
+        state=row.state,
+        effect=_effect(row, account, approved=approved and not refusal) if scope.staff else trader_effect(row),
+        due=row.decide_by if decidable else None,
+        account_number=row.account_number,
+        trader_id=row.trader_id,
+        trader=row.trader_name,
+        lines=_lines(row),
+        checks=_checks(row, now),
+        facts=_facts(row, account, staff=scope.staff),
+        evidence=(
+            Link(f"Account {row.account_number}", f"/accounts/{row.account_number}", account.challenge_state),
+            *((Link("Proof of the refusal", f"/proofs/{row.proof_id}", "", row.proof_id),) if row.proof_id else ()),
+            *_books(row),
+        ),
+        decisions=made,
+        closed=closed.payout(row.state, made, row.closed_at),
+        choices=_choices(row, approved=approved, staff=scope.staff) if decidable and not refusal else (),
+        refusal=refusal,
+        timeline=step_entries(row.transitions),
+    )
+
+
+def _choices(row: PayoutView, *, approved: bool, staff: bool) -> list[Choice]:
+    """A trader may withdraw; staff decide, and nobody approves twice."""
+    if not staff:
+        return [choice(PAYOUT.verb("cancel"))]
+    others = [choice(PAYOUT.verb(name)) for name in ("return_to_trader", "reject")]
+    approve = choice(PAYOUT.verb("approve"), f"Approve {_money(row, row.sent_minor)}")
+    return others if approved else [approve, *others]
+
+
+def _facts(row: PayoutView, account: AccountView, *, staff: bool) -> list[tuple[str, str]]:
+    found = [
+        ("Beneficiary", row.beneficiary or "none"),
+        ("Requested", f"{row.requested_at:%Y-%m-%d %H:%M} UTC"),
+        ("Terms", f"{account.product_name} v{account.version}, {account.phase_name}"),
+    ]
+    optional = (
+        ("Payout cycle", row.cycle),
+        ("Reason", row.reason if staff else None),
+        ("Message to the trader", row.told if staff else None),
+        ("Transfer", row.transfer_id),
+    )
+    return found + [(name, value) for name, value in optional if value]
+
+
+def _money(row: PayoutView, minor: int) -> str:
+    return plain_money(Money(minor=minor, currency=row.currency))
+
+
+def _lines(row: PayoutView) -> list[SumLine]:
+    """The amount, line by line. Shares are rounded and may have tiers, so the lines show the result, not the terms."""
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=row.currency)
+
+    def share(minor: int) -> str:
+        pct = (Decimal(100 * minor) / row.gross_minor).quantize(Decimal("0.01"))
+        return f"{pct.normalize():f} %"
+
+    lines = [
+        SumLine("Requested", money(row.gross_minor), "held out of the account"),
+        SumLine("Stays with the firm", money(-row.firm_minor), share(row.firm_minor)),
+    ]
+    if row.refund_minor:
+        lines.append(SumLine("The trader's share", money(row.trader_minor), share(row.trader_minor), total=True))
+        lines.append(SumLine("Fee refund", money(row.refund_minor), "paid with the first payout"))
+        lines.append(SumLine("To the trader", money(row.sent_minor), "", total=True))
+    else:
+        lines.append(SumLine("To the trader", money(row.trader_minor), share(row.trader_minor), total=True))
+    if row.forfeited_minor:
+        lines.append(SumLine("Above the cap", money(row.forfeited_minor), "leaves the account and is forfeited"))
+    return lines
+
+
+def _refusal(actor: Actor, requester: str | None) -> str:
+    refusal = may(actor, "payouts.decide")
+    if not refusal and actor.person_id == requester:
+        return "You asked for this payout; somebody else must decide it."
+    return refusal
+
+
+def _effect(row: PayoutView, account: AccountView, *, approved: bool) -> str:
+    """What a decision does, for staff. `approved`: the reader approved it already."""
+    if row.state in MACHINE.terminal:
+        ended = f" It ended on {row.closed_at:%Y-%m-%d %H:%M} UTC." if row.closed_at else ""
+        return f"This payout is {words(row.state)}.{ended}"
+    if row.state == "releasing":
+        return "This payout has ended; the amount that was held is going back to the account."
+    if row.state not in DECIDABLE:
+        return f"This payout is {words(row.state)}; {_money(row, row.sent_minor)} is on its way to {row.beneficiary}."
+    if any(step.trigger == "transfer_refused" for step in row.transitions):
+        back = _money(row, row.gross_minor)
+        return (
+            "The provider refused the transfer, so nothing can be sent. Ending this payout puts "
+            f"{back} back on the account."
+        )
+    sends = _sends(row, account)
+    if row.state == "in_review":
+        return f"On hold: a check has failed or a review is open. Once it is clear and approved, it {sends}."
+    if approved:
+        return (
+            "You approved it; the next approval must come from somebody else. "
+            f"The last one {sends}. Until then you can return or reject it."
+        )
+    missing = row.approvers_needed - row.approvals
+    if missing > 1:
+        still = f"Approving is the first of {missing} approvals that are still needed: nothing leaves yet."
+        return f"{still} The last one {sends}."
+    return f"Approving {sends}."
+
+
+def _sends(row: PayoutView, account: AccountView) -> str:
+    sends = (
+        f"sends {_money(row, row.sent_minor)} to {row.beneficiary}; {_money(row, row.firm_minor)} stays with the firm"
+    )
+    if row.forfeited_minor:
+        sends += f"; {_money(row, row.forfeited_minor)} above the cap is forfeited"
+    room = account.tightest_room_minor
+    return sends if room is None else f"{sends}; room afterwards {_money(row, room)}"
+
+
+def _checks(row: PayoutView, now: datetime) -> list[Check]:
+    found = []
+    if row.state in DECIDABLE and row.decide_by is not None:
+        left = row.decide_by - now
+        tone = "bad" if left < timedelta(0) else "warn" if left < SOON else "ok"
+        found.append(
+            Check(
+                "deadline",
+                tone,
+                f"Decide by {row.decide_by:%Y-%m-%d %H:%M} UTC; after that the payout ends and the amount is released.",
+            )
+        )
+    if row.approvers_needed:
+        tone = "ok" if row.approvals >= row.approvers_needed else "warn"
+        people_words = "person" if row.approvers_needed == 1 else "different people"
+        found.append(Check("approvals", tone, f"{row.approvals} of {row.approvers_needed} {people_words} approved."))
+    else:
+        found.append(Check("approvals", "ok", "The policy needs no approval for this amount."))
+    for name, check in row.checks.items():
+        tone = "warn" if check.get("warns") else "ok" if check["ok"] else "bad"
+        found.append(Check(name.replace("room:", "room under "), tone, str(check["words"])))
+    if row.was_held:
+        found.append(Check("surveillance", "warn", "A case has held this payout before."))
+    return found
+
+
+def _books(row: PayoutView) -> list[Link]:
+    return [
+        Link(
+            f"{words(line.kind).capitalize()}: {line.account}",
+            f"/audit?subject={row.id}",
+            "",
+            plain_money(Money(minor=line.amount_minor, currency=line.currency)),
+        )
+        for line in row.ledger
+    ]

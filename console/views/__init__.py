@@ -1,0 +1,1 @@
+"""What the templates are given: plain, typed, ready to print. No template reads a database row."""

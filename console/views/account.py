@@ -1,0 +1,104 @@
+"""The accounts list and the account page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.views.parts import Entry, Link
+from domain.money import Money
+from store.read.accounts import AccountView
+from store.read.breaches import BreachView
+from store.read.gates import GateView
+from store.read.versions import PendingMove
+from store.read.warnings import WarningView
+
+
+@dataclass(frozen=True)
+class Room:
+    """How far one rule is: `room` is equity minus floor, `share` of the allowance that is left (0..1)."""
+
+    rule_id: str
+    daily: bool
+    room: Money
+    floor: Money
+    share: float
+
+    @property
+    def tone(self) -> str:
+        return "bad" if self.room.minor <= 0 or self.share < 0.1 else "warn" if self.share < 0.3 else "ok"
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    account_id: str
+    number: str
+    trader_id: str
+    trader: str
+    product: str
+    phase: str
+    status: str
+    challenge_state: str
+    balance: Money | None
+    equity: Money | None
+    daily: Room | None
+    total: Room | None
+    closest: Room | None
+    at: datetime | None
+
+    @property
+    def floating(self) -> Money | None:
+        return None if self.equity is None or self.balance is None else self.equity - self.balance
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Limit, value, room: `big` is the number to read, `note` what it means."""
+
+    label: str
+    big: str
+    unit: str
+    left: str
+    right: str
+    share: float
+    tone: str
+    href: str | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class DayRow:
+    """An account at one daily reset, for the curve's table alternative."""
+
+    day: str
+    reset_at: datetime
+    balance: Money
+    equity: Money
+    floors: Sequence[tuple[str, Money]]
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """The heart of the console: `account` is the shared read model, everything else is derived from it."""
+
+    account: AccountView
+    identity: str
+    reset_words: str
+    gauges: Sequence[Gauge]
+    breach: BreachView | None
+    days: Sequence[DayRow] = ()
+    timeline: Sequence[Entry] = ()
+    older: str | None = None
+    siblings: Sequence[Link] = ()
+    payouts: Sequence[Link] = ()
+    tickets: Sequence[Link] = ()
+    decisions: Sequence[Link] = ()
+    warnings: Sequence[WarningView] = ()
+    gates: Sequence[GateView] = ()
+    move: PendingMove | None = None
+
+    @property
+    def floating(self) -> Money | None:
+        a = self.account
+        if a.equity_minor is None or a.balance_minor is None:
+            return None
+        return Money(minor=a.equity_minor - a.balance_minor, currency=a.currency)

@@ -1,0 +1,116 @@
+"""What a person sees before deciding something, and the rows of the work queue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from console.views.parts import Entry, Grid, Link, SumLine
+from domain.products.diff import FieldChange
+from store.read.queue import QueueItem
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check as shown to people: `tone` is ok, warn or bad; the words say the same."""
+
+    name: str
+    tone: str
+    words: str
+
+    @property
+    def verdict(self) -> str:
+        return {"ok": "ok", "warn": "check", "bad": "failed"}.get(self.tone, self.tone)
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    decision: str
+    by: str
+    role: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A button of a decision form."""
+
+    decision: str
+    label: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class DealPair:
+    """An opening and its copy side by side; `lag_seconds` between them, `ratio` copy over model."""
+
+    symbol: str
+    side: str
+    first_account: str
+    first_at: datetime
+    first_lots: Decimal
+    first_price: Decimal
+    second_account: str
+    second_at: datetime
+    second_lots: Decimal
+    second_price: Decimal
+    lag_seconds: float
+    ratio: Decimal
+
+
+@dataclass(frozen=True)
+class DecisionView:
+    """What a person needs to decide: the effect in words, the arithmetic, checks, evidence, who decided so far.
+
+    `closed` says who decided it and when; empty while it is open.
+    """
+
+    kind: str
+    subject_id: str
+    title: str
+    state: str
+    effect: str
+    choices: Sequence[Choice]
+    refusal: str = ""
+    closed: str = ""
+    due: datetime | None = None
+    account_number: str | None = None
+    trader_id: str | None = None
+    trader: str = ""
+    lines: Sequence[SumLine] = ()
+    checks: Sequence[Check] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    evidence: Sequence[Link] = ()
+    decisions: Sequence[DecisionRow] = ()
+    statement: str = ""
+    timeline: Sequence[Entry] = ()
+    pairs: Sequence[DealPair] = ()
+    grids: Sequence[Grid] = ()
+    changes: Sequence[FieldChange] | None = None  # of a product's terms; empty: there is no difference
+    changes_title: str = ""
+    href: str = ""  # its own page
+    noun: str = ""  # "payout"
+
+    @property
+    def ref(self) -> str:
+        return f"{self.kind}/{self.subject_id}"
+
+    @property
+    def seen(self) -> str:
+        """The facts that a form was filled in on. Another state or one more decision means that they are old."""
+        return f"{self.state}/{len(self.decisions)}"
+
+
+@dataclass(frozen=True)
+class WorkRow:
+    """One row of the work queue; `current` is the item beside the list."""
+
+    item: QueueItem
+    label: str
+    href: str
+    current: bool
+
+    @property
+    def ref(self) -> str:
+        return f"{self.item.kind}/{self.item.subject_id}"

@@ -1,0 +1,74 @@
+"""What surrounds every page: who looks, the left rail, the live indicator, notices."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.approvals import Role
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks at the page."""
+
+    user_id: str
+    name: str
+    role: Role
+    trader_id: str | None
+    csrf: str
+
+    @property
+    def is_trader(self) -> bool:
+        return self.role == "trader"
+
+
+@dataclass(frozen=True)
+class Live:
+    """The indicator: market time, and whether a feed has fallen behind."""
+
+    market_time: datetime
+    stale: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class RailItem:
+    """One line of the left rail; `count` is work that waits."""
+
+    label: str
+    href: str
+    count: int
+    current: bool
+
+
+@dataclass(frozen=True)
+class Crumb:
+    label: str
+    href: str | None = None
+
+
+@dataclass(frozen=True)
+class Flash:
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FeedRow:
+    name: str
+    watermark: datetime
+    last_tick_at: datetime | None
+    stale: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number and the list behind it. `place`: the page of the left rail that it belongs to; `in_queue`: whether it is
+    decided in the work queue."""
+
+    label: str
+    value: int
+    href: str
+    tone: str = "mute"
+    place: str = ""
+    in_queue: bool = False

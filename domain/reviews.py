@@ -1,0 +1,50 @@
+"""The kinds of reviews: how people call each, who closes it, and what it holds until then.
+
+A review says that something is doubtful and that a person has to look. Kinds are stored: never rename one.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+# person: whoever looked closes it. decision: confirming or dismissing does. refund: giving the money back does.
+ClosedBy = Literal["person", "decision", "refund"]
+# account: the payouts of the account it is about. trader: every payout of its trader. None: no payout.
+Holds = Literal["account", "trader"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class KindOfReview:
+    words: str
+    holds: Holds
+    closed_by: ClosedBy = "person"
+
+
+KINDS: Final[dict[str, KindOfReview]] = {
+    # found by the monitor: the money of the account is in doubt. One about the feed alone names no account, holds none.
+    "bad_tick": KindOfReview("bad tick", "account"),
+    "out_of_order": KindOfReview("out of order", "account"),
+    "stale": KindOfReview("stale", "account"),
+    "stale_feed": KindOfReview("stale feed", "account"),
+    "gap": KindOfReview("gap", "account"),
+    "estimated": KindOfReview("estimated", "account"),
+    "equity_drift": KindOfReview("equity drift", "account"),
+    "missed_reset": KindOfReview("missed reset", "account"),
+    "move_refused": KindOfReview("move refused", "account"),
+    "unknown_symbol": KindOfReview("unknown symbol", "account"),
+    "doubtful_breach": KindOfReview("doubtful breach", "account", "decision"),
+    "offence": KindOfReview("offence", "account"),
+    # about the payment of a challenge
+    "chargeback": KindOfReview("chargeback", "trader"),
+    "unclear_refund": KindOfReview("unclear refund", "trader"),
+    "payment_differs": KindOfReview("payment differs", None, "refund"),
+    "refund_refused": KindOfReview("refund refused", None),
+    # about the running of the firm itself
+    "message_dropped": KindOfReview("message dropped", None),
+    "workflow_stuck": KindOfReview("workflow stuck", None),
+    "workflow_restarted": KindOfReview("workflow restarted", None),
+}
+
+
+def holding(what: Literal["account", "trader"]) -> frozenset[str]:
+    """Returns the kinds that hold payouts of the account, or of the trader."""
+    return frozenset(name for name, kind in KINDS.items() if kind.holds == what)

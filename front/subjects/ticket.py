@@ -1,0 +1,40 @@
+"""Tickets: traders' questions. Answered on the ticket's own page, so they have no decision."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Select
+
+from domain.approvals import ROLES
+from front.subjects.subject import Right, Subject
+from store.models import Ticket
+from store.read.queue import Row, Waiting, waiting_rows
+from store.read.search import Findable
+
+
+def _rows() -> Select[Any]:
+    return waiting_rows(
+        subject_id=Ticket.id,
+        state=Ticket.state,
+        since=Ticket.changed_at,
+        account_id=Ticket.account_id,
+        trader_id=Ticket.trader_id,
+    ).where(Ticket.state == "open")
+
+
+def _words(_: Row) -> str:
+    return "Question"
+
+
+TICKET: Final = Subject(
+    name="ticket",
+    label="ticket",
+    plural="tickets",
+    waits_as="Tickets to answer",
+    waiting=Waiting(_rows, timedelta(hours=24), _words),
+    read=Right("tickets.read", frozenset(ROLES)),
+    under="/tickets",
+    page="/tickets",
+    list_page="/tickets?state=open",
+    find=Findable("tkt", Ticket, lambda scope: scope.own(Ticket.trader_id)),
+)
