@@ -28,7 +28,7 @@ from relay.drops import Drops
 from settings import Settings
 from store.db import Database
 from workflows import WORKFLOWS
-from workflows.door import Door
+from workflows.message_guard import MessageGuard
 
 _ACTIVITIES_AT_ONCE: Final = 24
 _WORKFLOW_TASKS_AT_ONCE: Final = 24
@@ -72,7 +72,7 @@ def core_worker(
         workflows=list(WORKFLOWS),
         activities=activities,
         workflow_runner=workflow_runner(),
-        interceptors=[Door(drops.note)],
+        interceptors=[MessageGuard(drops.note)],
         max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS_AT_ONCE if max_cached_workflows else None,

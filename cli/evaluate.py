@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from adapters.market.contracts import instruments_of
+from adapters.market.contracts import find_instruments
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.read import read_statement
@@ -121,7 +121,7 @@ def market_for(statement: Statement, folder: Path, mapping: Mapping | None) -> M
     prices = PriceFolder(folder)
     contracts = mapping.symbols if mapping else {}
     symbols = {trade.symbol for trade in trades}
-    instruments, names, needed = instruments_of(symbols, contracts, prices.symbols, statement.currency)
+    instruments, names, needed = find_instruments(symbols, contracts, prices.symbols, statement.currency)
     first = min(trade.opened_at for trade in trades).date()
     ends = [trade.closed_at or trade.opened_at for trade in trades]
     last = max([*ends, *([statement.printed_at] if statement.printed_at else [])]).date()

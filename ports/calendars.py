@@ -1,4 +1,4 @@
-"""Where the sessions of venues come from: a mapping from a venue's name to its calendar (KeyError when unknown)."""
+"""Venue calendars: a mapping from a venue's name to its sessions. Raises KeyError for an unknown name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

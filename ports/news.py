@@ -1,4 +1,4 @@
-"""ScheduledRelease economic releases, as a calendar gives them."""
+"""Scheduled economic releases from a calendar."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Release(BaseModel):
-    """`key` tells releases apart for good; `names`: the currencies or instruments it concerns, empty for all."""
+    """A release. `key` identifies it for good; `names` lists affected currencies or instruments, empty for all."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,6 @@
-"""Payload encryption: what Temporal stores is readable only with our keys, and only in the workflow it belongs to.
+"""Payload encryption: a payload in Temporal can be read only with our keys and only in its own workflow.
 
-A payload that cannot be decrypted is marked and handed on: an error here would fail the whole workflow task, with every
+A payload that cannot be decrypted is marked and passed on: an error here would fail the whole workflow task, with every
 good message in it, again and again. The payload converter refuses marked payloads one by one (relay/converter.py).
 """
 
@@ -23,7 +23,7 @@ from temporalio.converter import (
 )
 
 ENCODING: Final = b"binary/encrypted"
-UNREADABLE: Final = b"propos/unreadable"  # a mark within a process; it is never sent
+UNREADABLE: Final = b"propos/unreadable"  # marks a payload within this process; never sent
 _KEY_ID: Final = "encryption-key-id"
 _NONCE: Final = 12
 
@@ -33,9 +33,10 @@ class PayloadRefused(Exception):
 
 
 def parse_keys(text: str) -> dict[str, AESGCM]:
-    """Ciphers by key id from "id:base64[,id:base64…]", each key 32 bytes; the first encrypts, all decrypt.
+    """Returns ciphers by key id from "id:base64[,id:base64…]". The first encrypts, all decrypt.
 
-    The same secrets encrypt database columns, so payloads get keys derived from them.
+    Each key has 32 bytes. The same secrets encrypt database columns, so payloads use keys derived from them.
+    Raises ValueError.
     """
     pairs = [part.strip().split(":", 1) for part in text.split(",") if part.strip()]
     keys = {key_id: base64.b64decode(encoded, validate=True) for key_id, encoded in pairs}
@@ -46,7 +47,7 @@ def parse_keys(text: str) -> dict[str, AESGCM]:
 
 
 class EncryptionCodec(PayloadCodec, WithSerializationContext):
-    """AES-256-GCM. The namespace and workflow id are authenticated: moved ciphertext does not open."""
+    """AES-256-GCM. Namespace and workflow id are authenticated, so a payload copied to another workflow is refused."""
 
     def __init__(self, ciphers: Mapping[str, AESGCM], binding: bytes | None = None) -> None:
         self._ciphers = ciphers
@@ -91,6 +92,6 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             raise PayloadRefused(f"A payload needs the key {key_id!r}, which is not among PROPOS_PAYLOAD_KEYS.")
         try:
             plain = self._ciphers[key_id].decrypt(payload.data[:_NONCE], payload.data[_NONCE:], self._bound())
-        except (InvalidTag, ValueError):  # ValueError: too short to be one of ours
+        except (InvalidTag, ValueError):  # ValueError: too short
             raise PayloadRefused("A payload does not belong to this workflow, or was altered.") from None
         return Payload.FromString(plain)

@@ -1,7 +1,7 @@
-"""Pydantic messages to payloads and back, one refusal per payload that cannot be read.
+"""Converts pydantic messages to payloads and back; refuses each payload that cannot be read.
 
-What a refusal leads to, the SDK decides: a signal is dropped, an update or a query is refused, an activity's result
-fails the workflow task, which is tried again until somebody puts it right.
+The SDK then drops a signal and refuses an update or a query. A refused activity result fails the workflow task, which
+is retried until a person repairs it.
 """
 
 import copy
@@ -16,7 +16,7 @@ from contracts.drops import ReportDrop
 from relay.codec import UNREADABLE, PayloadRefused
 
 
-class _Marked(EncodingPayloadConverter):
+class _UnreadableConverter(EncodingPayloadConverter):
     """Refuses what the codec could not decrypt."""
 
     @property
@@ -33,13 +33,13 @@ class _Marked(EncodingPayloadConverter):
 class PropOSPayloadConverter(PydanticPayloadConverter):
     def __init__(self) -> None:
         super().__init__()
-        self._set_converters(*self.converters.values(), _Marked())
+        self._set_converters(*self.converters.values(), _UnreadableConverter())
 
 
-def noting(note: ReportDrop) -> type[PropOSPayloadConverter]:
-    """A converter class that tells `note` of each message to a workflow that cannot be read, in replay as well."""
+def reporting_converter(note: ReportDrop) -> type[PropOSPayloadConverter]:
+    """Returns a converter class that calls `note` for each unreadable message to a workflow, in replay too."""
 
-    class Noting(PropOSPayloadConverter):
+    class ReportingConverter(PropOSPayloadConverter):
         workflow_id = ""
 
         def with_context(self, context: SerializationContext) -> Self:
@@ -55,4 +55,4 @@ def noting(note: ReportDrop) -> type[PropOSPayloadConverter]:
                     note(self.workflow_id, "unreadable")
                 raise
 
-    return Noting
+    return ReportingConverter

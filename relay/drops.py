@@ -1,7 +1,7 @@
-"""Dropped messages, told to people: each is counted, the first of its kind per workflow is logged and put in the queue.
+"""Dropped messages: each is counted; the first per workflow and reason is logged and opens a review.
 
-Whoever reaches Temporal's port can send any number of them. So only workflows of subjects on the record make a row in
-the queue, one per workflow and kind.
+Anyone who reaches Temporal's port can send any number of messages. So only workflows of subjects on the record open a
+review, one per workflow and reason.
 """
 
 import asyncio
@@ -17,32 +17,34 @@ from domain import keys
 from firm import lifecycles, reviews
 from store.db import Database
 
-_WAITING: Final = 1000  # kept until they are recorded; beyond it the oldest are only counted
+_WAITING: Final = 1000  # entries waiting to be recorded; beyond it the oldest are only counted
 _REMEMBERED: Final = 10_000
 _EVERY_SECONDS: Final = 1.0
-_AWAY: Final = (InterfaceError, OperationalError)  # the database; what was noted waits for it
+_AWAY: Final = (InterfaceError, OperationalError)  # the database is away: entries wait for it
 
 _dropped = Counter("propos_messages_dropped_total", "Messages that no workflow could use", ["why"])
 _log = structlog.get_logger("drops")
 
 
 class Drops:
+    """Collects dropped messages in memory and records them from a loop."""
+
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, DropReason]] = deque(maxlen=_WAITING)
-        self._told: set[tuple[str, DropReason]] = set()
+        self._reported: set[tuple[str, DropReason]] = set()
 
     def note(self, workflow_id: str, why: DropReason) -> None:
         """Count a dropped message; see `contracts.drops.ReportDrop`."""
         _dropped.labels(why).inc()
-        if (workflow_id, why) in self._told:
+        if (workflow_id, why) in self._reported:
             return
-        if len(self._told) >= _REMEMBERED:
-            self._told.clear()
-        self._told.add((workflow_id, why))
+        if len(self._reported) >= _REMEMBERED:
+            self._reported.clear()
+        self._reported.add((workflow_id, why))
         self._waiting.append((workflow_id, why))
 
     async def run(self, db: Database, stop: asyncio.Event) -> None:
-        """Record until `stop`."""
+        """Record dropped messages every second until `stop`."""
         while not stop.is_set():
             try:
                 await self.record(db)
@@ -55,7 +57,7 @@ class Drops:
                 continue
 
     async def record(self, db: Database) -> None:
-        """Log what was noted, and open a review for each that concerns a subject on the record."""
+        """Log the waiting entries, and open a review for each subject on the record."""
         while self._waiting:
             workflow_id, why = self._waiting.popleft()
             try:

@@ -1,7 +1,6 @@
-"""Finds open subjects without a healthy workflow: one that ended too early is started again, one that is stuck is
-reported to people.
+"""Finds open subjects without a healthy workflow. Restarts a workflow that ended too early; reports a stuck one.
 
-The record says which subjects are open; Temporal is asked about each by its id, a few at a time.
+The open subjects come from the record. Temporal is asked about each by workflow id, a few at a time.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from relay.outbox import Connect
 from relay.temporal import no_namespace
 from store.db import Database
 
-_BATCH: Final = 50  # asked about in one step; the relay's loop says how often a step is
+_BATCH: Final = 50  # subjects per step; the relay's loop decides how often a step runs
 _AT_ONCE: Final = 8
 _STUCK_ATTEMPTS: Final = 5
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
@@ -40,16 +39,16 @@ _log = structlog.get_logger("relay.redrive")
 
 @dataclass(frozen=True)
 class Health:
-    """How a workflow is. `ended`: how it ended, or `missing`; `attempts`: of its current workflow task."""
+    """The health of a workflow. `ended` is the final status or `missing`; `attempts` is of its current task."""
 
-    verdict: Literal["well", "ended", "stuck"]
+    state: Literal["well", "ended", "stuck"]
     ended: str = ""
     run_id: str = ""
     attempts: int = 0
 
 
-def judge(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) -> Health:
-    """Health by what Temporal says of the newest run."""
+def classify(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) -> Health:
+    """Returns the health from Temporal's description of the newest run."""
     if status in _ENDED:
         return Health("ended", ended=status.name.lower(), run_id=run_id)
     if attempts >= _STUCK_ATTEMPTS:
@@ -58,7 +57,7 @@ def judge(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) ->
 
 
 class Redrive:
-    """`singletons` gives the ids of the workflows that always run; who starts them again is `Singletons`."""
+    """Checks all open subjects in rounds. `singletons` returns ids of workflows that always run."""
 
     def __init__(self, db: Database, connect: Connect, singletons: Callable[[], Collection[str]]) -> None:
         self._db, self._connect, self._singletons = db, connect, singletons
@@ -67,21 +66,21 @@ class Redrive:
         self._stuck: set[str] = set()
 
     async def step(self) -> int:
-        """Look at the next subjects; returns how many there were, 0 at the end of a round."""
+        """Check the next subjects. Returns how many, or 0 at the end of a round."""
         async with self._db.transaction() as session:
             subjects = await lifecycles.open_subjects(session, after=self._after, limit=_BATCH)
         by_id = {subject.workflow_id: subject for subject in subjects}
-        over = len(subjects) < _BATCH
+        is_last = len(subjects) < _BATCH
         client = await self._connect()
-        asked = [*by_id, *(self._singletons() if over else ())]
+        asked = [*by_id, *(self._singletons() if is_last else ())]
         found = await asyncio.gather(*(self._health(client, workflow_id) for workflow_id in asked))
         healths = dict(zip(asked, found, strict=True))
         for workflow_id, subject in by_id.items():
-            if healths[workflow_id].verdict == "ended":
+            if healths[workflow_id].state == "ended":
                 await self._start_again(subject, healths[workflow_id])
         await self._report(healths)
-        self._after = None if over else subjects[-1]
-        if not over:
+        self._after = None if is_last else subjects[-1]
+        if not is_last:
             return len(subjects)
         _stuck.set(len(self._stuck))
         self._stuck.clear()
@@ -95,7 +94,7 @@ class Redrive:
                 if error.status == RPCStatusCode.NOT_FOUND and not no_namespace(error):
                     return Health("ended", ended="missing")
                 raise
-        return judge(found.status, found.run_id, found.raw_description.pending_workflow_task.attempt)
+        return classify(found.status, found.run_id, found.raw_description.pending_workflow_task.attempt)
 
     async def _start_again(self, subject: Subject, health: Health) -> None:
         async with self._db.transaction() as session:
@@ -105,7 +104,7 @@ class Redrive:
             _log.warning("workflow started again", workflow_id=subject.workflow_id, ended=health.ended)
 
     async def _report(self, healths: dict[str, Health]) -> None:
-        stuck = {workflow_id: health for workflow_id, health in healths.items() if health.verdict == "stuck"}
+        stuck = {workflow_id: health for workflow_id, health in healths.items() if health.state == "stuck"}
         async with self._db.transaction() as session:
             for workflow_id, health in stuck.items():
                 await lifecycles.report_stuck(session, workflow_id, attempts=health.attempts)

@@ -1,17 +1,17 @@
-"""How often a message may fail by itself before a person must look: one bad message must not stop the others."""
+"""Counts failures of single messages. One that fails too often is set aside and cannot stop the others."""
 
 from collections import Counter
 from typing import Final
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-UNEXPECTED: Final = 5  # attempts that ended in an error nobody foresaw
-REFUSED: Final = 10  # refusals by the venue of what it should accept
+UNEXPECTED: Final = 5  # allowed attempts with an unexpected error
+REFUSED: Final = 10  # allowed refusals by the venue
 _AWAY: Final = ("08", "53", "57P", "58")  # SQLSTATE: connections, resources, shutdown, the system
 
 
 def database_is_away(error: Exception) -> bool:
-    """Not the message's fault: the whole round is tried again."""
+    """Returns whether the database caused the error. Then the whole round is tried again and no message is blamed."""
     if isinstance(error, OperationalError):
         state = getattr(error.orig, "sqlstate", None)
         return state is None or state.startswith(_AWAY)
@@ -19,13 +19,13 @@ def database_is_away(error: Exception) -> bool:
 
 
 class Strikes:
-    """Counts per message and in memory only: time in which a neighbour was away does not count, a restart forgives."""
+    """Failures by message id, in memory only: a restart starts again at zero."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
 
     def out(self, id: int, allowed: int) -> bool:
-        """Count one more failure of message `id`; True at the last that is allowed."""
+        """Count a failure of message `id`. Returns True when it has failed `allowed` times."""
         self._counts[id] += 1
         if self._counts[id] < allowed:
             return False

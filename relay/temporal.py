@@ -1,4 +1,4 @@
-"""The one way to Temporal: pydantic messages, encrypted payloads, encrypted failures."""
+"""Connections to Temporal, with pydantic messages, encrypted payloads and encrypted failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,21 +10,23 @@ from temporalio.service import RPCError
 from contracts.drops import ReportDrop
 from domain.errors import Unavailable
 from relay.codec import EncryptionCodec, parse_keys
-from relay.converter import PropOSPayloadConverter, noting
+from relay.converter import PropOSPayloadConverter, reporting_converter
 
 
 def data_converter(payload_keys: str, note: ReportDrop | None = None) -> DataConverter:
-    """What every client, worker and replayer uses. `payload_keys` is the setting's text: id:base64[,id:base64…].
-    `note` hears of each payload that cannot be read."""
+    """Returns the converter of every client, worker and replayer.
+
+    `payload_keys` is the text of the setting: id:base64[,id:base64…]. `note` is called for each unreadable payload.
+    """
     return DataConverter(
-        payload_converter_class=PropOSPayloadConverter if note is None else noting(note),
+        payload_converter_class=PropOSPayloadConverter if note is None else reporting_converter(note),
         payload_codec=EncryptionCodec(parse_keys(payload_keys)),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
 
 
 async def connect(address: str, namespace: str, payload_keys: str, note: ReportDrop | None = None) -> Client:
-    """A connected client, which reconnects by itself from then on; raises Unavailable. `note`: see `data_converter`."""
+    """Returns a connected client, which reconnects by itself. Raises Unavailable. `note`: see `data_converter`."""
     try:
         return await Client.connect(address, namespace=namespace, data_converter=data_converter(payload_keys, note))
     except (RuntimeError, RPCError) as error:
@@ -34,7 +36,7 @@ async def connect(address: str, namespace: str, payload_keys: str, note: ReportD
 
 
 class SharedClient:
-    """One client for a whole process, connected when it is first needed, tried again while that fails."""
+    """One client for the whole process, connected at the first call. After a failure the next call tries again."""
 
     def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
         self._connect = connect
@@ -49,5 +51,5 @@ class SharedClient:
 
 
 def no_namespace(error: RPCError) -> bool:
-    """Whether what was not found is the namespace: it may still come."""
+    """Returns whether the namespace is missing. The server may still be creating it."""
     return error.message.lower().startswith("namespace")

@@ -1,4 +1,4 @@
-"""ScheduledRelease economic releases on the record."""
+"""Scheduled economic releases on the record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

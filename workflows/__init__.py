@@ -2,22 +2,22 @@
 
 from typing import Final
 
-from workflows.case import Case
-from workflows.challenge import Challenge
-from workflows.daily_close import DailyClose
-from workflows.dispute import Dispute
-from workflows.monitor_shard import MonitorShard
-from workflows.payout import Payout
-from workflows.reconciliation import Reconciliation
-from workflows.surveillance import Surveillance
+from workflows.case import CaseWorkflow
+from workflows.challenge import ChallengeWorkflow
+from workflows.daily_close import DailyCloseWorkflow
+from workflows.dispute import DisputeWorkflow
+from workflows.monitor_shard import MonitorShardWorkflow
+from workflows.payout import PayoutWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.surveillance import SurveillanceWorkflow
 
 WORKFLOWS: Final[tuple[type, ...]] = (
-    Case,
-    Challenge,
-    DailyClose,
-    Dispute,
-    MonitorShard,
-    Payout,
-    Reconciliation,
-    Surveillance,
+    CaseWorkflow,
+    ChallengeWorkflow,
+    DailyCloseWorkflow,
+    DisputeWorkflow,
+    MonitorShardWorkflow,
+    PayoutWorkflow,
+    ReconciliationWorkflow,
+    SurveillanceWorkflow,
 )

@@ -1,4 +1,4 @@
-"""How workflows call activities: bounded attempts in time, tried again until the outside answers."""
+"""Calls of activities by workflows: each attempt has a time limit and is retried until the outside answers."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -18,18 +18,18 @@ _RETRY: Final = RetryPolicy(
 
 
 async def call(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
-    """Run the activity behind a stub; only a refusal that is final comes back as an error."""
+    """Run the activity of a stub and return its result. Raises ActivityError only for a final refusal."""
     return await workflow.execute_activity(stub, arg, start_to_close_timeout=_ATTEMPT, retry_policy=_RETRY)
 
 
 def update_id() -> str:
-    """The id of the update that is being handled: whoever decides compares it with the person's request."""
+    """Returns the id of the current update. The deciding activity compares it with the person's request."""
     info = workflow.current_update_info()
     return info.id if info else ""
 
 
 async def ask(stub: Callable[[Arg], Awaitable[Result]], arg: Arg) -> Result:
-    """`call` for an update: a refusal reaches the person with its own type and sentence."""
+    """Like `call`, for updates: a refusal is raised with its own type and sentence, for the person who asked."""
     try:
         return await call(stub, arg)
     except ActivityError as error:

@@ -15,16 +15,18 @@ with workflow.unsafe.imports_passed_through():
 
 
 @workflow.defn(name="Case")
-class Case:
+class CaseWorkflow:
+    """`_lock` makes updates and steps run one at a time."""
+
     @workflow.init
     def __init__(self, start: CaseStart) -> None:
         self._id = start.case_id
         self._state = CASE.initial
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @workflow.run
     async def run(self, start: CaseStart) -> str:
-        async with self._turn:
+        async with self._lock:
             self._state = (await call(cases.read_status, CaseRef(case_id=self._id))).state
         await workflow.wait_condition(lambda: self._state in CASE.terminal)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -43,15 +45,15 @@ class Case:
         return await self._decide("confirm", request)
 
     @clear.validator
-    def _may_clear(self, request: DecisionRequest) -> None:
+    def _check_clear(self, request: DecisionRequest) -> None:
         check_reason(request.reason)
 
     @confirm.validator
-    def _may_confirm(self, request: DecisionRequest) -> None:
+    def _check_confirm(self, request: DecisionRequest) -> None:
         check_reason(request.reason)
 
     async def _decide(self, choice: Literal["clear", "confirm"], request: DecisionRequest) -> DecisionResult:
-        async with self._turn:
+        async with self._lock:
             decision = CaseDecision(case_id=self._id, choice=choice, request=request, update_id=update_id())
             result = await ask(cases.record_decision, decision)
             self._state = result.state

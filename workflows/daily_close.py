@@ -10,13 +10,13 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import DailyCloseStart, MarketTimeReached
     from workflows.calls import call
 
-# The wake-up on the record says when a reset is due; before any feed has started there is no market time to set it in.
-_LOOK_AGAIN: Final = timedelta(minutes=10)
-_UNTIL_A_FEED: Final = timedelta(seconds=10)
+# A wake-up on the record signals a due reset. Before a feed has started there is no market time to set one.
+_CHECK_INTERVAL: Final = timedelta(minutes=10)
+_CHECK_INTERVAL_BEFORE_FEED: Final = timedelta(seconds=10)
 
 
 @workflow.defn(name="DailyClose")
-class DailyClose:
+class DailyCloseWorkflow:
     @workflow.init
     def __init__(self, start: DailyCloseStart) -> None:
         self._woken = False
@@ -28,11 +28,11 @@ class DailyClose:
             report = await call(operations.check_daily_close, start)
             start = start.model_copy(update={"after": report.after})
             if report.caught_up:
-                await self._rest(_LOOK_AGAIN if report.feed_running else _UNTIL_A_FEED)
+                await self._wait_for_wakeup(_CHECK_INTERVAL if report.feed_running else _CHECK_INTERVAL_BEFORE_FEED)
             if report.closed or workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(start)
 
-    async def _rest(self, at_most: timedelta) -> None:
+    async def _wait_for_wakeup(self, at_most: timedelta) -> None:
         try:
             await workflow.wait_condition(lambda: self._woken, timeout=at_most)
         except TimeoutError:

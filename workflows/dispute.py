@@ -1,4 +1,4 @@
-"""A trader disputes a breach: evidence is assembled, a person decides, and the challenge acts on it."""
+"""A dispute of a breach: evidence is assembled, a person decides, the challenge reinstates the account."""
 
 from datetime import timedelta
 from typing import Final
@@ -13,12 +13,12 @@ with workflow.unsafe.imports_passed_through():
     from domain.disputes import DISPUTE
     from workflows.calls import ask, call, update_id
 
-# The challenge says when it has reinstated the account; a challenge that ended otherwise says nothing.
-_LOOK_AGAIN: Final = timedelta(hours=1)
+# The challenge signals that it has reinstated the account. A challenge that ended otherwise sends no signal.
+_CHECK_INTERVAL: Final = timedelta(hours=1)
 
 
 @workflow.defn(name="Dispute")
-class Dispute:
+class DisputeWorkflow:
     @workflow.init
     def __init__(self, start: DisputeStart) -> None:
         self._id = start.dispute_id
@@ -30,15 +30,15 @@ class Dispute:
         self._state = (await call(steps.assemble_evidence, start)).state
         await workflow.wait_condition(lambda: self._state != "awaiting_decision")
         while self._state == "reinstating":
-            await self._challenge_acts()
+            await self._wait_for_challenge()
             self._challenge_done = False
             self._state = (await call(steps.record_reinstatement, start)).state
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._state
 
-    async def _challenge_acts(self) -> None:
+    async def _wait_for_challenge(self) -> None:
         try:
-            await workflow.wait_condition(lambda: self._challenge_done, timeout=_LOOK_AGAIN)
+            await workflow.wait_condition(lambda: self._challenge_done, timeout=_CHECK_INTERVAL)
         except TimeoutError:
             return
 
@@ -63,7 +63,7 @@ class Dispute:
         check_reason(request.reason)
 
     async def _decide(self, decision: DisputeDecision, request: DecisionRequest) -> DecisionResult:
-        """The record decides who was first; the state here only follows it, so it may lag by one step."""
+        """Record the decision. The record decides who was first; the state here may lag by one step."""
         await workflow.wait_condition(lambda: self._state != DISPUTE.initial)
         step = DisputeStep(dispute_id=self._id, decision=decision, request=request, update_id=update_id())
         result = await ask(steps.record_decision, step)

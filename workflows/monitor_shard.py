@@ -1,4 +1,4 @@
-"""A shard of the live monitor, placed and restarted by Temporal: one long-running activity that heartbeats."""
+"""A shard of the live monitor: one long-running activity with heartbeats. Temporal places and restarts it."""
 
 from datetime import timedelta
 from typing import Final
@@ -11,9 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.messages import ShardStart
     from contracts.monitoring import run_shard
 
-# Without a heartbeat for so long, another worker takes the shard: half of the ten seconds within which a shard must be
-# judged again are left for that worker to rebuild it.
-_SILENCE: Final = timedelta(seconds=4)
+# Without a heartbeat for this long, another worker takes the shard. A shard must be judged again within ten seconds, so
+# about half of them remain for the rebuild.
+_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=4)
 _ATTEMPT: Final = timedelta(days=365)
 _RETRY: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=3)
@@ -21,21 +21,21 @@ _RETRY: Final = RetryPolicy(
 
 
 @workflow.defn(name="MonitorShard")
-class MonitorShard:
+class MonitorShardWorkflow:
     @workflow.init
     def __init__(self, start: ShardStart) -> None:
         self._start = start
 
     @workflow.run
     async def run(self, start: ShardStart) -> None:
-        """Keep the shard judged: whenever the activity ends, however it ends, it begins again."""
+        """Run the shard. The activity is started again whenever it ends, also after an error."""
         while not workflow.info().is_continue_as_new_suggested():
             await workflow.execute_activity(
                 run_shard,
                 self._start,
                 task_queue=MONITOR_QUEUE,
                 start_to_close_timeout=_ATTEMPT,
-                heartbeat_timeout=_SILENCE,
+                heartbeat_timeout=_HEARTBEAT_TIMEOUT,
                 retry_policy=_RETRY,
             )
         workflow.continue_as_new(self._start)

@@ -1,4 +1,4 @@
-"""A payout: hold the money, look at risk, have it approved, send it, hear that it arrived; or give it back."""
+"""A payout: hold the money, check risk, wait for approval, send it, follow the transfer; or release the hold."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,22 +24,22 @@ with workflow.unsafe.imports_passed_through():
     from workflows.calls import ask, call, update_id
 
 _OPEN_TO_PEOPLE: Final = ("in_review", "awaiting_approval")
-# Facts arrive as signals; these only bound how long a lost one could matter.
-_LOOK_AGAIN: Final = timedelta(hours=6)
-_ASK_PROVIDER: Final = timedelta(hours=1)
+# Facts arrive as signals. These timers only cover a lost signal.
+_CHECK_INTERVAL: Final = timedelta(hours=6)
+_PROVIDER_CHECK_INTERVAL: Final = timedelta(hours=1)
 
 
 @workflow.defn(name="Payout")
-class Payout:
-    """The state is the record's: every step answers with it, and nothing here is a second truth."""
+class PayoutWorkflow:
+    """Every step returns the state on the record; the workflow keeps only a copy of it."""
 
     @workflow.init
     def __init__(self, start: PayoutStart) -> None:
         self._ref = PayoutRef(payout_id=start.payout_id)
         self._state = ""
         self._news = 0
-        self._seen: set[str] = set()
-        self._turn = asyncio.Lock()
+        self._known_keys: set[str] = set()
+        self._lock = asyncio.Lock()
 
     @workflow.run
     async def run(self, start: PayoutStart) -> str:
@@ -48,55 +48,55 @@ class Payout:
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(start)
-            await self._go_on()
+            await self._advance()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._state
 
-    async def _go_on(self) -> None:
-        heard = self._news
+    async def _advance(self) -> None:
+        news_before = self._news
         if self._state in ("reserved", *_OPEN_TO_PEOPLE):
             await self._step(payouts.check_risk)
             if self._state in _OPEN_TO_PEOPLE:
-                await self._rest(heard, _LOOK_AGAIN)
+                await self._wait_for_news(news_before, _CHECK_INTERVAL)
         elif self._state == "approved":
             await self._step(payouts.send_money)
         elif self._state == "sent":
             await self._step(payouts.follow_transfer)
             if self._state == "sent":
-                await self._rest(heard, _ASK_PROVIDER)
+                await self._wait_for_news(news_before, _PROVIDER_CHECK_INTERVAL)
         elif self._state == "settling":
             await self._step(payouts.settle)
         else:
             await self._step(payouts.release_hold)
 
     async def _step(self, activity: Callable[[PayoutRef], Awaitable[PayoutStatus]]) -> None:
-        """One step at a time: a decision and a step never overwrite each other's answer."""
-        async with self._turn:
+        """Run one step. The lock keeps a step and a decision from overwriting each other's state."""
+        async with self._lock:
             self._state = (await call(activity, self._ref)).state
 
-    async def _rest(self, heard: int, at_most: timedelta) -> None:
+    async def _wait_for_news(self, news_before: int, at_most: timedelta) -> None:
         state = self._state
         try:
-            await workflow.wait_condition(lambda: self._news != heard or self._state != state, timeout=at_most)
+            await workflow.wait_condition(lambda: self._news != news_before or self._state != state, timeout=at_most)
         except TimeoutError:
             return
 
-    def _hear(self, key: str) -> None:
-        if key not in self._seen:
-            self._seen.add(key)
+    def _count_news(self, key: str) -> None:
+        if key not in self._known_keys:
+            self._known_keys.add(key)
             self._news += 1
 
     @workflow.signal
     def risk_changed(self, message: RiskChanged) -> None:
-        self._hear(message.key)
+        self._count_news(message.key)
 
     @workflow.signal
     def transfer_changed(self, message: TransferChanged) -> None:
-        self._hear(message.key)
+        self._count_news(message.key)
 
     @workflow.signal
     def market_time_reached(self, message: MarketTimeReached) -> None:
-        """Never a repetition: the same date can be due again after it was set again."""
+        """Always counts as news: the same date can be set, and be due, again."""
         self._news += 1
 
     @workflow.query
@@ -120,19 +120,19 @@ class Payout:
         return await self._decide("cancel", request)
 
     @approve.validator
-    def _may_approve(self, request: DecisionRequest) -> None:
+    def _check_approve(self, request: DecisionRequest) -> None:
         check_reason(request.reason)
 
     @reject.validator
-    def _may_reject(self, request: DecisionRequest) -> None:
+    def _check_reject(self, request: DecisionRequest) -> None:
         check_reason(request.reason)
 
     @return_to_trader.validator
-    def _may_return(self, request: DecisionRequest) -> None:
+    def _check_return(self, request: DecisionRequest) -> None:
         check_reason(request.reason)
 
     async def _decide(self, choice: PayoutChoice, request: DecisionRequest) -> DecisionResult:
-        async with self._turn:
+        async with self._lock:
             decision = PayoutDecision(
                 payout_id=self._ref.payout_id, choice=choice, request=request, update_id=update_id()
             )

@@ -1,4 +1,4 @@
-"""Reconciliation: each market day, and when somebody asks, every cent at the provider finds its ledger transaction."""
+"""Reconciliation: matches provider entries to ledger transactions each market day and on request."""
 
 import asyncio
 from datetime import timedelta
@@ -12,26 +12,26 @@ with workflow.unsafe.imports_passed_through():
     from contracts.operations import ReconcileRequest, ReconciliationReport
     from workflows.calls import ask, call
 
-_LOOK_AGAIN: Final = timedelta(minutes=5)  # so that what people see as unreconciled is never old
+_CHECK_INTERVAL: Final = timedelta(minutes=5)  # people see a count of unreconciled entries that is at most this old
 
 
 @workflow.defn(name="Reconciliation")
-class Reconciliation:
+class ReconciliationWorkflow:
     @workflow.init
     def __init__(self, start: ReconciliationStart) -> None:
         self._start = start
         self._woken = False
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @workflow.run
     async def run(self, start: ReconciliationStart) -> None:
         while not workflow.info().is_continue_as_new_suggested():
             self._woken = False
-            async with self._turn:
+            async with self._lock:
                 report = await call(operations.reconcile, self._start)
             self._start = ReconciliationStart(after=report.after)
             try:
-                await workflow.wait_condition(lambda: self._woken, timeout=_LOOK_AGAIN)
+                await workflow.wait_condition(lambda: self._woken, timeout=_CHECK_INTERVAL)
             except TimeoutError:
                 continue
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -43,5 +43,5 @@ class Reconciliation:
 
     @workflow.update
     async def reconcile(self, request: ReconcileRequest) -> ReconciliationReport:
-        async with self._turn:
+        async with self._lock:
             return await ask(operations.reconcile, self._start)

@@ -10,19 +10,19 @@ with workflow.unsafe.imports_passed_through():
     from contracts import cases
     from contracts.messages import SurveillanceStart
 
-_ONE_FOLLOWING: Final = timedelta(hours=2)  # the activity itself ends sooner, so that histories stay short
+_ATTEMPT: Final = timedelta(hours=2)  # the activity itself ends sooner, so that histories stay short
 _HEARTBEAT: Final = timedelta(seconds=15)
 
 
 @workflow.defn(name="Surveillance")
-class Surveillance:
+class SurveillanceWorkflow:
     @workflow.run
     async def run(self, start: SurveillanceStart) -> None:
         while not workflow.info().is_continue_as_new_suggested():
             await workflow.execute_activity(
                 cases.follow_deals,
                 start,
-                start_to_close_timeout=_ONE_FOLLOWING,
+                start_to_close_timeout=_ATTEMPT,
                 heartbeat_timeout=_HEARTBEAT,
                 retry_policy=RetryPolicy(
                     initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)

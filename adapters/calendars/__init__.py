@@ -1,8 +1,8 @@
-"""Venues' own calendars: sessions, holidays and early closes."""
+"""Venue calendars: sessions, holidays and early closes."""
 
 
 def known_venues() -> frozenset[str]:
-    """The names that a product may use for a venue's calendar."""
+    """Returns the calendar names that a product may use."""
     from adapters.calendars.exchange import ExchangeCalendars
 
     return frozenset(ExchangeCalendars())

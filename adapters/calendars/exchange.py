@@ -1,6 +1,6 @@
 """Venue calendars from the exchange_calendars package, by its names (XNYS, CMES, ...).
 
-The package is imported when a calendar is first asked for: most commands never do, and it takes a second.
+The package is imported at the first use of a calendar: the import takes a second, and most commands need none.
 """
 
 from bisect import bisect_right
@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from domain.rules.base import VenueCalendar
 
-# what is kept per calendar: enough for replays of old statements and for every open account
+# the range of each calendar: it covers replays of old statements and every open account
 _FIRST: Final = "2007-01-01"
 _YEARS_AHEAD: Final = 2
 
 
 class ExchangeCalendar:
-    """One venue, its sessions read out once. Dates outside what the package knows have no session."""
+    """One venue, with its sessions read at creation. Dates outside the package's range have no session."""
 
     def __init__(self, calendar: Any) -> None:
         """`calendar`: an exchange_calendars.ExchangeCalendar."""
@@ -28,12 +28,12 @@ class ExchangeCalendar:
         return self._closes.get(day)
 
     def next_open(self, after: datetime) -> datetime:
-        """Raises LookupError beyond the last session that is known."""
+        """Returns the next opening, UTC. Raises LookupError after the last known session."""
         return self._opens[bisect_right(self._opens, after)]
 
 
 class ExchangeCalendars(Mapping[str, VenueCalendar]):
-    """Every calendar the package has, made when it is first asked for."""
+    """Every calendar of the package, each created at its first use. Raises KeyError for an unknown name."""
 
     def __getitem__(self, name: str) -> VenueCalendar:
         return _calendar(name)

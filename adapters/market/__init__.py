@@ -1,1 +1,1 @@
-"""Recorded prices and the contracts they are of."""
+"""Recorded prices, and the contracts of symbols."""

@@ -1,5 +1,4 @@
-"""What one lot of each symbol is, for the symbols of a statement: as a mapping says, or as every venue has it for pairs
-of currencies."""
+"""The contracts of a statement's symbols: from a mapping, or the standard one for currency pairs."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -39,13 +38,12 @@ _CURRENCIES: Final = frozenset(
 _PAIR_LOT: Final = Decimal(100_000)
 
 
-def instruments_of(
+def find_instruments(
     symbols: Iterable[str], contracts: Mapping[str, Contract], quoted: frozenset[str], currency: str
 ) -> tuple[dict[str, Instrument], dict[str, str], frozenset[str]]:
-    """(instruments by market symbol, market symbol by the statement's, symbols whose quotes are needed).
+    """Returns (instruments by market symbol, market symbol by statement symbol, market symbols to read quotes of).
 
-    Raises BadInput that lists every symbol without a contract size, without quotes, or whose money cannot be converted
-    into `currency`, together.
+    Raises one BadInput for all symbols without a contract size, quotes, or a conversion into `currency`.
     """
     given = {name.upper(): contract for name, contract in contracts.items()}
     names, instruments, needed = dict[str, str](), dict[str, Instrument](), set[str]()
@@ -73,10 +71,10 @@ def instruments_of(
         ("cannot convert the profit of", unconverted),
         ("has no contract size for", sizeless),
     )
-    told = [f"{what} {', '.join(which)}" for what, which in problems if which]
-    if told:
+    lists = [f"{what} {', '.join(which)}" for what, which in problems if which]
+    if lists:
         raise BadInput(
-            f"The floating equity cannot be computed: the market {'; it '.join(told)}.",
+            f"The floating equity cannot be computed: the market {'; it '.join(lists)}.",
             field="market",
             remedy="Add the quote files, and say contract_size, quote_currency (and `market`, the name the quotes have)"
             " under `symbols` in a mapping; or leave --market out.",
@@ -85,7 +83,7 @@ def instruments_of(
 
 
 def _pair(symbol: str) -> Contract | None:
-    """Six letters that are two currencies, with whatever a broker appends: 100,000 of the first a lot."""
+    """Returns the contract of a currency pair, 100,000 units a lot, or None. A broker's suffix is ignored."""
     base, quote = symbol[:3], symbol[3:6]
     if base not in _CURRENCIES or quote not in _CURRENCIES:
         return None

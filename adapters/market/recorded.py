@@ -2,8 +2,8 @@
 
 `<anything>__tick__<symbol>__<yyyymmdd>_quote.zip` holds lines of milliseconds since midnight UTC, bid, ask;
 `<anything>__minute__<symbol>__<yyyymmdd>_quote.zip` holds milliseconds, bid open, high, low, close, bid size, ask open,
-high, low, close, ask size. A bar is told as four quotes: its open, its low and high (the nearer to the open first),
-its close; bid and ask together, as they stood apart at the time.
+high, low, close, ask size. A bar becomes four quotes: open, low and high (the nearer to the open first), close;
+each has the bid and ask of that field.
 """
 
 import heapq
@@ -30,7 +30,7 @@ class PriceFolder:
 
     def __init__(self, folder: Path) -> None:
         self._files: dict[tuple[str, date], Path] = {}
-        for path in sorted(folder.glob("*_quote.zip"), reverse=True):  # ticks sort behind minutes, and win
+        for path in sorted(folder.glob("*_quote.zip"), reverse=True):  # tick files replace minute files of the same day
             if match := _NAME.fullmatch(path.stem):
                 day = date.fromisoformat(match[3])
                 if match[1].lower() == "tick" or (match[2].upper(), day) not in self._files:
@@ -47,13 +47,13 @@ class PriceFolder:
         return frozenset(symbol for symbol, _ in self._files)
 
     def missing(self, symbols: Iterable[str], first: date, last: date) -> dict[str, list[date]]:
-        """The weekdays from `first` to `last` without a file, of each symbol that lacks some."""
+        """Returns the weekdays from `first` to `last` without a file, by symbol. Complete symbols are left out."""
         days = [first + timedelta(n) for n in range((last - first).days + 1)]
         lacking = {s: [day for day in days if day.weekday() < 5 and (s, day) not in self._files] for s in symbols}
         return {symbol: days for symbol, days in lacking.items() if days}
 
     def quotes(self, symbols: Iterable[str], first: date, last: date) -> Iterator[Quote]:
-        """Every quote of `symbols` in order of time; a weekday without a file is told as a quote without prices."""
+        """Yields every quote of `symbols` in time order. A weekday without a file yields one quote without prices."""
         names = sorted(symbols)
         for offset in range((last - first).days + 1):
             day = first + timedelta(offset)

@@ -1,4 +1,4 @@
-"""An economic calendar as CSV with a header: when (ISO 8601 with an offset), what, whose, how strong."""
+"""Reads an economic calendar: CSV with a header and columns time (ISO 8601 with an offset), title, place, impact."""
 
 import csv
 import hashlib
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from domain.errors import CalendarUnreadable
 from ports.news import Release
 
-# Calendars name places; prices are named by currencies.
+# Calendars name places, products name currencies.
 CURRENCIES: Final[Mapping[str, str]] = {
     "us": "USD",
     "united states": "USD",
@@ -42,7 +42,7 @@ class Columns:
 
 
 def read_calendar(text: str, name: str, columns: Columns) -> list[Release]:
-    """Every release of the file; raises CalendarUnreadable that names each row that is wrong."""
+    """Returns every release of the file. Raises CalendarUnreadable, which lists every wrong row."""
     reader = csv.DictReader(io.StringIO(text))
     missing = [
         c for c in (columns.time, columns.title, columns.place, columns.impact) if c not in (reader.fieldnames or ())

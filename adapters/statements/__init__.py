@@ -1,1 +1,1 @@
-"""Readers of brokers' reports: MT5 and MT4 terminals' HTML, and CSV files with a mapping."""
+"""Readers of brokers' reports: HTML of MT5 and MT4 terminals, and CSV files with a mapping."""

@@ -1,4 +1,4 @@
-"""A table of closed trades in a CSV file, with a mapping that says what its columns mean."""
+"""Reads a CSV file of closed trades. A mapping describes its columns."""
 
 import csv
 import io
@@ -24,8 +24,10 @@ class _Part(BaseModel):
 
 
 class SideWords(_Part):
-    """The words (or codes) of the report for each side, in any case; `money` marks rows that are deposits (positive)
-    and withdrawals (negative), `skip` rows that are neither, such as cancelled orders."""
+    """The report's words or codes for each side, in any case.
+
+    `money` marks deposits (positive) and withdrawals (negative). `skip` marks other rows, such as cancelled orders.
+    """
 
     buy: tuple[str, ...] = ()
     sell: tuple[str, ...] = ()
@@ -34,7 +36,7 @@ class SideWords(_Part):
 
 
 class Columns(_Part):
-    """Each column by its heading, or by its number from 1. What a file does not have is left out."""
+    """Each column, by heading or by number from 1. Leave out columns that the file does not have."""
 
     ticket: Column
     symbol: Column
@@ -55,7 +57,7 @@ class Columns(_Part):
 
 
 class Contract(_Part):
-    """What one lot of a symbol is; `market`: its name in the folder of prices, when that differs."""
+    """The contract of a symbol. `market` is its name in the folder of quotes, if that differs."""
 
     contract_size: Annotated[ExactDecimal, Field(gt=0)]
     quote_currency: Annotated[str, Field(pattern=r"^[A-Z]{3,5}$")]  # prices only, never an account's money
@@ -63,7 +65,7 @@ class Contract(_Part):
 
 
 class Mapping(_Part):
-    """`columns`, `currency` and `initial_balance` are needed for a CSV; `side_words` and `symbols` serve any report."""
+    """A CSV needs `columns`, `currency` and `initial_balance`. `side_words` and `symbols` work for every report."""
 
     account: Annotated[str, Field(min_length=1)] = "unnamed"
     currency: Currency | None = None
@@ -85,7 +87,7 @@ class Mapping(_Part):
 
 
 class _Table:
-    """The rows of one file, each value by the mapping's name for it."""
+    """The rows of one file. Values are read by the mapping's field names."""
 
     def __init__(self, text: str, name: str, mapping: Mapping) -> None:
         self.name, self.mapping = name, mapping
@@ -124,15 +126,15 @@ class _Table:
 
 
 class _Line:
-    """One row; what does not fit raises StatementInvalid."""
+    """One row. A value that cannot be read raises StatementInvalid."""
 
     def __init__(self, table: _Table, row: int, cells: list[str]) -> None:
         self.table, self.row, self._cells = table, row, cells
 
     def problem(self, why: str) -> StatementInvalid:
-        told = self.table.mapping.delimiter.join(self._cells)[:120]
+        content = self.table.mapping.delimiter.join(self._cells)[:120]
         return StatementInvalid(
-            f"{self.table.name}: row {self.row} cannot be read: {why}. The row: {told}",
+            f"{self.table.name}: row {self.row} cannot be read: {why}. The row: {content}",
             field=f"row {self.row}",
             remedy="Nothing was imported. Correct the row, or the mapping.",
         )
@@ -178,7 +180,7 @@ class _Line:
 
 
 def read(text: str, origin: Origin, mapping: Mapping) -> Statement:
-    """The history in a CSV; its account begins with the mapping's `initial_balance`. Raises StatementInvalid."""
+    """Returns the history in a CSV. The account begins with `initial_balance`. Raises StatementInvalid."""
     name, zone = origin.file, origin.zone
     missing = [field for field in ("currency", "initial_balance") if getattr(mapping, field) is None]
     if missing or mapping.currency is None or mapping.initial_balance is None:

@@ -1,4 +1,4 @@
-"""Rows of an HTML report, as plain data."""
+"""Reads the table rows of an HTML report."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ _HIDDEN: Final = "hidden"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`span` columns wide; `title` is its tooltip, `bold` whether all of it is emphasised."""
+    """A cell. `span` is its width in columns, `title` its tooltip; `bold` says that the text is emphasised."""
 
     text: str
     span: int
@@ -21,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`number` counts the table rows of the file from 1. Hidden cells are left out; `shade`: its background colour."""
+    """A table row. `number` counts the rows of the file from 1; `shade` is the background colour. No hidden cells."""
 
     number: int
     cells: tuple[Cell, ...]
@@ -36,8 +36,8 @@ class Row:
         return sum(cell.span for cell in self.cells)
 
 
-def rows_of(html: str) -> list[Row]:
-    """Every table row of the document in order."""
+def table_rows(html: str) -> list[Row]:
+    """Returns every table row of the document, in order."""
     found = LexborHTMLParser(html).css("tr")
     return [_row(number, node) for number, node in enumerate(found, start=1)]
 

@@ -1,4 +1,4 @@
-"""The MT4 terminal's statement (HTML). Its labels are translated, so rows are known by their shape.
+"""Reads the MT4 terminal's statement (HTML). Labels are translated, so rows are recognised by their shape.
 
 closed trade    ticket, time, side, lots, symbol, price, sl, tp, time, price, commission, taxes, swap, profit
 cancelled order the same up to the second price, then one cell for the rest
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from adapters.statements.html import Row
-from adapters.statements.sides import Lesson, Sides, learned
+from adapters.statements.sides import Sides, SideSample, learn_sides
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
 from domain.histories.statements import BalanceRow, Ending, Statement, StatementPosition, StatementSummary
@@ -28,13 +28,13 @@ _TRADE_CELLS: Final = (13, 14)
 Kind = Literal["closed", "open", "cancelled", "working", "money"]
 
 
-def knows(sheet: Sheet) -> bool:
-    """Whether the first row says account and currency as MT4 does: `Account: 123`, ..., `Currency: USD`."""
+def is_mt4(sheet: Sheet) -> bool:
+    """Returns whether a first row has account and currency as in MT4: `Account: 123`, ..., `Currency: USD`."""
     return _account(sheet) is not None
 
 
 def read(sheet: Sheet) -> Statement:
-    """The whole statement. Raises StatementInvalid for the first row that does not fit."""
+    """Returns the whole statement. Raises StatementInvalid for the first row that cannot be read."""
     account = _account(sheet)
     assert account is not None
     number, currency = account
@@ -46,7 +46,7 @@ def read(sheet: Sheet) -> Statement:
             remedy="Show the whole history in the terminal before saving the report.",
         )
     kinds = [(_kind(line), line) for line in lines]
-    sides = learned(_lessons(kinds), sheet.given_sides)
+    sides = learn_sides(_side_samples(kinds), sheet.given_sides)
     last = max(line.row.number for line in lines)
     return Statement(
         source="mt4",
@@ -65,7 +65,7 @@ def read(sheet: Sheet) -> Statement:
 
 
 def _account(sheet: Sheet) -> tuple[str, str] | None:
-    """From the first row with labels: the first whole number, and the first word that looks like a currency."""
+    """Returns (account, currency) from the first row that has a whole number and a currency code, or None."""
     for row in sheet.rows[:5]:
         values = [match[1].strip() for text in row.texts if (match := _AFTER_COLON.fullmatch(text))]
         number = next((value for value in values if _TICKET.fullmatch(value)), None)
@@ -76,7 +76,7 @@ def _account(sheet: Sheet) -> tuple[str, str] | None:
 
 
 def _printed(sheet: Sheet) -> datetime | None:
-    """When the statement was made, where it is written in figures or in English."""
+    """Returns the time of the statement, if it is written in figures or in English, else None."""
     for text in (text for row in sheet.rows[:5] for text in row.texts):
         match = _PRINTED.fullmatch(text)
         if match and match[2].lower() in _MONTHS:
@@ -88,14 +88,14 @@ def _printed(sheet: Sheet) -> datetime | None:
 
 
 def _is_data(row: Row) -> bool:
-    """A row of a table: it begins with a ticket or has a time beside its first cell; its titles and headers do not."""
+    """Returns whether a row holds data: it begins with a ticket, or has a time in its second cell."""
     if len(row.cells) < 5:
         return False
     return bool(_TICKET.fullmatch(row.texts[0])) or is_instant(row.texts[1])
 
 
 def _kind(line: Line) -> Kind:
-    """What a data row is, by the number of its cells; every other shape is an error."""
+    """Returns the kind of a data row, by the number of its cells. Raises StatementInvalid for another shape."""
     texts, cells = line.row.texts, line.row.cells
     if not _TICKET.fullmatch(texts[0]):
         raise line.problem(f"cell 1: {texts[0]!r} is not a ticket number")
@@ -112,7 +112,7 @@ def _kind(line: Line) -> Kind:
     raise line.problem(f"it has {len(cells)} cells, which fits no row of an MT4 statement")
 
 
-def _lessons(kinds: list[tuple[Kind, Line]]) -> Iterator[Lesson]:
+def _side_samples(kinds: list[tuple[Kind, Line]]) -> Iterator[SideSample]:
     for kind, line in kinds:
         if kind in ("closed", "open"):
             yield line.row.texts[2], line.number(-1), line.price(5), line.price(9)
@@ -159,7 +159,7 @@ def _money(line: Line) -> BalanceRow:
 
 
 def _summary(sheet: Sheet, rows: list[Row], currency: str) -> StatementSummary:
-    """The last three rows of figures: deposits and credit; closed and floating result; balance and equity."""
+    """Read the last three rows of figures: deposits, credit; closed and floating result; balance, equity."""
     found = [(row, values) for row, values in pairs(rows) if len(values) >= 2]
     if len(found) < 3:
         return StatementSummary()

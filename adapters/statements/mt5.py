@@ -1,5 +1,5 @@
-"""The MT5 terminal's history report (HTML). Its labels are translated, so sections are known by the shape of their
-rows: how many cells, and what is in them.
+"""Reads the MT5 terminal's history report (HTML). Labels are translated, so sections are recognised by the shape of
+their rows: the number of cells and their contents.
 
     positions       time, ticket, symbol, side, volume, price, sl, tp, time, price, commission, swap, profit
     orders          time, ticket, symbol, type, filled / wanted, price, sl, tp, time or price, state, comment
@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from adapters.statements.html import Row
-from adapters.statements.sides import Lesson, Sides, learned
+from adapters.statements.sides import Sides, SideSample, learn_sides
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
 from domain.histories.statements import (
@@ -45,13 +45,13 @@ class _Sections:
     after: list[Row] = field(default_factory=list)
 
 
-def knows(sheet: Sheet) -> bool:
-    """Whether one of the first rows says account and currency as MT5 does: 70358000 (EUR, server, kind)."""
+def is_mt5(sheet: Sheet) -> bool:
+    """Returns whether a first row has account and currency as in MT5: 70358000 (EUR, server, kind)."""
     return _account(sheet) is not None
 
 
 def read(sheet: Sheet) -> Statement:
-    """The whole report. Raises StatementInvalid for the first row that does not fit."""
+    """Returns the whole report. Raises StatementInvalid for the first row that cannot be read."""
     account = _account(sheet)
     assert account is not None
     number, currency = account
@@ -62,7 +62,7 @@ def read(sheet: Sheet) -> Statement:
             f"{sheet.origin.file} is an MT5 report without deals and positions.",
             remedy="Show the whole history in the terminal before saving the report.",
         )
-    sides = learned(_lessons(sheet, parts, currency), sheet.given_sides)
+    sides = learn_sides(_side_samples(sheet, parts, currency), sheet.given_sides)
     closed = [_closed(sheet.line(row, currency), sides) for row in parts.positions]
     held = [_open(sheet.line(row, currency), sides) for row in parts.open]
     deals, money = _deals(sheet, parts.deals, currency, sides, {p.position_id for p in (*closed, *held)})
@@ -99,8 +99,11 @@ def _printed(sheet: Sheet) -> datetime | None:
 
 
 def _split(sheet: Sheet) -> _Sections:
-    """Rows by section. A section begins after its header row (shaded, every cell bold) and ends at an empty row, its
-    title's or its sum's: a row whose first cell spans many columns."""
+    """Returns the rows by section.
+
+    A section begins after its header row (shaded, every cell bold). It ends at an empty row, or at a title or sum: a
+    row with a first cell that spans many columns.
+    """
     parts, section, header, last = _Sections(), None, None, -1
     for index, row in enumerate(sheet.rows):
         if _is_header(row):
@@ -124,7 +127,7 @@ def _is_header(row: Row) -> bool:
 
 
 def _kind(sheet: Sheet, header: Row, first: Row) -> Section | None:
-    """What a header's rows are, by its width; 13 cells are positions, or deals of a build without fees."""
+    """Returns the section of a header, by its width. 13 cells are positions, or deals of a build without fees."""
     if not any(first.texts) or first.cells[0].span > 5:
         return None
     width = len(header.cells)
@@ -135,8 +138,8 @@ def _kind(sheet: Sheet, header: Row, first: Row) -> Section | None:
     return _BY_WIDTH[width]
 
 
-def _lessons(sheet: Sheet, parts: _Sections, currency: str) -> Iterator[Lesson]:
-    """The trades that teach which word buys: in both tables the profit stands last but for a comment."""
+def _side_samples(sheet: Sheet, parts: _Sections, currency: str) -> Iterator[SideSample]:
+    """Yields the trades from which side words are learned."""
     for rows, width, profit, closing in ((parts.positions, 13, 12, 9), (parts.open, 12, 10, 8)):
         for row in rows:
             line = sheet.line(row, currency)
@@ -214,7 +217,7 @@ def _deals(
 
 
 def _openings(lines: list[Line], positions: set[str]) -> set[str]:
-    """The direction words that open: "in", or the word of the deals whose order gave its number to a position."""
+    """Returns the words of deals that open: "in", and words of deals with an order that numbers a position."""
     seen: dict[str, list[bool]] = {}
     for line in lines:
         if line.row.texts[2]:
@@ -226,7 +229,7 @@ def _openings(lines: list[Line], positions: set[str]) -> set[str]:
 
 def _deal(line: Line, sides: Sides, openings: set[str]) -> StatementDeal:
     width = len(line.row.cells)
-    first = 9 if width == 15 else 8  # a visible cost column says what the spread was worth: no booking
+    first = 9 if width == 15 else 8  # with 15 cells, one column is the cost of the spread, which is not booked
     return StatementDeal(
         row=line.row.number,
         deal_id=_ticket(line, 1),
@@ -252,7 +255,7 @@ def _ending(comment: str) -> Ending:
 
 
 def _balance_row(line: Line, before: int) -> BalanceRow:
-    """Money that is no trade. What leaves the running balance where it was is credit."""
+    """Returns money in or out. An amount that does not change the running balance is credit."""
     costs = range(9 if len(line.row.cells) == 15 else 8, len(line.row.cells) - 2)
     amount = sum(line.money(cell) for cell in costs)
     return BalanceRow(
@@ -271,9 +274,12 @@ def _with_ending(position: StatementPosition, deals: list[StatementDeal]) -> Sta
 
 
 def _summary(sheet: Sheet, rows: list[Row], currency: str) -> StatementSummary:
-    """The two blocks below the tables. The first is money: balance, credit, floating result and equity, each the first
-    of its row. The second begins with net profit, gross profit and gross loss; its row of trade counts is the first
-    that holds a whole number followed by shares in brackets."""
+    """Read the two blocks below the tables.
+
+    The first block has balance, credit, floating result and equity, each as the first value of its row. The second
+    begins with net profit, gross profit and gross loss. The number of trades is in its first row of a whole number
+    followed by shares in brackets.
+    """
     found = [(row, values) for row, values in pairs(rows)]
     blocks: list[list[tuple[Row, list[str]]]] = []
     previous = None

@@ -1,4 +1,4 @@
-"""Numbers as terminals print them in every locale: 1 234.56, 1.234,56, 1'234.56, hard spaces, real minus signs."""
+"""Reads numbers as terminals print them in every locale: 1 234.56, 1.234,56, 1'234.56, with hard spaces."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ Mark = Literal[".", ","]
 
 _SPACES: Final = dict.fromkeys(map(ord, " \t\u00a0\u2007\u2009\u202f'\u2019\u066c"), None)
 _SIGNS: Final = {ord(minus): "-" for minus in "\u2212\u2012\u2013\ufe63\uff0d"} | {ord("\u066b"): "."}
-_LISTENED: Final = re.compile(r"-?(?:\d{1,3}(?:[., '\u00a0\u2007\u2009\u202f\u2019]\d{3})*|\d+)([.,])\d{2}")
+_TWO_DECIMALS: Final = re.compile(r"-?(?:\d{1,3}(?:[., '\u00a0\u2007\u2009\u202f\u2019]\d{3})*|\d+)([.,])\d{2}")
 _SHAPES: Final = {
     ".": re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?"),
     ",": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"),
@@ -18,11 +18,11 @@ _SHAPES: Final = {
 
 
 class NotANumber(ValueError):
-    """The text is no number in this locale."""
+    """The text is not a number in this locale."""
 
 
 def plain(text: str) -> str:
-    """`text` without spaces and apostrophes, in ASCII digits and signs."""
+    """Returns `text` in ASCII digits and signs, without spaces and apostrophes."""
     stripped = text.translate(_SPACES).translate(_SIGNS)
     if stripped.isascii():
         return stripped
@@ -30,17 +30,16 @@ def plain(text: str) -> str:
 
 
 def decimal_mark(texts: Iterable[str]) -> Mark:
-    """The mark before the fraction in amounts with two digits after it: what most of `texts` use; a point when none
-    says."""
+    """Returns the decimal mark of most amounts in `texts` that have two decimals; a point when there are none."""
     votes = {".": 0, ",": 0}
     for text in texts:
-        if match := _LISTENED.fullmatch(text.translate(_SIGNS)):
+        if match := _TWO_DECIMALS.fullmatch(text.translate(_SIGNS)):
             votes[match[1]] += 1
     return "," if votes[","] > votes["."] else "."
 
 
 def number(text: str, mark: Mark = ".") -> Decimal:
-    """Read one number; raises NotANumber, also where a thousands mark stands in a place where none belongs."""
+    """Returns one number. Raises NotANumber, also for a thousands mark in a wrong place."""
     written = plain(text)
     if not _SHAPES[mark].fullmatch(written):
         raise NotANumber(f"{text.strip()!r} is not a number")

@@ -1,4 +1,4 @@
-"""Open a statement: find its encoding and its format, and give it to the reader that knows it."""
+"""Opens a statement: detects its encoding and format, and calls the right reader."""
 
 import codecs
 import hashlib
@@ -8,7 +8,7 @@ from typing import Final
 
 from adapters.statements import csv_mapping, mt4, mt5
 from adapters.statements.csv_mapping import Mapping
-from adapters.statements.html import rows_of
+from adapters.statements.html import table_rows
 from adapters.statements.tables import Origin, Sheet
 from domain.clocks import zone_of
 from domain.errors import BadInput, StatementInvalid
@@ -21,14 +21,17 @@ _HTML: Final = re.compile(r"<\s*(!doctype|html|table|body)\b", re.IGNORECASE)
 
 
 def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Statement:
-    """The history in `path`, whose times are of `zone`. Raises StatementInvalid, which names the row and the reason."""
+    """Returns the history in `path`. `zone` is the broker's server zone.
+
+    Raises StatementInvalid with the row and the reason, and BadInput for an unknown zone.
+    """
     try:
         server = zone_of(zone)
     except ValueError as exc:
         raise BadInput(f"{exc}.", field="zone", remedy="Name the zone of the broker's server with --zone.") from exc
-    raw = _bytes(path)
+    raw = _read_bytes(path)
     origin = Origin(path.name, hashlib.sha256(raw).hexdigest(), server, zone)
-    text = decoded(raw, path.name)
+    text = decode_text(raw, path.name)
     if not text.strip():
         raise StatementInvalid(f"{path.name} is empty.", remedy="Export the report from the terminal again.")
     if not _HTML.search(text[:2000]):
@@ -38,10 +41,10 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
                 remedy="Name one with --mapping; docs/statements.md shows how to write it.",
             )
         return csv_mapping.read(text, origin, mapping)
-    sheet = Sheet(origin, rows_of(text), mapping.sides if mapping else None)
-    if mt5.knows(sheet):
+    sheet = Sheet(origin, table_rows(text), mapping.sides if mapping else None)
+    if mt5.is_mt5(sheet):
         return mt5.read(sheet)
-    if mt4.knows(sheet):
+    if mt4.is_mt4(sheet):
         return mt4.read(sheet)
     raise StatementInvalid(
         f"{path.name} is HTML, but neither an MT5 history report nor an MT4 statement: no row says the account.",
@@ -49,7 +52,7 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
     )
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise StatementInvalid(f"{path.name} is larger than 200 MB.", remedy="Export a shorter period.")
@@ -58,9 +61,12 @@ def _bytes(path: Path) -> bytes:
         raise StatementInvalid(f"{path} cannot be read: {exc.strerror}.", remedy="Check the path.") from exc
 
 
-def decoded(raw: bytes, name: str) -> str:
-    """The text of a file: by its byte order mark, by the zero bytes of UTF-16 without one, as UTF-8, by the charset
-    it declares, else as Windows-1252."""
+def decode_text(raw: bytes, name: str) -> str:
+    """Returns the text of a file. Raises StatementInvalid.
+
+    The encoding is found by the byte order mark, else by the zero bytes of UTF-16, else it is UTF-8, the declared
+    charset, or Windows-1252.
+    """
     try:
         return raw.decode(_encoding(raw))
     except (UnicodeDecodeError, LookupError) as exc:

@@ -1,7 +1,6 @@
-"""Which words of a report mean buy and sell.
+"""The words of a report for buy and sell.
 
-Terminals translate them in some languages. What is not known is learned from the trades themselves: a profit while the
-price rose is a buy.
+Some terminals translate them. An unknown word is learned from the trades: a profit while the price rose is a buy.
 """
 
 from collections import Counter, defaultdict
@@ -12,14 +11,14 @@ from typing import Final
 
 from domain.histories.statements import Side
 
-Lesson = tuple[str, Decimal, Decimal | None, Decimal | None]  # word, profit, opening price, closing price
+SideSample = tuple[str, Decimal, Decimal | None, Decimal | None]  # word, profit, opening price, closing price
 _BUY: Final = "buy long kaufen kauf acheter achat compra comprar acquisto kupno покупка"
 _SELL: Final = "sell short verkaufen verkauf vendre vente venta vender venda vendita продажа"
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Side by word, in lower case."""
+    """The side of each word; words are in lower case."""
 
     words: dict[str, Side]
 
@@ -33,9 +32,11 @@ _WORDS.update((word, "sell") for word in _SELL.split())
 KNOWN: Final = Sides(_WORDS)
 
 
-def learned(trades: Iterable[Lesson], given: Sides | None = None) -> Sides:
-    """The known words, those `given`, and what `trades` teach. A word whose
-    trades contradict each other stays unknown."""
+def learn_sides(trades: Iterable[SideSample], given: Sides | None = None) -> Sides:
+    """Returns the known words, those `given`, and those learned from `trades`.
+
+    A word is not learned when its trades contradict each other.
+    """
     words = KNOWN.words | (given.words if given else {})
     votes: dict[str, Counter[Side]] = defaultdict(Counter)
     for word, profit, opening, closing in trades:
@@ -45,6 +46,6 @@ def learned(trades: Iterable[Lesson], given: Sides | None = None) -> Sides:
         votes[key]["buy" if (profit > 0) == (closing > opening) else "sell"] += 1
     for key, seen in votes.items():
         side, count = seen.most_common(1)[0]
-        if count * 20 >= sum(seen.values()) * 19:  # fees inside a profit may turn single trades
+        if count * 20 >= sum(seen.values()) * 19:  # fees inside a profit may turn the sign of single trades
             words[key] = side
     return Sides(words)

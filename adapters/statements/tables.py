@@ -1,4 +1,4 @@
-"""Shared by the reports of both terminals: cells read as instants, money and sides, and errors that name the row."""
+"""Shared by the readers of both terminals: cells read as times, money and sides, and errors that name the row."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def is_instant(text: str) -> bool:
 
 
 def instant(text: str, zone: tzinfo) -> datetime:
-    """A report's date and time (year first, or day first) in the server's `zone`, as UTC. Raises ValueError."""
+    """Returns a date and time of the server's `zone` as UTC; year first or day first. Raises ValueError."""
     if match := _YEAR_FIRST.fullmatch(text):
         year, month, day = match[1], match[3], match[4]
     elif match := _DAY_FIRST.fullmatch(text):
@@ -39,7 +39,7 @@ def instant(text: str, zone: tzinfo) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The file that a statement is read from, and how its times are meant."""
+    """The file of a statement, and the time zone of its times."""
 
     file: str
     sha256: str
@@ -48,13 +48,13 @@ class Origin:
 
     @property
     def named(self) -> dict[str, str]:
-        """The fields of a statement that say where it is from."""
+        """Returns the fields of `Statement` that name its origin."""
         return {"file": self.file, "sha256": self.sha256, "zone": self.zone_name}
 
 
 @dataclass(slots=True)
 class Sheet:
-    """The rows of one report; `mark` is its decimal mark, found from its own amounts."""
+    """The rows of one report. `mark` is its decimal mark, found from its amounts."""
 
     origin: Origin
     rows: list[Row]
@@ -70,16 +70,16 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data row, read cell by cell (counted from 0). Everything that does not fit raises StatementInvalid."""
+    """One data row, read by cell (counted from 0). A cell that cannot be read raises StatementInvalid."""
 
     sheet: Sheet
     row: Row
     currency: str
 
     def problem(self, why: str) -> StatementInvalid:
-        told = " | ".join(text for text in self.row.texts if text)[:120]
+        content = " | ".join(text for text in self.row.texts if text)[:120]
         return StatementInvalid(
-            f"{self.sheet.origin.file}: row {self.row.number} cannot be read: {why}. The row: {told}",
+            f"{self.sheet.origin.file}: row {self.row.number} cannot be read: {why}. The row: {content}",
             field=f"row {self.row.number}",
             remedy="Nothing was imported. Export the report again, or correct that row.",
         )
@@ -101,7 +101,7 @@ class Line:
         if side is None:
             raise self.problem(
                 f"cell {cell + 1}: {self.row.texts[cell]!r} is neither known as buy nor as sell, and no trade with a "
-                "profit shows which; say it in a mapping's `sides`"
+                "profit shows which; say it in a mapping's `side_words`"
             )
         return side
 
@@ -112,7 +112,7 @@ class Line:
             raise self.problem(f"cell {cell + 1}: {exc}") from exc
 
     def price(self, cell: int) -> Decimal | None:
-        """A price; None where there is none (an empty cell or zero)."""
+        """Returns a price, or None for an empty cell or zero."""
         return (self.number(cell) or None) if self.row.texts[cell] else None
 
     def lots(self, cell: int) -> Decimal:
@@ -122,7 +122,7 @@ class Line:
         return lots
 
     def money(self, cell: int) -> int:
-        """An amount in minor units; an empty cell is zero."""
+        """Returns an amount in minor units. An empty cell is 0."""
         if not self.row.texts[cell]:
             return 0
         amount = self.number(cell)
@@ -132,7 +132,7 @@ class Line:
 
 
 def pairs(rows: Sequence[Row]) -> Iterator[tuple[Row, list[str]]]:
-    """Of each summary row its values: what follows a label (a label ends with a colon of any script)."""
+    """Yields each summary row with its values: the texts that follow a label. Labels end with a colon of any script."""
     for row in rows:
         texts = row.texts
         values = [text for label, text in pairwise(texts) if is_label(label) and not is_label(text) and text]
@@ -145,7 +145,7 @@ def is_label(text: str) -> bool:
 
 
 def summary_money(sheet: Sheet, row: Row, text: str, currency: str) -> int:
-    """A summary's amount in minor units."""
+    """Returns an amount of a summary in minor units. Raises StatementInvalid."""
     line = sheet.line(row, currency)
     try:
         amount = number(text, sheet.mark)

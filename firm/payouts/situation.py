@@ -279,7 +279,7 @@ async def _happened(
 
 
 def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
-    """ScheduledRelease ahead: known from the start."""
+    """Scheduled ahead: known from the start."""
     return News(
         seq=0,
         at=known_at,

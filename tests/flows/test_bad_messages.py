@@ -22,7 +22,7 @@ from tests.payout_world import MEDIUM
 from tests.servers import NAMESPACE
 from worker import workflow_runner
 from workflows import WORKFLOWS
-from workflows.door import Door
+from workflows.message_guard import MessageGuard
 
 ONE_MESSAGE = RiskChanged(key="somebody/else")
 
@@ -93,7 +93,7 @@ async def test_what_cannot_be_read_is_dropped_and_the_payout_is_decided_and_paid
         workflow_runner=workflow_runner(),
         data_converter=data_converter(KEYS),
         namespace=NAMESPACE,
-        interceptors=[Door(stage.drops.note)],
+        interceptors=[MessageGuard(stage.drops.note)],
     )
     assert (await replayer.replay_workflow(history)).replay_failure is None
 

@@ -26,7 +26,7 @@ from tests import servers
 from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS, Provider, Venue
 from worker import workflow_runner
-from workflows.monitor_shard import MonitorShard
+from workflows.monitor_shard import MonitorShardWorkflow
 
 
 class QuietStream:
@@ -102,9 +102,11 @@ async def test_a_shard_runs_until_its_worker_leaves_and_goes_on_elsewhere(
     client, shard = await connect(temporal_address, servers.NAMESPACE, KEYS), 17
     async with deps.db.transaction() as session:
         session.add(Shard(id=shard, platform="fake"))
-    async with Worker(client, task_queue=CORE_QUEUE, workflows=[MonitorShard], workflow_runner=workflow_runner()):
+    async with Worker(
+        client, task_queue=CORE_QUEUE, workflows=[MonitorShardWorkflow], workflow_runner=workflow_runner()
+    ):
         handle = await client.start_workflow(
-            MonitorShard.run, ShardStart(shard=shard), id=f"shard/{uuid4()}", task_queue=CORE_QUEUE
+            MonitorShardWorkflow.run, ShardStart(shard=shard), id=f"shard/{uuid4()}", task_queue=CORE_QUEUE
         )
         async with _monitor(client, deps):
             await asyncio.to_thread(_wait_for_epoch, database_url, shard, 1)

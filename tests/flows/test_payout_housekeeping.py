@@ -19,9 +19,9 @@ from tests import servers
 from tests.challenge_world import KEYS
 from tests.payout_world import START
 from worker import workflow_runner
-from workflows.daily_close import DailyClose
-from workflows.reconciliation import Reconciliation
-from workflows.surveillance import Surveillance
+from workflows.daily_close import DailyCloseWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.surveillance import SurveillanceWorkflow
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def running(
     async with Worker(
         client, task_queue=queue, workflows=[workflow], activities=activities, workflow_runner=workflow_runner()
     ):
-        await client.start_workflow(workflow.__name__, start, id=queue, task_queue=queue)
+        await client.start_workflow(workflow.__name__.removesuffix("Workflow"), start, id=queue, task_queue=queue)
         handle = client.get_workflow_handle(queue)  # follows the run that is current, each continue-as-new included
         yield handle
         await handle.terminate()
@@ -55,7 +55,7 @@ async def test_the_daily_close_goes_on_where_it_was_and_waits_for_the_next_reset
         return DailyCloseReport(after=day, closed=1, missing=0, caught_up=len(calls) > 1, feed_running=True)
 
     start = DailyCloseStart(clock_group="UTC@00:30", zone="UTC", reset="00:30")
-    async with running(temporal_address, DailyClose, start, [check]) as handle:
+    async with running(temporal_address, DailyCloseWorkflow, start, [check]) as handle:
         await reaches(2, calls)
         assert [call.after for call in calls] == [None, START + timedelta(days=1)]
         await asyncio.sleep(0.3)
@@ -72,7 +72,7 @@ async def test_reconciliation_runs_at_once_when_woken_and_when_asked(temporal_ad
         calls.append(start)
         return ReconciliationReport(after=START, entries=0, tied=0, unreconciled=len(calls))
 
-    async with running(temporal_address, Reconciliation, ReconciliationStart(), [reconcile]) as handle:
+    async with running(temporal_address, ReconciliationWorkflow, ReconciliationStart(), [reconcile]) as handle:
         await reaches(1, calls)
         await handle.signal("market_time_reached", MarketTimeReached(key="due"))
         await reaches(2, calls)
@@ -94,6 +94,6 @@ async def test_surveillance_follows_again_when_it_fell_or_ended(temporal_address
                 await asyncio.sleep(0.05)
                 activity.heartbeat()
 
-    async with running(temporal_address, Surveillance, SurveillanceStart(), [follow]):
+    async with running(temporal_address, SurveillanceWorkflow, SurveillanceStart(), [follow]):
         await reaches(3, calls)
     assert {call.detector for call in calls} == {"copy_trading"}

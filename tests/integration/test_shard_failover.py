@@ -25,7 +25,7 @@ from tests.integration.recorded_feed import two_step
 from tests.integration.scripted_venue import on_record, rows
 from tests.integration.shard_work import falling_prices, work
 from worker import workflow_runner
-from workflows.monitor_shard import MonitorShard
+from workflows.monitor_shard import MonitorShardWorkflow
 
 MONITORS, SHARDS, ACCOUNTS = 2, 2, 6
 
@@ -89,12 +89,14 @@ async def test_a_killed_monitors_shards_are_judged_elsewhere_and_no_breach_is_lo
             "PROPOS_MONITOR_METRICS_PORT": "0",
             "PROPOS_SHARDS": str(SHARDS),
         }
-        core = Worker(client, task_queue=CORE_QUEUE, workflows=[MonitorShard], workflow_runner=workflow_runner())
+        core = Worker(
+            client, task_queue=CORE_QUEUE, workflows=[MonitorShardWorkflow], workflow_runner=workflow_runner()
+        )
         with monitors(environment):
             async with core:
                 handles = [
                     await client.start_workflow(
-                        MonitorShard.run, ShardStart(shard=number), id=f"shard/{uuid4()}", task_queue=CORE_QUEUE
+                        MonitorShardWorkflow.run, ShardStart(shard=number), id=f"shard/{uuid4()}", task_queue=CORE_QUEUE
                     )
                     for number in range(SHARDS)
                 ]

@@ -38,8 +38,8 @@ from tests.convicted import convict
 from tests.replay.other_code import AnotherChallenge
 from tests.replay.scripted import Script
 from worker import workflow_runner
-from workflows.case import Case
-from workflows.payout import Payout
+from workflows.case import CaseWorkflow
+from workflows.payout import PayoutWorkflow
 
 HISTORIES: Final = Path(__file__).parent / "histories"
 ROSA: Final = Actor(user_id="usr_rosa", person_id="person-rosa", role="risk")
@@ -251,7 +251,7 @@ async def _play(client: Client, name: str) -> WorkflowHandle[Any, Any]:
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[Payout, Case],
+        workflows=[PayoutWorkflow, CaseWorkflow],
         activities=Script(*states).all(),
         workflow_runner=workflow_runner(),
     ):

@@ -17,7 +17,7 @@ from tests.challenge_world import KEYS
 from tests.servers import NAMESPACE
 from worker import workflow_runner
 from workflows import WORKFLOWS
-from workflows.door import Door
+from workflows.message_guard import MessageGuard
 
 HISTORIES: Final = {path.stem: path for path in sorted((Path(__file__).parent / "histories").glob("*.json"))}
 MUST_FAIL: Final = "must-fail"
@@ -34,7 +34,7 @@ def _replayer() -> Replayer:
         workflow_runner=workflow_runner(),
         data_converter=data_converter(KEYS),
         namespace=NAMESPACE,
-        interceptors=[Door(lambda _workflow_id, _why: None)],
+        interceptors=[MessageGuard(lambda _workflow_id, _why: None)],
     )
 
 

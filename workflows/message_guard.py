@@ -1,8 +1,8 @@
-"""What every workflow's messages pass: those it has no use for are dropped or refused here, and none fails its task.
+"""Checks every message to a workflow. A message it cannot use is dropped or refused, and never fails the workflow task.
 
-A handler that raises something unforeseen fails the workflow task, which is tried again for ever. The SDK calls
-handlers with whatever number of arguments was sent, and keeps signals without a handler in memory. Every signal and
-update of ours takes exactly one message.
+An unexpected error in a handler fails the workflow task, which is then retried for ever. The SDK calls handlers with
+any number of arguments that was sent, and keeps signals without a handler in memory. Every signal and update of PropOS
+takes exactly one message.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from contracts.drops import DropReason, ReportDrop
 from domain.errors import BadInput
 
 
-class Door(Interceptor):
-    """`note` hears of each signal that is dropped: workflow id and why. It decides nothing and never blocks."""
+class MessageGuard(Interceptor):
+    """`note` is called for each dropped signal, with the workflow id and the reason. It never blocks."""
 
     def __init__(self, note: ReportDrop) -> None:
         self._note = note
@@ -35,12 +35,12 @@ class Door(Interceptor):
 
 
 def _inbound(note: ReportDrop) -> type[WorkflowInboundInterceptor]:
-    def dropped(why: DropReason) -> None:
+    def report_dropped(why: DropReason) -> None:
         if not workflow.unsafe.is_replaying():
             note(workflow.info().workflow_id, why)
 
     def unknown_signal(_name: str, _arguments: Sequence[RawValue]) -> None:
-        dropped("unknown_signal")
+        report_dropped("unknown_signal")
 
     class Inbound(WorkflowInboundInterceptor):
         async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
@@ -50,7 +50,7 @@ def _inbound(note: ReportDrop) -> type[WorkflowInboundInterceptor]:
         async def handle_signal(self, input: HandleSignalInput) -> None:
             known = workflow.get_signal_handler(input.signal) is not None
             if known and len(input.args) != 1:
-                dropped("wrong_arguments")
+                report_dropped("wrong_arguments")
                 return
             await super().handle_signal(input)
 
