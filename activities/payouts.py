@@ -132,8 +132,9 @@ class PayoutActivities:
             raise
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
-            if isinstance(answer, Transfer) and await transfers.is_unbooked(session, payout):
-                await transfers.record_sent(session, payout, transfer_id=answer.transfer_id, moved=_moved(answer))
+            if isinstance(answer, Transfer):
+                if await transfers.is_unbooked(session, payout):
+                    await transfers.record_sent(session, payout, transfer_id=answer.transfer_id, moved=_moved(answer))
             elif payout.state != "approved":
                 return PayoutStatus(state=payout.state)
             elif answer is not None:
