@@ -63,9 +63,9 @@ async def check_clear(session: AsyncSession, payout: Payout) -> None:
 
 
 async def check_not_begun(session: AsyncSession, payout: Payout) -> None:
-    """Refuse to let a trader take back what may be on its way. Raises Conflict."""
+    """Refuse to end a payout that may be on its way. Raises Conflict."""
     if (await risk_facts(session, payout)).transfer_begun:
         raise Conflict(
             "A transfer of this payout was begun, and it is not known yet whether it was made.",
-            remedy="Wait until the firm has asked the payment provider.",
+            remedy="Try again when the payment provider answers.",
         )
