@@ -37,6 +37,17 @@ async def _locked(session: AsyncSession, review_id: str) -> Review:
     return await rows.locked(session, Review, review_id, references_too=True)
 
 
+async def _lock_account(session: AsyncSession, review_id: str) -> Account | None:
+    """Lock the account that a review is about: its challenge first, then the account, and the review after them, as
+    the monitor does when it commits a verdict. Returns None when the review names no account or does not exist."""
+    about = select(Account.id, Account.challenge_id).join(Review, Review.account_id == Account.id)
+    found = (await session.execute(about.where(Review.id == review_id))).one_or_none()
+    if found is None:
+        return None
+    await challenges.lock(session, found.challenge_id)
+    return await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
+
+
 async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any]) -> None:
     """Open a review about the running of the firm itself. The same key again changes nothing, except that it opens a
     review again that the system had closed."""
@@ -79,6 +90,7 @@ async def decide(
     """Confirm a doubtful breach, which then is a breach like any other, or dismiss it. The same key again changes
     nothing. Raises NotFound, NotAllowed, BadInput, AlreadyDecided, Conflict (nothing to decide, or the account ended).
     """
+    account = await _lock_account(session, review_id)
     review = await _locked(session, review_id)
     evidence: dict[str, Any] = {"seq": review.detail.get("seq"), "rule_id": review.detail.get("rule_id")}
     if decision == "confirm" and KINDS[review.kind].closed_by == "decision":
@@ -96,7 +108,9 @@ async def decide(
     if now is None:
         return review
     if decision == "confirm":
-        await _confirm(session, review, actor, now)
+        if account is None:
+            raise NotFound
+        await _confirm(session, review, account, actor, now)
     review.outcome = _OUTCOMES[decision]
     await _end(session, review, actor=actor, reason=reason, action=f"review.{review.outcome}", evidence=evidence)
     return review
@@ -129,14 +143,10 @@ async def _end(
     )
 
 
-async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: datetime) -> None:
-    """Record the breach as the monitor would have, lock the account and tell the challenge."""
+async def _confirm(session: AsyncSession, review: Review, account: Account, actor: Actor, now: datetime) -> None:
+    """Record the breach as the monitor would have, lock the account on the platform and tell the challenge. The caller
+    holds the row locks of `_lock_account`."""
     detail = review.detail
-    found = await session.get(Account, review.account_id)
-    if found is None:
-        raise NotFound
-    await challenges.lock(session, found.challenge_id)
-    account = await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
     if account.status != "active" or account.phase_index != detail["phase_index"]:
         raise Conflict("This account has ended meanwhile.", remedy="Dismiss the review.")
     if detail["sheet"]["consequence"]["kind"] != "fail":
