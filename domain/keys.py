@@ -155,6 +155,11 @@ def provider_event(provider: str, event_id: str) -> str:
     return f"{provider}/{event_id}"
 
 
+def odd_entry(entry_id: str) -> str:
+    """The inbox event that shows a provider's odd movement of money to a person."""
+    return f"odd-entry/{entry_id}"
+
+
 def inbox_message(event: str) -> str:
     """`event`: see `provider_event`."""
     return f"inbox/{event}"

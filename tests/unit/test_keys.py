@@ -33,6 +33,7 @@ VALUES = [
     (keys.overturned_breach("brc_1"), "breach/brc_1/overturned"),
     (keys.pass_message("psg_1"), "pass/psg_1"),
     (keys.provider_event("stripe", "evt_1"), "stripe/evt_1"),
+    (keys.odd_entry("en_1"), "odd-entry/en_1"),
     (keys.inbox_message("stripe/evt_1"), "inbox/stripe/evt_1"),
     (keys.transfer_message("stripe/evt_1"), "transfer/stripe/evt_1"),
     (keys.risk_message("pay_1", "cas_1/opened"), "risk/pay_1/cas_1/opened"),
