@@ -36,9 +36,13 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 
 
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
-    """Book a paid fee, or cancel what will not be paid. Once the time to pay is over the checkout is closed first:
-    nothing can be paid into a cancelled challenge."""
+    """Books a paid fee, or cancels what will not be paid. Once the time to pay is over the checkout is closed first:
+    nothing can be paid into a cancelled challenge. A payment that was charged back by now opens no account."""
     checkout, provider = await _checkout(deps, challenge_id)
+    if checkout is not None and checkout.status == "charged_back":
+        return await record_chargeback(
+            deps, ChallengeFact(challenge_id=challenge_id, key=keys.payment_charged_back(challenge_id))
+        )
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)

@@ -290,6 +290,11 @@ def refund_refused(refund_key: str) -> str:
     return f"refused/{refund_key}"
 
 
+def payment_charged_back(challenge_id: str) -> str:
+    """The fact that the fee was charged back before its payment was booked."""
+    return f"{challenge_id}/payment/charged-back"
+
+
 def refund_charged_back(refund_key: str) -> str:
     """The fact that the fee was charged back while its refund was asked for."""
     return f"{refund_key}/charged-back"

@@ -303,6 +303,21 @@ async def test_an_intent_of_today_is_finished_under_its_key(firm: Firm) -> None:
     assert firm.provider.refunds == [f"{challenge_id}/refund"]
 
 
+async def test_a_payment_that_was_charged_back_before_we_looked_opens_no_account(firm: Firm) -> None:
+    challenge_id = await firm.buy(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.becomes(checkout_id, "charged_back")
+    firm.provider.tells("checkout.paid", checkout_id)  # the news of the chargeback is still on its way
+    await firm.news()
+    await firm.ends(challenge_id, "charged_back")
+    assert len(firm.venue.seats) == 0
+    assert [review.status for review in await firm.reviews("chargeback")] == ["open"]
+    firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+    assert await firm.books() == {"provider": 0, "fees": -54_000, "chargebacks": 54_000}
+    assert len(await firm.reviews("chargeback")) == 1
+
+
 # the trader's other money
 
 

@@ -65,6 +65,7 @@ VALUES = [
     (keys.window_over("brc_1"), "window/brc_1"),
     (keys.refund_step("req"), "refund/req"),
     (keys.refund_refused("chl_1/refund"), "refused/chl_1/refund"),
+    (keys.payment_charged_back("chl_1"), "chl_1/payment/charged-back"),
     (keys.refund_charged_back("chl_1/refund"), "chl_1/refund/charged-back"),
     # calls and intents
     (keys.checkout("chl_1"), "chl_1/checkout"),
