@@ -125,7 +125,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         paid = _paid(checkout)
         await _settle(session, challenge, checkout)
         if checkout.status == "paid":
-            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider)
+            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider, event=fact.key)
             return challenge
         if challenge.state in CHALLENGE.terminal:
             await fees.book_late_refund(session, challenge, paid=paid, provider=challenge.provider)

@@ -136,15 +136,23 @@ async def _note_late(session: AsyncSession, challenge: Challenge, action: str, p
     )
 
 
-async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> None:
-    """The provider told of a refund, but the payment still counts as paid: a part of it went back, or nothing yet. A
-    checkout does not say how much, so a person is asked, and no payout of the trader leaves until then. The
-    provider's own list of movements says how much; what is on the record of it is booked."""
+async def ask_about_refund(
+    session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str, event: str
+) -> None:
+    """Asks a person about a refund of a payment that still counts as paid: a part of it went back, or nothing yet. A
+    checkout does not say how much; what the provider's list of movements says is booked. No payout of the trader
+    leaves until the review is closed. `event`: the provider's event, which asks once, however often it comes."""
     parts = await book_parts(session, challenge, currency=paid.currency, provider=provider)
-    if await payment_reviews.is_open(session, payment_reviews.UNCLEAR_REFUND, challenge.id):
+    asked = await payment_reviews.of_challenge(session, payment_reviews.UNCLEAR_REFUND, challenge.id)
+    if any(event in review.detail.get("events", ()) for review in asked):
         return
-    number = 1 + await payment_reviews.count(session, payment_reviews.UNCLEAR_REFUND, challenge.id)
+    waiting = next((review for review in asked if review.status == "open"), None)
+    if waiting is not None:
+        waiting.detail = waiting.detail | {"events": [*waiting.detail.get("events", ()), event]}
+        return
+    number = 1 + len(asked)
     detail = {
+        "events": [event],
         "paid_minor": paid.minor,
         "currency": paid.currency,
         "refunded_minor": parts,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from activities.deps import Deps
 from activities.operations import OperationsActivities
@@ -546,6 +546,14 @@ class Firm:
         await self.becomes(challenge_id, state)
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await self.handle(challenge_id).result() == state
+
+    async def becomes_running(self, challenge_id: str) -> None:
+        """The next run of the workflow is under way."""
+
+        async def runs() -> bool:
+            return (await self.handle(challenge_id).describe()).status == WorkflowExecutionStatus.RUNNING
+
+        await self.until(runs)
 
     def handle(self, challenge_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(challenge_workflow(challenge_id))

@@ -133,6 +133,30 @@ async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -
     assert len(await firm.reviews("unclear_refund")) == 1
 
 
+async def test_a_partial_refund_that_a_person_has_cleared_is_not_asked_about_again_after_a_restart(firm: Firm) -> None:
+    ada, rosa = await firm.add_trader("ada"), await firm.add_user("rosa", "risk")
+    challenge_id = await firm.bought(ada)
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.refund_at_desk(checkout_id, 10_000)
+    firm.provider.tells("charge.refunded", checkout_id)  # a second event of the same refund
+    await firm.news()
+    review = await firm.review_opens("unclear_refund")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="A discount that was agreed.")
+    await firm.handle(challenge_id).terminate("by hand")
+    await firm.redrive.step()
+    await firm.becomes_running(challenge_id)
+    await firm.quiet()
+    assert [row.status for row in await firm.reviews("unclear_refund")] == ["closed"]
+    firm.provider.refund_at_desk(checkout_id, 5_000)
+    await firm.news()
+
+    async def asked_again() -> bool:
+        return len(await firm.reviews("unclear_refund")) == 2
+
+    await firm.until(asked_again)
+
+
 async def test_a_refund_without_any_event_is_found_by_reconciliation(firm: Firm) -> None:
     challenge_id = await firm.bought(await firm.add_trader("ada"))
     checkout_id = await _checkout(firm, challenge_id)
