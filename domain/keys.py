@@ -233,6 +233,11 @@ def stuck_review(workflow_id: str) -> str:
     return f"stuck/{workflow_id}"
 
 
+def repeated_review(key: str, again: str) -> str:
+    """The review of trouble that goes on after a person has closed the review `key`. `again`: a day or number."""
+    return f"{key}/{again}"
+
+
 def dropped_review(workflow_id: str, why: str) -> str:
     return f"dropped/{workflow_id}/{why}"
 

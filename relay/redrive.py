@@ -39,12 +39,14 @@ _log = structlog.get_logger("relay.redrive")
 
 @dataclass(frozen=True)
 class Health:
-    """The health of a workflow. `ended` is the final status or `missing`; `attempts` is of its current task."""
+    """The health of a workflow. `ended` is the final status or `missing`; `attempts` is of its current task,
+    `why` says why it is stuck."""
 
     state: Literal["well", "ended", "stuck"]
     ended: str = ""
     run_id: str = ""
     attempts: int = 0
+    why: str = ""
 
 
 def classify(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) -> Health:
@@ -52,7 +54,8 @@ def classify(status: WorkflowExecutionStatus | None, run_id: str, attempts: int)
     if status in _ENDED:
         return Health("ended", ended=status.name.lower(), run_id=run_id)
     if attempts >= _STUCK_ATTEMPTS:
-        return Health("stuck", run_id=run_id, attempts=attempts)
+        why = f"The workflow runs, and its task has failed {attempts} times in a row."
+        return Health("stuck", run_id=run_id, attempts=attempts, why=why)
     return Health("well", run_id=run_id)
 
 
@@ -107,7 +110,7 @@ class Redrive:
         stuck = {workflow_id: health for workflow_id, health in healths.items() if health.state == "stuck"}
         async with self._db.transaction() as session:
             for workflow_id, health in stuck.items():
-                await lifecycles.report_stuck(session, workflow_id, attempts=health.attempts)
+                await lifecycles.report_stuck(session, workflow_id, why=health.why)
             await lifecycles.report_moving(session, [name for name in healths if name not in stuck])
         for workflow_id, health in stuck.items():
             _log.error("workflow is stuck", workflow_id=workflow_id, run_id=health.run_id, attempts=health.attempts)

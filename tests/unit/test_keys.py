@@ -50,6 +50,7 @@ VALUES = [
     # reviews
     (keys.restarted_review("payout/pay_1"), "restarted/payout/pay_1"),
     (keys.stuck_review("payout/pay_1"), "stuck/payout/pay_1"),
+    (keys.repeated_review("stuck/payout/pay_1", "2026-01-02"), "stuck/payout/pay_1/2026-01-02"),
     (keys.dropped_review("payout/pay_1", "unreadable"), "dropped/payout/pay_1/unreadable"),
     (keys.missed_reset_review("acc_1", date(2026, 1, 2)), "missed_reset/acc_1/2026-01-02"),
     (keys.offence_review("off_1"), "offence/off_1"),
