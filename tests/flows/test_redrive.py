@@ -313,6 +313,22 @@ async def test_a_workflow_with_a_task_that_fails_for_ever_is_told_to_people_unti
     assert await _to_its_end(scene) == "paid"
 
 
+@pytest.mark.parametrize(("name", "queue"), [("Payout", "elsewhere"), ("Dispute", "elsewhere")])
+async def test_a_workflow_that_is_not_ours_under_an_id_of_ours_is_told_to_people(
+    scene: Scene, temporal_address: str, name: str, queue: str
+) -> None:
+    somebody = await Client.connect(temporal_address, namespace=NAMESPACE)
+    await scene.request()
+    await somebody.start_workflow(name, {}, id=scene.workflow_id, task_queue=queue)
+    await scene.stage.redrive.step()
+    assert await _reviews(scene) == [("workflow_stuck", "open")]
+    await somebody.get_workflow_handle(scene.workflow_id).terminate("as the runbook says")
+    await scene.started_again()
+    await scene.stage.becomes(scene.payout_id, "awaiting_approval")
+    await scene.stage.redrive.step()
+    assert await _reviews(scene) == [("workflow_stuck", "closed")]
+
+
 async def test_a_workflow_that_always_runs_is_told_as_well_when_it_is_stuck(
     scene: Scene, temporal_address: str
 ) -> None:
