@@ -136,6 +136,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         now = await _close_account(session, challenge)
         for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
+        await fees.refund_ended(session, challenge)
         await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
@@ -191,6 +192,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         now = await _close_account(session, challenge)
         await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
+        await fees.refund_ended(session, challenge)
         await fees.book_parts(session, challenge, currency=answer.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=answer.currency, provider=challenge.provider)
         await _move(session, challenge, "refund_granted", key, now, granted, step.request.reason)
@@ -280,6 +282,7 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         await outbox.fulfil_intent(session, key=granted.key, result={"refused": why})
+        await fees.refund_ended(session, challenge)
         detail = {"refund": granted.key, "why": why}
         await payment_reviews.open_review(
             session,

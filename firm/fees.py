@@ -228,6 +228,31 @@ async def refund_attempts(session: AsyncSession, challenge_id: str) -> list[Inte
     return found
 
 
+async def ask_about_cut_off_refund(session: AsyncSession, challenge: Challenge, *, restart: int) -> None:
+    """Tells people that the workflow ended while a refund was asked for: the account may be frozen, and the request
+    went with the workflow. Nobody is told twice while the review is open."""
+    attempts = await refund_attempts(session, challenge.id)
+    if not attempts or attempts[-1].done_at is not None:
+        return
+    asked = await payment_reviews.of_challenge(session, payment_reviews.REFUND_CUT_OFF, challenge.id)
+    if any(review.status == "open" for review in asked):
+        return
+    detail = {
+        "refund": attempts[-1].key,
+        "words": "The refund was begun and not finished. The account may be frozen.",
+        "remedy": "Refund the challenge again: that finishes the refund that was begun.",
+    }
+    await payment_reviews.open_review(
+        session, payment_reviews.REFUND_CUT_OFF, challenge, about=str(restart), detail=detail
+    )
+
+
+async def refund_ended(session: AsyncSession, challenge: Challenge) -> None:
+    """Closes the review of a refund that was cut off: the provider has answered."""
+    reason = "The payment provider has answered the refund."
+    await payment_reviews.settle(session, payment_reviews.REFUND_CUT_OFF, challenge.id, reason)
+
+
 def refusal_of(intent: Intent) -> str | None:
     """Why the provider would not make this refund; None when it did, or has not answered yet."""
     why = (intent.result or {}).get("refused")

@@ -31,7 +31,7 @@ from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
-from firm import messages, reviews
+from firm import fees, messages, reviews
 from store import audit, outbox, rows, transitions
 from store.clock import market_now
 from store.models import Account, AuditEntry, Case, Challenge, Dispute, Payout, Shard
@@ -124,6 +124,7 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
     if isinstance(row, Challenge):  # it asks the record for dates only when it is told to
         reached = MarketTimeReached(key=keys.restart_message(workflow_id, number))
         await messages.signal(session, workflow_id, reached)
+        await fees.ask_about_cut_off_refund(session, row, restart=number)
     evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
     if number >= _PATIENCE:
         words = f"The workflow ended before its subject did and was started again {number} times."

@@ -17,6 +17,7 @@ CHARGEBACK: Final = "chargeback"
 UNCLEAR_REFUND: Final = "unclear_refund"
 PAYMENT_DIFFERS: Final = "payment_differs"
 REFUND_REFUSED: Final = "refund_refused"
+REFUND_CUT_OFF: Final = "refund_cut_off"
 
 # what happened, of the kinds that hold every payout of a trader
 HAPPENED: Final = {

@@ -1,5 +1,6 @@
 """Money that comes in and goes back, on real Postgres and Temporal: who refunded it, how much, and what follows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -232,6 +233,31 @@ async def test_a_refund_that_lands_after_it_was_refused_ends_the_challenge(firm:
     await firm.news()
     await firm.ends(challenge_id, "refunded")
     assert await firm.books() == NOTHING
+
+
+async def test_a_refund_that_is_cut_off_is_told_to_people_and_finished_when_asked_for_again(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    seat = firm.venue.seats[(await firm.account(challenge_id)).login or 0]
+    firm.provider.away = True
+    asked = asyncio.create_task(_refund(firm, challenge_id, ada))
+
+    async def under_way() -> bool:
+        async with firm.db.transaction() as session:
+            return await session.get(Intent, f"{challenge_id}/refund") is not None
+
+    await firm.until(under_way)
+    await firm.handle(challenge_id).terminate("by hand")
+    await asyncio.gather(asked, return_exceptions=True)
+    await firm.redrive.step()
+    await firm.becomes_running(challenge_id)
+    assert not seat.enabled
+    (review,) = await firm.reviews("refund_cut_off")
+    assert (review.status, review.detail["refund"]) == ("open", f"{challenge_id}/refund")
+    firm.provider.away = False
+    assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
+    assert (firm.provider.refunds, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+    assert [row.status for row in await firm.reviews("refund_cut_off")] == ["closed"]
 
 
 # what was paid is not what was due
