@@ -176,7 +176,7 @@ def restart_pause(restarts: int) -> timedelta:
     hour."""
     if restarts < _PATIENCE:
         return timedelta()
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(restarts - _PATIENCE, 10))
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(restarts - _PATIENCE, 10)))
 
 
 async def report_stuck(session: AsyncSession, workflow_id: str, *, why: str) -> None:

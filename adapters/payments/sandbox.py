@@ -189,7 +189,7 @@ def _row(told: object, model: type[_Model], id_name: str, id_field: str) -> _Mod
     except ValidationError as exc:
         wrong = {str(error["loc"][0]): error["msg"] for error in exc.errors(include_input=False)}
     problem = "; ".join(f"{name}: {words}" for name, words in wrong.items())
-    readable = instead | {id_name: _made_id(told)}
+    readable = {**instead, id_name: _made_id(told)}
     return model.model_validate(said | {name: readable[name] for name in wrong} | {"problem": problem})
 
 
