@@ -1,6 +1,6 @@
-"""Payout activities: the record decides, the platform and the provider are told, the record says how it went.
+"""Activities of workflow `Payout`: read the record, call the platform or the provider, record the result.
 
-Each one starts from the locked row and does nothing when its turn is over, so repeating it is harmless.
+Each locks the payout's row first and does nothing when the payout is in another state, so repeating it is harmless.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import payout_holds
-from activities.decisions import Delivered, decided
+from activities.decisions import DeliveredDecision, carry_out
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
@@ -55,7 +55,7 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
-        await payout_holds.place(self._db, self._platforms, ref.payout_id)
+        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id)
         return await self._status(ref)
 
     @activity.defn(name="payouts.check_risk")
@@ -70,7 +70,7 @@ class PayoutActivities:
     @activity.defn(name="payouts.record_decision")
     async def record_decision(self, decision: PayoutDecision) -> DecisionResult:
         request = decision.request
-        delivered = Delivered("payout", decision.payout_id, decision.choice, request, decision.update_id)
+        delivered = DeliveredDecision("payout", decision.payout_id, decision.choice, request, decision.update_id)
 
         async def work(session: AsyncSession) -> DecisionResult:
             payout = await payouts.locked(session, decision.payout_id)
@@ -92,14 +92,17 @@ class PayoutActivities:
             )
 
         with refusals_are_final():
-            return await decided(self._db, delivered, DecisionResult, work)
+            return await carry_out(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStatus:
-        """The intent is committed before the first send, and the payout is judged again before every one. A transfer
-        that was begun is looked up first and booked when it is found, whatever has happened since. Only what the
-        provider refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may
-        still take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
+        """Sends the payout's transfer exactly once.
+
+        The intent is committed before the first send, and the payout is judged again before every send. After a first
+        attempt the transfer is looked up first, and booked when it is found, whatever has happened since. Only a
+        refusal for good ends the attempt and returns the payout to people. After any other answer an earlier call may
+        still take effect: the payout stays approved, its checks show why it waits, and the activity runs again.
+        """
         key = keys.payout_transfer(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:
@@ -145,17 +148,20 @@ class PayoutActivities:
             return await judging.may_be_sent(session, payout, await risk_facts(session, payout))
 
     async def _end_without_hold(self, ref: PayoutRef) -> None:
-        """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
+        """Cancels an approved payout when its hold is back on the account: the trader already has that money."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if not await payouts.can_be_stopped(session, payout):
                 return
-            home, operations = await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
-        if await payout_holds.was_given_back(home, operations):
+            account, operations = (
+                await payout_holds.platform_account(session, self._platforms, payout),
+                payout_holds.hold_operations(payout),
+            )
+        if await payout_holds.was_returned(account, operations):
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
-                    why = payout_holds.GIVEN_BACK
+                    why = payout_holds.NOT_ALL_HELD
                     await payouts.advance(
                         session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
                     )
@@ -163,8 +169,8 @@ class PayoutActivities:
     async def _create_transfer(
         self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str
     ) -> Transfer | str:
-        """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
-        other answer, when no transfer is found under the key."""
+        """Returns the transfer under this key, or the provider's reason when it refuses this key for good. Raises
+        Unavailable for every other answer, unless a transfer is found under the key."""
         try:
             return await rail.create_transfer(
                 key=key,
@@ -209,9 +215,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.settle")
     async def settle(self, ref: PayoutRef) -> PayoutStatus:
         key = keys.payout_settled(ref.payout_id)
-        home, _ = await self._declare(ref, "settling", "payout_settled", key)
-        if home is not None:
-            await home.platform.balance_operation(home.login, key=key, operation="payout_settled", amount_minor=0)
+        account, _ = await self._declare(ref, "settling", "payout_settled", key)
+        if account is not None:
+            await account.platform.balance_operation(account.login, key=key, operation="payout_settled", amount_minor=0)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "settling":
@@ -223,9 +229,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.release_hold")
     async def release_hold(self, ref: PayoutRef) -> PayoutStatus:
         key = keys.payout_release(ref.payout_id)
-        home, operations = await self._declare(ref, "releasing", "payout_release", key)
-        if home is not None:
-            await payout_holds.release(home, ref.payout_id, operations)
+        account, operations = await self._declare(ref, "releasing", "payout_release", key)
+        if account is not None:
+            await payout_holds.release_hold(account, ref.payout_id, operations)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "releasing":
@@ -239,16 +245,18 @@ class PayoutActivities:
 
     async def _declare(
         self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
-    ) -> tuple[payout_holds.Home | None, tuple[payout_holds.Taking, ...]]:
-        """Declare a balance operation while the payout is in `state`: (where its account is, what was taken with the
-        payout); the first is None when it no longer is."""
+    ) -> tuple[payout_holds.PlatformAccount | None, tuple[payout_holds.HoldOperation, ...]]:
+        """Declares a balance operation if the payout is in `state`. Returns its account on the platform and the
+        operations of its hold; (None, ()) when it is in another state."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:
                 return None, ()
             amount = payout.gross_minor if operation == "payout_release" else 0
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            return await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
+            return await payout_holds.platform_account(session, self._platforms, payout), payout_holds.hold_operations(
+                payout
+            )
 
     async def _status(self, ref: PayoutRef) -> PayoutStatus:
         async with self._db.transaction() as session:
@@ -256,5 +264,5 @@ class PayoutActivities:
 
 
 def _moved(transfer: Transfer) -> Money:
-    """Returns what the provider says it took, or gave back."""
+    """Returns the amount that the provider says it sent or returned."""
     return Money(minor=transfer.amount_minor, currency=transfer.currency)

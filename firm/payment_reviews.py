@@ -107,7 +107,7 @@ async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
 
 
 async def asks_for_refund(session: AsyncSession, review: Review) -> bool:
-    """Whether the review is about a wrong payment that is still with the firm."""
+    """Returns whether the review is about a wrong payment that is still with the firm."""
     if kinds.KINDS[review.kind].closed_by != "refund":
         return False
     state = await session.scalar(select(Challenge.state).where(Challenge.id == review.detail["challenge_id"]))
