@@ -126,8 +126,9 @@ class PaymentProvider(Protocol):
         ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        """Returns all money movements after the entry id `after`, oldest first; unreadable ones have a `problem`. Raises
-        CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is not a list."""
+        """Returns all money movements after the entry id `after`, oldest first. Unreadable ones have a `problem`.
+        Raises CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is not a list.
+        """
         ...
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
