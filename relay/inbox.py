@@ -149,7 +149,7 @@ class InboxDispatcher:
             elif checkout.status == "refunded":
                 known = await fees.book_late_refund(session, challenge, paid=paid, provider=provider)
             elif checkout.status == "paid" and event.kind == "charge.refunded":
-                await fees.ask_about_refund(session, challenge, paid=paid, provider=provider)
+                await fees.ask_about_refund(session, challenge, paid=paid, provider=provider, event=_key(event))
             if known:
                 await inbox.mark_handled(session, event)
         if known:
