@@ -243,7 +243,7 @@ async def test_fees_are_booked_and_reconciled_at_the_provider_that_took_them(two
         with pytest.raises(Unavailable):
             await ActivityEnvironment().run(OperationsActivities(east).reconcile, ReconciliationStart())
         async with east.db.transaction() as session:
-            entries = await session.scalars(select(ProviderEntryRow.provider).order_by(ProviderEntryRow.position))
+            entries = await session.scalars(select(ProviderEntryRow.provider).order_by(ProviderEntryRow.provider))
             assert list(entries) == ["east", "west", "west"]
         await EventSweep(east.db, east.payments.of("west")).step()
         await InboxDispatcher(east.db, east.payments).step()
