@@ -19,7 +19,7 @@ from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
 from firm import challenges, messages, payment_reviews
 from firm import decide as guard
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
 from store.models import Account, Breach, Decision, Proof, Review, Shard
@@ -48,24 +48,36 @@ async def _lock_account(session: AsyncSession, review_id: str) -> Account | None
     return await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any]) -> None:
-    """Open a review about the running of the firm itself. The same key again changes nothing, except that it opens a
-    review again that the system had closed."""
+async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any], again: str = "") -> None:
+    """Opens a review about the running of the firm itself. The same key again changes nothing, except that it opens a
+    review again that the system had closed.
+
+    `again`: the number or day of this report. Once a person has closed the review, a report with another one opens a
+    new review. While one about the workflow is open, no report opens a second.
+    """
+    if again and await session.scalar(select(Review.id).where(*_about(kind, [detail["workflow"]])).limit(1)):
+        return
+    if again and await session.scalar(
+        select(Review.id).where(Review.key == key, Review.status == "closed", Review.closed_by != SYSTEM)
+    ):
+        key = keys.repeated_review(key, again)
     row = {"id": keys.review_id(key), "key": key, "kind": kind, "detail": detail, "status": "open"}
     made = insert(Review).values(**row, occurred_at=await market_now(session))
-    again = {"status": "open", "closed_by": None, "close_reason": None}
+    reopened = {"status": "open", "closed_by": None, "close_reason": None}
     await session.execute(
-        made.on_conflict_do_update(index_elements=["key"], set_=again, where=Review.closed_by == SYSTEM)
+        made.on_conflict_do_update(index_elements=["key"], set_=reopened, where=Review.closed_by == SYSTEM)
     )
 
 
-async def recovered(session: AsyncSession, *, review_keys: Sequence[str], reason: str) -> None:
-    """Close the open reviews with these keys, because nobody has to act on them any more."""
+async def recovered(session: AsyncSession, *, kind: str, workflow_ids: Sequence[str], reason: str) -> None:
+    """Closes the open reviews of this kind about these workflows: nobody has to act on them any more."""
     await session.execute(
-        update(Review)
-        .where(Review.key.in_(review_keys), Review.status == "open")
-        .values(status="closed", closed_by=SYSTEM, close_reason=reason)
+        update(Review).where(*_about(kind, workflow_ids)).values(status="closed", closed_by=SYSTEM, close_reason=reason)
     )
+
+
+def _about(kind: str, workflow_ids: Sequence[str]) -> tuple[Any, ...]:
+    return Review.status == "open", Review.kind == kind, Review.detail["workflow"].astext.in_(workflow_ids)
 
 
 async def close(session: AsyncSession, *, review_id: str, actor: Actor, reason: str) -> None:
@@ -129,7 +141,7 @@ async def _end(
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
-    await news.risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
+    await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,
