@@ -1,7 +1,7 @@
-"""What the environment says: the only module that reads it. docs/settings.md lists every variable.
+"""Settings from the environment. No other module reads it. docs/settings.md lists every variable.
 
-A value is looked for in this order: what the caller passes, the environment, `DATA/secrets.json` (the secrets that
-`propos up` makes once, mode 600), `DATA/run/addresses.json` (where the running embedded parts answer), the default.
+The first source with a value wins: the caller, the environment, `DATA/secrets.json` (secrets that `propos up` creates
+once, mode 600), `DATA/run/addresses.json` (addresses of the running embedded parts), the default.
 """
 
 import base64
@@ -25,14 +25,16 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 DEFAULT_DATA = Path(".propos")
 _KEY_BYTES = 32
 _SECRETS = ("sandbox_token", "webhook_secret", "payload_keys")
-_ADAPTERS = ("platforms", "payments")  # fields with one set of values per name
+_ADAPTERS = ("platforms", "payments")  # fields with one group of values per name
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
-AdapterValues = dict[str, dict[str, SecretStr]]  # name -> field -> text, as only the adapter knows what is secret
+AdapterValues = dict[
+    str, dict[str, SecretStr]
+]  # name -> field -> text; all secret, because only the adapter knows which are
 
 
 class _DataFolderSource(PydanticBaseSettingsSource):
-    """Reads one JSON object of field values from a file under the data folder; a missing file says nothing."""
+    """Reads one JSON object of field values from a file in the data folder; no values if the file is missing."""
 
     def __init__(self, settings_cls: type[BaseSettings], name: str) -> None:
         super().__init__(settings_cls)
@@ -52,7 +54,7 @@ class _DataFolderSource(PydanticBaseSettingsSource):
 
 
 class _AdaptersSource(PydanticBaseSettingsSource):
-    """Reads `PROPOS_PLATFORMS__NAME__FIELD` and `PROPOS_PAYMENTS__NAME__FIELD`. Every value stays a text."""
+    """Reads `PROPOS_PLATFORMS__NAME__FIELD` and `PROPOS_PAYMENTS__NAME__FIELD`. Every value stays text."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
@@ -66,7 +68,7 @@ class _AdaptersSource(PydanticBaseSettingsSource):
                 continue
             if len(rest) != 2 or not rest[1] or not _NAME.fullmatch(rest[0]):
                 raise BadInput(
-                    f"{variable} is no setting of an adapter.",
+                    f"{variable} is not a setting of an adapter.",
                     field=variable,
                     remedy=f"Write {environment_name(group)}, the name in letters, digits and single underscores.",
                 )
@@ -75,7 +77,7 @@ class _AdaptersSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Every setting. The variable is `PROPOS_` + the field's name in capitals unless an alias names it."""
+    """Every setting. The variable is `PROPOS_` and the field's name in capitals, unless an alias names it."""
 
     model_config = SettingsConfigDict(env_prefix="PROPOS_", populate_by_name=True, extra="ignore", frozen=True)
 
@@ -135,7 +137,7 @@ class Settings(BaseSettings):
 
     @property
     def products_path(self) -> Path:
-        """The folder of product files: `products_dir`, or the installed `products` package."""
+        """Returns the folder of product files: `products_dir`, or the installed `products` package."""
         if self.products_dir is not None:
             return self.products_dir
         spec = find_spec("products")
@@ -145,20 +147,21 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Where browsers, the sandbox's webhooks and `doctor` reach the API: `public_url`, or its own address."""
+        """Returns the URL under which browsers, webhooks and `doctor` reach the API: `public_url`, or its own
+        address."""
         host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
         return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
 
     def platform_values(self) -> AdapterValues:
-        """The settings of every platform by name; without any, one `sandbox`."""
+        """Returns the settings of every platform by name; when none is set, those of one `sandbox`."""
         return self._with_sandbox(self.platforms, ("sandbox_url", "sandbox_token"))
 
     def payment_values(self) -> AdapterValues:
-        """The settings of every payment provider by name; without any, one `sandbox`."""
+        """Returns the settings of every payment provider by name; when none is set, those of one `sandbox`."""
         return self._with_sandbox(self.payments, ("sandbox_url", "sandbox_token", "webhook_secret"))
 
     def _with_sandbox(self, given: AdapterValues, needed: tuple[str, ...]) -> AdapterValues:
-        """What the entry `sandbox` leaves out is taken from the settings of the sandbox."""
+        """Returns the values; fields missing in the entry `sandbox` come from the settings of the sandbox."""
         values = {name: dict(fields) for name, fields in (given or {"sandbox": {}}).items()}
         sandbox = values.get("sandbox")
         if sandbox is not None and adapter_of("sandbox", sandbox) == "sandbox":
@@ -170,7 +173,7 @@ class Settings(BaseSettings):
 
     @property
     def uses_own_sandbox(self) -> bool:
-        """Whether a platform or provider is the sandbox at `sandbox_url`, which `propos up` then runs."""
+        """Returns whether a platform or provider is the sandbox at `sandbox_url`. `propos up` then runs the sandbox."""
         return any(
             self._is_own_sandbox(name, fields)
             for given in (self.platforms, self.payments)
@@ -179,7 +182,7 @@ class Settings(BaseSettings):
 
     @property
     def own_sandbox_provider(self) -> str:
-        """The name of the payment provider that is the sandbox at `sandbox_url`: where its webhooks go."""
+        """Returns the name of the payment provider at `sandbox_url`. The sandbox sends its webhooks under that name."""
         return next((name for name, fields in self.payments.items() if self._is_own_sandbox(name, fields)), "sandbox")
 
     def _is_own_sandbox(self, name: str, fields: Mapping[str, SecretStr]) -> bool:
@@ -187,9 +190,8 @@ class Settings(BaseSettings):
         return adapter_of(name, fields) == "sandbox" and url.rstrip("/") == self.sandbox_url.rstrip("/")
 
     def environment(self) -> dict[str, str | None]:
-        """These settings as variables for a child process. The secrets of `propos up` stay out: a child reads them
-        where we did. Those of adapters are in the environment already, or were passed by the caller and have no other
-        way."""
+        """Returns these settings as variables for a child process. Leaves out the secrets of `propos up`, which the
+        child reads from the same file. Includes those of adapters, which may have come only from the caller."""
         plain = {name: getattr(self, name) for name in type(self).model_fields if name not in (*_SECRETS, *_ADAPTERS)}
         adapters = {
             adapter_variable(group, name, field): value.get_secret_value()
@@ -201,7 +203,7 @@ class Settings(BaseSettings):
         return own | adapters
 
     def required(self, field: str) -> str:
-        """The plain value of a setting that this process cannot do without; BadInput names the variable."""
+        """Returns the plain value of a required setting. Raises BadInput with the variable's name if it is not set."""
         value = getattr(self, field)
         if value is None:
             name = environment_name(field)
@@ -209,7 +211,8 @@ class Settings(BaseSettings):
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
     def payload_key_ring(self) -> tuple[tuple[str, bytes], ...]:
-        """(key id, 32 bytes) of every payload key; the first encrypts, all decrypt. BadInput names what is wrong."""
+        """Returns (key id, 32 bytes) of every payload key. The first key encrypts, all keys decrypt. Raises
+        BadInput."""
         ring = []
         for part in self.required("payload_keys").split(","):
             key_id, _, encoded = part.strip().partition(":")
@@ -221,7 +224,7 @@ class Settings(BaseSettings):
                 raise BadInput(
                     "PROPOS_PAYLOAD_KEYS must read id:base64[,id:base64], each key 32 bytes.",
                     field="PROPOS_PAYLOAD_KEYS",
-                    remedy="Make one with: python -c "
+                    remedy="Create one with: python -c "
                     "'import base64,os;print(\"k1:\"+base64.b64encode(os.urandom(32)).decode())'",
                 )
             ring.append((key_id, key))
@@ -229,7 +232,7 @@ class Settings(BaseSettings):
 
 
 def load(**values: Any) -> Settings:
-    """Settings with `values` on top; a wrong variable becomes BadInput that names it."""
+    """Returns the settings, with `values` first. Raises BadInput with the name of a wrong variable."""
     try:
         return Settings(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
@@ -242,17 +245,17 @@ def load(**values: Any) -> Settings:
 
 
 def adapter_of(name: str, values: Mapping[str, SecretStr]) -> str:
-    """The entry point that the adapter settings `values` name: their own name, unless they say ADAPTER."""
+    """Returns the entry point of an adapter: its field ADAPTER, or `name` without one."""
     return values["adapter"].get_secret_value() if "adapter" in values else name
 
 
 def adapter_variable(group: str, name: str, field: str) -> str:
-    """The variable that sets a field of a platform (`platforms`) or payment provider (`payments`)."""
+    """Returns the variable for a field of a platform (`platforms`) or payment provider (`payments`)."""
     return f"PROPOS_{group}__{name}__{field}".upper()
 
 
 def environment_name(field: str) -> str:
-    """The variable that sets `field`."""
+    """Returns the variable that sets `field`."""
     if field in _ADAPTERS:
         return adapter_variable(field, "<name>", "<field>")
     alias = Settings.model_fields[field].validation_alias
@@ -262,13 +265,13 @@ def environment_name(field: str) -> str:
 
 
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
-    """This process's environment for a child, with `overrides` set and those that are None taken out."""
+    """Returns this process's environment with `overrides` applied; a variable with the value None is removed."""
     merged = dict(os.environ) | {name: value for name, value in overrides.items() if value is not None}
     return {name: value for name, value in merged.items() if overrides.get(name, "") is not None}
 
 
 def ensure_secrets(data_dir: Path) -> None:
-    """Make `DATA/secrets.json` (mode 600) with fresh secrets if it is not there; never changes an existing one."""
+    """Creates `DATA/secrets.json` (mode 600) with new secrets if it does not exist. Never changes an existing file."""
     path = data_dir / "secrets.json"
     if path.exists():
         return

@@ -1,4 +1,5 @@
-"""The worker processes: settings -> adapters -> activities -> Worker. They wait for missing parts and drain on stop."""
+"""The worker processes: settings -> adapters -> activities -> Worker. They wait for PostgreSQL and Temporal to start,
+and finish running work on stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 
 def core_activities(deps: Deps) -> list[Callable[..., Awaitable[object]]]:
-    """Every activity of the queue `core`."""
+    """Returns every activity of the task queue `core`."""
     groups = (
         CaseActivities,
         ChallengeActivities,
@@ -52,7 +53,7 @@ def core_activities(deps: Deps) -> list[Callable[..., Awaitable[object]]]:
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox, with the pure modules that every workflow shares loaded once."""
+    """Returns the workflow sandbox. The pure modules that all workflows share are loaded only once."""
     shared = SandboxRestrictions.default.with_passthrough_modules("domain", "contracts", "pydantic", "pydantic_core")
     return SandboxedWorkflowRunner(restrictions=shared)
 
@@ -64,7 +65,7 @@ def core_worker(
     *,
     max_cached_workflows: int = 1000,
 ) -> Worker:
-    """The worker of the queue `core`. `client` was connected with `drops.note`."""
+    """Returns the worker of the task queue `core`. `client` must be connected with `drops.note`."""
     return Worker(
         client,
         task_queue=CORE_QUEUE,
@@ -80,10 +81,10 @@ def core_worker(
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """Work the queue `core` until `stop`; what is under way then gets ten seconds."""
+    """Runs the task queue `core` until `stop`. Running activities then get ten seconds to finish."""
     drops = Drops()
     async with dependencies(settings, pool_size=_ACTIVITIES_AT_ONCE) as deps:
-        client = await _ready(settings, deps.db, lambda: temporal(settings, drops.note), stop)
+        client = await _connect_when_ready(settings, deps.db, lambda: temporal(settings, drops.note), stop)
         if client is None:
             return
         async with core_worker(client, core_activities(deps), drops):
@@ -92,9 +93,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
-    """Judge the shards that Temporal places here, until `stop`; each writes a last checkpoint."""
+    """Judges the shards that Temporal assigns to this process until `stop`. Each shard then writes a last
+    checkpoint."""
     async with dependencies(settings, pool_size=2) as deps:
-        client = await _ready(settings, deps.db, lambda: temporal(settings), stop)
+        client = await _connect_when_ready(settings, deps.db, lambda: temporal(settings), stop)
         if client is None:
             return
         worker = Worker(
@@ -110,29 +112,30 @@ async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
             await stop.wait()
 
 
-async def _ready(
+async def _connect_when_ready(
     settings: Settings, db: Database, connected: Callable[[], Awaitable[T]], stop: asyncio.Event
 ) -> T | None:
-    """Postgres answers and Temporal is connected; None when `stop` came first. Logs each cause of waiting once."""
+    """Waits for PostgreSQL, then connects to Temporal. Returns the connection, or None when `stop` came first."""
 
     async def postgres() -> None:
         async with db.transaction() as session:
             await session.execute(text("SELECT 1"))
 
-    await _patiently("PostgreSQL", postgres, stop)
-    return await _patiently(f"Temporal at {settings.temporal_address}", connected, stop)
+    await _retry("PostgreSQL", postgres, stop)
+    return await _retry(f"Temporal at {settings.temporal_address}", connected, stop)
 
 
-async def _patiently(what: str, attempt: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
-    said = False
+async def _retry(target: str, attempt: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    """Repeats `attempt` until it succeeds; None when `stop` came first. Logs once that it waits for `target`."""
+    logged = False
     pauses: Sequence[float] = _PAUSES
     while not stop.is_set():
         try:
             return await attempt()
         except (Unavailable, OperationalError, OSError) as error:
-            if not said:
-                _log.warning(f"waiting for {what}", error=str(error).splitlines()[0])
-                said = True
+            if not logged:
+                _log.warning(f"waiting for {target}", error=str(error).splitlines()[0])
+                logged = True
         pause, pauses = pauses[0], pauses[1:] or pauses
         try:
             async with asyncio.timeout(pause):

@@ -1,11 +1,11 @@
-"""Case activities: what a person decides on a finding."""
+"""Activities of workflow `Case`: a person decides about a finding."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.decisions import Delivered, decided
+from activities.decisions import DeliveredDecision, carry_out
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.cases import CaseDecision, CaseRef, CaseStatus
@@ -28,7 +28,7 @@ class CaseActivities:
     @activity.defn(name="cases.record_decision")
     async def record_decision(self, decision: CaseDecision) -> DecisionResult:
         request = decision.request
-        delivered = Delivered("case", decision.case_id, decision.choice, request, decision.update_id)
+        delivered = DeliveredDecision("case", decision.case_id, decision.choice, request, decision.update_id)
 
         async def work(session: AsyncSession) -> DecisionResult:
             case = await cases.locked(session, decision.case_id)
@@ -41,4 +41,4 @@ class CaseActivities:
             )
 
         with refusals_are_final():
-            return await decided(self._db, delivered, DecisionResult, work)
+            return await carry_out(self._db, delivered, DecisionResult, work)

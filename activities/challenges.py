@@ -1,7 +1,7 @@
-"""Challenge activities: payment, phases, breaches, dates, ends. Each may run again after any of its steps.
+"""Activities of workflow `Challenge`: payment, phases, breaches, deadlines, endings. Each may run again after any step.
 
-The order is always: look, tell the platform or the provider with a key made of our ids, then record under the row
-lock what was decided, looking again. No call to the outside happens inside a transaction.
+Each first reads the record, then calls the platform or the provider with a key built from our ids, then locks the row,
+reads again and records the result. No transaction is open during a call to the outside.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import fees, provisioning
-from activities.decisions import Delivered, decided_in_steps
+from activities.decisions import DeliveredDecision, carry_out_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.challenges import ChallengeFact, ChallengeStatus, PhaseStep, RefundStep
@@ -73,13 +73,13 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.refund_fee")
     async def refund_fee(self, step: RefundStep) -> ChallengeStatus:
-        delivered = Delivered("challenge", step.challenge_id, "refund", step.request, step.update_id)
+        delivered = DeliveredDecision("challenge", step.challenge_id, "refund", step.request, step.update_id)
 
         async def work() -> ChallengeStatus:
             return _status(await fees.refund(self._deps, step))
 
         with refusals_are_final():
-            return await decided_in_steps(self._db, delivered, ChallengeStatus, work)
+            return await carry_out_in_steps(self._db, delivered, ChallengeStatus, work)
 
     # phases
 
@@ -136,7 +136,7 @@ class ChallengeActivities:
                 at=passed.occurred_at,
                 detail={"pass_id": passed.id, "account_id": account.id, "proof_id": passed.proof_id},
             )
-            await self._go_by_identity(session, challenge, identity)
+            await self._apply_identity(session, challenge, identity)
             return _status(challenge)
 
     @activity.defn(name="challenges.record_identity")
@@ -144,10 +144,10 @@ class ChallengeActivities:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             identity = await people.identity_of(session, challenge.trader_id)
-            await self._go_by_identity(session, challenge, identity)
+            await self._apply_identity(session, challenge, identity)
             return _status(challenge)
 
-    async def _go_by_identity(self, session: AsyncSession, challenge: Challenge, identity: str) -> None:
+    async def _apply_identity(self, session: AsyncSession, challenge: Challenge, identity: str) -> None:
         if challenge.state != "identity_check" or identity == "unverified":
             return
         trigger = "identity_verified" if identity == "verified" else "identity_refused"
@@ -189,7 +189,7 @@ class ChallengeActivities:
         account = None
         if case_id is None:
             account = await provisioning.reinstate_account(self._deps, fact)
-        else:  # the breach was wrong, the abuse was not: there is nothing to come back to
+        else:  # the breach is overturned, but a confirmed case closes the challenge
             await self._close(fact, case_id=case_id)
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
@@ -210,7 +210,7 @@ class ChallengeActivities:
             await messages.signal(session, dispute_workflow(fact.subject_id), reinstated)
             return _status(challenge)
 
-    # dates
+    # deadlines
 
     @activity.defn(name="challenges.check_deadline")
     async def check_deadline(self, fact: ChallengeFact) -> ChallengeStatus:
@@ -235,10 +235,10 @@ class ChallengeActivities:
                 await challenges.wake(session, challenge, due)
                 return _status(challenge)
             if await challenges.verdict_waits(session, account.id):
-                return _status(challenge)  # judged in time; the news is on its way
+                return _status(challenge)  # judged in time; the signal is still to come
         platform = self._deps.platforms.of(account.platform)
         await platform.lock(account.login, key=keys.account_lock(account.id, "expired"))
-        balance = (await platform.snapshot(account.login)).balance_minor  # flat: whatever was open is closed
+        balance = (await platform.snapshot(account.login)).balance_minor  # the lock has closed all positions
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if challenge.state == "active" and challenge.account_id == account.id:
@@ -248,7 +248,7 @@ class ChallengeActivities:
     async def _end_by_time(
         self, session: AsyncSession, challenge: Challenge, account: Account, due: datetime, balance_minor: int
     ) -> None:
-        """The challenge expires; or its phase begins anew, on an account of its own and without a fee."""
+        """Ends the challenge, or restarts its phase on a new account without a fee when the product allows a retake."""
         phase = (await challenges.terms(session, challenge)).phase(account.phase_index)
         breached = await challenges.confirmed_breach(session, account.id) is not None
         again = may_retake(phase, balance_minor, account.initial_minor, breached=breached)
@@ -263,7 +263,7 @@ class ChallengeActivities:
             at=due,
             detail=detail,
         )
-        if again:  # what is opened next is the phase after the one that is done
+        if again:  # the next account opens phase_index + 1
             challenge.phase_index = account.phase_index - 1
 
     async def _close_window(self, fact: ChallengeFact) -> ChallengeStatus:
@@ -288,7 +288,7 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
-        """Only a confirmed case closes a challenge; a signal that names another case changes nothing."""
+        """Closes the challenge only if a case against it is confirmed, whichever case the signal names."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)

@@ -1,6 +1,6 @@
-"""A decision is carried out once: the person's request on the record is consumed with it, also when it is refused.
+"""Carries out a person's decision once: the stored request is consumed with it, also when the decision is refused.
 
-Whatever was answered first is on the record, and every repetition of the same update gets exactly that.
+The first answer is stored. Every repetition of the same update returns that answer.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,8 +21,8 @@ M = TypeVar("M", bound=BaseModel)
 Settled = tuple[str, dict[str, Any]]  # (outcome, answer)
 
 
-class Delivered:
-    """A decision as it arrived: the update that carried it, and what it says."""
+class DeliveredDecision:
+    """A decision as the workflow delivered it: the id of its update, and its content."""
 
     def __init__(
         self,
@@ -38,42 +38,47 @@ class Delivered:
         )
 
 
-async def decided(db: Database, delivered: Delivered, kind: type[M], work: Callable[[AsyncSession], Awaitable[M]]) -> M:
-    """Do `work` and consume the request in one transaction. A refusal undoes the work and not the consumption.
+async def carry_out(
+    db: Database, delivered: DeliveredDecision, kind: type[M], work: Callable[[AsyncSession], Awaitable[M]]
+) -> M:
+    """Runs `work` and consumes the request in one transaction; returns the answer. A refusal rolls back the work but
+    still consumes the request.
 
-    `work` runs in a savepoint, so it cannot post to the ledger. Raises ApplicationError with the recorded refusal, and
-    DecisionVoid for a message that may not use the request.
+    `work` runs in a savepoint, so it cannot post to the ledger. Raises ApplicationError with the stored refusal, and
+    DecisionVoid for a message that does not match the request.
     """
     async with db.transaction() as session:
         row = await requests.locked(session, delivered.asked, delivered.update_id)
-        settled = _settled(row.outcome, row.answer)
+        settled = _stored_answer(row.outcome, row.answer)
         if settled is None:
 
-            async def judged() -> M:
+            async def check_and_work() -> M:
                 async with session.begin_nested():
                     await requests.check(session, row, reason=delivered.reason)
                     return await work(session)
 
-            settled = await _outcome(judged)
+            settled = await _outcome(check_and_work)
             await requests.consume(session, delivered.key, outcome=settled[0], answer=settled[1])
-    return _answered(settled, kind)
+    return _return_answer(settled, kind)
 
 
-async def decided_in_steps(db: Database, delivered: Delivered, kind: type[M], work: Callable[[], Awaitable[M]]) -> M:
-    """The same where the outside is called on the way: the request is consumed first, its outcome recorded last.
+async def carry_out_in_steps(
+    db: Database, delivered: DeliveredDecision, kind: type[M], work: Callable[[], Awaitable[M]]
+) -> M:
+    """Does the same for work that calls the outside: consumes the request first and stores the outcome last.
 
-    An attempt that dies in between is followed by another of the same update, so `work` can run again after any of its
-    own steps.
+    If an attempt dies in between, the same update runs `work` again, so `work` must be repeatable after any of its
+    steps.
     """
     async with db.transaction() as session:
         row = await requests.locked(session, delivered.asked, delivered.update_id)
-        settled = _settled(row.outcome, row.answer)
+        settled = _stored_answer(row.outcome, row.answer)
         if row.consumed_at is None:
 
-            async def judged() -> None:
+            async def check() -> None:
                 await requests.check(session, row, reason=delivered.reason)
 
-            refused = await _outcome(judged)
+            refused = await _outcome(check)
             settled = None if refused[0] == requests.TAKEN else refused
             outcome, answer = settled or (None, None)
             await requests.consume(session, delivered.key, outcome=outcome, answer=answer)
@@ -81,19 +86,19 @@ async def decided_in_steps(db: Database, delivered: Delivered, kind: type[M], wo
         settled = await _outcome(work)
         async with db.transaction() as session:
             row = await requests.locked(session, delivered.asked, delivered.update_id)
-            earlier = _settled(row.outcome, row.answer)  # of an attempt that timed out but ran on
+            earlier = _stored_answer(row.outcome, row.answer)  # by an attempt that timed out but kept running
             if earlier is None:
                 await requests.consume(session, delivered.key, outcome=settled[0], answer=settled[1])
             settled = earlier or settled
-    return _answered(settled, kind)
+    return _return_answer(settled, kind)
 
 
-def _settled(outcome: str | None, answer: dict[str, Any] | None) -> Settled | None:
+def _stored_answer(outcome: str | None, answer: dict[str, Any] | None) -> Settled | None:
     return None if outcome is None else (outcome, answer or {})
 
 
 async def _outcome(work: Callable[[], Awaitable[BaseModel | None]]) -> Settled:
-    """What became of `work`; Unavailable is no outcome and is raised."""
+    """Runs `work` and returns its outcome and answer, also of a refusal. Raises Unavailable, which is no outcome."""
     try:
         taken = await work()
     except Unavailable:
@@ -104,7 +109,7 @@ async def _outcome(work: Callable[[], Awaitable[BaseModel | None]]) -> Settled:
     return requests.TAKEN, taken.model_dump(mode="json") if taken else {}
 
 
-def _answered(settled: Settled, kind: type[M]) -> M:
+def _return_answer(settled: Settled, kind: type[M]) -> M:
     outcome, answer = settled
     if outcome != requests.TAKEN:
         raise ApplicationError(answer["message"], *answer["details"], type=outcome, non_retryable=True)

@@ -1,4 +1,4 @@
-"""What activities need of the world outside: built once by the composition root, handed to every activity class."""
+"""The database and the adapters that activities use. The composition root builds them once for all activity classes."""
 
 from dataclasses import dataclass, field
 

@@ -1,11 +1,11 @@
-"""Dispute activities: evidence in, a person's decision, the end."""
+"""Activities of workflow `Dispute`: evidence, a person's decision, reinstatement."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.decisions import Delivered, decided
+from activities.decisions import DeliveredDecision, carry_out
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.disputes import DisputeStatus, DisputeStep
@@ -38,11 +38,11 @@ class DisputeActivities:
     @activity.defn(name="disputes.record_decision")
     async def record_decision(self, step: DisputeStep) -> DecisionResult:
         request = step.request
-        delivered = Delivered("dispute", step.dispute_id, step.decision, request, step.update_id)
+        delivered = DeliveredDecision("dispute", step.dispute_id, step.decision, request, step.update_id)
 
         async def work(session: AsyncSession) -> DecisionResult:
             challenge_id = (await session.get_one(Dispute, step.dispute_id)).challenge_id
-            await challenges.lock(session, challenge_id)  # first, as everywhere: the decision looks at it
+            await challenges.lock(session, challenge_id)  # locked before the dispute, as everywhere
             dispute = await disputes.lock(session, step.dispute_id)
             actor = await people.current_actor(session, request.actor.user_id)
             await disputes.decide(
@@ -53,7 +53,7 @@ class DisputeActivities:
             )
 
         with refusals_are_final():
-            return await decided(self._db, delivered, DecisionResult, work)
+            return await carry_out(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="disputes.record_reinstatement")
     async def record_reinstatement(self, start: DisputeStart) -> DisputeStatus:
@@ -65,7 +65,7 @@ class DisputeActivities:
             over = challenge.state in CHALLENGE.terminal
             if dispute.state != "reinstating" or not (done or over):
                 return DisputeStatus(state=dispute.state)
-            if over and not done:  # the account is not reinstated; the breach is overturned all the same
+            if over and not done:  # the account is not reinstated, but the breach is still overturned
                 await challenges.overturn(session, dispute.breach_id)
             cause = keys.dispute_event(dispute.id, "reinstated")
             await news.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])

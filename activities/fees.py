@@ -1,6 +1,6 @@
-"""The fee of a challenge: paid through a checkout, refunded by us or at the provider, taken back by a chargeback.
+"""The fee of a challenge: paid through a checkout, refunded by us or at the provider, charged back.
 
-Each may run again after any of its steps. What the provider says is fetched; webhooks are hints.
+Each function may run again after any of its steps. Webhooks are only hints: the status is fetched from the provider.
 """
 
 from datetime import datetime
@@ -36,8 +36,8 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 
 
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
-    """Book a paid fee, or cancel what will not be paid. Once the time to pay is over the checkout is closed first:
-    nothing can be paid into a cancelled challenge."""
+    """Books a paid fee, or cancels a challenge that can no longer be paid. After the time to pay is over the checkout
+    is closed first, so that nobody can pay for a cancelled challenge."""
     checkout, provider = await _checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
@@ -51,7 +51,7 @@ async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
 
 
 async def _checkout(deps: Deps, challenge_id: str) -> tuple[Checkout | None, PaymentProvider]:
-    """The checkout of a challenge, if it has one, and who takes its fee."""
+    """Returns the checkout of a challenge, or None without one, and the provider that takes its fee."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
     provider = deps.payments.of(challenge.provider)
@@ -59,8 +59,8 @@ async def _checkout(deps: Deps, challenge_id: str) -> tuple[Checkout | None, Pay
 
 
 async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkout | None) -> None:
-    """Move on from `awaiting_payment` if the checkout is paid or over. An open one is left, however late it is. A
-    payment that is not the fee of this challenge opens no account: a person is asked."""
+    """Moves the challenge on from `awaiting_payment` if the checkout is paid or closed. Leaves it while the checkout is
+    open, however late it is. A payment that differs from the fee opens no account; it opens a review for a person."""
     if challenge.state != CHALLENGE.initial:
         return
     now, due, provider = await market_now(session), payment_due(challenge.bought_at), challenge.provider
@@ -68,7 +68,7 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
         difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
-        if status == "refunded":  # by hand at the provider, before we knew of the payment
+        if status == "refunded":  # by hand at the provider, before we had booked the payment
             await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         elif difference:
             await fees.ask_about_difference(
@@ -87,8 +87,8 @@ def _paid(checkout: Checkout) -> Paid:
 
 
 async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
-    """End the challenge; one that has ended already keeps its state, and the loss is booked all the same. No payout of
-    the trader leaves from the moment the provider confirms it."""
+    """Ends the challenge. One that has already ended keeps its state, but the loss is still booked. As soon as the
+    provider confirms the chargeback, all payouts of the trader are held."""
     checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -111,8 +111,8 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
 
 
 async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
-    """End a challenge whose fee went back at the provider. One that has ended already keeps its state: the provider
-    tells of our own refunds too. Where only a part may have gone back, a person is asked."""
+    """Ends a challenge after its fee was refunded at the provider. One that has already ended keeps its state, because
+    the provider also reports our own refunds. A refund that may be partial opens a review for a person."""
     checkout, _ = await _checkout(deps, fact.challenge_id)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -130,7 +130,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        for asked in await fees.refund_attempts(session, challenge.id):  # asked for by us, and given up on the way
+        for asked in await fees.refund_attempts(session, challenge.id):  # our own attempts that were never completed
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
         await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
@@ -143,18 +143,19 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
 
 
 async def _close_account(session: AsyncSession, challenge: Challenge) -> datetime:
-    """Close the current account of a challenge that ends now, and wait for nothing more. Returns the market time."""
+    """Closes the current account of a challenge that ends now and cancels its wake-up. Returns the market time."""
     now = await market_now(session)
     await challenges.end_account(session, challenge, "closed", now)
     await challenges.wake(session, challenge, None)
     return now
 
 
-# refunds of ours
+# our own refunds
 
 
-class _Granted(NamedTuple):
-    """A refund that was allowed: the key it is asked under, and what its intent says."""
+class _GrantedRefund(NamedTuple):
+    """A refund that was allowed: its idempotency key and the payload of its intent. `asked_before`: an earlier attempt
+    may have called the provider."""
 
     key: str
     payload: dict[str, Any]
@@ -162,9 +163,9 @@ class _Granted(NamedTuple):
 
 
 async def refund(deps: Deps, step: RefundStep) -> Challenge:
-    """Refund the fee. Whether it is allowed is judged until the intent is on the record; from then on the refund is
-    only completed, whatever has changed: the money may be on its way. When the provider refuses, the account trades
-    again. Raises Conflict with the provider's reason."""
+    """Refunds the fee. The checks run until the intent is stored. From then on the refund is completed whatever has
+    changed, because the money may be on its way. If the provider refuses, the account may trade again. Raises Conflict
+    with the provider's reason."""
     challenge_id, key = step.challenge_id, keys.refund_step(step.request.key)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
@@ -174,32 +175,32 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
     for attempt in attempts:
         why = fees.refusal_of(attempt)
         if why is not None and attempt.payload.get("request") == step.request.key:
-            raise await _refused(deps, challenge_id, attempt.key, why)
+            raise await _unfreeze_after_refusal(deps, challenge_id, attempt.key, why)
     if attempts and attempts[-1].done_at is None:
-        granted = _Granted(attempts[-1].key, attempts[-1].payload, asked_before=True)
+        granted = _GrantedRefund(attempts[-1].key, attempts[-1].payload, asked_before=True)
     else:
         granted = await _grant_refund(deps, step, challenge, key, keys.refund(challenge_id, len(attempts) + 1))
     answer = await _ask_for_refund(deps.payments.of(challenge.provider), granted)
     if isinstance(answer, str):
-        await _record_refused(deps, challenge_id, granted, answer)
-        raise await _refused(deps, challenge_id, granted.key, answer)
+        await _record_refusal(deps, challenge_id, granted, answer)
+        raise await _unfreeze_after_refusal(deps, challenge_id, granted.key, answer)
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         now = await _close_account(session, challenge)
         await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
         await fees.book_parts(session, challenge, currency=answer.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=answer.currency, provider=challenge.provider)
-        await _move(session, challenge, "refund_granted", key, now, granted, step.request.reason)
+        await _move_refund(session, challenge, "refund_granted", key, now, granted, step.request.reason)
         return challenge
 
 
-async def _move(
+async def _move_refund(
     session: AsyncSession,
     challenge: Challenge,
     trigger: str,
     key: str,
     now: datetime,
-    granted: _Granted,
+    granted: _GrantedRefund,
     reason: str,
 ) -> None:
     await challenges.move(
@@ -214,8 +215,8 @@ async def _move(
     )
 
 
-async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _Granted:
-    """Declare the refund: what is refunded, and who was allowed to ask for it."""
+async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key: str, intent: str) -> _GrantedRefund:
+    """Checks that the refund is allowed and stores its intent: the checkout, and the person who asked for it."""
     async with deps.db.transaction() as session:
         actor = await people.current_actor(session, step.request.actor.user_id)
         account = await challenges.account(session, challenge)
@@ -233,11 +234,11 @@ async def _grant_refund(deps: Deps, step: RefundStep, challenge: Challenge, key:
     }
     async with deps.db.transaction() as session:
         await challenges.lock(session, challenge.id)
-        declared = await session.get(Intent, intent)  # by an attempt that timed out but ran on
+        declared = await session.get(Intent, intent)  # by an attempt that timed out but kept running
         if declared is not None:
-            return _Granted(intent, declared.payload, asked_before=True)
+            return _GrantedRefund(intent, declared.payload, asked_before=True)
         await outbox.declare_intent(session, key=intent, kind="payments.refund", payload=payload)
-    return _Granted(intent, payload, asked_before=False)
+    return _GrantedRefund(intent, payload, asked_before=False)
 
 
 async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key: str) -> None:
@@ -246,10 +247,10 @@ async def _freeze(deps: Deps, challenge: Challenge, account: Account | None, key
     await provisioning.freeze_untraded(deps, challenge.id, account, account.login, key)
 
 
-async def _ask_for_refund(provider: PaymentProvider, granted: _Granted) -> Checkout | str:
-    """Returns the checkout once it is refunded, by us or at the provider; or why the provider refuses the refund."""
+async def _ask_for_refund(provider: PaymentProvider, granted: _GrantedRefund) -> Checkout | str:
+    """Returns the refunded checkout, refunded by us or at the provider; or the provider's reason for refusing."""
     checkout_id = str(granted.payload["checkout_id"])
-    if granted.asked_before:  # the first call may have had its effect without our hearing of it
+    if granted.asked_before:  # the first call may have succeeded although its answer was lost
         checkout = await _fetch(provider, checkout_id)
         if checkout is not None and checkout.status == "refunded":
             return checkout
@@ -270,9 +271,9 @@ async def _fetch(provider: PaymentProvider, checkout_id: str) -> Checkout | None
         return None
 
 
-async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why: str) -> None:
-    """The challenge goes on as it was: the refusal is on the record for the trader, and a review tells the firm. Should
-    the money go back all the same, the provider's event ends the challenge."""
+async def _record_refusal(deps: Deps, challenge_id: str, granted: _GrantedRefund, why: str) -> None:
+    """Records the refusal and opens a review; the challenge continues. If the money is refunded later after all, the
+    provider's event ends the challenge."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         await outbox.fulfil_intent(session, key=granted.key, result={"refused": why})
@@ -286,11 +287,14 @@ async def _record_refused(deps: Deps, challenge_id: str, granted: _Granted, why:
         )
         if CHALLENGE.allows(challenge.state, "refund_refused"):
             now = await market_now(session)
-            await _move(session, challenge, "refund_refused", keys.refund_refused(granted.key), now, granted, why)
+            await _move_refund(
+                session, challenge, "refund_refused", keys.refund_refused(granted.key), now, granted, why
+            )
 
 
-async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
-    """Unfreeze the account and say so. A payment that was charged back meanwhile ends the challenge instead."""
+async def _unfreeze_after_refusal(deps: Deps, challenge_id: str, intent: str, why: str) -> Conflict:
+    """Unfreezes the account and returns the error to raise. A payment that was charged back in the meantime ends the
+    challenge instead."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
     checkout = await _fetch(deps.payments.of(challenge.provider), challenge.checkout_id or "")
@@ -301,5 +305,5 @@ async def _refused(deps: Deps, challenge_id: str, intent: str, why: str) -> Conf
         account = await challenges.account(session, await challenges.lock(session, challenge_id))
     if account is None or account.login is None:
         return Conflict(f"The payment provider refused the refund: {why}", remedy="Refund it at the provider.")
-    await provisioning.thaw(deps, account.id, account.login, intent)
+    await provisioning.unfreeze(deps, account.id, account.login, intent)
     return Conflict(f"The payment provider refused the refund: {why} The account trades again.")

@@ -1,4 +1,4 @@
-"""Runs a shard of the live monitor in a thread of its own, and tells Temporal that it lives."""
+"""Runs a shard of the live monitor in its own thread and sends heartbeats to Temporal."""
 
 import asyncio
 import threading
@@ -19,12 +19,12 @@ from ports.platform import reader_name
 from store.live import claim_epoch, feed_of
 
 _HEARTBEAT_SECONDS: Final = 1.0
-_SILENCE_SECONDS: Final = 30.0  # a thread that reads nothing for so long hangs: let another attempt take over
+_SILENCE_SECONDS: Final = 30.0  # a thread that reads nothing for this long hangs; another attempt takes over
 _LAST_CHECKPOINT_SECONDS: Final = 10.0
 
 
 class _Pulse:
-    """What the judging thread last said, read by the event loop."""
+    """The last sign of life of the judging thread, read by the event loop."""
 
     def __init__(self) -> None:
         self.batch = 0
@@ -48,8 +48,8 @@ class MonitorActivities:
 
     @activity.defn(name="monitor.run_shard")
     async def run_shard(self, start: ShardStart) -> None:
-        """Never ends by itself: raises when the shard must be taken up anew, here or elsewhere. A platform that is not
-        configured here is raised before the shard is taken from whoever judges it."""
+        """Never returns: raises when another attempt must run the shard, here or on another worker. Raises
+        NotConfigured for a platform that is not configured here, before it takes the shard from its current owner."""
         name, place = await asyncio.to_thread(feed_of, self._db.url, start.shard)
         platform = self._platforms.of(name)
         epoch = await asyncio.to_thread(claim_epoch, self._db.url, start.shard)
@@ -64,7 +64,7 @@ class MonitorActivities:
             feed=name,
             calendars=self._calendars,
         )
-        # A thread of its own: the loop's pool is small, and one that hangs must not keep a shard from starting.
+        # Its own thread: the event loop's pool is small, and a hanging thread must not block another shard's start.
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"shard-{start.shard}")
         judging = asyncio.get_running_loop().run_in_executor(thread, service.run)
         leaving = asyncio.ensure_future(activity.wait_for_worker_shutdown())
@@ -81,8 +81,8 @@ class MonitorActivities:
             judging.result()
         if activity.is_worker_shutdown():
             raise ApplicationError(
-                f"Shard {start.shard} is handed over after batch {pulse.batch}: the worker shuts down.",
+                f"Shard {start.shard} is handed over after batch {pulse.batch}: the worker is shutting down.",
                 type="worker-shutdown",
                 category=ApplicationErrorCategory.BENIGN,
             )
-        raise Unavailable(f"Shard {start.shard} is given up after batch {pulse.batch}; another attempt goes on.")
+        raise Unavailable(f"Shard {start.shard} stopped after batch {pulse.batch}; another attempt continues.")

@@ -1,4 +1,4 @@
-"""Housekeeping activities: is every day complete, does every cent reconcile."""
+"""Activities of workflows `DailyClose` and `Reconciliation`: every day is complete, every cent reconciles."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from ports.payments import PaymentProvider, ProviderEntry
 from store import operations, outbox
 from store.clock import market_now, watermark
 
-_GRACE: Final = timedelta(minutes=1)  # the monitor stores its snapshots of a reset in this time
+_GRACE: Final = timedelta(minutes=1)  # after a reset, for the monitor to store its snapshots
 _DAYS_AT_ONCE: Final = 14
 
 
@@ -51,8 +51,8 @@ class OperationsActivities:
 
     @activity.defn(name="operations.reconcile")
     async def reconcile(self, start: ReconciliationStart) -> ReconciliationReport:
-        """Reconcile every provider. One that cannot be reached keeps none of the others from it: its error is raised
-        once all were asked."""
+        """Reconciles every provider. The error of an unreachable provider is raised after all were asked, so it does
+        not block the others."""
         new, tied, failed = 0, 0, list[Unavailable]()
         for provider in self._payments.by_name.values():
             try:
@@ -74,19 +74,21 @@ class OperationsActivities:
         return ReconciliationReport(after=now, entries=new, tied=tied, unreconciled=open_ends)
 
     async def _entries(self, provider: PaymentProvider) -> list[ProviderEntry]:
-        """From the beginning when the provider has forgotten where we were: known entries change nothing."""
+        """Returns the entries after the last stored one; all entries when the provider no longer knows that one.
+        Storing an entry again changes nothing."""
         async with self._db.transaction() as session:
             last = await operations.last_entry(session, provider.name)
         if last is not None:
             try:
                 return await provider.entries(last)
             except CursorForgotten:
-                activity.logger.warning("the provider does not know entry %s any more: all are read again", last)
+                activity.logger.warning("the provider no longer knows entry %s: reading all entries again", last)
         return await provider.entries(None)
 
 
 async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime | None) -> datetime | None:
-    """The last reset whose day is checked, or when the group's first account began; None before there was one."""
+    """Returns the end of the last checked day, or the start of the group's first account; None before the first
+    account."""
     day = await operations.last_close(session, clock.group)
     if day is not None:
         ended = clock.day_end(day)
@@ -96,7 +98,8 @@ async def _checked_until(session: AsyncSession, clock: Clock, carried: datetime 
 
 
 def _next_midnight(feed_time: datetime | None) -> datetime:
-    """Before any feed runs: a date long past, so that the first watermark wakes us, be it of a replayed year."""
+    """Returns the next midnight in UTC; before any feed runs, a date in the far past, so that the first watermark wakes
+    the workflow even in a replayed year."""
     if feed_time is None:
         return datetime(1970, 1, 1, tzinfo=UTC)
     day = feed_time.astimezone(UTC).date() + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""What leaves an account with a payout, at the platform; and how it comes back."""
+"""Takes a payout's money off its account on the platform, and puts it back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,43 +17,44 @@ from store import outbox
 from store.db import Database
 from store.models import Account, Intent, Payout
 
-_BACKWARDS: Final[dict[BalanceKind, BalanceKind]] = {"payout_hold": "payout_release", "adjustment": "adjustment"}
-GIVEN_BACK: Final = "the platform could not hold all of the money"
-Taking = tuple[str, BalanceKind, int]  # (key, operation, minor units, negative: they leave the account)
+_REVERSE: Final[dict[BalanceKind, BalanceKind]] = {"payout_hold": "payout_release", "adjustment": "adjustment"}
+NOT_ALL_HELD: Final = "the platform could not hold all of the money"
+HoldOperation = tuple[str, BalanceKind, int]  # (key, operation, minor units; negative: taken off the account)
 
 
-def taken(payout: Payout) -> tuple[Taking, ...]:
-    """Returns what leaves the account with this payout: what is paid, and what lies beyond the cap."""
-    hold: Taking = (keys.payout_hold(payout.id), "payout_hold", -payout.gross_minor)
+def hold_operations(payout: Payout) -> tuple[HoldOperation, ...]:
+    """Returns the balance operations that take this payout off the account: the gross amount, and the forfeited
+    amount."""
+    hold: HoldOperation = (keys.payout_hold(payout.id), "payout_hold", -payout.gross_minor)
     if not payout.forfeited_minor:
         return (hold,)
     return hold, (keys.payout_forfeit(payout.id), "adjustment", -payout.forfeited_minor)
 
 
 @dataclass(frozen=True)
-class Home:
-    """Where the account of a payout is: its platform, and its login there."""
+class PlatformAccount:
+    """The account of a payout on its platform."""
 
     platform: TradingPlatform
     login: int
 
 
-async def place(db: Database, platforms: Platforms, payout_id: str) -> None:
-    """Hold the money of a requested payout, all of it, or refuse the request with nothing held.
+async def place_hold(db: Database, platforms: Platforms, payout_id: str) -> None:
+    """Holds all the money of a requested payout, or refuses the request with nothing held.
 
-    Once the hold is declared the request is no longer judged: the balance may already be without the money. Giving back
-    what was taken is declared before it begins; from then on the payout can only be refused, whatever is killed on the
-    way and whatever another attempt still takes.
+    Once the hold is declared, the request is not checked again: the money may already be off the balance. Returning the
+    money is declared before it starts. From then on the payout can only be refused, even if processes die or another
+    attempt still takes money.
     """
-    turn = await _declare(db, platforms, payout_id)
-    if turn is None:
+    hold = await _declare_hold(db, platforms, payout_id)
+    if hold is None:
         return
-    if not turn.undoing:
-        given_back = turn.repeated and await was_given_back(turn.home, turn.operations)
-        why = GIVEN_BACK if given_back else await _take(turn)
-        if not await _record_taken(db, payout_id, why):
+    if not hold.undoing:
+        returned = hold.repeated and await was_returned(hold.account, hold.operations)
+        why = NOT_ALL_HELD if returned else await _take_money(hold)
+        if not await _record_hold(db, payout_id, why):
             return
-    await _give_back(turn)
+    await _return_money(hold)
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state == "requested":
@@ -65,79 +66,83 @@ async def place(db: Database, platforms: Platforms, payout_id: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """What is to be taken. `repeated`: an earlier attempt may have taken it; `undoing`: it is being given back."""
+class _DeclaredHold:
+    """A declared hold. `repeated`: an earlier attempt may have taken the money. `undoing`: the money is being
+    returned."""
 
-    home: Home
-    operations: tuple[Taking, ...]
+    account: PlatformAccount
+    operations: tuple[HoldOperation, ...]
     repeated: bool = False
     undoing: bool = False
 
 
-async def _declare(db: Database, platforms: Platforms, payout_id: str) -> _Turn | None:
-    """Commit to the hold, if the request can still be granted; None when there is nothing to do (any more)."""
+async def _declare_hold(db: Database, platforms: Platforms, payout_id: str) -> _DeclaredHold | None:
+    """Declares the hold if the request can still be granted. Returns None when nothing is left to do."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         undoing = await session.get(Intent, keys.payout_undo(payout_id)) is not None
         if payout.state != "requested" and not undoing:
             return None
-        home = await home_of(session, platforms, payout)
+        account = await platform_account(session, platforms, payout)
         if undoing or await session.get(Intent, keys.payout_hold(payout_id)) is not None:
-            return _Turn(home, taken(payout), repeated=True, undoing=undoing)
-    snapshot = await home.platform.snapshot(home.login)
+            return _DeclaredHold(account, hold_operations(payout), repeated=True, undoing=undoing)
+    snapshot = await account.platform.snapshot(account.login)
     holdings = Holdings(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if payout.state != "requested":
             return None
         if await session.get(Intent, keys.payout_hold(payout_id)) is not None:
-            return _Turn(home, taken(payout), repeated=True)
+            return _DeclaredHold(account, hold_operations(payout), repeated=True)
         if await holds.refuse(session, payout, holdings):
             return None
-        for key, operation, amount in taken(payout):
+        for key, operation, amount in hold_operations(payout):
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-        return _Turn(home, taken(payout))
+        return _DeclaredHold(account, hold_operations(payout))
 
 
-async def was_given_back(home: Home, operations: Sequence[Taking]) -> bool:
-    """Whether something of what was taken is back on the account. This code records that as refused; one that did not
-    may have left payouts that count as held."""
+async def was_returned(account: PlatformAccount, operations: Sequence[HoldOperation]) -> bool:
+    """Returns whether any of the money is back on the account. This code then refuses the payout; an older version may
+    have left such payouts recorded as held."""
     for key, operation, _ in operations:
-        if await _found_back(home, key, operation) is not None:
+        if await _find_returned(account, key, operation) is not None:
             return True
     return False
 
 
-async def _found_back(home: Home, key: str, operation: BalanceKind) -> int | None:
-    return await home.platform.find_balance_operation(home.login, key=keys.back(key), operation=_BACKWARDS[operation])
+async def _find_returned(account: PlatformAccount, key: str, operation: BalanceKind) -> int | None:
+    return await account.platform.find_balance_operation(
+        account.login, key=keys.back(key), operation=_REVERSE[operation]
+    )
 
 
-async def release(home: Home, payout_id: str, operations: Sequence[Taking]) -> None:
-    """Put back all that was taken, once; a hold that is back already stays as it is."""
+async def release_hold(account: PlatformAccount, payout_id: str, operations: Sequence[HoldOperation]) -> None:
+    """Puts back every amount once. Skips amounts that are already back."""
     for key, operation, amount in operations:
-        if await _found_back(home, key, operation) is None:
+        if await _find_returned(account, key, operation) is None:
             name = keys.payout_release(payout_id) if operation == "payout_hold" else keys.back(key)
-            await home.platform.balance_operation(
-                home.login, key=name, operation=_BACKWARDS[operation], amount_minor=-amount
+            await account.platform.balance_operation(
+                account.login, key=name, operation=_REVERSE[operation], amount_minor=-amount
             )
 
 
-async def _take(turn: _Turn) -> str:
-    """Take each out of the account. Returns why the platform refused one; what was taken before it stays taken."""
-    for key, operation, amount in turn.operations:
+async def _take_money(hold: _DeclaredHold) -> str:
+    """Takes each amount off the account. Returns the platform's reason when it refuses one, else ""; earlier amounts
+    stay taken."""
+    for key, operation, amount in hold.operations:
         try:
-            await turn.home.platform.balance_operation(
-                turn.home.login, key=key, operation=operation, amount_minor=amount
+            await hold.account.platform.balance_operation(
+                hold.account.login, key=key, operation=operation, amount_minor=amount
             )
         except IdempotencyMismatch:
-            raise  # another amount is taken under this key: no refusal, but something a person must see
+            raise  # another amount was taken under this key: not a refusal, a person must look at it
         except Conflict as conflict:
             return conflict.message or conflict.type
     return ""
 
 
-async def _record_taken(db: Database, payout_id: str, why: str) -> bool:
-    """Record the hold, or declare that it is given back because of `why`; returns whether it is to be given back."""
+async def _record_hold(db: Database, payout_id: str, why: str) -> bool:
+    """Records the hold, or with a reason `why` declares that the money is returned. Returns whether to return it."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
         if await session.get(Intent, keys.payout_undo(payout_id)) is not None:
@@ -151,20 +156,20 @@ async def _record_taken(db: Database, payout_id: str, why: str) -> bool:
         return False
 
 
-async def _give_back(turn: _Turn) -> None:
-    """Put back each that was taken, once, however often this is repeated."""
-    platform, login = turn.home.platform, turn.home.login
-    for key, operation, amount in turn.operations:
+async def _return_money(hold: _DeclaredHold) -> None:
+    """Puts back each amount that was taken, once, also when repeated."""
+    platform, login = hold.account.platform, hold.account.login
+    for key, operation, amount in hold.operations:
         if await platform.find_balance_operation(login, key=key, operation=operation) is not None:
             await platform.balance_operation(
-                login, key=keys.back(key), operation=_BACKWARDS[operation], amount_minor=-amount
+                login, key=keys.back(key), operation=_REVERSE[operation], amount_minor=-amount
             )
 
 
-async def home_of(session: AsyncSession, platforms: Platforms, payout: Payout) -> Home:
-    """Returns where the payout's account is. Raises Conflict for an account without a login, NotConfigured for a
-    platform that this process does not know."""
+async def platform_account(session: AsyncSession, platforms: Platforms, payout: Payout) -> PlatformAccount:
+    """Returns the payout's account on its platform. Raises Conflict for an account without a login, NotConfigured for a
+    platform that is not configured in this process."""
     account = await session.get_one(Account, payout.account_id)
     if account.login is None:
         raise Conflict(f"The account of payout {payout.id} has no login on the platform.")
-    return Home(platforms.of(account.platform), account.login)
+    return PlatformAccount(platforms.of(account.platform), account.login)

@@ -1,6 +1,6 @@
-"""Payout activities: the record decides, the platform and the provider are told, the record says how it went.
+"""Activities of workflow `Payout`: read the record, call the platform or the provider, record the result.
 
-Each one starts from the locked row and does nothing when its turn is over, so repeating it is harmless.
+Each locks the payout's row first and does nothing when the payout is in another state, so repeating it is harmless.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import payout_holds
-from activities.decisions import Delivered, decided
+from activities.decisions import DeliveredDecision, carry_out
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
 from contracts.messages import DecisionResult
@@ -55,7 +55,7 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
-        await payout_holds.place(self._db, self._platforms, ref.payout_id)
+        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id)
         return await self._status(ref)
 
     @activity.defn(name="payouts.check_risk")
@@ -75,7 +75,7 @@ class PayoutActivities:
         """Before a decision that ends the payout, a transfer that was begun is looked up, and booked when found."""
         request = decision.request
         looked_up = decision.choice != "approve" and await self._provider_answered(decision)
-        delivered = Delivered("payout", decision.payout_id, decision.choice, request, decision.update_id)
+        delivered = DeliveredDecision("payout", decision.payout_id, decision.choice, request, decision.update_id)
 
         async def work(session: AsyncSession) -> DecisionResult:
             payout = await payouts.locked(session, decision.payout_id)
@@ -98,14 +98,17 @@ class PayoutActivities:
             )
 
         with refusals_are_final():
-            return await decided(self._db, delivered, DecisionResult, work)
+            return await carry_out(self._db, delivered, DecisionResult, work)
 
     @activity.defn(name="payouts.send_money")
     async def send_money(self, ref: PayoutRef) -> PayoutStatus:
-        """The intent is committed before the first send, and the payout is judged again before every one. A transfer
-        that was begun is looked up first and booked when it is found, whatever has happened since. Only what the
-        provider refuses for good ends the attempt, and is for people to see. After any other answer an earlier call may
-        still take effect: the payout stays approved, the checks say why it waits, and the activity runs again."""
+        """Sends the payout's transfer exactly once.
+
+        The intent is committed before the first send, and the payout is judged again before every send. After a first
+        attempt the transfer is looked up first, and booked when it is found, whatever has happened since. Only a
+        refusal for good ends the attempt and returns the payout to people. After any other answer an earlier call may
+        still take effect: the payout stays approved, its checks show why it waits, and the activity runs again.
+        """
         key = keys.payout_transfer(ref.payout_id)
         await self._end_without_hold(ref)
         async with self._db.transaction() as session:
@@ -177,17 +180,20 @@ class PayoutActivities:
             return await judging.may_be_sent(session, payout, await risk_facts(session, payout))
 
     async def _end_without_hold(self, ref: PayoutRef) -> None:
-        """Cancel an approved payout whose hold is back on the account: the trader has that money already."""
+        """Cancels an approved payout when its hold is back on the account: the trader already has that money."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if not await payouts.can_be_stopped(session, payout):
                 return
-            home, operations = await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
-        if await payout_holds.was_given_back(home, operations):
+            account, operations = (
+                await payout_holds.platform_account(session, self._platforms, payout),
+                payout_holds.hold_operations(payout),
+            )
+        if await payout_holds.was_returned(account, operations):
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if await payouts.can_be_stopped(session, payout):
-                    why = payout_holds.GIVEN_BACK
+                    why = payout_holds.NOT_ALL_HELD
                     await payouts.advance(
                         session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
                     )
@@ -195,8 +201,8 @@ class PayoutActivities:
     async def _create_transfer(
         self, rail: PaymentProvider, key: str, payout_id: str, share: Money, beneficiary: str
     ) -> Transfer | str:
-        """The transfer under this key; or why the provider refuses this key for good. Raises Unavailable for every
-        other answer, when no transfer is found under the key."""
+        """Returns the transfer under this key, or the provider's reason when it refuses this key for good. Raises
+        Unavailable for every other answer, unless a transfer is found under the key."""
         try:
             return await rail.create_transfer(
                 key=key,
@@ -241,9 +247,9 @@ class PayoutActivities:
     @activity.defn(name="payouts.settle")
     async def settle(self, ref: PayoutRef) -> PayoutStatus:
         key = keys.payout_settled(ref.payout_id)
-        home, _ = await self._declare(ref, "settling", "payout_settled", key)
-        if home is not None:
-            await home.platform.balance_operation(home.login, key=key, operation="payout_settled", amount_minor=0)
+        account, _ = await self._declare(ref, "settling", "payout_settled", key)
+        if account is not None:
+            await account.platform.balance_operation(account.login, key=key, operation="payout_settled", amount_minor=0)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "settling":
@@ -258,9 +264,9 @@ class PayoutActivities:
         released. Once the release is declared it is carried out, and the transfer can never be sent."""
         key = keys.payout_release(ref.payout_id)
         await self._look_up(ref)
-        home, operations = await self._declare(ref, "releasing", "payout_release", key)
-        if home is not None:
-            await payout_holds.release(home, ref.payout_id, operations)
+        account, operations = await self._declare(ref, "releasing", "payout_release", key)
+        if account is not None:
+            await payout_holds.release_hold(account, ref.payout_id, operations)
             async with self._db.transaction() as session:
                 payout = await payouts.locked(session, ref.payout_id)
                 if payout.state == "releasing":
@@ -274,9 +280,9 @@ class PayoutActivities:
 
     async def _declare(
         self, ref: PayoutRef, state: str, operation: BalanceKind, key: str
-    ) -> tuple[payout_holds.Home | None, tuple[payout_holds.Taking, ...]]:
-        """Declare a balance operation while the payout is in `state`: (where its account is, what was taken with the
-        payout); the first is None when it no longer is."""
+    ) -> tuple[payout_holds.PlatformAccount | None, tuple[payout_holds.HoldOperation, ...]]:
+        """Declares a balance operation if the payout is in `state`. Returns its account on the platform and the
+        operations of its hold; (None, ()) when it is in another state."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != state:
@@ -285,7 +291,9 @@ class PayoutActivities:
             if operation == "payout_release":
                 await transfers.record_never_sent(session, payout)
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
-            return await payout_holds.home_of(session, self._platforms, payout), payout_holds.taken(payout)
+            return await payout_holds.platform_account(session, self._platforms, payout), payout_holds.hold_operations(
+                payout
+            )
 
     async def _status(self, ref: PayoutRef) -> PayoutStatus:
         async with self._db.transaction() as session:
@@ -293,5 +301,5 @@ class PayoutActivities:
 
 
 def _moved(transfer: Transfer) -> Money:
-    """Returns what the provider says it took, or gave back."""
+    """Returns the amount that the provider says it sent or returned."""
     return Money(minor=transfer.amount_minor, currency=transfer.currency)

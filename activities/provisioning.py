@@ -1,4 +1,4 @@
-"""Accounts on the platform: opened, reinstated, frozen. The record first, then the platform, every call with a key."""
+"""Opens, reinstates, locks and freezes accounts on the platform. Stores each step first, then calls with a key."""
 
 from activities.deps import Deps
 from contracts.challenges import ChallengeFact, PhaseStep
@@ -14,8 +14,9 @@ from store.models import Account, AccountLive, Intent
 
 
 async def open_account(deps: Deps, step: PhaseStep) -> None:
-    """Create the account of the phase that the record says is due, fund it, mark it active, and only then let it trade:
-    the monitor finds the account on the record when the platform says `enabled`. A challenge stays on its platform."""
+    """Creates and funds the account of the next phase, marks it active in the database, and only then enables trading:
+    the monitor must find the account when the platform reports `enabled`. All accounts of a challenge are on one
+    platform."""
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, step.challenge_id)
         phase_index = await challenges.next_phase(session, challenge)
@@ -58,11 +59,11 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
 
 
 async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
-    """Overturn the disputed breach and let its account trade again with room above its floors.
+    """Overturns the disputed breach and lets its account trade again with room above its floors; returns the account.
 
-    Only the attempt that overturns it touches the account's row: once the account is enabled it may break a rule
-    again, and that breach counts. None when the challenge ended otherwise in the meantime: the breach is overturned,
-    the account stays shut.
+    Only the attempt that overturns the breach changes the account's row: once enabled, the account may break a rule
+    again, and that breach counts. Returns None if the challenge has ended in the meantime: the breach is overturned and
+    the account stays locked.
     """
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -81,7 +82,7 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
     if account.login is None:
         raise Conflict(f"Account {account.id} has no login.")
     key = keys.goodwill(dispute.id)
-    credit = await _goodwill(deps, account, account.login, key)
+    credit = await _declare_goodwill(deps, account, account.login, key)
     if credit:
         await deps.platforms.of(account.platform).balance_operation(
             account.login, key=key, operation="adjustment", amount_minor=credit
@@ -93,8 +94,8 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
     return account
 
 
-async def _goodwill(deps: Deps, account: Account, login: int, key: str) -> int:
-    """What to credit, in minor units: worked out once, while the account is shut, and the same from then on."""
+async def _declare_goodwill(deps: Deps, account: Account, login: int, key: str) -> int:
+    """Returns the goodwill credit in minor units. It is computed once, while the account is locked, and then stored."""
     async with deps.db.transaction() as session:
         declared = await session.get(Intent, key)
         live = await session.get(AccountLive, account.id)
@@ -111,7 +112,7 @@ async def _goodwill(deps: Deps, account: Account, login: int, key: str) -> int:
 
 
 async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
-    """Shut the challenge's current account, if it has one."""
+    """Locks the challenge's current account, if it has one."""
     async with deps.db.transaction() as session:
         account = await challenges.account(session, await challenges.lock(session, challenge_id))
     if account is not None and account.login is not None:
@@ -119,18 +120,18 @@ async def lock_account(deps: Deps, challenge_id: str, why: str) -> None:
 
 
 async def freeze_untraded(deps: Deps, challenge_id: str, account: Account, login: int, key: str) -> None:
-    """Disable an account that never traded; raises Conflict when it did, and leaves it trading."""
+    """Disables an account that never traded. Raises Conflict if it has traded, and leaves it enabled."""
     platform = deps.platforms.of(account.platform)
     if not await _traded(deps, challenge_id, platform, login):
         await platform.set_trading(login, key=keys.trading(key, "freeze"), enabled=False)
         if not await _traded(deps, challenge_id, platform, login):
             return
-    await thaw(deps, account.id, login, key)
-    raise Conflict("There was a trade; the fee can no longer be refunded.")
+    await unfreeze(deps, account.id, login, key)
+    raise Conflict("The account has traded. The fee can no longer be refunded.")
 
 
-async def thaw(deps: Deps, account_id: str, login: int, key: str) -> None:
-    """Let a frozen account trade again. One that has ended, or that was judged meanwhile, stays shut."""
+async def unfreeze(deps: Deps, account_id: str, login: int, key: str) -> None:
+    """Lets a frozen account trade again. An account that has ended, or has a verdict waiting, stays disabled."""
     async with deps.db.transaction() as session:
         account = await session.get_one(Account, account_id)
         shut = account.status != "active" or await challenges.verdict_waits(session, account_id)

@@ -1,4 +1,4 @@
-"""How a refusal leaves an activity."""
+"""Turns a refusal into an application error that Temporal does not retry."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from domain.errors import AlreadyDecided, PropOSError, Unavailable
 
 
 def final(refusal: PropOSError) -> ApplicationError:
-    """The refusal as it crosses Temporal: its stable type and sentence, not to be tried again."""
+    """Returns the refusal as an application error with its stable type and sentence; it is not retried."""
     details = {"by": refusal.by} if isinstance(refusal, AlreadyDecided) else {}
     return ApplicationError(refusal.message, details, type=refusal.type, non_retryable=True)
 
 
 @contextmanager
 def refusals_are_final() -> Iterator[None]:
-    """A refusal keeps its stable type and sentence and is not tried again; what is merely unavailable is."""
+    """Raises refusals as errors that are not retried. Unavailable passes through and is retried."""
     try:
         yield
     except Unavailable:

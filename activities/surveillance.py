@@ -1,8 +1,8 @@
-"""The reading loop of surveillance: deals in, cases out.
+"""The surveillance loop: reads deals, feeds the detectors, opens cases.
 
-One reading feeds every detector that has come equally far. A detector's cursor moves in the transaction that opens the
-cases of what it found. A detector that restarts is first fed its window again; one that fails is set aside, and the
-others go on.
+One database read feeds all detectors at the same cursor. A detector's cursor moves in the transaction that opens the
+cases for its findings. A restarted detector first reads its window again. A detector that fails is paused for a minute;
+the others continue.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from store import surveillance
 from store.db import Database
 
 _POLL_SECONDS: Final = 0.2
-_ONE_FOLLOWING_SECONDS: Final = 3600
+_RUN_SECONDS: Final = 3600
 _RETRY_SECONDS: Final = 60
 _DEALS_AT_ONCE: Final = 2000
 
@@ -33,11 +33,11 @@ _log = structlog.get_logger("surveillance")
 
 
 class CursorMoved(RuntimeError):
-    """Somebody else moved a detector's cursor: what this reader remembers has a gap."""
+    """Another reader moved a detector's cursor, so the memory of this one has a gap."""
 
 
 class DetectorFailed(RuntimeError):
-    """A detector raised; what it remembers cannot be trusted any more."""
+    """A detector raised an error; its memory can no longer be trusted."""
 
 
 class SurveillanceActivities:
@@ -49,31 +49,32 @@ class SurveillanceActivities:
 
     @activity.defn(name="surveillance.follow_deals")
     async def follow_deals(self, start: SurveillanceStart) -> None:
-        """Ends after an hour or when the worker stops, and is then started again: workflow histories stay short."""
-        reading = Reading(self._db, self._at_once)
-        ends = time.monotonic() + _ONE_FOLLOWING_SECONDS
+        """Returns after an hour or when the worker stops. The workflow then starts it again, so its history stays
+        short."""
+        loop = SurveillanceLoop(self._db, self._at_once)
+        ends = time.monotonic() + _RUN_SECONDS
         for name in detector_types():
-            await reading.add(name)
+            await loop.add(name)
         while time.monotonic() < ends and not activity.is_worker_shutdown():
-            activity.heartbeat(reading.read_by_all)
-            if not await reading.step():
+            activity.heartbeat(loop.read_by_all)
+            if not await loop.step():
                 await asyncio.sleep(_POLL_SECONDS)
 
 
-class Watch:
-    """A detector and how far it has read. Up to `cursor` it only remembers: those deals were judged before."""
+class DetectorProgress:
+    """A detector and the last deal it has read. Deals up to `cursor` were judged before: they only refill its
+    memory."""
 
     def __init__(self, detector: Detector, *, read: int, cursor: int) -> None:
         self.detector, self.read, self.cursor = detector, read, cursor
         self._seen: set[int] = set()
 
     @property
-    def remembers(self) -> bool:
+    def is_refilling(self) -> bool:
         return self.read < self.cursor
 
     def observe(self, fills: Iterable[Fill], until: int) -> list[Finding]:
-        """Feed the fills up to `until` that were not fed yet; returns what they make conspicuous. Raises
-        DetectorFailed."""
+        """Feeds the fills up to `until` that were not fed yet; returns the findings. Raises DetectorFailed."""
         found, seen = list[Finding](), set[int]()
         for fill in fills:
             if fill.deal not in self._seen:
@@ -90,37 +91,37 @@ class Watch:
             raise DetectorFailed(f"{self.detector.name} failed on deal {fill.deal}") from error
 
 
-def side_by_side(watches: Iterable[Watch]) -> list[list[Watch]]:
-    """Returns the watches in groups that can share one reading, those that are furthest behind first."""
+def group_by_progress(detectors: Iterable[DetectorProgress]) -> list[list[DetectorProgress]]:
+    """Returns groups of detectors that can share one read, the groups furthest behind first."""
 
-    def place(watch: Watch) -> tuple[int, bool]:
-        return watch.read, watch.remembers
+    def place(progress: DetectorProgress) -> tuple[int, bool]:
+        return progress.read, progress.is_refilling
 
-    return [list(group) for _, group in groupby(sorted(watches, key=place), key=place)]
+    return [list(group) for _, group in groupby(sorted(detectors, key=place), key=place)]
 
 
-class Reading:
-    """One run of the reading loop: what its detectors remember lives as long as it."""
+class SurveillanceLoop:
+    """One run of the surveillance loop. It owns the memory of its detectors."""
 
     def __init__(self, db: Database, at_once: int) -> None:
         self._db, self._at_once = db, at_once
-        self._watches: dict[str, Watch] = {}
+        self._detectors: dict[str, DetectorProgress] = {}
         self._retry_at: dict[str, float] = {}  # detectors that failed
 
     @property
     def read_by_all(self) -> int:
-        return min((watch.read for watch in self._watches.values()), default=0)
+        return min((progress.read for progress in self._detectors.values()), default=0)
 
     async def add(self, name: str) -> None:
-        """Begin with a detector that knows nothing yet, at the start of its window."""
+        """Adds a detector with an empty memory, at the start of its window."""
         detector = detector_types()[name]()
         async with self._db.transaction() as session:
             cursor = await surveillance.cursor(session, name)
             read = await surveillance.window_start(session, cursor, detector.window)
-        self._watches[name] = Watch(detector, read=read, cursor=cursor)
+        self._detectors[name] = DetectorProgress(detector, read=read, cursor=cursor)
 
     async def step(self) -> bool:
-        """Read on with every detector; returns whether there was anything to read."""
+        """Feeds the next deals to every detector; returns whether there were any."""
         now = time.monotonic()
         for name in [name for name, at in self._retry_at.items() if at <= now]:
             del self._retry_at[name]
@@ -129,34 +130,34 @@ class Reading:
             await corrections.open_cases(session)
             newest = await surveillance.newest_deal(session)
         moved = False
-        for group in side_by_side(self._watches.values()):
-            moved |= await self._read_on(group, newest)
+        for group in group_by_progress(self._detectors.values()):
+            moved |= await self._feed_next(group, newest)
         return moved
 
-    async def _read_on(self, group: list[Watch], newest: int) -> bool:
-        read, remembered = group[0].read, (watch.cursor for watch in group if watch.remembers)
-        until = min(newest, read + self._at_once, *remembered)
+    async def _feed_next(self, group: list[DetectorProgress], newest: int) -> bool:
+        read, refill_ends = group[0].read, (progress.cursor for progress in group if progress.is_refilling)
+        until = min(newest, read + self._at_once, *refill_ends)
         if until <= read:
             return False
         async with self._db.transaction() as session:
             fills = await surveillance.fills(session, after=read, until=until)
-            for watch in sorted(group, key=lambda watch: watch.detector.name):  # every reader locks in this order
-                await self._observe(session, watch, fills, until)
+            for progress in sorted(group, key=lambda each: each.detector.name):  # every reader locks in this order
+                await self._observe(session, progress, fills, until)
         return True
 
-    async def _observe(self, session: AsyncSession, watch: Watch, fills: list[Fill], until: int) -> None:
-        name, read, remembers = watch.detector.name, watch.read, watch.remembers
-        row = None if remembers else await surveillance.lock_cursor(session, name)
+    async def _observe(self, session: AsyncSession, progress: DetectorProgress, fills: list[Fill], until: int) -> None:
+        name, read, is_refilling = progress.detector.name, progress.read, progress.is_refilling
+        row = None if is_refilling else await surveillance.lock_cursor(session, name)
         if row is not None and row.last_deal != read:
             raise CursorMoved(f"the cursor of {name} is at {row.last_deal}, not at {read}")
         try:
-            found = watch.observe(fills, until)
+            found = progress.observe(fills, until)
         except DetectorFailed as failure:
-            _log.exception("detector set aside", detector=name, failure=str(failure))
-            del self._watches[name]
+            _log.exception("detector paused after an error", detector=name, failure=str(failure))
+            del self._detectors[name]
             self._retry_at[name] = time.monotonic() + _RETRY_SECONDS
             return
         if row is not None:
-            row.last_deal = watch.cursor = until
+            row.last_deal = progress.cursor = until
         for finding in found:
             await cases.open_case(session, finding)

@@ -1,4 +1,4 @@
-"""How both sandbox adapters read the sandbox's answers."""
+"""HTTP for both sandbox adapters: client options, and the error for each failed call."""
 
 from typing import Annotated, Any, Final
 
@@ -32,21 +32,22 @@ _KEEP: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, ke
 
 
 def options(url: str, token: str, timeout: float) -> dict[str, Any]:
-    """Arguments for an httpx client of the sandbox; its connections end before the server drops them."""
+    """Returns the arguments for an httpx client of the sandbox. It closes idle connections before the server does."""
     headers = {"Authorization": f"Bearer {token}"}
     return {"base_url": url, "headers": headers, "timeout": timeout, "limits": _KEEP, "trust_env": False}
 
 
 def transport_error(who: str, exc: httpx.RequestError, changing: bool) -> Unavailable:
-    """A call that never left is Unavailable; one that may have arrived and changes something, OutcomeUnknown."""
+    """Returns Unavailable for a call that was not sent or changes nothing, OutcomeUnknown for one that may have
+    arrived."""
     if isinstance(exc, _NOT_SENT) or not changing:
         return Unavailable(f"{who} cannot be reached.", remedy="Start it (propos sandbox), or check its address.")
-    return OutcomeUnknown(f"{who} did not answer; the call may have taken effect.", remedy="Repeat it with its key.")
+    return OutcomeUnknown(f"{who} did not answer. The call may have taken effect.", remedy="Repeat it with its key.")
 
 
 def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
-    """The error of a refused call. `key` is the call's idempotency key; None for calls that change nothing.
-    RefusedForGood only where the answer says so of this very key."""
+    """Returns the error for a refused call. `key`: the call's idempotency key; None for a call that changes nothing.
+    Returns RefusedForGood only if the answer names this key."""
     problem = _problem(answer)
     detail = problem.get("detail") or f"{who} answered {answer.status_code}."
     field, remedy = problem.get("field"), problem.get("remedy")
@@ -58,7 +59,7 @@ def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
     if problem.get("type") == InProgress.type:
         return InProgress(detail, remedy=remedy)
     if status in (401, 403):
-        return Unavailable(f"{who} refuses our token.", remedy="Give both the same token.")
+        return Unavailable(f"{who} rejects our token.", remedy="Set the same token on both sides.")
     if status in _BY_STATUS:
         error = _BY_STATUS[status](detail)
         error.field, error.remedy = field, remedy
@@ -69,7 +70,7 @@ def refusal(who: str, answer: httpx.Response, key: str | None) -> PropOSError:
 
 
 def _problem(answer: httpx.Response) -> dict[str, str]:
-    """The texts of a problem document; empty for any other answer."""
+    """Returns the text fields of a problem document; empty for any other answer."""
     try:
         problem = answer.json()
     except (ValueError, RecursionError):

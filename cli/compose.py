@@ -12,7 +12,7 @@ from adapters.calendars import known_venues
 from adapters.calendars.exchange import ExchangeCalendars
 from api.app import create_app
 from cli.adapters import build_payments, build_platforms
-from contracts.drops import Note
+from contracts.drops import ReportDrop
 from front.deps import ApiDeps
 from relay.service import Relay
 from relay.temporal import SharedClient, connect
@@ -27,7 +27,7 @@ def build_database(settings: Settings, *, pool_size: int = 10) -> Database:
     return Database(settings.required("database_url"), pool_size=pool_size)
 
 
-async def temporal(settings: Settings, note: Note | None = None) -> Client:
+async def temporal(settings: Settings, note: ReportDrop | None = None) -> Client:
     """A connected client; raises Unavailable. `note` hears of each payload that cannot be read."""
     return await connect(
         settings.required("temporal_address"), settings.temporal_namespace, settings.required("payload_keys"), note

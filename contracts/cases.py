@@ -1,4 +1,4 @@
-"""Surveillance and its cases as workflows call them."""
+"""Activities of workflows `Case` and `Surveillance`."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class CaseStatus(Message):
 
 
 class CaseDecision(Message):
-    """`update_id` as in PayoutDecision."""
+    """`update_id`: see `PayoutDecision`."""
 
     case_id: str
     choice: Literal["clear", "confirm"]
@@ -26,18 +26,18 @@ class CaseDecision(Message):
 
 @activity.defn(name="cases.stand")
 async def read_status(ref: CaseRef) -> CaseStatus:
-    """Returns the state that the record has."""
+    """Returns the stored state of the case."""
     raise NotImplementedError
 
 
 @activity.defn(name="cases.record_decision")
 async def record_decision(decision: CaseDecision) -> DecisionResult:
-    """Record what a person decided; free what the case held, or act on what it found."""
+    """Records a person's decision: `clear` lifts the hold on the trader's payouts, `confirm` acts on the finding."""
     raise NotImplementedError
 
 
 @activity.defn(name="surveillance.follow_deals")
 async def follow_deals(start: SurveillanceStart) -> None:
-    """Feed the deals to every registered detector as they come, and open a case for each finding; runs until its worker
-    stops or its hour is over."""
+    """Feeds new deals to every registered detector and opens a case for each finding. Runs for an hour, or until the
+    worker stops."""
     raise NotImplementedError

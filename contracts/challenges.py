@@ -1,4 +1,4 @@
-"""Activities of workflow `Challenge`. Each reads the record, decides by the domain's table and returns the status."""
+"""Activities of workflow `Challenge`. Each reads the record, applies the table of states and returns the status."""
 
 from temporalio import activity
 
@@ -6,8 +6,8 @@ from contracts.messages import Message, RefundRequest
 
 
 class ChallengeFact(Message):
-    """Something that may move the challenge. `key` makes acting on it twice the same as once; `subject_id` names the
-    breach, pass, dispute, case or checkout behind it."""
+    """A fact that may change the challenge's state. A second fact with the same `key` has no effect. `subject_id`: the
+    id of the breach, pass, dispute, case or checkout."""
 
     challenge_id: str
     key: str
@@ -15,7 +15,7 @@ class ChallengeFact(Message):
 
 
 class ChallengeStatus(Message):
-    """Where the record says the challenge is. `phase_index` is that of the newest account, 0 before the first."""
+    """The stored state of the challenge. `phase_index`: of the newest account; 0 before the first."""
 
     state: str
     phase_index: int
@@ -27,7 +27,7 @@ class PhaseStep(Message):
 
 
 class RefundStep(Message):
-    """`update_id` as in PayoutDecision."""
+    """`update_id`: see `PayoutDecision`."""
 
     challenge_id: str
     request: RefundRequest
@@ -36,77 +36,77 @@ class RefundStep(Message):
 
 @activity.defn(name="challenges.open_checkout")
 async def open_checkout(fact: ChallengeFact) -> ChallengeStatus:
-    """Make sure that the buyer has somewhere to pay, and wake when the time for it is over."""
+    """Opens a checkout for the fee, and registers the wake-up at the end of the time to pay."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.check_payment")
 async def check_payment(fact: ChallengeFact) -> ChallengeStatus:
-    """Ask the provider; book a paid fee, or cancel what will not be paid."""
+    """Asks the provider; books a paid fee, or cancels a challenge that can no longer be paid."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.open_account")
 async def open_account(step: PhaseStep) -> ChallengeStatus:
-    """Create, fund and enable the account of a phase on the platform."""
+    """Creates, funds and enables the account of a phase on the platform."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.start_phase")
 async def start_phase(step: PhaseStep) -> ChallengeStatus:
-    """Record that the phase has begun, and wake at its time limit."""
+    """Records the start of the phase, and registers the wake-up at its time limit."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.record_breach")
 async def record_breach(fact: ChallengeFact) -> ChallengeStatus:
-    """Record a breach of the current account, and wake when it can no longer be disputed."""
+    """Records a breach of the current account, and registers the wake-up at the end of the dispute window."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.record_pass")
 async def record_pass(fact: ChallengeFact) -> ChallengeStatus:
-    """Close the account of a passed phase and record what comes next."""
+    """Closes the account of a passed phase and moves the challenge on."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.record_identity")
 async def record_identity(fact: ChallengeFact) -> ChallengeStatus:
-    """Go on or end by what the record says of the trader's identity."""
+    """Continues or ends the challenge after the decision on the trader's identity."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.check_deadline")
 async def check_deadline(fact: ChallengeFact) -> ChallengeStatus:
-    """Act on a date that market time has reached, if any; else set the wake-up again."""
+    """Acts on a deadline that market time has reached; otherwise registers the wake-up again."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.reinstate_account")
 async def reinstate_account(fact: ChallengeFact) -> ChallengeStatus:
-    """Overturn the breach, give the account room, enable it, and tell the dispute."""
+    """Overturns the breach, credits the account with room above its floors, enables it, and signals the dispute."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.record_chargeback")
 async def record_chargeback(fact: ChallengeFact) -> ChallengeStatus:
-    """Ask the provider; lock the account and book the loss of a fee that was charged back."""
+    """Asks the provider; locks the account and books the loss when the fee was charged back."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.record_refund")
 async def record_refund(fact: ChallengeFact) -> ChallengeStatus:
-    """Ask the provider; end the challenge when its fee went back there, and book it."""
+    """Asks the provider; ends the challenge and books the refund when the fee was refunded at the provider."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.close_account")
 async def close_account(fact: ChallengeFact) -> ChallengeStatus:
-    """Lock the account and end the challenge on the firm's decision."""
+    """Locks the account and ends the challenge by the firm's decision."""
     raise NotImplementedError
 
 
 @activity.defn(name="challenges.refund_fee")
 async def refund_fee(step: RefundStep) -> ChallengeStatus:
-    """Refund the fee when nothing was ever traded. A refusal is not retried."""
+    """Refunds the fee of a challenge without any trade. A refusal is not retried."""
     raise NotImplementedError

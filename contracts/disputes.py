@@ -14,7 +14,7 @@ class DisputeStatus(Message):
 
 
 class DisputeStep(Message):
-    """`update_id` as in PayoutDecision."""
+    """`update_id`: see `PayoutDecision`."""
 
     dispute_id: str
     decision: DisputeDecision
@@ -24,17 +24,17 @@ class DisputeStep(Message):
 
 @activity.defn(name="disputes.assemble_evidence")
 async def assemble_evidence(start: DisputeStart) -> DisputeStatus:
-    """Gather proof, deals, equity and spread around the breach for the person who decides."""
+    """Collects proof, deals, equity and spread around the breach for the person who decides."""
     raise NotImplementedError
 
 
 @activity.defn(name="disputes.record_decision")
 async def record_decision(step: DisputeStep) -> DecisionResult:
-    """Check that this person may decide, and record the decision. A refusal is not retried."""
+    """Checks that this person may decide, and records the decision. A refusal is not retried."""
     raise NotImplementedError
 
 
 @activity.defn(name="disputes.record_reinstatement")
 async def record_reinstatement(start: DisputeStart) -> DisputeStatus:
-    """Close the dispute when its breach is overturned on the record."""
+    """Closes the dispute once its breach is overturned."""
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Refusals that crossed Temporal: the application error's `type` leads back to our own class."""
+"""Turns an application error from Temporal back into our own error class, by its `type`."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,13 +13,13 @@ def _tree(root: type[PropOSError]) -> Iterator[type[PropOSError]]:
         yield from _tree(child)
 
 
-_HERE: Final = tuple(cls for cls in _tree(PropOSError) if cls.__module__ == errors.__name__)
-# An error that a validator raised as it is arrives under its class name.
-ERRORS: Final = {cls.type: cls for cls in _HERE} | {cls.__name__: cls for cls in _HERE}
+_OURS: Final = tuple(cls for cls in _tree(PropOSError) if cls.__module__ == errors.__name__)
+# Temporal sends an error that an update validator raises under its class name.
+ERRORS: Final = {cls.type: cls for cls in _OURS} | {cls.__name__: cls for cls in _OURS}
 
 
 def error_of(kind: str | None, message: str) -> PropOSError | None:
-    """The refusal that `kind` (a stable type or a class name) names, with its sentence; None for a foreign type."""
+    """Returns our error for `kind` (a stable type or a class name) with this message; None for any other type."""
     cls = ERRORS.get(kind or "")
     if cls is None:
         return None

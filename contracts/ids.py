@@ -1,4 +1,4 @@
-"""Workflow ids and task queues. Every workflow id is built here, so that no message goes to a wrong workflow."""
+"""Task queues, and the functions that build workflow ids. No other module builds a workflow id."""
 
 from typing import Final
 

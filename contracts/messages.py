@@ -1,7 +1,7 @@
-"""What API, relay, workflows and activities say to each other. Small: large things are rows, referenced by id.
+"""Messages between API, relay, workflows and activities. They are small: large data are rows, referenced by id.
 
-Signals are facts and past tense; updates are decisions by people, imperative, with a validator. Each has a `key`: the
-business key that makes receiving it twice the same as once.
+Signals are facts, named in the past tense. Updates are decisions by people, named in the imperative, with a validator.
+Each has a business key `key`: a second message with the same key has no effect.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ class Message(BaseModel):
 
 
 class ChallengeStart(Message):
-    """Input of workflow `Challenge`. The carried fields are set by continue-as-new and by a restart from the record."""
+    """Input of workflow `Challenge`. A first start sets only the id. A restart from the record also sets state and
+    phase; continue-as-new sets everything."""
 
     challenge_id: str
     state: str = "awaiting_payment"
@@ -27,13 +28,13 @@ class ChallengeStart(Message):
 
 
 class Signal(Message):
-    """A fact that a workflow is told. `SIGNALS` has the name under which each is sent."""
+    """A fact sent to a workflow. `SIGNALS` has the wire name of each."""
 
     key: str
 
 
 class PaymentFact(Signal):
-    """The provider has news of a checkout: the receiver asks the provider itself."""
+    """The status of a checkout may have changed. The receiver asks the provider."""
 
     checkout_id: str
 
@@ -77,7 +78,7 @@ class IdentityDecided(Signal):
 
 
 class BreachOverturned(Signal):
-    """To `Challenge`, from a dispute that ended in reinstatement."""
+    """To `Challenge`, from a dispute decided with `reinstate`."""
 
     dispute_id: str
     breach_id: str
@@ -90,15 +91,16 @@ class ClosedByFirm(Signal):
 
 
 class AccountReinstated(Signal):
-    """To `Dispute`: the challenge has done its part."""
+    """To `Dispute`: the challenge has reinstated the account, or has ended otherwise."""
 
 
 class MarketTimeReached(Signal):
-    """To every workflow that waits for a date: the wake-up was due. The receiver asks the core for market time."""
+    """To every workflow that waits for a date: the wake-up was due. The receiver reads market time from the
+    database."""
 
 
 class RefundRequest(Message):
-    """Update `refund` of workflow `Challenge`: before the first trade only."""
+    """Update `refund` of workflow `Challenge`; allowed only before the first trade."""
 
     key: str
     actor: Actor
@@ -124,7 +126,7 @@ class DecisionRequest(Message):
 
 
 class DecisionResult(Message):
-    """What the decision led to, for the answer to the person."""
+    """Result of a decision, shown to the person who made it."""
 
     subject_id: str
     state: str
@@ -134,8 +136,8 @@ class DecisionResult(Message):
 
 
 class LockAccount(Message):
-    """Not to a workflow but to the platform: close the account's positions and disable it. `epoch`: of the shard that
-    judged it; the payload of an order by a person has none."""
+    """Sent to the platform, not to a workflow: close the account's positions and disable trading. `epoch`: of the shard
+    that judged the account; None when a person ordered the lock."""
 
     key: str
     login: int
@@ -144,13 +146,13 @@ class LockAccount(Message):
 
 
 class TransferChanged(Signal):
-    """To `Payout`: the receiver fetches the transfer itself."""
+    """To `Payout`: the status of its transfer may have changed. The receiver asks the provider."""
 
     transfer_id: str
 
 
 class RiskChanged(Signal):
-    """To `Payout`: a breach, case, dispute, review or identity changed; the receiver judges the payout again."""
+    """To `Payout`: a breach, case, dispute, review or identity changed. The receiver judges the payout again."""
 
 
 class DisputeStart(Message):
@@ -166,7 +168,7 @@ class ShardStart(Message):
 
 
 class DailyCloseStart(Message):
-    """Input of workflow `DailyClose`; `after` is carried by continue-as-new."""
+    """Input of workflow `DailyClose`. Continue-as-new sets `after`."""
 
     clock_group: str
     zone: str
@@ -179,7 +181,7 @@ class ReconciliationStart(Message):
 
 
 class SurveillanceStart(Message):
-    """Input of workflow `Surveillance`. It runs every detector; the field is kept because histories hold it."""
+    """Input of workflow `Surveillance`, which runs every detector. The field is unused; stored histories contain it."""
 
     detector: str = "copy_trading"
 
@@ -199,7 +201,7 @@ SIGNALS: Final[Mapping[str, type[Signal]]] = {
     "risk_changed": RiskChanged,
     "transfer_changed": TransferChanged,
 }
-"""Wire name of a signal -> its message. Workflows have a handler of that name which takes that type."""
+"""Wire name of a signal -> its message. A workflow handles the signal in a method of that name."""
 
 STARTS: Final[Mapping[str, type[Message]]] = {
     "Case": CaseStart,
@@ -217,10 +219,10 @@ _NAMES: Final = {kind: name for table in (SIGNALS, STARTS) for name, kind in tab
 
 
 def wire_name(message: Message) -> str:
-    """Returns the name of the signal, or of the workflow, that takes this message."""
+    """Returns the wire name of the signal or workflow that takes this message."""
     return _NAMES[type(message)]
 
 
 def stored(message: Message) -> dict[str, Any]:
-    """Returns the message as the outbox keeps it: without the fields that were not set."""
+    """Returns the message as JSON for the outbox, without the fields that were not set."""
     return message.model_dump(mode="json", exclude_unset=True)

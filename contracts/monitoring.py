@@ -1,4 +1,4 @@
-"""The one activity of workflow `MonitorShard`."""
+"""The activity of workflow `MonitorShard`."""
 
 from temporalio import activity
 
@@ -7,5 +7,6 @@ from contracts.messages import ShardStart
 
 @activity.defn(name="monitor.run_shard")
 async def run_shard(start: ShardStart) -> None:
-    """Judge a shard's accounts live, until the worker shuts down. Heartbeats; runs on the queue `monitor`."""
+    """Judges a shard's accounts live until the worker shuts down. Sends heartbeats; runs on the task queue
+    `monitor`."""
     raise NotImplementedError

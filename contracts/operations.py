@@ -1,4 +1,4 @@
-"""Daily close and reconciliation as workflows call them."""
+"""Activities of workflows `DailyClose` and `Reconciliation`."""
 
 from datetime import datetime
 
@@ -8,7 +8,8 @@ from contracts.messages import DailyCloseStart, Message, ReconciliationStart
 
 
 class DailyCloseReport(Message):
-    """`after`: the last reset that is checked; `closed` days were checked now; `caught_up`: none is due any more."""
+    """`after`: the last reset that was checked. `closed`: days checked in this run. `missing`: daily snapshots not
+    found. `caught_up`: no further day is due."""
 
     after: datetime | None
     closed: int
@@ -18,14 +19,14 @@ class DailyCloseReport(Message):
 
 
 class ReconcileRequest(Message):
-    """Update `reconcile` of workflow `Reconciliation`: now, on a person's demand."""
+    """Update `reconcile` of workflow `Reconciliation`: a person asks for a reconciliation now."""
 
     key: str
 
 
 class ReconciliationReport(Message):
-    """`entries` movements were new at the provider, `tied` found their ledger transaction, `unreconciled` have none
-    (in either direction)."""
+    """`entries`: new movements at the providers. `tied`: movements matched with a ledger transaction. `unreconciled`:
+    movements without a ledger transaction, and ledger transactions without a movement."""
 
     after: datetime
     entries: int
@@ -35,11 +36,12 @@ class ReconciliationReport(Message):
 
 @activity.defn(name="operations.check_daily_close")
 async def check_daily_close(start: DailyCloseStart) -> DailyCloseReport:
-    """Check every reset that is due, a few days at most, and register the wake-up for the next."""
+    """Checks the resets that are due, up to 14 in one run, and registers the wake-up for the next."""
     raise NotImplementedError
 
 
 @activity.defn(name="operations.reconcile")
 async def reconcile(start: ReconciliationStart) -> ReconciliationReport:
-    """Pull the provider's movements, tie them to the ledger, and register the wake-up for the next day."""
+    """Fetches the movements of every provider, matches them with the ledger, and registers the wake-up for the next
+    day."""
     raise NotImplementedError

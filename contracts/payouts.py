@@ -1,4 +1,4 @@
-"""Payout activities as workflows call them: each returns the state that the record has afterwards."""
+"""Activities of workflow `Payout`. Each returns the stored state afterwards."""
 
 from temporalio import activity
 
@@ -14,7 +14,8 @@ class PayoutStatus(Message):
 
 
 class PayoutDecision(Message):
-    """`update_id`: of the update that carried the request; empty in messages older than requests on the record."""
+    """`update_id`: id of the update that carried the request; empty in messages from before requests were stored as
+    rows."""
 
     payout_id: str
     choice: PayoutChoice
@@ -24,41 +25,41 @@ class PayoutDecision(Message):
 
 @activity.defn(name="payouts.place_hold")
 async def place_hold(ref: PayoutRef) -> PayoutStatus:
-    """Check the request once more and take its money off the account and onto the firm's books."""
+    """Checks the request again, takes the money off the account and books the hold."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.check_risk")
 async def check_risk(ref: PayoutRef) -> PayoutStatus:
-    """Look at risk, approvals and the deadline; the last thing before the payout waits."""
+    """Judges risk, approvals and the deadline. Runs last before the payout waits."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.record_decision")
 async def record_decision(decision: PayoutDecision) -> DecisionResult:
-    """Record what a person decided, and take the step it leads to."""
+    """Records a person's decision and moves the payout on."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.send_money")
 async def send_money(ref: PayoutRef) -> PayoutStatus:
-    """Re-read approvals and risk, then send exactly one transfer."""
+    """Reads approvals and risk again, then sends exactly one transfer."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.follow_transfer")
 async def follow_transfer(ref: PayoutRef) -> PayoutStatus:
-    """Ask the provider for the status of the transfer."""
+    """Asks the provider for the status of the transfer and records it."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.settle")
 async def settle(ref: PayoutRef) -> PayoutStatus:
-    """Tell the platform that the money arrived, and close."""
+    """Tells the platform that the money arrived, and closes the payout."""
     raise NotImplementedError
 
 
 @activity.defn(name="payouts.release_hold")
 async def release_hold(ref: PayoutRef) -> PayoutStatus:
-    """Return the money to the account and the books, and close."""
+    """Puts the money back on the account, books it, and closes the payout."""
     raise NotImplementedError

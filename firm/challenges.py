@@ -82,7 +82,7 @@ async def buy(
 
 
 async def checkout_terms(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """The arguments of `PaymentProvider.create_checkout`: the same, key included, however often it is called."""
+    """Returns the arguments for `PaymentProvider.create_checkout`; every call returns the same ones, key included."""
     intent = await session.get(Intent, keys.checkout(challenge_id))
     if intent is None:
         raise NotFound
@@ -106,7 +106,7 @@ def fee_digest(challenge: Challenge) -> str:
 
 
 async def lock(session: AsyncSession, challenge_id: str) -> Challenge:
-    """The row, locked until the transaction ends, against new rows that refer to it as well. Raises NotFound."""
+    """Returns the row, locked until the transaction ends, also against new rows that refer to it. Raises NotFound."""
     return await rows.locked(session, Challenge, challenge_id, references_too=True)
 
 
@@ -148,12 +148,12 @@ async def wake(session: AsyncSession, challenge: Challenge, due_at: datetime | N
 
 
 async def terms(session: AsyncSession, challenge: Challenge) -> Product:
-    """The product version that this challenge is pinned to."""
+    """Returns the product version that this challenge is pinned to."""
     return await products.load(session, challenge.product, challenge.version)
 
 
 async def account(session: AsyncSession, challenge: Challenge, *, locked: bool = False) -> Account | None:
-    """The account of the current phase; None before the first. `locked`: until the transaction ends."""
+    """Returns the account of the current phase; None before the first. `locked`: lock it until the transaction ends."""
     if challenge.account_id is None:
         return None
     statement = select(Account).where(Account.id == challenge.account_id)
@@ -195,7 +195,8 @@ async def open_account(
 
 
 async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
-    """The phase whose account is due on a locked challenge, also when opening it has begun; None when none is due."""
+    """Returns the index of the phase to open for a locked challenge, also when opening has begun; None if none is
+    due."""
     if challenge.state != "provisioning":
         return None
     current = challenge.account_id
@@ -206,7 +207,7 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
 
 
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
-    """The number of the attempt at a phase that is under way, from 1: each retake begins the next."""
+    """Returns the number of the current attempt at a phase, from 1. Each retake adds one."""
     retakes = await session.scalar(
         select(func.count()).where(
             Transition.subject_kind == "challenge",
@@ -263,7 +264,7 @@ async def extend(session: AsyncSession, challenge_id: str, *, actor: Actor, key:
 
 
 async def _extensions(session: AsyncSession, challenge_id: str, account_id: str) -> int:
-    """How often the phase of this account was extended."""
+    """Returns how often the phase of this account was extended."""
     count = await session.scalar(
         select(func.count()).where(
             Transition.subject_kind == "challenge",
@@ -276,7 +277,7 @@ async def _extensions(session: AsyncSession, challenge_id: str, account_id: str)
 
 
 async def confirmed_breach(session: AsyncSession, account_id: str) -> Breach | None:
-    """The first confirmed breach of the account that was not overturned."""
+    """Returns the first confirmed breach of the account that was not overturned, or None."""
     row: Breach | None = await session.scalar(
         select(Breach)
         .where(Breach.account_id == account_id, Breach.status == "confirmed")
@@ -292,8 +293,8 @@ async def dispute_until(session: AsyncSession, challenge: Challenge, breach: Bre
 
 
 async def overturn(session: AsyncSession, breach_id: str) -> bool:
-    """Overturn the breach, and with it every other breach at the same event. Breaches at later events stay. Returns
-    False when it is overturned already."""
+    """Overturns the breach and every other breach at the same event. Breaches at later events stay. Returns False when
+    the breach is already overturned."""
     breach = await session.get_one(Breach, breach_id, populate_existing=True)
     if breach.status != "confirmed":
         return False
@@ -311,13 +312,13 @@ async def case_against(session: AsyncSession, challenge_id: str) -> str | None:
 
 
 async def verdict_waits(session: AsyncSession, account_id: str) -> bool:
-    """Whether the monitor has found a breach or a pass of this account that is on the record."""
+    """Returns whether a breach or pass of this account is stored."""
     passed = await session.scalar(select(PhasePass.id).where(PhasePass.account_id == account_id))
     return passed is not None or await confirmed_breach(session, account_id) is not None
 
 
 async def ever_traded(session: AsyncSession, challenge_id: str) -> bool:
-    """Whether any fill of any account of this challenge is on the record."""
+    """Returns whether any fill of any account of this challenge is stored."""
     accounts: Sequence[str] = (
         await session.scalars(select(Account.id).where(Account.challenge_id == challenge_id))
     ).all()

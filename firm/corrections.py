@@ -69,7 +69,7 @@ async def _open(session: AsyncSession, row: CorrectionRow, proof: Proof, account
         again = corrected(proof.body, change)
     except ValidationError:
         equity = int(proof.body.get("equity_minor", 0))
-        again = CorrectionResult(None, 0, equity, "", ("the sheet is of a kind that is not written any more",))
+        again = CorrectionResult(None, 0, equity, "", ("the proof sheet has an old format",))
     if again is None:
         return 0
     made = await cases.open_case(session, _finding(row, proof, account, change, again))
@@ -114,10 +114,10 @@ def _sentence(proof: Proof, account: Account, change: Correction, again: Correct
     what = "cancelled" if change.cancels else "corrected"
     equity = Money(minor=again.equity_minor, currency=account.currency)
     if again.stands is None:
-        found = f"what it would be cannot be computed from the sheet alone: {'; '.join(again.unknown)}"
+        unknown = "; ".join(again.unknown)
+        found = f"the corrected result cannot be computed from the proof sheet alone: {unknown}"
     else:
-        found = f"with the corrected data equity is {equity}, and it {'stands' if again.stands else 'falls'}"
-    return (
-        f"The venue {what} event {change.corrects_seq:,}, on which a {proof.kind} of"
-        f" {account_number(account.number)} rests: {found}."
-    )
+        verdict = "confirmed" if again.stands else "not confirmed"
+        found = f"with the corrected data equity is {equity}, and the {proof.kind} is {verdict}"
+    number = account_number(account.number)
+    return f"The venue {what} event {change.corrects_seq:,}, which a {proof.kind} of {number} is based on: {found}."

@@ -1,4 +1,4 @@
-"""Decisions as people asked for them: a row is written before the workflow is told, and the activity consumes it.
+"""Requests for decisions: a row is written before the workflow gets the update, and the activity consumes it.
 
 Wall times are the database's own, so that no two machines disagree about what has expired.
 """
@@ -31,7 +31,7 @@ async def ask(session: AsyncSession, asked: DecisionAsked, *, reason: str, valid
 
 
 async def locked(session: AsyncSession, delivered: DecisionAsked, update_id: str) -> DecisionRequestRow:
-    """The request that an update carries out, locked until the transaction ends. Raises DecisionVoid."""
+    """Returns the request that an update carries out, locked until the transaction ends. Raises DecisionVoid."""
     row: DecisionRequestRow | None = await session.scalar(
         select(DecisionRequestRow)
         .where(DecisionRequestRow.key == delivered.key)

@@ -54,9 +54,9 @@ async def open_dispute(session: AsyncSession, *, breach_id: str, actor: Actor, s
 
 
 async def open_for_trader(session: AsyncSession, *, breach: Breach, actor: Actor, statement: str) -> Dispute | None:
-    """The firm disputes a breach of its own because its data were wrong. A person decides it like any other dispute,
-    also after the trader's time is over. Returns None when it is disputed already. Raises Conflict when it was
-    overturned, or its challenge has ended."""
+    """Opens a dispute by the firm about a breach found on wrong data, also after the trader's time to dispute. A person
+    decides it like any other dispute. Returns None when the breach is already disputed. Raises Conflict when it was
+    overturned or its challenge has ended."""
     challenge = await challenges.lock(session, breach.challenge_id)
     if await of_confirmed_breach(session, breach.account_id) is not None:
         return None
@@ -105,7 +105,7 @@ async def _check_open(session: AsyncSession, challenge: Challenge, breach: Breac
 
 
 async def of_confirmed_breach(session: AsyncSession, account_id: str) -> Dispute | None:
-    """The dispute about the breach that ended this account, if there is one."""
+    """Returns the dispute about the breach that ended this account, or None."""
     row: Dispute | None = await session.scalar(
         select(Dispute)
         .join(Breach, Breach.id == Dispute.breach_id)
@@ -116,7 +116,7 @@ async def of_confirmed_breach(session: AsyncSession, account_id: str) -> Dispute
 
 
 async def lock(session: AsyncSession, dispute_id: str) -> Dispute:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends. Raises NotFound."""
     return await rows.locked(session, Dispute, dispute_id)
 
 
@@ -168,8 +168,8 @@ async def decide(
 
 
 async def _announce(session: AsyncSession, dispute: Dispute, decision: str) -> None:
-    """Tell the challenge, which reinstates the account, or looks whether its breach is now final. A challenge that has
-    ended acts no more: the dispute then goes on by itself."""
+    """Signals the challenge, which reinstates the account or checks whether its breach is now final. When the challenge
+    has ended, the dispute is signalled instead."""
     key = keys.dispute_event(dispute.id, decision)
     challenge, dispute_id = challenge_workflow(dispute.challenge_id), dispute.id
     over = (await challenges.lock(session, dispute.challenge_id)).state in CHALLENGE.terminal
@@ -194,7 +194,8 @@ def digest(dispute: Dispute) -> str:
 
 
 async def evidence(session: AsyncSession, dispute: Dispute) -> dict[str, Any]:
-    """What a person needs to decide: small numbers and ids. Money in minor units of the account's currency.
+    """Returns the evidence for the person who decides: small numbers and ids. Money is in minor units of the account's
+    currency.
 
     proof_id, proof_digest; rule_id, floor_minor, equity_minor, overshoot_minor (how far below the floor),
     initial_minor; deals_24h {count, profit_minor, ids}; equity_around {bars, low_minor, high_minor};
@@ -257,7 +258,7 @@ def _spreads(body: dict[str, Any]) -> dict[str, Decimal]:
 
 
 async def _spread(session: AsyncSession, proof: Proof) -> dict[str, str | None]:
-    """The spread at the breach against the median of the same symbol in other proof sheets."""
+    """Returns the spread at the breach and the median spread of the same symbol in other proof sheets."""
     here = _spreads(proof.body)
     moved = proof.body.get("event", {}).get("symbol")
     symbol = moved if moved in here else min(here, default=None)

@@ -102,8 +102,8 @@ async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid:
 
 
 async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
-    """The fee of a challenge that has ended was charged back: the loss is booked, its state stays. Returns False when
-    its fee was never booked. Again changes nothing."""
+    """Books the chargeback of a challenge that has already ended; its state stays. Returns False when its fee was never
+    booked. A second call changes nothing."""
     await hold_for_chargeback(session, challenge, paid)
     known = bool(await _booked(session, challenge.id) & _CHARGED_BACK)
     if not await charge_back(session, challenge, paid=paid, provider=provider):
@@ -114,8 +114,8 @@ async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, p
 
 
 async def book_late_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
-    """The fee of a challenge that has ended went back at the provider: it leaves the books, the state stays. Returns
-    False when there is nothing left to go back. Again, and after a refund of ours, changes nothing."""
+    """Books the refund at the provider of a challenge that has already ended; its state stays. Returns False when
+    nothing is left to refund. A second call, or one after our own refund, changes nothing."""
     known = bool(await _booked(session, challenge.id) & _REFUNDED)
     await book_parts(session, challenge, currency=paid.currency, provider=provider)
     if not await refund(session, challenge, currency=paid.currency, provider=provider):
@@ -137,9 +137,9 @@ async def _note_late(session: AsyncSession, challenge: Challenge, action: str, p
 
 
 async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> None:
-    """The provider told of a refund, but the payment still counts as paid: a part of it went back, or nothing yet. A
-    checkout does not say how much, so a person is asked, and no payout of the trader leaves until then. The
-    provider's own list of movements says how much; what is on the record of it is booked."""
+    """Opens a review when the provider reports a refund but the checkout is still `paid`: a part was refunded, or
+    nothing yet. The checkout does not show the amount, so the trader's payouts are held until a person decides. Books
+    the refunds that are stored from the provider's list of movements."""
     parts = await book_parts(session, challenge, currency=paid.currency, provider=provider)
     if await payment_reviews.is_open(session, payment_reviews.UNCLEAR_REFUND, challenge.id):
         return
@@ -188,13 +188,13 @@ async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: s
 
 
 async def _booked(session: AsyncSession, challenge_id: str) -> set[str]:
-    """The kinds of entries that the books have for this challenge."""
+    """Returns the kinds of ledger entries of this challenge."""
     statement = select(LedgerTransaction.kind).where(LedgerTransaction.reference == challenge_id)
     return set(await session.scalars(statement))
 
 
 async def _left(session: AsyncSession, challenge_id: str, currency: str, provider: str) -> Money:
-    """What of the payment is still at the provider, by the books."""
+    """Returns the part of the payment that is still at the provider, according to the ledger."""
     total = await session.scalar(
         select(func.coalesce(func.sum(Posting.amount_minor), 0))
         .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
@@ -211,7 +211,7 @@ async def _left(session: AsyncSession, challenge_id: str, currency: str, provide
 
 
 async def refund_attempts(session: AsyncSession, challenge_id: str) -> list[Intent]:
-    """The refunds that were asked for at the provider, oldest first; each but the last was refused."""
+    """Returns the refunds asked for at the provider, oldest first. All but the last were refused."""
     found: list[Intent] = []
     while (
         row := await session.get(Intent, keys.refund(challenge_id, len(found) + 1), populate_existing=True)

@@ -73,7 +73,7 @@ class Subject:
 
 
 async def open_subjects(session: AsyncSession, *, after: Subject | None, limit: int) -> list[Subject]:
-    """The next open subjects in the order of kind and id; fewer than `limit` at the end of the round."""
+    """Returns the next open subjects in the order of kind and id; fewer than `limit` at the end of the round."""
     found: list[Subject] = []
     for name, kind in _KINDS.items():
         if after is not None and name < after.kind:
@@ -89,7 +89,7 @@ async def open_subjects(session: AsyncSession, *, after: Subject | None, limit: 
 
 
 async def is_ours(session: AsyncSession, workflow_id: str) -> bool:
-    """Whether a workflow of this id belongs to something on the record."""
+    """Returns whether a workflow of this id belongs to a stored subject."""
     noun, name = parts(workflow_id)
     if noun in _KINDS:
         return await session.get(_KINDS[noun].model, name) is not None
@@ -115,7 +115,7 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
         start = ChallengeStart(challenge_id=row.id, state=row.state, phase_index=await _completed_phases(session, row))
     await messages.start_again(session, workflow_id, start)
     number = 1 + await _restarts(session, subject)
-    if isinstance(row, Challenge):  # it asks the record for dates only when it is told to
+    if isinstance(row, Challenge):  # it checks its deadline only after a signal
         reached = MarketTimeReached(key=keys.restart_message(workflow_id, number))
         await messages.signal(session, workflow_id, reached)
     evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
@@ -137,7 +137,7 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
 
 
 async def _completed_phases(session: AsyncSession, challenge: Challenge) -> int:
-    """The phase index to start from. While a phase is being opened the record may already name its account: the
+    """Returns the phase index to start from. While a phase is being opened the record may already name its account: the
     workflow must open that phase, not the one after it."""
     index = challenge.phase_index
     if challenge.state != "provisioning" or challenge.account_id is None:

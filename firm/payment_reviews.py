@@ -66,7 +66,7 @@ async def is_open(session: AsyncSession, kind: str, challenge_id: str) -> bool:
 
 
 async def count(session: AsyncSession, kind: str, challenge_id: str) -> int:
-    """How many reviews of this kind the challenge had, open or closed."""
+    """Returns how many reviews of this kind the challenge had, open or closed."""
     return int(await session.scalar(select(func.count()).where(*_of(kind, challenge_id))) or 0)
 
 
@@ -109,7 +109,7 @@ async def trader_held_by(session: AsyncSession, review: Review) -> str | None:
 
 
 async def asks_for_refund(session: AsyncSession, review: Review) -> bool:
-    """Whether the review is about a wrong payment that is still with the firm."""
+    """Returns whether the review is about a wrong payment that is still with the firm."""
     if kinds.KINDS[review.kind].closed_by != "refund":
         return False
     state = await session.scalar(select(Challenge.state).where(Challenge.id == review.detail["challenge_id"]))

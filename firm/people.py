@@ -20,7 +20,7 @@ IDENTITY_DECIDERS: Final = frozenset({"risk", "admin"})
 
 
 async def current_actor(session: AsyncSession, user_id: str) -> Actor:
-    """The user with the role of this moment, whatever was true when the request was made. Raises NotAllowed."""
+    """Returns the user with their current role, which may differ from the role in the request. Raises NotAllowed."""
     user = await session.get(User, user_id, populate_existing=True)
     if user is None or not user.active:
         raise NotAllowed("This user is no longer active.")
@@ -34,7 +34,7 @@ async def person_of(session: AsyncSession, trader_id: str) -> str:
 
 
 async def lock_trader(session: AsyncSession, trader_id: str) -> Trader:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends. Raises NotFound."""
     return await rows.locked(session, Trader, trader_id)
 
 
@@ -79,7 +79,7 @@ async def decide_identity(
 
 
 async def set_beneficiary(session: AsyncSession, *, trader_id: str, beneficiary: str, actor: Actor) -> None:
-    """Where a trader's payouts go from now on; payouts already asked for keep the account they were asked with.
+    """Sets the beneficiary of a trader's new payouts; payouts already requested keep theirs.
 
     Raises NotFound (also for another trader).
     """

@@ -67,7 +67,8 @@ async def open_ticket(
 
 
 async def reply(session: AsyncSession, *, ticket_id: str, actor: Actor, body: str) -> Ticket:
-    """Either side writes; then the other has to act. Raises NotFound (another trader's too), NotAllowed, BadInput."""
+    """Adds a message by the trader or the firm; the other side must act next. Raises NotFound (also for another
+    trader's ticket), NotAllowed, BadInput."""
     ticket = await _locked(session, ticket_id, actor)
     _check_text("body", body, MAX_BODY)
     await _say(session, ticket, actor, body)
@@ -104,7 +105,7 @@ async def _say(session: AsyncSession, ticket: Ticket, actor: Actor, body: str) -
 
 
 async def _move(session: AsyncSession, ticket: Ticket, actor: Actor, trigger: str) -> None:
-    """Every message is a step of its own: the key counts under the row lock."""
+    """Moves the ticket. Each message is its own step, so the key counts the steps under the row lock."""
     ticket.changed_at = await market_now(session)
     of_ticket: tuple[Any, ...] = (Transition.subject_kind == "ticket", Transition.subject_id == ticket.id)
     taken = await session.scalar(select(func.count()).where(*of_ticket))

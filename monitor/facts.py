@@ -18,7 +18,7 @@ class ReviewKind(StrEnum):
     BAD_TICK = "bad_tick"  # crossed, not positive, or a jump
     OUT_OF_ORDER = "out_of_order"  # older than the last quote of its symbol
     STALE = "stale"  # a symbol that is held is silent while others tick
-    STALE_FEED = "stale_feed"  # nothing ticks while market time goes on
+    STALE_FEED = "stale_feed"  # no ticks while market time continues
     GAP = "gap"  # events were lost, and the symbol has not been quoted since
     ESTIMATED = "estimated"  # the venue flags its figures as estimated, or a quote is missing
     EQUITY_DRIFT = "equity_drift"

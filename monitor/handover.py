@@ -3,7 +3,7 @@
 The source stores an account as of batch B, releases it in the same transaction, and judges nothing of it after B. The
 target builds a shard of its own from exactly that state, applies the stream from B to its own batch, and admits the
 accounts in the transaction of its own checkpoint. So every event is judged by one shard. After a crash at any point the
-row of the handover is as it was, and the next attempt goes on. Until the handover is done the source keeps the venue
+row of the handover is as it was, and the next attempt continues. Until the handover is done the source keeps the venue
 from deleting the batches after B.
 """
 
@@ -66,7 +66,7 @@ class Handover:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a handover from or to this shard was not done when the requests were read last."""
+        """Returns whether a handover from or to this shard was not done when the requests were read last."""
         return bool(self._unfinished)
 
     def deletable_to(self, stored: int) -> int:

@@ -58,8 +58,8 @@ class Loaded:
     marks: str = "quotes"  # or "states": the venue states the equity itself
 
     def trades_at(self, seq: int) -> bool:
-        """Whether the account may trade at event `seq`. When the stream is read again from an earlier batch, an account
-        that a later verdict ended was still active there."""
+        """Returns whether the account may trade at event `seq`. An account that a later verdict ended was still active
+        when the stream is read again from an earlier batch."""
         return self.status == "active" or seq < self.ended_seq
 
     def offences_before(self, seq: int) -> dict[str, int]:

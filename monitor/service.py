@@ -78,7 +78,7 @@ class MonitorService:
 
     def run(self) -> None:
         """Returns after a last checkpoint when stopped. Raises StaleEpoch when a newer owner judges this shard, and
-        Unavailable or OutcomeUnknown when the platform fails: a new attempt goes on from the last checkpoint."""
+        Unavailable or OutcomeUnknown when the platform fails: a new attempt continues from the last checkpoint."""
         sys.setswitchinterval(TURN_SECONDS)
         owner = self._owner
         with (

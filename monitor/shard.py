@@ -77,7 +77,7 @@ class Shard:
         self.quality.notes.clear()
 
     def lacks_events(self, batch: Batch) -> bool:
-        """Whether sequence numbers are missing in `batch` or between it and the last one."""
+        """Returns whether sequence numbers are missing in `batch` or between it and the last one."""
         first, last = batch.events[0].seq, batch.events[-1].seq
         return (self._last_seq > 0 and first > self._last_seq + 1) or last - first + 1 > len(batch.events)
 
@@ -121,7 +121,7 @@ class Shard:
                 self._judge.conduct(account, trigger, violations)
 
     def _announce_news(self, at: datetime, seq: int) -> None:
-        """Gives releases that became known to the accounts that have rules about news."""
+        """Passes newly known releases to the accounts that have rules about news."""
         if self._news is None or not self.state.accounts.conduct_states:
             return
         known = self._news(self._last_release, at - _NEWS_BEFORE)

@@ -54,7 +54,7 @@ class ShardState:
         self.rules.reserve(capacity)
 
     def knows_symbol(self, symbol: str, at: datetime) -> bool:
-        """Whether the venue has described `symbol`. An unknown one is asked for once, then opens a review."""
+        """Returns whether the venue has described `symbol`. An unknown one is asked for once, then opens a review."""
         if symbol not in self.instruments and symbol not in self._unknown_symbols:
             self.instruments.update(self._fetch_instruments())
             if symbol not in self.instruments:
@@ -103,7 +103,7 @@ class ShardState:
         return self.clock.groups[int(self.columns.group[account.row])].day
 
     def restarts_limits_with_day(self, account: AccountRow) -> bool:
-        """Whether the account's limits count anew at the reset that ends its trading day."""
+        """Returns whether the account's limits count anew at the reset that ends its trading day."""
         return bool(self.columns.loss_group[account.row] == self.columns.group[account.row])
 
     def join_clocks(self, account: AccountRow, terms: PhaseTerms, at: datetime) -> None:

@@ -1,17 +1,17 @@
-"""Payments: fees in through a hosted checkout, profit shares out through transfers.
+"""Port of a payment provider: fees come in through a hosted checkout, profit shares go out through transfers.
 
-Every call that moves money carries an idempotency `key` of ours and ends in one of five ways:
+Every call that moves money has an idempotency `key` of ours and ends in one of five ways:
 
-done              it returns what was made; the same key returns it again
-refused for good  RefusedForGood: the provider says of this very key that it will never be done, and says so again
+done              the call returns the result; the same key returns it again
+refused for good  RefusedForGood: the provider refuses this key for ever, and answers the same when asked again
 retry later       Unavailable: nothing happened
 in progress       InProgress: an earlier call under this key is not finished
-unknown           OutcomeUnknown: it may have happened
+unknown           OutcomeUnknown: the call may have taken effect
 
-Every other error (BadInput, NotFound, Conflict, IdempotencyMismatch) refuses one attempt and says nothing about an
-earlier call under the same key, which may still take effect. So after anything but the first two ways: look the effect
-up by the key (`find_transfer`), then repeat the call with the same key.
-Webhooks are hints: `parse_webhook` verifies the signature and names the object, `fetch_*` gives the truth.
+Every other error (BadInput, NotFound, Conflict, IdempotencyMismatch) refuses one attempt. An earlier call under the
+same key may still take effect. So after any but the first two ways, look the effect up by the key (`find_transfer`),
+then repeat the call with the same key. Webhooks are hints: `parse_webhook` verifies the signature and names the object;
+`fetch_*` returns its true status.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from domain.errors import NotConfigured
 
-# What the inbox can keep: an id or a word of the provider's, without spaces.
+# An id or a word of the provider, without spaces and short enough for the inbox.
 Word = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,120}$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,40}$")]
 
@@ -33,7 +33,7 @@ class _Data(BaseModel):
 
 
 class Checkout(_Data):
-    """What came in. `refunded` is all of it; after a part it is still `paid`, and only `entries` say how much went."""
+    """A payment by a buyer. `refunded`: in full. A partly refunded checkout stays `paid`; `entries` show the amount."""
 
     checkout_id: str
     url: str
@@ -59,10 +59,10 @@ EventKind = Literal[
 
 
 class WebhookEvent(_Data):
-    """A verified hint: event id, what happened, which object.
+    """A verified hint: the event's id, its kind and its object.
 
-    `kind`: an EventKind, or a word that we do not know. `problem` says why nobody can act on the event: it is kept for
-    a person, under the provider's id or one made of its content, and `object_id` is "-" where none can be read.
+    `kind`: an EventKind, or a kind that we do not know. `problem`: why the event cannot be handled; a person must look
+    at it. Such an event has the provider's id or one made from its content, and `object_id` is "-" if unreadable.
     """
 
     event_id: Word
@@ -73,7 +73,7 @@ class WebhookEvent(_Data):
 
 
 class ProviderEntry(_Data):
-    """One movement of money at the provider, signed from the firm's point of view (in +, out -)."""
+    """One movement of money at the provider. Positive amounts come in to the firm, negative amounts go out."""
 
     entry_id: str
     object_id: str
@@ -85,7 +85,7 @@ class ProviderEntry(_Data):
 
 
 class PaymentProvider(Protocol):
-    """`name` is the firm's own for this provider."""
+    """`name`: the name in the firm's settings."""
 
     name: str
 
@@ -96,41 +96,41 @@ class PaymentProvider(Protocol):
     async def fetch_checkout(self, checkout_id: str) -> Checkout: ...
 
     async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
-        """Close an open checkout, so that it cannot be paid any more. One that is no longer open is answered as it
-        stands: `paid` when the buyer was faster."""
+        """Closes an open checkout, so that it can no longer be paid, and returns it. A checkout that is no longer open
+        is returned unchanged: `paid` when the buyer was faster."""
         ...
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
-        """Refund what is left of a paid checkout. The same key refunds once."""
+        """Refunds the remaining amount of a paid checkout. The same key refunds once."""
         ...
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
     ) -> Transfer:
-        """Send money to a beneficiary. The same key returns the first transfer; the same key with another
+        """Sends money to a beneficiary. The same key returns the first transfer; the same key with another
         amount or beneficiary raises IdempotencyMismatch. Raises RefusedForGood, InProgress, OutcomeUnknown."""
         ...
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer: ...
 
     async def find_transfer(self, key: str) -> Transfer | None:
-        """The transfer that was made under `key`; None while there is none, which is no promise that none follows."""
+        """Returns the transfer made under `key`; None if there is none yet. A later call may still make one."""
         ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        """All money movements after the entry id `after`, oldest first. Raises CursorForgotten when the provider does
-        not know that id any more."""
+        """Returns all money movements after the entry id `after`, oldest first. Raises CursorForgotten when the
+        provider no longer knows that id."""
         ...
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
-        """All events after the event id `after`, oldest first: the sweep for webhooks that never came. One that cannot
-        be read is in the list with its `problem`. Raises CursorForgotten when the provider does not know that id any
-        more, Unavailable for an answer that is no list."""
+        """Returns all events after the event id `after`, oldest first, to find lost webhooks. An unreadable event has a
+        `problem`. Raises CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is
+        not a list."""
         ...
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
-        """Verify and read; raises BadSignature for a wrong, missing or stale (300 s) signature, BadInput for a body
-        without an event id. An event with an id that cannot be read otherwise has a `problem`."""
+        """Verifies and reads a webhook. Raises BadSignature for a wrong, missing or old (300 s) signature, BadInput for
+        a body without an event id. An event that has an id and is otherwise unreadable has a `problem`."""
         ...
 
     async def healthy(self) -> str: ...
@@ -139,7 +139,8 @@ class PaymentProvider(Protocol):
 
 
 class PaymentCapabilities(_Data):
-    """What a provider can do. `takes_fees`: checkouts and refunds. `sends_payouts`: transfers, which make it a rail."""
+    """The features of a provider. `takes_fees`: checkouts and refunds. `sends_payouts`: transfers; the provider is a
+    rail."""
 
     takes_fees: bool
     sends_payouts: bool
@@ -147,14 +148,16 @@ class PaymentCapabilities(_Data):
 
 @dataclass(frozen=True)
 class Providers:
-    """The configured payment providers by name. `checkout` takes fees of new challenges, `rail` sends new payouts."""
+    """The configured payment providers by name. `checkout`: takes the fees of new challenges. `rail`: sends new
+    payouts."""
 
     by_name: Mapping[str, PaymentProvider]
     checkout: str
     rail: str
 
     def of(self, name: str) -> PaymentProvider:
-        """The provider of a challenge's column `provider` or a payout's column `rail`; raises NotConfigured."""
+        """Returns the provider for a challenge's column `provider` or a payout's column `rail`. Raises
+        NotConfigured."""
         if name not in self.by_name:
             raise NotConfigured("payment provider", name, "PROPOS_PAYMENTS")
         return self.by_name[name]

@@ -1,8 +1,8 @@
-"""A trading platform: where the accounts live, fills happen and locks take effect.
+"""Port of a trading platform, which holds the accounts, fills orders and carries out locks.
 
-Prices and lots are Decimal; money is minor units of the account's currency; times are UTC market
-time. Every state-changing call carries a `key`: repeating it has no further effect. A call whose
-outcome is unknown raises `OutcomeUnknown`; repeat it with the same key.
+Prices and lots are Decimal. Money is in minor units of the account's currency. Times are UTC market time. Every call
+that changes state has a `key`; repeating it with the same key has no further effect. A call with an unknown outcome
+raises `OutcomeUnknown`; repeat it with the same key.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.errors import NotConfigured
 
 Side = Literal["buy", "sell"]
-# quotes: the venue streams prices, and we mark positions ourselves. states: it streams what its accounts are worth.
+# quotes: the venue streams prices and we mark the positions. states: the venue streams the equity of its accounts.
 Marks = Literal["quotes", "states"]
 FIRST_READER = "shard/0"
 
 
 def reader_name(place: int) -> str:
-    """Returns the name under which a platform knows a reader of its stream. `place`: of the shard among the shards of
-    that platform, from 0. It does not depend on other platforms."""
+    """Returns the name of a shard as a reader of its platform's stream. `place`: number of the shard among the shards
+    of that platform, from 0."""
     return f"shard/{place}"
 
 
@@ -51,7 +51,7 @@ class PositionState(_Data):
 
 
 class AccountSnapshot(_Data):
-    """What the venue itself says of one account, as of stream sequence `seq`."""
+    """One account as the venue reports it, as of stream sequence `seq`."""
 
     login: int
     currency: str
@@ -72,8 +72,8 @@ class Tick(_Data):
 
 
 class Deal(_Data):
-    """A fill. `entry` in opens (or adds) a position, out closes it; `profit_minor` is realised P&L before
-    commission; the balance changes by profit + commission + swap (both <= 0 when they cost)."""
+    """A fill. `entry`: `in` opens or adds to a position, `out` closes it. `profit_minor`: realised P&L before
+    commission. The balance changes by profit + commission + swap + fee; costs are negative."""
 
     kind: Literal["deal"] = "deal"
     seq: int
@@ -92,14 +92,14 @@ class Deal(_Data):
     balance_minor: int
     reason: Literal["client", "stop_loss", "take_profit", "dealer"]
     stop_loss: Decimal | None = None  # of the position after the fill
-    fee_minor: int = 0  # exchange fees, apart from commission; the balance changes by them as well
+    fee_minor: int = 0  # exchange fees, not part of the commission
 
 
 BalanceKind = Literal["deposit", "payout_hold", "payout_release", "payout_settled", "adjustment"]
 
 
 class BalanceOperation(_Data):
-    """Money in or out of an account that is no trade. `payout_settled` carries amount 0 and the payout's key."""
+    """Money in or out of an account without a trade. `payout_settled` has amount 0 and the payout's key."""
 
     kind: Literal["balance"] = "balance"
     seq: int
@@ -112,7 +112,7 @@ class BalanceOperation(_Data):
 
 
 class AccountChanged(_Data):
-    """An account appeared, or its trading permission changed."""
+    """An account was opened, or its trading permission changed."""
 
     kind: Literal["account"] = "account"
     seq: int
@@ -122,8 +122,8 @@ class AccountChanged(_Data):
 
 
 class AccountState(_Data):
-    """The venue's own view of an account's money: what an account of marks `states` is judged by, and what ours is
-    compared with on one of marks `quotes`. `estimated`: the venue itself is not sure of it."""
+    """The venue's own balance and equity of an account. Accounts with marks `states` are judged by it; for accounts
+    with marks `quotes` it is compared with our own figures. `estimated`: the venue marks the figures as uncertain."""
 
     kind: Literal["state"] = "state"
     seq: int
@@ -135,10 +135,10 @@ class AccountState(_Data):
 
 
 class Correction(_Data):
-    """The venue takes back what it said in event `corrects_seq`, a tick or a deal.
+    """The venue corrects event `corrects_seq`, a tick or a deal.
 
-    `bid` and `ask` are what a tick should have been, `change_minor` the whole effect that a deal should have had on the
-    balance; all None: the event is cancelled, as if it had never been.
+    `bid` and `ask`: the correct quote. `change_minor`: the correct total effect of the deal on the balance. When all
+    are None, the event is cancelled.
     """
 
     kind: Literal["correction"] = "correction"
@@ -152,8 +152,8 @@ class Correction(_Data):
 
 
 class ClockMark(_Data):
-    """Market time has reached `at`: nothing earlier will follow. `flush` asks the reader to store all it holds
-    before it acknowledges."""
+    """Market time has reached `at`: no earlier event will follow. `flush` asks the reader to store everything before it
+    acknowledges."""
 
     kind: Literal["clock"] = "clock"
     seq: int
@@ -168,34 +168,35 @@ Event = Annotated[
 
 
 class Batch(_Data):
-    """Events in sequence order; the last is always a ClockMark. `number` grows by one per batch."""
+    """Events in sequence order; the last is always a ClockMark. `number` increases by one per batch."""
 
     number: int
     events: tuple[Event, ...]
 
 
 class GapInStream(Exception):
-    """The venue no longer holds the batches asked for; `first` is the oldest it can send."""
+    """The venue has deleted the batches asked for. `first`: the oldest batch that it can send."""
 
     def __init__(self, asked: int, first: int) -> None:
-        super().__init__(f"batches {asked}..{first - 1} are gone at the venue")
+        super().__init__(f"the venue has deleted batches {asked} to {first - 1}")
         self.asked, self.first = asked, first
 
 
 class PlatformStream(Protocol):
-    """The synchronous live feed as one reader sees it, read by one shard's thread. Every reader gets all events."""
+    """The synchronous live feed for one reader, read by one shard's thread. Every reader gets all events."""
 
     def batches(self, after: int) -> Iterator[Batch | None]:
-        """Batches with number > `after`, then live ones; None when idle for about a second. Raises GapInStream."""
+        """Yields the batches with number > `after`, then live batches; None when idle for about a second. Raises
+        GapInStream."""
         ...
 
     def acknowledge(self, number: int, keep_after: int) -> None:
-        """This reader has judged everything up to `number`, its locks are placed; it never asks again for batches up to
-        `keep_after`. The venue forgets a batch when no reader may ask for it."""
+        """Tells the venue that this reader has judged everything up to batch `number` and placed its locks, and will
+        not ask again for batches up to `keep_after`. The venue deletes a batch that no reader may ask for."""
         ...
 
     def lock(self, login: int, key: str) -> None:
-        """Disable trading, close every position at market and cancel pending orders, in one call. Idempotent."""
+        """Disables trading, closes every position at market and cancels pending orders, in one call. Idempotent."""
         ...
 
     def lock_many(self, locks: list[tuple[int, str]]) -> None:
@@ -210,30 +211,30 @@ class PlatformStream(Protocol):
 
 
 class TradingPlatform(Protocol):
-    """The asynchronous administration of accounts, used by activities. `name` is the firm's own for this platform."""
+    """The asynchronous administration of accounts, used by activities. `name`: the name in the firm's settings."""
 
     name: str
 
     async def create_account(self, *, key: str, group: str, currency: str, leverage: int) -> int:
-        """Open a disabled account without money and give its login. The same key gives the same login."""
+        """Opens a disabled account with balance zero and returns its login. The same key returns the same login."""
         ...
 
     async def balance_operation(self, login: int, *, key: str, operation: BalanceKind, amount_minor: int) -> None:
-        """Pay in or take out once per (operation, key). Raises Conflict when the account holds too little."""
+        """Pays in or takes out once per (operation, key). Raises Conflict when the account has too little money."""
         ...
 
     async def find_balance_operation(self, login: int, *, key: str, operation: BalanceKind) -> int | None:
-        """The amount that was moved under this operation and key, in minor units; None while nothing was."""
+        """Returns the amount moved under this operation and key, in minor units; None if nothing was moved."""
         ...
 
     async def set_trading(self, login: int, *, key: str, enabled: bool) -> None: ...
 
     async def lock(self, login: int, *, key: str) -> None:
-        """Disable trading and flatten."""
+        """Disables trading and closes every position."""
         ...
 
     async def close_positions(self, login: int, *, key: str, position_ids: Sequence[str]) -> None:
-        """Close these positions at market and leave the account trading; those that are closed already are left out."""
+        """Closes these positions at market and leaves trading enabled. Skips positions that are already closed."""
         ...
 
     async def snapshot(self, login: int) -> AccountSnapshot: ...
@@ -241,40 +242,40 @@ class TradingPlatform(Protocol):
     async def symbols(self) -> list[SymbolSpec]: ...
 
     async def deals(self, login: int) -> list[Deal]:
-        """The account's whole deal history, oldest first."""
+        """Returns the account's whole deal history, oldest first."""
         ...
 
     def open_stream(self, reader: str = FIRST_READER) -> PlatformStream:
-        """The feed for `reader`, a stable name: what it acknowledges is its own."""
+        """Returns the feed for `reader`, a stable name. Each reader has its own acknowledgements."""
         ...
 
     def marks(self, group: str) -> Marks:
-        """How the venue tells what accounts of `group` are worth."""
+        """Returns how the venue reports the worth of accounts in `group`."""
         ...
 
     async def healthy(self) -> str:
-        """A short word on the venue's health; raises Unavailable when it cannot be reached."""
+        """Returns a short text on the venue's health. Raises Unavailable when the venue cannot be reached."""
         ...
 
     async def aclose(self) -> None: ...
 
 
 class PlatformCapabilities(_Data):
-    """What a platform can do. `finds_balance_operations`: it finds a balance operation by its key; without that a
-    payout's hold cannot be repaired, and the platform is refused."""
+    """The features of a platform. `finds_balance_operations`: it can look up a balance operation by its key. A platform
+    without it is refused, because the hold of a payout could not be repaired."""
 
     finds_balance_operations: bool
 
 
 @dataclass(frozen=True)
 class Platforms:
-    """The configured platforms by name. `default`: where a challenge gets its first account."""
+    """The configured platforms by name. `default`: the platform of a challenge's first account."""
 
     by_name: Mapping[str, TradingPlatform]
     default: str
 
     def of(self, name: str) -> TradingPlatform:
-        """The platform of an account's column `platform`; raises NotConfigured."""
+        """Returns the platform for an account's column `platform`. Raises NotConfigured."""
         if name not in self.by_name:
             raise NotConfigured("trading platform", name, "PROPOS_PLATFORMS")
         return self.by_name[name]

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import EncodingPayloadConverter, SerializationContext, WorkflowSerializationContext
 
-from contracts.drops import Note
+from contracts.drops import ReportDrop
 from relay.codec import UNREADABLE, PayloadRefused
 
 
@@ -36,7 +36,7 @@ class PropOSPayloadConverter(PydanticPayloadConverter):
         self._set_converters(*self.converters.values(), _UnreadableConverter())
 
 
-def reporting_converter(note: Note) -> type[PropOSPayloadConverter]:
+def reporting_converter(note: ReportDrop) -> type[PropOSPayloadConverter]:
     """Returns a converter class that calls `note` for each unreadable message to a workflow, in replay too."""
 
     class ReportingConverter(PropOSPayloadConverter):

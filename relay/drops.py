@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from contracts.drops import WORDS, Why
+from contracts.drops import DROP_SENTENCES, DropReason
 from domain import keys
 from firm import lifecycles, reviews
 from store.db import Database
@@ -30,11 +30,11 @@ class Drops:
     """Collects dropped messages in memory and records them from a loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, Why]] = deque(maxlen=_WAITING)
-        self._reported: set[tuple[str, Why]] = set()
+        self._waiting: deque[tuple[str, DropReason]] = deque(maxlen=_WAITING)
+        self._reported: set[tuple[str, DropReason]] = set()
 
-    def note(self, workflow_id: str, why: Why) -> None:
-        """Count a dropped message; see `contracts.drops.Note`."""
+    def note(self, workflow_id: str, why: DropReason) -> None:
+        """Count a dropped message; see `contracts.drops.ReportDrop`."""
         _dropped.labels(why).inc()
         if (workflow_id, why) in self._reported:
             return
@@ -68,12 +68,12 @@ class Drops:
             _log.warning("message dropped", workflow_id=workflow_id, why=why)
 
 
-async def _open_review(db: Database, workflow_id: str, why: Why) -> None:
+async def _open_review(db: Database, workflow_id: str, why: DropReason) -> None:
     async with db.transaction() as session:
         if await lifecycles.is_ours(session, workflow_id):
             await reviews.report(
                 session,
                 key=keys.dropped_review(workflow_id, why),
                 kind=reviews.MESSAGE_DROPPED,
-                detail={"workflow": workflow_id, "what": why, "words": WORDS[why]},
+                detail={"workflow": workflow_id, "what": why, "words": DROP_SENTENCES[why]},
             )

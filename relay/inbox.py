@@ -1,4 +1,4 @@
-"""Routes stored webhooks to the lifecycle that waits for them, and asks the providers for those that never came."""
+"""Routes stored webhooks to the workflow that needs them, and fetches missed events from the providers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ from store.inbox import ReceivedEvent
 
 _BATCH: Final = 100
 _LEASE_SECONDS: Final = 60.0
-_PATIENCE: Final = 12  # attempts, some six minutes, for an object that is not on the record yet
+_PATIENCE: Final = 12  # attempts, about six minutes, for an object that is not stored yet
 
 _SIGNALS: Final[Mapping[str, type[PaymentFact]]] = {
     "checkout.paid": PaymentSettled,
@@ -34,9 +34,11 @@ _SIGNALS: Final[Mapping[str, type[PaymentFact]]] = {
 _MONEY_BACK: Final = frozenset({"charge.disputed", "charge.refunded"})
 _TRANSFERS: Final = frozenset({"transfer.paid", "transfer.returned"})
 
-_events = Counter("propos_relay_events_total", "Webhook events by what became of them", ["kind", "outcome"])
-_restarts = Counter("propos_relay_sweep_restarts_total", "Sweeps that began again: the provider forgot where we were")
-_unreadable = Counter("propos_relay_unreadable_events_total", "Events found by the sweep that cannot be read")
+_events = Counter("propos_relay_events_total", "Webhook events by outcome", ["kind", "outcome"])
+_restarts = Counter(
+    "propos_relay_sweep_restarts_total", "Sweeps restarted because the provider no longer knew the cursor"
+)
+_unreadable = Counter("propos_relay_unreadable_events_total", "Unreadable events found by the sweep")
 _log = structlog.get_logger("relay.inbox")
 
 
@@ -50,14 +52,14 @@ class InboxDispatcher:
             await inbox.release(session)
 
     async def step(self) -> int:
-        """Route one batch. Returns how many events were tried."""
+        """Routes one batch. Returns the number of events tried."""
         async with self._db.transaction() as session:
             events = await inbox.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
         for event in events:
-            await self._tried(event)
+            await self._try_event(event)
         return len(events)
 
-    async def _tried(self, event: ReceivedEvent) -> None:
+    async def _try_event(self, event: ReceivedEvent) -> None:
         try:
             await self._route(event)
         except NotFound:
@@ -71,8 +73,8 @@ class InboxDispatcher:
         except Exception as error:
             if database_is_away(error):
                 raise
-            # whatever is wrong with this event, the others go on
-            why = type(error).__name__  # and no more: its text may quote what it was about
+            # an error of one event must not block the others
+            why = type(error).__name__  # not its text, which may quote the payload
             if self._strikes.out(event.id, UNEXPECTED):
                 await self._give_up(event, why)
             else:
@@ -81,9 +83,9 @@ class InboxDispatcher:
             self._strikes.forget(event.id)
 
     async def _route(self, event: ReceivedEvent) -> None:
-        """By our own rows if we can; else the provider says which of our objects the event is about."""
+        """Routes an event by our own rows if possible, else by the reference that the provider has for its object."""
         if event.kind not in _SIGNALS and event.kind not in _TRANSFERS:
-            await self._give_up(event, f"nobody waits for events of kind {event.kind!r}")
+            await self._give_up(event, f"no workflow handles events of kind {event.kind!r}")
             return
         if event.kind in _MONEY_BACK:
             async with self._db.transaction() as session:
@@ -92,15 +94,15 @@ class InboxDispatcher:
                 await self._book_money_back(event, ended)
                 return
         async with self._db.transaction() as session:
-            routed = await self._by_row(session, event)
+            routed = await self._route_by_row(session, event)
             if routed:
                 await inbox.mark_handled(session, event)
         if routed:
             _events.labels(event.kind, "handled").inc()
         else:
-            await self._by_reference(event)
+            await self._route_by_reference(event)
 
-    async def _by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
+    async def _route_by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
         if event.kind in _TRANSFERS:
             return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
         challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
@@ -108,8 +110,9 @@ class InboxDispatcher:
             await self._signal_challenge(session, event, challenge_id)
         return challenge_id is not None
 
-    async def _by_reference(self, event: ReceivedEvent) -> None:
-        """Our row does not know the object's id yet: the webhook was faster than the answer to our own call."""
+    async def _route_by_reference(self, event: ReceivedEvent) -> None:
+        """Routes an event of an object whose id our row does not have yet: the webhook was faster than the answer to
+        our call."""
         provider = self._payments.of(event.provider)
         if event.kind in _TRANSFERS:
             reference = (await provider.fetch_transfer(event.object_id)).reference
@@ -132,7 +135,8 @@ class InboxDispatcher:
             await self._wait_or_give_up(event, f"no object of ours has {event.object_id}")
 
     async def _book_money_back(self, event: ReceivedEvent, challenge_id: str) -> None:
-        """A challenge that has ended gets no signal: what the provider confirms is booked from here."""
+        """Books a refund or chargeback of a challenge that has ended and takes no more signals, if the provider
+        confirms it."""
         checkout = await self._payments.of(event.provider).fetch_checkout(event.object_id)
         paid, provider = Paid(minor=checkout.amount_minor, currency=checkout.currency), event.provider
         known = True
@@ -149,7 +153,7 @@ class InboxDispatcher:
         if known:
             _events.labels(event.kind, "handled").inc()
         else:
-            await self._give_up(event, f"the books have no fee of {challenge_id} that could go back")
+            await self._give_up(event, f"the ledger has no fee of {challenge_id} to pay back")
 
     async def _signal_challenge(self, session: AsyncSession, event: ReceivedEvent, challenge_id: str) -> None:
         fact = _SIGNALS[event.kind](key=_key(event), checkout_id=event.object_id)
@@ -180,14 +184,14 @@ def _key(event: ReceivedEvent) -> str:
 
 
 class EventSweep:
-    """Asks one provider for all its events: an event with a lost webhook goes into the inbox like the others."""
+    """Fetches all events of one provider, so that an event with a lost webhook also gets into the inbox."""
 
     def __init__(self, db: Database, provider: PaymentProvider) -> None:
         self._db, self._provider = db, provider
-        self._last: str | None = None  # from the beginning after each start: nothing depends on memory
+        self._last: str | None = None  # after each start from the first event: no state in memory is needed
 
     async def step(self) -> int:
-        """Store what is missing; returns how many events were. One that cannot be read waits for a person."""
+        """Stores the missing events; returns their number. An unreadable event is stored for a person."""
         events = await self._events()
         missing = unreadable = 0
         async with self._db.transaction() as session:
@@ -202,13 +206,13 @@ class EventSweep:
                 )
                 missing += new
                 unreadable += new and event.problem is not None
-        # not one that cannot be read: the provider may not know the id that we keep it under
+        # skip unreadable events: the provider may not know the id under which we store them
         self._last = next((event.event_id for event in reversed(events) if event.problem is None), self._last)
         if missing:
             _log.info("events without a webhook found", count=missing)
         if unreadable:
             _unreadable.inc(unreadable)
-            _log.warning("events that cannot be read were set aside for a person", count=unreadable)
+            _log.warning("unreadable events stored for a person", count=unreadable)
         return missing
 
     async def _events(self) -> list[WebhookEvent]:
@@ -217,6 +221,6 @@ class EventSweep:
                 return await self._provider.events(self._last)
             except CursorForgotten as error:
                 _restarts.inc()
-                _log.warning("the sweep begins again at the first event", after=self._last, error=error.message)
+                _log.warning("the sweep starts again at the first event", after=self._last, error=error.message)
                 self._last = None
         return await self._provider.events(None)

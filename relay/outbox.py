@@ -1,4 +1,4 @@
-"""Carries committed messages to Temporal and the venue: in order per target, several targets at once, none lost."""
+"""Delivers committed messages to Temporal and the trading platforms: in order per target, several targets at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,25 +28,25 @@ _BATCH: Final = 128
 _LEASE_SECONDS: Final = 30.0
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
 _DELIVERY_SECONDS: Final = 20.0
-_NEVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+_FINAL_CODES: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
-_delivered = Counter("propos_relay_messages_total", "Outbox messages by what became of them", ["topic", "outcome"])
+_delivered = Counter("propos_relay_messages_total", "Outbox messages by outcome", ["topic", "outcome"])
 _log = structlog.get_logger("relay.outbox")
 
 Connect = Callable[[], Awaitable[Client]]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    verdict: Literal["dispatched", "postponed", "parked"]
+class Delivery:
+    status: Literal["dispatched", "postponed", "parked"]
     error: str = ""
 
 
-_DONE: Final = Outcome("dispatched")
+_DONE: Final = Delivery("dispatched")
 
 
 def pause_seconds(attempts: int) -> float:
-    """Back-off after so many attempts: doubles from a quarter of a second to 15."""
+    """Returns the seconds to wait after this many attempts: from 0.25, doubled each time, up to 15."""
     return float(min(15.0, 0.25 * 2 ** min(attempts, 8)))
 
 
@@ -61,67 +61,67 @@ class OutboxDispatcher:
             await deliveries.release(session)
 
     async def step(self) -> int:
-        """Deliver one round: at most one message per target; gives how many were tried."""
+        """Delivers one round, at most one message per target. Returns the number of messages tried."""
         async with self._db.transaction() as session:
             messages = await deliveries.claim(session, limit=_BATCH, lease_seconds=_LEASE_SECONDS)
         if not messages:
             return 0
-        outcomes = await asyncio.gather(*(self._tried(message) for message in messages))
+        results = await asyncio.gather(*(self._try_message(message) for message in messages))
         async with self._db.transaction() as session:
-            done = [m for m, outcome in zip(messages, outcomes, strict=True) if outcome.verdict == "dispatched"]
+            done = [m for m, delivery in zip(messages, results, strict=True) if delivery.status == "dispatched"]
             await deliveries.mark_dispatched(session, done)
-            for message, outcome in zip(messages, outcomes, strict=True):
-                if outcome.verdict == "postponed":
+            for message, delivery in zip(messages, results, strict=True):
+                if delivery.status == "postponed":
                     pause = pause_seconds(message.attempts)
-                    await deliveries.postpone(session, message, error=storable_text(outcome.error), seconds=pause)
-                elif outcome.verdict == "parked":
-                    await deliveries.park(session, message, error=storable_text(outcome.error))
-        for message, outcome in zip(messages, outcomes, strict=True):
-            self._report(message, outcome)
+                    await deliveries.postpone(session, message, error=storable_text(delivery.error), seconds=pause)
+                elif delivery.status == "parked":
+                    await deliveries.park(session, message, error=storable_text(delivery.error))
+        for message, delivery in zip(messages, results, strict=True):
+            self._report(message, delivery)
         return len(messages)
 
-    def _report(self, message: OutgoingMessage, outcome: Outcome) -> None:
-        _delivered.labels(message.topic, outcome.verdict).inc()
-        if outcome.verdict != "dispatched":
+    def _report(self, message: OutgoingMessage, delivery: Delivery) -> None:
+        _delivered.labels(message.topic, delivery.status).inc()
+        if delivery.status != "dispatched":
             _log.warning(
-                f"message {outcome.verdict}",
+                f"message {delivery.status}",
                 key=message.key,
                 target=message.target,
                 attempts=message.attempts,
-                error=outcome.error,
+                error=delivery.error,
             )
 
-    async def _tried(self, message: OutgoingMessage) -> Outcome:
+    async def _try_message(self, message: OutgoingMessage) -> Delivery:
         async with self._gate:
             try:
                 async with asyncio.timeout(_DELIVERY_SECONDS):
-                    outcome = await self._deliver(message)
+                    delivery = await self._deliver(message)
             except TimeoutError:
-                return Outcome("postponed", "no answer in time")
+                return Delivery("postponed", "no answer in time")
             except Unavailable as error:
-                return Outcome("postponed", error.message)
+                return Delivery("postponed", error.message)
             except RPCError as error:
-                return _rpc_outcome(error)
+                return _rpc_delivery(error)
             except NotFound as error:
-                return Outcome("parked", error.message)
+                return Delivery("parked", error.message)
             except OSError as error:
-                return Outcome("postponed", type(error).__name__)
+                return Delivery("postponed", type(error).__name__)
             except Exception as error:
                 if database_is_away(error):
                     raise
-                # whatever is wrong with this message, the others go on
-                return self._struck(message, error)
+                # an error of one message must not block the others
+                return self._count_strike(message, error)
         self._strikes.forget(message.id)
-        return outcome
+        return delivery
 
-    def _struck(self, message: OutgoingMessage, error: Exception) -> Outcome:
+    def _count_strike(self, message: OutgoingMessage, error: Exception) -> Delivery:
         if message.topic.startswith("venue.") and isinstance(error, Conflict | BadInput):
-            return Outcome("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
-        # the type and no more: the text of an unforeseen error may quote the message
+            return Delivery("parked" if self._strikes.out(message.id, REFUSED) else "postponed", error.message)
+        # only the type: the text of an unexpected error may quote the message
         why = type(error).__name__
-        return Outcome("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
+        return Delivery("parked" if self._strikes.out(message.id, UNEXPECTED) else "postponed", why)
 
-    async def _deliver(self, message: OutgoingMessage) -> Outcome:
+    async def _deliver(self, message: OutgoingMessage) -> Delivery:
         if message.topic == outbox.START:
             return await self._start(message, WorkflowIDReusePolicy.REJECT_DUPLICATE)
         if message.topic == outbox.RESTART:
@@ -134,30 +134,30 @@ class OutboxDispatcher:
             return await self._close(message)
         if message.topic == "venue.resume":
             return await self._resume(message)
-        return Outcome("parked", f"nobody delivers the topic {message.topic!r}")
+        return Delivery("parked", f"unknown topic {message.topic!r}")
 
-    async def _signal(self, message: OutgoingMessage) -> Outcome:
+    async def _signal(self, message: OutgoingMessage) -> Delivery:
         handle = (await self._connect()).get_workflow_handle(message.target)
         try:
             await handle.signal(message.name, message.payload, rpc_timeout=_RPC_TIMEOUT)
         except RPCError as error:
             closed = error.status == RPCStatusCode.NOT_FOUND and not no_namespace(error)
-            if not closed or not await self._needs_nobody(message):
+            if not closed or not await self._can_be_skipped(message):
                 raise
         return _DONE
 
-    async def _needs_nobody(self, message: OutgoingMessage) -> bool:
-        """Whether nothing is lost when a workflow that has ended does not hear this."""
+    async def _can_be_skipped(self, message: OutgoingMessage) -> bool:
+        """Returns whether a workflow that has ended can miss this message."""
         if message.name in outbox.HINTS:
             return True
         async with self._db.transaction() as session:
             if message.name == "transfer_changed":
                 return await inbox.payout_ended_as_reported(session, str(message.payload["key"]))
-            if message.name in ("chargeback_received", "fee_refunded"):  # it ended after the event was routed to it
+            if message.name in ("chargeback_received", "fee_refunded"):  # the workflow ended after the event was routed
                 return await inbox.reopen(session, str(message.payload["key"]))
         return False
 
-    async def _start(self, message: OutgoingMessage, if_it_ran: WorkflowIDReusePolicy) -> Outcome:
+    async def _start(self, message: OutgoingMessage, reuse_policy: WorkflowIDReusePolicy) -> Delivery:
         client = await self._connect()
         try:
             await client.start_workflow(
@@ -165,36 +165,36 @@ class OutboxDispatcher:
                 message.payload,
                 id=message.target,
                 task_queue=CORE_QUEUE,
-                id_reuse_policy=if_it_ran,
+                id_reuse_policy=reuse_policy,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 rpc_timeout=_RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
-            return _DONE  # it ran to its end before we heard of the first start
+            return _DONE  # an earlier start succeeded and its answer was lost; the workflow has already ended
         return _DONE
 
     async def _platform(self, message: OutgoingMessage) -> TradingPlatform:
-        """Where the message's account is. Raises NotFound for an account that is not on the record."""
+        """Returns the platform of the message's account. Raises NotFound for an unknown account."""
         async with self._db.transaction() as session:
             name = await deliveries.platform_of(session, str(message.payload["account_id"]))
         return self._platforms.of(name)
 
-    async def _lock(self, message: OutgoingMessage) -> Outcome:
+    async def _lock(self, message: OutgoingMessage) -> Delivery:
         platform = await self._platform(message)
         await platform.lock(int(message.target), key=str(message.payload["key"]))
         async with self._db.transaction() as session:
             await deliveries.record_venue_lock(session, str(message.payload["account_id"]))
         return _DONE
 
-    async def _close(self, message: OutgoingMessage) -> Outcome:
+    async def _close(self, message: OutgoingMessage) -> Delivery:
         positions = [str(position) for position in message.payload["position_ids"]]
         platform = await self._platform(message)
         await platform.close_positions(int(message.target), key=message.key, position_ids=positions)
         return _DONE
 
-    async def _resume(self, message: OutgoingMessage) -> Outcome:
-        """Let a paused account trade again, unless its life has ended meanwhile or it is paused once more: locks reach
-        the venue past the outbox, so that a resume that was late may come after the next of them."""
+    async def _resume(self, message: OutgoingMessage) -> Delivery:
+        """Lets a paused account trade again, unless it has ended or was paused again in the meantime. Locks reach the
+        platform without the outbox, so a late resume may arrive after the next lock."""
         account_id, offence_id = str(message.payload["account_id"]), str(message.payload["offence_id"])
         async with self._db.transaction() as session:
             if not await deliveries.is_active(session, account_id):
@@ -206,8 +206,8 @@ class OutboxDispatcher:
         return _DONE
 
 
-def _rpc_outcome(error: RPCError) -> Outcome:
-    """A workflow that is closed or unknown stays so; a namespace that is not there yet may come."""
-    if error.status in _NEVER and not no_namespace(error):
-        return Outcome("parked", f"{error.status.name}: {error.message}")
-    return Outcome("postponed", f"{error.status.name}: {error.message}")
+def _rpc_delivery(error: RPCError) -> Delivery:
+    """Parks a message to a workflow that is closed or unknown. Postpones it when the namespace does not exist yet."""
+    if error.status in _FINAL_CODES and not no_namespace(error):
+        return Delivery("parked", f"{error.status.name}: {error.message}")
+    return Delivery("postponed", f"{error.status.name}: {error.message}")

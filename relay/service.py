@@ -1,4 +1,4 @@
-"""The relay process: plain loops that keep what is committed moving, whatever is down at the moment."""
+"""The relay process: loops that deliver committed messages, and continue while Temporal or a provider is down."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,9 +29,9 @@ _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
 _REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
 _REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
-_FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each one that follows
-_OUTAGE_SECONDS: Final = 5.0  # the longest pause while a neighbour is away
-_LONGEST_PAUSE_SECONDS: Final = 60.0  # after an error that nobody foresaw
+_FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each further one
+_OUTAGE_SECONDS: Final = 5.0  # the longest pause while the database, Temporal or a provider is away
+_LONGEST_PAUSE_SECONDS: Final = 60.0  # the longest pause after an unexpected error
 _WAKEUP_BATCH: Final = 500
 _OUTAGES: Final = (Unavailable, OperationalError, InterfaceError, psycopg.OperationalError, RPCError, OSError)
 
@@ -42,15 +42,15 @@ _log = structlog.get_logger("relay")
 
 
 class Relay:
-    """`shards`: how many shards of each platform take new accounts."""
+    """All loops of the relay. `shards`: number of shards of each platform that take new accounts."""
 
     def __init__(
         self, db: Database, connect: Connect, platforms: Platforms, payments: Providers, shards: int = 1
     ) -> None:
         client = SharedClient(connect)
         self._db = db
-        self._news = asyncio.Event()
-        self._mail = asyncio.Event()
+        self._outbox_notified = asyncio.Event()
+        self._inbox_notified = asyncio.Event()
         self._outbox = OutboxDispatcher(db, client, platforms)
         self._inbox = InboxDispatcher(db, payments)
         self._sweeps = {name: EventSweep(db, provider) for name, provider in payments.by_name.items()}
@@ -58,18 +58,18 @@ class Relay:
         self._redrive = Redrive(db, client, self._singletons.known)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop`; what is under way is finished, the rest waits on the record."""
-        await _persist("release", self._release, stop)
-        async with asyncio.TaskGroup() as loops:  # no loop ends by an error: see _loop
+        """Runs until `stop`. Rounds in progress are finished; the rest stays in the database."""
+        await _retry_until_done("release", self._release, stop)
+        async with asyncio.TaskGroup() as loops:  # no loop ends with an error: see _loop
             tasks = [
-                loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._news)),
-                loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._mail)),
-                loops.create_task(_loop("wakeups", self._fire, _WAKEUP_SECONDS, stop)),
-                loops.create_task(_loop("singletons", self._ensure, _SINGLETON_SECONDS, stop)),
+                loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._outbox_notified)),
+                loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._inbox_notified)),
+                loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop)),
+                loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
             tasks += [
-                loops.create_task(_loop(f"sweep/{name}", partial(_swept, sweep), _SWEEP_SECONDS, stop))
+                loops.create_task(_loop(f"sweep/{name}", partial(_sweep_once, sweep), _SWEEP_SECONDS, stop))
                 for name, sweep in self._sweeps.items()
             ]
             listening = loops.create_task(self._listen(stop))
@@ -80,11 +80,11 @@ class Relay:
         await self._outbox.release()
         await self._inbox.release()
 
-    async def _fire(self) -> int:
+    async def _fire_wakeups(self) -> int:
         async with self._db.transaction() as session:
             return await wakeups.fire(session, limit=_WAKEUP_BATCH)
 
-    async def _ensure(self) -> int:
+    async def _start_singletons(self) -> int:
         await self._singletons.step()
         return 0
 
@@ -95,28 +95,28 @@ class Relay:
         return found
 
     async def _listen(self, stop: asyncio.Event) -> None:
-        """Turn database notifications into immediate rounds; without them the loops still poll."""
+        """Starts a round at once on each database notification. Without notifications the loops still poll."""
 
-        async def attend() -> int:
+        async def listen() -> int:
             async with await psycopg.AsyncConnection.connect(self._db.url, autocommit=True) as connection:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
-                self._announce()
+                self._notify_loops()
                 try:
                     async for _ in connection.notifies():
-                        self._announce()
+                        self._notify_loops()
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0
 
-        await _loop("listen", attend, _FIRST_PAUSE_SECONDS, stop)
+        await _loop("listen", listen, _FIRST_PAUSE_SECONDS, stop)
 
-    def _announce(self) -> None:
-        self._news.set()
-        self._mail.set()
+    def _notify_loops(self) -> None:
+        self._outbox_notified.set()
+        self._inbox_notified.set()
 
 
-async def _swept(sweep: EventSweep) -> int:
+async def _sweep_once(sweep: EventSweep) -> int:
     await sweep.step()
     return 0
 
@@ -126,30 +126,30 @@ async def _loop(
     step: Callable[[], Awaitable[int]],
     idle_seconds: float,
     stop: asyncio.Event,
-    news: asyncio.Event | None = None,
+    notified: asyncio.Event | None = None,
 ) -> None:
-    """Repeat `step`; at once while it finds work, else after `news` or `idle_seconds`. Whatever `step` raises, this
-    loop goes on after a pause, and so do the others."""
+    """Repeats `step`: at once while it finds work, else after `notified` or `idle_seconds`. After an error of `step`
+    the loop pauses and continues; the other loops are not affected."""
     failures = 0
     while not stop.is_set():
-        if news is not None:
-            news.clear()
+        if notified is not None:
+            notified.clear()
         try:
             found = await step()
         except Exception as error:  # noqa: BLE001 -- one loop's failure ends neither itself nor the others
             failures += 1
-            await _pause(max(min(idle_seconds, _OUTAGE_SECONDS), _failed(name, error, failures)), stop, None)
+            await _pause(max(min(idle_seconds, _OUTAGE_SECONDS), _report_failure(name, error, failures)), stop, None)
             continue
         if failures:
-            _log.info("goes on", loop=name, failures=failures)
+            _log.info("works again", loop=name, failures=failures)
         failures = 0
         _failures.labels(name).set(0)
         if not found:
-            await _pause(idle_seconds, stop, news)
+            await _pause(idle_seconds, stop, notified)
 
 
-def _failed(name: str, error: Exception, failures: int) -> float:
-    """Report a failed round; returns how many seconds to pause."""
+def _report_failure(name: str, error: Exception, failures: int) -> float:
+    """Reports a failed round; returns the seconds to pause."""
     _failures.labels(name).set(failures)
     outage = isinstance(error, _OUTAGES)
     if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th in a row: a long outage does not fill the log
@@ -162,8 +162,8 @@ def _failed(name: str, error: Exception, failures: int) -> float:
     return float(min(longest, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
 
 
-async def _pause(seconds: float, stop: asyncio.Event, news: asyncio.Event | None) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in (stop, news) if event is not None]
+async def _pause(seconds: float, stop: asyncio.Event, notified: asyncio.Event | None) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in (stop, notified) if event is not None]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -171,15 +171,15 @@ async def _pause(seconds: float, stop: asyncio.Event, news: asyncio.Event | None
             wait.cancel()
 
 
-async def _persist(name: str, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Do `step` once, however long it takes until that succeeds."""
+async def _retry_until_done(name: str, step: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Repeats `step` until it succeeds once."""
     failures = 0
     while not stop.is_set():
         try:
             await step()
         except Exception as error:  # noqa: BLE001 -- as in the loops
             failures += 1
-            await _pause(_failed(name, error, failures), stop, None)
+            await _pause(_report_failure(name, error, failures), stop, None)
         else:
             _failures.labels(name).set(0)
             return

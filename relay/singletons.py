@@ -1,4 +1,4 @@
-"""The workflows that always run: started when they are not there."""
+"""Starts the workflows that must always run."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,7 +22,7 @@ from store import clock, deliveries, shards
 from store.db import Database
 
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
-_ALWAYS: Final[tuple[tuple[str, str, Message], ...]] = (
+_FIXED: Final[tuple[tuple[str, str, Message], ...]] = (
     ("Surveillance", SURVEILLANCE_WORKFLOW, SurveillanceStart()),
     ("Reconciliation", RECONCILIATION_WORKFLOW, ReconciliationStart()),
 )
@@ -31,26 +31,26 @@ _log = structlog.get_logger("relay.singletons")
 
 
 class Singletons:
-    """`shards`: how many shards of each of `platforms` take new accounts."""
+    """`shards`: number of shards of each of `platforms` that take new accounts."""
 
     def __init__(self, db: Database, connect: Connect, shards: int, platforms: Sequence[str]) -> None:
         self._db, self._connect, self._shards, self._platforms = db, connect, shards, platforms
         self._known: set[str] = set()
 
     def known(self) -> frozenset[str]:
-        """The ids of those that this process has seen to run."""
+        """Returns the ids of the workflows that this process has started or found running."""
         return frozenset(self._known)
 
     async def step(self) -> int:
-        """Start what does not run; returns how many were new to this process. One that cannot be started does not keep
-        the others from it: its error is raised once all were tried."""
+        """Starts every workflow that does not run; returns the number that were new to this process. The error of a
+        workflow that cannot be started is raised after all were tried."""
         async with self._db.transaction() as session:
             groups = await deliveries.clock_groups(session)
             numbers = await shards.ensure(session, self._shards, self._platforms)
             await clock.retire_feeds(session, self._platforms)
         client = await self._connect()
         before, failed = len(self._known), list[Exception]()
-        for name, workflow_id, start in (*map(_shard, numbers), *_ALWAYS, *map(_daily_close, groups)):
+        for name, workflow_id, start in (*map(_shard, numbers), *_FIXED, *map(_daily_close, groups)):
             try:
                 await self._start(client, name, workflow_id, start)
             except Exception as error:
@@ -68,7 +68,7 @@ class Singletons:
             start,
             id=workflow_id,
             task_queue=CORE_QUEUE,
-            # one that failed or was terminated by hand is started anew; one that runs is left alone
+            # starts a failed or terminated workflow again; leaves a running one alone
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             rpc_timeout=_RPC_TIMEOUT,

@@ -7,13 +7,13 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.service import RPCError
 
-from contracts.drops import Note
+from contracts.drops import ReportDrop
 from domain.errors import Unavailable
 from relay.codec import EncryptionCodec, parse_keys
 from relay.converter import PropOSPayloadConverter, reporting_converter
 
 
-def data_converter(payload_keys: str, note: Note | None = None) -> DataConverter:
+def data_converter(payload_keys: str, note: ReportDrop | None = None) -> DataConverter:
     """Returns the converter of every client, worker and replayer.
 
     `payload_keys` is the text of the setting: id:base64[,id:base64…]. `note` is called for each unreadable payload.
@@ -25,7 +25,7 @@ def data_converter(payload_keys: str, note: Note | None = None) -> DataConverter
     )
 
 
-async def connect(address: str, namespace: str, payload_keys: str, note: Note | None = None) -> Client:
+async def connect(address: str, namespace: str, payload_keys: str, note: ReportDrop | None = None) -> Client:
     """Returns a connected client, which reconnects by itself. Raises Unavailable. `note`: see `data_converter`."""
     try:
         return await Client.connect(address, namespace=namespace, data_converter=data_converter(payload_keys, note))

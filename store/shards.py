@@ -166,7 +166,7 @@ async def request_move(
     )
     moving = set(busy)
     if moving:
-        raise Conflict(f"{len(moving)} of them are moving already, such as {min(moving)}.", remedy="Wait.")
+        raise Conflict(f"{len(moving)} of them are on their way already, such as {min(moving)}.", remedy="Wait.")
     by_source: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         if row.shard is not None and row.shard != to:

@@ -20,22 +20,22 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from contracts.drops import Note, Why
+from contracts.drops import DropReason, ReportDrop
 from domain.errors import BadInput
 
 
 class MessageGuard(Interceptor):
     """`note` is called for each dropped signal, with the workflow id and the reason. It never blocks."""
 
-    def __init__(self, note: Note) -> None:
+    def __init__(self, note: ReportDrop) -> None:
         self._note = note
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
         return _inbound(self._note)
 
 
-def _inbound(note: Note) -> type[WorkflowInboundInterceptor]:
-    def report_dropped(why: Why) -> None:
+def _inbound(note: ReportDrop) -> type[WorkflowInboundInterceptor]:
+    def report_dropped(why: DropReason) -> None:
         if not workflow.unsafe.is_replaying():
             note(workflow.info().workflow_id, why)
 

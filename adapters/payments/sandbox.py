@@ -1,4 +1,4 @@
-"""The fake payment provider behind the payments port, over HTTP."""
+"""Adapter for the simulated payment provider, over HTTP."""
 
 import hashlib
 import hmac
@@ -21,14 +21,14 @@ _SIGNATURE_HEADER: Final = "propos-signature"
 _MAX_AGE_SECONDS: Final = 300
 _TRANSFERS: Final = TypeAdapter(list[Transfer])
 _ENTRIES: Final = TypeAdapter(list[ProviderEntry])
-_FORGOTTEN: Final = frozenset({400, 404, 409, 410, 422})  # what a provider may say of an `after` it does not know
+_FORGOTTEN: Final = frozenset({400, 404, 409, 410, 422})  # possible answers to an unknown `after`
 _UNREADABLE: Final = "unreadable"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class SandboxPayments:
-    """A PaymentProvider on the sandbox at `url`. A call without an answer within `timeout` seconds raises
-    OutcomeUnknown when it may have moved money, else Unavailable."""
+    """A PaymentProvider on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises
+    OutcomeUnknown if it may have moved money, else Unavailable."""
 
     def __init__(
         self, *, url: str, token: str, webhook_secret: str, timeout: float = 10.0, name: str = "sandbox"
@@ -84,9 +84,9 @@ class SandboxPayments:
         try:
             rows = json.loads(content)
         except (ValueError, RecursionError) as exc:
-            raise Unavailable(f"{_WHO} answered with something that is not JSON.") from exc
+            raise Unavailable(f"{_WHO} sent an answer that is not JSON.") from exc
         if not isinstance(rows, list):
-            raise Unavailable(f"{_WHO} answered with something that is no list of events.")
+            raise Unavailable(f"{_WHO} sent an answer that is not a list of events.")
         return [_event(row, "event_id") for row in rows]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
@@ -94,10 +94,10 @@ class SandboxPayments:
         try:
             data = json.loads(body)
         except (ValueError, RecursionError) as exc:
-            raise BadInput("The webhook is signed but is no payment event.", field="body") from exc
+            raise BadInput("The webhook is signed but is not a payment event.", field="body") from exc
         event = _event(data, "id")
         if event.problem is not None and event.event_id == _made_id(data):
-            raise BadInput("The webhook is signed but is no payment event.", field="body")
+            raise BadInput("The webhook is signed but is not a payment event.", field="body")
         return event
 
     async def healthy(self) -> str:
@@ -108,16 +108,16 @@ class SandboxPayments:
         await self._client.aclose()
 
     async def _after(self, path: str, after: str | None) -> bytes:
-        """What a list holds after the id `after`."""
-        answer = await self._asked(path, after=after)
+        """Returns the answer of a list with the entries after the id `after`. Raises CursorForgotten."""
+        answer = await self._request(path, after=after)
         if after is not None and answer.status_code in _FORGOTTEN:
-            raise CursorForgotten(f"{_WHO} does not know {after!r} any more.")
+            raise CursorForgotten(f"{_WHO} no longer knows {after!r}.")
         return _content(answer)
 
     async def _get(self, path: str, **query: str | None) -> bytes:
-        return _content(await self._asked(path, **query))
+        return _content(await self._request(path, **query))
 
-    async def _asked(self, path: str, **query: str | None) -> httpx.Response:
+    async def _request(self, path: str, **query: str | None) -> httpx.Response:
         params = {name: value for name, value in query.items() if value is not None}
         try:
             return await self._client.get(path, params=params)
@@ -135,7 +135,7 @@ class SandboxPayments:
             return model.model_validate_json(answer.content)
         except ValidationError as exc:
             raise OutcomeUnknown(
-                f"{_WHO} answered with something that cannot be read; the call may have taken effect.",
+                f"{_WHO} sent an answer that cannot be read. The call may have taken effect.",
                 remedy="Look it up by its key.",
             ) from exc
 
@@ -146,41 +146,43 @@ def _content(answer: httpx.Response) -> bytes:
     return answer.content
 
 
-def _event(told: object, id_field: str) -> WebhookEvent:
-    """One event as the provider tells it. Fields that we do not know are left out; of one that is not in the format,
-    what can be read is kept and the problem says what cannot, without repeating it."""
-    fields = told if isinstance(told, dict) else {}
-    said = {"event_id": fields.get(id_field)} | {name: fields.get(name) for name in ("kind", "object_id", "created_at")}
+def _event(row: object, id_field: str) -> WebhookEvent:
+    """Returns the provider's event without unknown fields. An event in the wrong format keeps its readable fields, and
+    `problem` names the others without quoting them."""
+    fields = row if isinstance(row, dict) else {}
+    values = {"event_id": fields.get(id_field)} | {
+        name: fields.get(name) for name in ("kind", "object_id", "created_at")
+    }
     try:
-        return WebhookEvent.model_validate(said)
+        return WebhookEvent.model_validate(values)
     except ValidationError as exc:
         wrong = {str(error["loc"][0]): error["msg"] for error in exc.errors(include_input=False)}
-    instead = {"event_id": _made_id(told), "kind": _UNREADABLE, "object_id": "-", "created_at": None}
-    problem = "; ".join(f"{name}: {said}" for name, said in wrong.items())
-    return WebhookEvent.model_validate(said | {name: instead[name] for name in wrong} | {"problem": problem})
+    substitutes = {"event_id": _made_id(row), "kind": _UNREADABLE, "object_id": "-", "created_at": None}
+    problem = "; ".join(f"{name}: {message}" for name, message in wrong.items())
+    return WebhookEvent.model_validate(values | {name: substitutes[name] for name in wrong} | {"problem": problem})
 
 
-def _made_id(told: object) -> str:
-    """An id for an event that has none: the same content has the same one."""
+def _made_id(row: object) -> str:
+    """Returns an id for an event without one. Equal content gets an equal id."""
     try:
-        text = json.dumps(told, sort_keys=True)
+        text = json.dumps(row, sort_keys=True)
     except RecursionError:
         text = "nested too deeply"
     return f"odd_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def _segment(id: str) -> str:
-    """An id as one part of a path."""
+    """Returns the id for use in a URL path. Raises NotFound for an id that cannot be one of the provider's."""
     if not id.isascii() or not id.replace("_", "").isalnum():
-        raise NotFound(f"The payment provider knows no {id!r}.")
+        raise NotFound(f"The payment provider does not know {id!r}.")
     return id
 
 
 def _verify(body: bytes, headers: Mapping[str, str], now: datetime, secret: bytes) -> None:
-    """Raises BadSignature unless exactly one fresh signature of ours stands over exactly this body."""
+    """Raises BadSignature unless the headers hold exactly one valid, recent signature of this body."""
     values = [value for name, value in headers.items() if name.lower() == _SIGNATURE_HEADER]
     if len(values) != 1:
-        raise BadSignature("The webhook carries no signature.")
+        raise BadSignature("The webhook has no signature, or more than one.")
     pairs = [part.partition("=")[::2] for part in values[0].split(",")]
     fields = dict(pairs)
     unix, digest = fields.get("t", ""), fields.get("v1", "")
@@ -194,7 +196,7 @@ def _verify(body: bytes, headers: Mapping[str, str], now: datetime, secret: byte
 
 
 class SandboxPaymentsSettings(BaseModel):
-    """`url`: the sandbox's address; `token`: its bearer token; `webhook_secret`: what it signs its webhooks with."""
+    """`url`: address of the sandbox. `token`: its bearer token. `webhook_secret`: signs its webhooks."""
 
     model_config = ConfigDict(extra="forbid")
 

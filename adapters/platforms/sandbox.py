@@ -1,4 +1,4 @@
-"""The simulated trading platform behind the platform port, over HTTP."""
+"""Adapter for the simulated trading platform, over HTTP."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from ports.platform import (
 from ports.plugin import Plugin
 
 _WHO: Final = "The simulated trading platform"
-STATES_GROUPS: Final = "states/"  # the sandbox reports accounts of such groups by state, not by quotes
+STATES_GROUPS: Final = "states/"  # for accounts in these groups the sandbox reports states instead of quotes
 _LOCKS_AT_ONCE: Final = 250
 _LOCK_CALLS: Final = 4
 _SILENCE: Final = 5.0  # seconds; the venue sends an empty line each second
@@ -35,8 +35,8 @@ _DEALS: Final = TypeAdapter(list[Deal])
 
 
 class SandboxPlatform:
-    """A TradingPlatform on the sandbox at `url`. A call without an answer within `timeout` seconds raises
-    OutcomeUnknown when it may have changed something, else Unavailable."""
+    """A TradingPlatform on the sandbox at `url`. A call that gets no answer within `timeout` seconds raises
+    OutcomeUnknown if it may have changed something, else Unavailable."""
 
     def __init__(self, *, url: str, token: str, timeout: float = 10.0, name: str = "sandbox") -> None:
         self.name = name
@@ -108,13 +108,13 @@ class SandboxPlatform:
 
 
 class SandboxStream:
-    """A PlatformStream: one connection for the batches, another for what the reader answers."""
+    """A PlatformStream: one connection receives the batches, another sends acknowledgements and locks."""
 
     def __init__(self, client_options: dict[str, Any], reader: str) -> None:
         self._client, self._reader = httpx.Client(**client_options), reader
 
     def batches(self, after: int) -> Iterator[Batch | None]:
-        """Ends with Unavailable when the connection breaks or is silent for five seconds: open it again."""
+        """Raises Unavailable when the connection breaks or is silent for five seconds; open the stream again then."""
         timeout = httpx.Timeout(_SILENCE, read=_SILENCE)
         try:
             query: dict[str, str | int] = {"after": after, "reader": self._reader}
@@ -137,7 +137,7 @@ class SandboxStream:
         self._post(f"/venue/accounts/{login}/lock", {"key": key}, key=key)
 
     def lock_many(self, locks: list[tuple[int, str]]) -> None:
-        """In calls of a few hundred, a few at a time; an error is raised once every call has ended."""
+        """Sends calls of up to 250 locks, four calls at a time. Raises an error only after all calls have ended."""
         parts = [locks[start : start + _LOCKS_AT_ONCE] for start in range(0, len(locks), _LOCKS_AT_ONCE)]
         if len(parts) == 1:
             self._lock_part(parts[0])
@@ -178,7 +178,7 @@ class SandboxStream:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole lines; a line cut off by the end of the stream is not one."""
+    """Yields complete lines, without a line that the end of the stream cuts off."""
     parts: list[bytes] = []
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
@@ -190,7 +190,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class SandboxPlatformSettings(BaseModel):
-    """`url`: where the sandbox answers; `token`: its bearer token."""
+    """`url`: address of the sandbox. `token`: its bearer token."""
 
     model_config = ConfigDict(extra="forbid")
 

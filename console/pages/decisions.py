@@ -1,6 +1,7 @@
 """The page of every subject that people decide, and its form."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -13,6 +14,9 @@ from console.present.subjects import view_of
 from console.views.frame import Crumb
 from contracts.messages import DecisionResult
 from front.subjects.subject import Subject
+
+# States that do not say by their name what happens next.
+_STATE_WORDS: Final = {"releasing": "ending: its money is going back to the account"}
 
 
 class DecisionPages:
@@ -48,7 +52,7 @@ class DecisionPages:
 
 
 def _recorded(subject: Subject, state: str) -> str:
-    return f"Decision recorded. The {subject.label} is now {words(state)}."
+    return f"Decision recorded. The {subject.label} is now {_STATE_WORDS.get(state, words(state))}."
 
 
 def _taken(subject: Subject, result: DecisionResult) -> str:

@@ -51,7 +51,7 @@ def _set_forfeit(payout: Payout, current: Situation) -> None:
 
 
 async def record_held(session: AsyncSession, payout: Payout) -> None:
-    """The money has left the account: the books have what the trader is owed, and what was forfeited."""
+    """Books a hold: the amount owed to the trader and the forfeited amount."""
     now = await market_now(session)
     await outbox.fulfil_intent(session, key=keys.payout_hold(payout.id), result={"held_minor": payout.gross_minor})
     if payout.forfeited_minor:
@@ -65,7 +65,7 @@ async def record_held(session: AsyncSession, payout: Payout) -> None:
 
 
 async def record_released(session: AsyncSession, payout: Payout, now: datetime) -> None:
-    """The money is back on the account: nothing is owed, nothing was forfeited."""
+    """Books the release of a hold: nothing is owed and nothing is forfeited."""
     entry = payout_released(payout.id, row.share_of(payout), row.refund_of(payout))
     await ledger.post(session, entry, occurred_at=now)
     if payout.forfeited_minor:

@@ -38,7 +38,7 @@ async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
 
 
 async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
-    """Whether risk is clear and enough approvals still count; if not, the payout goes back into review."""
+    """Returns whether risk is clear and enough approvals still count. If not, returns the payout to review."""
     decision = risk_decision(risk)
     counted, needed = await row.approvals(session, payout)
     if decision.outcome == "clear" and counted >= needed:

@@ -21,7 +21,8 @@ from store.models import Proof
 
 
 def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
-    """Returns why a request for `gross` is refused, by the terms and by the levels it would break; else empty."""
+    """Returns why a request for `gross` is refused: terms not met, and levels it would break. Empty when it is
+    allowed."""
     rooms = tuple(
         room_part(spec, state, current.facts, gross.minor)
         for spec, state in zip(current.rules.specs, current.rules.states, strict=True)
@@ -30,7 +31,7 @@ def refusals(current: Situation, gross: Money) -> tuple[RefusalPart, ...]:
 
 
 def refused(current: Situation, gross: Money, parts: Sequence[RefusalPart]) -> PayoutRefused:
-    """The refusal as an error, with its proof; `keep` puts that on the record."""
+    """Returns the refusal as an error, with its proof sheet; `keep` stores the proof sheet."""
     return PayoutRefused(
         [part.sentence for part in parts],
         refusals=[part.model_dump(mode="json") for part in parts],

@@ -25,7 +25,7 @@ from store.models import Account, Payout
 
 
 def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[str, object]]:
-    """The whole validation as risk_checks to people: name -> {"ok", "words"}."""
+    """Returns the whole validation as risk checks for people: name -> {"ok", "words"}."""
     left = {room.spec.rule_id: room for room in rooms_left(current, gross)}
     rooms = {f"room:{rule}": room_check(left[rule], spare, gross) for rule, spare in current.spare.items()}
     return {"eligibility": {"ok": True, "words": "Eligible at the time of the request."}, **risk_checks(risk), **rooms}
@@ -82,7 +82,7 @@ async def request_payout(
 
 
 async def _lock_own(session: AsyncSession, account_id: str, actor: Actor) -> Account:
-    """The actor's account, locked; raises NotFound."""
+    """Returns the actor's account, locked. Raises NotFound."""
     challenge_id = await session.scalar(
         select(Account.challenge_id).where(Account.id == account_id, Account.trader_id == actor.trader_id)
     )

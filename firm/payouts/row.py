@@ -22,7 +22,7 @@ _TRANSFER_CHECK: Final = timedelta(days=1)
 
 
 async def locked(session: AsyncSession, payout_id: str) -> Payout:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends. Raises NotFound."""
     return await rows.locked(session, Payout, payout_id)
 
 
@@ -36,12 +36,12 @@ def share_of(payout: Payout) -> Money:
 
 
 def refund_of(payout: Payout) -> Money:
-    """What of the fee comes back with the share."""
+    """Returns the part of the fee that is refunded with the share."""
     return Money(minor=payout.refund_minor, currency=payout.currency)
 
 
 def sent_of(payout: Payout) -> Money:
-    """What the trader is sent: the share, and what of the fee comes back with it."""
+    """Returns the amount sent to the trader: the share and the refunded part of the fee."""
     return share_of(payout) + refund_of(payout)
 
 
@@ -113,7 +113,7 @@ async def advance(
 
 
 async def can_be_stopped(session: AsyncSession, payout: Payout) -> bool:
-    """Whether the locked row is approved and its transfer not declared yet."""
+    """Returns whether the locked row is approved and its transfer not declared yet."""
     return payout.state == "approved" and await session.get(Intent, keys.payout_transfer(payout.id)) is None
 
 
@@ -126,7 +126,7 @@ async def set_wakeup(session: AsyncSession, payout: Payout) -> None:
 
 
 async def why_releasing(session: AsyncSession, payout: Payout) -> str:
-    """The trigger that led into `releasing`."""
+    """Returns the trigger that led to `releasing`."""
     trigger = await session.scalar(
         select(Transition.trigger)
         .where(

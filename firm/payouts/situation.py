@@ -53,7 +53,8 @@ class Holdings(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """What a payout request depends on. `spare`: rule id -> the most that can leave the account without breaking it."""
+    """Everything that a payout request of an account depends on. `spare`: rule id -> the most that can leave the
+    account without breaking that rule."""
 
     facts: PayoutFacts
     product: Product
@@ -67,12 +68,12 @@ class Situation(NamedTuple):
 
     @property
     def most(self) -> Money:
-        """The most that can be requested now, if nothing else prevents it."""
+        """Returns the most that can be requested now if no other check fails."""
         free = amounts.available_minor(self.facts, self.product.payout, self.account.currency)
         return Money(minor=max(0, min([free, *self.spare.values()])), currency=self.account.currency)
 
     def amount(self, gross: Money) -> PayoutAmount:
-        """What a payout of `gross` comes to. What it forfeits never takes the last room above a floor."""
+        """Returns the amounts of a payout of `gross`. The forfeited amount never uses up the room above a floor."""
         amount = amounts.payout_amount(self.facts, self.product.payout, gross.currency, gross.minor)
         if not amount.forfeited:
             return amount
@@ -134,12 +135,13 @@ async def situation(
 
 
 def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:
-    """The room to every level once this payout has left and is paid."""
+    """Returns the room to every level after this payout has left the account and is paid."""
     return rooms_after_payout(current.rules, current.mark, gross.minor)
 
 
 async def _challenge_state(session: AsyncSession, challenge: Challenge, account: Account) -> str:
-    """The challenge's state, or what the account's own rows say already when its lifecycle has not received it yet."""
+    """Returns the challenge's state, or the newer state of the account's rows that the workflow has not received
+    yet."""
     if challenge.state != "funded":
         return challenge.state
     if await payout_account.breaches(session, account.id):
@@ -158,8 +160,8 @@ def _check_cycle(product: Product, cycle: str | None) -> None:
 
 
 async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive | None) -> Holdings:
-    """The newest money on record, and the positions of the checkpoint with the deals that came after it. The hold asks
-    the platform itself."""
+    """Returns the newest stored money, and the positions of the checkpoint with the deals after it. The hold asks the
+    platform itself."""
     if live is None:
         return Holdings(account.initial_minor, account.initial_minor, 0)
     open_lots = {str(position["position_id"]): Decimal(position["lots"]) for position in live.positions}
@@ -182,8 +184,8 @@ async def _first_trade(session: AsyncSession, account_id: str) -> datetime | Non
 
 
 async def _credited(session: AsyncSession, account_id: str) -> int:
-    """What the firm put into the account after its start (negative: took out): no profit of the trader. What a payout
-    forfeited was profit and is left out."""
+    """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
+    the trader. Leaves out forfeited amounts, which were profit."""
     total = await session.scalar(
         select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
             BalanceOperationRow.account_id == account_id,
@@ -196,7 +198,7 @@ async def _credited(session: AsyncSession, account_id: str) -> int:
 
 
 async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """What was paid before: the facts that count payouts of the challenge."""
+    """Returns the facts about earlier payouts of the challenge."""
     row = (
         await session.execute(
             select(
@@ -262,8 +264,8 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 async def _happened(
     session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
-    """Returns the account's events up to now, in order. Equity within the minutes is left out, for no gate looks at it.
-    The present is the last bar, so that every reset up to now has happened."""
+    """Returns the account's events up to now, in order, without equity within the minutes, which no gate uses. The last
+    bar is the present, so every reset up to now is included."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
     lived = list(events(replace(life, bars=(present,)), terms.product))

@@ -78,7 +78,7 @@ async def propose(
 
 
 async def locked(session: AsyncSession, proposal_id: str) -> ProductProposal:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends. Raises NotFound."""
     return await rows.locked(session, ProductProposal, proposal_id)
 
 

@@ -73,7 +73,7 @@ def _checked(name: str, root: yaml.Node | None) -> yaml.MappingNode:
         raise ProductInvalid(f"{name}:{line} is {shape}; write a product definition as `field: value`", field=name)
     twice = [(line, _dotted(path)) for line, path in _repeated(root)]
     if twice:
-        rows = [f"{name}:{line} {field}: stands here again; keep one of them" for line, field in twice[:_MOST_ROWS]]
+        rows = [f"{name}:{line} {field}: is set twice; keep one of them" for line, field in twice[:_MOST_ROWS]]
         raise ProductInvalid("\n".join(rows), field=twice[0][1])
     return root
 
@@ -146,7 +146,7 @@ def load_product(path: FilePath, venues: Venues | None = None) -> Product:
 
 
 def load_products(folder: FilePath | None = None, venues: Venues | None = None) -> list[Product]:
-    """Every definition of a folder (the shipped shelf by default), by product and version."""
+    """Returns every definition of a folder (by default the shipped products), by product and version."""
     files = sorted((folder or SHELF).glob("*.yaml"))
     if not files:
         raise ProductInvalid(f"{folder or SHELF} holds no *.yaml product definition", field="products_dir")

@@ -16,7 +16,7 @@ Path = tuple[int | str, ...]
 _LED_BY_FIELD: Final = re.compile(r"^(\w+)(?:, \w+)*: (.+)$", re.DOTALL)
 # the same word is written in many places
 _MISSING: Final = {
-    "breach_when": "choose `equity < floor` (standing exactly at the limit is still allowed) or `equity <= floor` "
+    "breach_when": "choose `equity < floor` (equity exactly at the limit is still allowed) or `equity <= floor` "
     "(reaching the limit breaks the rule); it is never assumed",
     "compare": "say whether a value exactly at the limit passes; it is never assumed",
     "clock": "say when the trading day ends, such as {zone: Europe/Prague, reset: '00:00'}",
@@ -96,7 +96,7 @@ def _wrong_value(kind: str, name: str, error: Mapping[str, Any]) -> str:
         return f"{found} is no whole number; write one without a fraction"
     if kind.startswith("decimal_") or kind == "finite_number":
         return f"{found} is no valid decimal number; write it in quotes, such as '5' or '0.25'"
-    return f"{error['msg']}; {found} stands there"
+    return f"{error['msg']}; the value is {found}"
 
 
 def _missing(path: Path, name: str) -> str:
@@ -117,7 +117,7 @@ def _unknown(path: Path, name: str) -> str:
 
 
 def _choices(path: Path) -> tuple[str, ...]:
-    """The values that the field at `path` may have, where they are a list."""
+    """Returns the values that the field at `path` may have, if they are a list."""
     return tuple(str(value) for value in _literals(_at(path)[1]))
 
 

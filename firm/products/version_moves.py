@@ -73,7 +73,7 @@ async def propose(
 
 
 async def _chosen(session: AsyncSession, product: str, version: int, numbers: Sequence[int] | None) -> list[str]:
-    """The ids of the accounts to move, by number; raises BadInput that names the first ones that cannot."""
+    """Returns the ids of the accounts to move, by number. Raises BadInput with the first accounts that cannot move."""
     open_payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None)).exists()
     waiting = (
         select(AccountMoveRow.move_id)
@@ -127,7 +127,7 @@ async def _chosen(session: AsyncSession, product: str, version: int, numbers: Se
 
 
 async def locked(session: AsyncSession, move_id: str) -> AccountMove:
-    """The row, locked until the transaction ends; raises NotFound."""
+    """Returns the row, locked until the transaction ends. Raises NotFound."""
     return await rows.locked(session, AccountMove, move_id)
 
 

@@ -16,7 +16,7 @@ MAX_TEXT: Final = 2_000  # characters of one value or key
 
 
 def read_text(path: Path) -> str:
-    """The text of a YAML file; raises YamlInvalid. Reads no more than such a file may hold."""
+    """Returns the text of a YAML file, read up to the size limit. Raises YamlInvalid."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -58,7 +58,7 @@ def _too_long(name: str) -> YamlInvalid:
 
 
 class _TooMuch(yaml.YAMLError):
-    """What a person may write is less than what YAML allows."""
+    """The document is larger or deeper than we allow."""
 
     def __init__(self, problem: str, event: yaml.Event) -> None:
         super().__init__(problem)
@@ -67,7 +67,7 @@ class _TooMuch(yaml.YAMLError):
 
 @dataclass
 class _Size:
-    """How many values a part of the document has when its aliases are written out, and how deep they are nested."""
+    """The number of values in a part of the document after expanding aliases, and their depth."""
 
     values: int = 1
     height: int = 1
@@ -106,13 +106,13 @@ def _check(text: str) -> None:
 
 def _repeat(measure: _Measure, event: yaml.AliasEvent) -> None:
     if any(part.anchor == event.anchor for part in measure.open):
-        raise _TooMuch("an alias (*) stands inside of what it repeats", event)
+        raise _TooMuch("an alias (*) is inside the value that it repeats", event)
     named = measure.anchors.get(str(event.anchor), _Size())  # an unknown name is refused by the reader
     _end(measure, _Size(named.values, named.height), event)
 
 
 def _end(measure: _Measure, part: _Size, event: yaml.Event) -> None:
-    """A part is whole: it counts for the one around it, and for every alias of its anchor."""
+    """Adds a finished part to its parent, and remembers its size for the aliases of its anchor."""
     if part.anchor is not None:
         measure.anchors[part.anchor] = part
     measure.open[-1].add(part)

@@ -281,7 +281,7 @@ class Lots:
 
 
 def fits(position: Position) -> bool:
-    """Whether size and open price have no more digits than orders have."""
+    """Returns whether size and open price have no more digits than orders have."""
     return 0 <= digits_of(position.lots) <= 2 and 0 <= digits_of(position.open_price) <= 6
 
 

@@ -46,7 +46,7 @@ class ConductState(BaseModel):
 
 
 def needs_conduct_state(terms: PhaseTerms) -> bool:
-    """Whether the terms have more than levels that end the phase."""
+    """Returns whether the terms have more than levels that end the phase."""
     soft = any(c.kind != "fail" for rule in terms.phase.equity_rules for c in rule.consequences)
     return bool(terms.history_rules) or soft or any(rule.cure for rule in terms.phase.equity_rules)
 

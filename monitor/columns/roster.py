@@ -73,7 +73,7 @@ class AccountRow:
 
     @property
     def value_known(self) -> bool:
-        """Whether every open position has a quote and a conversion, or the venue has stated the equity."""
+        """Returns whether every open position has a quote and a conversion, or the venue has stated the equity."""
         return not self._roster.columns.unknown[self.row]
 
     @property
@@ -155,7 +155,7 @@ class AccountRow:
         return self.offences.get(rule_id, 0) + 1
 
     def warn_once(self, level: int) -> bool:
-        """Whether no warning of this level was given since its last reset; from now on one was."""
+        """Returns whether no warning of this level was given since its last reset; from now on one was."""
         warned = self._roster.rules.warned
         first = not warned[level, self.row]
         warned[level, self.row] = True
@@ -185,7 +185,7 @@ class AccountRow:
 
     @property
     def ended(self) -> bool:
-        """Whether a breach or pass was found in this life of the account."""
+        """Returns whether a breach or pass was found in this life of the account."""
         return bool(self._roster.ended[self.row])
 
     @ended.setter
@@ -202,7 +202,7 @@ class AccountRow:
         self._roster.columns.synced[self.row] = seq
 
     def contains(self, seq: int) -> bool:
-        """Whether event `seq` is contained in what was loaded: it must not be applied or judged again."""
+        """Returns whether event `seq` is contained in what was loaded: it must not be applied or judged again."""
         return seq <= self.synced
 
     def mark_changed(self) -> None:

@@ -39,8 +39,8 @@ def _half_up(value: Fraction) -> int:
 
 
 def _movable(spec: FloorSpec) -> bool:
-    """Whether the compiled loop can move this level: its percentage fits 64 bits, it counts everything that equity
-    contains, and it is no ceiling that moves."""
+    """Returns whether the compiled loop can move this level: its percentage fits 64 bits, it counts everything in
+    equity, and it is not a moving ceiling."""
     share = _share(spec)
     fits = share.numerator * share.denominator < 2**61 and share <= 100
     return fits and spec.holds.everything and (spec.direction == "floor" or not spec.follows_equity)

@@ -53,7 +53,8 @@ class Conduct:
         self.plan(account)
 
     def rebind(self, account: AccountRow, before: PhaseTerms, mark: Mark) -> None:
-        """The account has changed from the terms `before` to its terms. Rules of both go on, others begin at `mark`."""
+        """Moves an account from the terms `before` to its new terms. Rules in both continue, new rules begin at
+        `mark`."""
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
         if not needs_conduct_state(terms):
@@ -111,7 +112,7 @@ class Conduct:
     # news
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
-        """Gives releases that became known to every account with such rules. Yields the violations."""
+        """Passes newly known releases to every account with such rules. Yields the violations."""
         for release in releases:
             if release.news_id in self._news:
                 continue
@@ -125,7 +126,7 @@ class Conduct:
             self._announce_to(account, release)
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
-        """Gives an account a release that it does not have yet: a checkpoint keeps those it has."""
+        """Passes a release to an account that does not have it yet. A checkpoint keeps the releases that it has."""
         known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
         if release.news_id in known:
             return ()

@@ -109,7 +109,7 @@ class FeedQuality:
     _silent: bool = False
 
     def accepts(self, tick: Tick, bid: float, ask: float) -> bool:
-        """Whether this quote may mark and judge. A rejected one leaves a note."""
+        """Returns whether this quote may mark and judge. A rejected one leaves a note."""
         known, mid = self._symbols.get(tick.symbol), (bid + ask) / 2
         if known is None:
             if bid <= 0 or ask < bid:
@@ -144,7 +144,7 @@ class FeedQuality:
         return True
 
     def _refuse(self, tick: Tick, level: _Level) -> bool:
-        self.notes.append(level.note("set aside"))
+        self.notes.append(level.note("ignored"))
         self.suspect = level.doubt if level.why != "not positive" else None
         return False
 

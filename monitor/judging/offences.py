@@ -44,7 +44,7 @@ def split_by_consequence(
 
 
 def _may_be_cured(rule: EquityRule, conduct: ConductState, at: datetime) -> bool:
-    """Whether a broken limit still has time to be cured. Opens the window when the limit is newly broken."""
+    """Returns whether a broken limit still has time to be cured. Opens the window when the limit is newly broken."""
     if rule.cure is None:
         return False
     window = conduct.curing.get(rule.id)

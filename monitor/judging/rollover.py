@@ -126,7 +126,7 @@ class Rollover:
 
 
 def _may_pass(account: AccountRow) -> bool:
-    """Whether only gates may be missing for a pass: few accounts need the exact judge."""
+    """Returns whether only gates may be missing for a pass: few accounts need the exact judge."""
     target = account.terms.target_minor
     if target is None or account.open_positions:
         return False

@@ -90,9 +90,9 @@ class VersionChanges:
 
 
 def _broken(rules: AccountRules, mark: Mark, currency: str) -> str:
-    """Why `rules` are broken at `mark`; empty when they are not."""
+    """Returns why `rules` are broken at `mark`; an empty text when they are not."""
     found = level_breaches(rules, mark)
     if not found:
         return ""
     worth, level = (Money(minor=minor, currency=currency) for minor in (found[0].equity_minor, found[0].floor_minor))
-    return f"{found[0].spec.rule_id} would stand broken at once: {worth} against {level}"
+    return f"{found[0].spec.rule_id} would be broken at once: {worth} against {level}"

@@ -34,7 +34,7 @@ class BackgroundWriter:
 
     @property
     def busy(self) -> bool:
-        """Whether the outcome of a checkpoint has not been read with `written` or `finish` yet."""
+        """Returns whether the outcome of a checkpoint has not been read with `written` or `finish` yet."""
         return self._writing is not None
 
     def write(self, data: CheckpointData) -> None:

@@ -190,7 +190,7 @@ def take_checkpoint(
 
 
 def accounts_waiting(shard: Shard) -> bool:
-    """Whether accounts that were only marked wait to be stored."""
+    """Returns whether accounts that were only marked wait to be stored."""
     return bool(shard.state.columns.marked().any())
 
 

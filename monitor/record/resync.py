@@ -29,7 +29,7 @@ def resync(
 ) -> None:
     """Takes money and positions of every account from the platform, and records the gap.
 
-    `at`: the market time at which the stream goes on. `beat` is called per account. What happened in the gap cannot be
+    `at`: the market time at which the stream continues. `beat` is called per account. Events in the gap cannot be
     judged, and events up to an account's snapshot are not judged on it either: an account that is broken in the
     snapshot gets a review, and a verdict only from the next event that affects it.
     """

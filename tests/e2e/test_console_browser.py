@@ -151,7 +151,9 @@ async def test_of_two_operators_the_slower_one_reads_who_was_faster(stage: Stage
             await page.goto(item)
             await page.get_by_label("Reason").fill("I have read the statement.")
         await ana.get_by_role("button", name="Reject").click()
-        await expect(ana.get_by_role("status")).to_contain_text("The payout is now rejected")
+        await expect(ana.get_by_role("status")).to_contain_text(
+            "The payout is now ending: its money is going back to the account"
+        )
         await finn.get_by_role("button", name="Approve 1,116.00 USD").click()
         await expect(finn.get_by_text("Your decision was not recorded.")).to_contain_text(
             "Rejected by Ana Ruiz (admin), 2014-05-02 14:30 UTC."

@@ -155,7 +155,7 @@ async def test_no_refund_after_a_trade_or_in_a_later_phase(firm: Firm) -> None:
     login = (await firm.account(traded)).login or 0
     firm.venue.seats[login].deals.append(deal(login))
     refusal = await _refusal(firm, traded, ada)
-    assert (refusal.type, refusal.message) == ("conflict", "There was a trade; the fee can no longer be refunded.")
+    assert (refusal.type, refusal.message) == ("conflict", "The account has traded. The fee can no longer be refunded.")
     assert firm.venue.seats[login].enabled, "a refused refund leaves the account trading"
     await firm.passes(moved_up)
     await firm.becomes(moved_up, "active", phase_index=2)

@@ -42,6 +42,8 @@ class FlakyVenue(Venue):
 
 @dataclass
 class FlakyProvider(Provider):
+    """Makes what it is asked for. While `losing`, its answer is lost and no transfer can be looked up."""
+
     losing: bool = False
 
     async def create_transfer(
@@ -53,6 +55,11 @@ class FlakyProvider(Provider):
         if self.losing:
             raise Unavailable("The answer was lost.")
         return made
+
+    async def find_transfer(self, key: str) -> Transfer | None:
+        if self.losing:
+            raise Unavailable("The provider does not answer.")
+        return await super().find_transfer(key)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from firm import people
 from ports.platform import BalanceKind
 from store.models import OutboxMessage
 from tests.challenge_world import Firm, Venue, a_firm, after
+from tests.convicted import convict
 
 
 @dataclass
@@ -170,7 +171,8 @@ async def test_a_terminated_challenge_goes_on_from_the_record_and_nothing_happen
     await PLACES[where](scene)
     await scene.killed()
     await _to_funded(scene)
-    await scene.firm.signal(scene.challenge_id, "closed_by_firm", {"key": scene.challenge_id, "case_id": "cas_1"})
+    case_id = await convict(scene.firm, scene.challenge_id)
+    await scene.firm.signal(scene.challenge_id, "closed_by_firm", {"key": scene.challenge_id, "case_id": case_id})
     await scene.firm.ends(scene.challenge_id, "closed")
     assert [seat.balance_minor for seat in scene.venue.seats.values()] == [10_000_000] * 3
     assert await scene.firm.steps("challenge", scene.challenge_id) == [

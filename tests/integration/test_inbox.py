@@ -224,7 +224,7 @@ async def test_a_chargeback_of_a_fee_nobody_booked_is_for_a_person(post: Post) -
     (event,) = await post.events()
     assert (event.parked_at is not None, event.error) == (
         True,
-        f"the books have no fee of {challenge_id} that could go back",
+        f"the ledger has no fee of {challenge_id} to pay back",
     )
 
 
@@ -328,7 +328,10 @@ async def test_an_event_of_a_kind_nobody_knows_is_parked_at_once(post: Post) -> 
     await post.receive("ev_1", "balance.available", "x")
     await post.dispatcher.step()
     (event,) = await post.events()
-    assert (event.parked_at is not None, event.error) == (True, "nobody waits for events of kind 'balance.available'")
+    assert (event.parked_at is not None, event.error) == (
+        True,
+        "no workflow handles events of kind 'balance.available'",
+    )
 
 
 async def test_a_killed_dispatcher_leaves_nothing_behind(post: Post) -> None:

@@ -65,7 +65,7 @@ async def test_an_event_of_an_unknown_kind_waits_for_a_person_and_the_others_are
     assert await desk.swept(told(odd, an_event("ev_2"))) == 2
     await InboxDispatcher(desk.db, providers(desk.payments)).step()
     rows = await desk.rows()
-    assert rows["ev_1"].error == "nobody waits for events of kind 'balance.available'"
+    assert rows["ev_1"].error == "no workflow handles events of kind 'balance.available'"
     assert rows["ev_2"].parked_at is None
     assert await desk.set_aside() == ["Payment event (balance.available) that could not be handled"]
 

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.cases import CaseActivities
-from activities.surveillance import SurveillanceActivities, Watch, side_by_side
+from activities.surveillance import DetectorProgress, SurveillanceActivities, group_by_progress
 from contracts.cases import CaseDecision
 from contracts.ids import case_workflow, challenge_workflow, payout_workflow
 from contracts.messages import ClosedByFirm, DecisionRequest, DecisionResult, SurveillanceStart
@@ -289,9 +289,10 @@ async def test_a_detector_that_fails_keeps_its_cursor_and_the_others_go_on(firm:
 
 def test_detectors_that_have_come_equally_far_share_one_reading() -> None:
     new, one, other, restarted = (
-        Watch(CopyTradingDetector(), read=read, cursor=cursor) for read, cursor in ((0, 0), (7, 7), (7, 7), (7, 9))
+        DetectorProgress(CopyTradingDetector(), read=read, cursor=cursor)
+        for read, cursor in ((0, 0), (7, 7), (7, 7), (7, 9))
     )
-    assert side_by_side([one, new, restarted, other]) == [[new], [one, other], [restarted]]
+    assert group_by_progress([one, new, restarted, other]) == [[new], [one, other], [restarted]]
 
 
 async def only_case(firm: World) -> str:

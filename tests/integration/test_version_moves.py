@@ -144,7 +144,7 @@ def test_who_would_stand_broken_at_once_is_not_moved_but_shown_to_a_person(datab
     firm(database_url, tighter())
     after = MIDNIGHT + timedelta(hours=1)
     judge(database_url, ScriptedVenue(story("1.37600", (MIDNIGHT, "1.37600"), (after, "1.37601")).batches))
-    why = "daily_loss would stand broken at once: 96,000.00 USD against 97,000.00 USD"
+    why = "daily_loss would be broken at once: 96,000.00 USD against 97,000.00 USD"
     assert rows(database_url, STANDING) == [("refused", MIDNIGHT, why)]
     assert rows(database_url, "SELECT account_id FROM reviews WHERE kind = 'move_refused'") == [("acc_1",)]
     assert rows(database_url, "SELECT version FROM accounts") == [(1,)]

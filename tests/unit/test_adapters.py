@@ -156,7 +156,7 @@ def test_the_sandbox_stays_beside_another_platform_with_the_settings_it_has(monk
             "",
             {"PROPOS_PLATFORMS__TOY": "s3cret"},
             "PROPOS_PLATFORMS__TOY",
-            "PROPOS_PLATFORMS__TOY is no setting of an adapter.",
+            "PROPOS_PLATFORMS__TOY is not a setting of an adapter.",
             "Write PROPOS_PLATFORMS__<NAME>__<FIELD>, the name in letters, digits and single underscores.",
         ),
     ],

@@ -1,4 +1,4 @@
-"""Doubtful quotes are set aside and named; a level that is confirmed becomes the price."""
+"""Doubtful quotes are ignored and reported; a level that is confirmed becomes the price."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -41,7 +41,7 @@ def test_a_new_level_counts_once_it_is_confirmed_and_the_review_says_so() -> Non
     assert answers == [False] * CONFIRMATIONS + [True]
     first, last = quality.notes
     assert first.key == last.key == "bad_tick/EURUSD/2"
-    assert (first.detail["outcome"], last.detail["outcome"]) == ("set aside", "accepted from sequence 22 on")
+    assert (first.detail["outcome"], last.detail["outcome"]) == ("ignored", "accepted from sequence 22 on")
     assert offer(quality, "81", seq=99)
 
 

@@ -117,8 +117,8 @@ def test_a_key_that_is_repeated_is_refused_wherever_it_stands(tmp_path: Path) ->
     )
     error = _refusal(_written(tmp_path, text + FEE + "\n"))
     assert error.message.splitlines() == [
-        f"two-step.v1.yaml:{_line('every_days') + 1} payout.every_days: stands here again; keep one of them",
-        f"two-step.v1.yaml:{len(text.splitlines()) + 1} fee: stands here again; keep one of them",
+        f"two-step.v1.yaml:{_line('every_days') + 1} payout.every_days: is set twice; keep one of them",
+        f"two-step.v1.yaml:{len(text.splitlines()) + 1} fee: is set twice; keep one of them",
     ]
     assert error.field == "payout.every_days"
 

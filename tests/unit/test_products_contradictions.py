@@ -144,7 +144,7 @@ WRONG: Final = [
         'clock: {zone: UTC, reset: "00:30"}',
         'clock: {zone: UTC, reset: "00:30"}\nclock: {zone: UTC, reset: "01:30"}',
         "clock",
-        "stands here again; keep one of them",
+        "is set twice; keep one of them",
     ),
     (
         "futures-intraday",

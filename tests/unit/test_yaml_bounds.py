@@ -37,7 +37,7 @@ def test_nested_aliases_are_refused_before_anything_is_built() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: &a [*a]\n", "an alias (*) stands inside of what it repeats"),
+        ("a: &a [*a]\n", "an alias (*) is inside the value that it repeats"),
         ("base: &b {x: 1}\nrows: [" + ", ".join(["*b"] * 4_000) + "]\n", "more than 10,000 values"),
         ("<<: &m {a: 1}\nb:\n" + "  <<: *m\n" * 6_000, "more than 10,000 values"),
         ("a: " + "[" * 5_000, "nested more than 30 levels"),
