@@ -15,7 +15,7 @@ from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
-from firm.payouts import news
+from firm.payouts import signals
 from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
@@ -37,8 +37,13 @@ async def open_checkout(deps: Deps, challenge_id: str) -> Challenge:
 
 async def check_payment(deps: Deps, challenge_id: str) -> Challenge:
     """Books a paid fee, or cancels a challenge that can no longer be paid. After the time to pay is over the checkout
-    is closed first, so that nobody can pay for a cancelled challenge."""
+    is closed first, so that nobody can pay for a cancelled challenge. A payment that was already charged back opens no
+    account."""
     checkout, provider = await _checkout(deps, challenge_id)
+    if checkout is not None and checkout.status == "charged_back":
+        return await record_chargeback(
+            deps, ChallengeFact(challenge_id=challenge_id, key=keys.payment_charged_back(challenge_id))
+        )
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         late = await market_now(session) >= payment_due(challenge.bought_at)
@@ -104,7 +109,7 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.charge_back(session, challenge, paid=paid, provider=challenge.provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
@@ -121,7 +126,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         paid = _paid(checkout)
         await _settle(session, challenge, checkout)
         if checkout.status == "paid":
-            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider)
+            await fees.ask_about_refund(session, challenge, paid=paid, provider=challenge.provider, event=fact.key)
             return challenge
         if challenge.state in CHALLENGE.terminal:
             await fees.book_late_refund(session, challenge, paid=paid, provider=challenge.provider)
@@ -132,7 +137,8 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         now = await _close_account(session, challenge)
         for asked in await fees.refund_attempts(session, challenge.id):  # our own attempts that were never completed
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
-        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await fees.refund_ended(session, challenge)
+        await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
         reason = "The fee was refunded at the payment provider."
@@ -188,6 +194,7 @@ async def refund(deps: Deps, step: RefundStep) -> Challenge:
         challenge = await challenges.lock(session, challenge_id)
         now = await _close_account(session, challenge)
         await outbox.fulfil_intent(session, key=granted.key, result={"status": answer.status})
+        await fees.refund_ended(session, challenge)
         await fees.book_parts(session, challenge, currency=answer.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=answer.currency, provider=challenge.provider)
         await _move_refund(session, challenge, "refund_granted", key, now, granted, step.request.reason)
@@ -277,6 +284,7 @@ async def _record_refusal(deps: Deps, challenge_id: str, granted: _GrantedRefund
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, challenge_id)
         await outbox.fulfil_intent(session, key=granted.key, result={"refused": why})
+        await fees.refund_ended(session, challenge)
         detail = {"refund": granted.key, "why": why}
         await payment_reviews.open_review(
             session,

@@ -133,6 +133,10 @@ class PayoutActivities:
         except Unavailable as why:
             await self._record_waiting(ref, why.message)
             raise
+        return await self._record_answer(ref, answer)
+
+    async def _record_answer(self, ref: PayoutRef, answer: Transfer | str | None) -> PayoutStatus:
+        """Records the transfer, or why the provider refused it for good; None: the payout was changed meanwhile."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if isinstance(answer, Transfer):
@@ -195,7 +199,7 @@ class PayoutActivities:
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.NOT_ALL_HELD
                     await payouts.advance(
-                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                        session, payout, "payout_cancelled", reason=why, trader_message=trader_messages.BACK_ALREADY
                     )
 
     async def _create_transfer(

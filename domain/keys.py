@@ -155,6 +155,11 @@ def provider_event(provider: str, event_id: str) -> str:
     return f"{provider}/{event_id}"
 
 
+def odd_entry(entry_id: str) -> str:
+    """The inbox event that shows a provider's odd movement of money to a person."""
+    return f"odd-entry/{entry_id}"
+
+
 def inbox_message(event: str) -> str:
     """`event`: see `provider_event`."""
     return f"inbox/{event}"
@@ -228,6 +233,11 @@ def stuck_review(workflow_id: str) -> str:
     return f"stuck/{workflow_id}"
 
 
+def repeated_review(key: str, again: str) -> str:
+    """The review of trouble that goes on after a person has closed the review `key`. `again`: a day or number."""
+    return f"{key}/{again}"
+
+
 def dropped_review(workflow_id: str, why: str) -> str:
     return f"dropped/{workflow_id}/{why}"
 
@@ -283,6 +293,11 @@ def refund_step(request_key: str) -> str:
 
 def refund_refused(refund_key: str) -> str:
     return f"refused/{refund_key}"
+
+
+def payment_charged_back(challenge_id: str) -> str:
+    """The fact that the fee was charged back before its payment was booked."""
+    return f"{challenge_id}/payment/charged-back"
 
 
 def refund_charged_back(refund_key: str) -> str:

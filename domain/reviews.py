@@ -37,6 +37,7 @@ KINDS: Final[dict[str, KindOfReview]] = {
     "chargeback": KindOfReview("chargeback", "trader"),
     "unclear_refund": KindOfReview("unclear refund", "trader"),
     "payment_differs": KindOfReview("payment differs", None, "refund"),
+    "refund_cut_off": KindOfReview("refund cut off", None),
     "refund_refused": KindOfReview("refund refused", None),
     # about the running of the firm itself
     "message_dropped": KindOfReview("message dropped", None),

@@ -13,7 +13,7 @@ from domain import ledger as entries
 from domain.lifecycle import Paid, payment_difference
 from domain.money import Money, is_known
 from firm import payment_reviews
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, ledger
 from store.clock import market_now
 from store.models import Challenge, Intent, LedgerTransaction, Posting, ProviderEntryRow
@@ -98,7 +98,7 @@ async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid:
     """Hold every payout of the trader until a person closes the review of the chargeback."""
     detail = {"amount_minor": paid.minor, "currency": paid.currency, "holds": "all payouts of this trader"}
     if await payment_reviews.open_review(session, payment_reviews.CHARGEBACK, challenge, detail=detail):
-        await news.risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
+        await signals.send_risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
 
 
 async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
@@ -136,15 +136,24 @@ async def _note_late(session: AsyncSession, challenge: Challenge, action: str, p
     )
 
 
-async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> None:
+async def ask_about_refund(
+    session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str, event: str
+) -> None:
     """Opens a review when the provider reports a refund but the checkout is still `paid`: a part was refunded, or
     nothing yet. The checkout does not show the amount, so the trader's payouts are held until a person decides. Books
-    the refunds that are stored from the provider's list of movements."""
+    the refunds that are stored from the provider's list of movements. `event`: the key of the provider's event; it
+    leads to one review, however often it is delivered."""
     parts = await book_parts(session, challenge, currency=paid.currency, provider=provider)
-    if await payment_reviews.is_open(session, payment_reviews.UNCLEAR_REFUND, challenge.id):
+    asked = await payment_reviews.of_challenge(session, payment_reviews.UNCLEAR_REFUND, challenge.id)
+    if any(event in review.detail.get("events", ()) for review in asked):
         return
-    number = 1 + await payment_reviews.count(session, payment_reviews.UNCLEAR_REFUND, challenge.id)
+    waiting = next((review for review in asked if review.status == "open"), None)
+    if waiting is not None:
+        waiting.detail = waiting.detail | {"events": [*waiting.detail.get("events", ()), event]}
+        return
+    number = 1 + len(asked)
     detail = {
+        "events": [event],
         "paid_minor": paid.minor,
         "currency": paid.currency,
         "refunded_minor": parts,
@@ -153,7 +162,9 @@ async def ask_about_refund(session: AsyncSession, challenge: Challenge, *, paid:
     }
     about = "" if number == 1 else str(number)
     await payment_reviews.open_review(session, payment_reviews.UNCLEAR_REFUND, challenge, about=about, detail=detail)
-    await news.risk_changed(session, cause=keys.unclear_refund(challenge.id, number), trader_ids=[challenge.trader_id])
+    await signals.send_risk_changed(
+        session, cause=keys.unclear_refund(challenge.id, number), trader_ids=[challenge.trader_id]
+    )
 
 
 async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> int:
@@ -218,6 +229,31 @@ async def refund_attempts(session: AsyncSession, challenge_id: str) -> list[Inte
     ) is not None:
         found.append(row)
     return found
+
+
+async def ask_about_cut_off_refund(session: AsyncSession, challenge: Challenge, *, restart: int) -> None:
+    """Tells people that the workflow ended while a refund was asked for: the account may be frozen, and the request
+    went with the workflow. Nobody is told twice while the review is open."""
+    attempts = await refund_attempts(session, challenge.id)
+    if not attempts or attempts[-1].done_at is not None:
+        return
+    asked = await payment_reviews.of_challenge(session, payment_reviews.REFUND_CUT_OFF, challenge.id)
+    if any(review.status == "open" for review in asked):
+        return
+    detail = {
+        "refund": attempts[-1].key,
+        "words": "The refund was begun and not finished. The account may be frozen.",
+        "remedy": "Refund the challenge again: that finishes the refund that was begun.",
+    }
+    await payment_reviews.open_review(
+        session, payment_reviews.REFUND_CUT_OFF, challenge, about=str(restart), detail=detail
+    )
+
+
+async def refund_ended(session: AsyncSession, challenge: Challenge) -> None:
+    """Closes the review of a refund that was cut off: the provider has answered."""
+    reason = "The payment provider has answered the refund."
+    await payment_reviews.settle(session, payment_reviews.REFUND_CUT_OFF, challenge.id, reason)
 
 
 def refusal_of(intent: Intent) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import func, select
@@ -30,13 +31,15 @@ from domain.errors import NotFound
 from domain.lifecycle import CHALLENGE
 from domain.payouts.payout import PAYOUT
 from domain.states import StateMachine
-from firm import messages, reviews
+from firm import fees, messages, reviews
 from store import audit, outbox, rows, transitions
 from store.clock import market_now
 from store.models import Account, AuditEntry, Case, Challenge, Dispute, Payout, Shard
 
 _RESTARTED: Final = "workflow.restarted"
 _PATIENCE: Final = 3  # restarts of one subject after which people must look
+_FIRST_PAUSE: Final = timedelta(minutes=1)  # before the next restart after those; doubled by each one that follows
+_LONGEST_PAUSE: Final = timedelta(hours=1)
 _SINGLETONS: Final = frozenset({SURVEILLANCE_WORKFLOW, RECONCILIATION_WORKFLOW})
 
 
@@ -101,8 +104,8 @@ async def is_ours(session: AsyncSession, workflow_id: str) -> bool:
 
 
 async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: str, run_id: str) -> bool:
-    """Start the workflow of an open subject again from where the record is. False when there is no need: the subject
-    has ended, or a start is on its way. Several restarts of one subject are for people to look at."""
+    """Starts the workflow of an open subject again from where the record is. Returns False when the subject has ended,
+    a start is on its way, or the pause since the last restart is not over. People are told of several restarts."""
     kind, workflow_id = _KINDS[subject.kind], subject.workflow_id
     try:
         row = await rows.locked(session, kind.model, subject.id, references_too=True)
@@ -110,20 +113,28 @@ async def start_again(session: AsyncSession, subject: Subject, *, how_it_ended: 
         return False
     if row.state in kind.machine.terminal or await outbox.start_waits(session, workflow_id):
         return False
+    restarts, last = await _restarts(session, subject)
+    if last is not None and datetime.now(UTC) < last + restart_pause(restarts):
+        return False
     start = kind.start(subject.id)
     if isinstance(row, Challenge):
         start = ChallengeStart(challenge_id=row.id, state=row.state, phase_index=await _completed_phases(session, row))
     await messages.start_again(session, workflow_id, start)
-    number = 1 + await _restarts(session, subject)
+    number = restarts + 1
     if isinstance(row, Challenge):  # it checks its deadline only after a signal
         reached = MarketTimeReached(key=keys.restart_message(workflow_id, number))
         await messages.signal(session, workflow_id, reached)
+        await fees.ask_about_cut_off_refund(session, row, restart=number)
     evidence = {"run_id": run_id, "ended": how_it_ended, "state": row.state, "number": number}
     if number >= _PATIENCE:
         words = f"The workflow ended before its subject did and was started again {number} times."
         detail = {"workflow": workflow_id, "ended": how_it_ended, "words": words}
         await reviews.report(
-            session, key=keys.restarted_review(workflow_id), kind=reviews.WORKFLOW_RESTARTED, detail=detail
+            session,
+            key=keys.restarted_review(workflow_id),
+            kind=reviews.WORKFLOW_RESTARTED,
+            detail=detail,
+            again=str(number),
         )
     await audit.record(
         session,
@@ -147,27 +158,42 @@ async def _completed_phases(session: AsyncSession, challenge: Challenge) -> int:
     return index if begun else account.phase_index - 1
 
 
-async def _restarts(session: AsyncSession, subject: Subject) -> int:
-    count = await session.scalar(
-        select(func.count()).where(
+async def _restarts(session: AsyncSession, subject: Subject) -> tuple[int, datetime | None]:
+    """Returns how often the subject's workflow was started again, and the wall time of the last time."""
+    found = await session.execute(
+        select(func.count(), func.max(AuditEntry.recorded_at)).where(
             AuditEntry.subject_kind == subject.kind,
             AuditEntry.subject_id == subject.id,
             AuditEntry.action == _RESTARTED,
         )
     )
-    return int(count or 0)
+    count, last = found.one()
+    return int(count), last
 
 
-async def report_stuck(session: AsyncSession, workflow_id: str, *, attempts: int) -> None:
-    """Tell people that the task of a running workflow fails again and again."""
-    words = (
-        f"The workflow runs, and its task has failed {attempts} times in a row. Nothing moves until it is put right."
-    )
+def restart_pause(restarts: int) -> timedelta:
+    """Returns how long the next restart waits after this many: not at all at first, then one minute, doubled up to an
+    hour."""
+    if restarts < _PATIENCE:
+        return timedelta()
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(restarts - _PATIENCE, 10)))
+
+
+async def report_stuck(session: AsyncSession, workflow_id: str, *, why: str) -> None:
+    """Tells people why a running workflow does not work. Tells them again on the next day after they closed it."""
+    words = f"{why} Nothing moves until it is put right."
     detail = {"workflow": workflow_id, "words": words, "remedy": "docs/runbooks/stuck-workflow.md"}
-    await reviews.report(session, key=keys.stuck_review(workflow_id), kind=reviews.WORKFLOW_STUCK, detail=detail)
+    await reviews.report(
+        session,
+        key=keys.stuck_review(workflow_id),
+        kind=reviews.WORKFLOW_STUCK,
+        detail=detail,
+        again=datetime.now(UTC).date().isoformat(),
+    )
 
 
 async def report_moving(session: AsyncSession, workflow_ids: Sequence[str]) -> None:
-    """Close the reviews of workflows that were stuck and move again."""
-    stuck = [keys.stuck_review(workflow_id) for workflow_id in workflow_ids]
-    await reviews.recovered(session, review_keys=stuck, reason="The workflow moves again.")
+    """Closes the reviews of workflows that were stuck and move again."""
+    await reviews.recovered(
+        session, kind=reviews.WORKFLOW_STUCK, workflow_ids=workflow_ids, reason="The workflow moves again."
+    )

@@ -1,8 +1,9 @@
 """Reviews about the payment of a challenge: what happened to the money, for a person to look at and close."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +17,7 @@ CHARGEBACK: Final = "chargeback"
 UNCLEAR_REFUND: Final = "unclear_refund"
 PAYMENT_DIFFERS: Final = "payment_differs"
 REFUND_REFUSED: Final = "refund_refused"
+REFUND_CUT_OFF: Final = "refund_cut_off"
 
 # what happened, of the kinds that hold every payout of a trader
 HAPPENED: Final = {
@@ -61,13 +63,9 @@ async def open_review(
     return True
 
 
-async def is_open(session: AsyncSession, kind: str, challenge_id: str) -> bool:
-    return await session.scalar(select(func.count()).where(*_of(kind, challenge_id), Review.status == "open")) != 0
-
-
-async def count(session: AsyncSession, kind: str, challenge_id: str) -> int:
-    """Returns how many reviews of this kind the challenge had, open or closed."""
-    return int(await session.scalar(select(func.count()).where(*_of(kind, challenge_id))) or 0)
+async def of_challenge(session: AsyncSession, kind: str, challenge_id: str) -> Sequence[Review]:
+    """Returns the reviews of this kind that the challenge had, open or closed, locked."""
+    return (await session.scalars(select(Review).where(*_of(kind, challenge_id)).with_for_update())).all()
 
 
 async def settle(session: AsyncSession, kind: str, challenge_id: str, reason: str) -> None:

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.errors import NotConfigured
 
 # An id or a word of the provider, without spaces and short enough for the inbox.
 Word = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,120}$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,40}$")]
+# What the table of a provider's movements can keep.
+EntryWord = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,80}$")]
 
 
 class _Data(BaseModel):
@@ -73,15 +75,21 @@ class WebhookEvent(_Data):
 
 
 class ProviderEntry(_Data):
-    """One movement of money at the provider. Positive amounts come in to the firm, negative amounts go out."""
+    """One movement of money at the provider. Positive amounts come in to the firm, negative amounts go out.
 
-    entry_id: str
-    object_id: str
-    reference: str
-    kind: Literal["charge", "refund", "dispute", "transfer", "transfer_return"]
-    amount_minor: int
-    currency: str
-    at: datetime
+    `kind`: charge, refund, dispute, transfer, transfer_return, or a word that we do not know. `problem` says what of
+    the entry cannot be read: such an entry is shown to a person and never booked. Its unreadable fields are "-", 0 or
+    1970, and its id is made of its content if it has none.
+    """
+
+    entry_id: EntryWord
+    object_id: EntryWord
+    reference: Annotated[str, StringConstraints(pattern=r"^[ -~]{0,40}$")]
+    kind: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,20}$")]
+    amount_minor: Annotated[int, Field(ge=-(2**63), lt=2**63)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,4}$")]
+    at: AwareDatetime
+    problem: str | None = None
 
 
 class PaymentProvider(Protocol):
@@ -118,8 +126,9 @@ class PaymentProvider(Protocol):
         ...
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        """Returns all money movements after the entry id `after`, oldest first. Raises CursorForgotten when the
-        provider no longer knows that id."""
+        """Returns all money movements after the entry id `after`, oldest first. Unreadable ones have a `problem`.
+        Raises CursorForgotten when the provider no longer knows that id, Unavailable for an answer that is not a list.
+        """
         ...
 
     async def events(self, after: str | None) -> list[WebhookEvent]:

@@ -4,7 +4,7 @@ The open subjects come from the record. Temporal is asked about each by workflow
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -14,6 +14,8 @@ from prometheus_client import Counter, Gauge
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.ids import CORE_QUEUE, parts
+from domain.quoting import cut, storable_text
 from firm import lifecycles
 from firm.lifecycles import Subject
 from relay.outbox import Connect
@@ -24,6 +26,17 @@ _BATCH: Final = 50  # subjects per step; the relay's loop decides how often a st
 _AT_ONCE: Final = 8
 _STUCK_ATTEMPTS: Final = 5
 _RPC_TIMEOUT: Final = timedelta(seconds=5)
+# The type of the workflow by the noun in its id. Every workflow runs on the core queue.
+_TYPES: Final[Mapping[str, str]] = {
+    "case": "Case",
+    "challenge": "Challenge",
+    "daily-close": "DailyClose",
+    "dispute": "Dispute",
+    "payout": "Payout",
+    "reconciliation": "Reconciliation",
+    "shard": "MonitorShard",
+    "surveillance": "Surveillance",
+}
 _ENDED: Final = (
     WorkflowExecutionStatus.COMPLETED,
     WorkflowExecutionStatus.FAILED,
@@ -39,20 +52,34 @@ _log = structlog.get_logger("relay.redrive")
 
 @dataclass(frozen=True)
 class Health:
-    """The health of a workflow. `ended` is the final status or `missing`; `attempts` is of its current task."""
+    """The health of a workflow. `ended` is the final status or `missing`; `attempts` is of its current task,
+    `why` says why it is stuck."""
 
     state: Literal["well", "ended", "stuck"]
     ended: str = ""
     run_id: str = ""
     attempts: int = 0
+    why: str = ""
 
 
-def classify(status: WorkflowExecutionStatus | None, run_id: str, attempts: int) -> Health:
-    """Returns the health from Temporal's description of the newest run."""
+def stranger(workflow_id: str, workflow_type: str, task_queue: str) -> str:
+    """Returns how a workflow under this id is not ours, empty if it is: no worker of ours runs such a one."""
+    expected = _TYPES.get(parts(workflow_id)[0], workflow_type)
+    if (workflow_type, task_queue) == (expected, CORE_QUEUE):
+        return ""
+    found = cut(storable_text(f"{workflow_type} on the task queue {task_queue}"), 200)
+    return f"The workflow under this id is {found}, not {expected} on {CORE_QUEUE}."
+
+
+def classify(status: WorkflowExecutionStatus | None, run_id: str, attempts: int, wrong: str = "") -> Health:
+    """Returns the health from Temporal's description of the newest run. `wrong`: how it is not ours."""
     if status in _ENDED:
         return Health("ended", ended=status.name.lower(), run_id=run_id)
+    if wrong:
+        return Health("stuck", run_id=run_id, attempts=attempts, why=wrong)
     if attempts >= _STUCK_ATTEMPTS:
-        return Health("stuck", run_id=run_id, attempts=attempts)
+        why = f"The workflow runs, and its task has failed {attempts} times in a row."
+        return Health("stuck", run_id=run_id, attempts=attempts, why=why)
     return Health("well", run_id=run_id)
 
 
@@ -94,7 +121,9 @@ class Redrive:
                 if error.status == RPCStatusCode.NOT_FOUND and not no_namespace(error):
                     return Health("ended", ended="missing")
                 raise
-        return classify(found.status, found.run_id, found.raw_description.pending_workflow_task.attempt)
+        wrong = stranger(workflow_id, found.workflow_type, found.task_queue)
+        attempts = found.raw_description.pending_workflow_task.attempt
+        return classify(found.status, found.run_id, attempts, wrong)
 
     async def _start_again(self, subject: Subject, health: Health) -> None:
         async with self._db.transaction() as session:
@@ -107,8 +136,8 @@ class Redrive:
         stuck = {workflow_id: health for workflow_id, health in healths.items() if health.state == "stuck"}
         async with self._db.transaction() as session:
             for workflow_id, health in stuck.items():
-                await lifecycles.report_stuck(session, workflow_id, attempts=health.attempts)
+                await lifecycles.report_stuck(session, workflow_id, why=health.why)
             await lifecycles.report_moving(session, [name for name in healths if name not in stuck])
         for workflow_id, health in stuck.items():
-            _log.error("workflow is stuck", workflow_id=workflow_id, run_id=health.run_id, attempts=health.attempts)
+            _log.error("workflow is stuck", workflow_id=workflow_id, run_id=health.run_id, why=health.why)
         self._stuck |= stuck.keys()

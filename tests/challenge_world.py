@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from activities.deps import Deps
 from activities.operations import OperationsActivities
@@ -19,7 +19,15 @@ from contracts.ids import challenge_workflow, dispute_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
-from domain.errors import Conflict, CursorForgotten, IdempotencyMismatch, NotFound, OutcomeUnknown, PropOSError
+from domain.errors import (
+    Conflict,
+    CursorForgotten,
+    IdempotencyMismatch,
+    NotFound,
+    OutcomeUnknown,
+    PropOSError,
+    Unavailable,
+)
 from domain.keys import derived_id
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
@@ -172,6 +180,7 @@ class Provider:
     refunds: list[str] = field(default_factory=list)
     refuses: PropOSError | None = None  # the next refund, whatever its key
     loses_answers: int = 0  # so many refunds take effect and are not answered
+    away: bool = False  # no refund reaches it
     past: list[WebhookEvent] = field(default_factory=list)
     moved: list[ProviderEntry] = field(default_factory=list)
     transfers: dict[str, Transfer] = field(default_factory=dict)
@@ -245,6 +254,8 @@ class Provider:
         return self.checkouts[checkout_id]
 
     async def refund(self, checkout_id: str, *, key: str) -> Checkout:
+        if self.away:
+            raise Unavailable("The provider cannot be reached.")
         if self.refuses is not None:
             refusal, self.refuses = self.refuses, None
             raise refusal
@@ -546,6 +557,14 @@ class Firm:
         await self.becomes(challenge_id, state)
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await self.handle(challenge_id).result() == state
+
+    async def becomes_running(self, challenge_id: str) -> None:
+        """The next run of the workflow is under way."""
+
+        async def runs() -> bool:
+            return (await self.handle(challenge_id).describe()).status == WorkflowExecutionStatus.RUNNING
+
+        await self.until(runs)
 
     def handle(self, challenge_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(challenge_workflow(challenge_id))

@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -19,11 +19,24 @@ from ports.plugin import Plugin
 _WHO: Final = "The sandbox payment provider"
 _SIGNATURE_HEADER: Final = "propos-signature"
 _MAX_AGE_SECONDS: Final = 300
+_CHECKOUT: Final = TypeAdapter(Checkout)
+_TRANSFER: Final = TypeAdapter(Transfer)
 _TRANSFERS: Final = TypeAdapter(list[Transfer])
-_ENTRIES: Final = TypeAdapter(list[ProviderEntry])
 _FORGOTTEN: Final = frozenset({400, 404, 409, 410, 422})  # possible answers to an unknown `after`
 _UNREADABLE: Final = "unreadable"
+_UNREAD_FIELDS: Final[Mapping[type[BaseModel], Mapping[str, object]]] = {  # in place of an unreadable field
+    WebhookEvent: {"kind": _UNREADABLE, "object_id": "-", "created_at": None},
+    ProviderEntry: {
+        "object_id": "-",
+        "reference": "-",
+        "kind": _UNREADABLE,
+        "amount_minor": 0,
+        "currency": "-",
+        "at": datetime(1970, 1, 1, tzinfo=UTC),
+    },
+}
 _Model = TypeVar("_Model", bound=BaseModel)
+_Answer = TypeVar("_Answer")
 
 
 class SandboxPayments:
@@ -50,7 +63,7 @@ class SandboxPayments:
         return await self._post("/provider/checkouts", key, body, Checkout)
 
     async def fetch_checkout(self, checkout_id: str) -> Checkout:
-        return Checkout.model_validate_json(await self._get(f"/provider/checkouts/{_segment(checkout_id)}"))
+        return _read(_CHECKOUT, await self._get(f"/provider/checkouts/{_segment(checkout_id)}"))
 
     async def expire_checkout(self, checkout_id: str, *, key: str) -> Checkout:
         return await self._post(f"/provider/checkouts/{_segment(checkout_id)}/expire", key, None, Checkout)
@@ -70,24 +83,18 @@ class SandboxPayments:
         return await self._post("/provider/transfers", key, body, Transfer)
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:
-        return Transfer.model_validate_json(await self._get(f"/provider/transfers/{_segment(transfer_id)}"))
+        return _read(_TRANSFER, await self._get(f"/provider/transfers/{_segment(transfer_id)}"))
 
     async def find_transfer(self, key: str) -> Transfer | None:
-        found = _TRANSFERS.validate_json(await self._get("/provider/transfers", key=key))
+        found = _read(_TRANSFERS, await self._get("/provider/transfers", key=key))
         return found[0] if found else None
 
     async def entries(self, after: str | None) -> list[ProviderEntry]:
-        return _ENTRIES.validate_json(await self._after("/provider/entries", after))
+        rows = _rows(await self._after("/provider/entries", after))
+        return [_row(row, ProviderEntry, "entry_id", "entry_id") for row in rows]
 
     async def events(self, after: str | None) -> list[WebhookEvent]:
-        content = await self._after("/provider/events", after)
-        try:
-            rows = json.loads(content)
-        except (ValueError, RecursionError) as exc:
-            raise Unavailable(f"{_WHO} sent an answer that is not JSON.") from exc
-        if not isinstance(rows, list):
-            raise Unavailable(f"{_WHO} sent an answer that is not a list of events.")
-        return [_event(row, "event_id") for row in rows]
+        return [_event(row, "event_id") for row in _rows(await self._after("/provider/events", after))]
 
     def parse_webhook(self, body: bytes, headers: Mapping[str, str], now: datetime) -> WebhookEvent:
         _verify(body, headers, now, self._secret)
@@ -146,24 +153,47 @@ def _content(answer: httpx.Response) -> bytes:
     return answer.content
 
 
-def _event(row: object, id_field: str) -> WebhookEvent:
-    """Returns the provider's event without unknown fields. An event in the wrong format keeps its readable fields, and
-    `problem` names the others without quoting them."""
-    fields = row if isinstance(row, dict) else {}
-    values = {"event_id": fields.get(id_field)} | {
-        name: fields.get(name) for name in ("kind", "object_id", "created_at")
-    }
+def _read(model: TypeAdapter[_Answer], content: bytes) -> _Answer:
+    """Returns the answer to a question. Raises Unavailable if it is in the wrong format."""
     try:
-        return WebhookEvent.model_validate(values)
+        return model.validate_json(content)
+    except ValidationError as exc:
+        raise Unavailable(f"{_WHO} sent an answer that cannot be read.") from exc
+
+
+def _rows(content: bytes) -> list[object]:
+    """Returns the rows of a list, unread. Raises Unavailable if it is no list."""
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError) as exc:
+        raise Unavailable(f"{_WHO} sent an answer that is not JSON.") from exc
+    if not isinstance(rows, list):
+        raise Unavailable(f"{_WHO} sent an answer that is not a list.")
+    return rows
+
+
+def _event(row: object, id_field: str) -> WebhookEvent:
+    """Returns the provider's event; see `_row`."""
+    return _row(row, WebhookEvent, "event_id", id_field)
+
+
+def _row(row: object, model: type[_Model], id_name: str, id_field: str) -> _Model:
+    """Returns a row of a list without unknown fields. A row in the wrong format keeps its readable fields, and
+    `problem` names the others without quoting them. `id_field`: the provider's name for our `id_name`."""
+    fields = row if isinstance(row, dict) else {}
+    substitutes = _UNREAD_FIELDS[model]
+    values = {id_name: fields.get(id_field)} | {name: fields.get(name) for name in substitutes}
+    try:
+        return model.model_validate(values)
     except ValidationError as exc:
         wrong = {str(error["loc"][0]): error["msg"] for error in exc.errors(include_input=False)}
-    substitutes = {"event_id": _made_id(row), "kind": _UNREADABLE, "object_id": "-", "created_at": None}
     problem = "; ".join(f"{name}: {message}" for name, message in wrong.items())
-    return WebhookEvent.model_validate(values | {name: substitutes[name] for name in wrong} | {"problem": problem})
+    substitutes = {**substitutes, id_name: _made_id(row)}
+    return model.model_validate(values | {name: substitutes[name] for name in wrong} | {"problem": problem})
 
 
 def _made_id(row: object) -> str:
-    """Returns an id for an event without one. Equal content gets an equal id."""
+    """Returns an id for a row without one. Equal content gets an equal id."""
     try:
         text = json.dumps(row, sort_keys=True)
     except RecursionError:

@@ -16,7 +16,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -153,7 +154,8 @@ class Supervisor:
             await _pause(back_off_seconds(kept.failures), kept.stop)
             kept.restarts += 1
         for suffix in ("pid", "failing"):
-            (self._run / f"{name}.{suffix}").unlink(missing_ok=True)
+            with _goes_on(name):
+                (self._run / f"{name}.{suffix}").unlink(missing_ok=True)
 
     async def _run_once(self, kept: _Kept) -> int | None:
         """Runs the child until it ends; returns its exit code, None if it could not be started."""
@@ -169,7 +171,8 @@ class Supervisor:
             if kept.failures:
                 log.info("child runs again", child=kept.child.name)
             kept.failures = 0
-            (self._run / f"{kept.child.name}.failing").unlink(missing_ok=True)
+            with _goes_on(kept.child.name):
+                (self._run / f"{kept.child.name}.failing").unlink(missing_ok=True)
             await _ends_before(process, kept.stop)
         if process.returncode is None:
             await self._end(kept.child, process)
@@ -179,10 +182,11 @@ class Supervisor:
         """Reports a failing child in the log and to `propos doctor`."""
         name, path = kept.child.name, self.log_path(kept.child.name)
         why = kept.refusal.message if kept.refusal is not None else f"exit code {code}"
-        lines = last_lines(path)
-        log.error("child is failing", child=name, failures=kept.failures, why=why, last_lines=lines)
-        found = Failing(name, kept.failures, why, lines)
-        (self._run / f"{name}.failing").write_text(json.dumps(asdict(found)))
+        log.error("child is failing", child=name, failures=kept.failures, why=why)
+        with _goes_on(name):
+            found = Failing(name, kept.failures, why, last_lines(path))
+            (self._run / f"{name}.failing").write_text(json.dumps(asdict(found)))
+            log.error("the child's last lines", child=name, last_lines=found.last_lines)
 
     async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
         self._rotate(self.log_path(child.name))
@@ -197,7 +201,8 @@ class Supervisor:
                 cwd="/" if program.user else None,
                 start_new_session=True,
             )
-        record(self._run / f"{child.name}.pid", process.pid)
+        with _goes_on(child.name):  # the child runs: without its record it is kept all the same
+            record(self._run / f"{child.name}.pid", process.pid)
         log.info("child started", child=child.name, pid=process.pid)
         return process
 
@@ -219,6 +224,15 @@ class Supervisor:
     def _rotate(path: Path) -> None:
         if path.exists() and path.stat().st_size > _LOG_LIMIT_BYTES:
             path.replace(path.with_suffix(".log.1"))
+
+
+@contextmanager
+def _goes_on(name: str) -> Iterator[None]:
+    """Logs an error of the file system, such as a full disk, instead of ending the keeper of a child."""
+    try:
+        yield
+    except OSError as error:
+        log.error("the supervisor cannot use its files", child=name, error=f"{type(error).__name__}: {error}")
 
 
 def back_off_seconds(failures: int) -> float:

@@ -83,7 +83,7 @@ async def _take_step(session: AsyncSession, payout: Payout, choice: PayoutChoice
     ends = choice != "approve"
     words = trader_messages.by_person(choice, reason, row.gross_of(payout)) if ends else ""
     await row.advance(
-        session, payout, _TRIGGERS[choice], reason=reason, told=words, actor=actor.user_id, role=actor.role
+        session, payout, _TRIGGERS[choice], reason=reason, trader_message=words, actor=actor.user_id, role=actor.role
     )
 
 

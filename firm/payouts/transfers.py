@@ -56,7 +56,7 @@ async def record_sent(session: AsyncSession, payout: Payout, *, transfer_id: str
         await row.advance(session, payout, "transfer_accepted", detail=dict(result))
         return
     why, told = "the provider made the transfer after all", trader_messages.sent_after_all(row.sent_of(payout))
-    await row.advance(session, payout, "transfer_found", reason=why, told=told, detail=dict(result))
+    await row.advance(session, payout, "transfer_found", reason=why, trader_message=told, detail=dict(result))
 
 
 async def record_never_sent(session: AsyncSession, payout: Payout) -> None:
@@ -70,13 +70,13 @@ async def record_refused(session: AsyncSession, payout: Payout, why: str) -> Non
     await outbox.fulfil_intent(session, key=keys.payout_transfer(payout.id), result={"refused": why})
     payout.checks = {**payout.checks, **risk_checks(await risk_facts(session, payout))}
     reason = f"the provider refused the transfer: {why}"
-    await row.advance(session, payout, "transfer_refused", reason=reason, told=trader_messages.NOT_ACCEPTED)
+    await row.advance(session, payout, "transfer_refused", reason=reason, trader_message=trader_messages.NOT_ACCEPTED)
 
 
 async def record_changed(session: AsyncSession, payout: Payout) -> None:
     """Return an approved payout to review: it is not the one whose transfer was declared."""
     why = "the payout was changed after its approval"
-    await row.advance(session, payout, "risk_found", reason=why, told=trader_messages.UNDER_REVIEW)
+    await row.advance(session, payout, "risk_found", reason=why, trader_message=trader_messages.UNDER_REVIEW)
 
 
 async def record_returned(session: AsyncSession, payout: Payout, *, why: str, moved: Money) -> None:
@@ -85,4 +85,4 @@ async def record_returned(session: AsyncSession, payout: Payout, *, why: str, mo
     await ledger.post(session, entry, occurred_at=await market_now(session))
     reason = f"the provider returned the money: {policy.without_beneficiary(why, payout.beneficiary)}"
     words = trader_messages.sent_back(row.gross_of(payout))
-    await row.advance(session, payout, "transfer_returned", reason=reason, told=words)
+    await row.advance(session, payout, "transfer_returned", reason=reason, trader_message=words)

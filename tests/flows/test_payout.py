@@ -12,7 +12,7 @@ from contracts.challenges import ChallengeFact
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import RefusedForGood
-from firm.payouts import news
+from firm.payouts import signals
 from store import operations
 from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
@@ -142,7 +142,7 @@ async def test_a_breach_cancels_what_waits(stage: Stage) -> None:
 
 async def changed(stage: Stage, cause: str) -> None:
     async with stage.world.db.transaction() as session:
-        await news.risk_changed(session, cause=cause, trader_ids=["trd_tina"])
+        await signals.send_risk_changed(session, cause=cause, trader_ids=["trd_tina"])
 
 
 async def test_of_two_operators_at_once_one_wins_and_one_transfer_leaves(stage: Stage) -> None:

@@ -13,7 +13,9 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.ids import CORE_QUEUE, payout_workflow
+from domain import keys
 from domain.errors import Unavailable
+from firm import reviews
 from ports.payments import Transfer
 from ports.platform import AccountSnapshot, BalanceKind
 from relay.redrive import Redrive
@@ -265,6 +267,35 @@ async def test_people_look_at_one_that_ends_again_and_again(scene: Scene) -> Non
     assert await _reviews(scene) == [("workflow_restarted", "open")]
 
 
+async def test_one_that_ends_again_and_again_is_started_less_and_less_often(scene: Scene) -> None:
+    await _awaiting(scene)
+    handle = scene.stage.client.get_workflow_handle(scene.workflow_id)
+    for _ in range(3):
+        await handle.terminate("by hand")
+        await scene.started_again()
+    await handle.terminate("by hand")
+    await scene.stage.redrive.step()
+    assert await _audited(scene) == 3, "the fourth restart waits for its minute"
+
+
+async def test_trouble_that_goes_on_after_a_person_closed_its_review_is_told_again(scene: Scene) -> None:
+    await _awaiting(scene)
+    rosa, db = await scene.stage.world.add_user("rosa", "risk"), scene.stage.world.db
+
+    async def told(again: str) -> list[str]:
+        detail = {"workflow": scene.workflow_id, "words": "It is stuck."}
+        async with db.transaction() as session:
+            await reviews.report(session, key="k", kind=reviews.WORKFLOW_STUCK, detail=detail, again=again)
+        return sorted(status for _, status in await _reviews(scene))
+
+    assert await told("day 1") == await told("day 2") == ["open"]
+    async with db.transaction() as session:
+        await reviews.close(session, review_id=keys.review_id("k"), actor=rosa, reason="Looked at it.")
+    assert await told("day 2") == await told("day 3") == ["closed", "open"]
+    await scene.stage.redrive.step()  # the workflow is well
+    assert sorted(status for _, status in await _reviews(scene)) == ["closed", "closed"]
+
+
 async def test_a_workflow_with_a_task_that_fails_for_ever_is_told_to_people_until_it_moves(
     scene: Scene, temporal_address: str
 ) -> None:
@@ -287,6 +318,22 @@ async def test_a_workflow_with_a_task_that_fails_for_ever_is_told_to_people_unti
     await scene.stage.redrive.step()
     assert await _reviews(scene) == [("workflow_stuck", "closed")]
     assert await _to_its_end(scene) == "paid"
+
+
+@pytest.mark.parametrize(("name", "queue"), [("Payout", "elsewhere"), ("Dispute", "elsewhere")])
+async def test_a_workflow_that_is_not_ours_under_an_id_of_ours_is_told_to_people(
+    scene: Scene, temporal_address: str, name: str, queue: str
+) -> None:
+    somebody = await Client.connect(temporal_address, namespace=NAMESPACE)
+    await scene.request()
+    await somebody.start_workflow(name, {}, id=scene.workflow_id, task_queue=queue)
+    await scene.stage.redrive.step()
+    assert await _reviews(scene) == [("workflow_stuck", "open")]
+    await somebody.get_workflow_handle(scene.workflow_id).terminate("as the runbook says")
+    await scene.started_again()
+    await scene.stage.becomes(scene.payout_id, "awaiting_approval")
+    await scene.stage.redrive.step()
+    assert await _reviews(scene) == [("workflow_stuck", "closed")]
 
 
 async def test_a_workflow_that_always_runs_is_told_as_well_when_it_is_stuck(

@@ -1,5 +1,6 @@
 """Money that comes in and goes back, on real Postgres and Temporal: who refunded it, how much, and what follows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -133,6 +134,30 @@ async def test_a_rumour_of_a_refund_asks_a_person_and_ends_nothing(firm: Firm) -
     assert len(await firm.reviews("unclear_refund")) == 1
 
 
+async def test_a_partial_refund_that_a_person_has_cleared_is_not_asked_about_again_after_a_restart(firm: Firm) -> None:
+    ada, rosa = await firm.add_trader("ada"), await firm.add_user("rosa", "risk")
+    challenge_id = await firm.bought(ada)
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.refund_at_desk(checkout_id, 10_000)
+    firm.provider.tells("charge.refunded", checkout_id)  # a second event of the same refund
+    await firm.news()
+    review = await firm.review_opens("unclear_refund")
+    async with firm.db.transaction() as session:
+        await reviews.close(session, review_id=review.id, actor=rosa, reason="A discount that was agreed.")
+    await firm.handle(challenge_id).terminate("by hand")
+    await firm.redrive.step()
+    await firm.becomes_running(challenge_id)
+    await firm.quiet()
+    assert [row.status for row in await firm.reviews("unclear_refund")] == ["closed"]
+    firm.provider.refund_at_desk(checkout_id, 5_000)
+    await firm.news()
+
+    async def asked_again() -> bool:
+        return len(await firm.reviews("unclear_refund")) == 2
+
+    await firm.until(asked_again)
+
+
 async def test_a_refund_without_any_event_is_found_by_reconciliation(firm: Firm) -> None:
     challenge_id = await firm.bought(await firm.add_trader("ada"))
     checkout_id = await _checkout(firm, challenge_id)
@@ -208,6 +233,31 @@ async def test_a_refund_that_lands_after_it_was_refused_ends_the_challenge(firm:
     await firm.news()
     await firm.ends(challenge_id, "refunded")
     assert await firm.books() == NOTHING
+
+
+async def test_a_refund_that_is_cut_off_is_told_to_people_and_finished_when_asked_for_again(firm: Firm) -> None:
+    ada, fay = await firm.add_trader("ada"), await firm.add_user("fay", "finance")
+    challenge_id = await firm.bought(ada)
+    seat = firm.venue.seats[(await firm.account(challenge_id)).login or 0]
+    firm.provider.away = True
+    asked = asyncio.create_task(_refund(firm, challenge_id, ada))
+
+    async def under_way() -> bool:
+        async with firm.db.transaction() as session:
+            return await session.get(Intent, f"{challenge_id}/refund") is not None
+
+    await firm.until(under_way)
+    await firm.handle(challenge_id).terminate("by hand")
+    await asyncio.gather(asked, return_exceptions=True)
+    await firm.redrive.step()
+    await firm.becomes_running(challenge_id)
+    assert not seat.enabled
+    (review,) = await firm.reviews("refund_cut_off")
+    assert (review.status, review.detail["refund"]) == ("open", f"{challenge_id}/refund")
+    firm.provider.away = False
+    assert await _refund(firm, challenge_id, fay, "r2") == "refunded"
+    assert (firm.provider.refunds, await firm.books()) == ([f"{challenge_id}/refund"], NOTHING)
+    assert [row.status for row in await firm.reviews("refund_cut_off")] == ["closed"]
 
 
 # what was paid is not what was due
@@ -301,6 +351,21 @@ async def test_an_intent_of_today_is_finished_under_its_key(firm: Firm) -> None:
         session.add(Intent(key=f"{challenge_id}/refund", kind="payments.refund", payload=payload))
     assert await _refund(firm, challenge_id, ada) == "refunded"
     assert firm.provider.refunds == [f"{challenge_id}/refund"]
+
+
+async def test_a_payment_that_was_charged_back_before_we_looked_opens_no_account(firm: Firm) -> None:
+    challenge_id = await firm.buy(await firm.add_trader("ada"))
+    checkout_id = await _checkout(firm, challenge_id)
+    firm.provider.becomes(checkout_id, "charged_back")
+    firm.provider.tells("checkout.paid", checkout_id)  # the news of the chargeback is still on its way
+    await firm.news()
+    await firm.ends(challenge_id, "charged_back")
+    assert len(firm.venue.seats) == 0
+    assert [review.status for review in await firm.reviews("chargeback")] == ["open"]
+    firm.provider.tells("charge.disputed", checkout_id)
+    await firm.news()
+    assert await firm.books() == {"provider": 0, "fees": -54_000, "chargebacks": 54_000}
+    assert len(await firm.reviews("chargeback")) == 1
 
 
 # the trader's other money

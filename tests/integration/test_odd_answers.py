@@ -7,19 +7,24 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from activities.deps import Deps
+from activities.operations import OperationsActivities
 from adapters.payments.sandbox import SandboxPayments
-from domain.errors import PropOSError
+from contracts.messages import ReconciliationStart
+from contracts.operations import ReconciliationReport
+from domain.errors import PropOSError, Unavailable
 from front.subjects.parked_message import INBOX
 from front.subjects.subject import kinds
 from relay.inbox import EventSweep, InboxDispatcher
 from store import crypto
 from store.db import Database
-from store.models import InboxEvent
+from store.models import InboxEvent, ProviderEntryRow
 from store.read import queue
 from store.read.pages import Window
-from tests.adapters import providers
+from tests.adapters import platforms, providers
 from tests.challenge_world import KEYS
 from tests.odd_provider import Answer, OddProvider, an_event, odd_provider, told
+from tests.payout_world import Venue
 
 
 class Desk:
@@ -142,3 +147,87 @@ async def test_an_answer_that_is_no_list_is_refused_and_the_next_one_is_read(des
         await desk.swept(answer)
     assert await desk.swept(told(an_event("ev_2"))) == 1
     assert desk.provider.asked == [None, "ev_1", "ev_1"]
+
+
+# the provider's list of movements
+
+
+def an_entry(entry_id: Any = "en_1", **changes: Any) -> dict[str, Any]:
+    entry = {"entry_id": entry_id, "object_id": "co_1", "reference": "chl_1", "kind": "charge", "amount_minor": 54_000}
+    return entry | {"currency": "USD", "at": "2014-05-02T21:00:00Z"} | changes
+
+
+@pytest.fixture
+def second() -> Iterator[OddProvider]:
+    with odd_provider() as made:
+        yield made
+
+
+async def reconcile(desk: Desk, *more: SandboxPayments) -> ReconciliationReport:
+    deps = Deps(db=desk.db, platforms=platforms(Venue()), payments=providers(desk.payments, *more))
+    return await OperationsActivities(deps).reconcile(ReconciliationStart())
+
+
+async def entries(desk: Desk) -> list[tuple[str, str]]:
+    async with desk.db.transaction() as session:
+        rows = await session.scalars(select(ProviderEntryRow).order_by(ProviderEntryRow.position))
+        return [(row.provider, row.entry_id) for row in rows]
+
+
+ODD_ENTRIES: dict[str, Any] = {
+    "nothing": None,
+    "a word": "charge",
+    "no fields": {},
+    "no id": an_entry(None),
+    "an id without an end": an_entry("e" * 500),
+    "no amount": an_entry(amount_minor=None),
+    "an amount that no database keeps": an_entry(amount_minor=10**30),
+    "half a cent": an_entry(amount_minor=0.5),
+    "a currency without an end": an_entry(currency="US dollars"),
+    "a time without a zone": an_entry(at="2014-05-02T21:00:00"),
+    "a reference without an end": an_entry(reference="r" * 500),
+}
+
+
+@pytest.mark.parametrize("what", ODD_ENTRIES)
+async def test_a_movement_that_cannot_be_read_is_shown_once_and_the_others_are_stored(desk: Desk, what: str) -> None:
+    desk.provider.answers = [told(ODD_ENTRIES[what], an_entry("en_9"))]
+    for _ in range(2):
+        await reconcile(desk)
+    assert await entries(desk) == [("sandbox", "en_9")]
+    (row,) = (await desk.rows()).values()
+    assert row.parked_at is not None and row.error
+    assert len(await desk.set_aside()) == 1
+
+
+async def test_a_movement_of_an_unknown_kind_is_stored_counted_and_shown(desk: Desk) -> None:
+    desk.provider.answers = [told(an_entry(kind="adjustment", livemode=True), an_entry("en_2"))]
+    assert (await reconcile(desk)).unreconciled == 2
+    assert await entries(desk) == [("sandbox", "en_1"), ("sandbox", "en_2")]
+    assert await desk.set_aside() == ["Payment event (adjustment) that could not be handled"]
+
+
+@pytest.mark.parametrize("answer", [(200, b"{}"), (200, b"<html>"), (404, b"{}"), (422, b"{}"), (503, b"{}")])
+async def test_a_provider_that_fails_keeps_no_other_from_its_reconciliation(
+    desk: Desk, second: OddProvider, answer: Answer
+) -> None:
+    desk.provider.answers, second.answers = [answer], [told(an_entry())]
+    other = SandboxPayments(url=second.url, token="t", webhook_secret="s", name="other")
+    with pytest.raises(PropOSError):
+        await reconcile(desk, other)
+    assert await entries(desk) == [("other", "en_1")]
+    desk.provider.answers = [told(an_entry())]
+    await reconcile(desk, other)
+    assert await entries(desk) == [("other", "en_1"), ("sandbox", "en_1")]
+    await other.aclose()
+
+
+async def test_an_answer_about_one_object_that_cannot_be_read_is_asked_for_again(desk: Desk) -> None:
+    desk.provider.answers = [(200, b'{"status": "settled"}')]
+    for asked in (
+        desk.payments.fetch_checkout("co_1"),
+        desk.payments.fetch_transfer("tr_1"),
+        desk.payments.find_transfer("pay_1/transfer"),
+    ):
+        with pytest.raises(Unavailable):
+            await asked

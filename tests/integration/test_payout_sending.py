@@ -25,8 +25,8 @@ from domain.errors import (
     RefusedForGood,
     Unavailable,
 )
-from firm.payouts import news, transfers
 from firm.payouts import row as payouts
+from firm.payouts import signals, transfers
 from store import operations
 from store.models import AuditEntry, Intent, OutboxMessage, Payout, Transition, User
 from tests.adapters import platforms, providers
@@ -244,8 +244,8 @@ async def test_a_transfers_webhook_reaches_its_payout(firm: World) -> None:
     payout_id = await approved(firm)
     await firm.activities.send_money(ref(payout_id))
     async with firm.db.transaction() as session:
-        assert await news.transfer_changed(session, key="evt_1", rail="fakepay", transfer_id="tr_1")
-        assert not await news.transfer_changed(session, key="evt_2", rail="fakepay", transfer_id="tr_unknown")
+        assert await signals.send_transfer_changed(session, key="evt_1", rail="fakepay", transfer_id="tr_1")
+        assert not await signals.send_transfer_changed(session, key="evt_2", rail="fakepay", transfer_id="tr_unknown")
         count = await session.scalar(
             select(func.count()).where(
                 OutboxMessage.name == "transfer_changed", OutboxMessage.target == payout_workflow(payout_id)

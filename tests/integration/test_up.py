@@ -19,7 +19,7 @@ from cli.stack.embedded import postgres
 from cli.stack.lock import DataLock, holder
 from cli.stack.probes import free_ports, serves
 from cli.stack.processes import Recorded, end_leftovers, read_record, record, start_mark
-from cli.stack.supervisor import STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
+from cli.stack.supervisor import FAILING, STARTS_ALLOWED, Child, Program, Supervisor, back_off_seconds, failing
 from domain.errors import Unavailable
 
 PROPOS = [sys.executable, "-P", "-m", "cli.main"]
@@ -230,6 +230,28 @@ async def test_a_child_that_crashes_for_ever_is_shown_and_ends_no_other(data_dir
     finally:
         await supervisor.stop()
     assert failing(data_dir) == []
+    assert processes_on(data_dir) == []
+
+
+async def test_a_child_is_kept_while_the_supervisor_cannot_write_its_files(data_dir: Path) -> None:
+    """A folder under the name of a file refuses writing and removing, as a full or broken disk does."""
+    data_dir.mkdir(mode=0o711)
+    fixed = data_dir / "fixed"
+    code = f"import pathlib, time; time.sleep(600 if pathlib.Path({str(fixed)!r}).exists() else 0)"
+    supervisor = Supervisor(data_dir)
+    for suffix in ("pid", "failing"):
+        (data_dir / "run" / f"broken.{suffix}").mkdir()
+    try:
+        await supervisor.start(Child("broken", lambda: python(code), always, steady_seconds=1))
+        await until(lambda: supervisor.restarts("broken") >= FAILING)
+        fixed.touch()
+        await until(lambda: supervisor.pid("broken") is not None)
+        running = supervisor.pid("broken") or 0
+        await asyncio.sleep(2)  # it counts as recovered meanwhile
+        os.kill(running, signal.SIGKILL)
+        await until(lambda: supervisor.pid("broken") not in (None, running))
+    finally:
+        await supervisor.stop()
     assert processes_on(data_dir) == []
 
 

@@ -33,6 +33,7 @@ VALUES = [
     (keys.overturned_breach("brc_1"), "breach/brc_1/overturned"),
     (keys.pass_message("psg_1"), "pass/psg_1"),
     (keys.provider_event("stripe", "evt_1"), "stripe/evt_1"),
+    (keys.odd_entry("en_1"), "odd-entry/en_1"),
     (keys.inbox_message("stripe/evt_1"), "inbox/stripe/evt_1"),
     (keys.transfer_message("stripe/evt_1"), "transfer/stripe/evt_1"),
     (keys.risk_message("pay_1", "cas_1/opened"), "risk/pay_1/cas_1/opened"),
@@ -49,6 +50,7 @@ VALUES = [
     # reviews
     (keys.restarted_review("payout/pay_1"), "restarted/payout/pay_1"),
     (keys.stuck_review("payout/pay_1"), "stuck/payout/pay_1"),
+    (keys.repeated_review("stuck/payout/pay_1", "2026-01-02"), "stuck/payout/pay_1/2026-01-02"),
     (keys.dropped_review("payout/pay_1", "unreadable"), "dropped/payout/pay_1/unreadable"),
     (keys.missed_reset_review("acc_1", date(2026, 1, 2)), "missed_reset/acc_1/2026-01-02"),
     (keys.offence_review("off_1"), "offence/off_1"),
@@ -64,6 +66,7 @@ VALUES = [
     (keys.window_over("brc_1"), "window/brc_1"),
     (keys.refund_step("req"), "refund/req"),
     (keys.refund_refused("chl_1/refund"), "refused/chl_1/refund"),
+    (keys.payment_charged_back("chl_1"), "chl_1/payment/charged-back"),
     (keys.refund_charged_back("chl_1/refund"), "chl_1/refund/charged-back"),
     # calls and intents
     (keys.checkout("chl_1"), "chl_1/checkout"),
