@@ -174,7 +174,7 @@ async def test_a_trader_asks_and_changes_the_bank_account(world: ConsoleWorld) -
 async def test_a_refused_payout_leads_to_its_proof(world: ConsoleWorld) -> None:
     async with world.browser("mara@example.org") as browser:
         refused = await browser.post(f"/accounts/{world.firm.active}/payout", amount="100.00")
-        assert refused.status_code == 422 and "the account is not funded" in refused.text
+        assert refused.status_code == 422 and "the challenge is not funded" in refused.text
         (proof,) = set(re.findall(r"/proofs/prf_[0-9a-z]{26}", refused.text))
         shown = await browser.get(proof)
     assert "Just recomputed from the sheet alone" in shown.text and "not funded" in shown.text
