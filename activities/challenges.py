@@ -21,7 +21,7 @@ from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
 from firm import challenges, disputes, messages, people
-from firm.payouts import news
+from firm.payouts import signals
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Breach, Challenge, Dispute, PhasePass
@@ -168,7 +168,9 @@ class ChallengeActivities:
             await challenges.end_account(session, challenge, "locked", breach.occurred_at)
             until = await challenges.dispute_until(session, challenge, breach)
             await challenges.wake(session, challenge, until)
-            await news.risk_changed(session, cause=keys.breach_message(breach.id), trader_ids=[challenge.trader_id])
+            await signals.send_risk_changed(
+                session, cause=keys.breach_message(breach.id), trader_ids=[challenge.trader_id]
+            )
             await challenges.move(
                 session,
                 challenge,
@@ -195,7 +197,7 @@ class ChallengeActivities:
             challenge = await challenges.lock(session, fact.challenge_id)
             if account is not None and challenge.state == "breached":
                 product, now = await challenges.terms(session, challenge), await market_now(session)
-                await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+                await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
                 await challenges.move(
                     session,
                     challenge,
@@ -305,7 +307,7 @@ class ChallengeActivities:
             now = await market_now(session)
             await challenges.end_account(session, challenge, "closed", now)
             await challenges.wake(session, challenge, None)
-            await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+            await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
             await challenges.move(
                 session, challenge, "closed_by_firm", key="closed", at=now, detail={"case_id": case_id}
             )

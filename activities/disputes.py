@@ -13,7 +13,7 @@ from contracts.messages import DecisionResult, DisputeStart
 from domain import keys
 from domain.lifecycle import CHALLENGE
 from firm import challenges, disputes, people
-from firm.payouts import news
+from firm.payouts import signals
 from store import transitions
 from store.models import Dispute
 
@@ -68,7 +68,7 @@ class DisputeActivities:
             if over and not done:  # the account is not reinstated, but the breach is still overturned
                 await challenges.overturn(session, dispute.breach_id)
             cause = keys.dispute_event(dispute.id, "reinstated")
-            await news.risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
+            await signals.send_risk_changed(session, cause=cause, trader_ids=[dispute.trader_id])
             detail = {"challenge_state": challenge.state}
             await disputes.move(session, dispute, "account_reinstated", key="reinstated", detail=detail)
             return DisputeStatus(state=dispute.state)

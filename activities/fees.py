@@ -15,7 +15,7 @@ from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
 from firm import challenges, fees, payment_reviews, people
-from firm.payouts import news
+from firm.payouts import signals
 from ports.payments import Checkout, PaymentProvider
 from store import outbox
 from store.clock import market_now
@@ -109,7 +109,7 @@ async def record_chargeback(deps: Deps, fact: ChallengeFact) -> Challenge:
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
         now = await _close_account(session, challenge)
-        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.charge_back(session, challenge, paid=paid, provider=challenge.provider)
         await challenges.move(session, challenge, "chargeback_received", key="chargeback", at=now)
         return challenge
@@ -138,7 +138,7 @@ async def record_refund(deps: Deps, fact: ChallengeFact) -> Challenge:
         for asked in await fees.refund_attempts(session, challenge.id):  # our own attempts that were never completed
             await outbox.fulfil_intent(session, key=asked.key, result={"status": checkout.status})
         await fees.refund_ended(session, challenge)
-        await news.risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
+        await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
         await fees.book_parts(session, challenge, currency=paid.currency, provider=challenge.provider)
         await fees.refund(session, challenge, currency=paid.currency, provider=challenge.provider)
         reason = "The fee was refunded at the payment provider."

@@ -61,7 +61,11 @@ async def place_hold(db: Database, platforms: Platforms, payout_id: str) -> None
             undo = await session.get_one(Intent, keys.payout_undo(payout_id))
             await outbox.fulfil_intent(session, key=undo.key, result={})
             await payouts.advance(
-                session, payout, "request_refused", reason=str(undo.payload["reason"]), told=trader_messages.NOT_HELD
+                session,
+                payout,
+                "request_refused",
+                reason=str(undo.payload["reason"]),
+                trader_message=trader_messages.NOT_HELD,
             )
 
 

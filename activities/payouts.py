@@ -60,6 +60,9 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.check_risk")
     async def check_risk(self, ref: PayoutRef) -> PayoutStatus:
+        """A transfer that was begun is looked up first, and booked when it is found. When the provider does not answer,
+        the payout is judged by what the record has."""
+        await self._provider_answered(ref)
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state in ("reserved", *payouts.OPEN_TO_PEOPLE):
@@ -69,7 +72,9 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.record_decision")
     async def record_decision(self, decision: PayoutDecision) -> DecisionResult:
+        """Before a decision that ends the payout, a transfer that was begun is looked up, and booked when found."""
         request = decision.request
+        looked_up = decision.choice != "approve" and await self._provider_answered(decision)
         delivered = DeliveredDecision("payout", decision.payout_id, decision.choice, request, decision.update_id)
 
         async def work(session: AsyncSession) -> DecisionResult:
@@ -81,6 +86,7 @@ class PayoutActivities:
                 actor=await people.current_actor(session, request.actor.user_id),
                 reason=request.reason,
                 key=request.key,
+                looked_up=looked_up,
             )
             await payouts.set_wakeup(session, payout)
             return DecisionResult(
@@ -127,18 +133,48 @@ class PayoutActivities:
         except Unavailable as why:
             await self._record_waiting(ref, why.message)
             raise
+        return await self._record_answer(ref, answer)
+
+    async def _record_answer(self, ref: PayoutRef, answer: Transfer | str | None) -> PayoutStatus:
+        """Records the transfer, or why the provider refused it for good; None: the payout was changed meanwhile."""
         async with self._db.transaction() as session:
             payout = await payouts.locked(session, ref.payout_id)
-            if payout.state != "approved":
-                return PayoutStatus(state=payout.state)
             if isinstance(answer, Transfer):
-                await transfers.record_sent(session, payout, transfer_id=answer.transfer_id, moved=_moved(answer))
+                if await transfers.is_unbooked(session, payout):
+                    await transfers.record_sent(session, payout, transfer_id=answer.transfer_id, moved=_moved(answer))
+            elif payout.state != "approved":
+                return PayoutStatus(state=payout.state)
             elif answer is not None:
                 await transfers.record_refused(session, payout, answer)
             else:
                 await transfers.record_changed(session, payout)
             await payouts.set_wakeup(session, payout)
             return PayoutStatus(state=payout.state)
+
+    async def _look_up(self, ref: PayoutRef | PayoutDecision) -> None:
+        """Book the transfer of a payout in review or on its way back to the account, when the provider made one after
+        all. Raises Unavailable."""
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if payout.state == "approved" or not await transfers.is_unbooked(session, payout):
+                return
+            rail = self._payments.of(payout.rail)
+        made = await rail.find_transfer(keys.payout_transfer(ref.payout_id))
+        if made is None:
+            return
+        async with self._db.transaction() as session:
+            payout = await payouts.locked(session, ref.payout_id)
+            if await transfers.is_unbooked(session, payout):
+                await transfers.record_sent(session, payout, transfer_id=made.transfer_id, moved=_moved(made))
+                await payouts.set_wakeup(session, payout)
+
+    async def _provider_answered(self, ref: PayoutRef | PayoutDecision) -> bool:
+        """Look up a transfer that was begun; returns False when the provider gives no answer."""
+        try:
+            await self._look_up(ref)
+        except PropOSError:
+            return False
+        return True
 
     async def _may_be_sent_again(self, ref: PayoutRef) -> bool:
         async with self._db.transaction() as session:
@@ -163,7 +199,7 @@ class PayoutActivities:
                 if await payouts.can_be_stopped(session, payout):
                     why = payout_holds.NOT_ALL_HELD
                     await payouts.advance(
-                        session, payout, "payout_cancelled", reason=why, told=trader_messages.BACK_ALREADY
+                        session, payout, "payout_cancelled", reason=why, trader_message=trader_messages.BACK_ALREADY
                     )
 
     async def _create_transfer(
@@ -228,7 +264,10 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.release_hold")
     async def release_hold(self, ref: PayoutRef) -> PayoutStatus:
+        """The provider is asked first, unless it returned the money: what it sent after all is booked, and nothing is
+        released. Once the release is declared it is carried out, and the transfer can never be sent."""
         key = keys.payout_release(ref.payout_id)
+        await self._look_up(ref)
         account, operations = await self._declare(ref, "releasing", "payout_release", key)
         if account is not None:
             await payout_holds.release_hold(account, ref.payout_id, operations)
@@ -253,6 +292,8 @@ class PayoutActivities:
             if payout.state != state:
                 return None, ()
             amount = payout.gross_minor if operation == "payout_release" else 0
+            if operation == "payout_release":
+                await transfers.record_never_sent(session, payout)
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})
             return await payout_holds.platform_account(session, self._platforms, payout), payout_holds.hold_operations(
                 payout

@@ -6,7 +6,7 @@ from domain import keys
 from domain.disputes import goodwill_minor
 from domain.errors import Conflict
 from firm import challenges, disputes
-from firm.payouts import news
+from firm.payouts import signals
 from ports.platform import TradingPlatform
 from store import outbox
 from store.clock import market_now
@@ -73,7 +73,7 @@ async def reinstate_account(deps: Deps, fact: ChallengeFact) -> Account | None:
         first = await challenges.overturn(session, dispute.breach_id)
         if first:
             cause = keys.overturned_breach(dispute.breach_id)
-            await news.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
+            await signals.send_risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
         account = await challenges.account(session, challenge, locked=True)
         if challenge.state != "breached" or account is None or account.id != dispute.account_id:
             return None

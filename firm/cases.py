@@ -16,7 +16,7 @@ from domain.lifecycle import CHALLENGE
 from domain.surveillance.findings import CloseChallenges, DisputeBreach, Finding
 from firm import decide as guard
 from firm import disputes, messages
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows, surveillance
 from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge
 
@@ -37,7 +37,7 @@ async def open_case(session: AsyncSession, finding: Finding) -> str | None:
     await session.flush()
     await messages.start(session, case_workflow(case_id), CaseStart(case_id=case_id))
     cause = keys.case_event(case_id, "opened")
-    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case_id))
+    await signals.send_risk_changed(session, cause=cause, trader_ids=await _traders(session, case_id))
     await audit.record(
         session,
         action="case.opened",
@@ -72,7 +72,7 @@ async def decide(session: AsyncSession, case: Case, *, decision: str, actor: Act
     if decision == "confirm":
         await _act_on(session, case, surveillance.finding(alert), actor)
     cause = keys.case_event(case.id, decision)
-    await news.risk_changed(session, cause=cause, trader_ids=await _traders(session, case.id))
+    await signals.send_risk_changed(session, cause=cause, trader_ids=await _traders(session, case.id))
     await guard.step(session, CASE, case, trigger, kind="case", key=trigger, at=now, actor=actor, reason=reason)
 
 

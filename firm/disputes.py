@@ -21,7 +21,7 @@ from domain.keys import new_id
 from domain.lifecycle import CHALLENGE
 from firm import challenges, messages, people
 from firm import decide as guard
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
 from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
@@ -81,7 +81,7 @@ async def _open(session: AsyncSession, challenge: Challenge, breach: Breach, act
     await session.flush()
     await messages.start(session, dispute_workflow(dispute.id), DisputeStart(dispute_id=dispute.id))
     cause = keys.dispute_event(dispute.id, "opened")
-    await news.risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
+    await signals.send_risk_changed(session, cause=cause, trader_ids=[challenge.trader_id])
     await audit.record(
         session,
         action="dispute.opened",
@@ -180,7 +180,7 @@ async def _announce(session: AsyncSession, dispute: Dispute, decision: str) -> N
         await messages.signal(session, challenge, overturned)
     elif not over:
         await messages.signal(session, challenge, MarketTimeReached(key=key))
-    await news.risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
+    await signals.send_risk_changed(session, cause=key, trader_ids=[dispute.trader_id])
 
 
 def _proof_of(dispute: Dispute) -> dict[str, str]:

@@ -13,7 +13,7 @@ from domain import ledger as entries
 from domain.lifecycle import Paid, payment_difference
 from domain.money import Money, is_known
 from firm import payment_reviews
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, ledger
 from store.clock import market_now
 from store.models import Challenge, Intent, LedgerTransaction, Posting, ProviderEntryRow
@@ -98,7 +98,7 @@ async def hold_for_chargeback(session: AsyncSession, challenge: Challenge, paid:
     """Hold every payout of the trader until a person closes the review of the chargeback."""
     detail = {"amount_minor": paid.minor, "currency": paid.currency, "holds": "all payouts of this trader"}
     if await payment_reviews.open_review(session, payment_reviews.CHARGEBACK, challenge, detail=detail):
-        await news.risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
+        await signals.send_risk_changed(session, cause=keys.chargeback(challenge.id), trader_ids=[challenge.trader_id])
 
 
 async def book_late_chargeback(session: AsyncSession, challenge: Challenge, *, paid: Paid, provider: str) -> bool:
@@ -162,7 +162,9 @@ async def ask_about_refund(
     }
     about = "" if number == 1 else str(number)
     await payment_reviews.open_review(session, payment_reviews.UNCLEAR_REFUND, challenge, about=about, detail=detail)
-    await news.risk_changed(session, cause=keys.unclear_refund(challenge.id, number), trader_ids=[challenge.trader_id])
+    await signals.send_risk_changed(
+        session, cause=keys.unclear_refund(challenge.id, number), trader_ids=[challenge.trader_id]
+    )
 
 
 async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: str, provider: str) -> int:

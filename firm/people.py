@@ -11,7 +11,7 @@ from domain import keys
 from domain.approvals import Actor, Role, check_reason
 from domain.errors import NotAllowed, NotFound
 from firm import messages
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
 from store.models import Challenge, Trader, User
@@ -64,7 +64,7 @@ async def decide_identity(
     for challenge_id in waiting:
         decided = IdentityDecided(key=keys.identity_message(challenge_id, key), verified=verified)
         await messages.signal(session, challenge_workflow(challenge_id), decided)
-    await news.risk_changed(session, cause=keys.identity_decision(trader_id, key), trader_ids=[trader_id])
+    await signals.send_risk_changed(session, cause=keys.identity_decision(trader_id, key), trader_ids=[trader_id])
     await audit.record(
         session,
         action=f"trader.identity_{trader.identity}",

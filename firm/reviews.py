@@ -19,7 +19,7 @@ from domain.proofs.confirmation import confirmed
 from domain.reviews import KINDS
 from firm import challenges, messages, payment_reviews
 from firm import decide as guard
-from firm.payouts import news
+from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
 from store.models import Account, Breach, Decision, Proof, Review, Shard
@@ -35,6 +35,17 @@ _OUTCOMES: Final[dict[Choice, str]] = {"confirm": "confirmed", "dismiss": "dismi
 
 async def _locked(session: AsyncSession, review_id: str) -> Review:
     return await rows.locked(session, Review, review_id, references_too=True)
+
+
+async def _lock_account(session: AsyncSession, review_id: str) -> Account | None:
+    """Lock the account that a review is about: its challenge first, then the account, and the review after them, as
+    the monitor does when it commits a verdict. Returns None when the review names no account or does not exist."""
+    about = select(Account.id, Account.challenge_id).join(Review, Review.account_id == Account.id)
+    found = (await session.execute(about.where(Review.id == review_id))).one_or_none()
+    if found is None:
+        return None
+    await challenges.lock(session, found.challenge_id)
+    return await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 async def report(session: AsyncSession, *, key: str, kind: str, detail: dict[str, Any], again: str = "") -> None:
@@ -91,6 +102,7 @@ async def decide(
     """Confirm a doubtful breach, which then is a breach like any other, or dismiss it. The same key again changes
     nothing. Raises NotFound, NotAllowed, BadInput, AlreadyDecided, Conflict (nothing to decide, or the account ended).
     """
+    account = await _lock_account(session, review_id)
     review = await _locked(session, review_id)
     evidence: dict[str, Any] = {"seq": review.detail.get("seq"), "rule_id": review.detail.get("rule_id")}
     if decision == "confirm" and KINDS[review.kind].closed_by == "decision":
@@ -108,7 +120,9 @@ async def decide(
     if now is None:
         return review
     if decision == "confirm":
-        await _confirm(session, review, actor, now)
+        if account is None:
+            raise NotFound
+        await _confirm(session, review, account, actor, now)
     review.outcome = _OUTCOMES[decision]
     await _end(session, review, actor=actor, reason=reason, action=f"review.{review.outcome}", evidence=evidence)
     return review
@@ -127,7 +141,7 @@ async def _end(
     review.status, review.closed_by, review.close_reason = "closed", actor.user_id, reason
     owner = await session.scalar(select(Account.trader_id).where(Account.id == review.account_id))
     traders = {trader for trader in (owner, await payment_reviews.trader_held_by(session, review)) if trader}
-    await news.risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
+    await signals.send_risk_changed(session, cause=keys.review_closed(review.id), trader_ids=sorted(traders))
     await audit.record(
         session,
         action=action,
@@ -141,14 +155,10 @@ async def _end(
     )
 
 
-async def _confirm(session: AsyncSession, review: Review, actor: Actor, now: datetime) -> None:
-    """Record the breach as the monitor would have, lock the account and tell the challenge."""
+async def _confirm(session: AsyncSession, review: Review, account: Account, actor: Actor, now: datetime) -> None:
+    """Record the breach as the monitor would have, lock the account on the platform and tell the challenge. The caller
+    holds the row locks of `_lock_account`."""
     detail = review.detail
-    found = await session.get(Account, review.account_id)
-    if found is None:
-        raise NotFound
-    await challenges.lock(session, found.challenge_id)
-    account = await session.get_one(Account, found.id, with_for_update={"key_share": True}, populate_existing=True)
     if account.status != "active" or account.phase_index != detail["phase_index"]:
         raise Conflict("This account has ended meanwhile.", remedy="Dismiss the review.")
     if detail["sheet"]["consequence"]["kind"] != "fail":

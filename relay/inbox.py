@@ -14,7 +14,7 @@ from domain.errors import CursorForgotten, NotFound, Unavailable, UnknownCurrenc
 from domain.lifecycle import Paid
 from domain.quoting import storable_text
 from firm import challenges, fees, messages
-from firm.payouts.news import transfer_changed
+from firm.payouts.signals import send_transfer_changed
 from ports.payments import PaymentProvider, Providers, WebhookEvent
 from relay.strikes import UNEXPECTED, Strikes, database_is_away
 from store import inbox
@@ -104,7 +104,9 @@ class InboxDispatcher:
 
     async def _route_by_row(self, session: AsyncSession, event: ReceivedEvent) -> bool:
         if event.kind in _TRANSFERS:
-            return await transfer_changed(session, key=_key(event), rail=event.provider, transfer_id=event.object_id)
+            return await send_transfer_changed(
+                session, key=_key(event), rail=event.provider, transfer_id=event.object_id
+            )
         challenge_id = await inbox.challenge_of_checkout(session, event.provider, event.object_id)
         if challenge_id is not None:
             await self._signal_challenge(session, event, challenge_id)
@@ -120,7 +122,7 @@ class InboxDispatcher:
             reference = (await provider.fetch_checkout(event.object_id)).reference
         async with self._db.transaction() as session:
             if event.kind in _TRANSFERS and await inbox.is_payout(session, event.provider, reference):
-                await transfer_changed(
+                await send_transfer_changed(
                     session, key=_key(event), rail=event.provider, transfer_id=event.object_id, payout_id=reference
                 )
             elif event.kind in _SIGNALS and await inbox.is_challenge(session, event.provider, reference):

@@ -87,11 +87,11 @@ class CheckpointWriter:
             )
             self._staging.stage(REVIEWS, rows.reviews)
             check_epoch(select_epoch_exclusive(self._connection, self._shard), self._shard, self._epoch)
-            if rows.reviews:
-                self._staging.merge(REVIEWS)
             apply_moves(self._connection, rows.version_moves)
             if rows.released or rows.taken:
                 self._record_shard_moves(rows)
+            if rows.reviews:  # after challenges and accounts, in the order in which everybody locks
+                self._staging.merge(REVIEWS)
             with self._connection.pipeline():
                 self._connection.execute(
                     "UPDATE shards SET batch = %s, feed = %s::jsonb, watermark = %s, checkpoint_at = clock_timestamp()"
@@ -101,22 +101,24 @@ class CheckpointWriter:
                 self._update_market_clock(rows)
 
     def _update_market_clock(self, rows: CheckpointRows) -> None:
-        """Set market time to the watermark of the slowest shard.
+        """Set the market time of the platform to the watermark of its slowest shard.
 
-        The lock lets one checkpoint at a time read the shards: two at once would miss each other's watermark.
+        Shards of other platforms do not count: each platform has a market time of its own. The lock lets one checkpoint
+        at a time read the shards: two at once would miss each other's watermark.
         """
         self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_CLOCK_LOCK,))
         self._connection.execute(
             """
             INSERT INTO market_clock (feed, watermark, last_tick_at)
-            SELECT %s, min(watermark), %s FROM shards HAVING bool_and(watermark IS NOT NULL)
+            SELECT platform, min(watermark), %s FROM shards WHERE platform = %s
+             GROUP BY platform HAVING bool_and(watermark IS NOT NULL)
             ON CONFLICT (feed) DO UPDATE
                SET recorded_at = CASE WHEN excluded.watermark > market_clock.watermark THEN clock_timestamp()
                                       ELSE market_clock.recorded_at END,
                    watermark = greatest(market_clock.watermark, excluded.watermark),
                    last_tick_at = greatest(market_clock.last_tick_at, excluded.last_tick_at)
             """,
-            (rows.feed_name, rows.last_tick_at),
+            (rows.last_tick_at, rows.feed_name),
         )
 
     def _record_shard_moves(self, rows: CheckpointRows) -> None:

@@ -88,6 +88,7 @@ class LiveWriter:
         """
         # The pipeline saves a round trip to the database for each statement.
         with self._connection.pipeline(), self._connection.transaction():
+            self._lock_challenges(rows)
             owner = select_epoch_shared(self._connection, self._shard)
             self._insert_proofs(rows.proofs)
             self._insert_rows(
@@ -108,6 +109,16 @@ class LiveWriter:
             check_epoch(owner, self._shard, self._epoch)
             open_keys = {key for (key,) in waiting.fetchall()}
             return [lock["key"] for lock in rows.locks if lock["key"] in open_keys]
+
+    def _lock_challenges(self, rows: VerdictRows) -> None:
+        """Lock the challenges of new verdicts before their accounts, in the order in which everybody locks.
+
+        The rows that refer to a challenge take this same lock when they are inserted, but after their account is
+        updated: a transaction that holds the challenge and waits for the account would deadlock with that.
+        """
+        ids = sorted({row["challenge_id"] for row in (*rows.breaches, *rows.passes, *rows.offences)})
+        if ids:
+            self._connection.execute("SELECT FROM challenges WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", (ids,))
 
     def _insert_proofs(self, rows: list[dict[str, Any]]) -> None:
         """Proof sheets are long, so each is sent as one text and parsed once."""

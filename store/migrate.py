@@ -19,14 +19,19 @@ def _config() -> Config:
 
 
 def upgrade(database_url: str) -> None:
-    """Apply every missing migration in one transaction. A second caller waits for the first."""
+    """Apply every missing migration in one transaction. A second caller waits for the first.
+
+    Raises Conflict when a migration cannot say what earlier rows mean; the database is as before then.
+    """
     engine = sync_engine(database_url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7120001)")
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
 
 
 def current(database_url: str) -> tuple[str | None, str]:

@@ -25,6 +25,7 @@ from domain.errors import (
     NotFound,
     OutcomeUnknown,
     PropOSError,
+    Unavailable,
 )
 from domain.money import Money
 from domain.products.phase_terms import phase_terms
@@ -91,9 +92,12 @@ class Venue:
     dies_at: tuple[int, Literal["before", "after"]] | None = None
     loses: dict[str, int] = field(default_factory=dict)
     calls: int = 0
+    away: bool = False
 
     def _call(self, moment: Literal["before", "after"]) -> None:
         self.calls += moment == "before"
+        if self.away:
+            raise Unavailable("The platform does not answer.")
         if self.dies == moment or self.dies_at == (self.calls, moment):
             raise Killed
 
@@ -168,6 +172,7 @@ class Provider:
     refuses: PropOSError | None = None
     in_use: PropOSError = field(default_factory=lambda: InProgress("a call with this key is in progress"))
     under_way: dict[str, dict[str, Any]] = field(default_factory=dict)
+    away: bool = False  # it answers no look-up
 
     async def create_transfer(
         self, *, key: str, reference: str, amount_minor: int, currency: str, beneficiary: str
@@ -227,6 +232,8 @@ class Provider:
             self.enter("transfer_return", transfer.transfer_id, payout_id, transfer.amount_minor)
 
     async def find_transfer(self, key: str) -> Transfer | None:
+        if self.away:
+            raise Unavailable("The provider does not answer.")
         return self.transfers.get(key)
 
     async def fetch_transfer(self, transfer_id: str) -> Transfer:

@@ -108,7 +108,7 @@ def _hold_reasons(facts: RiskFacts) -> list[str]:
 
 def risk_checks(facts: RiskFacts) -> dict[str, dict[str, object]]:
     """Returns the facts as people read them: name of the check -> {"ok", "words"}."""
-    begun = "A transfer was started and its outcome is unknown. Ask the provider before you end this payout."
+    begun = "A transfer was started and its outcome is unknown. The provider is asked before this payout ends."
     refused = f"The provider refused the transfer: {facts.transfer_refused} Nothing can be sent any more."
     return {
         "funded": _check(facts.challenge_state == "funded", f"The challenge is {name(facts.challenge_state)}."),

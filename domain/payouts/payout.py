@@ -27,6 +27,8 @@ PAYOUT: Final = StateMachine(
         ("approved", "payout_cancelled"): "releasing",
         ("approved", "transfer_accepted"): "sent",
         ("approved", "transfer_refused"): "in_review",
+        # a transfer that was sent while the payout was approved, and whose answer was lost
+        **{(state, "transfer_found"): "sent" for state in (*_OPEN_TO_PEOPLE, "releasing")},
         ("sent", "transfer_paid"): "settling",
         ("sent", "transfer_returned"): "releasing",
         ("settling", "payout_settled"): "paid",

@@ -25,6 +25,10 @@ def by_risk(outcome: Literal["cancel", "reject"], why: str, gross: Money) -> str
     return f"Payout {'rejected' if outcome == 'reject' else 'cancelled'}. {why} {_back(gross)}"
 
 
+def sent_after_all(sent: Money) -> str:
+    return f"{sent} was sent to your bank account."
+
+
 def timed_out(gross: Money) -> str:
     return f"The payout was not decided in time. {_back(gross)} You can ask again."
 

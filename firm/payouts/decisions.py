@@ -25,11 +25,19 @@ _OWNERS: Final = frozenset({"cancel"})
 
 
 async def decide(
-    session: AsyncSession, payout: Payout, *, choice: PayoutChoice, actor: Actor, reason: str, key: str
+    session: AsyncSession,
+    payout: Payout,
+    *,
+    choice: PayoutChoice,
+    actor: Actor,
+    reason: str,
+    key: str,
+    looked_up: bool = False,
 ) -> tuple[int, int]:
     """Record what a person decided about a locked payout, and take the step it leads to, once it is complete. The same
     key again changes nothing. Returns (approvals that count now, approvals needed).
 
+    `looked_up`: the provider was asked just now for a transfer that was begun, and what it found is booked.
     `actor` is as the record has them now. A person who approved may still stop the payout, but not approve it again.
     Raises BadInput, NotAllowed, SelfApproval, NotFound, AlreadyDecided, IllegalTransition, Conflict.
     """
@@ -45,7 +53,10 @@ async def decide(
     )
 
     async def still_open(made: Sequence[Decision]) -> None:
-        await _check_open(session, payout, choice, actor, made)
+        if payout.state in row.OPEN_TO_PEOPLE:
+            await _check_open(session, payout, choice, actor, looked_up=looked_up)
+        else:
+            await _check_late(session, payout, choice, actor, made)
 
     now = await guard.record(session, subject, guard.Choice(choice, actor, reason, key), still_open)
     counted, needed = await row.approvals(session, payout)
@@ -72,19 +83,18 @@ async def _take_step(session: AsyncSession, payout: Payout, choice: PayoutChoice
     ends = choice != "approve"
     words = trader_messages.by_person(choice, reason, row.gross_of(payout)) if ends else ""
     await row.advance(
-        session, payout, _TRIGGERS[choice], reason=reason, told=words, actor=actor.user_id, role=actor.role
+        session, payout, _TRIGGERS[choice], reason=reason, trader_message=words, actor=actor.user_id, role=actor.role
     )
 
 
 async def _check_open(
-    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, made: Sequence[Decision]
+    session: AsyncSession, payout: Payout, choice: PayoutChoice, actor: Actor, *, looked_up: bool
 ) -> None:
-    """Refuse an approval of a held payout, a trader's cancellation of money on its way, and what is too late."""
-    if payout.state not in row.OPEN_TO_PEOPLE:
-        await _check_late(session, payout, choice, actor, made)
-    elif choice == "approve":
+    """Refuse an approval of a held payout, and an end of one that may be on its way. Staff can end such a payout once
+    the provider was asked; its trader cannot. Raises Conflict."""
+    if choice == "approve":
         await judging.check_clear(session, payout)
-    elif actor.role == "trader":
+    elif actor.role == "trader" or not looked_up:
         await judging.check_not_begun(session, payout)
 
 

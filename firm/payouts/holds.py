@@ -38,7 +38,7 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
         payout,
         "request_refused",
         reason="; ".join(reasons),
-        told=trader_messages.not_possible(reasons),
+        trader_message=trader_messages.not_possible(reasons),
         detail={"proof_id": payout.proof_id},
     )
     return True

@@ -26,15 +26,17 @@ async def judge(session: AsyncSession, payout: Payout, risk: RiskFacts) -> None:
     else:
         payout.was_held = payout.was_held or decision.held_by_case
         if payout.state != "in_review":
-            await row.advance(session, payout, "risk_found", reason=decision.reason, told=decision.trader_message)
+            await row.advance(
+                session, payout, "risk_found", reason=decision.reason, trader_message=decision.trader_message
+            )
         if decision.outcome != "hold":
             trigger = "payout_cancelled" if decision.outcome == "cancel" else "payout_rejected"
             words = trader_messages.by_risk(decision.outcome, decision.trader_message, row.gross_of(payout))
-            await row.advance(session, payout, trigger, reason=decision.reason, told=words)
+            await row.advance(session, payout, trigger, reason=decision.reason, trader_message=words)
             return
     if payout.decide_by is not None and not risk.transfer_begun and await market_now(session) >= payout.decide_by:
         words = trader_messages.timed_out(row.gross_of(payout))
-        await row.advance(session, payout, "decision_timed_out", reason="nobody decided in time", told=words)
+        await row.advance(session, payout, "decision_timed_out", reason="nobody decided in time", trader_message=words)
 
 
 async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) -> bool:
@@ -46,7 +48,7 @@ async def may_be_sent(session: AsyncSession, payout: Payout, risk: RiskFacts) ->
     reason = decision.reason or f"only {counted} of {needed} approvals still count"
     payout.checks = {**payout.checks, **risk_checks(risk)}
     payout.was_held = payout.was_held or decision.held_by_case
-    await row.advance(session, payout, "risk_found", reason=reason, told=trader_messages.UNDER_REVIEW)
+    await row.advance(session, payout, "risk_found", reason=reason, trader_message=trader_messages.UNDER_REVIEW)
     await row.set_wakeup(session, payout)
     return False
 
@@ -61,9 +63,9 @@ async def check_clear(session: AsyncSession, payout: Payout) -> None:
 
 
 async def check_not_begun(session: AsyncSession, payout: Payout) -> None:
-    """Refuse to let a trader take back what may be on its way. Raises Conflict."""
+    """Refuse to end a payout that may be on its way. Raises Conflict."""
     if (await risk_facts(session, payout)).transfer_begun:
         raise Conflict(
             "A transfer of this payout was begun, and it is not known yet whether it was made.",
-            remedy="Wait until the firm has asked the payment provider.",
+            remedy="Try again when the payment provider answers.",
         )

@@ -78,14 +78,14 @@ async def advance(
     trigger: str,
     *,
     reason: str = "",
-    told: str = "",
+    trader_message: str = "",
     actor: str = "system",
     role: str = "system",
     detail: dict[str, object] | None = None,
 ) -> None:
     """One step of the locked row's machine; raises IllegalTransition. A payout can be held and freed many times, so
     the step's key counts: the row lock and the state it starts from make repeating a step harmless. `reason` is
-    for the firm, `told` for the trader."""
+    for the firm, `trader_message` for the trader."""
     now = await market_now(session)
     taken = await session.scalar(
         select(func.count()).where(Transition.subject_kind == "payout", Transition.subject_id == payout.id)
@@ -106,8 +106,8 @@ async def advance(
     )
     if reason and trigger != "approvals_complete":  # why it is held, or how it ended; approvals say why in their rows
         payout.reason = reason
-    if told:
-        payout.told = told
+    if trader_message:
+        payout.told = trader_message
     if payout.state in PAYOUT.terminal:
         payout.closed_at = now
 

@@ -12,9 +12,9 @@ from contracts.challenges import ChallengeFact
 from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.errors import RefusedForGood
-from firm.payouts import news
+from firm.payouts import signals
 from store import operations
-from tests.payout_stage import Stage, a_stage
+from tests.payout_stage import PATIENCE_SECONDS, Stage, a_stage
 from tests.payout_world import INITIAL, LARGE, MEDIUM, SMALL
 
 
@@ -142,7 +142,7 @@ async def test_a_breach_cancels_what_waits(stage: Stage) -> None:
 
 async def changed(stage: Stage, cause: str) -> None:
     async with stage.world.db.transaction() as session:
-        await news.risk_changed(session, cause=cause, trader_ids=["trd_tina"])
+        await signals.send_risk_changed(session, cause=cause, trader_ids=["trd_tina"])
 
 
 async def test_of_two_operators_at_once_one_wins_and_one_transfer_leaves(stage: Stage) -> None:
@@ -158,3 +158,57 @@ async def test_of_two_operators_at_once_one_wins_and_one_transfer_leaves(stage: 
     assert winner in str(lost[0].cause)
     await stage.becomes(payout_id, "sent")
     assert stage.world.provider.calls == 1
+
+
+async def test_who_approved_stops_a_payout_while_the_platform_is_away(stage: Stage) -> None:
+    payout_id, _ = await waiting(stage)
+    fay = await stage.world.add_user("fay", "finance")
+    stage.world.venue.away = True
+    assert (await stage.decide(payout_workflow(payout_id), "approve", fay))["state"] == "approved"
+    calls = stage.world.venue.calls
+
+    async def tried() -> bool:
+        return stage.world.venue.calls > calls
+
+    await stage.until(tried)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert (await stage.decide(payout_workflow(payout_id), "reject", fay))["state"] == "releasing"
+    stage.world.venue.away = False
+    await stage.ends(payout_id, "rejected")
+    assert stage.world.provider.calls == 0
+    await nothing_is_bound(stage)
+
+
+async def begun(stage: Stage) -> tuple[str, Actor]:
+    """An approved payout whose first send has no answer yet, and who approved it."""
+    payout_id, _ = await waiting(stage)
+    fay = await stage.world.add_user("fay", "finance")
+    stage.world.provider.loses = ["under way"]
+    await stage.decide(payout_workflow(payout_id), "approve", fay)
+
+    async def under_way() -> bool:
+        return bool(stage.world.provider.under_way)
+
+    await stage.until(under_way)
+    return payout_id, fay
+
+
+async def test_a_stop_after_the_transfer_was_begun_hears_at_once_that_it_is_too_late(stage: Stage) -> None:
+    payout_id, fay = await begun(stage)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        late = await stage.refused(payout_workflow(payout_id), "reject", fay)
+    assert "can no longer be stopped" in late.message
+    await stage.world.provider.lands()
+    await stage.becomes(payout_id, "sent")
+    assert len(stage.world.provider.transfers) == 1
+
+
+async def test_a_webhook_of_a_transfer_that_landed_in_review_is_booked_and_nothing_is_released(stage: Stage) -> None:
+    payout_id, _ = await begun(stage)
+    await stage.world.add_case("late", "acc_tina")
+    await stage.becomes(payout_id, "in_review")
+    await stage.world.provider.lands()
+    stage.world.provider.becomes(payout_id, "paid")
+    await stage.transfer_changed(payout_id, "evt_1")
+    await stage.ends(payout_id, "paid")
+    await nothing_is_bound(stage, paid=240_000, gross=MEDIUM)

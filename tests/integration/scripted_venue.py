@@ -74,12 +74,13 @@ def judge(
     epoch: int | None = None,
     heartbeat: Callable[[int], None] = lambda number: None,
     shard: int = 0,
+    feed: str = "sandbox",
 ) -> None:
     """Run the monitor of a shard until the venue has nothing more to tell, or dies."""
     venue.stop.clear()
     epoch = epoch or claim_epoch(database_url, shard)
     streams: Iterator[PlatformStream] = itertools.chain([venue], (_Again(venue) for _ in itertools.count()))
-    MonitorService(database_url, lambda: next(streams), shard, epoch, venue.stop, heartbeat).run()
+    MonitorService(database_url, lambda: next(streams), shard, epoch, venue.stop, heartbeat, feed=feed).run()
 
 
 class _Again:

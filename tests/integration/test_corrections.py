@@ -82,7 +82,7 @@ async def test_people_see_the_verdict_as_it_was_and_as_it_would_be_and_what_conf
     assert view.lines[-1].note == "the verdict falls"
     assert view.facts[0] == ("Correction", "event 8 should have been bid 1.37501, ask 1.37501")
     assert "Confirming disputes a breach in the trader's name" in view.effect
-    assert [choice.label for choice in view.choices] == ["The verdict stands", "Dispute the verdict"]
+    assert [choice.label for choice in view.choices] == ["Keep the verdict", "Dispute the verdict"]
     assert view.evidence[0].label == "Proof sheet"
 
 

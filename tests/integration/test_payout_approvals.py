@@ -12,7 +12,7 @@ from console.present import payouts as present
 from contracts.ids import payout_workflow
 from contracts.messages import PayoutChoice
 from domain.errors import OutcomeUnknown
-from firm.payouts import news
+from firm.payouts import signals
 from store import operations
 from store.models import Decision, OutboxMessage, Trader, Wakeup
 from store.read import payouts as read
@@ -280,9 +280,9 @@ async def test_what_changes_wakes_each_open_payout_once(firm: World) -> None:
     payout_id = await firm.request(trader, SMALL)
     for _ in range(2):
         async with firm.db.transaction() as session:
-            await news.risk_changed(session, cause="case/x/opened", trader_ids=["trd_tina", "trd_none"])
+            await signals.send_risk_changed(session, cause="case/x/opened", trader_ids=["trd_tina", "trd_none"])
     async with firm.db.transaction() as session:
-        signals = select(OutboxMessage).where(OutboxMessage.topic == "workflow.signal")
-        (message,) = (await session.scalars(signals)).all()
+        signal_rows = select(OutboxMessage).where(OutboxMessage.topic == "workflow.signal")
+        (message,) = (await session.scalars(signal_rows)).all()
     assert (message.target, message.name) == (payout_workflow(payout_id), "risk_changed")
     assert message.payload == {"key": f"risk/{payout_id}/case/x/opened"}

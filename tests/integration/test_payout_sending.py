@@ -13,6 +13,7 @@ from activities.payouts import PayoutActivities
 from adapters.payments.sandbox import SandboxPayments
 from console.present import payouts as present
 from contracts.ids import payout_workflow
+from contracts.messages import PayoutChoice
 from domain.errors import (
     BadInput,
     Conflict,
@@ -24,9 +25,10 @@ from domain.errors import (
     RefusedForGood,
     Unavailable,
 )
-from firm.payouts import news
+from firm.payouts import row as payouts
+from firm.payouts import signals, transfers
 from store import operations
-from store.models import AuditEntry, OutboxMessage, Payout, Transition, User
+from store.models import AuditEntry, Intent, OutboxMessage, Payout, Transition, User
 from tests.adapters import platforms, providers
 from tests.contract.sandbox_process import SECRET, TOKEN, running_sandbox, waves, write_recording
 from tests.payout_world import INITIAL, MEDIUM, Killed, World, a_firm, ref
@@ -242,11 +244,142 @@ async def test_a_transfers_webhook_reaches_its_payout(firm: World) -> None:
     payout_id = await approved(firm)
     await firm.activities.send_money(ref(payout_id))
     async with firm.db.transaction() as session:
-        assert await news.transfer_changed(session, key="evt_1", rail="fakepay", transfer_id="tr_1")
-        assert not await news.transfer_changed(session, key="evt_2", rail="fakepay", transfer_id="tr_unknown")
+        assert await signals.send_transfer_changed(session, key="evt_1", rail="fakepay", transfer_id="tr_1")
+        assert not await signals.send_transfer_changed(session, key="evt_2", rail="fakepay", transfer_id="tr_unknown")
         count = await session.scalar(
             select(func.count()).where(
                 OutboxMessage.name == "transfer_changed", OutboxMessage.target == payout_workflow(payout_id)
             )
         )
     assert count == 1
+
+
+async def back_in_review(firm: World) -> str:
+    """A payout whose send has no answer yet when a case opens: the send is not repeated."""
+    payout_id = await approved(firm)
+    firm.provider.loses = ["under way"]
+    with pytest.raises(OutcomeUnknown):
+        await firm.activities.send_money(ref(payout_id))
+    await firm.add_case("late", "acc_tina")
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review"
+    return payout_id
+
+
+async def is_paid_once(firm: World, payout_id: str) -> None:
+    """The transfer is booked as sent, followed to its end, and the hold stays out of the account."""
+    (transfer,) = firm.provider.transfers.values()
+    payout = await firm.payout(payout_id)
+    assert (payout.state, payout.transfer_id) == ("sent", transfer.transfer_id)
+    assert payout.told == "2,400.00 USD was sent to your bank account."
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "sent"
+    firm.provider.becomes(payout_id, "paid")
+    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "settling"
+    assert (await firm.activities.settle(ref(payout_id))).state == "paid"
+    assert f"{payout_id}/release" not in firm.venue.done
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000 - MEDIUM}
+    assert await firm.books() == (0, -240_000, 0)
+
+
+async def test_a_transfer_that_lands_after_its_payout_went_back_to_review_is_booked(firm: World) -> None:
+    payout_id = await back_in_review(firm)
+    await firm.provider.lands()
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
+    await is_paid_once(firm, payout_id)
+
+
+async def test_a_transfer_that_lands_after_its_payout_was_changed_is_booked(firm: World) -> None:
+    payout_id = await approved(firm)
+    firm.provider.loses = ["under way"]
+    with pytest.raises(OutcomeUnknown):
+        await firm.activities.send_money(ref(payout_id))
+    async with firm.db.transaction() as session:
+        await session.execute(update(Payout).values(beneficiary="XX66"))
+    assert (await firm.activities.send_money(ref(payout_id))).state == "in_review"
+    await firm.provider.lands()
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
+    await is_paid_once(firm, payout_id)
+
+
+@pytest.mark.parametrize("choice", ["reject", "return_to_trader"])
+async def test_staff_do_not_end_a_payout_whose_transfer_the_provider_made(firm: World, choice: PayoutChoice) -> None:
+    payout_id = await back_in_review(firm)
+    gil = await firm.add_user("gil", "finance")
+    await firm.provider.lands()
+    with pytest.raises(ApplicationError, match="approve"):
+        await firm.decide(payout_id, gil, choice)
+    await is_paid_once(firm, payout_id)
+
+
+async def test_a_transfer_that_lands_after_the_rejection_is_booked_instead_of_the_release(firm: World) -> None:
+    payout_id = await back_in_review(firm)
+    assert await firm.decide(payout_id, await firm.add_user("gil", "finance"), "reject") == "releasing"
+    await firm.provider.lands()
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "sent"
+    await is_paid_once(firm, payout_id)
+
+
+async def test_staff_end_a_begun_payout_once_the_provider_answers_that_it_made_no_transfer(firm: World) -> None:
+    payout_id = await back_in_review(firm)
+    gil = await firm.add_user("gil", "finance")
+    firm.provider.away = True
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "in_review", "the checks wait for no provider"
+    with pytest.raises(ApplicationError, match="it is not known yet whether it was made"):
+        await firm.decide(payout_id, gil, "reject", key="first")
+    firm.provider.away = False
+    assert await firm.decide(payout_id, gil, "reject", key="second") == "releasing"
+    firm.provider.away = True
+    with pytest.raises(Unavailable):
+        await firm.activities.release_hold(ref(payout_id))
+    assert f"{payout_id}/release" not in firm.venue.done
+    firm.provider.away = False
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "rejected"
+    async with firm.db.transaction() as session:
+        intent = await session.get_one(Intent, f"{payout_id}/transfer")
+    assert intent.done_at is not None, "the transfer is closed"
+    assert intent.result == {"released": "The provider had no transfer under this key."}
+    assert (await firm.activities.send_money(ref(payout_id))).state == "rejected"
+    assert (firm.provider.calls, firm.provider.transfers) == (1, {})
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)
+
+
+async def older_refusal(firm: World) -> str:
+    """As older code left it: a call that was still under way is recorded as refused for good."""
+    payout_id = await approved(firm)
+    firm.provider.loses = ["under way"]
+    with pytest.raises(OutcomeUnknown):
+        await firm.activities.send_money(ref(payout_id))
+    async with firm.db.transaction() as session:
+        await transfers.record_refused(session, await payouts.locked(session, payout_id), "409 key in use")
+    return payout_id
+
+
+@pytest.mark.parametrize("lands", ["before the decision", "after the decision", "before the checks"])
+async def test_what_older_code_recorded_as_refused_is_looked_up_before_its_release(firm: World, lands: str) -> None:
+    payout_id = await older_refusal(firm)
+    gil = await firm.add_user("gil", "finance")
+    if lands == "after the decision":
+        assert await firm.decide(payout_id, gil, "reject") == "releasing"
+    await firm.provider.lands()
+    if lands == "before the decision":
+        with pytest.raises(ApplicationError, match="approve"):
+            await firm.decide(payout_id, gil, "reject")
+    if lands == "before the checks":
+        assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
+    if lands == "after the decision":
+        assert (await firm.activities.release_hold(ref(payout_id))).state == "sent"
+    await is_paid_once(firm, payout_id)
+    async with firm.db.transaction() as session:
+        assert (await session.get_one(Intent, f"{payout_id}/transfer")).result == {"transfer_id": "tr_1"}
+
+
+async def test_a_transfer_found_late_and_returned_gives_the_hold_back(firm: World) -> None:
+    payout_id = await back_in_review(firm)
+    await firm.provider.lands()
+    assert (await firm.activities.check_risk(ref(payout_id))).state == "sent"
+    firm.provider.becomes(payout_id, "returned")
+    assert (await firm.activities.follow_transfer(ref(payout_id))).state == "releasing"
+    assert (await firm.activities.release_hold(ref(payout_id))).state == "returned"
+    assert set(firm.venue.balances.values()) == {INITIAL + 400_000}
+    assert await firm.books() == (0, 0, 0)

@@ -1,5 +1,6 @@
 """A doubtful breach in front of a person: confirmed it is a breach like any other, dismissed it is none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from domain.approvals import Actor
 from domain.errors import AlreadyDecided, Conflict, NotAllowed
 from domain.proofs.check import check
-from firm import reviews
+from firm import challenges, reviews
 from store import audit, crypto
+from store.clock import market_now
 from store.db import Database
 from tests.integration.recorded_feed import record_one, silent_then_gold_falls
 from tests.integration.scripted_venue import ScriptedVenue, judge, rows
@@ -104,3 +106,49 @@ async def test_a_review_that_asks_for_a_decision_can_not_be_closed_without_one(d
     with pytest.raises(Conflict, match="asks whether a rule was broken"):
         async with db.transaction() as session:
             await reviews.close(session, review_id=str(desk.review_id), actor=rosa, reason="Seen.")
+
+
+# at the same time: the monitor commits a verdict on good data while the firm works on the same challenge
+
+
+def _judge_good_data(database_url: str) -> None:
+    script = silent_then_gold_falls()
+    script.tick("1.38000")
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+
+
+async def _wait_for_blocked(database_url: str, number: int) -> None:
+    """Returns when this many connections wait for a lock of another one."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while await asyncio.to_thread(rows, database_url, count) != [(number,)]:
+        await asyncio.sleep(0.02)
+
+
+async def test_a_verdict_waits_for_whoever_holds_the_challenge_and_wants_the_account(
+    db: Database, database_url: str
+) -> None:
+    async with db.transaction() as session:
+        challenge = await challenges.lock(session, "chl_1")
+        challenge.account_id = "acc_1"
+        verdict = asyncio.create_task(asyncio.to_thread(_judge_good_data, database_url))
+        await _wait_for_blocked(database_url, 1)
+        await challenges.end_account(session, challenge, "closed", await market_now(session))
+    await verdict
+    assert rows(database_url, "SELECT rule_id FROM breaches") == [("daily_loss",)]
+    assert rows(database_url, "SELECT status FROM accounts") == [("closed",)]
+
+
+async def test_a_verdict_and_a_decision_on_the_same_account_both_finish(db: Database, database_url: str) -> None:
+    desk, rosa = Desk(db, database_url), await person(db, "rosa", "risk")
+    async with db.transaction() as session:  # a third one holds up the decision half-way
+        await challenges.lock(session, "chl_1")
+        decision = asyncio.create_task(desk.decide("confirm", rosa))
+        await _wait_for_blocked(database_url, 1)
+        verdict = asyncio.create_task(asyncio.to_thread(_judge_good_data, database_url))
+        await _wait_for_blocked(database_url, 2)
+    outcomes = await asyncio.gather(decision, verdict, return_exceptions=True)
+    assert [one for one in outcomes if one is not None and not isinstance(one, Conflict)] == []
+    assert rows(database_url, "SELECT rule_id FROM breaches") == [("daily_loss",)]
+    assert rows(database_url, "SELECT status FROM accounts") == [("locked",)]
+    assert rows(database_url, "SELECT status FROM reviews WHERE kind = 'doubtful_breach'") == [("closed",)]

@@ -156,6 +156,25 @@ def test_market_time_is_that_of_the_slowest_shard(database_url: str) -> None:
     assert rows(database_url, "SELECT watermark FROM market_clock") == [(script.at,)]
 
 
+def test_each_platform_has_a_market_time_of_its_own(database_url: str) -> None:
+    on_record(database_url, {1: (two_step(), 1)})
+    assert work(database_url, lambda session: shards.ensure(session, 1, ["sandbox", "live"])) == [0, 1]
+    script = a_fall_after_the_move()
+    times = "SELECT feed, watermark FROM market_clock ORDER BY feed DESC"
+    at = {number: script.batches[number - 1].events[-1].at for number in (2, 3, 4, 6)}
+    judge(database_url, view(script, 3), shard=0)
+    assert rows(database_url, times) == [("sandbox", at[3])], "the other platform has delivered nothing yet"
+    judge(database_url, view(script, 2), shard=1, feed="live")
+    assert rows(database_url, times) == [("sandbox", at[3]), ("live", at[2])]
+    assert work(database_url, clock.market_now) == at[2], "the firm goes by the slowest platform"
+    judge(database_url, view(script, 4), shard=0)
+    assert rows(database_url, times) == [("sandbox", at[4]), ("live", at[2])]
+    work(database_url, lambda session: clock.retire_feeds(session, ["sandbox"]))
+    judge(database_url, view(script, 6), shard=0)
+    assert rows(database_url, times) == [("sandbox", at[6])]
+    assert work(database_url, clock.market_now) == at[6], "a retired platform does not hold it back"
+
+
 def test_a_new_account_goes_where_the_fewest_are(database_url: str) -> None:
     on_record(database_url, {login: (two_step(), 1) for login in range(1, 4)})
     assert work(database_url, least_loaded) == 0, "before any shard has started"

@@ -36,8 +36,10 @@ from firm.products.shelf import load_products
 from front.deps import ApiDeps
 from relay.inbox import EventSweep, InboxDispatcher
 from relay.outbox import OutboxDispatcher
+from relay.singletons import Singletons
 from settings import Settings, load
 from store import ledger, outbox, products, shards
+from store.clock import market_now, watermark
 from store.models import Account, Breach, Challenge, InboxEvent, OutboxMessage, Payout, ProviderEntryRow, Shard, Trader
 from tests.adapters import platforms
 from tests.challenge_world import KEYS, START
@@ -184,6 +186,40 @@ async def test_each_account_is_judged_and_locked_where_it_is(two: Two) -> None:
         async with east.db.transaction() as session:
             with pytest.raises(BadInput, match="'east', and shard 1 reads 'west'"):
                 await shards.request_move(session, accounts=[safe.id], to=1, actor="usr_1", reason="test")
+
+
+async def advance(sandbox: SandboxProcess, minute: int) -> None:
+    advanced = {"until": at(0, minute).isoformat()}
+    (await asyncio.to_thread(sandbox.post, "/market/advance", advanced)).raise_for_status()
+
+
+@pytest.mark.timeout(300)
+async def test_market_time_goes_on_while_another_platform_is_silent_or_retired(two: Two) -> None:
+    async with dependencies(two.settings("east")) as east, dependencies(two.settings("west")) as west:
+        trader = await a_trader(east)
+        relay = Singletons(east.db, no_temporal, 1, NAMES)
+        with pytest.raises(Unavailable):  # the shards are on the record before Temporal is asked
+            await relay.step()
+        opened = await an_account(east, west, two.east, trader)
+        assert opened.shard == 0
+
+        async def now_is(minute: int) -> bool:
+            async with east.db.transaction() as session:
+                assert await watermark(session) is not None, "no platform has a market time"
+                return await market_now(session) >= at(0, minute)
+
+        async with judged(east, [0]):  # nobody reads the other platform, which has delivered nothing
+            await advance(two.east, 3)
+        assert await now_is(2)
+        async with judged(east, [0, 1]):
+            await advance(two.west, 2)
+            await advance(two.east, 5)
+        assert not await now_is(4), "the firm goes by the slowest platform"
+        with pytest.raises(Unavailable):
+            await Singletons(east.db, no_temporal, 1, ["east"]).step()
+        async with judged(east, [0]):
+            await advance(two.east, 9)
+        assert await now_is(8), "a retired platform does not hold it back"
 
 
 @pytest.mark.timeout(300)

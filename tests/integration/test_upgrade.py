@@ -1,14 +1,17 @@
 """A database of an earlier version, with rows in it, brought to the newest one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 from alembic import command
 from alembic.config import Config
 
 import store
+from domain.errors import Conflict
 from store.db import sync_engine
-from store.migrate import upgrade
+from store.migrate import current, upgrade
 from tests import servers
 from tests.integration.scripted_venue import WHEN
 
@@ -23,40 +26,130 @@ def _at(database_url: str, revision: str) -> None:
     engine.dispose()
 
 
-def test_rows_from_before_there_were_names_belong_to_the_sandbox(postgres_url: str) -> None:
+@pytest.fixture
+def earlier(postgres_url: str) -> Iterator[str]:
+    """A database without tables."""
     servers.create_database(postgres_url, "earlier")
-    url = servers.database_of(postgres_url, "earlier")
-    try:
-        _at(url, "0011")
-        with psycopg.connect(url) as connection:
+    yield servers.database_of(postgres_url, "earlier")
+    servers.drop_database(postgres_url, "earlier")
+
+
+def _fill(
+    url: str, *, platforms: tuple[str, ...] = (), entries: tuple[str, ...] = (), inbox: tuple[str, ...] = ()
+) -> None:
+    """Rows as versions before 0012 wrote them: an account on each platform, and an entry or event of each provider."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
+            " VALUES ('trd_1', '\\x00', '\\x00', 'x', 'CZ', 'verified', %s)",
+            (WHEN,),
+        )
+        connection.execute(
+            "INSERT INTO products (product, version, name, content_hash, terms) VALUES ('p', 1, 'P', 'h', '{}')"
+        )
+        connection.execute(
+            "INSERT INTO challenges (id, trader_id, product, version, state, phase_index, fee_minor, currency,"
+            " checkout_id, bought_at, changed_at) VALUES ('chl_1', 'trd_1', 'p', 1, 'active', 1, 1, 'USD', 'co_1',"
+            " %s, %s)",
+            (WHEN, WHEN),
+        )
+        connection.execute("INSERT INTO shards (id, epoch, batch, owner) VALUES (0, 4, 9, 'me')")
+        for number, kind in enumerate(("bad_tick", "gap", "payment")):
             connection.execute(
-                "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
-                " VALUES ('trd_1', '\\x00', '\\x00', 'x', 'CZ', 'verified', %s)",
-                (WHEN,),
+                "INSERT INTO reviews (id, key, kind, detail, status, occurred_at)"
+                " VALUES (%s, %s, %s, '{}', 'open', %s)",
+                (f"rev_{number}", f"{kind}/7", kind, WHEN),
             )
+        for number, name in enumerate(platforms):
             connection.execute(
-                "INSERT INTO products (product, version, name, content_hash, terms) VALUES ('p', 1, 'P', 'h', '{}')"
+                "INSERT INTO accounts (id, challenge_id, trader_id, phase_index, attempt, product, version, platform,"
+                " login, shard, clock_group, currency, initial_minor, status)"
+                " VALUES (%s, 'chl_1', 'trd_1', %s, 1, 'p', 1, %s, %s, 0, 'UTC@00:00', 'USD', 1, 'active')",
+                (f"acc_{number}", number, name, number),
             )
+        for number, name in enumerate(entries):
             connection.execute(
-                "INSERT INTO challenges (id, trader_id, product, version, state, phase_index, fee_minor, currency,"
-                " checkout_id, bought_at, changed_at) VALUES ('chl_1', 'trd_1', 'p', 1, 'active', 1, 1, 'USD', 'co_1',"
-                " %s, %s)",
-                (WHEN, WHEN),
+                "INSERT INTO provider_entries (provider, entry_id, kind, object_id, reference, amount_minor, currency,"
+                " at) VALUES (%s, %s, 'payment', 'co_1', 'chl_1', 1, 'USD', %s)",
+                (name, f"en_{number}", WHEN),
             )
-            connection.execute("INSERT INTO shards (id, epoch, batch, owner) VALUES (0, 4, 9, 'me')")
-            for number, kind in enumerate(("bad_tick", "gap", "payment")):
-                connection.execute(
-                    "INSERT INTO reviews (id, key, kind, detail, status, occurred_at)"
-                    " VALUES (%s, %s, %s, '{}', 'open', %s)",
-                    (f"rev_{number}", f"{kind}/7", kind, WHEN),
-                )
-        upgrade(url)
-        with psycopg.connect(url) as connection:
-            names = connection.execute("SELECT c.provider, s.platform, s.batch FROM challenges c, shards s").fetchall()
-            keys = connection.execute("SELECT key FROM reviews ORDER BY id").fetchall()
-    finally:
-        servers.drop_database(postgres_url, "earlier")
-    assert names == [("sandbox", "sandbox", 9)]
-    assert keys == [("sandbox/bad_tick/7",), ("sandbox/gap/7",), ("payment/7",)], (
-        "as the monitor writes them from now on"
-    )
+        for number, name in enumerate(inbox):
+            connection.execute(
+                "INSERT INTO inbox (provider, event_id, kind, object_id, attempts)"
+                " VALUES (%s, %s, 'checkout.paid', 'co_1', 0)",
+                (name, f"ev_{number}"),
+            )
+
+
+def _add_payout(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO users (id, login, login_index, name, password_hash, role, person_id, active)"
+            " VALUES ('usr_1', '\\x00', 'x', '\\x00', 'x', 'trader', 'x', true)"
+        )
+        connection.execute(
+            "INSERT INTO payouts (id, account_id, challenge_id, trader_id, requested_by, state, gross_minor,"
+            " trader_minor, firm_minor, currency, beneficiary, terms_digest, approvers_needed, checks, requested_at,"
+            " was_held) VALUES ('pay_1', 'acc_0', 'chl_1', 'trd_1', 'usr_1', 'sent', 1, 1, 0, 'USD', '\\x00', 'x', 1,"
+            " '[]', %s, false)",
+            (WHEN,),
+        )
+
+
+def _names(url: str) -> tuple[object, ...]:
+    """(provider of the challenge, platform and batch of the shard, rails of the payouts)"""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT c.provider, s.platform, s.batch, (SELECT array_agg(DISTINCT rail) FROM payouts)"
+            " FROM challenges c, shards s"
+        ).fetchall()
+    assert len(found) == 1
+    return found[0]
+
+
+def _review_keys(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [key for (key,) in connection.execute("SELECT key FROM reviews ORDER BY id").fetchall()]
+
+
+def test_rows_without_any_name_belong_to_the_sandbox(earlier: str) -> None:
+    _at(earlier, "0011")
+    _fill(earlier)
+    upgrade(earlier)
+    assert _names(earlier)[:3] == ("sandbox", "sandbox", 9)
+    assert _review_keys(earlier) == ["sandbox/bad_tick/7", "sandbox/gap/7", "payment/7"], "as the monitor writes them"
+
+
+@pytest.mark.parametrize(("entries", "inbox"), [(("x", "x"), ("x",)), ((), ("x",)), (("x",), ())])
+def test_rows_keep_the_names_of_their_platform_and_provider(
+    earlier: str, entries: tuple[str, ...], inbox: tuple[str, ...]
+) -> None:
+    _at(earlier, "0008")
+    _fill(earlier, platforms=("acme", "acme"), entries=entries, inbox=inbox)
+    _add_payout(earlier)
+    upgrade(earlier)
+    assert _names(earlier) == ("x", "acme", 9, ["x"])
+    assert _review_keys(earlier) == ["acme/bad_tick/7", "acme/gap/7", "payment/7"]
+    with psycopg.connect(earlier) as connection:
+        connection.execute("INSERT INTO shards (id, epoch, batch, owner) VALUES (1, 0, 0, '')")
+        added = connection.execute("SELECT platform FROM shards WHERE id = 1").fetchall()
+    assert added == [("sandbox",)], "the default of the schema is the same everywhere"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ({"platforms": ("sandbox", "acme")}, "2 platforms, acme, sandbox"),
+        ({"entries": ("x", "y")}, "2 payment providers, x, y"),
+        ({"entries": ("x",), "inbox": ("y",)}, "2 payment providers, x, y"),
+    ],
+)
+def test_rows_with_two_names_stop_the_upgrade_and_nothing_changes(
+    earlier: str, rows: dict[str, tuple[str, ...]], words: str
+) -> None:
+    _at(earlier, "0008")
+    _fill(earlier, **rows)
+    with pytest.raises(Conflict, match=words) as refused:
+        upgrade(earlier)
+    assert "start the upgrade again" in str(refused.value.remedy)
+    assert current(earlier)[0] == "0008"

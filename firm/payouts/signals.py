@@ -1,4 +1,4 @@
-"""News for payouts: something changed that an open payout depends on."""
+"""Sends signals to open payouts when something changes that they depend on."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,10 +10,10 @@ from firm import messages
 from store.models import Payout
 
 
-async def risk_changed(session: AsyncSession, *, cause: str, trader_ids: list[str]) -> None:
-    """Have every open payout of these traders judged again, once this transaction commits.
+async def send_risk_changed(session: AsyncSession, *, cause: str, trader_ids: list[str]) -> None:
+    """Makes every open payout of these traders judge itself again after this transaction commits.
 
-    `cause` is a business key such as `cas_…/confirm`: the same cause wakes a payout once.
+    `cause`: a business key such as `cas_…/confirm`. The same cause signals a payout only once.
     """
     open_payouts = await session.scalars(
         select(Payout.id).where(Payout.trader_id.in_(trader_ids), Payout.closed_at.is_(None)).order_by(Payout.id)
@@ -23,11 +23,11 @@ async def risk_changed(session: AsyncSession, *, cause: str, trader_ids: list[st
         await messages.signal(session, payout_workflow(payout_id), changed)
 
 
-async def transfer_changed(
+async def send_transfer_changed(
     session: AsyncSession, *, key: str, rail: str, transfer_id: str, payout_id: str | None = None
 ) -> bool:
-    """Have the payout behind a transfer ask its rail about it; `payout_id` where it is known. Returns False when no
-    payout on this rail has this transfer."""
+    """Makes the payout of a transfer ask its rail for the status. `payout_id`: if known. Returns False when no payout
+    on this rail has this transfer."""
     found = select(Payout.id).where(Payout.rail == rail, Payout.transfer_id == transfer_id)
     payout_id = payout_id or await session.scalar(found)
     if payout_id is None:
