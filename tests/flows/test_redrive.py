@@ -327,6 +327,8 @@ async def test_a_workflow_that_is_not_ours_under_an_id_of_ours_is_told_to_people
     somebody = await Client.connect(temporal_address, namespace=NAMESPACE)
     await scene.request()
     await somebody.start_workflow(name, {}, id=scene.workflow_id, task_queue=queue)
+    while await scene.stage.relay.step():
+        """The start of ours arrives, and the other workflow is there already."""
     await scene.stage.redrive.step()
     assert await _reviews(scene) == [("workflow_stuck", "open")]
     await somebody.get_workflow_handle(scene.workflow_id).terminate("as the runbook says")
@@ -363,5 +365,5 @@ async def _audited(scene: Scene) -> int:
     async with scene.stage.world.db.transaction() as session:
         statement = select(AuditEntry.subject_id).where(AuditEntry.action == "workflow.restarted")
         found = (await session.scalars(statement)).all()
-    assert set(found) <= {scene.payout_id}
-    return len(found)
+    assert set(found) <= {scene.payout_id, "chl_tina"}, "the challenge of this world has no workflow"
+    return found.count(scene.payout_id)

@@ -226,6 +226,11 @@ _HELD: Final = ("reserved", "in_review")
 PLAYS: Final[dict[str, tuple[tuple[str, ...], tuple[Act, ...]]]] = {
     "payout-paid": ((*_SENT, "settling", "paid"), (("update", "approve"), ("signal", "transfer_changed"))),
     "payout-returned": ((*_SENT, "releasing", "returned"), (("update", "approve"), ("signal", "transfer_changed"))),
+    # with the marker of a send that runs without the lock
+    "payout-paid-without-lock": (
+        (*_SENT, "settling", "paid"),
+        (("update", "approve"), ("signal", "transfer_changed")),
+    ),
     "payout-rejected": (
         (*_HELD, "awaiting_approval", "releasing", "rejected"),
         (("signal", "risk_changed"), ("update", "reject")),
