@@ -42,11 +42,19 @@ _log = structlog.get_logger("relay")
 
 
 class Relay:
-    """All loops of the relay. `shards`: number of shards of each platform that take new accounts."""
+    """All loops of the relay. `shards`: number of shards of each platform that take new accounts. `poll_seconds`: how
+    often messages are looked for when no notification came."""
 
     def __init__(
-        self, db: Database, connect: Connect, platforms: Platforms, payments: Providers, shards: int = 1
+        self,
+        db: Database,
+        connect: Connect,
+        platforms: Platforms,
+        payments: Providers,
+        shards: int = 1,
+        poll_seconds: float = _POLL_SECONDS,
     ) -> None:
+        self._poll_seconds = poll_seconds
         client = SharedClient(connect)
         self._db = db
         self._outbox_notified = asyncio.Event()
@@ -62,8 +70,8 @@ class Relay:
         await _retry_until_done("release", self._release, stop)
         async with asyncio.TaskGroup() as loops:  # no loop ends with an error: see _loop
             tasks = [
-                loops.create_task(_loop("outbox", self._outbox.step, _POLL_SECONDS, stop, self._outbox_notified)),
-                loops.create_task(_loop("inbox", self._inbox.step, _POLL_SECONDS, stop, self._inbox_notified)),
+                loops.create_task(_loop("outbox", self._outbox.step, self._poll_seconds, stop, self._outbox_notified)),
+                loops.create_task(_loop("inbox", self._inbox.step, self._poll_seconds, stop, self._inbox_notified)),
                 loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
