@@ -193,6 +193,10 @@ def case_closes(case_id: str, challenge_id: str) -> str:
     return f"{case_id}/closes/{challenge_id}"
 
 
+def correction_alert(feed: str, seq: int, proof_id: str) -> str:
+    return f"correction/{feed}/{seq}/{proof_id}"
+
+
 def dispute_event(dispute_id: str, event: str) -> str:
     """A dispute was opened, decided or ended: the message to its challenge, the cause for which payouts are judged."""
     return f"dispute/{dispute_id}/{event}"

@@ -9,6 +9,7 @@ from sqlalchemy import cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain import keys
 from domain.money import Money
 from domain.proofs.corrected import Correction, CorrectionResult, corrected
 from domain.surveillance.evidence import CorrectedVerdict, JudgedVerdict, RecomputedVerdict
@@ -80,7 +81,7 @@ def _finding(
     row: CorrectionRow, proof: Proof, account: Account, change: Correction, again: CorrectionResult
 ) -> Finding:
     return Finding(
-        key=f"correction/{row.feed}/{row.seq}/{proof.id}",
+        key=keys.correction_alert(row.feed, row.seq, proof.id),
         detector=DETECTOR,
         at=row.at,
         score=Decimal(1) if again.stands is False else Decimal("0.5") if again.stands is None else Decimal(0),

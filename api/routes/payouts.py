@@ -52,7 +52,7 @@ class PayoutAsked(View):
 async def preview_payout(
     account_id: AccountId, caller: Reader, deps: Deps, amount: AmountText, cycle: Cycle | None = None
 ) -> PayoutPreview:
-    """What a payout of `amount` would do: the shares, the room it leaves to every limit, what stands in its way."""
+    """Returns what a payout of `amount` would do: the shares, the room left to every limit, and what prevents it."""
     async with deps.db.transaction() as session:
         account = await accounts.visible_account(session, caller.scope, account_id)
         return await preview(session, account_id, positive_money(amount, account.currency), cycle=cycle)

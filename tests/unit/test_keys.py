@@ -41,6 +41,7 @@ VALUES = [
     (keys.identity_decision("trd_1", "req"), "identity/trd_1/req"),
     (keys.case_event("cas_1", "confirm"), "cas_1/confirm"),
     (keys.case_closes("cas_1", "chl_1"), "cas_1/closes/chl_1"),
+    (keys.correction_alert("sandbox", 7, "prf_1"), "correction/sandbox/7/prf_1"),
     (keys.dispute_event("dsp_1", "reinstate"), "dispute/dsp_1/reinstate"),
     (keys.dispute_decision("req"), "decision/req"),
     (keys.reinstated_message("dsp_1"), "reinstated/dsp_1"),
