@@ -115,11 +115,10 @@ class PayoutActivities:
             payout = await payouts.locked(session, ref.payout_id)
             if payout.state != "approved":
                 return PayoutStatus(state=payout.state)
-            risk = await risk_facts(session, payout)
             order = await transfers.order_of(session, payout)
             declared = await session.get(Intent, key)
             if declared is None:
-                if not await judging.may_be_sent(session, payout, risk):
+                if not await judging.may_be_sent(session, payout, await risk_facts(session, payout)):
                     return PayoutStatus(state=payout.state)
                 await outbox.declare_intent(session, key=key, kind="transfer", payload=order)
             unchanged = declared is None or declared.payload == order

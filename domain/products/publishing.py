@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count
+from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count, check_reason
 from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
 from domain.products.checks import not_applied
 from domain.products.product import Product
@@ -69,6 +69,14 @@ def check_may_propose(subject: Subject, actor: Actor) -> None:
     if actor.role not in DECIDERS[subject]:
         names = " or ".join(sorted(DECIDERS[subject]))
         raise NotAllowed(f"Proposing this needs the role {names}; yours is {actor.role}.")
+
+
+def check_may_withdraw(actor: Actor, proposed_by: str, reason: str) -> None:
+    """Checks that the actor proposed it and says why it is taken back. `proposed_by`: a user id. Raises NotAllowed,
+    BadInput."""
+    if actor.user_id != proposed_by:
+        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
+    check_reason(reason)
 
 
 def check_next_version(product: Product, newest: int | None) -> None:

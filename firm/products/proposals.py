@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_reason
-from domain.errors import Conflict, NotAllowed
+from domain.errors import Conflict
 from domain.keys import new_id
 from domain.products.product import Product
 from domain.products.publishing import (
@@ -15,6 +15,7 @@ from domain.products.publishing import (
     check_applied,
     check_approved,
     check_may_propose,
+    check_may_withdraw,
     check_next_version,
     content_hash,
     proposal_digest,
@@ -112,9 +113,7 @@ async def decide(
 async def withdraw(session: AsyncSession, proposal_id: str, *, actor: Actor, reason: str) -> ProductProposal:
     """Take a proposal back; only who made it may. Raises NotFound, NotAllowed, BadInput, IllegalTransition."""
     proposal = await locked(session, proposal_id)
-    if actor.user_id != proposal.proposed_by:
-        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
-    check_reason(reason)
+    check_may_withdraw(actor, proposal.proposed_by, reason)
     await _move(session, proposal, "proposal_withdrawn", actor, reason, await market_now(session))
     return proposal
 

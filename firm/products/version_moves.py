@@ -9,9 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approvals import Actor, check_reason
-from domain.errors import BadInput, NotAllowed
+from domain.errors import BadInput
 from domain.keys import new_id
-from domain.products.publishing import ACCOUNT_MOVE, check_approved, check_may_propose, check_movable, move_digest
+from domain.products.publishing import (
+    ACCOUNT_MOVE,
+    check_approved,
+    check_may_propose,
+    check_may_withdraw,
+    check_movable,
+    move_digest,
+)
 from firm import decide as guard
 from store import audit, decisions, products, rows
 from store.clock import market_now
@@ -168,9 +175,7 @@ async def withdraw(session: AsyncSession, move_id: str, *, actor: Actor, reason:
     """Take a proposed move back; only who proposed it may, and only before it is approved. Raises NotFound, NotAllowed,
     BadInput, IllegalTransition."""
     move = await locked(session, move_id)
-    if actor.user_id != move.proposed_by:
-        raise NotAllowed("Only who proposed it can withdraw it.", remedy="Reject it instead.")
-    check_reason(reason)
+    check_may_withdraw(actor, move.proposed_by, reason)
     await _step(session, move, "move_withdrawn", actor, reason, await market_now(session))
     return move
 
