@@ -33,8 +33,20 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenResult:
+    """The floating result of one open position, in minor units."""
+
+    position_id: str
+    symbol: str
+    pnl_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Marked(Moment):
-    """Prices moved, or the money of the account was read."""
+    """Prices moved, or the money of the account was read. `positions`: the floating result of every open position;
+    None where the source does not know them one by one."""
+
+    positions: tuple[OpenResult, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,7 @@ class Opened(Moment):
     lots: Decimal
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    take_profit: Decimal | None = None
     risk_minor: int | None = None
     value_minor: int | None = None
     commission_minor: int = 0
@@ -143,14 +156,41 @@ class PaidOut(Moment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutRequested(Moment):
+    """The trader asked for a payout. No money moves yet; on a live account the hold is the request."""
+
+    amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutApproved(Moment):
+    """A payout was approved. No money moves by this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class News(Moment):
-    """A scheduled release, announced in advance for `released_at`. `symbols`: what it affects, as the source names it
-    (currencies or instruments); empty: everything."""
+    """A scheduled release, announced in advance for `released_at`. `ends_at`: the end of a speech; None: it takes a
+    moment. `symbols`: what it affects, as the source names it (currencies or instruments); empty: everything."""
 
     news_id: str
     released_at: datetime
+    ends_at: datetime | None = None
     symbols: tuple[str, ...] = ()
     impact: str = "high"
 
 
-Event = Marked | Clocked | Rolled | DayEnded | Opened | Closed | OrderPlaced | OrderGone | StopChanged | PaidOut | News
+Event = (
+    Marked
+    | Clocked
+    | Rolled
+    | DayEnded
+    | Opened
+    | Closed
+    | OrderPlaced
+    | OrderGone
+    | StopChanged
+    | PaidOut
+    | PayoutRequested
+    | PayoutApproved
+    | News
+)
