@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from domain.money import ExactDecimal, half_up, to_minor
 
@@ -14,10 +15,26 @@ Compare = Literal["<", "<=", ">", ">="]
 Where = tuple[str | int, ...]
 
 
+class Later:
+    """Marks a field that came after the first products were sold: `period: Annotated[Period, LATER] = "day"`. At its
+    default it is left out of the definition as data, so that the hash of terms without it stays the same."""
+
+
+LATER: Final = Later()
+
+
 class Terms(BaseModel):
     """Any part of a product definition: immutable; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_unused_later_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = serialize(self)
+        for name in _later_fields(type(self)):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                data.pop(name, None)
+        return data
 
     @property
     def path(self) -> Where:
@@ -34,6 +51,11 @@ class Terms(BaseModel):
                 for number, item in enumerate(value):
                     if isinstance(item, Terms):
                         yield from (((name, number, *item.path, *where), amount) for where, amount in item.amounts())
+
+
+@cache
+def _later_fields(kind: type[Terms]) -> tuple[str, ...]:
+    return tuple(name for name, field in kind.model_fields.items() if LATER in field.metadata)
 
 
 class Size(Terms):

@@ -27,7 +27,15 @@ FULL: list[Event] = [
     events.OrderGone(**MONEY, order_id="o"),
     events.StopChanged(**MONEY, position_id="p", stop_price=Decimal("1.2"), risk_minor=None),
     events.PaidOut(**MONEY, gross_minor=1, stage="settled", leaves=True),
-    events.News(**MONEY, news_id="NFP", released_at=AT + timedelta(hours=1), symbols=("USD", "EURUSD")),
+    events.PayoutRequested(**MONEY, amount_minor=1),
+    events.PayoutApproved(**MONEY),
+    events.News(
+        **MONEY,
+        news_id="NFP",
+        released_at=AT + timedelta(hours=1),
+        ends_at=AT + timedelta(hours=2),
+        symbols=("USD", "EURUSD"),
+    ),
 ]  # fmt: skip
 
 
