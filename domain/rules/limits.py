@@ -143,6 +143,11 @@ def reset(state: LimitState, rule: LimitRule, at: datetime, day: date, period: P
     return (state.model_copy(update=changes) if changes else state), offences
 
 
+def uncounted(state: LimitState, key: str) -> LimitState:
+    """Returns the state in which limit `key` may be an offence again before the next reset."""
+    return state.model_copy(update={"counted": tuple(other for other in state.counted if other != key)})
+
+
 def period_of(rule: LimitRule) -> Period:
     """Returns the period after which the limits of `rule` count anew: its own, or the day."""
     period: Period = getattr(rule, "period", "day")
