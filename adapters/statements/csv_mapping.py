@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.statements.money_words import KNOWN as KNOWN_MONEY
+from adapters.statements.money_words import MoneyWords
 from adapters.statements.numbers import NotANumber, number
 from adapters.statements.sides import KNOWN, Sides
 from adapters.statements.tables import Origin
@@ -26,12 +28,14 @@ class _Part(BaseModel):
 class SideWords(_Part):
     """The report's words or codes for each side, in any case.
 
-    `money` marks deposits (positive) and withdrawals (negative). `skip` marks other rows, such as cancelled orders.
+    `money` marks deposits (positive) and withdrawals (negative), `result` costs and income of trading without a trade,
+    such as interest. `skip` marks other rows, such as cancelled orders.
     """
 
     buy: tuple[str, ...] = ()
     sell: tuple[str, ...] = ()
     money: tuple[str, ...] = ()
+    result: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 
 
@@ -84,6 +88,10 @@ class Mapping(_Part):
         words: dict[str, Side] = {word.lower(): "buy" for word in self.side_words.buy}
         words |= {word.lower(): "sell" for word in self.side_words.sell}
         return Sides(KNOWN.words | words)
+
+    @property
+    def money_words(self) -> MoneyWords:
+        return KNOWN_MONEY.with_words(transfers=self.side_words.money, results=self.side_words.result)
 
 
 class _Table:

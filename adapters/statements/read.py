@@ -9,6 +9,7 @@ from typing import Final
 from adapters.statements import csv_mapping, mt4, mt5
 from adapters.statements.csv_mapping import Mapping
 from adapters.statements.html import table_rows
+from adapters.statements.money_words import KNOWN
 from adapters.statements.tables import Origin, Sheet
 from domain.clocks import zone_of
 from domain.errors import BadInput, StatementInvalid
@@ -41,7 +42,8 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
                 remedy="Name one with --mapping; docs/statements.md shows how to write it.",
             )
         return csv_mapping.read(text, origin, mapping)
-    sheet = Sheet(origin, table_rows(text), mapping.sides if mapping else None)
+    words = mapping.money_words if mapping else KNOWN
+    sheet = Sheet(origin, table_rows(text), mapping.sides if mapping else None, words)
     if mt5.is_mt5(sheet):
         return mt5.read(sheet)
     if mt4.is_mt4(sheet):
