@@ -164,11 +164,11 @@ def _summary(sheet: Sheet, rows: list[Row], currency: str) -> StatementSummary:
     """Reads the summary: the first three rows together with two figures or more (deposits, credit; closed and
     floating result, margin; balance, equity, free margin). A detailed report has a block of other figures below."""
     found = [(row, values) for row, values in pairs(rows) if len(values) >= 2]
-    for first, second, third in zip(found, found[1:], found[2:], strict=False):
-        if third[0].number - first[0].number == 2:
-            break
-    else:
+    together = (index for index in range(len(found) - 2) if found[index + 2][0].number - found[index][0].number == 2)
+    index = next(together, None)
+    if index is None:
         return StatementSummary()
+    first, second, third = found[index : index + 3]
     return StatementSummary(
         deposits_net_minor=summary_money(sheet, first[0], first[1][0], currency),
         credit_minor=summary_money(sheet, first[0], first[1][1], currency),
