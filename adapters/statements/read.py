@@ -8,8 +8,10 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
-from adapters.statements import csv_mapping, mt4, mt5, xlsx
+from adapters.statements import csv_reader, mt4, mt5, xlsx
 from adapters.statements.csv_mapping import Mapping
+from adapters.statements.csv_presets import PRESETS, mapping_for
+from adapters.statements.csv_reader import Assumed
 from adapters.statements.html import Row, table_rows
 from adapters.statements.money_words import KNOWN
 from adapters.statements.tables import Origin, Sheet
@@ -37,8 +39,11 @@ _GUESSES: Final = (
 _HTML: Final = re.compile(r"<\s*(!doctype|html|table|body)\b", re.IGNORECASE)
 
 
-def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Statement:
-    """Returns the history in `path`. `zone` is the broker's server zone.
+def read_statement(
+    path: Path, zone: str, mapping: Mapping | None = None, *, preset: str | None = None, assumed: Assumed | None = None
+) -> Statement:
+    """Returns the history in `path`. `zone` is the broker's server zone. `preset`: the venue that wrote a CSV; without
+    it, the headings of the file may tell. `assumed`: the account of a CSV that does not say its own.
 
     Raises StatementInvalid with the row and the reason, and BadInput for an unknown zone.
     """
@@ -54,13 +59,23 @@ def read_statement(path: Path, zone: str, mapping: Mapping | None = None) -> Sta
     if not text.strip():
         raise StatementInvalid(f"{path.name} is empty.", remedy="Export the report from the terminal again.")
     if not _HTML.search(text[:2000]):
-        if mapping is None or mapping.columns is None:
-            raise StatementInvalid(
-                f"{path.name} is no HTML report, and for a table of values a mapping must say what its columns mean.",
-                remedy="Name one with --mapping; docs/statements.md shows how to write it.",
-            )
-        return csv_mapping.read(text, origin, mapping)
+        return _table_of_values(text, origin, mapping, preset, assumed)
     return _report(origin, table_rows(text), mapping)
+
+
+def _table_of_values(
+    text: str, origin: Origin, mapping: Mapping | None, preset: str | None, assumed: Assumed | None
+) -> Statement:
+    if mapping is None or mapping.columns is None or preset is not None:
+        found = mapping_for(text, origin.file, preset, mapping)
+        if found is None:
+            known = ", ".join(sorted(PRESETS))
+            raise StatementInvalid(
+                f"{origin.file} is no HTML report, and its headings are not those of a known venue ({known}).",
+                remedy="Say with --mapping what its columns mean; docs/statements.md shows how.",
+            )
+        mapping = found
+    return csv_reader.read(text, origin, mapping, assumed)
 
 
 def _report(origin: Origin, rows: list[Row], mapping: Mapping | None) -> Statement:

@@ -164,4 +164,6 @@ def summary_money(sheet: Sheet, row: Row, text: str, currency: str) -> int:
         amount = number(text, sheet.mark)
     except NotANumber as exc:
         raise line.problem(str(exc)) from exc
+    if amount.adjusted() > 14:
+        raise line.problem(f"{text!r} is not an amount in {currency}")
     return to_minor(amount, currency)

@@ -139,15 +139,19 @@ def closed_by_deals(statement: Statement) -> tuple[StatementPosition, ...]:
 
 
 def _of_trades(statement: Statement) -> Iterator[Entry]:
-    rows: dict[str, list[StatementPosition]] = {}
+    """Rows with the same id, symbol, side and opening are parts of one position; other rows with its id are not."""
+    rows: dict[tuple[str, str, Side, datetime], list[StatementPosition]] = {}
     for trade in (*statement.closed, *statement.open_positions):
-        rows.setdefault(trade.position_id, []).append(trade)
-    for parts in rows.values():
+        rows.setdefault((trade.position_id, trade.symbol, trade.side, trade.opened_at), []).append(trade)
+    seen = set[str]()
+    for (position_id, *_), parts in rows.items():
         parts.sort(key=lambda part: (part.closed_at is None, part.closed_at or part.opened_at, part.row))
-        yield from _of_one_position(parts)
+        name = position_id if position_id not in seen else f"{position_id} (row {parts[0].row})"
+        seen.add(position_id)
+        yield from _of_one_position(name, parts)
 
 
-def _of_one_position(parts: list[StatementPosition]) -> Iterator[Entry]:
+def _of_one_position(name: str, parts: list[StatementPosition]) -> Iterator[Entry]:
     """Yields the opening and the closes of one position. Without lots, each row is an equal part of it."""
     sized = all(part.lots for part in parts)
     lots = [part.lots if sized and part.lots else Decimal(0) for part in parts]
@@ -157,7 +161,7 @@ def _of_one_position(parts: list[StatementPosition]) -> Iterator[Entry]:
         rank=1,
         row=first.row,
         what="open",
-        position_id=first.position_id,
+        position_id=name,
         symbol=first.symbol,
         side=first.side,
         lots=sum(lots, Decimal(0)),

@@ -251,6 +251,8 @@ def _notes(
         )
     if statement.summary.balance_minor is None:
         yield "The file has no summary, so its rows could not be compared with one."
+    if any(row.reference == "assumed" for row in statement.balance_rows):
+        yield f"The file has no initial balance: {money(began, statement.currency)} of the product is assumed."
     yield "The phase starts with the first trade."
     forward = brought_forward(statement)
     if forward:
