@@ -33,17 +33,28 @@ EVENTS: Final = frozenset(
 
 
 class Unsupported(Exception):
-    """The engine cannot express a kind, a parameter or a value; the text names it."""
+    """The engine cannot express a kind, a parameter or a value; the text names it. `field`: the innermost field, as
+    the case writes it; it is what `got` shows."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """One event as written; `index` is its position in the case."""
+    """One event as written; `index` is its position in the case.
+
+    In a case with several rules, a payout rule is told what the others say after this event: `held_back`, a gate that
+    blocks payouts is not met; `left_out_minor`, the profit that they ever left out.
+    """
 
     index: int
     kind: str
     t: str
     data: Mapping[str, Any]
+    held_back: bool = False
+    left_out_minor: int = 0
 
     def at(self, clock: Clock | None = None) -> datetime:
         """Returns the instant (UTC). A bare date is the start of that day by `clock`, or in UTC without a clock."""
@@ -96,7 +107,7 @@ class Case:
         allowance = ("daily_allowance",) if self._uses_daily_allowance() else ()
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance})
         if unknown:
-            raise Unsupported(f"{self.kind}: parameter {unknown[0]}")
+            raise Unsupported(f"{self.kind}: parameter {unknown[0]}", unknown[0])
         return {name: value for name, value in self.rule.items() if name != "kind"}
 
     def _uses_daily_allowance(self) -> bool:
@@ -129,7 +140,7 @@ class Case:
             raise Unsupported(f"{self.kind}: {what} {quoted(data)}")
         unknown = sorted(set(data) - set(known))
         if unknown:
-            raise Unsupported(f"{self.kind}: {what} with {unknown[0]}")
+            raise Unsupported(f"{self.kind}: {what} with {unknown[0]}", unknown[0])
 
     def money_of(self, data: Mapping[str, Any], basis_minor: int = 0) -> int:
         """Returns a size of the case in minor units; `basis_minor`: the anchor, peak or trade value."""
@@ -157,7 +168,12 @@ def _is_time(reset: object) -> bool:
 
 @dataclass(slots=True)
 class EngineResult:
-    """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event."""
+    """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event.
+
+    For cases with several rules: a rule that can be broken counts its offences so far in `steps[n]["violations"]`. A
+    gate says in `met[n]` whether it is met after event n, and with an effect on the target the raised target in
+    `steps[n]["new_target"]`. A rule that leaves profit out says in `left_out[n]` how much it ever left out.
+    """
 
     outcome: str
     at_event: int | None = None
@@ -168,6 +184,8 @@ class EngineResult:
     ratios: list[Decimal | None] = field(default_factory=list)
     amounts: dict[str, Value] = field(default_factory=dict)
     steps: list[dict[str, Value]] = field(default_factory=list)
+    met: list[bool] = field(default_factory=list)
+    left_out: list[Decimal] = field(default_factory=list)
 
 
 def read_cases(text: str, name: str) -> list[Case]:
