@@ -212,7 +212,7 @@ def _floor(case: Case, policy: str, before: int | None) -> AccountRules:
     """Returns a floor at the level that the case states, with the effect of the first payout on it."""
     effects = {"unchanged": "unchanged", "set_to_zero_on_first_payout": "zero"}
     if policy not in effects:
-        raise Unsupported(f"payout_drawdown_effect: floor_policy {policy}")
+        raise Unsupported(f"payout_drawdown_effect: floor_policy {policy}", "floor_policy")
     floor_minor = case.initial_minor if before is None else before
     spec = FloorSpec(
         rule_id="floor",
@@ -233,7 +233,7 @@ def daily_profit_attribution(case: Case) -> EngineResult:
     given = case.params("basis", "day")
     basis = _BASES.get(given.get("basis", "equity_snapshot_to_snapshot"))
     if basis is None:
-        raise Unsupported(f"daily_profit_attribution: basis {given['basis']}")
+        raise Unsupported(f"daily_profit_attribution: basis {given['basis']}", "basis")
     midway = any(raw.kind == "rollover" for raw in case.events)
     book, found = day_book.begin(None if midway else case.initial_minor), list[Value]()
     result = EngineResult(outcome="computed", amounts={"days": []})
