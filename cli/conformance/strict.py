@@ -192,7 +192,9 @@ _ACCOUNT: Final[dict[str, Check]] = {
 def check_case(raw: Mapping[str, Any]) -> None:
     """Raises Unsupported for the first thing of a case that the format does not know, or that cannot be."""
     _known("case", raw, _CASE)
-    _text("id", raw.get("id")) if "id" in raw else None
+    _text("id", raw.get("id"))
+    if not isinstance(raw.get("expected"), Mapping):
+        raise Unsupported(f"expected {quoted(raw.get('expected'))} is not an object", "expected")
     if ("rule" in raw) == ("rules" in raw):
         raise Unsupported("a case has either rule or rules", "rules" if "rules" in raw else "rule")
     _account(raw.get("account"))
