@@ -221,8 +221,16 @@ def test_a_list_of_rules_is_read_strictly(rules: list[Json], field: str) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"outcome": "pass"}, {"rule": "target"}, {"at_event": 0}, {"offences": []}, {"rules": {"max": {"floor": 1}}}]
-    + [{"rules": {"nobody": {"floor": 1}}}, {"amounts": {"balance": 1}}, {"severity": "soft"}],
+    [
+        {"outcome": "pass"},
+        {"rule": "target"},
+        {"at_event": 0},
+        {"offences": []},
+        {"rules": {"max": {"floor": 1}}},
+        {"rules": {"nobody": {"floor": 1}}},
+        {"amounts": {"balance": 1}},
+        {"severity": "soft"},
+    ],
 )
 def test_each_field_that_is_wrong_is_found(change: Json) -> None:
     events = [opened(8, "a"), closed(9, "a", -20000)]
