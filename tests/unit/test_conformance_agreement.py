@@ -115,3 +115,28 @@ def test_it_ends_as_the_replay_says(seed: int) -> None:
     (case,) = read_cases(json.dumps([raw]), "life")
     assert case.problem is None
     assert stated(judge_rules(case, KINDS)) == deciding(replayed(case, [made for _, made in pairs], target, days))
+
+
+def test_profit_that_a_conduct_rule_leaves_out_does_not_pass_the_phase() -> None:
+    """1,000 made round a release do not count, so that a target of 1,000 needs 2,000."""
+    loss = {"type": "max_loss_static", "id": "loss", "allowance": {"type": "amount", "value": 4000}}
+    news = {"type": "news_window", "id": "news", "before_minutes": 5, "after_minutes": 5, "applies_to": ["close"]}
+    news |= {"targeted_instruments_only": False, "counted_pct": 0, "consequences": [{"kind": "deduct_profit"}]}
+    events = [
+        {"t": "2025-06-02T10:00:00+00:00", "type": "news", "name": "CPI", "targets": ["USD"]},
+        {"t": "2025-06-02T09:00:00+00:00", "type": "trade_open", "id": "a", "symbol": "EURUSD", "side": "buy"},
+        {"t": "2025-06-02T10:00:00+00:00", "type": "trade_close", "id": "a", "symbol": "EURUSD", "pnl": 1000},
+        {"t": "2025-06-02T11:00:00+00:00", "type": "trade_open", "id": "b", "symbol": "EURUSD", "side": "buy"},
+        {"t": "2025-06-02T12:00:00+00:00", "type": "trade_close", "id": "b", "symbol": "EURUSD", "pnl": 1000},
+    ]
+    raw = {
+        "id": "news",
+        "account": {"initial_balance": 100_000},
+        "rule": {"kind": "x"},
+        "events": events,
+        "expected": {},
+    }
+    rules, target = [{**loss, "breach_when": "equity < floor"}, news], {"type": "amount", "value": 1000}
+    for count, outcome in ((3, "in_progress"), (5, "pass")):
+        (case,) = read_cases(json.dumps([{**raw, "events": events[:count]}]), "news")
+        assert replayed(case, rules, target, 0).outcome == outcome
