@@ -60,7 +60,7 @@ def life(random: Random) -> list[Json]:
             midnight = datetime(later.year, later.month, later.day, tzinfo=UTC)
             events.append({"t": midnight.isoformat(), "type": "rollover", "balance": balance, "equity": balance})
         now = later + timedelta(seconds=1)
-        base = {"t": now.isoformat()}
+        base: Json = {"t": now.isoformat()}
         if open_ids and random.random() < 0.6:
             pnl = random.choice([-1500, -700, -1, 0, 300, 900, 2000])
             balance += pnl
