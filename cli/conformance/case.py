@@ -72,7 +72,7 @@ class RawEvent:
 
     def _date(self) -> date | None:
         try:
-            return date.fromisoformat(self.t[:10])
+            return datetime.fromisoformat(self.t).date()
         except ValueError:
             return None
 

@@ -77,7 +77,8 @@ def _identity(name: str, value: Any) -> None:
 
 def _instant(name: str, value: Any) -> None:
     _text(name, value)
-    _moment(name, value)
+    if not isinstance(_moment(name, value), datetime):
+        raise Unsupported(f"{name} {quoted(value)} is no instant", name)
 
 
 def _price_or_none(name: str, value: Any) -> None:
@@ -249,7 +250,7 @@ def _values(kind: str, name: str, value: Any) -> None:
     elif isinstance(value, list):
         for each in value:
             _values(kind, name, each)
-    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+    elif value is not None and (name == "value" or _SHARES.match(name) or type(value) in (int, Decimal)):
         (_number if name in _ANY_SIGN else _not_negative)(name, value)
         if value > 100 and _is_share(kind, name):
             raise Unsupported(f"{name} {value} is above 100", name)
