@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.refusal import Unsupported
+from cli.conformance.shape import check_once
 from domain.money import is_known
 from domain.quoting import quoted
 
@@ -197,6 +198,7 @@ _ACCOUNT: Final[dict[str, Check]] = {
 
 def check_case(raw: Mapping[str, Any]) -> None:
     """Raises Unsupported for the first thing of a case that the format does not know, or that cannot be."""
+    check_once(raw)
     _known("case", raw, _CASE)
     _identity("id", raw.get("id"))
     if not isinstance(raw.get("expected"), Mapping):

@@ -136,6 +136,19 @@ def test_a_number_that_is_not_finite_is_refused(number: str, field: str) -> None
     assert (result.status, result.got["field"]) == ("unsupported", field)
 
 
+@pytest.mark.parametrize("field", ["initial_balance", "value", "equity", "kind"])
+def test_a_field_that_is_given_twice_is_refused(field: str) -> None:
+    result = judged(json.dumps([case_of()]).replace(f'"{field}": ', f'"{field}": 1, "{field}": '))
+    assert (result.status, result.got["field"]) == ("unsupported", field)
+
+
+@pytest.mark.parametrize("depth", [30, 100, 400, 480, 700])
+def test_a_case_of_endless_depth_is_refused(depth: int) -> None:
+    text = json.dumps([case_of({**STATIC, "grace": "deep"}), case_of()])
+    deep, plain = read_cases(text.replace('"deep"', "[" * depth + "]" * depth, 1), "cases.json")
+    assert (run(deep).status, run(plain).status) == ("unsupported", "passed")
+
+
 ALLOWED: list[Json] = [
     case_of(events=()),
     case_of(events=(at(9, "clock"), at(9, "clock"), bare("2025-06-02"), bare("a word"), at(9, "clock"))),
