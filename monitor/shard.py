@@ -133,6 +133,7 @@ class Shard:
                 balance_minor=0,
                 news_id=release.key,
                 released_at=release.released_at,
+                ends_at=release.ends_at,
                 symbols=release.names,
                 impact=release.impact,
             )

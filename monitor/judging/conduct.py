@@ -112,9 +112,9 @@ class Conduct:
     # news
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
-        """Passes newly known releases to every account with such rules. Yields the violations."""
+        """Passes newly known or moved releases to every account with such rules. Yields the violations."""
         for release in releases:
-            if release.news_id in self._news:
+            if release.news_id in self._news and _same_release(self._news[release.news_id], release):
                 continue
             self._news[release.news_id] = release
             for row in list(self._states):
@@ -126,9 +126,11 @@ class Conduct:
             self._announce_to(account, release)
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
-        """Passes a release to an account that does not have it yet. A checkpoint keeps the releases that it has."""
-        known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
-        if release.news_id in known:
+        """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that
+        it has."""
+        told = (event for event in reversed(self._states[account.row].events) if isinstance(event, News))
+        known = next((event for event in told if event.news_id == release.news_id), None)
+        if known is not None and _same_release(known, release):
             return ()
         return self._step(account, replace(release, **self._money(account)))
 
@@ -251,3 +253,12 @@ class Conduct:
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )
+
+
+def _same_release(one: News, other: News) -> bool:
+    return (one.released_at, one.ends_at, one.symbols, one.impact) == (
+        other.released_at,
+        other.ends_at,
+        other.symbols,
+        other.impact,
+    )
