@@ -19,7 +19,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV file with a header.", exists=True, dir_okay=False)],
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", help="Column of a field: time=…, title=…, place=…, impact=…, ends=…, id=…. Repeatable."),
+        typer.Option("--column", help=f"Column of a field: {', '.join(f'{name}=…' for name in _FIELDS)}. Repeatable."),
     ] = None,
     data: Data = None,
 ) -> None:

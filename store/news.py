@@ -32,9 +32,9 @@ class ScheduledRelease:
     id: int
     key: str
     released_at: datetime
-    ends_at: datetime | None
     names: tuple[str, ...]
     impact: str
+    ends_at: datetime | None = None
 
 
 async def add_releases(session: AsyncSession, releases: Sequence[NewRelease]) -> tuple[int, int]:
@@ -80,4 +80,4 @@ def releases_after(connection: Connection[Any], last: int, since: datetime) -> l
         " WHERE id > %s AND coalesce(ends_at, released_at) >= %s ORDER BY id",
         (last, since),
     ).fetchall()
-    return [ScheduledRelease(id_, key, at, ends, tuple(names), impact) for id_, key, at, ends, names, impact in rows]
+    return [ScheduledRelease(id_, key, at, tuple(names), impact, ends) for id_, key, at, ends, names, impact in rows]

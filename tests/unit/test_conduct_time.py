@@ -93,6 +93,31 @@ def test_inactivity_axes(terms: dict[str, Any], events: list[Event], offences: i
     assert len(tell(silence(**terms), *events)[1]) == offences
 
 
+@pytest.mark.parametrize(
+    ("events", "offences"),
+    [
+        ([opened("2025-06-01"), closed("2025-06-20"), clocked("2025-07-01")], 0),
+        # a close is no order
+        ([opened("2025-06-01"), closed("2025-06-20"), clocked("2025-07-01 00:00:01")], 1),
+        ([opened("2025-06-01"), closed("2025-06-20"), ordered("2025-06-25"), clocked("2025-07-25")], 0),
+        ([opened("2025-06-01"), closed("2025-06-20"), ordered("2025-06-25"), clocked("2025-07-25 00:00:01")], 1),
+        # nothing is found while a position is open, but what has passed has passed
+        ([opened("2025-06-01"), clocked("2025-08-01"), closed("2025-08-02")], 0),
+        ([opened("2025-06-01"), clocked("2025-08-01"), closed("2025-08-02"), clocked("2025-08-02 00:00:01")], 1),
+        ([opened("2025-06-01"), opened("2025-07-20", "b"), closed("2025-08-01"), closed("2025-08-02", "b"),
+          clocked("2025-08-19")], 0),
+    ],
+)  # fmt: skip
+def test_inactivity_since_the_last_order(events: list[Event], offences: int) -> None:
+    assert len(tell(silence(counter_starts="last_order_placed"), *events)[1]) == offences
+
+
+def test_a_deadline_that_passed_while_a_position_was_open_is_due_when_it_is_closed() -> None:
+    rule = silence(counter_starts="last_order_placed")
+    state, _ = tell(rule, opened("2025-06-01"), closed("2025-08-02"))
+    assert rule.due(state, CONTEXT) == at("2025-08-02 00:00:00.000001")
+
+
 def test_trading_days_skip_weekends_and_holidays() -> None:
     by_week = silence(calendar_days=None, trading_days=3)
     state, _ = tell(by_week, closed("2025-11-26 15:00"))
@@ -247,6 +272,56 @@ def test_nothing_is_due_when_nothing_is_open() -> None:
     assert rule.due(state, CONTEXT) is None
 
 
+@pytest.mark.parametrize(
+    ("events", "positions"),
+    [
+        # Friday 16:00 until Sunday 18:00, longer than 24 hours
+        ([opened("2025-06-07T12:00:00-04:00")], [1]),
+        ([opened("2025-06-08T17:59:59-04:00")], [1]),
+        ([opened("2025-06-08T18:00:00-04:00")], []),
+        ([opened("2025-06-06T10:00:00-04:00"), marked("2025-06-08T20:00:00-04:00")], [1]),
+        ([clocked("2025-06-07T12:00:00-04:00", 2), clocked("2025-06-08T12:00:00-04:00", 2)], [2]),
+        # a position that was found is not found again when it is added to
+        ([opened("2025-06-06T17:00:00-04:00"), opened("2025-06-07T12:00:00-04:00", adds=True)], [1]),
+        ([opened("2025-06-06T10:00:00-04:00"), opened("2025-06-07T12:00:00-04:00", adds=True)], [1]),
+        # the clocks change in the night to Sunday 9 March, and back on 2 November
+        ([opened("2025-03-09T21:59:59+00:00")], [1]),
+        ([opened("2025-03-09T22:00:00+00:00")], []),
+        ([opened("2025-11-02T22:59:59+00:00")], [1]),
+        ([opened("2025-11-02T23:00:00+00:00")], []),
+    ],
+)
+def test_flat_by_over_a_weekend_that_ends_on_sunday(events: list[Event], positions: list[int]) -> None:
+    rule = flat(**FRIDAY, reopens="18:00", reopens_weekday="sunday")
+    assert [found.figures["positions"] for found in tell(rule, *events)[1]] == positions
+
+
+def test_flat_by_reopens_a_week_later_at_most() -> None:
+    rule = flat(**FRIDAY, reopens="15:00", reopens_weekday="friday")
+    assert tell(rule, opened("2025-06-13T14:59:59-04:00"))[1][0].figures["until"] == at("2025-06-13T15:00:00-04:00")
+    assert not tell(rule, opened("2025-06-13T15:00:00-04:00"))[1]
+
+
+def test_a_break_that_comes_once_a_year_is_looked_for_far_ahead() -> None:
+    class December(NewYork):
+        def close_on(self, day: date) -> datetime | None:
+            return at(f"{day}T16:00:00-05:00")
+
+        def next_open(self, after: datetime) -> datetime:
+            return after + timedelta(hours=100 if (after.month, after.day) == (12, 24) else 17)
+
+    context = replace(CONTEXT, calendars={"XNYS": December()})
+    rule = flat(calendar="XNYS", break_longer_than_hours=90)
+    state, _ = tell(rule, opened("2025-02-03 10:00"), context=context)
+    assert rule.due(state, context) == at("2025-12-24T16:00:00-05:00")
+
+
+def test_an_event_that_is_not_near_a_deadline_changes_nothing() -> None:
+    rule = flat(**FRIDAY)
+    state, _ = tell(rule, *(opened("2025-06-02 10:00", str(number)) for number in range(100)))
+    assert rule.step(state, marked("2025-06-03 10:00"), CONTEXT)[0] is state
+
+
 @given(
     start=st.datetimes(datetime(2025, 1, 1), datetime(2025, 12, 31)),
     minutes=st.lists(st.integers(1, 3_000), min_size=1, max_size=30),
@@ -277,6 +352,12 @@ def test_marks_in_between_never_change_what_is_found(start: datetime, minutes: l
         ("flat_by", {**FRIDAY, "zone": "Mars/Olympus"}, "unknown time zone"),
         ("flat_by", {"calendar": "XNYS", "weekday": "friday"}, "weekday, reopens"),
         ("flat_by", {**FRIDAY, "before_close_minutes": 5}, "before_close_minutes"),
+        ("flat_by", {**FRIDAY, "reopens_weekday": "sunday"}, "reopens_weekday"),
+        (
+            "flat_by",
+            {"time": "16:00", "zone": "UTC", "reopens": "18:00", "reopens_weekday": "sunday"},
+            "reopens_weekday",
+        ),
     ],
 )
 def test_contradictions_are_refused(rule: str, terms: dict[str, Any], field: str) -> None:
@@ -289,6 +370,11 @@ def test_words() -> None:
     assert "No more than 30 days" in silence().words(CONTEXT)
     assert "3 trading days" in silence(calendar_days=None, trading_days=3).words(CONTEXT)
     assert "Close all positions by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
+    words = flat(**FRIDAY, reopens="18:00", reopens_weekday="sunday").words(CONTEXT)
+    assert "until 18:00 America/New_York on Sunday." in words
+    words = silence(counter_starts="last_order_placed").words(CONTEXT)
+    assert "after your last order, or" in words
+    assert "Openings and pending orders count, closings do not." in words
     words = flat(calendar="XNYS", before_close_minutes=10, break_longer_than_hours=2).words(CONTEXT)
     assert "Close all positions 10 minutes before the end of each session of XNYS" in words
     assert "longer than 2 hours" in words

@@ -1,6 +1,7 @@
 """Conduct rules, gates and consequences short of the end, on the live path: a shard fed event by event."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -152,6 +153,79 @@ def test_a_payout_and_news_reach_the_rules() -> None:
     venue.open("b")
     assert venue.found == [("review", "news_window", 1)]
     assert [note.kind for note in venue.shard.state.facts.reviews if note.kind == "offence"] == ["offence"]
+
+
+NFP = ScheduledRelease(1, "nfp", START + timedelta(minutes=30), ("USD",), "high")
+AROUND_NEWS = {"type": "news_window", "before_minutes": 2, "after_minutes": 2, "consequences": [{"kind": "review"}]}
+
+
+def test_a_position_held_into_news_is_found_by_time_alone() -> None:
+    venue = Venue(AROUND_NEWS | {"applies_to": ["hold"]}, news=[NFP])
+    venue.open("a")
+    venue.wait(minutes=28)
+    assert venue.found == [], "it may still be closed at this very instant"
+    venue.restart()
+    venue.wait(seconds=1)
+    assert venue.found == [("review", "news_window", 1)]
+    venue.wait(hours=2)
+    assert venue.found == [("review", "news_window", 1)]
+
+
+def test_a_speech_binds_until_its_end() -> None:
+    venue = Venue(AROUND_NEWS | {"applies_to": ["open"]}, news=[replace(NFP, ends_at=START + timedelta(minutes=80))])
+    venue.wait(minutes=82, seconds=1)
+    venue.open("late")
+    assert venue.found == []
+    venue = Venue(AROUND_NEWS | {"applies_to": ["open"]}, news=[replace(NFP, ends_at=START + timedelta(minutes=80))])
+    venue.wait(minutes=82)
+    venue.restart()
+    venue.open("early")
+    assert venue.found == [("review", "news_window", 1)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_release_that_moves_binds_where_it_moved(restarts: bool) -> None:
+    venue = Venue(AROUND_NEWS | {"applies_to": ["open"]}, news=[NFP])
+    venue.wait(minutes=5)
+    venue.releases[:] = [replace(NFP, id=2, released_at=START + timedelta(hours=2))]
+    venue.wait(minutes=5)
+    if restarts:
+        venue.restart()
+    venue.wait(minutes=20)
+    venue.open("a")
+    assert venue.found == []
+    venue.wait(minutes=90)
+    venue.open("b")
+    assert venue.found == [("review", "news_window", 1)]
+
+
+def test_an_opening_too_soon_after_a_loss_ends_the_account() -> None:
+    venue = Venue({"type": "cooldown", "minutes": 30, "after": "losing_close"})
+    venue.open("a")
+    venue.quote("1.09990", minutes=1)
+    venue.close("a")
+    venue.restart()
+    venue.wait(minutes=29)
+    venue.open("b")
+    assert venue.found == [("breach", "cooldown", 1)]
+
+
+def test_an_opening_outside_the_hours_is_closed_and_too_many_are_reviewed() -> None:
+    hours = {
+        "type": "opening_hours",
+        "zone": "UTC",
+        "hours": [{"opens": "09:30", "closes": "16:00"}],
+        "consequences": [{"kind": "close_position"}],
+    }
+    rate = {"type": "max_trade_rate", "limit": 2, "within_minutes": 1, "consequences": [{"kind": "review"}]}
+    venue = Venue(hours, rate)
+    venue.open("early")
+    venue.wait(minutes=30)
+    assert venue.found == [("close_position", "opening_hours", 1)]
+    for position in ("a", "b", "c"):
+        venue.wait(seconds=10)
+        venue.open(position)
+    assert venue.found[1:] == [("review", "max_trade_rate", 1)]
 
 
 def test_an_account_without_such_rules_carries_nothing() -> None:
