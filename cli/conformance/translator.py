@@ -182,8 +182,13 @@ class Translator:
             **{**base, "at": known},
             news_id=f"{raw.data.get('name', 'news')} #{raw.index}",
             released_at=self.at(raw),
+            ends_at=self._ends(raw),
             symbols=(targets,) if isinstance(targets, str) else tuple(targets),
         )
+
+    def _ends(self, raw: RawEvent) -> datetime | None:
+        ends = raw.data.get("ends")
+        return None if ends is None else self.at(RawEvent(raw.index, raw.kind, ends, {}))
 
     def _day(self, raw: RawEvent, base: Mapping[str, Any]) -> DayEnded:
         floating = raw.money("floating_pnl", self.case.currency)
