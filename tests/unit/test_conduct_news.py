@@ -257,7 +257,7 @@ def test_a_speech_counts_until_its_end(when: str, offences: int) -> None:
 )
 def test_positions_opened_long_before_are_free(opened_at: str, terms: dict[str, Any], offences: int) -> None:
     rule = window(**{"applies_to": ["stop_loss"], "exempt_if_opened_minutes_before": 15, **terms})
-    story = [NFP, opened(opened_at), closed("2025-06-06 12:31", action="stop_loss")]
+    story: list[Event] = [NFP, opened(opened_at), closed("2025-06-06 12:31", action="stop_loss")]
     assert len(tell(rule, *story)[1]) == offences
 
 
@@ -301,7 +301,12 @@ def test_an_offence_with_another_consequence_deducts_nothing() -> None:
 
 def test_a_held_position_loses_its_profit() -> None:
     rule = window(**HOLDING, counted_pct="0", consequences=[{"kind": "deduct_profit"}])
-    story = [NFP, opened("2025-06-06 10:00"), clocked("2025-06-06 12:26"), closed("2025-06-06 18:00", pnl_minor=900)]
+    story: list[Event] = [
+        NFP,
+        opened("2025-06-06 10:00"),
+        clocked("2025-06-06 12:26"),
+        closed("2025-06-06 18:00", pnl_minor=900),
+    ]
     state, _ = tell(rule, *story)
     assert rule.deducted_minor(state, CONTEXT) == 900
 

@@ -68,7 +68,7 @@ def test_cooldown(terms: dict[str, Any], events: list[Event], found: list[str]) 
 
 def test_a_cooldown_escalates_and_names_the_earliest_opening() -> None:
     rule = cooldown(consequences=[{"kind": "warn"}, {"kind": "fail"}])
-    story = [closed("2025-06-02 10:00"), opened("2025-06-02 10:01", "b"), opened("2025-06-02 10:02", "c")]
+    story: list[Event] = [closed("2025-06-02 10:00"), opened("2025-06-02 10:01", "b"), opened("2025-06-02 10:02", "c")]
     _, found = tell(rule, *story)
     assert [one.consequence.kind for one in found] == ["warn", "fail"]
     assert "2025-06-02 10:10" in found[0].sentence

@@ -1,13 +1,14 @@
 """Inactivity: an account must not go without trading for too long."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.errors import BadInput
-from domain.rules.base import ConductRule, Context, State, Violation
+from domain.rules.base import ConductRule, Context, State, VenueCalendar, Violation
 from domain.rules.events import Clocked, Closed, Event, News, Opened, OrderPlaced
 from domain.rules.holdings import Holdings, calendar_of, held_after
 from domain.rules.terms import RuleId
@@ -80,8 +81,8 @@ class Inactivity(ConductRule[InactivityState]):
         if state.since is None:
             state = state.model_copy(update={"since": since})
         found: tuple[Violation, ...] = ()
-        deadline = self.deadline(state, context)
-        if deadline is not None and event.at > deadline and not state.told and not self._suspended(state):
+        deadline = None if state.told or self._suspended(state) else self.deadline(state, context)
+        if deadline is not None and event.at > deadline:
             state = state.model_copy(update={"told": True, "offences": state.offences + 1})
             sentence = f"There was no trading activity from {instant(since)} to {instant(deadline)}."
             found = (self.offended(state.offences, sentence, {"since": since, "deadline": deadline}),)
@@ -115,14 +116,11 @@ class Inactivity(ConductRule[InactivityState]):
             return None
         if self.calendar_days is not None:
             return state.since + timedelta(days=self.calendar_days)
-        day, left, empty = context.clock.trading_day(state.since), self.trading_days or 0, 0
         calendar = None if self.calendar is None else calendar_of(context, self.calendar)
-        while left:
-            day += timedelta(1)
-            if day.weekday() < 5 if calendar is None else calendar.close_on(day) is not None:
-                left, empty = left - 1, 0
-            elif (empty := empty + 1) > _LONGEST_CLOSURE:
-                raise BadInput(f"Calendar {self.calendar!r} has no session after {day - timedelta(empty)}.")
+        day = _trading_day_after(context.clock.trading_day(state.since), self.trading_days or 0, calendar)
+        if day is None:
+            sessions = count(self.trading_days or 0, "session")
+            raise BadInput(f"Calendar {self.calendar!r} ends before {sessions} after {state.since:%Y-%m-%d}.")
         return context.clock.day_end(day)
 
     def due(self, state: InactivityState, context: Context) -> datetime | None:
@@ -151,3 +149,16 @@ class Inactivity(ConductRule[InactivityState]):
             words += " The count is paused while a position is open."
         pending = "counts" if self.pending_orders_count else "does not count"
         return f"{words} A pending order {pending} as activity. {self.consequence_words}"
+
+
+@lru_cache(maxsize=4096)
+def _trading_day_after(day: date, number: int, calendar: VenueCalendar | None) -> date | None:
+    """Returns the trading day of that number after `day`; None if the calendar ends before."""
+    left, empty = number, 0
+    while left:
+        day += timedelta(1)
+        if day.weekday() < 5 if calendar is None else calendar.close_on(day) is not None:
+            left, empty = left - 1, 0
+        elif (empty := empty + 1) > _LONGEST_CLOSURE:
+            return None
+    return day
