@@ -17,13 +17,26 @@ from domain.products.phase_terms import PhaseTerms
 from domain.rules import history
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.events import (
+    CLOSED_BY,
+    OPENED_BY,
+    Clocked,
+    Closed,
+    Event,
+    Marked,
+    News,
+    Opened,
+    OrderGone,
+    OrderPlaced,
+    PaidOut,
+    Rolled,
+)
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal
+from ports.platform import BalanceOperation, Deal, PendingOrder
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _NEXT: Final = timedelta(microseconds=1)
@@ -83,6 +96,16 @@ class Conduct:
         return self._step(
             account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
         )
+
+    def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
+        """Returns the violations of a pending order that was placed, or is gone."""
+        if account.row not in self._states:
+            return ()
+        moment = {"seq": order.seq, "at": order.at, **self._money(account)}
+        if order.change == "gone":
+            return self._step(account, OrderGone(**moment, order_id=order.order_id))
+        placed = OrderPlaced(**moment, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
+        return self._step(account, placed)
 
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
@@ -230,6 +253,7 @@ class Conduct:
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,
+            action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
         )
 

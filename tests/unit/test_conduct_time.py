@@ -210,7 +210,7 @@ def test_flat_by_every_day_until_the_session_reopens() -> None:
     assert len(tell(rule, *day)[1]) == 1
     assert not tell(rule, opened("2025-06-02T17:00:00-05:00"), closed("2025-06-03T15:10:00-05:00"))[1]
     state, _ = tell(rule, opened("2025-06-02T17:00:00-05:00"))
-    assert rule.due(state, CONTEXT) == at("2025-06-03T15:10:00-05:00")
+    assert rule.due(state, CONTEXT) == at("2025-06-03T15:10:00.000001-05:00")
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_flat_by_a_venues_close(terms: dict[str, Any], held_from: str, due: str)
     rule = flat(calendar="XNYS", **terms)
     state, found = tell(rule, opened(held_from), context=VENUE)
     assert not found
-    assert rule.due(state, VENUE) == at(due)
+    assert rule.due(state, VENUE) == at(due) + timedelta(microseconds=1)
     _, offences = rule.step(state, replace(clocked(held_from), at=at(due)), VENUE)
     assert [(one.figures["flat_by"], one.position_ids) for one in offences] == [(at(due), ("a",))]
 
@@ -253,7 +253,7 @@ def test_a_venue_without_nightly_breaks_is_left_for_the_weekend_only() -> None:
     rule = flat(calendar="FUT", break_longer_than_hours=2, before_close_minutes=50)
     state, found = tell(rule, opened("2025-06-02T18:00:00-05:00"), context=context)
     assert not found
-    assert rule.due(state, context) == at("2025-06-06T16:10:00-05:00")
+    assert rule.due(state, context) == at("2025-06-06T16:10:00.000001-05:00")
     _, found = tell(rule, opened("2025-06-08T16:59:00-05:00"), context=context)
     assert [one.figures["until"] for one in found] == [at("2025-06-08T17:00:00-05:00")]
 
@@ -267,7 +267,7 @@ def test_on_a_holiday_the_long_break_still_forbids_opening() -> None:
 def test_nothing_is_due_when_nothing_is_open() -> None:
     rule = flat(**FRIDAY)
     state, _ = tell(rule, opened("2025-06-05 10:00"))
-    assert rule.due(state, CONTEXT) == at("2025-06-06T16:00:00-04:00")
+    assert rule.due(state, CONTEXT) == at("2025-06-06T16:00:00.000001-04:00")
     state, _ = tell(rule, opened("2025-06-05 10:00"), closed("2025-06-05 11:00"))
     assert rule.due(state, CONTEXT) is None
 
@@ -313,7 +313,7 @@ def test_a_break_that_comes_once_a_year_is_looked_for_far_ahead() -> None:
     context = replace(CONTEXT, calendars={"XNYS": December()})
     rule = flat(calendar="XNYS", break_longer_than_hours=90)
     state, _ = tell(rule, opened("2025-02-03 10:00"), context=context)
-    assert rule.due(state, context) == at("2025-12-24T16:00:00-05:00")
+    assert rule.due(state, context) == at("2025-12-24T16:00:00.000001-05:00")
 
 
 def test_an_event_that_is_not_near_a_deadline_changes_nothing() -> None:

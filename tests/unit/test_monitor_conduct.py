@@ -3,11 +3,14 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
 
 import pytest
 
 from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact
+from ports.platform import PendingOrder
 from store.news import ScheduledRelease
 from tests.unit.conduct_venue import DAILY, START, Venue
 
@@ -118,6 +121,58 @@ def test_positions_over_the_weekend_are_closed_and_nothing_more() -> None:
     assert isinstance(fact, OffenceFact)
     assert (fact.consequence, sorted(fact.position_ids)) == ("close_position", ["a", "b"])
     assert venue.found[0] == ("close_position", "flat_by", 1)
+
+
+def test_a_position_that_is_closed_at_the_very_deadline_is_closed_in_time() -> None:
+    flat = {"type": "flat_by", "weekday": "friday", "time": "21:00", "zone": "UTC"}
+    venue = Venue(flat)
+    venue.open("a")
+    venue.now += timedelta(hours=12)
+    venue.close("a")
+    venue.wait(hours=1)
+    assert venue.found == []
+    venue = Venue(flat)
+    venue.open("a")
+    venue.now += timedelta(hours=12, microseconds=1)
+    venue.close("a")
+    assert venue.found == [("breach", "flat_by", 1)]
+
+
+def pending(venue: Venue, change: Literal["placed", "gone"]) -> PendingOrder:
+    return PendingOrder(
+        seq=venue.next,
+        at=venue.now,
+        login=1,
+        order_id="o1",
+        symbol="EURUSD",
+        side="buy",
+        lots=Decimal(1),
+        change=change,
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "breaks"),
+    [({}, True), ({"pending_orders_count": True}, False), ({"counter_starts": "last_order_placed"}, False)],
+)
+def test_a_pending_order_is_activity_if_the_terms_say_so(terms: dict[str, Any], breaks: bool) -> None:
+    venue = Venue({"type": "inactivity", "calendar_days": 5, **terms})
+    venue.wait(days=3)
+    venue.send(pending(venue, "placed"))
+    venue.send(pending(venue, "gone"))
+    venue.restart()
+    venue.wait(days=4)
+    assert venue.found == ([("breach", "inactivity", 1)] if breaks else [])
+    venue.wait(days=2)
+    assert venue.found == [("breach", "inactivity", 1)]
+
+
+@pytest.mark.parametrize("applies_to", ["open", "pending_fill"])
+def test_the_fill_of_a_pending_order_is_told_from_an_opening(applies_to: str) -> None:
+    venue = Venue(AROUND_NEWS | {"applies_to": [applies_to]}, news=[NFP])
+    venue.wait(minutes=30)
+    venue.open("a", reason="pending_fill")
+    assert [found[1] for found in venue.found] == (["news_window"] if applies_to == "pending_fill" else [])
 
 
 def test_a_gate_holds_a_pass_back_until_a_day_has_ended() -> None:

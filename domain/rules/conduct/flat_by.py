@@ -16,6 +16,7 @@ from domain.rules.terms import LATER, RuleId
 from domain.wording import count as counted
 from domain.wording import instant, number
 
+_NEXT: Final = timedelta(microseconds=1)
 # No window lasts longer than so many days: the longest breaks of venues are holiday weeks.
 _LONGEST: Final = 16
 # So many days ahead the next window is looked for: some breaks are longer than the given hours only once a year.
@@ -194,7 +195,9 @@ class FlatBy(ConductRule[FlatByState]):
         if state.at is None or not state.holdings:
             return None
         since = state.at
-        return next((window.start for window in self._windows(since, context) if window.start > since), None)
+        # a position that is closed exactly at the start is closed in time
+        starts = (window.start for window in self._windows(since, context))
+        return next((start + _NEXT for start in starts if start > since), None)
 
     def _wall_time(self, wall: str | None) -> str:
         return Clock(zone=self.zone or "UTC", reset=wall or "00:00").words
