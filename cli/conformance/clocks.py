@@ -53,7 +53,7 @@ class PlatformDays:
     def _found(instants: Iterator[datetime]) -> datetime:
         at = next(instants, None)
         if at is None:
-            raise Unsupported("day_boundary: no rollover event begins that day")
+            raise Unsupported("day_boundary: no rollover event begins that day", "timezone")
         return at
 
 
@@ -78,7 +78,7 @@ def _zone_name(value: Any) -> str:
     try:
         return str(Clock.model_validate({"zone": value, "reset": "00:00"}).zone)
     except ValidationError as exc:
-        raise Unsupported(f"timezone {quoted(value)}") from exc
+        raise Unsupported(f"timezone {quoted(value)}", "timezone") from exc
 
 
 def _history(case: Case, versions: list[Mapping[str, Any]]) -> ClockHistory:
@@ -97,7 +97,7 @@ def _clock(case: Case, data: Mapping[str, Any], *more: str) -> Clock:
     case.only("clock", data, ("timezone", "reset", "session_end", *more))
     clock = case.clock({name: data[name] for name in ("timezone", "reset") if name in data})
     if clock is None:
-        raise Unsupported(f"day_boundary: clock {quoted(dict(data))}")
+        raise Unsupported(f"day_boundary: clock {quoted(dict(data))}", "timezone")
     return clock
 
 
@@ -128,10 +128,10 @@ def _clocks(case: Case) -> _Clocks:
 def _answer(question: str, clocks: _Clocks) -> Value:
     asked = _QUESTION.match(question)
     if asked is None or (asked["what"] == "day") != bool(asked["starts"]):
-        raise Unsupported(f"day_boundary: {question}")
+        raise Unsupported(f"day_boundary: {question}", question)
     name = asked["clock"] or ("" if "" in clocks.days else next(iter(clocks.days)))
     if name not in clocks.days:
-        raise Unsupported(f"day_boundary: clock {name}")
+        raise Unsupported(f"day_boundary: clock {name}", name)
     days, day = clocks.days[name], date.fromisoformat(asked["day"])
     if asked["what"] == "length_hours":
         return Decimal((days.day_end(day) - days.day_start(day)) // timedelta(seconds=1)) / 3600
@@ -146,7 +146,7 @@ def _answer(question: str, clocks: _Clocks) -> Value:
 def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
     if not clocks.days:
-        raise Unsupported("day_boundary: no clock with a timezone and a reset")
+        raise Unsupported("day_boundary: no clock with a timezone and a reset", "timezone")
     return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 

@@ -4,12 +4,12 @@ events."""
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from adapters.calendars.exchange import ExchangeCalendars
 from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
-from cli.conformance.gates import sized
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
 from domain.rules.base import ConductRule, Context, State, Violation
@@ -58,13 +58,13 @@ def flat_by(case: Case) -> EngineResult:
     # without a zone, the times of the events as written
     as_written = "calendar" not in given and zone in (None, "platform")
     if "time" not in given and "calendar" not in given:
-        raise Unsupported("flat_by: time is missing")
+        raise Unsupported("flat_by: time is missing", "time")
     rule = FlatBy.model_validate(
         {
             "type": "flat_by",
             **_only(given, known),
-            "weekday": _weekday(given.get("weekday")),
-            "reopens_weekday": _weekday(given.get("reopens_weekday")),
+            "weekday": _weekday("weekday", given.get("weekday")),
+            "reopens_weekday": _weekday("reopens_weekday", given.get("reopens_weekday")),
             "zone": None if "time" not in given else "UTC" if as_written else zone,
             **binding.consequences(case),
         }
@@ -77,13 +77,13 @@ def flat_by(case: Case) -> EngineResult:
     return _fold(case, rule, context, read, Translator(case, as_written=as_written))
 
 
-def _weekday(name: Any) -> str | None:
+def _weekday(field: str, name: Any) -> str | None:
     if name is None or name in _EVERY_DAY:
         return None
     for day in WEEKDAYS:
         if str(name).lower() in (day, day[:3]):
             return day
-    raise Unsupported(f"flat_by: weekday {name}")
+    raise Unsupported(f"flat_by: weekday {name}", field)
 
 
 def news_window(case: Case) -> EngineResult:
@@ -122,13 +122,13 @@ def news_profit_haircut(case: Case) -> EngineResult:
             "after_minutes": given.get("after_minutes", 0),
             "applies_to": ["open", "close"],
             "counted_pct": given.get("counted_pct", 100),
-            "cap": case.size(sized(given["cap"])) if given.get("cap") is not None else None,
+            "cap": case.size(given.get("cap")),
             "consequences": [{"kind": "deduct_profit"}],
         }
     )
     context = context_of(case)
-    for _, problem in rule.problems(context) if rule.cap is not None else ():
-        raise Unsupported(f"news_profit_haircut: {problem}")
+    for name, problem in rule.problems(context) if rule.cap is not None else ():
+        raise Unsupported(f"news_profit_haircut: {problem}", name)
     result, counted, other = EngineResult(outcome="computed"), 0, 0
     for raw in case.events:
         if "news_profits" in raw.data:
@@ -168,6 +168,9 @@ def _fold(
             result.outcome, result.at_event = "breach", raw.index
         result.amounts = {**read(state, violations), "violations": len(violations)}
         result.steps.append(result.amounts)
+        left_out = result.amounts.get("deducted")
+        if isinstance(left_out, Decimal):
+            result.left_out.append(left_out)
     result.severity = binding.severity(case, len(violations))
     return result
 
