@@ -12,10 +12,12 @@ from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
+from domain.rules import offending
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.news_window import NewsWindow
+from domain.rules.offending import OffendingProfit
 
 S = TypeVar("S", bound=State)
 Reads = Callable[[Any, list[Violation]], dict[str, Value]]
@@ -158,15 +160,19 @@ def _fold(
     """Steps the rule over every event; a breach does not stop it."""
     translator = translator or Translator(case)
     state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
+    profit, deducts = OffendingProfit(), offending.deducts(rule)
     bound = binding.binds(case)
     for raw in case.events:
         event = translator.event(raw)
         if bound:
             state, found = rule.step(state, event, context)
             violations += found
+            profit = offending.after(profit, event, found, (rule,))
         if violations and result.at_event is None:
             result.outcome, result.at_event = "breach", raw.index
         result.amounts = {**read(state, violations), "violations": len(violations)}
+        if deducts:
+            result.amounts["deducted"] = case.major(profit.deducted_minor(rule.id))
         result.steps.append(result.amounts)
         left_out = result.amounts.get("deducted")
         if isinstance(left_out, Decimal):
