@@ -58,15 +58,15 @@ def test_the_profit_of_an_offending_position_is_deducted(events: list[Event], mi
 
 
 def test_only_the_offences_with_that_consequence_deduct() -> None:
-    second = [opened("2025-06-02 10:06", "b"), closed("2025-06-02 11:00", pnl_minor=300)]
-    story = [FIRST, SOON, *second, closed("2025-06-02 11:00", "b", pnl_minor=100)]
+    second: list[Event] = [opened("2025-06-02 10:06", "b"), closed("2025-06-02 11:00", pnl_minor=300)]
+    story: list[Event] = [FIRST, SOON, *second, closed("2025-06-02 11:00", "b", pnl_minor=100)]
     assert deducted(cooldown("warn", "deduct_profit"), *story) == 100
     assert deducted(cooldown("warn"), *story) == 0
 
 
 def test_parts_that_were_closed_before_the_offence_belong_to_the_position() -> None:
     terms = {"type": "flat_by", "weekday": "friday", "time": "16:00", "zone": "UTC", "consequences": DEDUCTS}
-    story = [opened("2025-06-06 10:00"), closed("2025-06-06 11:00", pnl_minor=300, left="0.5")]
+    story: list[Event] = [opened("2025-06-06 10:00"), closed("2025-06-06 11:00", pnl_minor=300, left="0.5")]
     late = closed("2025-06-06 16:30", pnl_minor=200, lots=Decimal("0.5"))
     assert deducted(FlatBy.model_validate(terms), *story, late) == 500
 

@@ -96,11 +96,12 @@ class NewsWindow(ConductRule[NewsState]):
 
     @model_validator(mode="after")
     def _haircut_has_its_share(self) -> Self:
-        limited = self.counted_pct is not None or self.cap is not None
-        if self.deducts and not limited:
+        if self.deducts and self.counted_pct is None and self.cap is None:
             raise ValueError("counted_pct: say which share of the profit still counts (0: none of it)")
-        if limited and not self.deducts:
-            raise ValueError("counted_pct, cap: they need the consequence deduct_profit; add it or remove them")
+        if self.counted_pct is not None and not self.deducts:
+            raise ValueError("counted_pct: it needs the consequence deduct_profit; add it or remove counted_pct")
+        if self.cap is not None and not self.deducts:
+            raise ValueError("cap: it needs the consequence deduct_profit; add it or remove cap")
         if self.targets and not self.targeted_instruments_only:
             raise ValueError("targets: every instrument is concerned already; remove it or restrict the rule")
         return self
