@@ -182,6 +182,10 @@ VENUE = replace(CONTEXT, calendars={"XNYS": NewYork()})
         # closing at the very instant is in time, a second later is not
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T16:00:00-04:00")], []),
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T16:00:01-04:00")], [1]),
+        # what a clock event states counts, not what the trades leave open
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 3)], [3]),
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 0)], []),
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 1)], [1]),
         # a part closed leaves the rest open
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T15:00:00-04:00", left="0.1"),
           clocked("2025-06-06T16:00:00-04:00")], [1]),
@@ -314,6 +318,17 @@ def test_a_break_that_comes_once_a_year_is_looked_for_far_ahead() -> None:
     rule = flat(calendar="XNYS", break_longer_than_hours=90)
     state, _ = tell(rule, opened("2025-02-03 10:00"), context=context)
     assert rule.due(state, context) == at("2025-12-24T16:00:00.000001-05:00")
+
+
+def test_a_calendar_that_ends_has_no_window_after_its_last_session() -> None:
+    class Ending(NewYork):
+        def next_open(self, after: datetime) -> datetime:
+            raise LookupError
+
+    context = replace(CONTEXT, calendars={"XNYS": Ending()})
+    state, found = tell(flat(calendar="XNYS"), opened("2025-12-02 10:00"), marked("2025-12-05"), context=context)
+    assert not found
+    assert flat(calendar="XNYS").due(state, context) is None
 
 
 def test_an_event_that_is_not_near_a_deadline_changes_nothing() -> None:

@@ -66,8 +66,11 @@ class Times(NamedTuple):
         close = calendar.close_on(day)
         if close is None:
             return None
-        # a venue without a break opens again exactly at its close
-        opens = calendar.next_open(close - timedelta(microseconds=1))
+        try:
+            # a venue without a break opens again exactly at its close
+            opens = calendar.next_open(close - timedelta(microseconds=1))
+        except LookupError:
+            return None  # the last session that the calendar knows
         if self.longest_break is not None and opens - close <= self.longest_break:
             return None
         return Window(start=close - self.before_close, end=opens)
@@ -148,7 +151,7 @@ class FlatBy(ConductRule[FlatByState]):
     ) -> Iterator[tuple[Window, Holdings, int]]:
         """Yields each window with open positions that are no offence yet: the window, the positions and their
         number."""
-        judged = state.judged
+        judged, stated = state.judged, _stated_positions(event)
         since = event.at if state.at is None or not state.holdings else state.at
         for window in self._windows(since, context):
             if window.start > event.at:
@@ -156,7 +159,9 @@ class FlatBy(ConductRule[FlatByState]):
             reached = state.at is not None and state.at < window.start
             # a position that closes exactly at the start is closed in time
             held = state.holdings if window.start < event.at else after
-            if reached and held and not (window.start == event.at and _stated_positions(event) is not None):
+            # what the source states now counts, not what its trades leave open
+            told = stated is not None and event.at < window.end and stated != len(held)
+            if reached and held and not told:
                 judged = window.start
                 yield window, held, len(held)
             if event.at >= window.end:
@@ -165,8 +170,8 @@ class FlatBy(ConductRule[FlatByState]):
                 # one that was open before was found already
                 if all(holding.position_id != event.position_id for holding in state.holdings):
                     yield window, tuple(holding for holding in after if holding.position_id == event.position_id), 1
-            elif (count := _stated_positions(event)) and judged != window.start:
-                yield window, (), count
+            elif stated and judged != window.start:
+                yield window, (), stated
 
     def _windows(self, since: datetime, context: Context) -> Iterator[Window]:
         """Yields the windows that had not ended at `since`, in order; there is always another day to ask for."""
