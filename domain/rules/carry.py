@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from domain.rules import floors
 from domain.rules.base import Context
+from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
 from domain.rules.floors import FloorSpec, Mark, RuleState
 from domain.rules.history import HistoryState, Rules
-from domain.rules.offending import OffendingProfit
 from domain.rules.state import AccountRules
 
 

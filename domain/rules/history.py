@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
-from domain.rules import days, offending
+from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
+from domain.rules.conduct import offending
+from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
-from domain.rules.offending import OffendingProfit
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
