@@ -26,7 +26,7 @@ from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
-from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
+from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, Rolled
 from domain.rules.floors import NO_COSTS, Costs, Mark
 from domain.rules.history import HistoryState
 

@@ -1,24 +1,30 @@
 """One life, judged by a live shard and by the replay: the same offences of limits at the same events."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from domain.histories.replay import replay
 from domain.histories.results import Replay
-from domain.rules.events import Event as Told
 from domain.rules.events import Closed, Marked
+from domain.rules.events import Event as Told
 from monitor.columns.conduct_state import stored_conduct_state
-from monitor.facts import BreachFact, OffenceFact
 from monitor.judging.feed_quality import Limits
 from ports.platform import Event
 from tests.unit.conduct_venue import DAILY, START, Venue
 from tests.unit.market_story import instruments
-from tests.unit.told_events import EventTeller
+from tests.unit.told_events import EventTeller, Found, live_offences, replayed_offences
 
-Found = list[tuple[str, str, int, int, datetime]]
 CAP = DAILY | {"type": "daily_move_cap", "id": "cap", "directions": ["down", "up"]}
 SOFT = {"consequences": [{"kind": "warn"}]}
+
+
+SOFT_MAX = {
+    "type": "max_loss_static",
+    "id": "soft",
+    "allowance": {"type": "amount", "value": "1000"},
+    "breach_when": "equity < floor",
+}
 
 
 class TwoWays(Venue):
@@ -37,18 +43,7 @@ class TwoWays(Venue):
 
     def live(self) -> Found:
         """(consequence, rule, number, event, instant) of every offence, until the account ends."""
-        facts = self.shard.state.facts.verdicts
-        return [
-            (
-                fact.consequence if isinstance(fact, OffenceFact) else "fail",
-                fact.rule_id,
-                fact.offence,
-                fact.seq,
-                fact.at,
-            )
-            for fact in facts
-            if isinstance(fact, BreachFact | OffenceFact)
-        ]
+        return live_offences(self.shard.state.facts.verdicts)
 
     def told(self) -> list[Told]:
         teller = EventTeller(self.terms, 1, instruments())
@@ -58,20 +53,10 @@ class TwoWays(Venue):
         return replay(self.told(), self.terms, self.terms.context)
 
 
-def replayed(result: Replay) -> Found:
-    """The offences of a replay, up to the event that ends the account."""
-    ends = next((breach.seq for breach in result.breaches if breach.fails), None)
-    return [
-        (breach.consequence.kind, breach.rule_id, breach.offence, breach.seq, breach.at)
-        for breach in result.breaches
-        if ends is None or breach.seq <= ends
-    ]
-
-
 def agreed(venue: TwoWays) -> list[tuple[str, str, int]]:
     """What both ways found; they found the same."""
     live = venue.live()
-    assert live == replayed(venue.replay())
+    assert live == replayed_offences(venue.replay())
     assert venue.found == [("breach" if kind == "fail" else kind, *rest) for kind, *rest, _, _ in live]
     return [(kind, rule, number) for kind, rule, number, _, _ in live]
 
@@ -85,8 +70,7 @@ def test_a_floor_crossed_twice_in_one_day_is_one_warning() -> None:
 
 
 def test_a_limit_that_is_still_broken_at_the_reset_is_a_new_offence() -> None:
-    venue = TwoWays({"type": "max_loss_static", "id": "soft", "allowance": {"type": "amount", "value": "1000"},
-                     "breach_when": "equity < floor", "consequences": [{"kind": "warn"}, {"kind": "review"}]})  # fmt: skip
+    venue = TwoWays(SOFT_MAX | {"consequences": [{"kind": "warn"}, {"kind": "review"}]})
     venue.open("a", "10")
     venue.quote("1.09890")
     venue.wait(days=1)
@@ -123,8 +107,7 @@ def test_a_reset_that_moves_the_floor_below_the_account_cures_it() -> None:
 
 
 def test_a_cure_runs_over_a_reset() -> None:
-    venue = TwoWays({"type": "max_loss_static", "id": "soft", "allowance": {"type": "amount", "value": "1000"},
-                     "breach_when": "equity < floor", "cure": {"minutes": 30}})  # fmt: skip
+    venue = TwoWays(SOFT_MAX | {"cure": {"minutes": 30}})
     venue.open("a", "10")
     venue.quote("1.09890", hours=14, minutes=45)
     venue.wait(minutes=20)

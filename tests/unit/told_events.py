@@ -1,19 +1,57 @@
-"""The events of a venue as the rules take them: what a record with every tick would hold of one account."""
+"""The events of a venue as the rules take them, and the offences that a shard and a replay find in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from domain.histories.results import Replay
 from domain.products.phase_terms import PhaseTerms
 from domain.rules.events import CLOSED_BY, Clocked, Closed, Marked, Opened, PaidOut, Rolled
 from domain.rules.events import Event as Told
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
-from monitor.judging.conduct import _STAGES
+from monitor.facts import BreachFact, OffenceFact, VerdictFact
 from ports.platform import AccountChanged, BalanceOperation, Deal, Event, Tick
 
+# (consequence, rule, number, sequence number, instant) of each offence
+Found = list[tuple[str, str, int, int, datetime]]
 Purpose = Literal["trading_day", "loss_snapshot", "both"]
+
+
+_STAGES: Final[dict[str, Literal["held", "released", "settled"]]] = {
+    "payout_hold": "held",
+    "payout_release": "released",
+    "payout_settled": "settled",
+}
+
+
+def live_offences(verdicts: Iterable[VerdictFact]) -> Found:
+    """What a shard found."""
+    return [
+        (
+            fact.consequence if isinstance(fact, OffenceFact) else "fail",
+            fact.rule_id,
+            fact.offence,
+            fact.seq,
+            fact.at,
+        )
+        for fact in verdicts
+        if isinstance(fact, BreachFact | OffenceFact)
+    ]
+
+
+def replayed_offences(result: Replay) -> Found:
+    """What a replay found until the account ended: a shard does not judge it after that."""
+    ends = next(((breach.at, breach.seq) for breach in result.breaches if breach.fails), None)
+    if result.outcome == "pass" and result.passed is not None:
+        ends = (result.passed.at, result.passed.seq)
+    found = Found()
+    for breach in result.breaches:
+        if ends is not None and (breach.seq > ends[1] or (breach.seq == ends[1] and breach.at > ends[0])):
+            break
+        found.append((breach.consequence.kind, breach.rule_id, breach.offence, breach.seq, breach.at))
+    return found
 
 
 class EventTeller:
