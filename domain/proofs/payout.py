@@ -27,6 +27,7 @@ def facts_json(facts: PayoutFacts) -> dict[str, Any]:
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:
     """Returns one level of the account, now and after a payout of `gross_minor`."""
     worth_minor = counted_minor(spec, facts)
+    leaves = gross_minor if spec.per == "account" else 0  # a payout changes no open position
     after = paid(spec, held(spec, state, gross_minor))
     return RoomPart(
         key=spec.key,
@@ -35,7 +36,7 @@ def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor
         floor_minor=state.floor_minor,
         room_minor=room_minor(spec, state.floor_minor, worth_minor),
         spare_minor=spare_minor(spec, state, worth_minor),
-        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - gross_minor),
+        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - leaves),
     )
 
 

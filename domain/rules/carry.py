@@ -39,8 +39,8 @@ def _kept(old: FloorSpec, state: RuleState, spec: FloorSpec, mark: Mark) -> Rule
     figures = state.figures if spec.figured else None
     if spec.figured and figures is None:
         balance = spec.counted(mark).balance_minor
-        figures = replace(Figures.first(spec.initial_minor), anchor_minor=balance, balance_minor=balance)
-        figures = replace(figures, peak_minor=max(figures.peak_minor, balance))
+        first = Figures.first(spec.initial_minor)
+        figures = replace(first, anchor_minor=balance, peak_minor=balance, balance_minor=balance, reset=True)
     elif figures is not None and old.steps != spec.steps:
         figures = replace(figures, step=0, step_base_minor=0, step_allowance_minor=0)
     floor = floors.floor_of(spec, state.basis_minor, locked=state.locked, figures=figures)

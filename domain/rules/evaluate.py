@@ -18,6 +18,11 @@ class LevelBreach:
     subject: str | None = None
 
     @property
+    def key(self) -> str:
+        """The key of the limit: of the level, and of the symbol or position where each is a limit of its own."""
+        return self.spec.key if self.subject is None else f"{self.spec.key}/{self.subject}"
+
+    @property
     def floor_minor(self) -> int:
         return self.state.floor_minor
 

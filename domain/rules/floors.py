@@ -174,7 +174,7 @@ class FloorSpec:
             balance=figures.balance_minor,
             payout_balance=figures.payout_balance_minor,
         )
-        return allowance.size.of(known, allowance.currency)
+        return allowance.size.minor_of(known, allowance.currency)
 
     def step_allowance(self, number: int, base_minor: int, figures: Figures) -> int:
         """Returns the allowance of step `number` (from 1), which is measured from `base_minor`."""
@@ -319,8 +319,9 @@ def rolled(spec: FloorSpec, state: RuleState, mark: Mark, begins: Begins = ONLY_
     periods that begin with this reset."""
     mark, after = spec.counted(mark), state
     if state.figures is not None:
-        anchor, peak = mark.balance_minor, max(state.figures.peak_minor, mark.balance_minor)
-        figures = replace(state.figures, anchor_minor=anchor, peak_minor=peak, balance_minor=anchor)
+        anchor, known = mark.balance_minor, state.figures
+        peak = max(known.peak_minor, anchor) if known.reset else anchor
+        figures = replace(known, anchor_minor=anchor, peak_minor=peak, balance_minor=anchor, reset=True)
         after = _with_figures(spec, state, figures)
     if spec.begins_anew and spec.period in begins:
         after = _taken(spec, after, mark, spec.figure(mark.balance_minor, mark.equity_minor))
