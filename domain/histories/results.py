@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from domain.histories.known_floors import Knowledge
@@ -116,3 +117,9 @@ class Replay:
     balance_minor: int
     target_minor: int | None
     deducted_minor: int
+
+    @property
+    def lowered_split_pct(self) -> Decimal | None:
+        """The share that an offence lowered last; None: the share of the terms."""
+        shares = (breach.consequence.split_pct for breach in reversed(self.breaches))
+        return next((share for share in shares if share is not None), None)

@@ -68,7 +68,7 @@ class Lives:
 
     def live(self) -> dict[int, Judged]:
         """Judged by a shard, which is now and then replaced by another that starts from its checkpoints."""
-        shard, verdicts = self._shard({}), []
+        shard, verdicts = self._shard({}, FeedQuality(_LIMITS)), []
         for batch in self.batches:
             shard.apply(batch)
             verdicts += shard.state.facts.verdicts
@@ -97,12 +97,12 @@ class Lives:
             found[login] = Judged(replayed_offences(result), passed)
         return found
 
-    def _shard(self, kept: dict[int, Checkpoint]) -> Shard:
+    def _shard(self, kept: dict[int, Checkpoint], quality: FeedQuality) -> Shard:
         loaded = {
             login: Loaded(f"acc_{login}", f"chl_{login}", login, terms, "active", (), kept.get(login))
             for login, terms in self.terms.items()
         }
-        return Shard(Shelf(loaded), instruments, quality=FeedQuality(_LIMITS))
+        return Shard(Shelf(loaded), instruments, quality=quality)
 
     def _restarted(self, shard: Shard, batch: Batch) -> Shard:
         kept = {}
@@ -110,7 +110,7 @@ class Lives:
             row = account_row(shard, account, batch.events[-1].seq)
             state, positions = json.loads(row[-1]), json.loads(row[-3])
             kept[account.login] = checkpoint_from(account.terms, row[3], positions, state)
-        fresh = self._shard(kept)
+        fresh = self._shard(kept, shard.quality)  # which knows the last quotes
         fresh.state.board.prices.update(shard.state.board.prices)
         fresh.state.board.stamps.update(shard.state.board.stamps)
         fresh.state.now = shard.state.now

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.property.lives import Lives
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), length=st.integers(5, 60), accounts=st.sampled_from([1, 1, 2]))
 def test_live_and_replay_agree(seed: int, length: int, accounts: int) -> None:
     lives = Lives(Random(seed), accounts, length)

@@ -14,7 +14,7 @@ from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
 from monitor.facts import BreachFact, OffenceFact, VerdictFact
 from ports.platform import AccountChanged, BalanceOperation, Deal, Event, Tick
 
-# (consequence, rule, number, sequence number, instant) of each offence
+# (consequence, rule, number, sequence number, instant) of each offence; those of one event by rule
 Found = list[tuple[str, str, int, int, datetime]]
 Purpose = Literal["trading_day", "loss_snapshot", "both"]
 
@@ -28,7 +28,7 @@ _STAGES: Final[dict[str, Literal["held", "released", "settled"]]] = {
 
 def live_offences(verdicts: Iterable[VerdictFact]) -> Found:
     """What a shard found."""
-    return [
+    found = [
         (
             fact.consequence if isinstance(fact, OffenceFact) else "fail",
             fact.rule_id,
@@ -39,6 +39,7 @@ def live_offences(verdicts: Iterable[VerdictFact]) -> Found:
         for fact in verdicts
         if isinstance(fact, BreachFact | OffenceFact)
     ]
+    return sorted(found, key=_by_event)
 
 
 def replayed_offences(result: Replay) -> Found:
@@ -51,7 +52,12 @@ def replayed_offences(result: Replay) -> Found:
         if ends is not None and (breach.seq > ends[1] or (breach.seq == ends[1] and breach.at > ends[0])):
             break
         found.append((breach.consequence.kind, breach.rule_id, breach.offence, breach.seq, breach.at))
-    return found
+    return sorted(found, key=_by_event)
+
+
+def _by_event(offence: tuple[str, str, int, int, datetime]) -> tuple[int, datetime, str, int]:
+    _, rule_id, number, seq, at = offence
+    return seq, at, rule_id, number
 
 
 class EventTeller:
@@ -82,7 +88,7 @@ class EventTeller:
             told = self._deal(event)
         elif isinstance(event, BalanceOperation) and mine:
             told = self._operation(event)
-        elif mine:
+        else:  # only time passes
             told = Clocked(**self._money(event.seq, event.at))
         if told is not None and self.begun:
             yield told
