@@ -113,6 +113,10 @@ class JudgedLimits:
                     number = self._state(spec.rule_id).offences + 1
                     moment = DecidingMoment(event, mark, (), spec.rule_id, number, spec, state, subject=subject)
                     seen[verdict.key] = _Seen(moment, spec, state, knowledge, worth)
+        if mark.positions is not None:  # a position that is closed is not broken any more
+            for rule_id, state in self._states.items():
+                closed = {key: False for key in state.curing if "/" in key}
+                compared[rule_id] = closed | compared[rule_id]
         return [breach for rule_id in compared for breach in self._step(rule_id, compared[rule_id], seen, event)]
 
     def _step(

@@ -126,7 +126,7 @@ class _Fold:
 
     def _mark(self, event: Event) -> Mark:
         worth = event.balance_minor if event.equity_minor is None else event.equity_minor
-        positions = event.positions if isinstance(event, Marked) else None
+        positions = event.positions if isinstance(event, Marked | Rolled) else None
         return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, positions)
 
     def _levels(self, event: Event) -> None:
