@@ -278,11 +278,13 @@ class ShardState:
         return broken
 
     def broken_at_close(self, rows: Ints) -> set[int]:
-        """Those of `rows` that are beyond a level which only resets compare, before the reset moves it."""
+        """Those of `rows` that are beyond a level which only resets compare, or may be, before the reset moves it."""
         broken = set[int]()
         for specs, mine in self._by_terms(rows):
             for index, spec in enumerate(specs):
-                if spec.judged_at == "eod":
+                if spec.judged_at == "eod" and spec.per != "account":
+                    broken.update(mine[self.columns.positions[mine] > 0].tolist())
+                elif spec.judged_at == "eod":
                     _, worth = self._counted(spec, mine)
                     broken.update(mine[self.rules.broken_at_close(spec, index, mine, worth)].tolist())
         return broken

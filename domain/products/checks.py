@@ -50,9 +50,14 @@ def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]
     if loss_clock == clock:
         yield ("loss_clock",), "it is the same as the clock of the trading day; remove it"
         return
-    if not any(spec.moves.startswith("rollover") for spec in specs):
+    if not any(_uses_resets(spec) for spec in specs):
         problem = "no rule uses an anchor or an end-of-day peak, so this clock has no effect; remove it"
         yield ("loss_clock",), problem
+
+
+def _uses_resets(spec: FloorSpec) -> bool:
+    """Whether a reset of the anchors moves this level, or compares it."""
+    return spec.moves.startswith("rollover") or spec.begins_anew or spec.figured or spec.judged_at == "eod"
 
 
 def not_applied(terms: Terms) -> Iterator[Problem]:

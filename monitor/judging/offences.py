@@ -46,8 +46,8 @@ def limit_verdicts(
     for rule_id, levels in compared.items():
         before, rule = _limit_state(account, conduct, rule_id)
         # a symbol or position that may be cured and is not among the broken ones is back within, or closed
-        levels = {key: False for key in before.curing if "/" in key} | levels
-        after, offences = limits.step(before, rule, levels, at)
+        ended = {key: False for key in before.curing if "/" in key}
+        after, offences = limits.step(before, rule, ended | levels, at)
         for offence in offences:
             verdict = broken.get(offence.key)
             if verdict is None:
