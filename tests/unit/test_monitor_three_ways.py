@@ -113,11 +113,16 @@ def test_the_stories_are_about_what_can_go_wrong() -> None:
                     ("lock", spec.ceiling_minor is not None),
                     ("falls by a payout", spec.payout_falls),
                     ("own loss clock", terms.product.loss_clock is not None),
+                    ("size of further figures", spec.allowance_size is not None),
+                    ("steps", bool(spec.steps)),
+                    ("judged at resets", spec.judged_at == "eod"),
+                    (f"per {spec.per}", True),
+                    (f"each {spec.period}", True),
                     *((f"settles: {spec.settles}", True), (f"{spec.moves} of {spec.source}", True)),
                 )
                 if seen
             )
     assert {"tick", "deal", "rollover", "payout_hold", "payout_settled", "pass", "none"} <= set(ended)
     assert min(ended["rollover"], ended["pass"], ended["payout_settled"]) >= 5, ended
-    assert set(broken) == {"daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap"}
+    assert set(broken) == {"daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap", "floating_loss"}
     assert len(settings_seen) >= 20 and min(settings_seen.values()) >= 3, settings_seen
