@@ -13,6 +13,7 @@ from pydantic import Field, SerializeAsAny
 from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
+from domain.rules.deductions import Deductions, deductions_after
 from domain.rules.events import Event, Moment
 
 Rules = Sequence[HistoryRule[Any]]
@@ -25,6 +26,7 @@ class HistoryState(State):
 
     book: DayBook
     rules: dict[str, StoredState] = Field(default_factory=dict)
+    deducted: Deductions = Deductions()
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
@@ -54,9 +56,10 @@ def step(
             violations.extend(offences)
         if after is not before:
             moved[rule.id] = after
-    if not moved and book is state.book:
+    deducted = deductions_after(state.deducted, event, violations, rules)
+    if not moved and book is state.book and deducted is state.deducted:
         return state, ()
-    return HistoryState(book=book, rules={**state.rules, **moved}), tuple(violations)
+    return HistoryState(book=book, rules={**state.rules, **moved}, deducted=deducted), tuple(violations)
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
@@ -94,7 +97,8 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
     for rule in rules:
         if isinstance(rule, ConductRule):
-            found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
+            own = rule.deducted_minor(state_of(rule, state, context), context)
+            found[rule.id] = own + state.deducted.of(rule.id)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 
