@@ -12,9 +12,8 @@ from dataclasses import replace
 from domain.rules import floors
 from domain.rules.base import Context
 from domain.rules.days import DayBook
-from domain.rules.deductions import Deductions
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.history import HistoryState, Rules
+from domain.rules.history import Deductions, HistoryState, Rules
 from domain.rules.state import AccountRules
 
 

@@ -19,8 +19,7 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import Gate, HistoryRule
-from domain.rules.deductions import counts_itself, deducts_positions
+from domain.rules.base import Consequence, Gate, HistoryRule
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -251,7 +250,7 @@ async def _judged_by_history(
 
 def _is_asked(rule: HistoryRule[Any]) -> bool:
     """Gates, and the conduct rules that deduct profit. Limits deduct through their offences."""
-    return isinstance(rule, Gate) or counts_itself(rule) or deducts_positions(rule)
+    return isinstance(rule, Gate) or history.counts_itself(rule) or history.deducts_positions(rule)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
@@ -271,14 +270,14 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
     """Returns the share that the last such offence of the challenge left to the trader. Its proof sheet has it, which
     keeps the terms of that time; None: the share was never lowered."""
-    share = await session.scalar(
-        select(Proof.body["consequence"]["split_pct"].astext)
+    consequence = await session.scalar(
+        select(Proof.body["consequence"])
         .join(Offence, Offence.proof_id == Proof.id)
         .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
         .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
         .limit(1)
     )
-    return None if share is None else Decimal(share)
+    return None if consequence is None else Consequence.model_validate(consequence).split_pct
 
 
 async def _happened(
