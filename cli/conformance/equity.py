@@ -13,7 +13,7 @@ from domain.clocks import Clock
 from domain.rules import limits
 from domain.rules.base import EquityRule
 from domain.rules.evaluate import LevelBreach, judge, judge_rollover
-from domain.rules.events import Closed, Event, Marked, PaidOut, Rolled
+from domain.rules.events import Closed, Event, PaidOut, Rolled
 from domain.rules.figures import MovingSize
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 from domain.rules.limits import LimitOffence, LimitState
@@ -101,8 +101,8 @@ class _Fold:
         self._record(mark)
 
     def _mark(self, raw: RawEvent, event: Event) -> Mark:
-        positions = event.positions if isinstance(event, Marked | Rolled) else None
-        return Mark(self.translator.balance, self.translator.equity, raw.index + 1, raw.at(), positions=positions)
+        money = (self.translator.balance, self.translator.equity)
+        return Mark(*money, raw.index + 1, raw.at(), positions=event.positions)
 
     def _day_begun(self, raw: RawEvent) -> date:
         """Returns the day that a rollover begins; without a clock of the rule, by the date as it is written."""

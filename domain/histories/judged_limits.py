@@ -10,7 +10,7 @@ from domain.histories.results import DecidingMoment, Level, ProofWriter, Replaye
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import limits
 from domain.rules.base import Context, EquityRule
-from domain.rules.evaluate import LevelBreach
+from domain.rules.evaluate import LevelBreach, deducted_minor
 from domain.rules.events import Event, PaidOut, Rolled
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.limits import LimitOffence, LimitState
@@ -152,6 +152,7 @@ class JudgedLimits:
             worth_minor=seen.worth_minor,
             level_minor=seen.state.floor_minor,
             level_is=seen.knowledge,
+            deducted_minor=deducted_minor(seen.spec, offence.consequence, seen.worth_minor, seen.state.floor_minor),
             proof=self._write_proof(moment) if self._write_proof and seen.knowledge == "exact" else None,
         )
 

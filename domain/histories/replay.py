@@ -26,7 +26,7 @@ from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
-from domain.rules.events import Clocked, Closed, DayEnded, Event, Marked, News, Opened, Rolled
+from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, Rolled
 from domain.rules.floors import NO_COSTS, Costs, Mark
 from domain.rules.history import HistoryState
 
@@ -65,6 +65,7 @@ class _Fold:
         self.expired_at: datetime | None = None
         self.endings: list[_Ending] = []
         self.taken = 0
+        self.resetting = False  # an offence resets the balance: nobody passes until it is the initial one
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
@@ -83,7 +84,10 @@ class _Fold:
         self._money(event)
         self._levels(event)
         self._history(event)
-        self._pass(event)
+        if self.resetting:
+            self.resetting = event.balance_minor != self.context.initial_minor
+        else:
+            self._pass(event)
 
     def _time_alone(self, event: Event) -> None:
         """Applies what time alone decides before `event`."""
@@ -126,8 +130,7 @@ class _Fold:
 
     def _mark(self, event: Event) -> Mark:
         worth = event.balance_minor if event.equity_minor is None else event.equity_minor
-        positions = event.positions if isinstance(event, Marked | Rolled) else None
-        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, positions)
+        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, event.positions)
 
     def _levels(self, event: Event) -> None:
         """Moves and judges the limits; at a reset the ended day is recorded first."""
@@ -152,6 +155,8 @@ class _Fold:
 
     def _broken(self, breach: ReplayedBreach) -> None:
         self.breaches.append(breach)
+        if breach.consequence.kind == "reset_balance":
+            self.resetting = True
         if breach.fails:
             self.endings.append((breach.at, self.taken, 0, "breach"))
 
@@ -216,7 +221,8 @@ class _Fold:
             unpriced=unpriced,
             balance_minor=self.balance_minor,
             target_minor=None if target is None else history.effective_target(self.history, rules, context, target),
-            deducted_minor=history.deducted_minor(self.history, rules, context),
+            deducted_minor=history.deducted_minor(self.history, rules, context)
+            + sum(breach.deducted_minor for breach in self.breaches),
         )
 
     def _can_change(self, need: Unpriced) -> bool:

@@ -36,7 +36,8 @@ class DecidingMoment:
 @dataclass(frozen=True, slots=True)
 class ReplayedBreach:
     """One offence. `worth_minor` and `level_minor` are those of a loss limit; `level_is`: how well the level is known.
-    `proof`: a sealed sheet, where one can be written."""
+    `deducted_minor`: the profit above a ceiling that does not count. `proof`: a sealed sheet, where one can be
+    written."""
 
     rule_id: str
     family: Literal["equity", "conduct"]
@@ -49,6 +50,7 @@ class ReplayedBreach:
     worth_minor: int | None = None
     level_minor: int | None = None
     level_is: Knowledge = "exact"
+    deducted_minor: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
     position_ids: tuple[str, ...] = ()
     proof: dict[str, Any] | None = None

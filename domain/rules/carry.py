@@ -14,7 +14,7 @@ from domain.rules.base import Context
 from domain.rules.days import DayBook
 from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.history import HistoryState, Rules
+from domain.rules.history import Deductions, HistoryState, Rules
 from domain.rules.state import AccountRules
 
 
@@ -68,4 +68,5 @@ def carried_history(
             rule.id: states[rule.id] if rule.id in states and types.get(rule.id) == rule.type else rule.start(context)
             for rule in rules
         },
+        deducted=Deductions() if kept is None else kept.deducted,
     )

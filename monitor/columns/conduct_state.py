@@ -24,7 +24,8 @@ class ConductState(BaseModel):
     `events`: those that changed the history; proof sheets fold them again. `began`: the history at the moment when the
     account changed to other terms, if it did. `limits`: the offences of the limits, by rule id; the number of offences
     in it is taken from the account at every step. `paused`: the offence for which the venue has paused the account.
-    `gates`: the last recorded outcome of each gate.
+    `resetting`: the offence for which the venue is to bring the balance back to the initial one: until it has, the
+    account cannot pass. `gates`: the last recorded outcome of each gate.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +35,7 @@ class ConductState(BaseModel):
     began: HistoryState | None = None
     limits: dict[str, LimitState] = Field(default_factory=dict)
     paused: str | None = None
+    resetting: str | None = None
     gates: dict[str, str] = Field(default_factory=dict)
 
     @property

@@ -66,6 +66,8 @@ class Judge:
         self._state.set_alarms(account)
 
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
+        if account.conduct is not None and account.conduct.resetting is not None:
+            return False
         now = trigger.marked(account.balance_minor, equity)
         history = account.conduct.history if account.conduct else None
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)

@@ -8,7 +8,7 @@ from domain import keys
 from domain.proofs.history import ProofSubject, violation_sheet
 from domain.rules import limits
 from domain.rules.base import Consequence, EquityRule, Violation
-from domain.rules.evaluate import LevelBreach
+from domain.rules.evaluate import LevelBreach, deducted_minor
 from domain.rules.limits import LimitOffence, LimitState
 from monitor.columns.conduct_state import ConductState
 from monitor.columns.roster import AccountRow
@@ -101,8 +101,7 @@ class Offences:
     ) -> None:
         """Records a broken limit that does not end the phase."""
         rule_id, offence = verdict.spec.rule_id, account.next_offence(verdict.spec.rule_id)
-        over = verdict.equity_minor - verdict.floor_minor if verdict.spec.direction == "ceiling" else 0
-        deducted = max(0, over) if consequence.kind == "deduct_profit" else 0
+        deducted = deducted_minor(verdict.spec, consequence, verdict.equity_minor, verdict.floor_minor)
         positions = _offending(account, verdict) if consequence.kind == "close_position" else ()
         fact = OffenceFact(
             account_id=account.account_id,
@@ -177,6 +176,8 @@ class Offences:
         self._facts.verdicts.append(fact)
         if fact.consequence == "pause_until_reset" and account.conduct is not None:
             account.conduct.paused = fact.offence_id
+        if fact.consequence == "reset_balance" and account.conduct is not None:
+            account.conduct.resetting = fact.offence_id
         if fact.consequence == "review":
             detail = {
                 "rule_id": fact.rule_id,
