@@ -114,8 +114,8 @@ class JudgedLimits:
                     moment = DecidingMoment(event, mark, (), spec.rule_id, number, spec, state, subject=subject)
                     seen[verdict.key] = _Seen(moment, spec, state, knowledge, worth)
         if mark.positions is not None:  # a position that is closed is not broken any more
-            for rule_id, state in self._states.items():
-                closed = {key: False for key in state.curing if "/" in key}
+            for rule_id, limit in self._states.items():
+                closed = {key: False for key in limit.curing if "/" in key}
                 compared[rule_id] = closed | compared[rule_id]
         return [breach for rule_id in compared for breach in self._step(rule_id, compared[rule_id], seen, event)]
 
@@ -132,7 +132,9 @@ class JudgedLimits:
             self._curing[key] = self._breach(
                 LimitOffence(rule_id, key, number, rule.consequence(number), broken=True), seen[key]
             )
-        return [self._breach(offence, seen[offence.key]) for offence in offences]
+        # of several symbols or positions that end the account at one event, the first one does
+        fatal = next((n for n, offence in enumerate(offences, start=1) if offence.consequence.kind == "fail"), None)
+        return [self._breach(offence, seen[offence.key]) for offence in offences[:fatal]]
 
     def _breach(self, offence: LimitOffence, seen: _Seen) -> ReplayedBreach:
         currency, side = self._context.currency, seen.spec.direction

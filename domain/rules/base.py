@@ -176,6 +176,8 @@ class EquityRule(BindingRule):
     cure: Cure | None = None
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if self.cure is not None and getattr(self, "judged_at", "every_event") == "eod":
+            yield "cure", "it is compared at resets only, so that no minutes can cure it; remove the cure"
         initial = context.initial_minor
         for spec in self.compile(initial, context.currency)[:1]:
             size = spec.allowance(0 if spec.source == "zero" else initial)

@@ -2,8 +2,8 @@
 events, and one engine judges them all.
 
 Instants are aware UTC; money is minor units of the account's currency. `seq` is the sequence number of the source.
-`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing. `positions`: the
-floating result of every open position; None where the source does not know them one by one.
+`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing.
+`positions`: the floating result of every open position; None where the source does not know them one by one.
 """
 
 from collections.abc import Mapping
