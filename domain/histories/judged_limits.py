@@ -54,10 +54,11 @@ class JudgedLimits:
         found: list[ReplayedBreach] = []
         for rule_id, rule in self._rules.items():
             self._states[rule_id], offences = limits.step(self._state(rule_id), rule, {}, at)
+            mine: list[ReplayedBreach] = []
             for offence in offences:
                 broken = self._curing.pop(offence.key)
                 same = broken.offence == offence.number  # the sheet names the number
-                found.append(
+                mine.append(
                     replace(
                         broken,
                         at=at,
@@ -68,6 +69,7 @@ class JudgedLimits:
                         proof=broken.proof if same else None,
                     )
                 )
+            found += _until_fatal(mine)
         return found
 
     def move(self, event: Event, mark: Mark) -> None:
@@ -132,9 +134,7 @@ class JudgedLimits:
             self._curing[key] = self._breach(
                 LimitOffence(rule_id, key, number, rule.consequence(number), broken=True), seen[key]
             )
-        # of several symbols or positions that end the account at one event, the first one does
-        fatal = next((n for n, offence in enumerate(offences, start=1) if offence.consequence.kind == "fail"), None)
-        return [self._breach(offence, seen[offence.key]) for offence in offences[:fatal]]
+        return _until_fatal([self._breach(offence, seen[offence.key]) for offence in offences])
 
     def _breach(self, offence: LimitOffence, seen: _Seen) -> ReplayedBreach:
         currency, side = self._context.currency, seen.spec.direction
@@ -188,3 +188,10 @@ class JudgedLimits:
     def _specs(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
         rules = self._known.rules
         return zip(rules.specs, rules.states, self._known.knowledge, strict=True)
+
+
+def _until_fatal(breaches: list[ReplayedBreach]) -> list[ReplayedBreach]:
+    """Returns the offences of one rule at one event up to the first that ends the account: of several symbols or
+    positions, it is the first one."""
+    fatal = next((number for number, breach in enumerate(breaches, start=1) if breach.fails), None)
+    return breaches[:fatal]
