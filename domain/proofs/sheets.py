@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain.money import Currency
+from domain.rules.figures import Figures
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
 from domain.rules.terms import Operator
@@ -167,20 +168,6 @@ class Step(Part):
     minor: int
 
 
-class FiguresPart(Part):
-    """Further figures of the account, of which the allowance may be a percentage: see `domain.rules.figures`."""
-
-    anchor_minor: int
-    peak_minor: int
-    balance_minor: int
-    payout_balance_minor: int
-    payout_before_minor: int
-    reset: bool
-    step: int
-    step_base_minor: int
-    step_allowance_minor: int
-
-
 class BasisPart(Part):
     """The anchor or peak, and the figures of the account, as the rule counts them, at the event that set it (seq 0: the
     initial balance). `figures`: of levels that need them."""
@@ -193,7 +180,7 @@ class BasisPart(Part):
     balance_minor: int
     equity_minor: int
     payouts_minor: int
-    figures: FiguresPart | None = None
+    figures: Figures | None = None
 
 
 class FloorPart(Part):

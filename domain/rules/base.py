@@ -22,8 +22,7 @@ from domain.clocks import Clock
 from domain.money import ExactDecimal
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
-from domain.rules.size_words import ANCHOR, PEAK, size_words
-from domain.rules.terms import LATER, NO_LIMIT, Operator, RuleId, Size, Terms, Where
+from domain.rules.terms import ANCHOR, LATER, NO_LIMIT, PEAK, Operator, RuleId, Size, Terms, Where, size_words
 
 ConsequenceKind = Literal[
     "fail", "pause_until_reset", "close_position", "deduct_profit", "lower_split", "reset_balance", "review", "warn"

@@ -18,6 +18,7 @@ from domain.keys import new_id
 from domain.pnl import conversion_rate
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
+from domain.rules.worths import has_level
 from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
 from monitor.columns.minute_bars import Bars
@@ -222,6 +223,7 @@ def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
             "room_minor": equity - state.floor_minor,
         }
         for spec, state in zip(rules.specs, rules.states, strict=True)
+        if spec.per == "account" and has_level(spec, state)
     }
 
 
