@@ -162,8 +162,8 @@ class Conduct:
         """Notes the next instant at which time alone may decide something for `account`."""
         conduct, terms = self._states[account.row], account.terms
         tried = self._tried.get(account.row)
-        instants = [limits.due(state) for state in conduct.limits.values()]
-        instants = [instant for instant in instants if instant is not None and (tried is None or instant > tried)]
+        ends = [end for state in conduct.limits.values() if (end := limits.due(state)) is not None]
+        instants = [end for end in ends if tried is None or end > tried]
         of_history = history.due(conduct.history, terms.history_rules, terms.context)
         if of_history is not None and of_history != tried:
             instants.append(of_history)
