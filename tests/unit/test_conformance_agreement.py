@@ -20,7 +20,7 @@ from tests.unit.venue_story import product
 
 Json = dict[str, Any]
 
-UTC_DAY = {"timezone": "UTC", "reset": "00:00"}
+UTC_DAY: Json = {"timezone": "UTC", "reset": "00:00"}
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)
 OUTCOMES = {"pass": "in_progress", "target_reached": "pass", "breach": "breach"}
 
@@ -29,11 +29,11 @@ def rules_of(random: Random) -> list[tuple[Json, Json]]:
     """Returns rules as a case writes them, and as a product does."""
     loss, operator = random.choice([1500, 2500, 4000]), random.choice(["equity < floor", "equity <= floor"])
     limit = random.choice([40, 50, 70])
-    size = {"type": "amount", "value": loss}
-    floor = {"allowance": size, "breach_when": operator}
-    gate = {"limit_pct": limit, "compare": "<=", "denominator": "total_profit", "effect": "continue_trading"}
+    size: Json = {"type": "amount", "value": loss}
+    floor: Json = {"allowance": size, "breach_when": operator}
+    gate: Json = {"limit_pct": limit, "compare": "<=", "denominator": "total_profit", "effect": "continue_trading"}
     gate["blocks"] = ["pass"]
-    positions = {"unit": "positions", "limit": random.choice([1, 2])}
+    positions: Json = {"unit": "positions", "limit": random.choice([1, 2])}
     pairs: list[tuple[Json, Json]] = [
         ({"kind": "max_loss_static", **floor}, {"type": "max_loss_static", **floor}),
         (
@@ -60,7 +60,7 @@ def life(random: Random) -> list[Json]:
             midnight = datetime(later.year, later.month, later.day, tzinfo=UTC)
             events.append({"t": midnight.isoformat(), "type": "rollover", "balance": balance, "equity": balance})
         now = later + timedelta(seconds=1)
-        base = {"t": now.isoformat()}
+        base: Json = {"t": now.isoformat()}
         if open_ids and random.random() < 0.6:
             pnl = random.choice([-1500, -700, -1, 0, 300, 900, 2000])
             balance += pnl
@@ -99,8 +99,11 @@ def stated(result: EngineResult) -> tuple[str, str | None, int | None]:
     return OUTCOMES[result.outcome], rule, result.at_event
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_it_ends_as_the_replay_says(seed: int) -> None:
+Ending = tuple[str, str | None, int | None]
+
+
+def endings(seed: int) -> tuple[Ending, Ending]:
+    """Returns how a random life ends as a worked example, and in a replay."""
     random = Random(seed)
     pairs, target = rules_of(random), {"type": "amount", "value": random.choice([1000, 2500])}
     days = random.choice([0, 0, 1, 2])
@@ -114,13 +117,23 @@ def test_it_ends_as_the_replay_says(seed: int) -> None:
     }
     (case,) = read_cases(json.dumps([raw]), "life")
     assert case.problem is None
-    assert stated(judge_rules(case, KINDS)) == deciding(replayed(case, [made for _, made in pairs], target, days))
+    return stated(judge_rules(case, KINDS)), deciding(replayed(case, [made for _, made in pairs], target, days))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_it_ends_as_the_replay_says(seed: int) -> None:
+    case, replay_of_it = endings(seed)
+    assert case == replay_of_it
+
+
+def test_the_random_lives_end_in_every_way() -> None:
+    assert {endings(seed)[0][0] for seed in range(60)} == {"breach", "pass", "in_progress"}
 
 
 def test_profit_that_a_conduct_rule_leaves_out_does_not_pass_the_phase() -> None:
     """1,000 made round a release do not count, so that a target of 1,000 needs 2,000."""
-    loss = {"type": "max_loss_static", "id": "loss", "allowance": {"type": "amount", "value": 4000}}
-    news = {"type": "news_window", "id": "news", "before_minutes": 5, "after_minutes": 5, "applies_to": ["close"]}
+    loss: Json = {"type": "max_loss_static", "id": "loss", "allowance": {"type": "amount", "value": 4000}}
+    news: Json = {"type": "news_window", "id": "news", "before_minutes": 5, "after_minutes": 5, "applies_to": ["close"]}
     news |= {"targeted_instruments_only": False, "counted_pct": 0, "consequences": [{"kind": "deduct_profit"}]}
     events = [
         {"t": "2025-06-02T10:00:00+00:00", "type": "news", "name": "CPI", "targets": ["USD"]},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.conformance.case import Case, EngineResult, read_cases
-from cli.conformance.run import run
+from cli.conformance.run import KINDS, run
 from cli.conformance.several import judge_rules
 from tests.unit.worked_cases import CLOSE, DAY, OPEN, days, event
 
@@ -200,6 +200,21 @@ def test_an_offence_may_set_the_balance_back() -> None:
     assert result.outcome == "pass"
     assert [step["balance"] for step in result.steps] == [100_500, 100_000, 100_070]
     assert result.amounts == {"balance": 100_070, "equity": 100_070}
+
+
+@pytest.mark.parametrize(
+    ("window", "outcome"), [("since_last_payout_request", "eligible"), ("whole_phase", "ineligible")]
+)
+def test_a_request_is_judged_by_the_window_that_it_ends(window: str, outcome: str) -> None:
+    def count(case: Case) -> EngineResult:
+        """Returns a gate that is met until the request."""
+        requested = any(raw.kind == "payout_request" for raw in case.events)
+        return EngineResult(outcome="not_met" if requested else "met")
+
+    gate = {"id": "days", "kind": "trading_day_count", "window": window}
+    (case,) = read_cases(json.dumps([raw_case([gate, ELIGIBLE], [*days(500), request()], {})]), "ours")
+    result = judge_rules(case, {**KINDS, "trading_day_count": count})
+    assert result.rules["may"].outcome == outcome
 
 
 @pytest.mark.parametrize(
