@@ -12,9 +12,9 @@ from domain.errors import BadInput, NotFound
 from domain.money import Money
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
+from domain.rules.evaluate import has_level
 from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
-from domain.rules.worths import has_level
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
 from store.read.pages import Scope, Window, account_number, keyset
 

@@ -4,18 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from domain.clocks import begun_with
 from domain.histories import known_floors
 from domain.histories.known_floors import Knowledge, KnownRules
 from domain.histories.results import DecidingMoment, Level, ProofWriter, ReplayedBreach, Unpriced
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import limits
 from domain.rules.base import Context, EquityRule
-from domain.rules.evaluate import LevelBreach, deducted_minor
+from domain.rules.evaluate import LevelBreach, deducted_minor, worths
 from domain.rules.events import Event, PaidOut, Rolled
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.limits import LimitOffence, LimitState
-from domain.rules.periods import begun_with
-from domain.rules.worths import worths
 from domain.wording import money
 
 

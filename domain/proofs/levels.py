@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from domain.proofs.sheets import BasisPart, CostsPart, FloorPart, PositionPart, Step
-from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, RuleState, breached, floor_of
+from domain.rules.terms import Figures
 
 _BASIS_NAMES: Final = {
     "never": "initial balance",

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain.money import Currency
-from domain.rules.figures import Figures
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
-from domain.rules.terms import Operator
+from domain.rules.terms import Figures, Operator
 
 HASH_VERSION: Final = 2
 EventKind = Literal[

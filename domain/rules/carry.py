@@ -13,10 +13,10 @@ from domain.rules import floors
 from domain.rules.base import Context
 from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
-from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
 from domain.rules.history import HistoryState, Rules
 from domain.rules.state import AccountRules
+from domain.rules.terms import Figures
 
 
 def carried(rules: AccountRules, specs: tuple[FloorSpec, ...], mark: Mark) -> AccountRules:

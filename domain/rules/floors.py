@@ -11,11 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+from domain.clocks import ONLY_A_DAY, Begins, Period
 from domain.money import half_up
 from domain.rules.events import OpenResult
-from domain.rules.figures import Figures, FloorStep, MovingSize
-from domain.rules.periods import ONLY_A_DAY, Begins, Period
-from domain.rules.terms import Operator, SizeFigures, Terms
+from domain.rules.terms import Figures, FloorStep, MovingSize, Operator, SizeFigures, Terms
 from domain.wording import capital, listing
 
 Source = Literal["initial", "balance", "equity", "max(balance,equity)", "zero"]

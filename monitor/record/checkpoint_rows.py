@@ -16,9 +16,9 @@ import numpy.typing as npt
 from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import conversion_rate
+from domain.rules.evaluate import has_level
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
-from domain.rules.worths import has_level
 from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
 from monitor.columns.minute_bars import Bars

@@ -11,8 +11,8 @@ from domain.errors import NotFound
 from domain.products.phase import Phase
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
+from domain.rules.evaluate import has_level
 from domain.rules.state import fresh, from_json
-from domain.rules.worths import has_level
 from store import products
 from store.clock import market_now
 from store.deadlines import deadline
