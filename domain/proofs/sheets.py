@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from domain.money import Currency
 from domain.rules.floors import Direction
@@ -22,8 +22,17 @@ EventKind = Literal[
 ]  # fmt: skip
 
 
+_LATER: Final = ("figures", "subject")
+
+
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves the later field out where it is not used, as in earlier sheets."""
+        data: dict[str, Any] = serialize(self)
+        return {name: value for name, value in data.items() if value is not None or name not in _LATER}
 
 
 class AccountPart(Part):
