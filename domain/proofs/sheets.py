@@ -31,8 +31,7 @@ class Part(BaseModel):
     @model_serializer(mode="wrap")
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves the later field out where it is not used, as in earlier sheets."""
-        data: dict[str, Any] = serialize(self)
-        return {name: value for name, value in data.items() if value is not None or name not in _LATER}
+        return {name: value for name, value in serialize(self).items() if value is not None or name not in _LATER}
 
 
 class AccountPart(Part):
@@ -204,8 +203,7 @@ class FloorPart(Part):
 
 
 class RulePart(Part):
-    """`worth`: the steps to `worth_minor`, the worth of the account as this rule counts it, or of the symbol or
-    position `subject`."""
+    """`worth`: the steps to `worth_minor`: the account, or the symbol or position `subject`, as the rule counts it."""
 
     id: str
     type: str
