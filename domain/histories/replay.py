@@ -130,7 +130,7 @@ class _Fold:
 
     def _mark(self, event: Event) -> Mark:
         worth = event.balance_minor if event.equity_minor is None else event.equity_minor
-        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs)
+        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, event.positions)
 
     def _levels(self, event: Event) -> None:
         """Moves and judges the limits; at a reset the ended day is recorded first."""

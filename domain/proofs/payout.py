@@ -8,7 +8,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import ProofSubject, head_of
-from domain.proofs.money import basis_part, sealed
+from domain.proofs.levels import basis_part
+from domain.proofs.money import sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
 from domain.rules.events_json import json_value
 from domain.rules.floors import FloorSpec, RuleState, room_minor
@@ -29,6 +30,7 @@ def facts_json(facts: PayoutFacts) -> dict[str, Any]:
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:
     """Returns one level of the account, now and after a payout of `gross_minor`."""
     worth_minor = counted_minor(spec, facts)
+    leaves = gross_minor if spec.per == "account" else 0  # a payout changes no open position
     after = paid(spec, held(spec, state, gross_minor))
     return RoomPart(
         key=spec.key,
@@ -37,7 +39,7 @@ def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor
         floor_minor=state.floor_minor,
         room_minor=room_minor(spec, state.floor_minor, worth_minor),
         spare_minor=spare_minor(spec, state, worth_minor),
-        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - gross_minor),
+        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - leaves),
     )
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import conversion_rate
+from domain.rules.evaluate import has_level
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
@@ -222,6 +223,7 @@ def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
             "room_minor": equity - state.floor_minor,
         }
         for spec, state in zip(rules.specs, rules.states, strict=True)
+        if spec.per == "account" and has_level(spec, state)
     }
 
 
