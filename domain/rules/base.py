@@ -82,6 +82,10 @@ class VenueCalendar(Protocol):
         """Returns the first session opening strictly after `after`."""
         ...
 
+    def closes_early(self, day: date) -> bool:
+        """Whether the session of local date `day` ends earlier than usual."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

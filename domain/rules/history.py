@@ -1,7 +1,8 @@
 """All conduct rules and gates of a phase, folded over the events of one account, with its trading days.
 
 Call `start`, then `step` for every event in order. The days that a reset ends are computed here and passed to the rules
-right after the reset. The state is stored as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
+right after the reset, to a gate with a window right before it (see `domain.rules.windows`). The state is stored as
+JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
-from domain.rules import days
+from domain.rules import days, windows
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
+from domain.rules.windows import WindowGate, WindowState
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
@@ -45,10 +47,12 @@ def step(
     book, ended = days.step(state.book, event)
     moved: dict[str, State] = {}
     violations: list[Violation] = []
-    happened: tuple[Event, ...] = (event, *ended)
     for rule in rules:
         before = state_of(rule, state, context)
         after = before
+        happened: tuple[Event, ...] = (event, *ended)
+        if isinstance(rule, WindowGate) and isinstance(before, WindowState):
+            happened = windows.happened(rule, before, event, book, ended, context)
         for each in happened:
             after, offences = rule.step(after, each, context)
             violations.extend(offences)
@@ -77,11 +81,10 @@ def gates(
 def effective_target(
     state: HistoryState, rules: Rules, context: Context, target_minor: int, now: Moment | None = None
 ) -> int:
-    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count.
-    `now` as in `gates`."""
-    owned = list(_gates(state, rules, context, now))
-    raised = (gate.raised_target(own, context, target_minor) for gate, own in owned)
-    return max([target_minor, *raised]) + sum(gate.deducted_minor(own, context) for gate, own in owned)
+    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count
+    because of gates and conduct rules. `now` as in `gates`."""
+    raised = (gate.raised_target(own, context, target_minor) for gate, own in _gates(state, rules, context, now))
+    return max([target_minor, *raised]) + deducted_minor(state, rules, context, now)
 
 
 def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:
@@ -96,6 +99,14 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
         if isinstance(rule, ConductRule):
             found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
+
+
+def leaves_out(rule: HistoryRule[Any]) -> bool:
+    """Whether `rule` keeps count of profit that it leaves out. Other conduct rules leave profit out through their
+    offences only."""
+    if isinstance(rule, ConductRule):
+        return type(rule).deducted_minor is not ConductRule.deducted_minor
+    return isinstance(rule, Gate)
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
@@ -114,6 +125,7 @@ def _gates(
         if not isinstance(rule, Gate):
             continue
         own = state_of(rule, state, context)
-        if now is not None and rule.judges_running_day and days.has_results(state.book, now):
-            own, _ = rule.step(own, days.running(state.book, now), context)
+        if now is not None and rule.judges_running_day:
+            day = windows.running_day(own, state.book, now, context)
+            own = own if day is None else rule.step(own, day, context)[0]
         yield rule, own

@@ -19,7 +19,6 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import ConductRule, Gate, HistoryRule
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -224,7 +223,7 @@ async def _judged_by_history(
     monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
     anyone can fold again. Requests are rare compared with ticks.
     """
-    rules = tuple(rule for rule in terms.history_rules if _is_asked(rule))
+    rules = tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
     offences = await _deducted_by_offences(session, account.id)
     if not rules or account.opened_at is None:
         return (), sum(offences.values())
@@ -238,13 +237,6 @@ async def _judged_by_history(
         if "payout" in gate.blocks
     )
     return gates, _larger(history.deductions(state, rules, terms.context, moment), offences)
-
-
-def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that keep count of what they deduct; the others deduct through their offences."""
-    if isinstance(rule, ConductRule):
-        return type(rule).deducted_minor is not ConductRule.deducted_minor
-    return isinstance(rule, Gate)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
