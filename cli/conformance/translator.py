@@ -20,6 +20,8 @@ from domain.rules.events import (
     Opened,
     OrderPlaced,
     PaidOut,
+    PayoutApproved,
+    PayoutRequested,
     Rolled,
     Side,
 )
@@ -87,10 +89,16 @@ class Translator:
             return Rolled(**base, day=None)
         if raw.kind == "day_result":
             return self._day(raw, base)
-        if raw.kind == "payout":
+        return self._payout(raw, base) or Marked(**base)
+
+    def _payout(self, raw: RawEvent, base: Mapping[str, Any]) -> Event | None:
+        """Returns the event of a payout of this account; None for anything else."""
+        if raw.kind == "payout" and "account" not in raw.data:
             gross = raw.money("gross_amount", self.case.currency) or 0
             return PaidOut(**base, gross_minor=gross, stage="settled", leaves=True)
-        return Marked(**base)
+        if raw.kind == "payout_request":
+            return PayoutRequested(**base, amount_minor=raw.money("amount", self.case.currency))
+        return PayoutApproved(**base) if raw.kind == "payout_approved" else None
 
     def at(self, raw: RawEvent) -> datetime:
         if self.as_written and "T" in raw.t:
@@ -105,7 +113,7 @@ class Translator:
             moved = self._net(raw)
         elif raw.kind == "day_result":
             moved = self._closed_of_day(raw)
-        elif raw.kind == "payout":
+        elif raw.kind == "payout" and "account" not in raw.data:
             moved = -(raw.money("gross_amount", currency) or 0)
         elif raw.kind in ("pnl", "rollover_pnl"):
             moved = self.case.initial_minor + (raw.money("value", currency) or 0) - self.balance

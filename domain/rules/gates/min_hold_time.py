@@ -12,7 +12,7 @@ from domain.rules.base import Context, GateStatus
 from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested
 from domain.rules.holdings import Holdings, held_after
 from domain.rules.terms import LATER, RuleId
-from domain.rules.windows import WindowGate, WindowState, day_of
+from domain.rules.windows import Window, WindowGate, WindowState, day_of
 from domain.wording import capital, count, listing, percent
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,6 +59,7 @@ class MinHoldTime(WindowGate[HoldState]):
     min_share_pct: Annotated[ExactDecimal, Field(ge=0, le=100)] | None = None
     compare: Literal[">", ">="] = ">="
     metric: Literal["trade_count", "profit"] = "trade_count"
+    window: Annotated[Window, LATER] = "whole_phase"
     held: Annotated[Literal[">", ">="], LATER] = ">"
     max_short_trades: Annotated[Annotated[int, Field(ge=0, le=100_000)] | None, LATER] = None
     max_short_pct_of_request: Annotated[Annotated[ExactDecimal, Field(ge=0, le=100)] | None, LATER] = None
