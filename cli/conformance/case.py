@@ -26,18 +26,8 @@ Value = Figure | list[Any]
 EVENTS: Final = frozenset(
     (
         *("snapshot", "rollover", "trade_open", "trade_close", "pending_order_placed", "day_result", "payout"),
-        *(
-            "payout_request",
-            "payout_approved",
-            "cycle_end",
-            "funded",
-            "phase_passed",
-            "withdrawn_total",
-            "payment",
-            "clock",
-            "news",
-        ),
-        *("totals", "position_state", "pnl", "rollover_pnl", "accounts", "scale_up", "trades"),
+        *("payout_request", "payout_approved", "cycle_end", "funded", "phase_passed", "withdrawn_total", "payment"),
+        *("clock", "news", "totals", "position_state", "pnl", "rollover_pnl", "accounts", "scale_up", "trades"),
     )
 )
 

@@ -227,6 +227,10 @@ def max_loss_per_trade_idea(case: Case) -> EngineResult:
     return _fold(case, rule, context, read)
 
 
+def _money(case: Case, value: Any) -> int:
+    return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
+
+
 def news_profit_haircut(case: Case) -> EngineResult:
     given = case.params("counted_pct", "before_minutes", "after_minutes", "day")
     rule = NewsWindow.model_validate(

@@ -34,8 +34,8 @@ def engine_events(
 
 
 def _with_resets(case: Case, clock: Clock | None) -> Iterator[tuple[RawEvent, list[Event], Rolled | None]]:
-    """Yields each raw event with its engine events, and the reset that would end the running day if it ended here (None:
-    no day is running)."""
+    """Yields each raw event with its engine events, and the reset that would end the running day if it ended here.
+    None: no day is running."""
     translator = Translator(case, clock, as_written=clock is None)
     resets = any(raw.kind == "rollover" for raw in case.events)
     running: date | None = None

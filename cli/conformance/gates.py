@@ -55,8 +55,10 @@ def best_day_ratio(case: Case) -> EngineResult:
 
 
 def min_hold_time(case: Case) -> EngineResult:
-    known = ("seconds", "min_share_pct", "compare", "metric", "held", "effect", "max_short_trades")
-    known += ("max_short_pct_of_request", "min_average_seconds")
+    known = (
+        *("seconds", "min_share_pct", "compare", "metric", "held", "effect"),
+        *("max_short_trades", "max_short_pct_of_request", "min_average_seconds"),
+    )
     given = case.params(*known, *_LATER)
     terms = {name: given[name] for name in known if given.get(name) is not None}
     rule = MinHoldTime.model_validate({"type": "min_hold_time", **terms, **_window(case, given)})
@@ -69,8 +71,10 @@ def min_hold_time(case: Case) -> EngineResult:
 
 
 def trading_day_count(case: Case) -> EngineResult:
-    known = ("counts", "min_trade_value", "min_abs_pnl", "required", "compare")
-    known += ("min_pct_of_average_lots", "min_held_seconds", "half_days_count", "calendar")
+    known = (
+        *("counts", "min_trade_value", "min_abs_pnl", "required", "compare"),
+        *("min_pct_of_average_lots", "min_held_seconds", "half_days_count", "calendar"),
+    )
     given = case.params(*known, *_LATER)
     half_days = given.get("half_days_count", True)
     rule = TradingDayCount.model_validate(

@@ -8,7 +8,6 @@ results, its opening money and its new positions counted from right after the ev
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import reduce
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -255,7 +254,10 @@ class WindowGate(Gate[W]):
         parts = tuple(part for part in state.parts if part.day >= first)
         update: dict[str, Any] = {"day": today, "day_ends": context.clock.day_end(today), "parts": parts}
         if len(parts) < len(state.parts):
-            update |= reduce(self.merge, (part.figures for part in parts), dict.fromkeys(self.TALLY, 0))
+            figures = dict.fromkeys(self.TALLY, 0)
+            for part in parts:
+                figures = self.merge(figures, part.figures)
+            update |= figures
         if state.pieces:
             update["pieces"] = _pieces_since(state.pieces, first.isoformat())
         after = state.model_copy(update=update)

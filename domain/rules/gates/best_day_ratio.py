@@ -238,7 +238,9 @@ class BestDayRatio(WindowGate[BestDayState]):
 
     def _bound(self, context: Context) -> int | None:
         size = self.binds_above_profit
-        return size and size.minor(initial=context.initial_minor, basis=0, currency=context.currency)
+        if size is None:
+            return None
+        return size.minor(initial=context.initial_minor, basis=0, currency=context.currency)
 
     def _exact(self, state: BestDayState, context: Context) -> Decimal:
         return Decimal(_best(state)) * 100 / self._denominator(state, context)
