@@ -70,6 +70,15 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     return min((at for at in instants if at is not None), default=None)
 
 
+def asked(state: HistoryState, rules: Rules, context: Context, amount_minor: int | None) -> HistoryState:
+    """Returns the state of the gates as they judge a request for this amount. No window begins by it: that is done by
+    the events of a request that is made."""
+    own = {
+        gate.id: gate.asked(state_of(gate, state, context), amount_minor) for gate in rules if isinstance(gate, Gate)
+    }
+    return HistoryState(book=state.book, rules={**state.rules, **own})
+
+
 def gates(
     state: HistoryState, rules: Rules, context: Context, now: Moment | None = None
 ) -> list[tuple[Gate[Any], GateStatus]]:

@@ -25,8 +25,8 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
     """Judge a locked request again under the account's lock, by the money and positions that the platform reports.
     Returns True when it is refused, with proof."""
     await payout_account.lock(session, payout.challenge_id, payout.account_id)
-    current = await situation(session, payout.account_id, cycle=payout.cycle, holdings=holdings)
     gross = row.gross_of(payout)
+    current = await situation(session, payout.account_id, cycle=payout.cycle, holdings=holdings, requested=gross)
     parts = refusals.refusals(current, gross)
     if not parts:
         _set_forfeit(payout, current)

@@ -46,7 +46,7 @@ class PayoutPreview(View):
 
 async def preview(session: AsyncSession, account_id: str, gross: Money, *, cycle: str | None = None) -> PayoutPreview:
     """Raises NotFound, or BadInput for an unknown cycle; the caller has made sure that the account may be seen."""
-    current = await payout_facts.situation(session, account_id, cycle=cycle)
+    current = await payout_facts.situation(session, account_id, cycle=cycle, requested=gross)
     share, firm = split(gross, current.product.payout, current.facts)
     amount, reasons = current.amount(gross), payout_refusals.refusals(current, gross)
     before, after = rooms(current.rules, current.mark), payout_facts.rooms_left(current, gross)

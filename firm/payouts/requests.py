@@ -47,7 +47,7 @@ async def request_payout(
             field="amount",
             remedy="Ask for more than zero, in the account's currency.",
         )
-    current = await situation(session, account_id, cycle=cycle)
+    current = await situation(session, account_id, cycle=cycle, requested=gross)
     if current.facts.open_payout_id is not None:
         raise PayoutOpen(current.facts.open_payout_id)
     reasons = refusals(current, gross)

@@ -83,10 +83,15 @@ class Situation(NamedTuple):
 
 
 async def situation(
-    session: AsyncSession, account_id: str, *, cycle: str | None = None, holdings: Holdings | None = None
+    session: AsyncSession,
+    account_id: str,
+    *,
+    cycle: str | None = None,
+    holdings: Holdings | None = None,
+    requested: Money | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked.
+    where it was asked. `requested`: the amount that is asked for, which some gates compare with.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -101,7 +106,7 @@ async def situation(
     holdings = holdings or await _checkpoint(session, account, live)
     terms = phase_terms(product, account.phase_index)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    gates, deducted = await _judged_by_history(session, account, terms, holdings, now)
+    gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
     known = PayoutFacts(
         now=now,
         challenge_state=await _challenge_state(session, challenge, account) if is_funded_phase else "in_evaluation",
@@ -215,7 +220,12 @@ async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
 
 
 async def _judged_by_history(
-    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
+    session: AsyncSession,
+    account: Account,
+    terms: PhaseTerms,
+    holdings: Holdings,
+    now: datetime,
+    requested: Money | None,
 ) -> tuple[tuple[GateFact, ...], int]:
     """Returns (the gates that block payouts, the profit that does not count, in minor units).
 
@@ -230,6 +240,7 @@ async def _judged_by_history(
     state = history.start(rules, terms.context)
     for event in await _happened(session, account, terms, holdings, now):
         state, _ = history.step(state, event, rules, terms.context)
+    state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
     moment = Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
     gates = tuple(
         GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
