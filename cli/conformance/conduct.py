@@ -66,7 +66,7 @@ def _weekday(name: str | None) -> str | None:
         return None
     day = _WEEKDAYS.get(str(name)[:3].lower())
     if day is None:
-        raise Unsupported(f"flat_by: weekday {name}")
+        raise Unsupported(f"flat_by: weekday {name}", "weekday")
     return day
 
 
@@ -282,7 +282,7 @@ def _evaluated(when: str) -> Literal["eod_only", "live"]:
     if when == "eod_only":
         return "eod_only"
     if when not in ("live", "intraday", "realtime", "real_time"):
-        raise Unsupported(f"scaling_contracts: evaluated {when}")
+        raise Unsupported(f"scaling_contracts: evaluated {when}", "evaluated")
     return "live"
 
 
@@ -294,7 +294,7 @@ def _below(case: Case, bound: Any) -> Any:
 
 def _needed(case: Case, name: str) -> Any:
     if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
     return case.rule[name]
 
 

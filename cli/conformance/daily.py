@@ -28,8 +28,8 @@ def engine_events(
     case: Case, clock: Clock | None, *, close_last: bool = True
 ) -> Iterator[tuple[RawEvent, list[Event]]]:
     """Yields each raw event with its engine events. `close_last`: a day without a reset ends with the case."""
-    for raw, events, reset in _with_resets(case, clock):
-        last = raw.index == len(case.events) - 1
+    for number, (raw, events, reset) in enumerate(_with_resets(case, clock)):
+        last = number == len(case.events) - 1
         yield raw, [*events, reset] if last and close_last and reset is not None else events
 
 

@@ -148,7 +148,7 @@ def _window(case: Case, given: Mapping[str, Any]) -> dict[str, Any]:
 def needed(case: Case, name: str) -> Any:
     """Returns a required parameter. Raises Unsupported if it is missing."""
     if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
     return case.rule[name]
 
 
