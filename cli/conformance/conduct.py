@@ -25,8 +25,6 @@ _WEEKDAYS: Final = {
     day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 }
 
-# the names under which a list of trades gives the result of each
-_RESULTS: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
 _EVERY_DAY: Final = ("daily", "every_day", "any", "all")
 
 
