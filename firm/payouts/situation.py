@@ -19,6 +19,7 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
+from domain.rules.base import VenueCalendar
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -89,9 +90,11 @@ async def situation(
     cycle: str | None = None,
     holdings: Holdings | None = None,
     requested: Money | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked. `requested`: the amount that is asked for, which some gates compare with.
+    where it was asked. `requested`: the amount that is asked for, which some gates compare with. `calendars`: those
+    of the venues, for gates that name one.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -104,7 +107,7 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
-    terms = phase_terms(product, account.phase_index)
+    terms = phase_terms(product, account.phase_index, calendars)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
     known = PayoutFacts(
