@@ -217,7 +217,7 @@ class WindowGate(Gate[W]):
             balance=balance_minor,
             payout_balance=money.payout_balance_minor,
         )
-        return size.of(figures, context.currency)
+        return size.minor_of(figures, context.currency)
 
     @property
     def window_words(self) -> str:
