@@ -14,7 +14,7 @@ from domain.rules.gates.daily_profit_cap import DailyProfitCap
 from domain.rules.gates.min_hold_time import MinHoldTime
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
-from domain.rules.windows import WindowGate
+from domain.rules.gates.windows import WindowGate
 
 _WINDOWS: Final = ("whole_phase", "since_last_payout_request", "since_last_approved_payout", "since_last_payout")
 _LATER: Final = ("window", "counts_later", "day")

@@ -1,8 +1,8 @@
 """All conduct rules and gates of a phase, folded over the events of one account, with its trading days.
 
 Call `start`, then `step` for every event in order. The days that a reset ends are computed here and passed to the rules
-right after the reset, to a gate with a window right before it (see `domain.rules.windows`). The state is stored as
-JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
+right after the reset, to a gate with a window right before it (see `domain.rules.gates.windows`). The state is stored
+as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
-from domain.rules import days, windows
+from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
-from domain.rules.windows import WindowGate, WindowState
+from domain.rules.gates import windows
+from domain.rules.gates.windows import WindowGate, WindowState
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class

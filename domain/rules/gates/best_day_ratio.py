@@ -11,8 +11,8 @@ from domain.money import ExactDecimal, half_up
 from domain.rules.base import Context, GateStatus
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit
 from domain.rules.events import Closed, DayEnded, Event
+from domain.rules.gates.windows import WindowGate, WindowState, day_of
 from domain.rules.terms import LATER, RuleId, Size
-from domain.rules.windows import WindowGate, WindowState, day_of
 from domain.wording import count, percent
 
 Effect = Literal[

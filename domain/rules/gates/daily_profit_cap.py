@@ -7,8 +7,8 @@ from pydantic import model_validator
 from domain.rules.base import Context, GateStatus
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit
 from domain.rules.events import DayEnded, Event
+from domain.rules.gates.windows import WindowGate, WindowState, day_of
 from domain.rules.terms import RuleId, Size
-from domain.rules.windows import WindowGate, WindowState, day_of, size_words
 
 
 class ProfitCapState(WindowState):
@@ -70,6 +70,6 @@ class DailyProfitCap(WindowGate[ProfitCapState]):
         return GateStatus(True, "satisfied", sentence, figures)
 
     def words(self, context: Context) -> str:
-        words = f"Daily profit cap. At most {size_words(context, self.amount)} of the profit of one day counts,"
+        words = f"Daily profit cap. At most {context.size(self.amount)} of the profit of one day counts,"
         words += f" {self.window_words}. The result of a day is {BASIS_WORDS[self.basis]}; losses count in full."
         return f"{words}{self.left_out_words} This rule applies to {self.blocked_words}."

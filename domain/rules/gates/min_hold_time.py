@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal
 from domain.rules.base import Context, GateStatus
 from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested
+from domain.rules.gates.windows import Window, WindowGate, WindowState, day_of
 from domain.rules.holdings import Holdings, held_after
 from domain.rules.terms import LATER, RuleId
-from domain.rules.windows import Window, WindowGate, WindowState, day_of
 from domain.wording import capital, count, listing, percent
 
 _MICROSECOND: Final = timedelta(microseconds=1)

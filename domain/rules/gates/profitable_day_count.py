@@ -9,8 +9,8 @@ from domain.money import ExactDecimal, half_up
 from domain.rules.base import Context, GateStatus
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit
 from domain.rules.events import Closed, DayEnded, Event, Opened
+from domain.rules.gates.windows import WindowGate, WindowState, day_of
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size
-from domain.rules.windows import WindowGate, WindowState, day_of, size_words
 from domain.wording import count, percent
 
 
@@ -112,7 +112,7 @@ class ProfitableDayCount(WindowGate[ProfitableDaysState]):
         if self.threshold is None:
             result = "made no loss" if self.compare == ">=" else "made a profit"
         else:
-            result = f"made {'at least' if self.compare == '>=' else 'more than'} {size_words(context, self.threshold)}"
+            result = f"made {'at least' if self.compare == '>=' else 'more than'} {context.size(self.threshold)}"
         if self.min_pct_of_best_day is not None:
             result += f" and at least {percent(self.min_pct_of_best_day)} of the best day before it"
         words += f" A day counts if it {result}, measured as {BASIS_WORDS[self.basis]}."

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal
 from domain.rules.base import Context, GateStatus, State
 from domain.rules.events import Closed, DayEnded, Event, Opened
+from domain.rules.gates.windows import WindowGate, WindowState, day_of
 from domain.rules.holdings import calendar_of
 from domain.rules.terms import LATER, RuleId, Size
-from domain.rules.windows import WindowGate, WindowState, day_of, size_words
 from domain.wording import count, percent
 
 
@@ -138,11 +138,11 @@ class TradingDayCount(WindowGate[TradingDaysState]):
         return f"{words}{', provided that ' if conditions else ''}{' and '.join(conditions)}."
 
     def _close_words(self, context: Context) -> str:
-        value = "" if self.min_trade_value is None else f" of at least {size_words(context, self.min_trade_value)}"
+        value = "" if self.min_trade_value is None else f" of at least {context.size(self.min_trade_value)}"
         pnl = ""
         if self.min_abs_pnl is not None:
             least = "at least" if self.compare == ">=" else "more than"
-            pnl = f" with a profit or loss of {least} {size_words(context, self.min_abs_pnl)}"
+            pnl = f" with a profit or loss of {least} {context.size(self.min_abs_pnl)}"
         return f" A trading day is one on which a trade{value} is closed{pnl}."
 
     def _limits(

@@ -12,13 +12,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from domain.money import to_minor
 from domain.rules import days
 from domain.rules.base import Context, Gate, State, Violation
 from domain.rules.days import DayBook, is_paid
 from domain.rules.events import DayEnded, Event, Moment, PaidOut, PayoutApproved, PayoutRequested, Rolled
 from domain.rules.terms import LATER, Size, SizeFigures, Terms
-from domain.wording import count, percent
+from domain.wording import count
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIXED: Final = ("amount", "pct_of_initial")
@@ -46,30 +45,6 @@ def window_words(window: Window) -> str:
     if isinstance(window, LastDays):
         return f"over the last {count(window.days, 'day')}, the running day included"
     return _WINDOW_WORDS[window]
-
-
-_OF_WORDS: Final[Mapping[str, str]] = {
-    "pct_of_anchor": "balance at the last daily reset",
-    "pct_of_peak": "highest balance at a daily reset",
-    "pct_of_balance": "balance",
-    "pct_of_payout_balance": "balance that the last payout left",
-    "pct_of_anchor_profit": "profit at the last daily reset",
-    "pct_of_peak_profit": "highest profit at a daily reset",
-}
-
-
-def size_words(context: Context, size: Size) -> str:
-    """Returns a size of a gate for people: "0.5 % of the balance at the last daily reset"."""
-    of = _OF_WORDS.get(size.type)
-    return context.size(size) if of is None else f"{percent(size.value)} of the {of}{_bounds(context, size)}"
-
-
-def _bounds(context: Context, size: Size) -> str:
-    least = "" if size.at_least is None else f", at least {context.money(to_minor(size.at_least, context.currency))}"
-    for step in size.steps:
-        value = "no limit" if step.value is None else percent(step.value)
-        least += f", {value} from a profit of {context.money(to_minor(step.from_profit, context.currency))} on"
-    return least
 
 
 class MoneyFigures(State):
