@@ -12,6 +12,9 @@ from domain.rules.base import Context
 from domain.rules.events import Closed, Event, PaidOut
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
+from domain.rules.gates.min_hold_time import MinHoldTime
+from domain.rules.gates.profitable_day_count import ProfitableDayCount
+from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.rules.history import HistoryState
 from tests.unit.worked_cases import check, event
 
@@ -399,3 +402,57 @@ def test_a_window_of_days_keeps_the_excess_of_a_best_day_that_left_it() -> None:
     assert history.deductions(state, (best,), CONTEXT, closed(2, 400_000)) == {"best_day": 240_000}
     state, _ = history.step(state, now, (best,), CONTEXT)
     assert history.deductions(state, (best,), CONTEXT, now) == {"best_day": 240_000 + 6_000}
+
+
+def test_terms_that_can_never_be_met_or_never_bind_are_problems() -> None:
+    days = {"required": 5, "window": {"days": 4}}
+    rules: list[Any] = [
+        TradingDayCount.model_validate({"type": "trading_day_count", **days}),
+        ProfitableDayCount.model_validate({"type": "profitable_day_count", "compare": ">=", **days}),
+        MinHoldTime.model_validate({"type": "min_hold_time", "seconds": 60, "max_short_pct_of_request": 10}),
+    ]
+    found = [field for rule in rules for field, _ in rule.problems(CONTEXT)]
+    assert found == ["required", "required", "max_short_pct_of_request"]
+
+
+def test_the_words_state_every_term() -> None:
+    cap = {"type": "daily_profit_cap", "amount": {"type": "pct_of_anchor", "value": 3}, "window": {"days": 5}}
+    words = DailyProfitCap.model_validate(cap).words(CONTEXT)
+    assert "At most 3 % of the balance at the last daily reset of the profit of one day counts" in words
+    assert "over the last 5 days, the running day included" in words
+    assert "out for good" in words
+    hold = {"type": "min_hold_time", "seconds": 60, "held": ">=", "max_short_trades": 1, "min_average_seconds": 90}
+    words = MinHoldTime.model_validate(hold).words(CONTEXT)
+    assert "Of the trades that are not held for at least 60 seconds: at most 1 trade may be shorter." in words
+    assert "On average a trade must be held for at least 90 seconds." in words
+    best = {"type": "best_day_ratio", "limit_pct": 20, "compare": "<=", "unit": "trade", "denominator": "profits_only"}
+    best |= {"binds_above_profit": {"type": "amount", "value": 100}, "window": "since_last_payout_request"}
+    words = BestDayRatio.model_validate(best).words(CONTEXT)
+    assert "Your best trade must be at most 20 % of the profits, losing trades left out," in words
+    assert "since the last payout was requested" in words
+    assert "Up to a profit of 100.00 USD this rule does not bind." in words
+    days = {"type": "trading_day_count", "required": 3, "min_held_seconds": 60, "min_pct_of_average_lots": 20}
+    days |= {"half_days_count": False, "calendar": "XNYS"}
+    words = TradingDayCount.model_validate(days).words(CONTEXT)
+    assert "at least 20 % of the average size of the positions opened before it" in words
+    assert "it is held for at least 60 seconds" in words
+    assert "A day on which XNYS closes early does not count." in words
+
+
+def test_states_of_sold_gates_still_load() -> None:
+    """As checkpoints stored them before windows had states of their own."""
+    rules: tuple[Any, ...] = (
+        BestDayRatio.model_validate({"type": "best_day_ratio", "limit_pct": 40, "compare": "<="}),
+        TradingDayCount.model_validate({"type": "trading_day_count", "required": 3}),
+    )
+    stored = {
+        "book": {"opening_balance_minor": 1, "opening_equity_minor": 1, "closed_minor": 0, "positions_opened": 0},
+        "rules": {
+            "best_day": {"best_minor": 50, "total_minor": 100, "days": 2, "unknown": 0},
+            "trading_days": {"days": 2, "last": "2025-06-02", "value_minor": None},
+        },
+    }
+    state = HistoryState.model_validate(stored)
+    statuses = [status for _, status in history.gates(state, rules, CONTEXT)]
+    assert [status.outcome for status in statuses] == ["blocked", "not_met"]
+    assert statuses[0].figures["ratio"] == 50

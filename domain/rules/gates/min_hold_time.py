@@ -77,6 +77,10 @@ class MinHoldTime(WindowGate[HoldState]):
     def leaves_out(self) -> bool:
         return self.effect == "short_profit_deducted"
 
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if self.max_short_pct_of_request is not None and context.phase == "evaluation":
+            yield "max_short_pct_of_request", "nothing is requested in this phase; remove it"
+
     def start(self, context: Context) -> HoldState:
         return HoldState()
 

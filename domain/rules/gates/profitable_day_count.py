@@ -1,6 +1,6 @@
 """Profitable (winning, benchmark) days: how many days made a minimum result, by the firm's measure of a day."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,7 +9,7 @@ from domain.money import ExactDecimal, half_up
 from domain.rules.base import Context, GateStatus
 from domain.rules.days import BASIS_WORDS, DayBasis, day_profit
 from domain.rules.events import Closed, DayEnded, Event, Opened
-from domain.rules.gates.windows import WindowGate, WindowState, day_of
+from domain.rules.gates.windows import LastDays, WindowGate, WindowState, day_of
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size
 from domain.wording import count, percent
 
@@ -49,6 +49,10 @@ class ProfitableDayCount(WindowGate[ProfitableDaysState]):
         if self.threshold is not None and self.threshold.type == "pct_of_trade_value":
             raise ValueError("threshold: a day has no trade value; use an amount or another percentage")
         return self
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if isinstance(self.window, LastDays) and self.required > self.window.days:
+            yield "required", f"more days than the window of {self.window.days} contains; lower it"
 
     def start(self, context: Context) -> ProfitableDaysState:
         return ProfitableDaysState()

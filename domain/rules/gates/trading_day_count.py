@@ -1,5 +1,6 @@
 """Trading days: the number of days with real trading, by the firm's definition of such a day."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal
 from domain.rules.base import Context, GateStatus, State
 from domain.rules.events import Closed, DayEnded, Event, Opened
-from domain.rules.gates.windows import WindowGate, WindowState, day_of
+from domain.rules.gates.windows import LastDays, WindowGate, WindowState, day_of
 from domain.rules.holdings import calendar_of
 from domain.rules.terms import LATER, RuleId, Size
 from domain.wording import count, percent
@@ -77,6 +78,10 @@ class TradingDayCount(WindowGate[TradingDaysState]):
         if self.half_days_count != (self.calendar is None):
             raise ValueError("calendar: half days that do not count need the calendar that names them; write both")
         return self
+
+    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if isinstance(self.window, LastDays) and self.required > self.window.days:
+            yield "required", f"more days than the window of {self.window.days} contains; lower it"
 
     def start(self, context: Context) -> TradingDaysState:
         return TradingDaysState()
