@@ -307,6 +307,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         balance_minor=terms.product.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
+        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
         symbols=tuple(row.names),
         impact=row.impact,
     )
