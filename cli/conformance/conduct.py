@@ -151,10 +151,6 @@ def max_loss_per_trade_idea(case: Case) -> EngineResult:
     return _fold(case, rule, context, read)
 
 
-def _money(case: Case, value: Any) -> int:
-    return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
-
-
 def scaling_contracts(case: Case) -> EngineResult:
     given = case.params("tiers", "evaluated", "micro_weight", "day")
     tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in _needed(case, "tiers")]
