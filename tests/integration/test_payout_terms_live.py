@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
+from adapters.calendars.exchange import ExchangeCalendars
 from contracts.messages import PayoutChoice
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
@@ -483,3 +484,15 @@ async def test_gains_of_short_trades_are_compared_with_the_amount_that_is_asked_
     with pytest.raises(PayoutRefused, match=r"at most 10 % of 3,999\.99 USD"):
         await firm.request(trader, 399_999)
     assert await firm.request(trader, 400_000)
+
+
+async def test_half_days_of_a_venue_are_no_trading_days_of_a_payout(firm: World) -> None:
+    """3 July 2014 closed early in New York."""
+    rule = {**TRADING_DAYS, "required": 2, "half_days_count": False, "calendar": "XNYS"}
+    await _trader(firm, rules=[rule])
+    await firm.traded("tina", date(2014, 7, 2), date(2014, 7, 3))
+    await firm.market_time(START + timedelta(days=90))
+    async with firm.db.transaction() as session:
+        current = await payout_facts.situation(session, "acc_tina", calendars=ExchangeCalendars())
+    (gate,) = current.facts.gates
+    assert (gate.met, gate.sentence) == (False, "1 of 2 trading days completed.")
