@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, gates
+from cli.conformance import amounts, clocks, conduct, equity, gates, positions
 from cli.conformance.case import EVENTS, Case, EngineResult, Unsupported
 from domain.errors import PropOSError
 from domain.quoting import cut
@@ -18,6 +18,7 @@ Status = Literal["passed", "failed", "unsupported"]
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
     **conduct.KINDS,
+    **positions.KINDS,
     **gates.KINDS,
     **amounts.KINDS,
     **clocks.KINDS,

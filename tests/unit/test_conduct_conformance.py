@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from cli.conformance import conduct
+from cli.conformance import conduct, positions
 from cli.conformance.case import Case, Unsupported, read_cases
 from cli.conformance.run import run
 
+KINDS = {**conduct.KINDS, **positions.KINDS}
 TWO_WEEKS_OF_FRIDAYS = {"kind": "flat_by", "weekday": "Friday", "time": "16:00", "severity": "soft_close_positions"}
 BY_VIOLATION = ["warning", "soft", "hard"]
 
@@ -32,7 +33,7 @@ def check(rule: dict[str, Any], events: list[dict[str, Any]], expected: dict[str
 
 def test_the_worked_examples_of_conduct(shared_data: Path) -> None:
     cases = read_cases((shared_data.parent / "conformance" / "cases.json").read_text(), "cases.json")
-    mine = [case for case in cases if case.kind in conduct.KINDS]
+    mine = [case for case in cases if case.kind in KINDS]
     assert len(mine) >= 6
     assert [run(case).line for case in mine if run(case).status != "passed"] == []
 
@@ -308,7 +309,7 @@ def test_scaling_contracts(evaluated: str, contracts: list[int]) -> None:
     check(rule, events, {"outcome": "computed", "amounts": {"max_contracts": contracts}}, initial_balance=0)
 
 
-@pytest.mark.parametrize("kind", sorted(conduct.KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_an_unknown_parameter_is_named(kind: str) -> None:
     result = run(case_of({"kind": kind, "phase_of_moon": "full"}, [], {"outcome": "pass"}))
     assert result.status == "unsupported"
@@ -341,4 +342,4 @@ def test_an_unknown_parameter_is_named(kind: str) -> None:
 def test_what_the_engine_cannot_read_is_named(rule: dict[str, Any], event: dict[str, Any] | None, named: str) -> None:
     case = case_of(rule, [event] if event else [], {"outcome": "pass"})
     with pytest.raises(Unsupported, match=named):
-        conduct.KINDS[case.kind](case)
+        KINDS[case.kind](case)
