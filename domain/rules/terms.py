@@ -32,7 +32,7 @@ class Terms(BaseModel):
     def _without_unused_later_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = serialize(self)
         for name in _later_fields(type(self)):
-            if getattr(self, name) == type(self).model_fields[name].default:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
                 data.pop(name, None)
         return data
 
@@ -61,7 +61,7 @@ def _later_fields(kind: type[Terms]) -> tuple[str, ...]:
 class Size(Terms):
     """A fixed amount (major units), or a percentage of the figure that `type` names."""
 
-    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
+    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value", "pct_of_balance"]
     value: Annotated[ExactDecimal, Field(gt=0)]
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
@@ -69,7 +69,7 @@ class Size(Terms):
             yield ("value",), self.value
 
     def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """Returns the size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
+        """Returns the size in minor units, rounded half up. `basis`: the anchor, peak, trade value or balance in minor units."""
         if self.type == "amount":
             return to_minor(self.value, currency)
         base = initial if self.type == "pct_of_initial" else basis

@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal, half_up
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, Opened, Rolled, Side
-from domain.rules.terms import RuleId, Size, Terms
+from domain.rules.terms import LATER, RuleId, Size, Terms
 from domain.wording import percent
 
-_SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor")
+_SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_balance")
 
 
 class ShareOfDailyAllowance(Terms):
@@ -40,20 +40,23 @@ class Idea(State):
 
 class IdeasState(State):
     """`ideas`: those that may still continue. `loss_minor`: the loss of the idea that changed last. `anchor_minor`: the
-    balance at the last reset, or the initial balance before the first."""
+    balance at the last reset, or the initial balance before the first. `peak_minor`: the highest balance at a reset, or
+    the initial balance if that is higher; None in a state of an earlier version."""
 
     anchor_minor: int
+    peak_minor: int | None = None
     ideas: tuple[Idea, ...] = ()
     loss_minor: int = 0
     offences: int = 0
 
 
 class MaxLossPerTradeIdea(ConductRule[IdeasState]):
-    """The closed loss of one idea must not exceed the limit (a loss equal to the limit is allowed).
+    """The closed loss of one idea must not exceed the limit (`compare` >), or not even reach it (>=).
 
     An opening in the same symbol and side within `merge_within_minutes` of a losing close continues that idea. With
     `splits`, an opening while a position in the same symbol and side is open continues it too. A percentage of the
-    anchor is a percentage of the balance at the last reset.
+    anchor is one of the balance at the last reset, of the peak one of the highest balance at a reset, of the balance
+    one of the balance after the close.
     """
 
     type: Literal["max_loss_per_trade_idea"]
@@ -62,6 +65,7 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
     daily_allowance: Size | None = None
     merge_within_minutes: Annotated[int, Field(ge=0, le=24 * 60)] = 0
     splits: bool = True
+    compare: Annotated[Literal[">", ">="], LATER] = ">"
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -77,24 +81,26 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
             yield "limit", "one idea could lose the whole account; set a limit below the initial balance"
 
     def start(self, context: Context) -> IdeasState:
-        return IdeasState(anchor_minor=context.initial_minor)
+        return IdeasState(anchor_minor=context.initial_minor, peak_minor=context.initial_minor)
 
-    def daily_allowance_minor(self, state: IdeasState, context: Context) -> int | None:
-        if self.daily_allowance is None:
-            return None
-        basis = state.anchor_minor
-        return self.daily_allowance.minor(initial=context.initial_minor, basis=basis, currency=context.currency)
+    def daily_allowance_minor(
+        self, state: IdeasState, context: Context, balance_minor: int | None = None
+    ) -> int | None:
+        size = self.daily_allowance
+        return None if size is None else _size_minor(size, state, context, balance_minor)
 
-    def limit_minor(self, state: IdeasState, context: Context) -> int:
-        """Returns the largest loss of one idea that is allowed, in minor units."""
+    def limit_minor(self, state: IdeasState, context: Context, balance_minor: int | None = None) -> int:
+        """Returns the largest loss of one idea that is allowed, in minor units. `balance_minor`: the balance now; None:
+        that of the last reset."""
         if isinstance(self.limit, ShareOfDailyAllowance):
-            daily = self.daily_allowance_minor(state, context) or 0
+            daily = self.daily_allowance_minor(state, context, balance_minor) or 0
             return half_up(Decimal(daily) * self.limit.value / 100)
-        return self.limit.minor(initial=context.initial_minor, basis=state.anchor_minor, currency=context.currency)
+        return _size_minor(self.limit, state, context, balance_minor)
 
     def step(self, state: IdeasState, event: Event, context: Context) -> tuple[IdeasState, tuple[Violation, ...]]:
         if isinstance(event, Rolled):
-            return state.model_copy(update={"anchor_minor": event.balance_minor}), ()
+            peak = max(event.balance_minor, context.initial_minor if state.peak_minor is None else state.peak_minor)
+            return state.model_copy(update={"anchor_minor": event.balance_minor, "peak_minor": peak}), ()
         if isinstance(event, Opened):
             return self._opened(state, event), ()
         if isinstance(event, Closed):
@@ -131,10 +137,11 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
                 "open_ids": tuple(i for i in idea.open_ids if not (gone and i == event.position_id)),
             }
         )
-        limit = self.limit_minor(state, context)
+        limit = self.limit_minor(state, context, event.balance_minor)
         found: tuple[Violation, ...] = ()
         offences = state.offences
-        if idea.loss_minor > limit and not idea.told:
+        beyond = idea.loss_minor > limit if self.compare == ">" else 0 < idea.loss_minor >= limit
+        if beyond and not idea.told:
             idea, offences = idea.model_copy(update={"told": True}), offences + 1
             loss, allowed = context.money(idea.loss_minor), context.money(limit)
             sentence = f"One trade idea in {idea.symbol} ({idea.side}) lost {loss}; the limit is {allowed}."
@@ -150,7 +157,8 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
             limit = f"{percent(self.limit.value)} of the daily allowance"
             if self.daily_allowance is not None:
                 limit += f", which is {_size_words(self.daily_allowance, context)}"
-        words = f"Loss per trade idea. One trade idea may lose no more than {limit}."
+        most = "no more than" if self.compare == ">" else "less than"
+        words = f"Loss per trade idea. One trade idea may lose {most} {limit}."
         if self.merge_within_minutes:
             words += (
                 f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes after a"
@@ -161,7 +169,18 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         return f"{words} {self.consequence_words}"
 
 
+def _size_minor(size: Size, state: IdeasState, context: Context, balance_minor: int | None) -> int:
+    basis = {
+        "pct_of_peak": context.initial_minor if state.peak_minor is None else state.peak_minor,
+        "pct_of_balance": state.anchor_minor if balance_minor is None else balance_minor,
+    }.get(size.type, state.anchor_minor)
+    return max(size.minor(initial=context.initial_minor, basis=basis, currency=context.currency), 0)
+
+
 def _size_words(size: Size, context: Context) -> str:
-    if size.type == "pct_of_anchor":
-        return f"{percent(size.value)} of the balance at the last reset"
-    return context.size(size)
+    names = {
+        "pct_of_anchor": "balance at the last reset",
+        "pct_of_peak": "highest balance at a reset",
+        "pct_of_balance": "balance",
+    }
+    return f"{percent(size.value)} of the {names[size.type]}" if size.type in names else context.size(size)

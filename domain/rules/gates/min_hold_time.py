@@ -9,7 +9,7 @@ from pydantic import Field
 from domain.money import ExactDecimal
 from domain.rules.base import Context, Gate, GateStatus, State
 from domain.rules.events import Closed, Event, Opened
-from domain.rules.holdings import Holdings, held_after
+from domain.rules.holdings import NOTHING_HELD, Holdings, held_after
 from domain.rules.terms import RuleId
 from domain.wording import capital, percent
 
@@ -17,7 +17,7 @@ from domain.wording import capital, percent
 class HoldState(State):
     """Trades and their net result: all of them, and those held longer than the seconds of the rule."""
 
-    holdings: Holdings = ()
+    holdings: Holdings = NOTHING_HELD
     trades: int = 0
     long_trades: int = 0
     made_minor: int = 0
@@ -86,4 +86,5 @@ class MinHoldTime(Gate[HoldState]):
 def _opened_at(state: HoldState, event: Closed) -> datetime | None:
     if event.opened_at is not None:
         return event.opened_at
-    return next((h.opened_at for h in state.holdings if h.position_id == event.position_id), None)
+    held = state.holdings.get(event.position_id)
+    return held.opened_at if held else None
