@@ -47,8 +47,8 @@ class ClosedSize(State):
 
 
 class ClosedTrades(State):
-    """`trades`: those that are open, or may still grow. `latest`: the id of the newest trade by symbol and side. `sizes`:
-    all other closed trades, by their lots."""
+    """`trades`: those that are open, or may still grow. `latest`: the id of the newest trade by symbol and side.
+    `sizes`: all other closed trades, by their lots."""
 
     trades: ById[Trade] = ById[Trade]()
     members: ById[Member] = ById[Member]()
