@@ -69,7 +69,7 @@ class Size(Terms):
             yield ("value",), self.value
 
     def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """Returns the size in minor units, rounded half up. `basis`: the anchor, peak, trade value or balance in minor units."""
+        """Returns the size in minor units, rounded half up. `basis`: the figure that `type` names, in minor units."""
         if self.type == "amount":
             return to_minor(self.value, currency)
         base = initial if self.type == "pct_of_initial" else basis
