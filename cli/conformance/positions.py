@@ -2,71 +2,101 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
-from cli.conformance.fold import Translates, fold, only
+from cli.conformance.daily import engine_events
+from cli.conformance.fold import COMMON, Translates, fold, terms
 from cli.conformance.gates import needed, sized
 from cli.conformance.translator import Translator, context_of
 from domain.quoting import quoted
-from domain.rules.base import Consequence, Violation
+from domain.rules.base import Violation
+from domain.rules.conduct.exposure_multiple import ExposureMultiple
 from domain.rules.conduct.lot_size_band import BandState, LotSizeBand
 from domain.rules.conduct.max_exposure import MaxExposure, Tier
 from domain.rules.conduct.max_loss_per_trade_idea import MaxLossPerTradeIdea, ShareOfDailyAllowance
-from domain.rules.events import Closed, Event, Opened
+from domain.rules.conduct.max_trades_per_day import MaxTradesPerDay
+from domain.rules.conduct.no_hedging import NoHedging
+from domain.rules.conduct.required_stop import RequiredStop
+from domain.rules.events import Clocked, Closed, Event, Opened, PayoutRequested
 
 
 def lot_size_band(case: Case) -> EngineResult:
-    known = ("reference", "min_multiple", "max_multiple")
-    rule = LotSizeBand.model_validate({"type": "lot_size_band", **only(case.params(*known, "day"), known)})
+    known = ("reference", "min_multiple", "max_multiple", "merge_within_minutes")
+    rule, context = LotSizeBand.model_validate(terms(case, case.params(*known, *COMMON), known)), context_of(case)
+    requested = any(raw.kind == "payout_request" for raw in case.events)
 
     def read(state: BandState, _: list[Violation]) -> dict[str, Value]:
         low, high = rule.band(state)
-        return {"min_lots": low, "max_lots": high, "first_lots": state.first}
+        return {"min_lots": low, "max_lots": high, "first_lots": state.first, "average_lots": rule.average(state)}
 
-    return fold(case, rule, context_of(case), read)
+    def finish(state: BandState, last: Event) -> Event | None:
+        moment = {"seq": last.seq, "balance_minor": last.balance_minor, "equity_minor": last.equity_minor}
+        due = rule.due(state, context)
+        if due is not None:
+            return Clocked(**moment, at=due)
+        if state.closed is None or requested or isinstance(last, PayoutRequested):
+            return None
+        return PayoutRequested(**moment, at=last.at)
+
+    return fold(case, rule, context, read, finish=finish)
 
 
 def max_exposure(case: Case) -> EngineResult:
-    given = case.params("unit", "limit", "weights", "severity_by_violation", "day")
-    has_position_states = any(raw.kind == "position_state" for raw in case.events)
-    by_violation = given.get("severity_by_violation") or ([case.severity] if case.severity else [])
-    words = list(by_violation.values() if isinstance(by_violation, Mapping) else by_violation)
-    weights = given.get("weights") or {}
-    rule = MaxExposure.model_validate(
-        {
-            "type": "max_exposure",
-            # weights and position states count contracts, whatever the case calls the unit
-            "unit": "positions"
-            if given.get("unit") == "positions" and not weights and not has_position_states
-            else "lots",
-            "limit": needed(case, "limit"),
-            "weights": weights,
-            "consequences": [_consequence(word) for word in words] or [_consequence("hard")],
-        }
-    )
+    known = ("unit", "limit", "weights", "per", "classes", "only")
+    given = case.params(*known, *COMMON)
+    needed(case, "limit")
+    # a position state says how much of each class is open, in the unit of the rule
+    states = any(raw.kind == "position_state" for raw in case.events)
+    rule = MaxExposure.model_validate(terms(case, given, known) | ({"unit": "lots"} if states else {}))
     translator, sums = Translator(case), list[Value]()
 
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         sums.append(rule.exposure(state))
-        return {"exposure": state.largest, "limit": rule.limit, "equivalents": list(sums)}
+        limit = None if isinstance(rule.limit, Mapping) else rule.limit
+        return {"exposure": state.largest, "limit": limit, "equivalents": list(sums)}
 
-    result = fold(case, rule, context_of(case), read, translator, _position_states(translator))
-    violations = result.amounts.get("violations", 0)
-    if isinstance(violations, int) and violations and words:
-        result.severity = words[min(violations, len(words)) - 1]
-    return result
+    return fold(case, rule, context_of(case), read, translator, _position_states(translator))
 
 
-def _consequence(word: str) -> Consequence:
-    """Returns the consequence closest to a firm's word; the result is compared by the case's own word."""
-    if word.startswith("hard") or "fail" in word or "terminat" in word:
-        return Consequence(kind="fail")
-    if "pause" in word:
-        return Consequence(kind="pause_until_reset")
-    if "clos" in word:
-        return Consequence(kind="close_position")
-    return Consequence(kind="warn" if "warn" in word else "review")
+def exposure_multiple(case: Case) -> EngineResult:
+    known = ("measure", "leverage", "multiple", "basis", "cure", "per", "classes", "only")
+    rule = ExposureMultiple.model_validate(terms(case, case.params(*known, *COMMON), known))
+    sums = list[Value]()
+
+    def read(state: Any, _: list[Violation]) -> dict[str, Value]:
+        sums.append(case.major(rule.used(state)))
+        return {"exposure": case.major(state.largest_minor), "equivalents": list(sums)}
+
+    return fold(case, rule, context_of(case), read)
+
+
+def no_hedging(case: Case) -> EngineResult:
+    known = ("groups", "bans")
+    rule = NoHedging.model_validate(terms(case, case.params(*known, *COMMON), known))
+    return fold(case, rule, context_of(case), lambda *_: {})
+
+
+def max_trades_per_day(case: Case) -> EngineResult:
+    given = case.params("limit", *COMMON)
+    rule, clock = MaxTradesPerDay.model_validate(terms(case, given, ("limit",))), case.clock(given.get("day"))
+    happened = {raw.index: events for raw, events in engine_events(case, clock, close_last=False)}
+    return fold(
+        case, rule, context_of(case, clock), lambda *_: {"limit": rule.limit}, translate=lambda raw: happened[raw.index]
+    )
+
+
+def required_stop(case: Case) -> EngineResult:
+    known = ("grace_seconds", "max_risk")
+    given = case.params(*known, *COMMON)
+    max_risk, translator, context = case.size(sized(given.get("max_risk"))), Translator(case), context_of(case)
+    fields = {"grace_seconds": 0, **terms(case, given, known), "max_risk": max_risk}
+    rule = RequiredStop.model_validate(fields)
+
+    def read(*_: Any) -> dict[str, Value]:
+        return {"max_risk": case.major(rule.max_risk_minor(translator.balance, context))}
+
+    return fold(case, rule, context, read, translator)
 
 
 def _position_states(translator: Translator) -> Translates:
@@ -125,36 +155,39 @@ def _opening(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 
 
 def max_loss_per_trade_idea(case: Case) -> EngineResult:
-    given = case.params("limit", "daily_allowance", "merge_within_minutes", "day")
-    limit, daily = sized(needed(case, "limit")) or {}, given.get("daily_allowance")
+    given = case.params("limit", "daily_allowance", "merge_within_minutes", "compare", *COMMON)
+    limit, daily = sized(needed(case, "limit")) or {}, sized(given.get("daily_allowance"))
     of_daily = limit["type"] == "pct_of_daily_allowance"
-    rule = MaxLossPerTradeIdea(
-        type="max_loss_per_trade_idea",
-        limit=ShareOfDailyAllowance.model_validate(limit) if of_daily else case.size(limit),
-        daily_allowance=case.size(daily) if of_daily else None,
-        merge_within_minutes=given.get("merge_within_minutes", 0),
-        # the format has only one way to continue a trade idea
-        splits=False,
+    rule = MaxLossPerTradeIdea.model_validate(
+        {
+            **terms(case, given, ("merge_within_minutes", "compare")),
+            "limit": ShareOfDailyAllowance.model_validate(limit) if of_daily else case.size(limit),
+            "daily_allowance": case.size(daily) if of_daily else None,
+            # the format has only one way to continue a trade idea
+            "splits": False,
+        }
     )
-    context = context_of(case)
+    context, translator = context_of(case), Translator(case)
 
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
-        named = {"idea_loss": state.loss_minor, "limit": rule.limit_minor(state, context)}
-        allowance = rule.daily_allowance_minor(state, context)
+        named = {"idea_loss": state.loss_minor, "limit": rule.limit_minor(state, context, translator.balance)}
+        allowance = rule.daily_allowance_minor(state, context, translator.balance)
         if allowance is not None:
             named["daily_allowance"] = allowance
         return {name: case.major(minor) for name, minor in named.items()}
 
-    return fold(case, rule, context, read)
+    return fold(case, rule, context, read, translator)
 
 
 def scaling_contracts(case: Case) -> EngineResult:
-    given = case.params("tiers", "evaluated", "micro_weight", "day")
-    tiers = [Tier(below=_below(case, tier.get("below")), max=tier["max"]) for tier in needed(case, "tiers")]
+    given = case.params("tiers", "evaluated", "micro_weight", *COMMON)
+    for tier in needed(case, "tiers"):
+        case.only("tier", tier, ("below", "max"))
+    tiers = [Tier(below=case.size(sized(tier.get("below"))), max=tier["max"]) for tier in case.rule["tiers"]]
     rule = MaxExposure(
         type="max_exposure",
         tiers=tuple(tiers),
-        evaluated=_evaluated(given.get("evaluated", "eod_only")),
+        evaluated=given.get("evaluated", "eod_only"),
         weights={"micro": given.get("micro_weight", 1)},
     )
     limits = list[Value]()
@@ -170,23 +203,13 @@ def scaling_contracts(case: Case) -> EngineResult:
     return result
 
 
-def _evaluated(when: str) -> Literal["eod_only", "live"]:
-    if when == "eod_only":
-        return "eod_only"
-    if when not in ("live", "intraday", "realtime", "real_time"):
-        raise Unsupported(f"scaling_contracts: evaluated {when}")
-    return "live"
-
-
-def _below(case: Case, bound: Any) -> Any:
-    if bound is None:
-        return None
-    return case.size(bound if isinstance(bound, Mapping) else {"type": "amount", "value": bound})
-
-
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "lot_size_band": lot_size_band,
     "max_exposure": max_exposure,
+    "exposure_multiple": exposure_multiple,
+    "no_hedging": no_hedging,
+    "max_trades_per_day": max_trades_per_day,
+    "required_stop": required_stop,
     "max_loss_per_trade_idea": max_loss_per_trade_idea,
     "scaling_contracts": scaling_contracts,
 }

@@ -22,7 +22,7 @@ class MaxTradesPerDay(ConductRule[TradesState]):
 
     type: Literal["max_trades_per_day"]
     id: RuleId = "max_trades_per_day"
-    limit: Annotated[int, Field(ge=1, le=100_000)]
+    limit: Annotated[int, Field(ge=0, le=100_000)]
 
     def start(self, context: Context) -> TradesState:
         return TradesState()

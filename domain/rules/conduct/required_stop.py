@@ -136,14 +136,20 @@ class RequiredStop(ConductRule[StopState]):
             return _NAMES["take_profit"] if known.has_stop else _NAMES["stop"]
         return _NAMES[self.require]
 
+    def max_risk_minor(self, balance_minor: int, context: Context) -> int | None:
+        """Returns the largest loss that a stop may allow at this balance; None: any."""
+        if self.max_risk is None:
+            return None
+        initial, currency = context.initial_minor, context.currency
+        return max(self.max_risk.minor(initial=initial, basis=balance_minor, currency=currency), 0)
+
     def _risk(
         self, state: StopState, event: Opened | Closed | StopChanged | TakeProfitChanged, context: Context
     ) -> tuple[StopState, tuple[Violation, ...]]:
-        if self.max_risk is None or not isinstance(event, Opened | StopChanged) or event.risk_minor is None:
+        if not isinstance(event, Opened | StopChanged) or event.risk_minor is None:
             return state, ()
-        initial, balance, currency = context.initial_minor, event.balance_minor, context.currency
-        most = max(self.max_risk.minor(initial=initial, basis=balance, currency=currency), 0)
-        if event.risk_minor <= most:
+        most = self.max_risk_minor(event.balance_minor, context)
+        if most is None or event.risk_minor <= most:
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
         risk, allowed = context.money(event.risk_minor), context.money(most)
