@@ -57,7 +57,7 @@ def max_loss_trailing(case: Case) -> EngineResult:
             {
                 "type": "max_loss_trailing",
                 "peak_basis": rule["peak_basis"],
-                "lock": _lock(rule.get("lock")),
+                "lock": _lock(case, rule.get("lock")),
                 "peak_falls_by_payout": rule.get("payout_reduces_peak", False),
                 "payout_effect": _after_payout(case),
                 **_limits(case),
@@ -71,7 +71,7 @@ def _limits(case: Case) -> dict[str, Any]:
     measure = case.rule.get("measure", "equity")
     holds = {"equity": EVERYTHING, "balance": WorthParts(floating=False)}.get(measure)
     if holds is None:
-        raise Unsupported(f"{case.kind}: measure {measure}")
+        raise Unsupported(f"{case.kind}: measure {measure}", "measure")
     case.clock(case.rule.get("day"))  # refuse an unknown zone even if rollover events end the days
     return {"allowance": case.size(case.rule["allowance"]), "breach_when": case.rule["breach_when"], "holds": holds}
 
@@ -80,11 +80,12 @@ def _after_payout(case: Case) -> str:
     return "locks_at_initial" if case.rule.get("lock_on_first_payout") else "unchanged"
 
 
-def _lock(data: dict[str, Any] | None) -> Lock | None:
+def _lock(case: Case, data: dict[str, Any] | None) -> Lock | None:
     if data is None:
         return None
-    if set(data) - {"at", "offset"} or data.get("at", "initial") != "initial":
-        raise Unsupported(f"max_loss_trailing: lock {data}")
+    case.only("lock", data, ("at", "offset"))
+    if data.get("at", "initial") != "initial":
+        raise Unsupported(f"max_loss_trailing: lock {data}", "at")
     return Lock(offset=Decimal(data.get("offset", 0)))
 
 

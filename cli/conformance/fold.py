@@ -1,13 +1,10 @@
 """Steps one conduct rule over the events of a case."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.translator import Translator
-from domain.money import to_minor
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Event
 
@@ -41,38 +38,36 @@ def fold(
     translate: Translates | None = None,
     finish: Finishes | None = None,
 ) -> EngineResult:
-    """Steps the rule over every event; a breach does not stop it. A rule that does not bind in the phase, or on the
-    account type, finds nothing there."""
+    """Steps the rule over every event; a breach does not stop it. Where the rule does not bind (another phase or
+    account type), it finds nothing."""
     translator = translator or Translator(case)
-    state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
-    binds, event = _binds(case, case.phase), None
+    state, result, event = rule.start(context), EngineResult(outcome="pass"), None
+    violations, told_at = list[Violation](), list[int]()
     for raw in case.events:
-        if raw.kind == "phase_start":
-            context = _of_phase(case, context, raw)
-            state, binds = rule.start(context), _binds(case, raw.data.get("phase", case.phase))
         for event in translate(raw) if translate else (translator.event(raw),):
             state, found = rule.step(state, event, context)
-            violations += found if binds else ()
-        _told(case, result, violations, raw.index)
-        result.amounts = {**read(state, violations), "violations": len(violations)}
-        result.steps.append(result.amounts)
+            violations += found
+            told_at += [_index(violation, raw.index) for violation in found]
+        result.steps.append(read(state, violations))
     while finish and event and (event := finish(state, event)):
         state, found = rule.step(state, event, context)
-        violations += found if binds else ()
-        _told(case, result, violations, len(case.events) - 1)
-        result.amounts = {**read(state, violations), "violations": len(violations)}
-        result.steps[-1] = result.amounts
+        violations += found
+        told_at += [_index(violation, case.events[-1].index) for violation in found]
+        result.steps[-1] = read(state, violations)
+    told_at = told_at if _binds(case) else []
+    for raw, step in zip(case.events, result.steps, strict=True):
+        step["violations"] = sum(1 for index in told_at if index <= raw.index)
+    result.amounts = result.steps[-1] if result.steps else {"violations": 0}
+    if told_at:
+        result.outcome, result.at_event, result.severity = "breach", min(told_at), severity(case, len(told_at))
     return result
 
 
-def _told(case: Case, result: EngineResult, violations: list[Violation], index: int) -> None:
-    """Notes the first offence and the severity of the last. `index`: the event at which the newest were found."""
-    if not violations:
-        return
-    if result.at_event is None:
-        # openings that count as one happen at the last of them, however late that is known
-        result.at_event = violations[0].figures.get("opened_seq", index + 1) - 1
-    result.outcome, result.severity = "breach", severity(case, len(violations))
+def _index(violation: Violation, found_at: int) -> int:
+    """Returns the index of the event of an offence. Openings that count as one happen at the last of them, however late
+    that is known."""
+    opened_seq: int = violation.figures.get("opened_seq", found_at + 1)
+    return opened_seq - 1
 
 
 def severity(case: Case, offences: int) -> str | None:
@@ -82,14 +77,7 @@ def severity(case: Case, offences: int) -> str | None:
     return str(words[min(offences, len(words)) - 1]) if words else case.severity
 
 
-def _binds(case: Case, phase: str | None) -> bool:
+def _binds(case: Case) -> bool:
     phases, types = case.rule.get("phases"), case.rule.get("account_types")
-    return (phases is None or phase is None or phase in phases) and (types is None or case.account_type in types)
-
-
-def _of_phase(case: Case, context: Context, raw: RawEvent) -> Context:
-    """Returns the context of the phase that the event begins."""
-    initial = raw.data.get("initial_balance")
-    minor = context.initial_minor if initial is None else to_minor(Decimal(initial), case.currency)
-    phase = raw.data.get("phase", case.phase)
-    return replace(context, initial_minor=minor, phase="funded" if phase == "funded" else "evaluation")
+    in_phase = phases is None or case.phase is None or case.phase in phases
+    return in_phase and (types is None or case.account_type in types)

@@ -89,7 +89,7 @@ def max_trades_per_day(case: Case) -> EngineResult:
 def required_stop(case: Case) -> EngineResult:
     known = ("grace_seconds", "max_risk")
     given = case.params(*known, *COMMON)
-    max_risk, translator, context = case.size(sized(given.get("max_risk"))), Translator(case), context_of(case)
+    max_risk, translator, context = case.size(given.get("max_risk")), Translator(case), context_of(case)
     fields = {"grace_seconds": 0, **terms(case, given, known), "max_risk": max_risk}
     rule = RequiredStop.model_validate(fields)
 
@@ -124,7 +124,7 @@ def _position_states(translator: Translator) -> Translates:
 
 def _count(name: str, lots: Any) -> Decimal:
     if isinstance(lots, bool) or not isinstance(lots, int | Decimal):
-        raise Unsupported(f"position_state: {name} {quoted(lots)} is not a number")
+        raise Unsupported(f"position_state: {name} {quoted(lots)} is not a number", name)
     return Decimal(lots)
 
 
@@ -183,7 +183,7 @@ def scaling_contracts(case: Case) -> EngineResult:
     given = case.params("tiers", "evaluated", "micro_weight", *COMMON)
     for tier in needed(case, "tiers"):
         case.only("tier", tier, ("below", "max"))
-    tiers = [Tier(below=case.size(sized(tier.get("below"))), max=tier["max"]) for tier in case.rule["tiers"]]
+    tiers = [Tier(below=case.size(tier.get("below")), max=tier["max"]) for tier in case.rule["tiers"]]
     rule = MaxExposure(
         type="max_exposure",
         tiers=tuple(tiers),
