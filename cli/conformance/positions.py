@@ -31,7 +31,11 @@ def lot_size_band(case: Case) -> EngineResult:
         return {"min_lots": low, "max_lots": high, "first_lots": state.first, "average_lots": rule.average(state)}
 
     def finish(state: BandState, last: Event) -> Event | None:
-        moment = {"seq": last.seq, "balance_minor": last.balance_minor, "equity_minor": last.equity_minor}
+        moment: dict[str, Any] = {
+            "seq": last.seq,
+            "balance_minor": last.balance_minor,
+            "equity_minor": last.equity_minor,
+        }
         due = rule.due(state, context)
         if due is not None:
             return Clocked(**moment, at=due)

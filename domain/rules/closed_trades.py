@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from pydantic import Field
 
@@ -63,7 +64,7 @@ def opened(state: ClosedTrades, event: Opened, merge: timedelta | None) -> Close
     trade = state.trades.get(member.trade_id) if member else _joined(state, event, merge)
     if trade is None:
         return _begun(state, event)
-    changes = {"lots": trade.lots + event.lots}
+    changes: dict[str, Any] = {"lots": trade.lots + event.lots}
     if member is None:
         changes |= {"ids": (*trade.ids, event.position_id), "open_positions": trade.open_positions + 1}
     members = state.members.with_(Member(position_id=event.position_id, trade_id=trade.position_id))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from types import GenericAlias
 from typing import Any, Final, Generic, Protocol, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler, TypeAdapter
@@ -88,8 +89,8 @@ class ById(Generic[P]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        kind = get_args(source)[0]
-        stored = TypeAdapter(tuple[kind, ...])
+        listed = GenericAlias(tuple, (get_args(source)[0], ...))
+        stored: TypeAdapter[tuple[P, ...]] = TypeAdapter(listed)
 
         def read(value: Any) -> ById[P]:
             return value if isinstance(value, ById) else cls.of(stored.validate_python(value))
@@ -97,7 +98,7 @@ class ById(Generic[P]):
         return core_schema.no_info_plain_validator_function(
             read,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                tuple, return_schema=handler.generate_schema(tuple[kind, ...])
+                tuple, return_schema=handler.generate_schema(listed)
             ),
         )
 

@@ -162,7 +162,7 @@ class ExposureMultiple(ConductRule[MultipleState]):
         sentence = f"The {self.measure} of the open positions{in_words(self.per, name)} was {context.money(used)},"
         sentence += f" more than {number(multiple or Decimal(0))} times the {_BASIS_WORDS[self.basis]}"
         sentence += ", for longer than allowed." if self.cure else "."
-        figures = {"used_minor": used, "limit_minor": limit, "over_since": excess.since}
+        figures: dict[str, Any] = {"used_minor": used, "limit_minor": limit, "over_since": excess.since}
         figures |= {} if self.per == "account" else {"per": name}
         ids = tuple(h.position_id for h in state.holdings if (part := self._part(h)) and part[0] == name)
         return state, self.offended(state.offences, sentence, figures, ids)

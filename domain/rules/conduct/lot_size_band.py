@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -115,7 +115,7 @@ class LotSizeBand(ConductRule[BandState]):
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
         sentence = f"A position of {number(opening.lots)} lots was opened; the rule allows {_between(low, high)}."
-        figures = {"lots": opening.lots, "first_lots": state.first, "min_lots": low, "max_lots": high}
+        figures: dict[str, Any] = {"lots": opening.lots, "first_lots": state.first, "min_lots": low, "max_lots": high}
         if self._merge is not None:
             figures |= {"opened_at": opening.last_at, "opened_seq": opening.last_seq}
         return state, (self.offended(state.offences, sentence, figures, opening.position_ids),)
