@@ -27,6 +27,7 @@ from ports.platform import (
     Correction,
     Deal,
     Event,
+    StopsChanged,
     Tick,
 )
 from store.news import ScheduledRelease
@@ -148,6 +149,8 @@ class Shard:
             self._tick(event)
         elif isinstance(event, Deal | BalanceOperation):
             self._money_event(event)
+        elif isinstance(event, StopsChanged):
+            self._stops_changed(event)
         elif isinstance(event, AccountState):
             account = self.state.accounts.find(event.login)
             if account is not None and not account.contains(event.seq):
@@ -200,6 +203,12 @@ class Shard:
             self._money.deal(account, event)
         else:
             self._money.operation(account, event)
+
+    def _stops_changed(self, event: StopsChanged) -> None:
+        account = self.admission.account(event.login, event.at)
+        if account is not None and not account.contains(event.seq):
+            violations = self._conduct.stops_changed(account, event)
+            self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
 
     def _account_changed(self, event: AccountChanged) -> None:
         known = self.state.accounts.find(event.login)
