@@ -274,12 +274,12 @@ def _case(raw: Any) -> Case:
     currency = account.get("currency", "USD")
     several = {rule["id"]: rule for rule in raw["rules"]} if "rules" in raw else {}
     return Case(
-        id=raw["id"],
+        id=str(raw["id"]),
         kind="rules" if several else raw["rule"]["kind"],
         currency=currency,
         initial_minor=to_minor(Decimal(account.get("initial_balance", 0)), currency),
         phase=account.get("phase"),
-        account_type=account.get("account_type", "standard"),
+        account_type=account.get("account_type") or "standard",
         rule={} if several else raw["rule"],
         events=_events(raw.get("events", [])),
         expected=raw["expected"],

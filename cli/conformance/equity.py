@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, Unsupported, Value
+from cli.conformance.translator import Translator
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
 from domain.rules.evaluate import judge
+from domain.rules.events import PaidOut
 from domain.rules.floors import EVERYTHING, FloorSpec, Mark, RuleState, WorthParts, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled, on_rollover
 
@@ -92,17 +94,13 @@ def _lock(case: Case, data: dict[str, Any] | None) -> Lock | None:
 def _floors(case: Case, rule: EquityRule) -> EngineResult:
     """Applies each event: money, then anchor, peak and lock, then the comparison. A breach does not stop it."""
     specs = rule.compile(case.initial_minor, case.currency)
-    rules, balance, equity = fresh(specs), case.initial_minor, case.initial_minor
+    rules, translator = fresh(specs), Translator(case)
     result = EngineResult(outcome="pass")
     for event in case.events:
-        given_balance, given_equity = event.money("balance", case.currency), event.money("equity", case.currency)
-        balance = balance if given_balance is None else given_balance
-        equity = equity if given_equity is None else given_equity
-        if event.kind == "payout":
-            amount = event.money("gross_amount", case.currency) or 0
-            balance, equity = balance - amount, equity - amount
-            rules = on_payout_settled(on_payout_hold(rules, amount))
-        mark = Mark(balance, equity, event.index + 1, event.at())
+        moved = translator.event(event)
+        if isinstance(moved, PaidOut):
+            rules = on_payout_settled(on_payout_hold(rules, moved.gross_minor))
+        mark = Mark(translator.balance, translator.equity, event.index + 1, event.at())
         if event.kind == "rollover":
             rules = on_rollover(rules, mark)
         rules, broken = judge(rules, mark)

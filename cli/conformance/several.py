@@ -62,7 +62,13 @@ class _Rules:
     def blocking(self, what: str, at_event: int) -> bool:
         """Whether a gate that holds back `what` (pass, payout) is not met after this event."""
         held = (gate for gate in self.of_kind(*GATES) if what in self.blocks(gate))
-        return any(self.judged(gate, at_event + 1).outcome not in _MET for gate in held)
+        return any(not _is_met(self.at(gate, at_event)) for gate in held)
+
+    def at(self, rule_id: str, at_event: int) -> EngineResult:
+        """Returns what a rule says at this event. A request is judged by the window that it ends."""
+        ends = self.case.events[at_event].kind == "payout_request"
+        ends = ends and self.alone[rule_id].rule.get("window") == "since_last_payout_request"
+        return self.judged(rule_id, at_event if ends else at_event + 1)
 
     def blocks(self, gate: str) -> list[str]:
         given = self.alone[gate].rule.get("blocks", ["payout"])
@@ -105,6 +111,10 @@ def _with_target(rule: dict[str, Any], case: Case) -> dict[str, Any]:
     if rule["kind"] != "best_day_ratio" or TARGET in rule or target is None:
         return rule
     return {**rule, TARGET: target}
+
+
+def _is_met(result: EngineResult) -> bool:
+    return result.met[-1] if result.met else result.outcome in _MET
 
 
 def _deducted(result: EngineResult) -> Decimal:

@@ -65,6 +65,11 @@ def _text(name: str, value: Any) -> None:
         raise Unsupported(f"{name} {quoted(value)} is not a text", name)
 
 
+def _text_or_none(name: str, value: Any) -> None:
+    if value is not None:
+        _text(name, value)
+
+
 def _identity(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unsupported(f"{name} {quoted(value)} is not a name", name)
@@ -184,15 +189,17 @@ EVENTS: Final[Mapping[str, Mapping[str, Check]]] = {
 _ACCOUNT: Final[dict[str, Check]] = {
     "initial_balance": _not_negative,
     "currency": _text,
-    "phase": _text,
-    "account_type": _text,
+    "phase": _text_or_none,
+    "account_type": _text_or_none,
 }
 
 
 def check_case(raw: Mapping[str, Any]) -> None:
     """Raises Unsupported for the first thing of a case that the format does not know, or that cannot be."""
     _known("case", raw, _CASE)
-    _text("id", raw.get("id")) if "id" in raw else None
+    _identity("id", raw.get("id"))
+    if not isinstance(raw.get("expected"), Mapping):
+        raise Unsupported(f"expected {quoted(raw.get('expected'))} is not an object", "expected")
     if ("rule" in raw) == ("rules" in raw):
         raise Unsupported("a case has either rule or rules", "rules" if "rules" in raw else "rule")
     _account(raw.get("account"))
@@ -234,8 +241,11 @@ def _rules(raw: Mapping[str, Any]) -> None:
 def _values(kind: str, name: str, value: Any) -> None:
     """Checks the numbers of a rule, at any depth; `name`: the field that holds them."""
     if isinstance(value, Mapping):
+        whole = name == "allowance" and str(value.get("type")).startswith("pct_of_")
         for key, each in value.items():
             _values(kind, str(key), each)
+            if whole and key == "value" and isinstance(each, int | Decimal) and each > 100:
+                raise Unsupported(f"allowance of {each} %", "value")
     elif isinstance(value, list):
         for each in value:
             _values(kind, name, each)

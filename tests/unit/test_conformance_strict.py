@@ -1,4 +1,4 @@
-"""Nothing of a worked example is ignored: what the format does not name, and what cannot be, is refused by its field."""
+"""Nothing of a worked example is ignored: what the format does not name, or cannot be, is refused by its field."""
 
 import json
 from typing import Any
@@ -61,6 +61,7 @@ REFUSED: list[tuple[Json, str]] = [
     (case_of({**STATIC, "allowance": {"type": "luck", "value": 5}}), "type"),
     (case_of({**STATIC, "allowance": {"type": "amount", "value": 5, "tide": 1}}), "tide"),
     (case_of({**STATIC, "allowance": -5}), "allowance"),
+    (case_of({**STATIC, "allowance": {"type": "pct_of_initial", "value": 100.5}}), "value"),
     (case_of({**STATIC, "day": {"timezone": "Moon/Base", "reset": "00:00"}}), "timezone"),
     (case_of({**STATIC, "day": {"timezone": "UTC", "reset": "25:00"}}), "reset"),
     (case_of({"kind": "best_day_ratio", "limit_pct": 101, "compare": "<="}), "limit_pct"),
