@@ -17,7 +17,7 @@ from domain.rules.conduct.max_exposure import MaxExposure, Tier
 from domain.rules.conduct.max_loss_per_trade_idea import MaxLossPerTradeIdea, ShareOfDailyAllowance
 from domain.rules.conduct.max_trades_per_day import MaxTradesPerDay
 from domain.rules.conduct.no_hedging import NoHedging
-from domain.rules.conduct.required_stop import RequiredStop
+from domain.rules.conduct.required_stop import RequiredStop, StopState
 from domain.rules.events import Clocked, Closed, Event, Opened, PayoutRequested
 
 
@@ -97,8 +97,8 @@ def required_stop(case: Case) -> EngineResult:
     fields = {"grace_seconds": 0, **terms(case, given, known), "max_risk": max_risk}
     rule = RequiredStop.model_validate(fields)
 
-    def read(*_: Any) -> dict[str, Value]:
-        return {"max_risk": case.major(rule.max_risk_minor(translator.balance, context))}
+    def read(state: StopState, _: list[Violation]) -> dict[str, Value]:
+        return {"max_risk": case.major(rule.max_risk_minor(state, translator.balance, context))}
 
     return fold(case, rule, context, read, translator)
 

@@ -36,6 +36,7 @@ from store.models import (
     NewsRelease,
     Offence,
     Payout,
+    Proof,
     Trader,
 )
 from store.read import impact
@@ -120,6 +121,7 @@ async def situation(
         cycle=cycle,
         profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
         deducted_minor=deducted,
+        lowered_split_pct=await _lowered_split(session, challenge.id),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
         **await _paid(session, challenge.id),
@@ -259,6 +261,19 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
         .group_by(Offence.rule_id)
     )
     return {rule_id: int(minor) for rule_id, minor in rows}
+
+
+async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
+    """Returns the share that the last such offence of the challenge left to the trader. Its proof sheet has it, which
+    keeps the terms of that time; None: the share was never lowered."""
+    share = await session.scalar(
+        select(Proof.body["consequence"]["split_pct"].astext)
+        .join(Offence, Offence.proof_id == Proof.id)
+        .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
+        .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
+        .limit(1)
+    )
+    return None if share is None else Decimal(share)
 
 
 async def _happened(

@@ -363,11 +363,11 @@ WORDS: list[tuple[str, dict[str, Any], str]] = [
     ("max_trades_per_day", {"limit": 1}, "at most 1 position on one trading day."),
     ("required_stop", {"grace_seconds": 60, "require": "both"}, "must have a stop loss and a take profit within 60"),
     ("required_stop", {"grace_seconds": 60, "require": "take_profit"}, "Take profit. Every position must have a take"),
-    ("required_stop", {"grace_seconds": 60, "max_risk": {"type": "pct_of_balance", "value": 2}}, "2 % of the balance."),
+    ("required_stop", {"grace_seconds": 60, "max_risk": {"type": "pct_of_balance", "value": 2}}, "2 % of the balance of the moment."),
     ("lot_size_band", {**BAND, "merge_within_minutes": 5}, "count as one trade if they are at most 5 minutes after"),
     ("lot_size_band", {**BAND, "reference": "average_of_closed"}, "times the average lots of your closed trades."),
     ("max_loss_per_trade_idea", {"limit": {"type": "pct_of_peak", "value": 1}, "compare": ">="},
-     "may lose less than 1 % of the highest balance at a reset."),
+     "may lose less than 1 % of the highest balance at a daily reset."),
 ]  # fmt: skip
 
 

@@ -254,7 +254,7 @@ NAMES: dict[type[RuleBase], str] = {
             "daily_allowance",
         ),
         (MaxLossPerTradeIdea, {"limit": {"type": "pct_of_trade_value", "value": 5}}, "limit"),
-        (RequiredStop, {"grace_seconds": 30, "max_risk": {"type": "pct_of_anchor", "value": 1}}, "max_risk"),
+        (RequiredStop, {"grace_seconds": 30, "max_risk": {"type": "pct_of_trade_value", "value": 1}}, "max_risk"),
         (MinHoldTime, {"seconds": 10, "min_share_pct": 101, "compare": ">"}, "min_share_pct"),
         (MinHoldTime, {"seconds": 10, "min_share_pct": 50}, "compare"),
     ],

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, News, Opened, StopChanged, TakeProfitChanged
 from domain.rules.holdings import ById
-from domain.rules.terms import LATER, RuleId, Size
+from domain.rules.size_basis import SizeBasis, basis_after, figures, follows_events
+from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size
 from domain.wording import capital
 
 Required = Literal["stop", "take_profit", "both"]
@@ -19,7 +20,6 @@ _NAMES: Final[Mapping[Required, str]] = {
     "take_profit": "take profit",
     "both": "stop loss and take profit",
 }
-_MAX_RISK: Final = ("amount", "pct_of_initial", "pct_of_balance")
 
 
 class Guarded(State):
@@ -40,6 +40,7 @@ class StopState(State):
     positions: ById[Guarded] = ById[Guarded]()
     offences: int = 0
     waiting: dict[str, datetime] | None = None
+    basis: SizeBasis = SizeBasis()
 
 
 class RequiredStop(ConductRule[StopState]):
@@ -58,8 +59,8 @@ class RequiredStop(ConductRule[StopState]):
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
-        if self.max_risk is not None and self.max_risk.type not in _MAX_RISK:
-            raise ValueError(f"max_risk: the risk of one position is one of {', '.join(_MAX_RISK)}")
+        if self.max_risk is not None and self.max_risk.type == "pct_of_trade_value":
+            raise ValueError("max_risk: the risk of a stop is no percentage of a trade's value; use another type")
         if self.max_risk is not None and self.require == "take_profit":
             raise ValueError("max_risk: only a stop loss limits the risk; require stop or both")
         return self
@@ -72,13 +73,20 @@ class RequiredStop(ConductRule[StopState]):
             return state, ()
         state, found = self._offences(state, self._overdue(state, event.at))
         if not isinstance(event, Opened | Closed | StopChanged | TakeProfitChanged):
-            return state, found
+            return self._followed(state, event, context), found
         state = self._after(state, event)
         if not self.grace_seconds:
             state, at_once = self._offences(state, tuple(_waiting(state)))
             found += at_once
         state, too_much = self._risk(state, event, context)
         return state, found + too_much
+
+    def _followed(self, state: StopState, event: Event, context: Context) -> StopState:
+        """Returns the state with the figures that `max_risk` is a percentage of."""
+        basis = basis_after(state.basis, event, context.initial_minor)
+        if basis is state.basis or not follows_events(self.max_risk):
+            return state
+        return state.model_copy(update={"basis": basis})
 
     def _overdue(self, state: StopState, at: datetime) -> tuple[str, ...]:
         late = [(since, name) for name, since in _waiting(state).items() if at > self._deadline(since)]
@@ -136,19 +144,19 @@ class RequiredStop(ConductRule[StopState]):
             return _NAMES["take_profit"] if known.has_stop else _NAMES["stop"]
         return _NAMES[self.require]
 
-    def max_risk_minor(self, balance_minor: int, context: Context) -> int | None:
+    def max_risk_minor(self, state: StopState, balance_minor: int, context: Context) -> int | None:
         """Returns the largest loss that a stop may allow at this balance; None: any."""
         if self.max_risk is None:
             return None
-        initial, currency = context.initial_minor, context.currency
-        return max(self.max_risk.minor(initial=initial, basis=balance_minor, currency=currency), 0)
+        most = self.max_risk.minor_of(figures(state.basis, context, balance_minor), context.currency)
+        return None if most == NO_LIMIT else most
 
     def _risk(
         self, state: StopState, event: Opened | Closed | StopChanged | TakeProfitChanged, context: Context
     ) -> tuple[StopState, tuple[Violation, ...]]:
         if not isinstance(event, Opened | StopChanged) or event.risk_minor is None:
             return state, ()
-        most = self.max_risk_minor(event.balance_minor, context)
+        most = self.max_risk_minor(state, event.balance_minor, context)
         if most is None or event.risk_minor <= most:
             return state, ()
         state = state.model_copy(update={"offences": state.offences + 1})
