@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from types import GenericAlias
-from typing import Any, Final, Generic, Protocol, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar, get_args
 
-from pydantic import GetCoreSchemaHandler, TypeAdapter
-from pydantic_core import CoreSchema, core_schema
+from pydantic import GetCoreSchemaHandler, PlainSerializer, PlainValidator, TypeAdapter
 
 from domain.errors import BadInput
 from domain.money import half_up
@@ -88,19 +87,14 @@ class ById(Generic[P]):
         return f"ById({list(self)!r})"
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        listed = GenericAlias(tuple, (get_args(source)[0], ...))
-        stored: TypeAdapter[tuple[P, ...]] = TypeAdapter(listed)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        listed: Any = GenericAlias(tuple, (get_args(source)[0], ...))
+        stored: TypeAdapter[Any] = TypeAdapter(listed)
 
         def read(value: Any) -> ById[P]:
             return value if isinstance(value, ById) else cls.of(stored.validate_python(value))
 
-        return core_schema.no_info_plain_validator_function(
-            read,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                tuple, return_schema=handler.generate_schema(listed)
-            ),
-        )
+        return handler.generate_schema(Annotated[Any, PlainValidator(read), PlainSerializer(tuple, listed)])
 
 
 class Holding(State):

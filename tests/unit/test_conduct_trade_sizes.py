@@ -129,11 +129,10 @@ def test_the_average_agrees_with_a_naive_list(trades: list[tuple[str, int, int]]
         else:
             merged.append([symbol, minute, lots])
     sizes = [Decimal(one[2]) for one in merged]
-    average = sum(sizes) / len(sizes)
     band = rule("lot_size_band", reference="average_of_closed", max_multiple="1.5", merge_within_minutes=3)
     state, found = tell(band, *events, requested(f"{DAY} 12:00"))
     assert (state.judged, state.judged_lots) == (len(sizes), sum(sizes))
-    assert len(found) == sum(2 * size > 3 * average for size in sizes)
+    assert len(found) == sum(2 * size * len(sizes) > 3 * sum(sizes) for size in sizes)
 
 
 @pytest.mark.parametrize(("compare", "pnl", "offences"), [(">", -1, 0), (">=", -1, 1), (">=", 0, 0)])

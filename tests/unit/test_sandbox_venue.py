@@ -83,7 +83,7 @@ def test_a_stop_can_be_moved_and_removed_while_the_position_is_open() -> None:
     venue.protect(login, position_id, None, Decimal(1290))
     changed = venue.pending[-1].event
     assert isinstance(changed, StopsChanged)
-    assert (changed.position_id, changed.stop_loss, changed.take_profit) == (position_id, None, 1290)
+    assert (changed.position_id, changed.stop_loss, changed.take_profit) == (position_id, None, Decimal(1290))
     _tick(venue, "XAUUSD", "1279", "1279.4")
     assert venue.account(login).positions, "the old stop is gone"
     with pytest.raises(BadInput, match="wrong side"):

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal, half_up
 from domain.rules.base import ConductRule, Context, Cure, State, Violation
 from domain.rules.events import Closed, DayEnded, Event, News, Opened, StopChanged
-from domain.rules.exposure import (
+from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
+from domain.rules.positions.exposure import (
     ACCOUNT,
     Only,
     Per,
@@ -23,7 +24,6 @@ from domain.rules.exposure import (
     moved,
     sum_of,
 )
-from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
 from domain.rules.terms import LATER, RuleId
 from domain.wording import number, times
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal
-from domain.rules import closed_trades
 from domain.rules.base import ConductRule, Context, State, Violation
-from domain.rules.closed_trades import ClosedTrades
 from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested, Side
+from domain.rules.positions import closed_trades
+from domain.rules.positions.closed_trades import ClosedTrades
 from domain.rules.terms import LATER, RuleId
 from domain.wording import number
 

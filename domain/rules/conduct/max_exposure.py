@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, DayEnded, Event, News, Opened, Rolled, StopChanged
-from domain.rules.exposure import (
+from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
+from domain.rules.positions.exposure import (
     Only,
     Per,
     classes_words,
@@ -21,7 +22,6 @@ from domain.rules.exposure import (
     moved,
     sum_of,
 )
-from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
 from domain.rules.terms import LATER, RuleId, Size, Terms
 from domain.wording import number
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal, half_up
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, Opened, Side
-from domain.rules.size_basis import SizeBasis, basis_after, figures
+from domain.rules.positions.size_basis import SizeBasis, basis_after, figures
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms
 from domain.wording import percent
 

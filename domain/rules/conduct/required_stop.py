@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, News, Opened, StopChanged, TakeProfitChanged
 from domain.rules.holdings import ById
-from domain.rules.size_basis import SizeBasis, basis_after, figures, follows_events
+from domain.rules.positions.size_basis import SizeBasis, basis_after, figures, follows_events
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size
 from domain.wording import capital
 

@@ -19,7 +19,7 @@ def basis_after(basis: SizeBasis, event: Event, initial_minor: int) -> SizeBasis
     """Returns the figures after an event; `basis` itself when they did not change."""
     if isinstance(event, Rolled):
         peak = max(event.balance_minor, initial_minor if basis.peak_minor is None else basis.peak_minor)
-        update = {"anchor_minor": event.balance_minor, "peak_minor": peak}
+        update: dict[str, int | None] = {"anchor_minor": event.balance_minor, "peak_minor": peak}
     elif isinstance(event, PaidOut) and (event.stage == "held" or event.leaves):
         update = {"payout_minor": event.balance_minor, "payout_before_minor": basis.payout_minor}
     elif isinstance(event, PaidOut) and event.stage == "released":
