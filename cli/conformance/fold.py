@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.translator import Translator
+from domain.rules import history
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Event
 
@@ -14,8 +16,8 @@ Translates = Callable[[RawEvent], Iterable[Event]]
 # what is judged after the last event: the state and the last event, to the next event to step; None: nothing more
 Finishes = Callable[[Any, Event], Event | None]
 
-# parameters that every conduct rule of the format has
-COMMON: Final = ("day", "severity_by_violation", "consequences", "phases", "account_types")
+# parameters that every rule about positions has
+COMMON: Final = ("day", *binding.PARAMS)
 
 
 def only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
 def terms(case: Case, given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
     """Returns the fields of the engine's rule: the parameters in `known`, under their own names, and the
     consequences."""
-    return {"type": case.kind, **only(given, (*known, "consequences"))}
+    return {"type": case.kind, **only(given, known), **binding.consequences(case)}
 
 
 def fold(
@@ -41,26 +43,46 @@ def fold(
     """Steps the rule over every event; a breach does not stop it. Where the rule does not bind (another phase or
     account type), it finds nothing."""
     translator = translator or Translator(case)
-    state, result, event = rule.start(context), EngineResult(outcome="pass"), None
-    violations, told_at = list[Violation](), list[int]()
+    life, result, event = history.start((rule,), context), EngineResult(outcome="pass"), None
+    violations, told_at, bound = list[Violation](), list[int](), binding.binds(case)
+
+    def figures() -> dict[str, Value]:
+        named = read(history.state_of(rule, life, context), violations)
+        return named | (_of_consequences(case, rule, violations, life, context) if bound else {})
+
     for raw in case.events:
         for event in translate(raw) if translate else (translator.event(raw),):
-            state, found = rule.step(state, event, context)
+            life, found = history.step(life, event, (rule,), context)
             violations += found
             told_at += [_index(violation, raw.index) for violation in found]
-        result.steps.append(read(state, violations))
-    while finish and event and (event := finish(state, event)):
-        state, found = rule.step(state, event, context)
+            if bound and any(violation.consequence.kind == "reset_balance" for violation in found):
+                translator.balance = translator.equity = context.initial_minor
+        money = {"balance": case.major(translator.balance), "equity": case.major(translator.equity)}
+        result.steps.append({**money, **figures()})
+    while finish and event and (event := finish(history.state_of(rule, life, context), event)):
+        life, found = history.step(life, event, (rule,), context)
         violations += found
         told_at += [_index(violation, case.events[-1].index) for violation in found]
-        result.steps[-1] = read(state, violations)
-    told_at = told_at if _binds(case) else []
+        result.steps[-1] |= figures()
+    told_at = told_at if bound else []
     for raw, step in zip(case.events, result.steps, strict=True):
         step["violations"] = sum(1 for index in told_at if index <= raw.index)
     result.amounts = result.steps[-1] if result.steps else {"violations": 0}
     if told_at:
-        result.outcome, result.at_event, result.severity = "breach", min(told_at), severity(case, len(told_at))
+        result.outcome, result.at_event, result.severity = "breach", min(told_at), binding.severity(case, len(told_at))
     return result
+
+
+def _of_consequences(
+    case: Case, rule: ConductRule[Any], violations: list[Violation], life: history.HistoryState, context: Context
+) -> dict[str, Value]:
+    """Returns the figures that follow from offences: the profit that is deducted, and the trader's share."""
+    named: dict[str, Value] = {}
+    if any(consequence.kind == "deduct_profit" for consequence in rule.consequences):
+        named["deducted"] = case.major(history.deducted_minor(life, (rule,), context))
+    shares = [violation.consequence.split_pct for violation in violations]
+    lowered = [share for share in shares if share is not None]
+    return named | ({"split_pct": lowered[-1]} if lowered else {})
 
 
 def _index(violation: Violation, found_at: int) -> int:
@@ -68,16 +90,3 @@ def _index(violation: Violation, found_at: int) -> int:
     that is known."""
     opened_seq: int = violation.figures.get("opened_seq", found_at + 1)
     return opened_seq - 1
-
-
-def severity(case: Case, offences: int) -> str | None:
-    """Returns the firm's word for the last of so many offences."""
-    listed = case.rule.get("severity_by_violation") or ()
-    words = list(listed.values() if isinstance(listed, Mapping) else listed)
-    return str(words[min(offences, len(words)) - 1]) if words else case.severity
-
-
-def _binds(case: Case) -> bool:
-    phases, types = case.rule.get("phases"), case.rule.get("account_types")
-    in_phase = phases is None or case.phase is None or case.phase in phases
-    return in_phase and (types is None or case.account_type in types)

@@ -85,9 +85,13 @@ def max_trades_per_day(case: Case) -> EngineResult:
     given = case.params("limit", *COMMON)
     rule, clock = MaxTradesPerDay.model_validate(terms(case, given, ("limit",))), case.clock(given.get("day"))
     happened = {raw.index: events for raw, events in engine_events(case, clock, close_last=False)}
-    return fold(
-        case, rule, context_of(case, clock), lambda *_: {"limit": rule.limit}, translate=lambda raw: happened[raw.index]
-    )
+    translator = Translator(case, clock, as_written=clock is None)
+
+    def translate(raw: RawEvent) -> Iterable[Event]:
+        translator.event(raw)
+        return happened[raw.index]
+
+    return fold(case, rule, context_of(case, clock), lambda *_: {"limit": rule.limit}, translator, translate)
 
 
 def required_stop(case: Case) -> EngineResult:

@@ -159,6 +159,12 @@ CASES: list[tuple[str, dict[str, Any], Events, dict[str, Any]]] = [
     # what is still open is no closed position
     ("lot_size_band", AVERAGE, [op(0, "x", lots=50), cl(1, "x", lots=49), cl(2, "a", lots=1), request(3)],
      passes(average_lots=1)),
+    # consequences
+    ("max_exposure", {"limit": 1, "consequences": [{"kind": "warn"}, {"kind": "reset_balance"}]},
+     [op(0, "a"), op(1, "b"), cl(2, "a", 500), op(3, "c", lots=2)], breach(1, violations=2, balance=[
+         {"after_event": 2, "value": 100_500}, {"after_event": 3, "value": 100_000}])),
+    ("no_hedging", {"consequences": [{"kind": "warn"}, {"kind": "lower_split", "split_pct": 60}]},
+     [op(0, "a"), op(1, "b", side="sell"), op(2, "c", side="sell")], breach(1, violations=2, split_pct=60)),
     # max_loss_per_trade_idea
     ("max_loss_per_trade_idea", {"limit": 1000, "compare": ">="}, [op(0, "a"), cl(1, "a", -1000)],
      breach(1, idea_loss=1000, limit=1000)),
