@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from domain.rules.events import Closed, Event, Opened, Side
 from domain.rules.positions.size_basis import SizeBasis, basis_after, figures
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms
 from domain.wording import percent
+
+_ANCHOR: Final = "the balance at the last reset"
 
 
 class ShareOfDailyAllowance(Terms):
@@ -158,11 +160,11 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
 
     def words(self, context: Context) -> str:
         if isinstance(self.limit, Size):
-            limit = context.size(self.limit)
+            limit = context.size(self.limit, anchor=_ANCHOR)
         else:
             limit = f"{percent(self.limit.value)} of the daily allowance"
             if self.daily_allowance is not None:
-                limit += f", which is {context.size(self.daily_allowance)}"
+                limit += f", which is {context.size(self.daily_allowance, anchor=_ANCHOR)}"
         most = "no more than" if self.compare == ">" else "less than"
         words = f"Loss per trade idea. One trade idea may lose {most} {limit}."
         if self.merge_within_minutes:
