@@ -27,6 +27,7 @@ from ports.platform import (
     Correction,
     Deal,
     Event,
+    PendingOrder,
     StopsChanged,
     Tick,
 )
@@ -134,6 +135,7 @@ class Shard:
                 balance_minor=0,
                 news_id=release.key,
                 released_at=release.released_at,
+                ends_at=release.ends_at,
                 symbols=release.names,
                 impact=release.impact,
             )
@@ -151,6 +153,8 @@ class Shard:
             self._money_event(event)
         elif isinstance(event, StopsChanged):
             self._stops_changed(event)
+        elif isinstance(event, PendingOrder):
+            self._order_event(event)
         elif isinstance(event, AccountState):
             account = self.state.accounts.find(event.login)
             if account is not None and not account.contains(event.seq):
@@ -206,6 +210,14 @@ class Shard:
         if account is not None and not account.contains(event.seq):
             violations = self._conduct.stops_changed(account, event)
             self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
+
+    def _order_event(self, order: PendingOrder) -> None:
+        """A pending order moves no money: only rules of conduct may ask for it."""
+        account = self.admission.account(order.login, order.at)
+        if account is None or account.contains(order.seq):
+            return
+        violations = self._conduct.order(account, order)
+        self._judge.conduct(account, Trigger("account", order.seq, order.at), violations)
 
     def _account_changed(self, event: AccountChanged) -> None:
         known = self.state.accounts.find(event.login)

@@ -54,7 +54,7 @@ def read(text: str, origin: Origin, mapping: Mapping, assumed: Assumed | None = 
             field="currency",
             remedy="Add it to the mapping.",
         )
-    zone = zone_of(mapping.zone) if mapping.zone else origin.zone
+    zone = _zone(mapping, origin)
     table = Table(text, origin.file, mapping)
     _check_costs(table)
     found = _Found([], [], [], [])
@@ -78,6 +78,18 @@ def read(text: str, origin: Origin, mapping: Mapping, assumed: Assumed | None = 
         summary=StatementSummary(),
     )
     return statement if found.trades else statement.model_copy(update={"closed": closed_by_deals(statement)})
+
+
+def _zone(mapping: Mapping, origin: Origin) -> tzinfo:
+    """Returns the zone of the times in the file."""
+    if mapping.zone is None:
+        return origin.zone
+    try:
+        return zone_of(mapping.zone)
+    except ValueError as exc:
+        raise StatementInvalid(
+            f"{origin.file}: {exc}.", field="zone", remedy="Say the zone of its times in a mapping: zone."
+        ) from exc
 
 
 def _take(line: Line, zone: tzinfo, currency: str, found: _Found) -> None:

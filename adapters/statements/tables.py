@@ -21,7 +21,12 @@ _DAY_FIRST: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1
 
 
 def is_instant(text: str) -> bool:
-    return bool(_YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text))
+    """Whether `text` is a date and time that exists."""
+    try:
+        instant(text, UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def instant(text: str, zone: tzinfo) -> datetime:

@@ -98,9 +98,18 @@ class _Rules:
         return sum(self.left_out(rule_id, at_event) for rule_id in self.alone if self._may_leave_out(rule_id))
 
     def _may_leave_out(self, rule_id: str) -> bool:
-        return self.alone[rule_id].kind not in (TARGET, *_PAYOUTS)
+        if self.alone[rule_id].kind in (TARGET, *_PAYOUTS):
+            return False
+        whole = self.judged(rule_id)
+        return bool(whole.left_out) or "deducted" in whole.amounts
 
-    def raised_target(self, target_minor: int, at_event: int) -> int:
+    def lets_pass(self, profit_minor: int, target_minor: int, at_event: int) -> bool:
+        """Whether the gates let a profit pass: it reaches the target as they raise it, with what does not count."""
+        if self.blocking("pass", at_event):
+            return False
+        return profit_minor >= self._raised(target_minor, at_event) + self.all_left_out(at_event)
+
+    def _raised(self, target_minor: int, at_event: int) -> int:
         raised = (self.judged(gate, at_event + 1).amounts.get("new_target") for gate in self.of_kind(*GATES))
         return max([target_minor, *(to_minor(t, self.case.currency) for t in raised if isinstance(t, Decimal))])
 
@@ -156,8 +165,6 @@ def _tell_payouts(rules: _Rules) -> None:
 
 
 def _told(rules: _Rules, event: RawEvent) -> RawEvent:
-    if event.kind != "payout_request" and event.index != len(rules.case.events) - 1:
-        return event
     return replace(
         event, held_back=rules.blocking("payout", event.index), left_out_minor=rules.all_left_out(event.index)
     )
@@ -217,19 +224,14 @@ def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | Non
         target, progress = phase.money_of(given["target"]), _Progress(Translator(phase, clock))
         for raw in phase.events[known_ahead:]:
             progress.take(raw)
-            wanted = rules.raised_target(target, raw.index) + rules.all_left_out(raw.index)
             balance = result.steps[raw.index]["balance"]
             assert isinstance(balance, Decimal)
-            enough = to_minor(balance, case.currency) >= phase.initial_minor + wanted
-            own.amounts = {
-                "balance": balance,
-                "target": case.major(target),
-                "new_target": case.major(wanted),
-                "trading_days": progress.trading_days,
-            }
+            days = progress.trading_days
+            own.amounts = {"balance": balance, "target": case.major(target), "trading_days": days}
             own.steps.append(own.amounts)
-            ready = enough and not progress.open and progress.trading_days >= needed
-            if own.at_event is None and ready and not rules.blocking("pass", raw.index):
+            profit = to_minor(balance, case.currency) - phase.initial_minor
+            ready = profit >= target and not progress.open and days >= needed
+            if own.at_event is None and ready and rules.lets_pass(profit, target, raw.index):
                 own.outcome, own.at_event = "target_reached", raw.index
     return own.at_event, own
 

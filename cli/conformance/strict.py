@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.refusal import Unsupported
+from cli.conformance.shape import check_once
 from domain.money import is_known
 from domain.quoting import quoted
 
@@ -77,7 +78,8 @@ def _identity(name: str, value: Any) -> None:
 
 def _instant(name: str, value: Any) -> None:
     _text(name, value)
-    _moment(name, value)
+    if not isinstance(_moment(name, value), datetime):
+        raise Unsupported(f"{name} {quoted(value)} is no instant", name)
 
 
 def _price_or_none(name: str, value: Any) -> None:
@@ -196,6 +198,7 @@ _ACCOUNT: Final[dict[str, Check]] = {
 
 def check_case(raw: Mapping[str, Any]) -> None:
     """Raises Unsupported for the first thing of a case that the format does not know, or that cannot be."""
+    check_once(raw)
     _known("case", raw, _CASE)
     _identity("id", raw.get("id"))
     if not isinstance(raw.get("expected"), Mapping):
@@ -249,7 +252,7 @@ def _values(kind: str, name: str, value: Any) -> None:
     elif isinstance(value, list):
         for each in value:
             _values(kind, name, each)
-    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+    elif value is not None and (name == "value" or _SHARES.match(name) or type(value) in (int, Decimal)):
         (_number if name in _ANY_SIGN else _not_negative)(name, value)
         if value > 100 and _is_share(kind, name):
             raise Unsupported(f"{name} {value} is above 100", name)

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
-from domain.rules import days
+from domain.rules import days, offending
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
+from domain.rules.offending import OffendingProfit
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
@@ -21,9 +22,11 @@ StoredState = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode
 
 
 class HistoryState(State):
-    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped."""
+    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped. `offending`:
+    the profit of positions that offended."""
 
     book: DayBook
+    offending: OffendingProfit = OffendingProfit()
     rules: dict[str, StoredState] = Field(default_factory=dict)
 
 
@@ -54,9 +57,10 @@ def step(
             violations.extend(offences)
         if after is not before:
             moved[rule.id] = after
-    if not moved and book is state.book:
+    profit = offending.after(state.offending, event, violations, rules)
+    if not moved and book is state.book and profit is state.offending:
         return state, ()
-    return HistoryState(book=book, rules={**state.rules, **moved}), tuple(violations)
+    return HistoryState(book=book, rules={**state.rules, **moved}, offending=profit), tuple(violations)
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
@@ -93,7 +97,8 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
     for rule in rules:
         if isinstance(rule, ConductRule):
-            found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
+            own = rule.deducted_minor(state_of(rule, state, context), context)
+            found[rule.id] = own + state.offending.deducted_minor(rule.id)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 

@@ -18,7 +18,7 @@ from domain.payouts.amounts import PayoutAmount
 from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from domain.rules import history
+from domain.rules import history, offending
 from domain.rules.base import ConductRule, Gate, HistoryRule
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
@@ -243,9 +243,9 @@ async def _judged_by_history(
 
 
 def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that keep count of what they deduct; the others deduct through their offences."""
+    """Gates, and the conduct rules that deduct profit."""
     if isinstance(rule, ConductRule):
-        return type(rule).deducted_minor is not ConductRule.deducted_minor
+        return offending.counts_itself(rule) or offending.deducts(rule)
     return isinstance(rule, Gate)
 
 
@@ -301,6 +301,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         balance_minor=terms.product.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
+        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
         symbols=tuple(row.names),
         impact=row.impact,
     )

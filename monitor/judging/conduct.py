@@ -19,12 +19,15 @@ from domain.rules.base import Violation
 from domain.rules.carry import carried_history
 from domain.rules.events import (
     CLOSED_BY,
+    OPENED_BY,
     Clocked,
     Closed,
     Event,
     Marked,
     News,
     Opened,
+    OrderGone,
+    OrderPlaced,
     PaidOut,
     Rolled,
     Side,
@@ -36,7 +39,7 @@ from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal, StopsChanged
+from ports.platform import BalanceOperation, Deal, PendingOrder, StopsChanged
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
@@ -110,6 +113,16 @@ class Conduct:
         target = TakeProfitChanged(take_profit=change.take_profit, **moment, **self._money(account))
         return self._step(account, stop) + self._step(account, target)
 
+    def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
+        """Returns the violations of a pending order that was placed, or is gone."""
+        if account.row not in self._states:
+            return ()
+        moment = {"seq": order.seq, "at": order.at, **self._money(account)}
+        if order.change == "gone":
+            return self._step(account, OrderGone(**moment, order_id=order.order_id))
+        placed = OrderPlaced(**moment, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
+        return self._step(account, placed)
+
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
         stage = _STAGES.get(operation.operation)
@@ -138,9 +151,9 @@ class Conduct:
     # news
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
-        """Passes newly known releases to every account with such rules. Yields the violations."""
+        """Passes newly known or moved releases to every account with such rules. Yields the violations."""
         for release in releases:
-            if release.news_id in self._news:
+            if release.news_id in self._news and _same_release(self._news[release.news_id], release):
                 continue
             self._news[release.news_id] = release
             for row in list(self._states):
@@ -152,9 +165,11 @@ class Conduct:
             self._announce_to(account, release)
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
-        """Passes a release to an account that does not have it yet. A checkpoint keeps the releases that it has."""
-        known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
-        if release.news_id in known:
+        """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that
+        it has."""
+        told = (event for event in reversed(self._states[account.row].events) if isinstance(event, News))
+        known = next((event for event in told if event.news_id == release.news_id), None)
+        if known is not None and _same_release(known, release):
             return ()
         return self._step(account, replace(release, **self._money(account)))
 
@@ -262,6 +277,7 @@ class Conduct:
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,
+            action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
         )
 
@@ -285,3 +301,12 @@ class Conduct:
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )
+
+
+def _same_release(one: News, other: News) -> bool:
+    return (one.released_at, one.ends_at, one.symbols, one.impact) == (
+        other.released_at,
+        other.ends_at,
+        other.symbols,
+        other.impact,
+    )

@@ -97,9 +97,9 @@ class Venue:
         self.bid = Decimal(bid)
         self.send(Tick(seq=self.next, at=self.now, symbol="EURUSD", bid=self.bid, ask=self.bid))
 
-    def open(self, position: str, lots: str = "1", side: Side = "buy", **stops: str) -> None:
+    def open(self, position: str, lots: str = "1", side: Side = "buy", reason: Any = "client", **stops: str) -> None:
         self.lots[position] = (side, Decimal(lots), self.bid)
-        self._fill(position, side, lots, "in", 0, **stops)
+        self._fill(position, side, lots, "in", 0, reason, **stops)
 
     def protect(self, position: str, **stops: str) -> None:
         """The stop loss and the take profit of an open position from now on."""
@@ -112,14 +112,16 @@ class Venue:
         move = self.bid - price if side == "buy" else price - self.bid
         self._fill(position, "sell" if side == "buy" else "buy", str(lots), "out", int(move * lots * 100_000 * 100))
 
-    def _fill(self, position: str, side: Side, lots: str, entry: Any, profit: int, **stops: str) -> None:
+    def _fill(
+        self, position: str, side: Side, lots: str, entry: Any, profit: int, reason: Any = "client", **stops: str
+    ) -> None:
         self.balance += profit
         self.send(
             Deal(
                 **{name: Decimal(price) for name, price in stops.items()},
                 seq=self.next, at=self.now, deal_id=f"d{self.seq}", login=1, position_id=position, symbol="EURUSD",
                 side=side, lots=Decimal(lots), price=self.bid, entry=entry, profit_minor=profit, commission_minor=0,
-                swap_minor=0, balance_minor=self.balance, reason="client",
+                swap_minor=0, balance_minor=self.balance, reason=reason,
             )
         )  # fmt: skip
 

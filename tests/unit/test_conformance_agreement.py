@@ -99,8 +99,11 @@ def stated(result: EngineResult) -> tuple[str, str | None, int | None]:
     return OUTCOMES[result.outcome], rule, result.at_event
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_it_ends_as_the_replay_says(seed: int) -> None:
+Ending = tuple[str, str | None, int | None]
+
+
+def endings(seed: int) -> tuple[Ending, Ending]:
+    """Returns how a random life ends as a worked example, and in a replay."""
     random = Random(seed)
     pairs, target = rules_of(random), {"type": "amount", "value": random.choice([1000, 2500])}
     days = random.choice([0, 0, 1, 2])
@@ -114,7 +117,17 @@ def test_it_ends_as_the_replay_says(seed: int) -> None:
     }
     (case,) = read_cases(json.dumps([raw]), "life")
     assert case.problem is None
-    assert stated(judge_rules(case, KINDS)) == deciding(replayed(case, [made for _, made in pairs], target, days))
+    return stated(judge_rules(case, KINDS)), deciding(replayed(case, [made for _, made in pairs], target, days))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_it_ends_as_the_replay_says(seed: int) -> None:
+    case, replay_of_it = endings(seed)
+    assert case == replay_of_it
+
+
+def test_the_random_lives_end_in_every_way() -> None:
+    assert {endings(seed)[0][0] for seed in range(60)} == {"breach", "pass", "in_progress"}
 
 
 def test_profit_that_a_conduct_rule_leaves_out_does_not_pass_the_phase() -> None:

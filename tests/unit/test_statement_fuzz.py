@@ -85,3 +85,17 @@ def test_the_samples_are_read(raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "report"
     path.write_bytes(raw)
     assert read_statement(path, "UTC", assumed=Assumed("USD", 5_000_000)).closed
+
+
+@pytest.mark.parametrize(
+    ("sample", "old", "new"),
+    [
+        (mt5(BOOK), "2025.03.06 18:00", "2025.02.30 18:00"),
+        (mt5(BOOK), "2025.03.06 18:00", "2025.03.06 24:00"),
+        (CTRADER, "(UTC+2)", "(UTC+22)"),
+        (TOPSTEPX, ",12.000000000,", f",{'9' * 40},"),
+    ],
+)
+def test_what_damage_once_broke(tmp_path: Path, sample: str, old: str, new: str) -> None:
+    assert old in sample
+    survives(sample.replace(old, new).encode(), tmp_path)
