@@ -1,19 +1,15 @@
 """Cases about conduct rules: the engine's rule is made from the case and stepped over its events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
+from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported
+from cli.conformance.fold import only
 from cli.conformance.translator import Translator, context_of
-from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event
 from domain.rules.gates.min_hold_time import MinHoldTime
-
-S = TypeVar("S", bound=State)
-Reads = Callable[[Any, list[Violation]], dict[str, Value]]
-Translates = Callable[[RawEvent], Iterable[Event]]
 
 # the names under which a list of trades gives the result of each
 _RESULTS: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
@@ -22,7 +18,7 @@ _RESULTS: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
 def min_hold_time(case: Case) -> EngineResult:
     known = ("seconds", "min_share_pct", "compare", "metric")
     given = case.params(*known, "day")
-    rule = MinHoldTime.model_validate({"type": "min_hold_time", "compare": ">=", **_only(given, known)})
+    rule = MinHoldTime.model_validate({"type": "min_hold_time", "compare": ">=", **only(given, known)})
     context, translator = context_of(case), Translator(case)
     state, result = rule.start(context), EngineResult(outcome="blocked")
     for raw in case.events:
@@ -69,38 +65,6 @@ def _seconds(seconds: Decimal) -> timedelta:
 
 def _money(case: Case, value: Any) -> int:
     return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
-
-
-def _needed(case: Case, name: str) -> Any:
-    if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
-    return case.rule[name]
-
-
-def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    return {name: given[name] for name in known if name in given}
-
-
-def _fold(
-    case: Case,
-    rule: ConductRule[S],
-    context: Context,
-    read: Reads,
-    translator: Translator | None = None,
-    translate: Translates | None = None,
-) -> EngineResult:
-    """Steps the rule over every event; a breach does not stop it."""
-    translator = translator or Translator(case)
-    state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
-    for raw in case.events:
-        for event in translate(raw) if translate else (translator.event(raw),):
-            state, found = rule.step(state, event, context)
-            violations += found
-        if violations and result.at_event is None:
-            result.outcome, result.at_event, result.severity = "breach", raw.index, case.severity
-        result.amounts = {**read(state, violations), "violations": len(violations)}
-        result.steps.append(result.amounts)
-    return result
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
