@@ -28,6 +28,7 @@ from ports.platform import (
     Deal,
     Event,
     PendingOrder,
+    StopsChanged,
     Tick,
 )
 from store.news import ScheduledRelease
@@ -150,6 +151,8 @@ class Shard:
             self._tick(event)
         elif isinstance(event, Deal | BalanceOperation):
             self._money_event(event)
+        elif isinstance(event, StopsChanged):
+            self._stops_changed(event)
         elif isinstance(event, PendingOrder):
             self._order_event(event)
         elif isinstance(event, AccountState):
@@ -201,6 +204,12 @@ class Shard:
             self._money.deal(account, event)
         else:
             self._money.operation(account, event)
+
+    def _stops_changed(self, event: StopsChanged) -> None:
+        account = self.admission.account(event.login, event.at)
+        if account is not None and not account.contains(event.seq):
+            violations = self._conduct.stops_changed(account, event)
+            self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
 
     def _order_event(self, order: PendingOrder) -> None:
         """A pending order moves no money: only rules of conduct may ask for it."""

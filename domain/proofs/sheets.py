@@ -18,7 +18,8 @@ from domain.rules.terms import Figures, Operator
 HASH_VERSION: Final = 2
 EventKind = Literal[
     "tick", "deal", "balance", "account", "state", "bar", "rollover", "marked", "clocked", "rolled", "day_ended",
-    "opened", "closed", "order_placed", "order_gone", "stop_changed", "paid_out", "news",
+    "opened", "closed", "order_placed", "order_gone", "stop_changed", "take_profit_changed", "paid_out",
+    "payout_requested", "payout_approved", "news",
 ]  # fmt: skip
 
 

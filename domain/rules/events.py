@@ -147,6 +147,14 @@ class StopChanged(Moment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfitChanged(Moment):
+    """The take profit of an open position was set, moved or removed (None)."""
+
+    position_id: str
+    take_profit: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaidOut(Moment):
     """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A
     source that knows only one moment states `settled` with `leaves` set."""
@@ -190,6 +198,7 @@ Event = (
     | OrderPlaced
     | OrderGone
     | StopChanged
+    | TakeProfitChanged
     | PaidOut
     | PayoutRequested
     | PayoutApproved

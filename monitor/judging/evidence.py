@@ -21,7 +21,7 @@ from monitor.state import ShardState
 class Trigger:
     """The event at which an account is judged."""
 
-    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked"]
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked", "stop_changed"]
     seq: int
     at: datetime
     symbol: str | None = None

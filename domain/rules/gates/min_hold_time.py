@@ -11,7 +11,7 @@ from domain.money import ExactDecimal
 from domain.rules.base import Context, GateStatus
 from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested
 from domain.rules.gates.windows import Window, WindowGate, WindowState, day_of
-from domain.rules.holdings import Holdings, held_after
+from domain.rules.holdings import NOTHING_HELD, Holdings, held_after
 from domain.rules.terms import LATER, RuleId
 from domain.wording import capital, count, listing, percent
 
@@ -23,7 +23,7 @@ class HoldState(WindowState):
     the closed short trades made, winners only. `held_us`: how long all closed trades were held together, in
     microseconds. `requested_minor`: the amount of the last payout request."""
 
-    holdings: Holdings = ()
+    holdings: Holdings = NOTHING_HELD
     trades: int = 0
     long_trades: int = 0
     made_minor: int = 0
@@ -230,4 +230,5 @@ class MinHoldTime(WindowGate[HoldState]):
 def _opened_at(state: HoldState, event: Closed) -> datetime | None:
     if event.opened_at is not None:
         return event.opened_at
-    return next((h.opened_at for h in state.holdings if h.position_id == event.position_id), None)
+    held = state.holdings.get(event.position_id)
+    return held.opened_at if held else None
