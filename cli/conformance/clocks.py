@@ -71,10 +71,10 @@ def _names_zone(value: object) -> bool:
 def _answer(question: str, clocks: _Clocks) -> Value:
     asked = _QUESTION.match(question)
     if asked is None:
-        raise Unsupported(f"day_boundary: {question}")
+        raise Unsupported(f"day_boundary: {question}", question)
     name = asked["clock"] or ("" if "" in clocks.histories else next(iter(clocks.histories)))
     if name not in clocks.histories:
-        raise Unsupported(f"day_boundary: clock {name}")
+        raise Unsupported(f"day_boundary: clock {name}", name)
     history, day = clocks.histories[name], date.fromisoformat(asked["day"])
     if asked["what"] == "length_hours":
         seconds = int((history.day_end(day) - history.day_start(day)).total_seconds())
@@ -90,7 +90,7 @@ def _answer(question: str, clocks: _Clocks) -> Value:
 def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
     if not clocks.histories:
-        raise Unsupported("day_boundary: no clock with a timezone and a reset")
+        raise Unsupported("day_boundary: no clock with a timezone and a reset", "timezone")
     return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 
@@ -99,7 +99,7 @@ def trading_day_label(case: Case) -> EngineResult:
     rule = case.params("day", "session_end")
     clock = case.clock(rule["day"])
     if clock is None:
-        raise Unsupported("trading_day_label: a clock that only the platform has")
+        raise Unsupported("trading_day_label: a clock that only the platform has", "day")
     trades = [event for event in case.events if event.kind.startswith("trade_")]
     days: list[date | None] = [event.day(clock) for event in trades or case.events]
     return EngineResult("computed", amounts={"trade_dates": days}, steps=[{"trade_date": day} for day in days])

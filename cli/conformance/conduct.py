@@ -68,7 +68,7 @@ def _weekday(name: str | None) -> str | None:
         return None
     day = _WEEKDAYS.get(str(name)[:3].lower())
     if day is None:
-        raise Unsupported(f"flat_by: weekday {name}")
+        raise Unsupported(f"flat_by: weekday {name}", "weekday")
     return day
 
 
@@ -257,7 +257,7 @@ def _trades(raw: RawEvent, translator: Translator) -> Iterable[Event]:
     listed = next((raw.data[name] for name in _RESULTS if name in raw.data), None)
     results = listed or [next((trade[name] for name in _RESULTS if name in trade), None) for trade in each]
     if not results and translator.case.rule.get("metric") == "profit" and durations:
-        raise Unsupported("trades: the result of each trade is missing")
+        raise Unsupported("trades: the result of each trade is missing", "pnl")
     mark = translator.event(raw)
     for number, (seconds, pnl) in enumerate(zip(durations, results or [0] * len(durations), strict=True)):
         yield Closed(
@@ -332,7 +332,7 @@ def _evaluated(when: str) -> Literal["eod_only", "live"]:
     if when == "eod_only":
         return "eod_only"
     if when not in ("live", "intraday", "realtime", "real_time"):
-        raise Unsupported(f"scaling_contracts: evaluated {when}")
+        raise Unsupported(f"scaling_contracts: evaluated {when}", "evaluated")
     return "live"
 
 
@@ -344,7 +344,7 @@ def _below(case: Case, bound: Any) -> Any:
 
 def _needed(case: Case, name: str) -> Any:
     if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
     return case.rule[name]
 
 

@@ -58,10 +58,11 @@ class Clocked(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled(Moment):
-    """The daily reset of the clock for `purpose`. `day` is the day that has ended."""
+    """The daily reset of the clock for `purpose`. `day` is the day that has ended. `positions` as in `Marked`."""
 
     day: date | None
     purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
+    positions: tuple[OpenResult, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
