@@ -133,7 +133,7 @@ def _amounts(case: Case, rules: AccountRules, mark: Mark) -> dict[str, Value]:
     named: dict[str, int | None] = {
         "balance": mark.balance_minor,
         "equity": mark.equity_minor,
-        "allowance": spec.allowance(state.basis_minor),
+        "allowance": spec.allowance_of(state),
         "anchor" if spec.moves == "rollover" else "peak": state.basis_minor,
         "room": _room(spec, state, mark),
     }

@@ -69,6 +69,16 @@ def not_applied(terms: Terms) -> Iterator[Problem]:
                 yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
 
 
+def zero_floors(places: Iterable[tuple[Where, Phase]], initial_minor: int) -> Iterator[Problem]:
+    """Yields every floor that a payout sets to zero on an account that does not start at zero: it would be no limit any
+    more. Like `not_applied`, this is refused in new versions only. `places`: each phase with its place."""
+    for place, phase in places if initial_minor else ():
+        for number, rule in enumerate(phase.rules):
+            if getattr(rule, "payout_effect", None) == "floor_set_to_zero":
+                problem = "only the floor of an account that starts at zero can be set to zero; use locks_at_initial"
+                yield (*place, "rules", number, rule.type, "payout_effect"), problem
+
+
 def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:
     """Yields (place of the field, name) for every venue calendar that a rule names. `phases`: each with its place."""
     for place, phase in phases:

@@ -7,11 +7,13 @@ the clocks of its product ask for.
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.errors import RateMissing
+from domain.rules.evaluate import LevelBreach, closing_breaches
 from domain.rules.events import Marked
+from domain.rules.periods import begins
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset
 from monitor.columns.roster import AccountRow
@@ -54,15 +56,24 @@ class Rollover:
             self._missed(state.accounts[row], reset, why)
         limits, days = state.limits_under(known, group), state.days_under(known, group)
         self._unmute_and_resume(rows, group, reset.at)
-        state.move_anchors(limits, reset.at, seq)
+        trigger = Trigger("rollover", seq, reset.at)
+        closing = self._broken_at_close(limits, trigger)
+        state.move_anchors(limits, reset.at, seq, begins(reset.ended_day, reset.ended_day + timedelta(1)))
         state.open_day(days, reset.at, seq)
         self._snapshots(days, reset)
-        trigger = Trigger("rollover", seq, reset.at)
-        for account in state.broken(limits):
-            self._judge.account(account, trigger)
+        for account in state.accounts.in_order_of_login(state.broken(limits) | closing.keys()):
+            self._judge.account(account, trigger, closing=closing.get(account.row, ()))
         with _without_collections():
             self._end_days(state.days_under(rows, group), reset, trigger)
         self._versions.carry_out(days, reset, seq)
+
+    def _broken_at_close(self, rows: Ints, trigger: Trigger) -> dict[int, list[LevelBreach]]:
+        """Returns, by row, the broken levels that only resets compare. Called before the reset moves them."""
+        state, found = self._state, dict[int, list[LevelBreach]]()
+        for account in state.accounts.in_order_of_login(state.broken_at_close(rows)):
+            mark = state.mark(account, state.exact_equity(account), trigger.seq, trigger.at)
+            found[account.row] = closing_breaches(account.rules, mark)
+        return found
 
     def _with_known_value(self, rows: Ints, reset: Reset) -> Ints:
         """Those of `rows` whose equity is known. The others miss the reset, which opens a review."""
