@@ -40,8 +40,8 @@ def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
     """Returns the profit that payouts come from; negative when the account is below its starting figure."""
     terms = terms.chosen(facts.cycle, facts.payout_number)
     above = facts.worth_minor - facts.initial_minor
-    net = 0 if terms.safety_net is None else terms.safety_net.of(facts, currency)
-    target = 0 if terms.profit_target is None else terms.profit_target.of(facts, currency)
+    net = 0 if terms.safety_net is None else terms.safety_net.of_facts(facts, currency)
+    target = 0 if terms.profit_target is None else terms.profit_target.of_facts(facts, currency)
     base = {
         "balance_minus_initial": above,
         "profit": profit_minor(facts),

@@ -50,7 +50,7 @@ class Refusal(BaseModel):
 def eligible_from(facts: PayoutFacts, terms: PayoutTerms) -> datetime | None:
     """Returns the first instant (market time) at which a request is possible; None while its start is unknown."""
     own = terms.chosen(facts.cycle, facts.payout_number)
-    starts = list(_starts(facts, own))
+    starts = list(_starts(facts, own)) or [facts.last_payout_at]
     if None in starts:
         return None
     start = max(start for start in starts if start is not None)
@@ -62,7 +62,7 @@ def eligible_from(facts: PayoutFacts, terms: PayoutTerms) -> datetime | None:
 
 
 def _starts(facts: PayoutFacts, own: PayoutTerms) -> Iterator[datetime | None]:
-    """Yields the end of every waiting time; None where it has not begun."""
+    """Yields the end of every waiting time; None where it has not begun. Nothing after a payout without a wait."""
     begun = facts.first_trade_at if own.first_after == "first_trade" else facts.funded_at
     first, last = _after(facts, own, begun, own.first_after_days), facts.last_payout_at
     if last is None or (own.first_after == "first_trade" and first is not None):
@@ -70,7 +70,7 @@ def _starts(facts: PayoutFacts, own: PayoutTerms) -> Iterator[datetime | None]:
     if last is not None and own.cycle == "fixed" and first is not None:
         every = timedelta(days=own.every_days)
         yield first + max(0, (last - first) // every + 1) * every
-    elif last is not None:
+    elif last is not None and own.every_days:
         yield _after(facts, own, last, own.every_days)
     if own.after_first_trade is not None:
         yield _after(facts, own, _first_trade(facts, own.after_first_trade), own.after_first_trade.days)
@@ -106,9 +106,9 @@ def min_balance_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> 
     own = terms.chosen(facts.cycle, facts.payout_number)
     least = []
     if own.min_balance_above_initial is not None:
-        least.append(facts.initial_minor + own.min_balance_above_initial.of(facts, currency))
+        least.append(facts.initial_minor + own.min_balance_above_initial.of_facts(facts, currency))
     if own.min_profit is not None:
-        least.append(start_minor(facts, own) + own.min_profit.of(facts, currency))
+        least.append(start_minor(facts, own) + own.min_profit.of_facts(facts, currency))
     return max(least, default=None)
 
 
@@ -185,7 +185,7 @@ def _gates(facts: PayoutFacts, terms: PayoutTerms) -> Iterator[Refusal]:
 
 def _money(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> Iterator[Refusal]:
     if terms.min_balance_above_initial is not None:
-        least = facts.initial_minor + terms.min_balance_above_initial.of(facts, currency)
+        least = facts.initial_minor + terms.min_balance_above_initial.of_facts(facts, currency)
         if not _reached(facts.worth_minor, least, terms, "min_balance_above_initial"):
             words = _at_least(terms, "min_balance_above_initial")
             figures = {"balance": facts.worth_minor, "min_balance": least}
@@ -193,7 +193,7 @@ def _money(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> Iterator[Re
             sentence += " after open losses" if facts.open_loss_minor else ""
             yield Refusal(code="balance_too_low", sentence=sentence, figures=figures)
     if terms.min_profit is not None:
-        least, profit = terms.min_profit.of(facts, currency), _profit_since(facts, terms)
+        least, profit = terms.min_profit.of_facts(facts, currency), _profit_since(facts, terms)
         if not _reached(profit, least, terms, "min_profit"):
             since = " since the last payout" if terms.profit_since == "last_payout" else ""
             sentence = f"the profit{since} must be {_at_least(terms, 'min_profit')} {money(least, currency)}"

@@ -36,20 +36,19 @@ class ApprovalBand(Terms):
 
 class Least(Size):
     """A minimum: an amount, or a percentage of the initial balance, of the balance, or of the balance that the last
-    payout left (before any: the initial balance). Zero is allowed. `at_least`: the money it never falls below."""
+    payout left (before any: the initial balance). Zero is allowed."""
 
-    type: Literal["amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance"]
-    value: Annotated[ExactDecimal, Field(ge=0)]
-    at_least: Annotated[Amount | None, LATER] = None
+    @model_validator(mode="after")
+    def _is_known_at_a_payout(self) -> Self:
+        if self.type not in ("amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance"):
+            raise ValueError(f"type: a payout knows no {self.type}; use pct_of_initial, pct_of_balance or an amount")
+        return self
 
-    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
-        yield from super().amounts()
-        if self.at_least is not None:
-            yield ("at_least",), self.at_least
-
-    def of(self, facts: PayoutFacts, currency: str) -> int:
+    def of_facts(self, facts: PayoutFacts, currency: str) -> int:
         """Returns the minimum in minor units, rounded half up."""
-        return _figure(self.type, self.value, self.at_least, facts, 0, currency)
+        left = self.type == "pct_of_payout_balance"
+        basis = facts.left_by_payout_minor if left else facts.worth_minor
+        return self.minor(initial=facts.initial_minor, basis=basis, currency=currency)
 
 
 class Cap(Terms):
@@ -90,27 +89,23 @@ class Cap(Terms):
             return False
         if self.until is not None and any(gate.met for gate in facts.gates if gate.rule_id == self.until):
             return False
-        return self.below_profit is None or profit < self.below_profit.of(facts, currency)
+        return self.below_profit is None or profit < self.below_profit.of_facts(facts, currency)
 
     def of(self, facts: PayoutFacts, profit: int, currency: str) -> int:
         """Returns the cap of the next payout in minor units, rounded half up."""
-        whole = _figure(self.type, self.value, self.at_least, facts, profit, currency)
+        if self.type == "amount":
+            whole = to_minor(self.value, currency)
+        else:
+            figures = {
+                "pct_of_initial": facts.initial_minor,
+                "pct_of_balance": facts.worth_minor,
+                "pct_of_payout_balance": facts.left_by_payout_minor,
+                "pct_of_profit": profit,
+            }
+            whole = half_up(Decimal(max(0, figures[self.type])) * self.value / 100)
+        if self.at_least is not None:
+            whole = max(whole, to_minor(self.at_least, currency))
         return whole if self.per_days is None else whole - facts.paid_lately.get(self.per_days, 0)
-
-
-def _figure(kind: str, value: Decimal, at_least: Decimal | None, facts: PayoutFacts, profit: int, currency: str) -> int:
-    """Returns a size in minor units, rounded half up; a percentage of a negative figure is zero."""
-    if kind == "amount":
-        minor = to_minor(value, currency)
-    else:
-        figures = {
-            "pct_of_initial": facts.initial_minor,
-            "pct_of_balance": facts.worth_minor,
-            "pct_of_payout_balance": facts.left_by_payout_minor,
-            "pct_of_profit": profit,
-        }
-        minor = half_up(Decimal(max(0, figures[kind])) * value / 100)
-    return minor if at_least is None else max(minor, to_minor(at_least, currency))
 
 
 class PayoutSplit(Terms):

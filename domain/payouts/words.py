@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.money import from_minor, to_minor
-from domain.payouts.parts import AfterFirstTrade, Cap, DaysAre, FeeRefund, Least, RequestDays, WithPayout
+from domain.payouts.parts import AfterFirstTrade, Cap, DaysAre, FeeRefund, RequestDays, WithPayout
 from domain.payouts.scaling import Scaling
 from domain.payouts.schema import Base, Compared, PayoutTerms, Replacing
 from domain.rules.base import Context
@@ -135,9 +135,9 @@ def _replaced_amounts(part: Replacing, context: Context) -> Iterator[str]:
     if part.base is not None:
         yield f"payouts come from {_BASE_WORDS[part.base]}"
     if part.safety_net is not None:
-        yield f"the safety net is {_size(part.safety_net, context)}"
+        yield f"the safety net is {context.size(part.safety_net)}"
     if part.profit_target is not None:
-        yield f"the profit target is {_size(part.profit_target, context)}"
+        yield f"the profit target is {context.size(part.profit_target)}"
     if part.caps is not None:
         yield " and ".join(_capped(cap, context) for cap in part.caps) or "without a cap"
     amounts = (part.cap_per_request, part.cap_total, part.cap_trader_share, part.in_blocks_of)
@@ -179,11 +179,11 @@ def _minimums(terms: PayoutTerms, context: Context) -> Iterator[tuple[Compared, 
 
     if terms.min_balance_above_initial is not None:
         field: Compared = "min_balance_above_initial"
-        least = _size(terms.min_balance_above_initial, context)
+        least = context.size(terms.min_balance_above_initial)
         yield field, f"The balance must be {more(field)} {least} above the initial balance."
     if terms.min_profit is not None:
         since = " since the last payout" if terms.profit_since == "last_payout" else ""
-        yield "min_profit", f"The profit{since} must be {more('min_profit')} {_size(terms.min_profit, context)}."
+        yield "min_profit", f"The profit{since} must be {more('min_profit')} {context.size(terms.min_profit)}."
     yield "min_request", f"A request must be for {more('min_request')} {_money(terms.min_request, context)}."
     if terms.min_trader_share is not None:
         least = _money(terms.min_trader_share, context)
@@ -193,9 +193,9 @@ def _minimums(terms: PayoutTerms, context: Context) -> Iterator[tuple[Compared, 
 def _how_much(terms: PayoutTerms, context: Context) -> Iterator[str]:
     yield f"Payouts come from {_BASE_WORDS[terms.base]}."
     if terms.safety_net is not None:
-        yield f"The safety net is {_size(terms.safety_net, context)} of profit."
+        yield f"The safety net is {context.size(terms.safety_net)} of profit."
     if terms.profit_target is not None:
-        yield f"The profit target is {_size(terms.profit_target, context)}."
+        yield f"The profit target is {context.size(terms.profit_target)}."
     for cap in terms.caps:
         yield f"{capital(_capped(cap, context))}."
     yield from _limits(terms, context)
@@ -227,12 +227,8 @@ def _capped(cap: Cap, context: Context) -> str:
         which += f", with everything paid in the {count(cap.per_days, 'day')} before it,"
     most = _sized(cap.type, cap.value, cap.at_least, context)
     until = "" if cap.until is None else f", until the rule {_rule(cap.until)} is met"
-    below = "" if cap.below_profit is None else f", while the profit is below {_size(cap.below_profit, context)}"
+    below = "" if cap.below_profit is None else f", while the profit is below {context.size(cap.below_profit)}"
     return f"{which} may be at most {most}{until}{below}"
-
-
-def _size(least: Least, context: Context) -> str:
-    return _sized(least.type, least.value, least.at_least, context)
 
 
 def _sized(kind: str, value: Decimal, at_least: Decimal | None, context: Context) -> str:

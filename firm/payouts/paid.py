@@ -56,11 +56,12 @@ async def history(
 async def closing_payout(session: AsyncSession, challenge_id: str, terms: PayoutTerms) -> str | None:
     """Returns the id of the paid payout that closes the account, if there is one."""
     closing = [cycle.name for cycle in terms.cycles if cycle.closes_account]
-    return await session.scalar(
+    found: str | None = await session.scalar(
         select(Payout.id)
         .where(Payout.challenge_id == challenge_id, Payout.state == "paid", Payout.cycle.in_(closing))
         .limit(1)
     )
+    return found
 
 
 async def first_trade(session: AsyncSession, account_id: str, after: datetime | None = None) -> datetime | None:
@@ -123,7 +124,7 @@ async def _left_by(session: AsyncSession, account_id: str) -> int | None:
     )
     if last is None:
         return None
-    return await session.scalar(
+    left: int | None = await session.scalar(
         select(BalanceOperationRow.balance_minor)
         .where(
             BalanceOperationRow.account_id == account_id,
@@ -132,6 +133,7 @@ async def _left_by(session: AsyncSession, account_id: str) -> int | None:
         .order_by(BalanceOperationRow.seq.desc())
         .limit(1)
     )
+    return left
 
 
 async def _trading_days(session: AsyncSession, account_id: str, product: Product) -> int:
