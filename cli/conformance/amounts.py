@@ -9,7 +9,7 @@ from cli.conformance.daily import engine_events
 from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_money
 from cli.conformance.facts import Dates, Past, cycle_dates, facts
 from cli.conformance.gates import amount_of, needed
-from cli.conformance.payout_terms import KNOWN, SHARES, in_force, payout_terms, terms_of
+from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
 from domain.money import to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
 from domain.payouts.eligibility import refusals_of_any_amount
@@ -34,7 +34,7 @@ _BASES: Final[dict[str, DayBasis]] = {
 
 
 def payout_amount_of(case: Case) -> EngineResult:
-    given = case.params(*KNOWN)
+    given = case.params(*OF_AMOUNT)
     past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")
     requests = any(raw.kind == "payout_request" for raw in case.events)
     paid = False

@@ -8,7 +8,7 @@ from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.daily import context, states_after_events, status
 from cli.conformance.facts import Dates, Past, cycle_dates
 from cli.conformance.gates import profitable_days, window_of
-from cli.conformance.payout_terms import KNOWN, by_number, in_force, minor_of, terms_of
+from cli.conformance.payout_terms import OF_ELIGIBILITY, by_number, in_force, minor_of, terms_of
 from domain.clocks import Clock
 from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
@@ -50,7 +50,7 @@ class _Moment:
 
 
 def payout_eligibility(case: Case) -> EngineResult:
-    given = case.params(*KNOWN)
+    given = case.params(*OF_ELIGIBILITY)
     clock = case.clock(given.get("day"))
     days = dict(_day_gates(case, given, clock))
     past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")

@@ -31,7 +31,11 @@ AMOUNT: Final = (
     *("base", "safety_net", "profit_target", "split_pct"),
     *("split_by_payout", "split_by_trading_days", "split_tiers"),
 )
-KNOWN: Final = (*TIME, *CONDITIONS, *CAPS, *AMOUNT, "by_payout", "day")
+OF_ELIGIBILITY: Final = (*TIME, *CONDITIONS, *CAPS, *AMOUNT, "by_payout", "day")
+OF_AMOUNT: Final = (
+    *("unlock_when_total_withdrawn", "max_payouts", "first_cycle_days", "next_cycle_days"),
+    *(*CAPS, *AMOUNT, "by_payout", "day"),
+)
 # the sizes that the engine's terms know; others become amounts
 _OWN_SIZES: Final = ("amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance")
 _COMPARED: Final = ("min_balance_above_initial", "min_profit", "min_request", "min_trader_share")
@@ -43,7 +47,8 @@ def by_number(case: Case, given: Mapping[str, Any]) -> list[tuple[int, Mapping[s
     """Returns (payout number, the parameters from there on), first those of payout 1. Raises Unsupported."""
     steps = dict[int, dict[str, Any]]()
     for step in given.get("by_payout") or ():
-        case.only("by_payout", step, ("from_payout", *(name for name in KNOWN if name not in ("by_payout", "day"))))
+        named = OF_AMOUNT if case.kind == "payout_amount" else OF_ELIGIBILITY
+        case.only("by_payout", step, ("from_payout", *(name for name in named if name not in ("by_payout", "day"))))
         if step.get("from_payout") is None:
             raise Unsupported("by_payout: from_payout is missing", "from_payout")
         steps.setdefault(int(step["from_payout"]), {}).update(step)
