@@ -36,7 +36,7 @@ class PayoutFacts(BaseModel):
     `payout_balance_minor`: the balance that the last payout left. `first_trade_since_payout_at`: the first trade after
     the last payout. `trading_days`: days with a new position. `total_paid_minor`: everything paid before the split,
     where the totals are those of all accounts of the trader. `paid_lately`: number of days -> what was paid, before the
-    split, less than so many times 24 hours ago. `split_pct_override`: the share that a consequence set instead of the
+    split, less than so many times 24 hours ago. `lowered_split_pct`: the share that a consequence set instead of the
     share of the terms. `live_start_minor`: what a live account of the trader would start with. `closed_by_payout`: a
     closing payout of the account was paid.
     """
@@ -70,7 +70,7 @@ class PayoutFacts(BaseModel):
     trading_days: Annotated[int, LATER] = 0
     total_paid_minor: Annotated[int | None, LATER] = None
     paid_lately: Annotated[Mapping[int, int], LATER] = {}
-    split_pct_override: Annotated[Decimal | None, LATER] = None
+    lowered_split_pct: Annotated[Decimal | None, LATER] = None
     live_start_minor: Annotated[int | None, LATER] = None
     closed_by_payout: Annotated[bool, LATER] = False
 
