@@ -53,7 +53,7 @@ def by_number(case: Case, given: Mapping[str, Any]) -> list[tuple[int, Mapping[s
             raise Unsupported("by_payout: from_payout is missing", "from_payout")
         steps.setdefault(int(step["from_payout"]), {}).update(step)
     own = {name: value for name, value in given.items() if name != "by_payout"}
-    found = [(1, dict(own))]
+    found: list[tuple[int, Mapping[str, Any]]] = [(1, own)]
     for number in sorted(steps):
         own = {**own, **{name: value for name, value in steps[number].items() if name != "from_payout"}}
         found.append((number, own))
