@@ -5,6 +5,7 @@ A trading day D starts at the reset on date D when the reset is before 12:00, el
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -201,3 +202,10 @@ class ClockHistory:
             if after < clock.reset_on(local) <= until:
                 return clock.reset_on(local)
         return self.changes[-1][1].reset_on(local)
+
+
+def month_later(day: date, months: int) -> date:
+    """Returns the same day so many months later; the last day of a month that is shorter."""
+    year, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + year, month + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from cli.conformance.refusal import Unsupported
+from cli.conformance.shape import is_deep, json_object
 from cli.conformance.strict import check_case
 from domain.clocks import Clock
 from domain.errors import BadInput, CaseUnreadable
@@ -72,7 +73,7 @@ class RawEvent:
 
     def _date(self) -> date | None:
         try:
-            return date.fromisoformat(self.t[:10])
+            return datetime.fromisoformat(self.t).date()
         except ValueError:
             return None
 
@@ -216,7 +217,9 @@ def read_cases(text: str, name: str) -> list[Case]:
     A single case that cannot be read gets a `problem`; the others are still read.
     """
     try:
-        data = json.loads(text, parse_float=_decimal, parse_int=_whole, parse_constant=Decimal)
+        data = json.loads(
+            text, parse_float=_decimal, parse_int=_whole, parse_constant=Decimal, object_pairs_hook=json_object
+        )
     except json.JSONDecodeError as exc:
         raise CaseUnreadable(f"{name}:{exc.lineno} is not JSON: {exc.msg}", field=name) from exc
     except (ValueError, RecursionError) as exc:  # an endless number, or endless nesting
@@ -240,6 +243,9 @@ def _whole(text: str) -> int | Decimal:
 
 def _cases(data: list[Any], name: str) -> Iterator[Case]:
     for number, raw in enumerate(data, start=1):
+        if is_deep(raw):
+            yield _unread({}, number, Unsupported(f"{name}, case {number} is nested too deeply"))
+            continue
         try:
             yield _case(raw)
         except Unsupported as exc:
@@ -274,12 +280,12 @@ def _case(raw: Any) -> Case:
     currency = account.get("currency", "USD")
     several = {rule["id"]: rule for rule in raw["rules"]} if "rules" in raw else {}
     return Case(
-        id=raw["id"],
+        id=str(raw["id"]),
         kind="rules" if several else raw["rule"]["kind"],
         currency=currency,
         initial_minor=to_minor(Decimal(account.get("initial_balance", 0)), currency),
         phase=account.get("phase"),
-        account_type=account.get("account_type", "standard"),
+        account_type=account.get("account_type") or "standard",
         rule={} if several else raw["rule"],
         events=_events(raw.get("events", [])),
         expected=raw["expected"],

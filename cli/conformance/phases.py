@@ -8,7 +8,7 @@ from cli.conformance.case import Case, EngineResult
 
 # kinds about the whole challenge, through all its phases
 _THROUGHOUT: Final = ("fees", "fee_refund", "day_boundary", "trading_day_label")
-_BY_EVENT: Final = ("floors", "ratios", "steps", "left_out")
+_BY_EVENT: Final = ("floors", "ratios", "steps", "met", "left_out")
 
 
 def by_phase(case: Case, judge: Callable[[Case], EngineResult]) -> EngineResult:

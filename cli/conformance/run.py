@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, gates
+from cli.conformance import amounts, clocks, conduct, equity, fees, gates
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.compare import Comparison, plain
 from cli.conformance.phases import by_phase
@@ -22,6 +22,7 @@ KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **gates.KINDS,
     **amounts.KINDS,
     **clocks.KINDS,
+    **fees.KINDS,
 }
 _LONGEST_REASON: Final = 400
 
@@ -54,8 +55,7 @@ def run(case: Case) -> CaseResult:
         return _refused(case, _invalid(case, exc))
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, PropOSError) as exc:
         # a field is missing or malformed: only this case is unsupported
-        missing = exc.args[0] if isinstance(exc, KeyError) and exc.args and isinstance(exc.args[0], str) else None
-        return _refused(case, Unsupported(f"{type(exc).__name__}: {exc}", missing))
+        return _refused(case, Unsupported(f"{type(exc).__name__}: {exc}", _field_of(exc)))
     differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in compared.items() if not same)
     shown = {path: plain(have) for path, (_, have, _) in compared.items()}
     return CaseResult(
@@ -91,6 +91,12 @@ def _refused(case: Case, refusal: Unsupported) -> CaseResult:
     return CaseResult(case.id, case.kind, "unsupported", got, dict(case.expected), (("unsupported", "-", why),))
 
 
+def _field_of(exc: Exception) -> str | None:
+    if isinstance(exc, PropOSError):
+        return exc.field
+    return exc.args[0] if isinstance(exc, KeyError) and exc.args and isinstance(exc.args[0], str) else None
+
+
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
@@ -103,10 +109,10 @@ _IN_A_CASE: Final = {
 def _invalid(case: Case, exc: ValidationError) -> Unsupported:
     """Returns the refusal of a value that the engine's own definition refuses, with the field as the case writes it."""
     text = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
-    names = [_IN_A_CASE.get(name, name) for name in exc.errors()[0]["loc"] if isinstance(name, str)]
     written = set(_names(case.rule)) | {name for rule in case.rules.values() for name in _names(rule)}
-    inner = [name for name in names if name in written]
-    return Unsupported(text, next(iter((inner or names)[-1:]), None))
+    places = [[_IN_A_CASE.get(n, n) for n in error["loc"] if isinstance(n, str)] for error in exc.errors()]
+    inner = max(([name for name in place if name in written] for place in places), key=len)
+    return Unsupported(text, next(iter((inner or places[0])[-1:]), None))
 
 
 def _names(part: Any) -> Iterator[str]:

@@ -62,7 +62,13 @@ class _Rules:
     def blocking(self, what: str, at_event: int) -> bool:
         """Whether a gate that holds back `what` (pass, payout) is not met after this event."""
         held = (gate for gate in self.of_kind(*GATES) if what in self.blocks(gate))
-        return any(self.judged(gate, at_event + 1).outcome not in _MET for gate in held)
+        return any(not _is_met(self.at(gate, at_event)) for gate in held)
+
+    def at(self, rule_id: str, at_event: int) -> EngineResult:
+        """Returns what a rule says at this event. A request is judged by the window that it ends."""
+        ends = self.case.events[at_event].kind == "payout_request"
+        ends = ends and self.alone[rule_id].rule.get("window") == "since_last_payout_request"
+        return self.judged(rule_id, at_event if ends else at_event + 1)
 
     def blocks(self, gate: str) -> list[str]:
         given = self.alone[gate].rule.get("blocks", ["payout"])
@@ -92,9 +98,18 @@ class _Rules:
         return sum(self.left_out(rule_id, at_event) for rule_id in self.alone if self._may_leave_out(rule_id))
 
     def _may_leave_out(self, rule_id: str) -> bool:
-        return self.alone[rule_id].kind not in (TARGET, *_PAYOUTS)
+        if self.alone[rule_id].kind in (TARGET, *_PAYOUTS):
+            return False
+        whole = self.judged(rule_id)
+        return bool(whole.left_out) or "deducted" in whole.amounts
 
-    def raised_target(self, target_minor: int, at_event: int) -> int:
+    def lets_pass(self, profit_minor: int, target_minor: int, at_event: int) -> bool:
+        """Whether the gates let a profit pass: it reaches the target as they raise it, with what does not count."""
+        if self.blocking("pass", at_event):
+            return False
+        return profit_minor >= self._raised(target_minor, at_event) + self.all_left_out(at_event)
+
+    def _raised(self, target_minor: int, at_event: int) -> int:
         raised = (self.judged(gate, at_event + 1).amounts.get("new_target") for gate in self.of_kind(*GATES))
         return max([target_minor, *(to_minor(t, self.case.currency) for t in raised if isinstance(t, Decimal))])
 
@@ -105,6 +120,10 @@ def _with_target(rule: dict[str, Any], case: Case) -> dict[str, Any]:
     if rule["kind"] != "best_day_ratio" or TARGET in rule or target is None:
         return rule
     return {**rule, TARGET: target}
+
+
+def _is_met(result: EngineResult) -> bool:
+    return result.met[-1] if result.met else result.outcome in _MET
 
 
 def _deducted(result: EngineResult) -> Decimal:
@@ -146,8 +165,6 @@ def _tell_payouts(rules: _Rules) -> None:
 
 
 def _told(rules: _Rules, event: RawEvent) -> RawEvent:
-    if event.kind != "payout_request" and event.index != len(rules.case.events) - 1:
-        return event
     return replace(
         event, held_back=rules.blocking("payout", event.index), left_out_minor=rules.all_left_out(event.index)
     )
@@ -207,19 +224,14 @@ def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | Non
         target, progress = phase.money_of(given["target"]), _Progress(Translator(phase, clock))
         for raw in phase.events[known_ahead:]:
             progress.take(raw)
-            wanted = rules.raised_target(target, raw.index) + rules.all_left_out(raw.index)
             balance = result.steps[raw.index]["balance"]
             assert isinstance(balance, Decimal)
-            enough = to_minor(balance, case.currency) >= phase.initial_minor + wanted
-            own.amounts = {
-                "balance": balance,
-                "target": case.major(target),
-                "new_target": case.major(wanted),
-                "trading_days": progress.trading_days,
-            }
+            days = progress.trading_days
+            own.amounts = {"balance": balance, "target": case.major(target), "trading_days": days}
             own.steps.append(own.amounts)
-            ready = enough and not progress.open and progress.trading_days >= needed
-            if own.at_event is None and ready and not rules.blocking("pass", raw.index):
+            profit = to_minor(balance, case.currency) - phase.initial_minor
+            ready = profit >= target and not progress.open and days >= needed
+            if own.at_event is None and ready and rules.lets_pass(profit, target, raw.index):
                 own.outcome, own.at_event = "target_reached", raw.index
     return own.at_event, own
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.refusal import Unsupported
+from cli.conformance.shape import check_once
 from domain.money import is_known
 from domain.quoting import quoted
 
@@ -65,6 +66,11 @@ def _text(name: str, value: Any) -> None:
         raise Unsupported(f"{name} {quoted(value)} is not a text", name)
 
 
+def _text_or_none(name: str, value: Any) -> None:
+    if value is not None:
+        _text(name, value)
+
+
 def _identity(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unsupported(f"{name} {quoted(value)} is not a name", name)
@@ -72,7 +78,8 @@ def _identity(name: str, value: Any) -> None:
 
 def _instant(name: str, value: Any) -> None:
     _text(name, value)
-    _moment(name, value)
+    if not isinstance(_moment(name, value), datetime):
+        raise Unsupported(f"{name} {quoted(value)} is no instant", name)
 
 
 def _price_or_none(name: str, value: Any) -> None:
@@ -184,15 +191,16 @@ EVENTS: Final[Mapping[str, Mapping[str, Check]]] = {
 _ACCOUNT: Final[dict[str, Check]] = {
     "initial_balance": _not_negative,
     "currency": _text,
-    "phase": _text,
-    "account_type": _text,
+    "phase": _text_or_none,
+    "account_type": _text_or_none,
 }
 
 
 def check_case(raw: Mapping[str, Any]) -> None:
     """Raises Unsupported for the first thing of a case that the format does not know, or that cannot be."""
+    check_once(raw)
     _known("case", raw, _CASE)
-    _text("id", raw.get("id"))
+    _identity("id", raw.get("id"))
     if not isinstance(raw.get("expected"), Mapping):
         raise Unsupported(f"expected {quoted(raw.get('expected'))} is not an object", "expected")
     if ("rule" in raw) == ("rules" in raw):
@@ -236,12 +244,15 @@ def _rules(raw: Mapping[str, Any]) -> None:
 def _values(kind: str, name: str, value: Any) -> None:
     """Checks the numbers of a rule, at any depth; `name`: the field that holds them."""
     if isinstance(value, Mapping):
+        whole = name == "allowance" and str(value.get("type")).startswith("pct_of_")
         for key, each in value.items():
             _values(kind, str(key), each)
+            if whole and key == "value" and isinstance(each, int | Decimal) and each > 100:
+                raise Unsupported(f"allowance of {each} %", "value")
     elif isinstance(value, list):
         for each in value:
             _values(kind, name, each)
-    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+    elif value is not None and (name == "value" or _SHARES.match(name) or type(value) in (int, Decimal)):
         (_number if name in _ANY_SIGN else _not_negative)(name, value)
         if value > 100 and _is_share(kind, name):
             raise Unsupported(f"{name} {value} is above 100", name)

@@ -124,7 +124,11 @@ class Translator:
             moved = self.case.initial_minor + (raw.money("value", currency) or 0) - self.balance
         balance, equity = raw.money("balance", currency), raw.money("equity", currency)
         self.balance = self.balance + moved if balance is None else balance
-        self.equity = self.balance + (floating if balance is None else 0) if equity is None else equity
+        if equity is None:
+            stated = raw.money("floating_pnl", currency)
+            moves = balance is None or raw.kind in ("trade_close", "day_result", "payout")
+            equity = self.balance + (stated if stated is not None else floating if moves else 0)
+        self.equity = equity
 
     def _net(self, raw: RawEvent) -> int:
         """Returns profit net of commission (a cost with either sign) and swap (a cost if negative)."""

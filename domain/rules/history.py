@@ -77,11 +77,10 @@ def gates(
 def effective_target(
     state: HistoryState, rules: Rules, context: Context, target_minor: int, now: Moment | None = None
 ) -> int:
-    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count.
-    `now` as in `gates`."""
-    owned = list(_gates(state, rules, context, now))
-    raised = (gate.raised_target(own, context, target_minor) for gate, own in owned)
-    return max([target_minor, *raised]) + sum(gate.deducted_minor(own, context) for gate, own in owned)
+    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count
+    because of gates and conduct rules. `now` as in `gates`."""
+    raised = (gate.raised_target(own, context, target_minor) for gate, own in _gates(state, rules, context, now))
+    return max([target_minor, *raised]) + deducted_minor(state, rules, context, now)
 
 
 def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.conformance.case import Case, EngineResult, read_cases
-from cli.conformance.run import run
+from cli.conformance.run import KINDS, run
 from cli.conformance.several import judge_rules
 from tests.unit.worked_cases import CLOSE, DAY, OPEN, days, event
 
@@ -203,6 +203,21 @@ def test_an_offence_may_set_the_balance_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("window", "outcome"), [("since_last_payout_request", "eligible"), ("whole_phase", "ineligible")]
+)
+def test_a_request_is_judged_by_the_window_that_it_ends(window: str, outcome: str) -> None:
+    def count(case: Case) -> EngineResult:
+        """Returns a gate that is met until the request."""
+        requested = any(raw.kind == "payout_request" for raw in case.events)
+        return EngineResult(outcome="not_met" if requested else "met")
+
+    gate = {"id": "days", "kind": "trading_day_count", "window": window}
+    (case,) = read_cases(json.dumps([raw_case([gate, ELIGIBLE], [*days(500), request()], {})]), "ours")
+    result = judge_rules(case, {**KINDS, "trading_day_count": count})
+    assert result.rules["may"].outcome == outcome
+
+
+@pytest.mark.parametrize(
     ("rules", "field"),
     [
         ([MAX, {**TARGET, "goal": 1}], "goal"),
@@ -221,8 +236,16 @@ def test_a_list_of_rules_is_read_strictly(rules: list[Json], field: str) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"outcome": "pass"}, {"rule": "target"}, {"at_event": 0}, {"offences": []}, {"rules": {"max": {"floor": 1}}}]
-    + [{"rules": {"nobody": {"floor": 1}}}, {"amounts": {"balance": 1}}, {"severity": "soft"}],
+    [
+        {"outcome": "pass"},
+        {"rule": "target"},
+        {"at_event": 0},
+        {"offences": []},
+        {"rules": {"max": {"floor": 1}}},
+        {"rules": {"nobody": {"floor": 1}}},
+        {"amounts": {"balance": 1}},
+        {"severity": "soft"},
+    ],
 )
 def test_each_field_that_is_wrong_is_found(change: Json) -> None:
     events = [opened(8, "a"), closed(9, "a", -20000)]

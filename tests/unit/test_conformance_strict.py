@@ -1,4 +1,4 @@
-"""Nothing of a worked example is ignored: what the format does not name, and what cannot be, is refused by its field."""
+"""Nothing of a worked example is ignored: what the format does not name, or cannot be, is refused by its field."""
 
 import json
 from typing import Any
@@ -61,6 +61,7 @@ REFUSED: list[tuple[Json, str]] = [
     (case_of({**STATIC, "allowance": {"type": "luck", "value": 5}}), "type"),
     (case_of({**STATIC, "allowance": {"type": "amount", "value": 5, "tide": 1}}), "tide"),
     (case_of({**STATIC, "allowance": -5}), "allowance"),
+    (case_of({**STATIC, "allowance": {"type": "pct_of_initial", "value": 100.5}}), "value"),
     (case_of({**STATIC, "day": {"timezone": "Moon/Base", "reset": "00:00"}}), "timezone"),
     (case_of({**STATIC, "day": {"timezone": "UTC", "reset": "25:00"}}), "reset"),
     (case_of({"kind": "best_day_ratio", "limit_pct": 101, "compare": "<="}), "limit_pct"),
@@ -91,6 +92,11 @@ REFUSED: list[tuple[Json, str]] = [
     (case_of(events=(at(9, "phase_start", initial_balance=-1),)), "initial_balance"),
     (case_of(events=(at(9, "totals", trading_days=1.5),)), "trading_days"),
     (case_of(events=(at(9, "news", ends="soon", why=1),)), "why"),
+    (case_of(events=(at(9, "news", ends="soon"),)), "ends"),
+    (case_of(events=(at(9, "news", ends="2025-06-02"),)), "ends"),
+    (case_of({**STATIC, "allowance": {"type": "amount", "value": True}}), "value"),
+    (case_of({**STATIC, "allowance": {"type": "amount", "value": "5"}}), "value"),
+    (case_of({"kind": "payout_amount", "base": "profit", "split_pct": "80"}), "split_pct"),
     (case_of(events=(at(9, "accounts", accounts=[{"size": 1, "owner": 2}]),)), "owner"),
     (case_of(events=(at(9, "trades"),)), "trades"),
     (case_of(events=(at(10, "clock"), at(9, "clock"))), "t"),
@@ -130,6 +136,19 @@ def test_a_number_that_is_not_finite_is_refused(number: str, field: str) -> None
     assert (result.status, result.got["field"]) == ("unsupported", field)
 
 
+@pytest.mark.parametrize("field", ["initial_balance", "value", "equity", "kind"])
+def test_a_field_that_is_given_twice_is_refused(field: str) -> None:
+    result = judged(json.dumps([case_of()]).replace(f'"{field}": ', f'"{field}": 1, "{field}": '))
+    assert (result.status, result.got["field"]) == ("unsupported", field)
+
+
+@pytest.mark.parametrize("depth", [30, 100, 400, 480, 700])
+def test_a_case_of_endless_depth_is_refused(depth: int) -> None:
+    text = json.dumps([case_of({**STATIC, "grace": "deep"}), case_of()])
+    deep, plain = read_cases(text.replace('"deep"', "[" * depth + "]" * depth, 1), "cases.json")
+    assert (run(deep).status, run(plain).status) == ("unsupported", "passed")
+
+
 ALLOWED: list[Json] = [
     case_of(events=()),
     case_of(events=(at(9, "clock"), at(9, "clock"), bare("2025-06-02"), bare("a word"), at(9, "clock"))),
@@ -141,6 +160,7 @@ ALLOWED: list[Json] = [
     case_of(events=(at(9, "trade_open", id="a"), at(10, "trade_close", id="a", lots=5, pnl=1))),
     case_of(events=({**OPENED, "stop": None, "risk": -5, "price": 0, "balance": 100000, "profit": 1},)),
     case_of({**STATIC, "allowance": 5000, "severity": "whatever", "day": {"timezone": "platform", "reset": "00:00"}}),
+    case_of(events=(bare("20250602T100000Z"), bare("2025-06-02T12:30+02:00"), bare("2025-06-02 11:00:00+00:00"))),
     case_of(account={"initial_balance": 100000, "phase": "phase 9", "account_type": "swing"}),
 ]
 
