@@ -14,7 +14,7 @@ import numpy as np
 from domain.products.phase_terms import PhaseTerms
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.marking import Instrument, QuoteBoard
-from domain.rules.periods import Begins, begins
+from domain.rules.periods import Begins, begun_with
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, microseconds
 from monitor.columns.minute_bars import MinuteBars
@@ -215,7 +215,7 @@ class ShardState:
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
         specs = self.rules.symbol_specs(row)
-        return sum(1 << index for index, spec in enumerate(specs) if spec.rule_id in conduct.muted)
+        return sum(1 << index for index, spec in enumerate(specs) if conduct.counted(spec.rule_id, spec.key))
 
     def judged_under_clock(self, group: int) -> Ints:
         """The judged rows to which a reset of clock group `group` does something."""
@@ -278,11 +278,13 @@ class ShardState:
         return broken
 
     def broken_at_close(self, rows: Ints) -> set[int]:
-        """Those of `rows` that are beyond a level which only resets compare, before the reset moves it."""
+        """Those of `rows` that are beyond a level which only resets compare, or may be, before the reset moves it."""
         broken = set[int]()
         for specs, mine in self._by_terms(rows):
             for index, spec in enumerate(specs):
-                if spec.judged_at == "eod":
+                if spec.judged_at == "eod" and spec.per != "account":
+                    broken.update(mine[self.columns.positions[mine] > 0].tolist())
+                elif spec.judged_at == "eod":
                     _, worth = self._counted(spec, mine)
                     broken.update(mine[self.rules.broken_at_close(spec, index, mine, worth)].tolist())
         return broken
@@ -295,7 +297,7 @@ class ShardState:
         rows = np.flatnonzero(mine & (columns.positions[:size] > 0) & (columns.unknown[:size] == 0))
         found = np.zeros(rows.shape, np.bool_)
         ended = self.clock.groups[group].day
-        begun = begins(ended, ended + timedelta(1))
+        begun = begun_with(ended, ended + timedelta(1))
         for index, spec in enumerate(self.rules.specs[terms]):
             money = self._money_for(spec, rows, self.now, 0)
             found |= self.rules.broken_after_reset(spec, index, rows, money, begun)

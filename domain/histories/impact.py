@@ -231,6 +231,7 @@ def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequ
         paid_gross_minor=sum(one.gross_minor for one in made),
         paid_trader_minor=sum(one.share_minor for one in made),
         deducted_minor=replayed.deducted_minor,
+        lowered_split_pct=replayed.lowered_split_pct,
         gates=tuple(
             GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
             for gate, status in replayed.gates

@@ -93,7 +93,8 @@ def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> in
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
     """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
-    amounts paid before; without them it is the first payout."""
+    amounts paid before; without them it is the first payout. A share that an offence lowered replaces that of the
+    terms."""
     own = terms.chosen(None, 1) if facts is None else terms.chosen(facts.cycle, facts.payout_number)
     if own.split_tiers and (facts is None or facts.lowered_split_pct is None):
         trader = _by_tier(gross, own, 0 if facts is None else facts.withdrawn_minor)

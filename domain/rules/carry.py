@@ -14,7 +14,7 @@ from domain.rules.base import Context
 from domain.rules.days import DayBook
 from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.history import HistoryState, Rules
+from domain.rules.history import Deductions, HistoryState, Rules
 from domain.rules.state import AccountRules
 
 
@@ -39,8 +39,8 @@ def _kept(old: FloorSpec, state: RuleState, spec: FloorSpec, mark: Mark) -> Rule
     figures = state.figures if spec.figured else None
     if spec.figured and figures is None:
         balance = spec.counted(mark).balance_minor
-        figures = replace(Figures.first(spec.initial_minor), anchor_minor=balance, balance_minor=balance)
-        figures = replace(figures, peak_minor=max(figures.peak_minor, balance))
+        first = Figures.first(spec.initial_minor)
+        figures = replace(first, anchor_minor=balance, peak_minor=balance, balance_minor=balance, reset=True)
     elif figures is not None and old.steps != spec.steps:
         figures = replace(figures, step=0, step_base_minor=0, step_allowance_minor=0)
     floor = floors.floor_of(spec, state.basis_minor, locked=state.locked, figures=figures)
@@ -68,4 +68,5 @@ def carried_history(
             rule.id: states[rule.id] if rule.id in states and types.get(rule.id) == rule.type else rule.start(context)
             for rule in rules
         },
+        deducted=Deductions() if kept is None else kept.deducted,
     )

@@ -28,7 +28,8 @@ class FloorStep:
 class Figures:
     """Further figures of an account, as the rule counts them, of which a size may be a percentage.
 
-    `anchor_minor`: the balance at the last reset, `peak_minor`: the highest one. `payout_balance_minor`: what the last
+    `anchor_minor`: the balance at the last reset, `peak_minor`: the highest one; the initial balance before the first
+    (`reset`: there was one). `payout_balance_minor`: what the last
     payout left, `payout_before_minor`: what the one before it left, in case it comes back. `step`: the number of the
     last step that was reached (0: none), which has set the floor to `step_base_minor` minus `step_allowance_minor`.
     """
@@ -38,6 +39,7 @@ class Figures:
     balance_minor: int
     payout_balance_minor: int
     payout_before_minor: int
+    reset: bool = False
     step: int = 0
     step_base_minor: int = 0
     step_allowance_minor: int = 0

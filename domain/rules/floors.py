@@ -161,12 +161,13 @@ class FloorSpec:
         if self.allowance_minor is not None:
             return self.allowance_minor
         if self.allowance_size is not None:
-            return self._sized(self.allowance_size, basis_minor, figures or Figures.first(self.initial_minor))
+            return self.sized(self.allowance_size, basis_minor, figures)
         assert self.allowance_pct is not None
         return half_up(Decimal(basis_minor) * self.allowance_pct / 100) if basis_minor > 0 else 0
 
-    def _sized(self, allowance: MovingSize, basis_minor: int, figures: Figures) -> int:
+    def sized(self, allowance: MovingSize, basis_minor: int, figures: Figures | None) -> int:
         """Returns a size in minor units. Where the basis of the rule is an anchor or a peak, it is the one meant."""
+        figures = figures or Figures.first(self.initial_minor)
         known = SizeFigures(
             initial=self.initial_minor,
             anchor=basis_minor if self.begins_anew else figures.anchor_minor,
@@ -174,13 +175,13 @@ class FloorSpec:
             balance=figures.balance_minor,
             payout_balance=figures.payout_balance_minor,
         )
-        return allowance.size.of(known, allowance.currency)
+        return allowance.size.minor_of(known, allowance.currency)
 
     def step_allowance(self, number: int, base_minor: int, figures: Figures) -> int:
         """Returns the allowance of step `number` (from 1), which is measured from `base_minor`."""
         size = self.steps[number - 1].size
         anchored = replace(figures, anchor_minor=base_minor)
-        return self._sized(size, base_minor, anchored)
+        return self.sized(size, base_minor, anchored)
 
     def allowance_of(self, state: "RuleState") -> int:
         """Returns the allowance of an account in minor units, or NO_LIMIT."""
@@ -319,8 +320,9 @@ def rolled(spec: FloorSpec, state: RuleState, mark: Mark, begins: Begins = ONLY_
     periods that begin with this reset."""
     mark, after = spec.counted(mark), state
     if state.figures is not None:
-        anchor, peak = mark.balance_minor, max(state.figures.peak_minor, mark.balance_minor)
-        figures = replace(state.figures, anchor_minor=anchor, peak_minor=peak, balance_minor=anchor)
+        anchor, known = mark.balance_minor, state.figures
+        peak = max(known.peak_minor, anchor) if known.reset else anchor
+        figures = replace(known, anchor_minor=anchor, peak_minor=peak, balance_minor=anchor, reset=True)
         after = _with_figures(spec, state, figures)
     if spec.begins_anew and spec.period in begins:
         after = _taken(spec, after, mark, spec.figure(mark.balance_minor, mark.equity_minor))

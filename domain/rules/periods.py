@@ -10,18 +10,21 @@ ONLY_A_DAY: Final[Begins] = frozenset({"day"})
 PERIOD_WORDS: Final[dict[Period, str]] = {"day": "daily", "week": "weekly", "month": "monthly"}
 
 
-def begins(before: date, day: date) -> Begins:
-    """Returns the periods that begin with the trading day `day`. `before`: the trading day begun at the reset before,
-    at the first reset the day before. A week begins on Monday."""
-    found: set[Period] = {"day"}
-    if before.isocalendar()[:2] != day.isocalendar()[:2]:
-        found.add("week")
-    if (before.year, before.month) != (day.year, day.month):
-        found.add("month")
-    return found
+def begins(period: Period, day: date, before: date | None) -> bool:
+    """Returns whether the reset that begins `day` begins a period: whether it lies in another week (from Monday) or
+    month than `before`, the day that the reset before began. None: the day before `day`."""
+    if period == "day":
+        return True
+    return period_start(period, day) != period_start(period, before or day - timedelta(days=1))
 
 
-def period_of(period: Period, day: date) -> date:
+def begun_with(before: date | None, day: date) -> Begins:
+    """Returns the periods that begin with the reset that begins `day`. `before`: the day that the reset before began;
+    None: the day before `day`."""
+    return {period for period in PERIOD_WORDS if begins(period, day, before)}
+
+
+def period_start(period: Period, day: date) -> date:
     """Returns the first day of the period in which a trading day lies."""
     if period == "week":
         return day - timedelta(day.weekday())

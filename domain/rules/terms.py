@@ -155,7 +155,7 @@ class Size(Terms):
             size = half_up(Decimal(base) * value / 100) if base > 0 else 0
         return size if self.at_least is None else max(size, to_minor(self.at_least, currency))
 
-    def of(self, figures: SizeFigures, currency: str) -> int:
+    def minor_of(self, figures: SizeFigures, currency: str) -> int:
         """Returns the size of an account in minor units, or NO_LIMIT."""
         basis = {
             "pct_of_peak": figures.peak,

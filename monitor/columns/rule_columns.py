@@ -155,7 +155,7 @@ class RuleColumns:
         """Where a symbol loses too much, one of the account's positions loses its share of that or more."""
         found, held = kernels.LOWEST, max(int(self._columns.positions[row]), 1)
         for index, spec in enumerate(self.symbol_specs(row)):
-            if spec.per != "account":
+            if spec.per != "account" and not (spec.judged_at == "eod" and self.warned[index, row]):
                 left = 0 if self.warned[index, row] else int(self._data[kernels.WARN_LEFT, index, row]) + 1
                 first = int(self._data[kernels.FLOOR, index, row]) + max(spec.inclusive, left)
                 found = max(found, first if spec.per == "position" else -(-first // held))
@@ -297,7 +297,7 @@ class RuleColumns:
     def broken_at_close(self, spec: FloorSpec, index: int, rows: Ints, worth: Ints) -> Bools:
         """Which of `rows` are beyond level `index` at a reset, before it moves the level, where only resets compare
         it."""
-        if spec.judged_at != "eod":
+        if spec.judged_at != "eod" or spec.per != "account":
             return np.zeros(rows.shape, np.bool_)
         return _beyond(spec, self._data[kernels.FLOOR, index, rows], worth)
 

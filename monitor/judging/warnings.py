@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.rules.floors import FloorSpec, Mark
-from domain.rules.periods import begins, period_of
+from domain.rules.periods import begun_with, period_start
 from domain.rules.room import Room, broken_by_reset, rooms
 from domain.rules.state import AccountRules
 from domain.rules.worths import worth_of
@@ -28,7 +28,7 @@ def warning_period(spec: FloorSpec, account: AccountRow, at: datetime) -> str:
         return _PHASE
     product = account.terms.product
     day = (product.loss_clock or product.clock).trading_day(at)
-    return period_of(spec.period, day).isoformat()
+    return period_start(spec.period, day).isoformat()
 
 
 def limits_used(account: AccountRow, rules: AccountRules, mark: Mark) -> list[tuple[int, WarningFact]]:
@@ -71,7 +71,7 @@ class ResetWarnings:
     def _warn(self, account: AccountRow, group: Group, at: datetime, seq: int) -> None:
         mark = self._state.mark(account, self._state.exact_equity(account), seq, at)
         reset_at = group.next_reset.isoformat()
-        begun = begins(group.day, group.day + timedelta(1))
+        begun = begun_with(group.day, group.day + timedelta(1))
         for verdict in broken_by_reset(account.rules, mark, begun):
             spec = verdict.spec
             room = Room(spec, verdict.floor_minor, spec.allowance_of(verdict.state), 0)

@@ -1,6 +1,5 @@
 """Floating loss: what is open may not lose more than a limit, in all, in one symbol or in one position."""
 
-from collections.abc import Iterator
 from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
@@ -8,7 +7,8 @@ from pydantic import model_validator
 from domain import wording
 from domain.rules.base import Context, EquityRule
 from domain.rules.equity.allowances import allowance, allowance_problem
-from domain.rules.floors import BasisMoves, FloorSpec, Per, Source
+from domain.rules.equity.daily_loss import judged_words
+from domain.rules.floors import BasisMoves, FloorSpec, JudgedAt, Per, Source
 from domain.rules.terms import Operator, RuleId, Size
 
 _LEVELS: Final[dict[Per, tuple[Source, BasisMoves]]] = {
@@ -35,17 +35,13 @@ class FloatingLoss(EquityRule):
     breach_when: Operator = "equity < floor"
     limit: Size
     per: Per = "account"
+    judged_at: JudgedAt = "every_event"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if problem := allowance_problem(self.limit, "limit"):
             raise ValueError(problem)
         return self
-
-    def problems(self, context: Context) -> Iterator[tuple[str, str]]:
-        yield from super().problems(context)
-        if self.cure is not None and self.per != "account":
-            yield "cure", f"an open loss of a {self.per} has no time to be cured; remove it, or limit the account"
 
     def compile(self, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
         source, moves = _LEVELS[self.per]
@@ -60,6 +56,7 @@ class FloatingLoss(EquityRule):
                 payout_falls=self.per == "account",
                 operator=self.breach_when,
                 per=self.per,
+                judged_at=self.judged_at,
             ),
         )
 
@@ -73,4 +70,6 @@ class FloatingLoss(EquityRule):
                 f" It does not count if the loss is back within the limit after {self.cure.minutes} minutes at most;"
             )
             words += f" this is allowed {wording.times(self.cure.times)} per phase."
-        return f"{words} {self.consequence_words}"
+        if any(consequence.kind != "fail" for consequence in self.consequences):
+            words += " It counts once until the next reset, however often the loss goes beyond the limit until then."
+        return f"{words}{judged_words(self.judged_at)} {self.consequence_words}"
