@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, fees, gates
+from cli.conformance import amounts, clocks, conduct, equity, fees, gates, timing
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.compare import Comparison, plain
 from cli.conformance.phases import by_phase
@@ -19,6 +19,7 @@ Status = Literal["passed", "failed", "unsupported"]
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
     **conduct.KINDS,
+    **timing.KINDS,
     **gates.KINDS,
     **amounts.KINDS,
     **clocks.KINDS,

@@ -207,7 +207,9 @@ class _Fold:
         rules, context, target = self.history_rules, self.context, self.terms.target_minor
         unpriced = tuple(self.limits.unpriced.values())
         running = [self._day(context.clock.trading_day(self.last.at), None, self.last)] if self.last else []
-        ended_at, _, _, on_balance = min(self.endings, default=(None, 0, 0, "in_progress"))
+        first = min(self.endings, default=None)
+        on_balance: ReplayOutcome = first[3] if first else "in_progress"
+        ended_at = first[0] if first else None
         doubts = [need for need in unpriced if self._can_change(need) and (ended_at is None or need.since < ended_at)]
         return Replay(
             outcome="undecided" if doubts and on_balance != "breach" else on_balance,

@@ -95,7 +95,10 @@ class Cure(Terms):
 
 
 class VenueCalendar(Protocol):
-    """The sessions of a venue with holidays and early closes (instants in UTC)."""
+    """The sessions of a venue with holidays and early closes (instants in UTC). What follows from one is found once, so
+    it is hashable."""
+
+    def __hash__(self) -> int: ...
 
     def close_on(self, day: date) -> datetime | None:
         """Returns the end of the session of local date `day`; None on a day without one."""

@@ -19,7 +19,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import Consequence, Gate, HistoryRule
+from domain.rules.base import ConductRule, Consequence, Gate, HistoryRule
+from domain.rules.conduct import offending
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -230,8 +231,10 @@ async def _judged_by_history(
 
 
 def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that deduct profit. Limits deduct through their offences."""
-    return isinstance(rule, Gate) or history.counts_itself(rule) or history.deducts_positions(rule)
+    """Gates, and the conduct rules that deduct profit."""
+    if isinstance(rule, ConductRule):
+        return offending.counts_itself(rule) or offending.deducts(rule)
+    return isinstance(rule, Gate)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
@@ -286,6 +289,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         balance_minor=terms.product.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
+        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
         symbols=tuple(row.names),
         impact=row.impact,
     )

@@ -33,7 +33,7 @@ def check(rule: dict[str, Any], events: list[dict[str, Any]], expected: dict[str
 def test_the_worked_examples_of_conduct(shared_data: Path) -> None:
     cases = read_cases((shared_data.parent / "conformance" / "cases.json").read_text(), "cases.json")
     mine = [case for case in cases if case.kind in conduct.KINDS]
-    assert len(mine) >= 6
+    assert len(mine) >= 4
     assert [run(case).line for case in mine if run(case).status != "passed"] == []
 
 
@@ -318,8 +318,6 @@ def test_an_unknown_parameter_is_named(kind: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "event", "named"),
     [
-        ({"kind": "flat_by", "weekday": "Caturday", "time": "16:00"}, None, "Caturday"),
-        ({"kind": "flat_by", "weekday": "Friday"}, None, "time is missing"),
         ({"kind": "scaling_contracts", "tiers": [{"max": 5}], "evaluated": "sometimes"}, None, "sometimes"),
         (
             {"kind": "max_exposure", "limit": 3},
