@@ -18,10 +18,10 @@ from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check import check
-from domain.proofs.history import ProofSubject, pass_history, violation_sheet
+from domain.proofs.history import ProofSubject, pass_history, pass_rules, violation_sheet
 from domain.proofs.money import JudgedAccount
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
-from domain.rules.base import ConductRule, Gate, VenueCalendar
+from domain.rules.base import ConductRule, VenueCalendar
 from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
 from domain.wording import money
 
@@ -173,7 +173,7 @@ class _SheetWriter:
             equity_minor=snapshot.equity_minor,
         )
         history, gates, effective = pass_history(self._terms, moment.history, now)
-        if not any(isinstance(rule, Gate) for rule in self._terms.phase.rules):
+        if not pass_rules(self._terms):
             return proof.pass_sheet(name, snapshot, line.board, line.instruments)
         return proof.pass_sheet(
             name, snapshot, line.board, line.instruments, history=history, gates=gates, effective_minor=effective

@@ -242,12 +242,13 @@ class TargetPart(Part):
 
 
 class CalendarPart(Part):
-    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), and the
-    first opening after an instant."""
+    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), the first
+    opening after an instant, and whether a session closes early."""
 
     name: str
     closes: tuple[tuple[date, datetime | None], ...]
     opens: tuple[tuple[datetime, datetime], ...]
+    early: tuple[tuple[date, bool], ...] = ()
 
 
 class HistoryPart(Part):

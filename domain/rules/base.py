@@ -108,6 +108,10 @@ class VenueCalendar(Protocol):
         """Returns the first session opening strictly after `after`."""
         ...
 
+    def closes_early(self, day: date) -> bool:
+        """Whether the session of local date `day` ends earlier than usual."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -297,6 +301,10 @@ class Gate(HistoryRule[S]):
     @abstractmethod
     def status(self, state: S, context: Context) -> GateStatus:
         """Returns whether the gate is met now, and why."""
+
+    def asked(self, state: S, amount_minor: int | None) -> S:
+        """Returns the state when a payout of this amount is asked for (None: the amount is not known)."""
+        return state
 
     def raised_target(self, state: S, context: Context, target_minor: int) -> int:
         """Returns the profit target with this gate, given the target `target_minor` without it."""

@@ -69,7 +69,7 @@ class DayEnded(Moment):
     """The result of a whole trading day, right after its `Rolled` (or from a source that knows only whole days).
 
     `closed_minor`: net result of closed positions. `floating_minor`: result of the positions open at its end; None:
-    unknown.
+    unknown. `traded`: a position was opened, enlarged or closed.
     """
 
     day: date | None
@@ -78,6 +78,7 @@ class DayEnded(Moment):
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
     positions_opened: int = 0
+    traded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def check(rule: dict[str, Any], events: list[dict[str, Any]], expected: dict[str
 def test_the_worked_examples_of_conduct(shared_data: Path) -> None:
     cases = read_cases((shared_data.parent / "conformance" / "cases.json").read_text(), "cases.json")
     mine = [case for case in cases if case.kind in conduct.KINDS]
-    assert len(mine) >= 4
+    assert len(mine) >= 3
     assert [run(case).line for case in mine if run(case).status != "passed"] == []
 
 
