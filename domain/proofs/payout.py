@@ -1,6 +1,6 @@
 """Proofs of refused payouts: the request, the facts, each reason, and the room that the payout would have left."""
 
-from typing import Any, Final
+from typing import Any
 
 from domain.money import Money
 from domain.payouts import PayoutFacts
@@ -18,19 +18,16 @@ from domain.rules.floors import settled as paid
 from domain.rules.state import AccountRules
 from domain.wording import name
 
-_LATER: Final = ("equity_minor", "lowered_split_pct")
-
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without those of `_LATER` that are None, as in sheets from before they
+    """Returns the facts as a sheet stores them: without the later ones that say nothing, as in sheets from before they
     existed."""
-    return facts.model_dump(mode="json", exclude={name for name in _LATER if getattr(facts, name) is None})
+    return facts.model_dump(mode="json", exclude=facts.unused())
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:
     """Returns one level of the account, now and after a payout of `gross_minor`."""
     worth_minor = counted_minor(spec, facts)
-    leaves = gross_minor if spec.per == "account" else 0  # a payout changes no open position
     after = paid(spec, held(spec, state, gross_minor))
     return RoomPart(
         key=spec.key,
@@ -39,7 +36,7 @@ def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor
         floor_minor=state.floor_minor,
         room_minor=room_minor(spec, state.floor_minor, worth_minor),
         spare_minor=spare_minor(spec, state, worth_minor),
-        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - leaves),
+        room_after_minor=room_minor(spec, after.floor_minor, worth_minor - gross_minor),
     )
 
 

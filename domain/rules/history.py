@@ -118,7 +118,8 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
 
 
 def leaves_out(rule: HistoryRule[Any]) -> bool:
-    """Whether `rule` may leave profit out of passes and payouts: gates, and conduct rules that deduct."""
+    """Whether `rule` keeps count of profit that it leaves out, or that an offence of it deducts. Limits leave profit
+    out through their offences only."""
     if isinstance(rule, ConductRule):
         return offending.counts_itself(rule) or offending.deducts(rule)
     return isinstance(rule, Gate)

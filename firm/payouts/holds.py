@@ -11,7 +11,7 @@ from domain.money import Money
 from domain.payouts import trader_messages
 from domain.rules.base import VenueCalendar
 from firm.payouts import account as payout_account
-from firm.payouts import refusals, row
+from firm.payouts import paid, refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
 from store import ledger, outbox
 from store.clock import market_now
@@ -32,9 +32,16 @@ async def refuse(
     """Judge a locked request again under the account's lock, by the money and positions that the platform reports.
     Returns True when it is refused, with proof."""
     await payout_account.lock(session, payout.challenge_id, payout.account_id)
+    await paid.lock_totals(session, (await row.product_of(session, payout)).payout, payout.trader_id)
     gross = row.gross_of(payout)
     current = await situation(
-        session, payout.account_id, cycle=payout.cycle, holdings=holdings, requested=gross, calendars=calendars
+        session,
+        payout.account_id,
+        cycle=payout.cycle,
+        holdings=holdings,
+        judged=payout,
+        requested=gross,
+        calendars=calendars,
     )
     parts = refusals.refusals(current, gross)
     if not parts:

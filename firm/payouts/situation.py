@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +25,7 @@ from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
 from firm.payouts import account as payout_account
+from firm.payouts import paid
 from store import products
 from store.clock import market_now
 from store.models import (
@@ -90,12 +91,13 @@ async def situation(
     *,
     cycle: str | None = None,
     holdings: Holdings | None = None,
+    judged: Payout | None = None,
     requested: Money | None = None,
     calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked. `requested`: the amount that is asked for, which some gates compare with. `calendars`: those
-    of the venues, for gates that name one.
+    where it was asked; `judged`: the payout on the record that is judged again. `requested`: the amount that is asked
+    for, which some gates compare with. `calendars`: those of the venues, for gates that name one.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -123,7 +125,7 @@ async def situation(
             select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
         ),
         beneficiary_known=trader.beneficiary is not None,
-        first_trade_at=await _first_trade(session, account_id),
+        first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
         profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
@@ -131,7 +133,7 @@ async def situation(
         lowered_split_pct=await _lowered_split(session, challenge.id),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
-        **await _paid(session, challenge.id),
+        **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
@@ -185,13 +187,6 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
-async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:
-    first = await session.scalar(
-        select(func.min(DealRow.at)).where(DealRow.account_id == account_id, DealRow.entry == "in")
-    )
-    return None if first is None else first.astimezone(UTC)
-
-
 async def _credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
     the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
@@ -210,24 +205,6 @@ async def _credited(session: AsyncSession, account_id: str) -> int:
         )
     )
     return int(total or 0)
-
-
-async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """Returns the facts about earlier payouts of the challenge."""
-    row = (
-        await session.execute(
-            select(
-                func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(Payout.closed_at)
-            ).where(Payout.challenge_id == challenge_id, Payout.state == "paid")
-        )
-    ).one()
-    count, gross, trader, last = row
-    return {
-        "payouts_paid": count,
-        "paid_gross_minor": int(gross or 0),
-        "paid_trader_minor": int(trader or 0),
-        "last_payout_at": last,
-    }
 
 
 async def _judged_by_history(
