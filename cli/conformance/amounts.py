@@ -41,18 +41,16 @@ def payout_amount_of(case: Case) -> EngineResult:
     for raw in case.events or (RawEvent(0, "", "", {}),):
         past.step(raw)
         asks = raw.kind == "payout_request"
+        shown = {"balance": case.major(past.balance)}
         if asks or not paid:
-            before, requested = past.balance, raw.money("amount", case.currency) if asks else None
+            requested = raw.money("amount", case.currency) if asks else None
             result.outcome, result.amounts = _paid(case, given, past, requested)
             if asks and result.outcome == "eligible":
                 past.pay_out(*_left(case, result))
             paid = paid or asks
-            shown = result.amounts if paid else {**result.amounts, "balance": case.major(before)}
-        else:
-            shown = {**result.amounts, "balance": case.major(past.balance)}
-        result.steps.append(shown)
-    if not requests:
-        result.steps[-1:] = [result.amounts]
+            # a payout that is requested later has not left the balance yet
+            shown = shown if requests and not paid else {}
+        result.steps.append({**result.amounts, **shown})
     result.amounts = {**result.amounts, **cycle_dates(case, given)}
     return result
 

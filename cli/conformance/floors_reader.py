@@ -21,6 +21,7 @@ _COMMON: Final = (
     "judged_at",
     "session_end",
     "consequences",
+    "split_pct",
     "cure",
     "severity_by_violation",
     "phases",
@@ -104,7 +105,7 @@ def _max_loss_trailing(case: Case) -> EquityRule:
 
 
 def _floating_loss(case: Case) -> EquityRule:
-    rule = case.params(*_COMMON, "limit", "compare", "per", "split_pct")
+    rule = case.params(*_COMMON, "limit", "compare", "per")
     compare = rule.get("compare", ">")
     if compare not in _LOSS_OPERATORS:
         raise Unsupported(f"compare {quoted(compare)}: > or >=", "compare")

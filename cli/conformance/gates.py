@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, EngineResult, Unsupported
+from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from cli.conformance.daily import context, gate_figures, states_after_events, status
 from domain.money import from_minor, to_minor
 from domain.rules import history
 from domain.rules.base import Context, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
-from domain.rules.gates.min_hold_time import MinHoldTime
+from domain.rules.gates.min_hold_time import HoldState, MinHoldTime
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.rules.gates.windows import WindowGate
@@ -62,7 +62,11 @@ def min_hold_time(case: Case) -> EngineResult:
     given = case.params(*known, *_LATER)
     terms = {name: given[name] for name in known if given.get(name) is not None}
     rule = MinHoldTime.model_validate({"type": "min_hold_time", **terms, **_window(case, given)})
-    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl")
+
+    def short(state: HoldState) -> dict[str, Value]:
+        return {"short_trades": state.trades - state.long_trades}
+
+    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl", short)
     result.ratios = [_decimal(step.get("share_pct")) for step in result.steps]
     result.final_ratio = result.ratios[-1] if result.ratios else None
     if rule.leaves_out:
@@ -186,14 +190,18 @@ def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     return window
 
 
-def _read(case: Case, rule: WindowGate[Any], where: Context, basis: str) -> EngineResult:
-    """Returns outcome and figures of the gate at the end, and after each event."""
+def _read(
+    case: Case, rule: WindowGate[Any], where: Context, basis: str, more: Callable[[Any], dict[str, Value]] | None = None
+) -> EngineResult:
+    """Returns outcome and figures of the gate at the end, and after each event. `more`: further figures of its
+    state."""
     clock = case.clock(case.rule.get("day"))
     result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
     close_last = basis not in _FROM_RESET_TO_RESET or not any(raw.kind == "rollover" for raw in case.events)
     for _, state in states_after_events(case, (rule,), where, clock, close_last=close_last):
         found = status(rule, state, where)
         result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
+        result.amounts |= more(history.state_of(rule, state, where)) if more else {}
         result.steps.append(result.amounts)
         result.met.append(found.met)
         if rule.leaves_out:

@@ -82,7 +82,7 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
         by_payout=steps,
         max_payouts=given.get("max_payouts"),
         totals_over=given.get("totals_over", "account") if totals else _known_totals(given),
-        split_by_payout=[] if terms["split_tiers"] else _splits(given),
+        split_by_payout=[] if terms["split_tiers"] else _splits(case, given),
     )
 
 
@@ -206,9 +206,10 @@ def _compare(case: Case, own: Mapping[str, Any]) -> dict[str, str]:
         named = {name: operator for name, operator in given.items() if name in _COMPARED}
     else:
         named = {name: given for name in _COMPARED if own.get(name) is not None}
-    wrong = [operator for operator in named.values() if operator not in (">=", ">")]
+    wrong = [(name, operator) for name, operator in named.items() if operator not in (">=", ">")]
     if wrong:
-        raise Unsupported(f"compare {quoted(wrong[0])}", "compare")
+        name, operator = wrong[0]
+        raise Unsupported(f"compare {quoted(operator)}", name if isinstance(given, Mapping) else "compare")
     return named
 
 
@@ -238,8 +239,11 @@ def _cap(case: Case, value: Any, past: Past, binds: Mapping[str, Any]) -> Iterat
         yield {**found, **binds}
 
 
-def _splits(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    by_first = {int(step["from_payout"]): step["pct"] for step in given.get("split_by_payout") or ()}
+def _splits(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    steps = given.get("split_by_payout") or ()
+    for step in steps:
+        case.only("split_by_payout", step, ("from_payout", "pct"))
+    by_first = {int(step["from_payout"]): step["pct"] for step in steps}
     return [{"from_payout": first, "pct": by_first[first]} for first in sorted(by_first)]
 
 

@@ -1,29 +1,23 @@
 """Cases about time: inactivity, hours to be flat, news. The engine's rule is made from the case and stepped over its
 events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from adapters.calendars.exchange import ExchangeCalendars
 from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
+from cli.conformance.daily import calendars_for
+from cli.conformance.fold import fold, only
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
-from domain.rules.base import ConductRule, Context, State, Violation
-from domain.rules.conduct import offending
+from domain.rules.base import State, Violation
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.news_window import NewsWindow
-from domain.rules.conduct.offending import OffendingProfit
-
-S = TypeVar("S", bound=State)
-Reads = Callable[[Any, list[Violation]], dict[str, Value]]
 
 _EVERY_DAY: Final = ("daily", "every_day", "any", "all")
-_CALENDARS: Final = ExchangeCalendars()
 
 
 def inactivity(case: Case) -> EngineResult:
@@ -33,9 +27,9 @@ def inactivity(case: Case) -> EngineResult:
     )
     given = case.params(*known, *binding.PARAMS, "day")
     clock = case.clock(given.get("day"))
-    rule = Inactivity.model_validate({"type": "inactivity", **_only(given, known), **binding.consequences(case)})
-    context = replace(context_of(case, clock or _as_written(case)), calendars=_CALENDARS)
-    return _fold(
+    rule = Inactivity.model_validate({"type": "inactivity", **only(given, known), **binding.consequences(case)})
+    context = replace(context_of(case, clock or _as_written(case)), calendars=calendars_for(case))
+    return fold(
         case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Translator(case, clock)
     )
 
@@ -64,7 +58,7 @@ def flat_by(case: Case) -> EngineResult:
     rule = FlatBy.model_validate(
         {
             "type": "flat_by",
-            **_only(given, known),
+            **only(given, known),
             "weekday": _weekday("weekday", given.get("weekday")),
             "reopens_weekday": _weekday("reopens_weekday", given.get("reopens_weekday")),
             "zone": None if "time" not in given else "UTC" if as_written else zone,
@@ -75,8 +69,8 @@ def flat_by(case: Case) -> EngineResult:
     def read(_: State, violations: list[Violation]) -> dict[str, Value]:
         return {"positions_closed": sum(violation.figures["positions"] for violation in violations)}
 
-    context = replace(context_of(case), calendars=_CALENDARS)
-    return _fold(case, rule, context, read, Translator(case, as_written=as_written))
+    context = replace(context_of(case), calendars=calendars_for(case))
+    return fold(case, rule, context, read, Translator(case, as_written=as_written))
 
 
 def _weekday(field: str, name: Any) -> str | None:
@@ -101,7 +95,7 @@ def news_window(case: Case) -> EngineResult:
             "before_minutes": 0,
             "after_minutes": 0,
             "targeted_instruments_only": False,
-            **_only(given, known),
+            **only(given, known),
             **binding.consequences(case),
             # of an offending position all profit is deducted
             **({"counted_pct": 0} if deducts else {}),
@@ -112,7 +106,7 @@ def news_window(case: Case) -> EngineResult:
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         return {"deducted": case.major(rule.deducted_minor(state, context))}
 
-    return _fold(case, rule, context, read)
+    return fold(case, rule, context, read)
 
 
 def news_profit_haircut(case: Case) -> EngineResult:
@@ -148,37 +142,6 @@ def _profits(raw: RawEvent, currency: str) -> list[int]:
     given = raw.data["news_profits"]
     each = given if isinstance(given, list) else [given]
     return [RawEvent(raw.index, raw.kind, raw.t, {"value": one}).money("value", currency) or 0 for one in each]
-
-
-def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    return {name: given[name] for name in known if name in given}
-
-
-def _fold(
-    case: Case, rule: ConductRule[S], context: Context, read: Reads, translator: Translator | None = None
-) -> EngineResult:
-    """Steps the rule over every event; a breach does not stop it."""
-    translator = translator or Translator(case)
-    state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
-    profit, deducts = OffendingProfit(), offending.deducts(rule)
-    bound = binding.binds(case)
-    for raw in case.events:
-        event = translator.event(raw)
-        if bound:
-            state, found = rule.step(state, event, context)
-            violations += found
-            profit = offending.after(profit, event, found, (rule,))
-        if violations and result.at_event is None:
-            result.outcome, result.at_event = "breach", raw.index
-        result.amounts = {**read(state, violations), "violations": len(violations)}
-        if deducts:
-            result.amounts["deducted"] = case.major(profit.deducted_minor(rule.id))
-        result.steps.append(result.amounts)
-        left_out = result.amounts.get("deducted")
-        if isinstance(left_out, Decimal):
-            result.left_out.append(left_out)
-    result.severity = binding.severity(case, len(violations))
-    return result
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {

@@ -1,0 +1,145 @@
+"""Worked examples of parameters at their edges: shares that an offence lowers, words and numbers that are refused by
+their own name, figures after each event."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.conformance.case import read_cases
+from cli.conformance.run import run
+from tests.unit.worked_cases import CLOSE, OPEN, check, event
+
+Json = dict[str, Any]
+
+UTC = {"timezone": "UTC", "reset": "00:00"}
+LIMIT = {"allowance": 5000, "breach_when": "equity < floor"}
+DAILY = {"anchor": "balance", "day": UTC, **LIMIT}
+NEWS = {"before_minutes": 5, "after_minutes": 5, "applies_to": ["open"]}
+RELEASE = event("2025-06-02T12:30:00Z", "news", name="NFP", targets=["EURUSD"])
+
+
+def opened(t: str, identity: str, **more: Any) -> Json:
+    return event(f"2025-06-{t}Z", OPEN, id=identity, symbol="EURUSD", side="buy", lots=1, **more)
+
+
+def closed(t: str, identity: str, pnl: float) -> Json:
+    return event(f"2025-06-{t}Z", CLOSE, id=identity, symbol="EURUSD", pnl=pnl)
+
+
+def after(*points: tuple[int, Any]) -> list[Json]:
+    return [{"after_event": index, "value": value} for index, value in points]
+
+
+HALVED = {"split_pct": 80, "consequences": [{"kind": "warn"}, {"kind": "lower_split", "split_pct": 40}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "events", "shares"),
+    [
+        (
+            "daily_loss",
+            {**DAILY, "split_pct": 80, "consequences": [{"kind": "lower_split", "split_pct": 40}]},
+            [event(f"2025-06-02T{h}:00:00Z", "snapshot", balance=b, equity=b) for h, b in ((10, 100000), (11, 94999))],
+            after((0, 80), (1, 40)),
+        ),
+        (
+            "max_exposure",
+            {"unit": "positions", "limit": 1, **HALVED},
+            [opened("02T09:00:00", "a"), opened("02T09:01:00", "b"), opened("02T09:02:00", "c")],
+            after((0, 80), (1, 80), (2, 40)),
+        ),
+        (
+            "news_window",
+            {**NEWS, **HALVED},
+            [RELEASE, opened("02T12:30:00", "a"), opened("02T12:31:00", "b")],
+            after((0, 80), (1, 80), (2, 40)),
+        ),
+    ],
+)
+def test_an_offence_lowers_the_share_that_the_rule_begins_with(
+    kind: str, rule: Json, events: list[Json], shares: list[Json]
+) -> None:
+    check(kind, rule, events, {"outcome": "breach", "amounts": {"split_pct": shares}})
+
+
+def test_where_a_rule_does_not_bind_the_share_stays() -> None:
+    rule = {**NEWS, "split_pct": 80, "consequences": [{"kind": "lower_split", "split_pct": 40}], "phases": ["funded"]}
+    events = [RELEASE, opened("02T12:30:00", "a")]
+    check("news_window", rule, events, {"outcome": "pass", "amounts": {"split_pct": 80}}, phase="evaluation")
+
+
+def test_an_offence_about_news_resets_the_balance() -> None:
+    rule = {**NEWS, "consequences": [{"kind": "reset_balance"}]}
+    events = [RELEASE, opened("02T11:00:00", "a"), closed("02T11:30:00", "a", 5000), opened("02T12:30:00", "b")]
+    amounts = {"balance": after((2, 105000), (3, 100000)), "equity": 100000}
+    check("news_window", rule, events, {"outcome": "breach", "at_event": 3, "amounts": amounts})
+
+
+def test_short_trades_are_counted_also_without_a_limit_of_them() -> None:
+    held = [event("x", "trades", durations_seconds=[60, 61, 59])]
+    amounts = {"share_pct": 33.33, "short_trades": 2}
+    check("min_hold_time", {"seconds": 60, "min_share_pct": 50}, held, {"outcome": "blocked", "amounts": amounts})
+
+
+def test_the_wait_after_funding_is_not_for_a_later_payout_that_the_case_numbers() -> None:
+    asks = event("2025-06-04T08:00:00Z", "payout_request")
+    funded, rule = event("2025-06-02", "funded"), {"min_days_since_funded": 14}
+    first = {"outcome": "eligible_from", "amounts": {"date": "2025-06-16"}}
+    check("payout_eligibility", rule, [funded, {**asks, "payout_number": 1}], first)
+    check("payout_eligibility", rule, [funded, {**asks, "payout_number": 2}], {"outcome": "eligible"})
+
+
+def test_without_a_request_a_payout_leaves_the_balance_after_each_event() -> None:
+    money = [
+        event(f"2025-06-0{day}T09:00:00Z", "snapshot", balance=b, equity=b) for day, b in ((2, 101000), (3, 102000))
+    ]
+    rule, asks = {"base": "balance_minus_initial"}, event("2025-06-04T09:00:00Z", "payout_request")
+    check("payout_amount", rule, money, {"amounts": {"balance": after((0, 100000), (1, 100000))}})
+    before = after((0, 101000), (1, 102000), (2, 100000))
+    check("payout_amount", rule, [*money, asks], {"amounts": {"balance": before}})
+
+
+HELD = {"kind": "min_hold_time", "seconds": 60, "min_share_pct": 50}
+BOUNDARY = {"kind": "day_boundary", "timezone": "UTC", "reset": "00:00"}
+SERVER = {"standard": "+02:00", "daylight": "+03:00", "dst_of": "America/New_York"}
+TRAILING = {"kind": "max_loss_trailing", "peak_basis": "intraday_equity_peak", **LIMIT}
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        ({"kind": "no_hedging", "consequences": [{"kind": "lower_split"}]}, "split_pct"),
+        ({"kind": "no_hedging", "consequences": [{"kind": "warn", "split_pct": 5}]}, "split_pct"),
+        ({"kind": "no_hedging", "consequences": [{"kind": "warn", "minutes": 5}]}, "minutes"),
+        ({"kind": "no_hedging", "consequences": [{"kind": "explode"}]}, "kind"),
+        ({"kind": "no_hedging", "consequences": [{}]}, "kind"),
+        ({**TRAILING, "lock": {"at": "initial", "offset": "5"}}, "offset"),
+        ({**TRAILING, "payout_reduces_peak": "yes"}, "payout_reduces_peak"),
+        ({"kind": "inactivity", "calendar_days": 1, "open_position_suspends": "no"}, "open_position_suspends"),
+        ({"kind": "inactivity", "calendar_days": "1"}, "calendar_days"),
+        ({"kind": "inactivity", "calendar_days": True}, "calendar_days"),
+        ({"kind": "inactivity", "trading_days": 1, "calendar": "MOON"}, "calendar"),
+        ({"kind": "flat_by", "calendar": "MOON"}, "calendar"),
+        ({"kind": "exposure_multiple", "measure": "margin", "multiple": 1, "basis": "balance"}, "leverage"),
+        ({"kind": "best_day_ratio", "limit_pct": 40, "compare": "<=", "blocks": ["luck"]}, "blocks"),
+        ({**HELD, "counts_later": 1}, "counts_later"),
+        ({"kind": "payout_eligibility", "min_profit": 1, "compare": {"min_profit": "<"}}, "min_profit"),
+        ({"kind": "payout_eligibility", "min_profit": 1, "compare": "<"}, "compare"),
+        ({"kind": "payout_amount", "split_by_payout": [{"from_payout": 1, "pct": 5, "moon": 1}]}, "moon"),
+        ({"kind": "payout_amount", "base": "profit_above_safety_net"}, "safety_net"),
+        ({"kind": "payout_amount", "base": "profit_target"}, "profit_target"),
+        ({**BOUNDARY, "local": "Moon/Base"}, "local"),
+        ({**BOUNDARY, "local": 5}, "local"),
+        ({**BOUNDARY, "local": {"timezone": "Moon/Base"}}, "timezone"),
+        ({**BOUNDARY, "timezone": {**SERVER, "dst_of": "Moon/Base"}}, "dst_of"),
+        ({"kind": "daily_loss", **DAILY, "day": {"timezone": {**SERVER, "moon": 1}, "reset": "00:00"}}, "moon"),
+        ({"kind": "daily_loss", **DAILY, "day": {"timezone": {"standard": "+02:00"}, "reset": "00:00"}}, "daylight"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_by_its_own_field(rule: Json, field: str) -> None:
+    snapshot = event("2025-06-02T09:00:00Z", "snapshot", balance=100000, equity=100000)
+    expected = {"outcome": "refused", "field": field}
+    case = {"id": "ours", "rule": rule, "events": [snapshot], "expected": expected}
+    result = run(read_cases(json.dumps([case]), "ours")[0])
+    assert result.status == "passed", result.line
