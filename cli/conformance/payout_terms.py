@@ -240,11 +240,18 @@ def _cap(case: Case, value: Any, past: Past, binds: Mapping[str, Any]) -> Iterat
 
 
 def _splits(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    steps = given.get("split_by_payout") or ()
-    for step in steps:
-        case.only("split_by_payout", step, ("from_payout", "pct"))
-    by_first = {int(step["from_payout"]): step["pct"] for step in steps}
-    return [{"from_payout": first, "pct": by_first[first]} for first in sorted(by_first)]
+    """Returns the share from each payout on. A list that `by_payout` gives replaces the one before it."""
+    found, steps = dict[int, Any](), by_number(case, given)
+    ends = [number for number, _ in steps[1:]]
+    for (number, own), end in zip(steps, [*ends, None], strict=True):
+        shares = own.get("split_by_payout") or ()
+        for share in shares:
+            case.only("split_by_payout", share, ("from_payout", "pct"))
+        for share in sorted(shares, key=lambda share: int(share["from_payout"])):
+            first = max(int(share["from_payout"]), number)
+            if end is None or first < end:
+                found[first] = share["pct"]
+    return [{"from_payout": first, "pct": found[first]} for first in sorted(found)]
 
 
 def _by_age(case: Case, own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,13 @@ class _Rules:
             own = {name: value for name, value in rule.items() if name != "id"}
             if own["kind"] != TARGET and own["kind"] not in self.kinds:
                 raise Unsupported(f"kind {quoted(own['kind'])}", "kind")
-            self.alone[rule_id] = replace(self.case, kind=own["kind"], rule=_with_target(own, self.case), rules={})
+            self.alone[rule_id] = replace(
+                self.case,
+                kind=own["kind"],
+                rule=_with_target(own, self.case),
+                rules={},
+                expected=self.case.expected.get("rules", {}).get(rule_id, {}),
+            )
 
     def of_kind(self, *kinds: str) -> list[str]:
         return [rule_id for rule_id, own in self.alone.items() if own.kind in kinds]

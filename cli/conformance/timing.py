@@ -111,6 +111,7 @@ def news_window(case: Case) -> EngineResult:
 
 def news_profit_haircut(case: Case) -> EngineResult:
     given = case.params("counted_pct", "cap", "before_minutes", "after_minutes", "day")
+    cap = given.get("cap")
     rule = NewsWindow.model_validate(
         {
             "type": "news_window",
@@ -118,7 +119,7 @@ def news_profit_haircut(case: Case) -> EngineResult:
             "after_minutes": given.get("after_minutes", 0),
             "applies_to": ["open", "close"],
             "counted_pct": given.get("counted_pct", 100),
-            "cap": case.size(given.get("cap")),
+            "cap": case.size(cap),
             "consequences": [{"kind": "deduct_profit"}],
         }
     )
@@ -133,6 +134,8 @@ def news_profit_haircut(case: Case) -> EngineResult:
         rest = raw.money("profit_excluding_news_profits", case.currency)
         other = other if rest is None else rest
         result.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
+        if cap is not None:
+            result.amounts["cap"] = case.major(case.money_of(cap))
         result.steps.append(result.amounts)
     return result
 

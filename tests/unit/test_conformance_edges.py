@@ -143,3 +143,85 @@ def test_what_cannot_be_said_is_refused_by_its_own_field(rule: Json, field: str)
     case = {"id": "ours", "rule": rule, "events": [snapshot], "expected": expected}
     result = run(read_cases(json.dumps([case]), "ours")[0])
     assert result.status == "passed", result.line
+
+
+def test_a_rollover_without_a_date_begins_the_next_day() -> None:
+    money = [event(t, "snapshot", balance=b, equity=b) for t, b in (("b", 96999), ("d", 90999))]
+    rolls = [event(t, "rollover", balance=b, equity=b) for t, b in (("a", 102000), ("c", 96000))]
+    events = [rolls[0], money[0], rolls[1], money[1]]
+    rule = {**DAILY, "day": {"timezone": "platform", "reset": "00:00"}, "consequences": [{"kind": "warn"}]}
+    expected = {"outcome": "breach", "at_event": 1, "floor": 97000, "amounts": {"violations": 2}}
+    check("daily_loss", rule, events, expected)
+
+
+def test_figures_after_each_event_go_on_through_the_phases() -> None:
+    tiers = {"tiers": [{"below": 1500, "max": 2}, {"max": 5}], "evaluated": "live"}
+    events = [
+        event("2025-06-02T09:00:00Z", "snapshot", balance=102000, equity=102000),
+        event("2025-06-03T09:00:00Z", "phase_start", phase="second", initial_balance=50000),
+    ]
+    check("scaling_contracts", tiers, events, {"amounts": {"max_contracts": [5, 2]}}, phase="first")
+
+
+def test_the_balance_goes_on_after_a_payout_that_was_requested() -> None:
+    events = [
+        event("2025-06-02", "day_result", net_pnl=1500),
+        event("2025-06-03T09:00:00Z", "payout_request"),
+        event("2025-06-04", "day_result", net_pnl=300),
+    ]
+    amounts = {"gross": 1500, "balance": 100300}
+    check("payout_amount", {"base": "balance_minus_initial"}, events, {"amounts": amounts})
+
+
+def test_a_clock_among_several_rules_answers_what_is_asked_of_it() -> None:
+    clock = {"id": "clock", "kind": "day_boundary", "timezone": "UTC", "reset": "17:00"}
+    answers = {"day 2025-06-03 starts": "2025-06-02T17:00:00+00:00"}
+    expected = {"outcome": "pass", "rules": {"clock": {"outcome": "computed", "amounts": answers}}}
+    case = {"id": "ours", "rules": [clock, {"id": "h", "kind": "no_hedging"}], "events": [], "expected": expected}
+    result = run(read_cases(json.dumps([case]), "ours")[0])
+    assert result.status == "passed", result.line
+
+
+BALANCE = {"base": "balance_minus_initial"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "amounts"),
+    [
+        ("payout_amount", {**BALANCE, "max_request_pct_of_balance": 50}, {"max_request_pct_of_balance": 51750}),
+        ("payout_amount", {**BALANCE, "max_request_pct_of_initial": 3}, {"max_request_pct_of_initial": 3000}),
+        ("payout_amount", {**BALANCE, "max_request_pct_of_profit": 50}, {"max_request_pct_of_profit": 1750}),
+        ("news_profit_haircut", {"cap": {"type": "pct_of_initial", "value": 1}}, {"cap": 1000}),
+        ("fee_refund", {"amount": "all_fees_paid", "paid_with": "first_payout"}, {"amount": 0}),
+        ("exposure_multiple", {"measure": "notional", "multiple": 2, "basis": "equity"}, {"multiple": 206000}),
+    ],
+)
+def test_the_name_of_a_parameter_means_it_in_money(kind: str, rule: Json, amounts: Json) -> None:
+    events = [event("2025-06-02T09:00:00Z", "snapshot", balance=103500, equity=103000)]
+    check(kind, rule, events, {"amounts": amounts})
+
+
+@pytest.mark.parametrize(("number", "pct"), [(1, 50), (2, 60), (3, 90), (4, 95)])
+def test_a_list_of_shares_may_be_replaced_from_a_payout_on(number: int, pct: int) -> None:
+    first = [{"from_payout": 1, "pct": 50}, {"from_payout": 2, "pct": 60}, {"from_payout": 4, "pct": 70}]
+    later = {"from_payout": 3, "split_by_payout": [{"from_payout": 1, "pct": 90}, {"from_payout": 4, "pct": 95}]}
+    asks = event("x", "payout_request", payout_number=number, profit=100)
+    rule = {"base": "profit", "split_by_payout": first, "by_payout": [later]}
+    check("payout_amount", rule, [asks], {"amounts": {"trader": pct}})
+
+
+def test_the_floor_of_a_breach_may_be_told_at_the_breach_or_after_the_last_event() -> None:
+    peak = {**LIMIT, "peak_basis": "intraday_equity_peak"}
+    events = [
+        event(f"2025-06-02T{10 + n}:00:00Z", "snapshot", balance=b, equity=b)
+        for n, b in enumerate((100000, 94999, 104000))
+    ]
+    for floor, status in ((95000, "passed"), (99000, "passed"), (98000, "failed")):
+        case = {
+            "id": "ours",
+            "account": {"initial_balance": 100000, "currency": "USD"},
+            "rule": {"kind": "max_loss_trailing", **peak},
+            "events": events,
+            "expected": {"outcome": "breach", "at_event": 1, "floor": floor},
+        }
+        assert run(read_cases(json.dumps([case]), "ours")[0]).status == status
