@@ -108,8 +108,9 @@ def fee_refund(case: Case) -> EngineResult:
             last = raw.money("amount", case.currency) or 0
             every += last
         known = past.facts(given, last_fee_minor=last, all_fees_minor=every)
-        result.outcome = "eligible" if known.payout_number == terms.fee_refund.payout_number else "ineligible"
-        named = {"refund": refund_minor(known, terms), "last_fee_paid": last, "all_fees_paid": every}
+        pays = known.payout_number == terms.fee_refund.payout_number and not past.held_back
+        result.outcome = "eligible" if pays else "ineligible"
+        named = {"refund": refund_minor(known, terms) if pays else 0, "last_fee_paid": last, "all_fees_paid": every}
         named["amount"] = named[refund["amount"]]
         result.amounts = {name: case.major(minor) for name, minor in named.items()}
         result.steps.append(result.amounts)

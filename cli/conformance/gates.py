@@ -1,9 +1,11 @@
 """Cases about gates: the engine's gate is made from the case, and its status is read after each event."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from cli.conformance.daily import context, gate_figures, states_after_events, status
 from domain.money import from_minor, to_minor
@@ -228,10 +230,24 @@ def _decimal(value: Any) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
+def _where_it_binds(build: Callable[[Case], EngineResult], free: str) -> Callable[[Case], EngineResult]:
+    """Returns the builder of a gate that holds nothing back where it does not bind: its outcome there is `free`."""
+
+    def judged(case: Case) -> EngineResult:
+        own = {name: value for name, value in case.rule.items() if name not in ("phases", "account_types")}
+        result = build(replace(case, rule=own))
+        if binding.binds(case):
+            return result
+        events = len(case.events)
+        return EngineResult(free, met=[True] * events, steps=[{}] * events, floors=[None] * events)
+
+    return judged
+
+
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
-    "best_day_ratio": best_day_ratio,
-    "min_hold_time": min_hold_time,
-    "trading_day_count": trading_day_count,
-    "profitable_day_count": profitable_day_count,
-    "daily_profit_cap": daily_profit_cap,
+    "best_day_ratio": _where_it_binds(best_day_ratio, "satisfied"),
+    "min_hold_time": _where_it_binds(min_hold_time, "satisfied"),
+    "trading_day_count": _where_it_binds(trading_day_count, "met"),
+    "profitable_day_count": _where_it_binds(profitable_day_count, "met"),
+    "daily_profit_cap": _where_it_binds(daily_profit_cap, "computed"),
 }

@@ -225,3 +225,44 @@ def test_the_floor_of_a_breach_may_be_told_at_the_breach_or_after_the_last_event
             "expected": {"outcome": "breach", "at_event": 1, "floor": floor},
         }
         assert run(read_cases(json.dumps([case]), "ours")[0]).status == status
+
+
+def test_a_gate_holds_nothing_back_where_it_does_not_bind() -> None:
+    best = {"id": "best", "kind": "best_day_ratio", "limit_pct": 40, "compare": "<=", "blocks": ["pass", "payout"]}
+    target = {"id": "target", "kind": "profit_target", "target": 1000}
+    pay = {"id": "pay", "kind": "payout_amount", "base": "balance_minus_initial"}
+    events = [event("2025-06-02", "day_result", net_pnl=1000)]
+    free = {"rules": {"best": {"outcome": "satisfied"}, "pay": {"outcome": "eligible", "amounts": {"gross": 1000}}}}
+    held = {"rules": {"best": {"outcome": "blocked"}, "pay": {"outcome": "ineligible", "amounts": {"gross": 0}}}}
+    for phase, expected in (
+        ("evaluation", {"outcome": "target_reached", "at_event": 0, **free}),
+        ("funded", {"outcome": "pass", **held}),
+    ):
+        case = {
+            "id": "ours",
+            "account": {"initial_balance": 100000, "currency": "USD", "phase": phase},
+            "rules": [{**best, "phases": ["funded"]}, target, pay],
+            "events": events,
+            "expected": expected,
+        }
+        result = run(read_cases(json.dumps([case]), "ours")[0])
+        assert result.status == "passed", result.line
+
+
+def test_a_refund_waits_for_the_gates_as_its_payout_does() -> None:
+    best = {"id": "best", "kind": "best_day_ratio", "limit_pct": 40, "compare": "<="}
+    refund = {"id": "refund", "kind": "fee_refund", "amount": "last_fee_paid", "paid_with": "first_payout"}
+    events = [event("x", "payment", kind="purchase", amount=500), event("2025-06-02", "day_result", net_pnl=5)]
+    expected = {"rules": {"refund": {"outcome": "ineligible", "amounts": {"refund": 0}}}}
+    case = {"id": "ours", "rules": [best, refund], "events": events, "expected": {"outcome": "pass", **expected}}
+    result = run(read_cases(json.dumps([case]), "ours")[0])
+    assert result.status == "passed", result.line
+
+
+def test_a_request_is_judged_by_the_window_that_it_ends() -> None:
+    asks = event("2025-06-03T12:00:00Z", "payout_request")
+    events = [opened("02T08:00:00", "a"), opened("03T08:00:00", "b"), asks, opened("04T08:00:00", "c")]
+    rule = {"min_trading_days": 2, "window": "since_last_payout_request"}
+    check("payout_eligibility", rule, events[:3], {"outcome": "eligible"})
+    amounts = {"trading_days": after((1, 2), (2, 2), (3, 1))}
+    check("payout_eligibility", rule, events, {"outcome": "ineligible", "amounts": amounts})
