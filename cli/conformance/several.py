@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance import binding
 from cli.conformance.case import GATES, Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.phases import by_phase, phases_of
 from cli.conformance.translator import Translator
@@ -220,7 +221,7 @@ def _targets(rules: _Rules, result: EngineResult) -> Offence | None:
 
 def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | None, EngineResult]:
     """Returns the first event at which a profit target is reached; None: it is not. And the result of its own."""
-    given = case.params("target", "min_trading_days", "day")
+    given = case.params("target", "min_trading_days", "phases", "account_types", "day")
     if "target" not in given:
         raise Unsupported("profit_target: target is missing", "target")
     clock, needed, own = case.clock(given.get("day")), int(given.get("min_trading_days", 0)), EngineResult("pass")
@@ -234,7 +235,7 @@ def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | Non
             own.amounts = {"balance": balance, "target": case.major(target), "trading_days": days}
             own.steps.append(own.amounts)
             profit = to_minor(balance, case.currency) - phase.initial_minor
-            ready = profit >= target and not progress.open and days >= needed
+            ready = binding.binds(phase) and profit >= target and not progress.open and days >= needed
             if own.at_event is None and ready and rules.lets_pass(profit, target, raw.index):
                 own.outcome, own.at_event = "target_reached", raw.index
     return own.at_event, own

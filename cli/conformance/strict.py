@@ -32,7 +32,7 @@ _FLAGS: Final = (
 )
 # parameters that are always plain numbers
 _NUMBERS: Final = (
-    *("value", "offset", "minutes", "times", "calendar_days", "trading_days", "days", "multiple", "leverage"),
+    *("value", "minutes", "times", "calendar_days", "trading_days", "days", "multiple", "leverage"),
     *("before_minutes", "after_minutes", "exempt_if_opened_minutes_before", "merge_within_minutes", "grace_seconds"),
     *("before_close_minutes", "break_longer_than_hours", "min_multiple", "max_multiple", "seconds", "required"),
     *("max_short_trades", "min_average_seconds", "min_held_seconds", "min_pct_of_average_lots", "min_pct_of_best_day"),

@@ -1,7 +1,7 @@
 """Cases about time: inactivity, hours to be flat, news. The engine's rule is made from the case and stepped over its
 events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -9,13 +9,14 @@ from typing import Any, Final
 from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.daily import calendars_for
-from cli.conformance.fold import fold, only
+from cli.conformance.fold import Translates, fold, only
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
 from domain.rules.base import State, Violation
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.news_window import NewsWindow
+from domain.rules.events import Event
 
 _EVERY_DAY: Final = ("daily", "every_day", "any", "all")
 
@@ -106,7 +107,21 @@ def news_window(case: Case) -> EngineResult:
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         return {"deducted": case.major(rule.deducted_minor(state, context))}
 
-    return fold(case, rule, context, read)
+    translator = Translator(case)
+    return fold(case, rule, context, read, translator, _known_ahead(case, translator))
+
+
+def _known_ahead(case: Case, translator: Translator) -> Translates:
+    """Translates the events so that every release is known from the first event on, wherever the case lists it."""
+    first = next((number for number, raw in enumerate(case.events) if raw.kind != "news"), len(case.events))
+    later = [raw for raw in case.events[first:] if raw.kind == "news"]
+
+    def translate(raw: RawEvent) -> Iterable[Event]:
+        ahead = [translator.event(release) for release in later] if raw is case.events[0] else []
+        now = replace(raw, kind="clock", data={}) if raw in later else raw
+        return (*ahead, translator.event(now))
+
+    return translate
 
 
 def news_profit_haircut(case: Case) -> EngineResult:

@@ -266,3 +266,53 @@ def test_a_request_is_judged_by_the_window_that_it_ends() -> None:
     check("payout_eligibility", rule, events[:3], {"outcome": "eligible"})
     amounts = {"trading_days": after((1, 2), (2, 2), (3, 1))}
     check("payout_eligibility", rule, events, {"outcome": "ineligible", "amounts": amounts})
+
+
+@pytest.mark.parametrize(
+    ("applies_to", "events", "at_event"),
+    [
+        ("open", [opened("02T12:26:00", "a"), RELEASE], 0),
+        ("hold", [opened("02T12:00:00", "a"), event("2025-06-02T12:25:00Z", "clock"), RELEASE], 1),
+        ("hold", [opened("02T12:00:00", "a"), RELEASE], 1),
+        ("hold", [RELEASE, opened("02T12:00:00", "a"), event("2025-06-02T12:24:59Z", "clock")], None),
+    ],
+)
+def test_a_release_is_known_wherever_the_case_lists_it(
+    applies_to: str, events: list[Json], at_event: int | None
+) -> None:
+    outcome = "pass" if at_event is None else "breach"
+    check("news_window", {**NEWS, "applies_to": [applies_to]}, events, {"outcome": outcome, "at_event": at_event})
+
+
+@pytest.mark.parametrize(
+    ("phase", "balances", "outcome"),
+    [("first", (107999, 108000), "target_reached"), ("second", (104999, 105000), "target_reached")],
+)
+def test_each_phase_may_have_a_target_of_its_own(phase: str, balances: tuple[int, int], outcome: str) -> None:
+    targets = [
+        {"id": name, "kind": "profit_target", "target": amount, "phases": [name]}
+        for name, amount in (("first", 8000), ("second", 5000))
+    ]
+    case = {
+        "id": "ours",
+        "account": {"initial_balance": 100000, "currency": "USD", "phase": phase},
+        "rules": targets,
+        "events": [event(f"2025-06-02T1{n}:00:00Z", "snapshot", balance=b, equity=b) for n, b in enumerate(balances)],
+        "expected": {"outcome": outcome, "rule": phase, "at_event": 1},
+    }
+    result = run(read_cases(json.dumps([case]), "ours")[0])
+    assert result.status == "passed", result.line
+
+
+def test_the_offset_of_a_lock_may_be_a_size() -> None:
+    lock = {"at": "initial", "offset": {"type": "pct_of_initial", "value": 1}}
+    money = [event("2025-06-02T09:00:00Z", "snapshot", balance=110000, equity=110000)]
+    rule = {**LIMIT, "peak_basis": "intraday_equity_peak", "lock": lock}
+    check("max_loss_trailing", rule, money, {"outcome": "pass", "floor": 101000})
+
+
+def test_a_floating_loss_is_not_of_the_balance() -> None:
+    snapshot = event("2025-06-02T09:00:00Z", "snapshot", balance=100000, equity=100000)
+    rule = {"kind": "floating_loss", "limit": 5, "measure": "balance"}
+    case = {"id": "c", "rule": rule, "events": [snapshot], "expected": {"outcome": "refused", "field": "measure"}}
+    assert run(read_cases(json.dumps([case]), "ours")[0]).status == "passed"
