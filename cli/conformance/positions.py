@@ -170,7 +170,8 @@ def _opening(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 def max_loss_per_trade_idea(case: Case) -> EngineResult:
     given = case.params("limit", "daily_allowance", "merge_within_minutes", "compare", *COMMON)
     limit, daily = sized(needed(case, "limit")) or {}, sized(given.get("daily_allowance"))
-    of_daily = limit["type"] == "pct_of_daily_allowance"
+    # with a least amount or steps the share is a size of its own
+    of_daily = limit["type"] == "pct_of_daily_allowance" and not {"at_least", "steps"} & set(limit)
     rule = MaxLossPerTradeIdea.model_validate(
         {
             **terms(case, given, ("merge_within_minutes", "compare")),

@@ -316,3 +316,10 @@ def test_a_floating_loss_is_not_of_the_balance() -> None:
     rule = {"kind": "floating_loss", "limit": 5, "measure": "balance"}
     case = {"id": "c", "rule": rule, "events": [snapshot], "expected": {"outcome": "refused", "field": "measure"}}
     assert run(read_cases(json.dumps([case]), "ours")[0]).status == "passed"
+
+
+def test_a_share_of_the_daily_allowance_has_a_least_amount() -> None:
+    limit = {"type": "pct_of_daily_allowance", "value": 50, "at_least": 3000}
+    rule = {"limit": limit, "daily_allowance": {"type": "pct_of_initial", "value": 4}}
+    events = [closed("02T09:00:00", "a", -3000), closed("02T10:00:00", "b", -3000.01)]
+    check("max_loss_per_trade_idea", rule, events, {"outcome": "breach", "at_event": 1, "amounts": {"limit": 3000}})
