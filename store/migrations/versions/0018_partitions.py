@@ -7,6 +7,7 @@ refers to these tables.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,19 +63,36 @@ def _partition_deals() -> None:
 def _partition_audit_log() -> None:
     op.execute("DROP TRIGGER append_only ON audit_log")  # the whole table gets it again, for every part
     op.execute("ALTER TABLE audit_log DROP CONSTRAINT pk_audit_log")
-    _partition(_AUDIT)
+    border = _partition(_AUDIT)
     op.create_index("ix_audit_log_subject", "audit_log", ["subject_kind", "subject_id"])
     op.execute(
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse_change()"
     )
-    for table in ("audit_log", "audit_log_default"):
+    parts = _months_ahead("audit_log", border)
+    for table in ("audit_log", "audit_log_default", *parts):
         op.execute(
             f"CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
 
 
-def _partition(table: _Table) -> None:
-    """Makes `table` a partitioned one. The old table, if it has rows, is the part before the next border."""
+def _months_ahead(table: str, border: str | None) -> list[str]:
+    """Makes the parts of this month and the next two, as far as they are not before `border`. Returns their names.
+
+    Rows cannot be moved out of the rest of the audit log, so no entry may get there before the relay's first round.
+    """
+    first, made = datetime.now(UTC).date().replace(day=1), []
+    for _ in range(3):
+        following = (first + timedelta(days=32)).replace(day=1)
+        if border is None or first.isoformat() >= border:
+            made.append(f"{table}_{first:%Y%m}")
+            op.execute(f"CREATE TABLE {made[-1]} PARTITION OF {table} FOR VALUES FROM ('{first}') TO ('{following}')")
+        first = following
+    return made
+
+
+def _partition(table: _Table) -> str | None:
+    """Makes `table` a partitioned one. The old table, if it has rows, is the part before the next border. Returns this
+    border, a date, or None."""
     name, before = table.name, f"{table.name}_before"
     op.execute(f"ALTER TABLE {name} RENAME TO {before}")
     for index in op.get_bind().scalars(sa.text(f"SELECT indexname FROM pg_indexes WHERE tablename = '{before}'")).all():
@@ -84,7 +102,7 @@ def _partition(table: _Table) -> None:
     )
     op.create_primary_key(f"pk_{name}", name, list(table.key))
     op.execute(f"CREATE TABLE {name}_default PARTITION OF {name} DEFAULT")
-    border = op.get_bind().scalar(
+    border: str | None = op.get_bind().scalar(
         sa.text(
             f"SELECT (date_trunc('{table.period}', max({table.column})) + interval '1 {table.period}')::date::text"
             f" FROM {before}"
@@ -94,6 +112,7 @@ def _partition(table: _Table) -> None:
         op.execute(f"DROP TABLE {before}")
     else:
         op.execute(f"ALTER TABLE {name} ATTACH PARTITION {before} FOR VALUES FROM (MINVALUE) TO ('{border}')")
+    return border
 
 
 def _make_hours() -> None:
