@@ -41,7 +41,7 @@ STANDARD: Final = Policy()
 async def roll_up(session: AsyncSession, policy: Policy) -> int:
     """Makes hours of the oldest day of minute bars that is no longer kept, and removes its minutes. Returns the number
     of days, 0 or 1."""
-    limit = await _limit(session, policy.minute_bars)
+    limit = await kept_from(session, policy.minute_bars)
     found = None if limit is None else await _oldest_day(session, limit)
     if found is None:
         return 0
@@ -85,10 +85,13 @@ async def _oldest_day(session: AsyncSession, limit: datetime | None) -> tuple[Pa
     return None
 
 
-async def _limit(session: AsyncSession, days: Days) -> datetime | None:
-    """Returns the start of the first day that is kept: `days` before the market time of the slowest feed. None: all."""
+async def kept_from(session: AsyncSession, days: Days, *, wall: bool = False) -> datetime | None:
+    """Returns the first moment that is kept: the start of the day `days` before the market time of the slowest feed, or
+    `days` before now by the wall clock. None: everything is kept."""
     if days is None:
         return None
+    if wall:
+        return datetime.now(UTC) - timedelta(days=days)
     slowest = await session.scalar(text("SELECT min(watermark) FROM market_clock"))
     if slowest is None:
         return None
@@ -103,24 +106,34 @@ async def _drop(session: AsyncSession, part: Part) -> None:
 
 
 async def _drop_if_empty(session: AsyncSession, part: Part, limit: datetime | None) -> int:
-    if part.end is None or limit is None or part.end > limit:
-        return 0
-    if await session.scalar(text(f"SELECT EXISTS (SELECT FROM {part.name})")):
+    if part.end is None or limit is None or part.end > limit or await _has_rows(session, part):
         return 0
     await _drop(session, part)
     return 1
 
 
 async def remove_hours(session: AsyncSession, policy: Policy) -> int:
-    """Drops the oldest part of the hour bars that is no longer kept. Returns the number of parts, 0 or 1."""
-    limit = await _limit(session, policy.hour_bars)
+    """Removes the oldest hour bars that are no longer kept: one part, or the rows that are in no part. Returns the
+    number of parts or rows."""
+    limit = await kept_from(session, policy.hour_bars)
+    if limit is None:
+        return 0
     for part in await parts_of(session, HOURS):
-        if limit is not None and part.end is not None and part.end <= limit:
-            if await session.scalar(text(f"SELECT EXISTS (SELECT FROM {part.name})")):
+        if part.end is None:
+            gone = await _count(session, f"DELETE FROM {part.name} WHERE hour < :limit", {"limit": limit})
+            if gone:
+                await _note_removed(session, HOURS, limit)
+            return gone
+        if part.end <= limit:
+            if await _has_rows(session, part):
                 await _note_removed(session, HOURS, part.end)
             await _drop(session, part)
             return 1
     return 0
+
+
+async def _has_rows(session: AsyncSession, part: Part) -> bool:
+    return bool(await session.scalar(text(f"SELECT EXISTS (SELECT FROM {part.name})")))
 
 
 # Payouts, gates and refunds of an open challenge read its deals and snapshots from its first day. A dispute or case
@@ -147,7 +160,7 @@ async def remove_snapshots(session: AsyncSession, policy: Policy) -> int:
 
 async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> int:
     """Removes rows of accounts of ended challenges, from the oldest part that has some; drops a part left empty."""
-    limit = await _limit(session, days)
+    limit = await kept_from(session, days)
     if limit is None:
         return 0
     ended = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
@@ -217,10 +230,10 @@ async def _remove_old(
     values: dict[str, Any] | None = None,
 ) -> int:
     """Removes a portion of the rows with `column` more than `days` of wall time ago. Returns their number."""
-    if days is None:
+    limit = await kept_from(session, days, wall=True)
+    if limit is None:
         return 0
     old = f"SELECT ctid FROM {table} WHERE {column} < :limit{condition} LIMIT {_AT_ONCE} FOR UPDATE SKIP LOCKED"
-    limit = datetime.now(UTC) - timedelta(days=days)
     return await _count(session, f"DELETE FROM {table} WHERE ctid IN ({old})", {"limit": limit, **(values or {})})
 
 

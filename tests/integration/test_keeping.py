@@ -1,23 +1,32 @@
 """What the record keeps: parts by time, hours of old minutes, rows removed by policy, and readers that say so."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
 from psycopg.errors import RestrictViolation
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from relay.keeper import Keeper
 from store import audit, keeping, parts
 from store.db import Database
+from store.held import held, without_part
 from store.keeping import Policy
 from store.migrate import upgrade
 from store.models import Account
 from store.read import impact, market
 from store.read.pages import Window
 from tests import servers
+from tests.challenge_world import KEYS
 from tests.integration.scripted_venue import WHEN
 from tests.integration.test_upgrade import _at, _fill
 from tests.payout_world import World, a_firm
@@ -197,19 +206,16 @@ async def test_a_late_minute_extends_its_hour(firm: World) -> None:
 async def test_a_keeper_killed_before_its_commit_has_changed_nothing(firm: World) -> None:
     _bars(firm.db.url, "acc_ada", OLD, FIGURES)
     policy = Policy(minute_bars=30)
-    with pytest.raises(Killed):
+    with pytest.raises(OperationalError):
         async with firm.db.transaction() as session:
             assert await parts.alone(session)
             assert await keeping.roll_up(session, policy) == 1
-            raise Killed
+            mine = await session.scalar(text("SELECT pg_backend_pid()"))
+            _run(firm.db.url, "SELECT pg_terminate_backend(%s, 5000)", mine)
     assert _run(firm.db.url, _HOURS) == []
     assert _run(firm.db.url, "SELECT count(*) FROM equity_bars") == [(4,)]
     await _rounds(firm, policy)
     assert _run(firm.db.url, _HOURS) == HOURS
-
-
-class Killed(Exception):
-    """Ends a transaction as a killed process does: without a commit."""
 
 
 async def test_a_part_that_somebody_reads_is_dropped_in_a_later_round(firm: World) -> None:
@@ -243,7 +249,8 @@ async def test_readers_see_hours_before_minutes(firm: World) -> None:
     assert life.by_the_hour
 
 
-async def test_a_challenge_with_a_cut_record_is_left_out_of_comparisons(firm: World) -> None:
+@pytest.mark.parametrize("has_part", [True, False])
+async def test_a_challenge_with_a_cut_record_is_left_out_of_comparisons(firm: World, has_part: bool) -> None:
     async def counts() -> tuple[int, int, int]:
         async with firm.db.transaction() as session:
             lives = [life async for life in impact.lives(session, "two-step", 1)]
@@ -251,14 +258,16 @@ async def test_a_challenge_with_a_cut_record_is_left_out_of_comparisons(firm: Wo
             return await impact.count(session, "two-step", 1), cut, len(lives)
 
     assert await counts() == (1, 0, 1)
-    _run(firm.db.url, "UPDATE market_clock SET watermark = %s", OLD)
-    await _rounds(firm, FOR_EVER)
-    _run(firm.db.url, "UPDATE market_clock SET watermark = %s", NOW + 100 * DAY)
     _bars(firm.db.url, "acc_ada", OLD, FIGURES)
+    if has_part:
+        _run(firm.db.url, "UPDATE market_clock SET watermark = %s", OLD)
+        await _rounds(firm, FOR_EVER)
+    _run(firm.db.url, "UPDATE market_clock SET watermark = %s", NOW + 100 * DAY)
+    await _rounds(firm, Policy(minute_bars=30))
+    assert await counts() == (1, 0, 1)
     await _rounds(firm, Policy(minute_bars=30, hour_bars=60))
-    assert _run(firm.db.url, "SELECT table_name, before FROM removed_rows") == [
-        ("equity_hours", datetime(2026, 6, 1, tzinfo=UTC))
-    ]
+    assert _run(firm.db.url, "SELECT table_name FROM removed_rows") == [("equity_hours",)]
+    assert _run(firm.db.url, "SELECT count(*) FROM equity_hours") == [(0,)]
     assert await counts() == (0, 1, 0)
 
 
@@ -342,6 +351,45 @@ async def test_old_answers_events_and_messages_go_and_those_still_needed_stay(fi
     kept = {key for (key,) in _run(firm.db.url, "SELECT key FROM outbox")}
     assert kept & {"open", *gone} == {"open"}
     assert {f"{key}{suffix}" for key in ("open", *gone) for suffix in ("-new", "-waiting")} <= kept
+
+
+# the report
+
+
+async def test_the_report_says_what_is_due_and_which_table_lacks_a_part(firm: World) -> None:
+    async def lacking() -> list[str]:
+        async with firm.db.transaction() as session:
+            return await without_part(session)
+
+    _bars(firm.db.url, "acc_ada", NOW, [(6, 6, 6, 6, 103)])
+    assert await lacking() == ["equity_bars"], "only tables with rows outside of every part"
+    await _rounds(firm, FOR_EVER)
+    assert await lacking() == []
+    _bars(firm.db.url, "acc_ada", OLD, FIGURES)
+    async with firm.db.transaction() as session:
+        found = {each.table: each for each in await held(session, Policy(minute_bars=30))}
+    bars, deals = found["equity_bars"], found["deals"]
+    assert (bars.oldest, bars.before, bars.days, bars.due) == (OLD, NOW.replace(hour=0) - 30 * DAY, 30, True)
+    assert (deals.oldest, deals.days, deals.before, deals.due) == (None, None, None, False)
+    await _rounds(firm, Policy(minute_bars=30))
+    async with firm.db.transaction() as session:
+        found = {each.table: each for each in await held(session, Policy(minute_bars=30))}
+    assert not found["equity_bars"].due
+    assert found["equity_hours"].oldest == HOURS[0][0]
+
+
+def test_the_command_prints_the_report(database_url: str, tmp_path: Path) -> None:
+    env = dict(os.environ) | {"DATABASE_URL": database_url, "PROPOS_PAYLOAD_KEYS": KEYS, "PROPOS_DATA": str(tmp_path)}
+    env |= {"PROPOS_KEEP_MINUTE_BARS_DAYS": "forever", "PROPOS_KEEP_DEALS_DAYS": "700", "COLUMNS": "200"}
+    said = [
+        subprocess.run(
+            [sys.executable, "-m", "cli.main", "keep", *options], env=env, capture_output=True, text=True, check=True
+        ).stdout
+        for options in ((), ("--json",))
+    ]
+    assert "equity_bars" in said[0]
+    days = {each["table"]: each["days"] for each in json.loads(said[1])["tables"]}
+    assert (days["equity_bars"], days["deals"], days["inbox"], days["audit_log"]) == (None, 700, 400, None)
 
 
 # the upgrade
