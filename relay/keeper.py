@@ -36,7 +36,7 @@ class Keeper:
 
     async def step(self) -> int:
         """Runs one round, each step in a transaction of its own. Returns the number of parts, days and rows changed."""
-        made = await self._alone(lambda session, _: parts.make_parts(session))
+        made = await self._alone(_make_parts)
         if datetime.now(UTC) < self._next_removal:
             return made
         removed = sum([await self._alone(remove) for remove in _REMOVALS])
@@ -48,9 +48,16 @@ class Keeper:
         """Runs one step unless another relay runs one. A table that somebody reads is left for the next round."""
         try:
             async with self._db.transaction() as session:
-                return await work(session, self._policy) if await parts.alone(session) else 0
+                done = await work(session, self._policy) if await parts.alone(session) else 0
         except OperationalError as error:
             if not isinstance(error.orig, LockNotAvailable):
                 raise
-            _log.info("left for later: a table is in use")
+            _log.info("left for later: a table is in use", step=work.__name__)
             return 0
+        if done:
+            _log.info("kept", step=work.__name__, count=done)
+        return done
+
+
+async def _make_parts(session: AsyncSession, _: Policy) -> int:
+    return await parts.make_parts(session)

@@ -121,20 +121,23 @@ def test_where_the_minute_says_otherwise_than_the_live_verdict_it_is_said() -> N
 
 
 def hourly(low: int) -> RecordedLife:
-    """One trade within the hour from 9:00; of its equity only the hour is known."""
+    """One trade from 9:05 to 10:10. The equity before 10:00 is known by the hour only."""
     end = INITIAL + 800_000
-    fills = (fill(5, "in", "p"), fill(50, "out", "p", profit=800_000, balance=end))
-    hour = Bar(START, INITIAL, end, low, end, end, minutes=60)
+    fills = (fill(5, "in", "p"), fill(70, "out", "p", profit=800_000, balance=end))
+    hour = Bar(START, INITIAL, end, low, 10_500_000, INITIAL, minutes=60)
     return RecordedLife(opened_at=START, fills=fills, bars=(hour, bar(70, end, end, end, end, balance=end)))
 
 
-def test_an_hour_is_walked_at_its_end_and_holds_for_fills_within() -> None:
-    told = list(events(hourly(9_990_000), two_step()))
+def test_an_hour_is_walked_at_its_end_and_bounds_the_equity_at_its_fills() -> None:
+    life = hourly(9_990_000)
+    told = list(events(life, two_step()))
     marks = [(event.at, event.equity_minor) for event in told if isinstance(event, Marked)]
     end = START + timedelta(hours=1) - timedelta(microseconds=1)
-    assert marks[:2] == [(end, 9_990_000), (end, INITIAL + 800_000)]
-    assert hourly(1).until(START + timedelta(minutes=59)).bars == ()
-    assert len(hourly(1).until(START + timedelta(minutes=60)).bars) == 1
+    assert marks[:3] == [(end, 9_990_000), (end, INITIAL + 800_000), (end, 10_500_000)]
+    opened = next(event for event in events(hourly(INITIAL + 1), two_step()) if isinstance(event, Opened))
+    assert opened.equity_minor == INITIAL + 1, "the hour was never lower"
+    assert life.until(START + timedelta(minutes=59)).bars == ()
+    assert life.until(START + timedelta(minutes=60)).bars == life.bars[:1]
 
 
 def test_a_life_that_is_known_by_the_hour_is_judged_and_said_to_be() -> None:
