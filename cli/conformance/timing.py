@@ -12,12 +12,12 @@ from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
-from domain.rules import offending
 from domain.rules.base import ConductRule, Context, State, Violation
+from domain.rules.conduct import offending
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.news_window import NewsWindow
-from domain.rules.offending import OffendingProfit
+from domain.rules.conduct.offending import OffendingProfit
 
 S = TypeVar("S", bound=State)
 Reads = Callable[[Any, list[Violation]], dict[str, Value]]

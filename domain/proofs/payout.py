@@ -8,7 +8,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import ProofSubject, head_of
-from domain.proofs.money import basis_part, sealed
+from domain.proofs.levels import basis_part
+from domain.proofs.money import sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
 from domain.rules.events_json import json_value
 from domain.rules.floors import FloorSpec, RuleState, room_minor
@@ -19,9 +20,9 @@ from domain.wording import name
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it
+    """Returns the facts as a sheet stores them: without the later ones that say nothing, as in sheets from before they
     existed."""
-    return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
+    return facts.model_dump(mode="json", exclude=facts.unused())
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:

@@ -7,14 +7,14 @@ Instants at which time alone decides something wait in a heap.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
-from domain.rules import history
+from domain.rules import history, limits
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
 from domain.rules.events import (
@@ -30,16 +30,18 @@ from domain.rules.events import (
     OrderPlaced,
     PaidOut,
     Rolled,
+    Side,
+    StopChanged,
+    TakeProfitChanged,
 )
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal, PendingOrder
+from ports.platform import BalanceOperation, Deal, PendingOrder, StopsChanged
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_NEXT: Final = timedelta(microseconds=1)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -55,6 +57,7 @@ class Conduct:
         self._states = state.accounts.conduct_states
         self._heap: list[tuple[datetime, int]] = []
         self._planned: dict[int, datetime] = {}
+        self._tried: dict[int, datetime] = {}  # row -> the last instant at which time alone was tried
         self._news: dict[str, News] = {}
 
     def admit(self, account: AccountRow, kept: ConductState | None) -> None:
@@ -70,6 +73,7 @@ class Conduct:
         `mark`."""
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
+        self._tried.pop(account.row, None)
         if not needs_conduct_state(terms):
             return
         conduct = kept or fresh_conduct_state(terms)
@@ -78,6 +82,7 @@ class Conduct:
         )
         # proofs fold the events from here on under the new terms, not those that were judged under the old ones
         conduct.began, conduct.events = conduct.history, []
+        conduct.keep_limits_of(terms)
         self._states[account.row] = conduct
         self._catch_up_news(account)
         self.plan(account)
@@ -96,6 +101,17 @@ class Conduct:
         return self._step(
             account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
         )
+
+    def stops_changed(self, account: AccountRow, change: StopsChanged) -> tuple[Violation, ...]:
+        """Returns the violations of a new stop loss or take profit of an open position."""
+        position = account.positions_by_id().get(change.position_id) if account.row in self._states else None
+        if position is None:
+            return ()
+        moment: dict[str, Any] = {"seq": change.seq, "at": change.at, "position_id": change.position_id}
+        risk = self._risk(account, position.symbol, position.side, position.lots, position.open_price, change.stop_loss)
+        stop = StopChanged(stop_price=change.stop_loss, risk_minor=risk, **moment, **self._money(account))
+        target = TakeProfitChanged(take_profit=change.take_profit, **moment, **self._money(account))
+        return self._step(account, stop) + self._step(account, target)
 
     def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
         """Returns the violations of a pending order that was placed, or is gone."""
@@ -177,16 +193,20 @@ class Conduct:
             if not account.judged:
                 continue  # it has ended: nobody would record a violation. It is planned again when it begins anew
             yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
-            if self._planned.get(row) == at:  # nothing was decided, and would not be the next time either
-                del self._planned[row]
+            if row in self._states:
+                self._tried[row] = at  # what was not decided now would not be the next time either
+                self.plan(account)
 
     def plan(self, account: AccountRow) -> None:
         """Notes the next instant at which time alone may decide something for `account`."""
         conduct, terms = self._states[account.row], account.terms
-        cure_ends = min((window.until for window in conduct.curing.values()), default=None)
-        # just after the window, a limit that is still broken counts
-        instants = [history.due(conduct.history, terms.history_rules, terms.context), cure_ends and cure_ends + _NEXT]
-        at = min((instant for instant in instants if instant is not None), default=None)
+        tried = self._tried.get(account.row)
+        ends = [end for state in conduct.limits.values() if (end := limits.due(state)) is not None]
+        instants = [end for end in ends if tried is None or end > tried]
+        of_history = history.due(conduct.history, terms.history_rules, terms.context)
+        if of_history is not None and of_history != tried:
+            instants.append(of_history)
+        at = min(instants, default=None)
         if at is None:
             self._planned.pop(account.row, None)
         elif self._planned.get(account.row) != at:
@@ -200,6 +220,7 @@ class Conduct:
             conduct.history = after
             conduct.events.append(event)
             account.mark_changed()
+            self._tried.pop(account.row, None)
             self.plan(account)
         return violations
 
@@ -231,13 +252,15 @@ class Conduct:
         size, rate = conversion
         return position_value_minor(lots, size, price, rate, account.terms.product.currency)
 
-    def _risk(self, account: AccountRow, deal: Deal) -> int | None:
+    def _risk(
+        self, account: AccountRow, symbol: str, side: Side, lots: Decimal, price: Decimal, stop: Decimal | None
+    ) -> int | None:
         """The loss if the stop is hit; None without a stop, or while it cannot be converted."""
-        conversion = self._conversion(account, deal.symbol)
-        if conversion is None or deal.stop_loss is None:
+        conversion = self._conversion(account, symbol)
+        if conversion is None or stop is None:
             return None
         (size, rate), currency = conversion, account.terms.product.currency
-        return -position_profit_minor(deal.side, deal.lots, size, deal.price, deal.stop_loss, rate, currency)
+        return -position_profit_minor(side, lots, size, price, stop, rate, currency)
 
     def _opened(self, account: AccountRow, deal: Deal, before: Position | None) -> Opened:
         return Opened(
@@ -249,7 +272,8 @@ class Conduct:
             lots=deal.lots,
             price=deal.price,
             stop_price=deal.stop_loss,
-            risk_minor=self._risk(account, deal),
+            take_profit=deal.take_profit,
+            risk_minor=self._risk(account, deal.symbol, deal.side, deal.lots, deal.price, deal.stop_loss),
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,

@@ -5,7 +5,7 @@ import copy
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,16 +13,21 @@ from sqlalchemy import func, select
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
+from adapters.calendars.exchange import ExchangeCalendars
 from contracts.messages import PayoutChoice
+from domain import keys
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
 from domain.keys import new_id
+from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.proofs.check import check
+from firm.payouts import preview as payout_preview
 from firm.payouts import situation as payout_facts
+from firm.payouts.preview import preview
 from ports.platform import BalanceKind, PositionState
 from store import ledger
-from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
+from store.models import AccountLive, BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
 from tests.adapters import platforms, providers
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, Venue, World, a_firm, ref
 
@@ -80,9 +85,9 @@ async def test_what_a_request_depends_on_is_read_from_the_record(firm: World) ->
     assert (facts.pending_orders, facts.payouts_paid, facts.last_fee_minor) == (0, 0, 54_000)
 
 
-def _operation(key: str, kind: str, amount: int) -> BalanceOperationRow:
+def _operation(key: str, kind: str, amount: int, seq: int = 1) -> BalanceOperationRow:
     return BalanceOperationRow(
-        account_id="acc_tina", key=key, operation=kind, seq=1, at=START, amount_minor=amount, balance_minor=INITIAL
+        account_id="acc_tina", key=key, operation=kind, seq=seq, at=START, amount_minor=amount, balance_minor=INITIAL
     )
 
 
@@ -132,6 +137,39 @@ def _release() -> NewsRelease:
     return NewsRelease(
         key="r1", released_at=START.replace(day=5, hour=12, minute=1), names=["USD"], impact="high", title="Jobs"
     )
+
+
+async def test_an_offence_lowers_the_share_of_later_payouts(firm: World) -> None:
+    actor, gross = await _trader(firm), Money(minor=SMALL, currency="USD")
+    async with firm.db.transaction() as session:
+        before = await preview(session, "acc_tina", gross)
+        for number, share in enumerate(("70", "60"), start=1):
+            body = {"consequence": {"kind": "lower_split", "split_pct": share}}
+            proof = Proof(id=new_id("prf"), account_id="acc_tina", kind="breach", digest="0" * 64, body=body)
+            session.add(proof)
+            await session.flush()
+            offence = _offence("daily_loss", 0, proof.id)
+            offence.offence, offence.consequence, offence.seq = number, "lower_split", number
+            session.add(offence)
+    facts = await _facts(firm)
+    assert facts.lowered_split_pct == 60
+    async with firm.db.transaction() as session:
+        after = await preview(session, "acc_tina", gross)
+    assert (before.trader_minor, after.trader_minor) == (SMALL * 80 // 100, SMALL * 60 // 100)
+    payout_id = await firm.request(actor, SMALL)
+    async with firm.db.transaction() as session:
+        payout = await session.get_one(Payout, payout_id)
+        assert payout.trader_minor == after.trader_minor
+
+
+async def test_profit_begins_anew_where_an_offence_reset_the_balance(firm: World) -> None:
+    await _trader(firm)
+    async with firm.db.transaction() as session:
+        session.add(_operation("dispute/dsp_1", "adjustment", 150_000, seq=5))
+        session.add(_operation(keys.reset_balance("off_1"), "adjustment", 250_000, seq=6))
+        session.add(_operation("dispute/dsp_2", "adjustment", 100_000, seq=7))
+    facts = await _facts(firm)
+    assert facts.profit_minor == 400_000 - 100_000
 
 
 def _offence(rule_id: str, minor: int, proof_id: str) -> Offence:
@@ -397,3 +435,99 @@ def _position() -> PositionState:
     return PositionState.model_validate(
         {"position_id": "1", "symbol": "EURUSD", "side": "buy", "lots": "1", "open_price": "1", "opened_at": START}
     )
+
+
+# what does not count
+
+
+async def _monitor_records(firm: World, at: datetime) -> None:
+    """Writes the balance operations of the venue on the record, as the monitor does when they come in its stream."""
+    async with firm.db.transaction() as session:
+        known = set(await session.scalars(select(BalanceOperationRow.key)))
+        for number, (key, (operation, amount)) in enumerate(firm.venue.done.items(), start=100):
+            if key not in known:
+                balance = next(iter(firm.venue.balances.values()))
+                session.add(
+                    BalanceOperationRow(
+                        account_id="acc_tina",
+                        key=key,
+                        operation=operation,
+                        seq=number,
+                        at=at + timedelta(seconds=number),
+                        amount_minor=amount,
+                        balance_minor=balance,
+                    )
+                )
+
+
+async def _most(firm: World) -> int:
+    async with firm.db.transaction() as session:
+        return (await payout_preview.preview(session, "acc_tina", Money(minor=SMALL, currency="USD"))).most_minor
+
+
+PAYDAY = date(2014, 5, 19)  # the first day on which the product pays
+CAP = {"type": "daily_profit_cap", "id": "cap", "amount": {"type": "amount", "value": "3000"}, "blocks": ["payout"]}
+EXCESS = {"type": "best_day_ratio", "id": "best", "limit_pct": "50", "compare": "<=", "effect": "excess_deducted"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "later"),
+    [
+        # 3,000 of the day's 4,250 count
+        ({**CAP, "window": "since_last_payout"}, 300_000, 0),
+        ({**CAP, "window": "since_last_payout_request"}, 300_000, 0),
+        ({**CAP, "window": "since_last_payout", "counts_later": True}, 300_000, 125_000),
+        # the best day is 4,250 of 4,250: 2,125 count
+        ({**EXCESS, "window": "since_last_approved_payout"}, 212_500, 0),
+    ],
+)
+async def test_profit_that_does_not_count_never_comes_back_after_a_payout(
+    firm: World, rule: dict[str, Any], first: int, later: int
+) -> None:
+    trader = await _trader(firm, rules=[rule], profit_minor=425_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=425_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    assert await _most(firm) == first
+    await firm.paid(trader, first)
+    await _monitor_records(firm, START.replace(day=19, hour=16))
+    await firm.market_time(START + timedelta(days=60))
+    assert await _most(firm) == later, "nothing was traded since"
+
+
+async def test_what_is_earned_after_a_payout_is_available_besides_what_never_counts(firm: World) -> None:
+    trader = await _trader(firm, rules=[{**CAP, "window": "since_last_payout"}], profit_minor=425_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=425_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    await firm.paid(trader, 300_000)
+    await _monitor_records(firm, START.replace(day=19, hour=16))
+    await firm.traded("tina", date(2014, 6, 2), pnl_minor=350_000, first=1)
+    async with firm.db.transaction() as session:
+        live = await session.get_one(AccountLive, "acc_tina")
+        live.balance_minor = live.equity_minor = INITIAL + 475_000
+    await firm.market_time(START + timedelta(days=60))
+    assert await _most(firm) == 300_000, "3,000 of the 3,500 of that day"
+    facts = await _facts(firm)
+    assert facts.deducted_minor == 125_000 + 50_000, "1,250 for good, and 500 of the new window"
+
+
+async def test_gains_of_short_trades_are_compared_with_the_amount_that_is_asked_for(firm: World) -> None:
+    """The trade of an hour made 4,000: at most 10 percent of a request may be so short."""
+    rule = {"type": "min_hold_time", "id": "hold", "seconds": 7200, "max_short_pct_of_request": "10"}
+    trader = await _trader(firm, rules=[rule], profit_minor=400_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=40_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    with pytest.raises(PayoutRefused, match=r"at most 10 % of 3,999\.99 USD"):
+        await firm.request(trader, 399_999)
+    assert await firm.request(trader, 400_000)
+
+
+async def test_half_days_of_a_venue_are_no_trading_days_of_a_payout(firm: World) -> None:
+    """3 July 2014 closed early in New York."""
+    rule = {**TRADING_DAYS, "required": 2, "half_days_count": False, "calendar": "XNYS"}
+    await _trader(firm, rules=[rule])
+    await firm.traded("tina", date(2014, 7, 2), date(2014, 7, 3))
+    await firm.market_time(START + timedelta(days=90))
+    async with firm.db.transaction() as session:
+        current = await payout_facts.situation(session, "acc_tina", calendars=ExchangeCalendars())
+    (gate,) = current.facts.gates
+    assert (gate.met, gate.sentence) == (False, "1 of 2 trading days completed.")

@@ -10,11 +10,12 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact, PassFact
+from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Checkpoint, Loaded
 from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
 from monitor.shard import Shard
-from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
+from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, StopsChanged, Tick
 from store.news import ScheduledRelease
 from tests.unit.market_story import Shelf, instruments
 from tests.unit.venue_story import product
@@ -42,6 +43,8 @@ DAILY = {
 class Venue:
     """One account with 100,000.00 that trades EURUSD; every call is one batch."""
 
+    feed_limits = Limits()
+
     def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
         made = product(Random(1)).model_dump(mode="json")
         made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
@@ -66,7 +69,8 @@ class Venue:
     def begin(self, checkpoint: Checkpoint | None) -> None:
         """A shard that takes the account up from a checkpoint, or from its start."""
         account = Loaded("acc_1", "chl_1", 1, self.terms, "active", (), checkpoint)
-        self.shard = Shard(Shelf({1: account}), instruments, news=self._news, now=self.now)
+        quality = FeedQuality(self.feed_limits)
+        self.shard = Shard(Shelf({1: account}), instruments, quality=quality, news=self._news, now=self.now)
         if checkpoint is not None:
             self.shard.admission.admit(account, self.now)
 
@@ -80,8 +84,8 @@ class Venue:
 
     def send(self, *events: Event) -> None:
         self.number += 1
-        mark = ClockMark(seq=self.next, at=self.now)
-        self.shard.apply(Batch(number=self.number, events=(*events, mark)))
+        self.last_mark = ClockMark(seq=self.next, at=self.now)
+        self.shard.apply(Batch(number=self.number, events=(*events, self.last_mark)))
 
     def wait(self, **time: float) -> None:
         """Nothing happens but time."""
@@ -93,19 +97,28 @@ class Venue:
         self.bid = Decimal(bid)
         self.send(Tick(seq=self.next, at=self.now, symbol="EURUSD", bid=self.bid, ask=self.bid))
 
-    def open(self, position: str, lots: str = "1", side: Side = "buy", reason: Any = "client") -> None:
+    def open(self, position: str, lots: str = "1", side: Side = "buy", reason: Any = "client", **stops: str) -> None:
         self.lots[position] = (side, Decimal(lots), self.bid)
-        self._fill(position, side, lots, "in", 0, reason)
+        self._fill(position, side, lots, "in", 0, reason, **stops)
+
+    def protect(self, position: str, **stops: str) -> None:
+        """The stop loss and the take profit of an open position from now on."""
+        self.send(StopsChanged.model_validate(
+            {"seq": self.next, "at": self.now, "login": 1, "position_id": position, **stops}
+        ))  # fmt: skip
 
     def close(self, position: str) -> None:
         side, lots, price = self.lots.pop(position)
         move = self.bid - price if side == "buy" else price - self.bid
         self._fill(position, "sell" if side == "buy" else "buy", str(lots), "out", int(move * lots * 100_000 * 100))
 
-    def _fill(self, position: str, side: Side, lots: str, entry: Any, profit: int, reason: Any = "client") -> None:
+    def _fill(
+        self, position: str, side: Side, lots: str, entry: Any, profit: int, reason: Any = "client", **stops: str
+    ) -> None:
         self.balance += profit
         self.send(
             Deal(
+                **{name: Decimal(price) for name, price in stops.items()},
                 seq=self.next, at=self.now, deal_id=f"d{self.seq}", login=1, position_id=position, symbol="EURUSD",
                 side=side, lots=Decimal(lots), price=self.bid, entry=entry, profit_minor=profit, commission_minor=0,
                 swap_minor=0, balance_minor=self.balance, reason=reason,
