@@ -3,8 +3,8 @@
 The record stores equity as one-minute bars. A replay therefore knows the open, high, low and close of each minute, but
 not the order of high and low (in a rising minute the low is assumed first, in a falling minute the high), and not what
 happened between two fills of one minute. Old minutes are kept as hours: then the same is true of an hour. A bar is seen
-at its end, after the fills and resets within it. Where the replay differs from the live decision, the comparison says so. A
-history ends where the real account ended: an account that failed has no later trades.
+at its end, after the fills and resets within it. Where the replay differs from the live decision, the comparison says
+so. A history ends where the real account ended: an account that failed has no later trades.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

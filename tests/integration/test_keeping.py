@@ -27,8 +27,8 @@ from store.read import impact, market
 from store.read.pages import Window
 from tests import servers
 from tests.challenge_world import KEYS
+from tests.integration.earlier_database import upgrade_to, with_rows
 from tests.integration.scripted_venue import WHEN
-from tests.integration.test_upgrade import _at, _fill
 from tests.payout_world import World, a_firm
 
 DAY: Final = timedelta(days=1)
@@ -404,8 +404,8 @@ def earlier(postgres_url: str) -> Iterator[str]:
 
 
 async def test_a_database_of_before_keeps_its_rows_and_goes_on(earlier: str) -> None:
-    _at(earlier, "0013")
-    _fill(earlier, platforms=("sandbox",))
+    upgrade_to(earlier, "0013")
+    with_rows(earlier, platforms=("sandbox",))
     for number in range(3):
         _deal(earlier, number, WHEN + number * 40 * DAY, "acc_0")
     _bars(earlier, "acc_0", WHEN, FIGURES)
