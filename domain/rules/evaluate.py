@@ -30,7 +30,7 @@ def level_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
     """Returns the levels that the account breaks at `mark`, with the state as it is."""
     found = []
     for spec, state in zip(rules.specs, rules.states, strict=True):
-        worth = spec.counted(mark).equity_minor
+        worth = mark.equity_minor if spec.counts_everything else spec.counted(mark).equity_minor
         if breached(spec, state.floor_minor, worth):
             found.append(LevelBreach(spec, state, worth))
     return found

@@ -6,7 +6,7 @@ stops rising, the effect of a payout, and the parts of the worth that count. A `
 functions here execute it for one account; the monitor executes the same data on columns.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, TypedDict
@@ -107,15 +107,26 @@ class FloorSpec:
     payout_falls: bool = False
     settles: SettlementEffect = "unchanged"
     holds: WorthParts = EVERYTHING
+    # Read at every mark of every account, so computed once: whether every part of the worth counts; whether a level
+    # that is just reached is broken; whether any event can move the basis; which side of the level is beyond.
+    counts_everything: bool = field(init=False, compare=False, repr=False)
+    inclusive: bool = field(init=False, compare=False, repr=False)
+    moves_at_marks: bool = field(init=False, compare=False, repr=False)
+    is_ceiling: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("counts_everything", self.holds.everything),
+            ("inclusive", self.operator == "equity <= floor"),
+            ("moves_at_marks", self.moves == "peak"),
+            ("is_ceiling", self.direction == "ceiling"),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def key(self) -> str:
         """The id of the rule, with `.up` for a ceiling: distinguishes the levels of one rule."""
         return self.rule_id if self.direction == "floor" else f"{self.rule_id}.up"
-
-    @property
-    def inclusive(self) -> bool:
-        return self.operator == "equity <= floor"
 
     @property
     def follows_equity(self) -> bool:
@@ -146,11 +157,11 @@ class FloorSpec:
 
     def counted(self, mark: Mark) -> Mark:
         """Returns the money of the account as this rule counts it."""
-        if self.holds.everything:
+        if self.counts_everything:
             return mark
         extra = self.uncounted(mark.costs)
         worth = mark.equity_minor if self.holds.floating else mark.balance_minor
-        return replace(mark, balance_minor=mark.balance_minor + extra, equity_minor=worth + extra)
+        return Mark(mark.balance_minor + extra, worth + extra, mark.seq, mark.at, mark.costs)
 
     def figure(self, balance_minor: int, equity_minor: int) -> int:
         """Returns the figure of the source at this balance and equity."""
@@ -210,7 +221,7 @@ def _taken(spec: FloorSpec, state: RuleState, mark: Mark, basis: int) -> RuleSta
 
 def marked(spec: FloorSpec, state: RuleState, mark: Mark) -> RuleState:
     """Returns the state after any event: intraday peaks may rise."""
-    if spec.moves != "peak":
+    if not spec.moves_at_marks:
         return state
     mark = spec.counted(mark)
     figure = spec.figure(mark.balance_minor, mark.equity_minor)
@@ -250,10 +261,11 @@ def settled(spec: FloorSpec, state: RuleState) -> RuleState:
 
 def breached(spec: FloorSpec, floor_minor: int, equity_minor: int) -> bool:
     """Whether an account worth `equity_minor` (as the rule counts it) is below its floor, or above its ceiling."""
-    room = room_minor(spec, floor_minor, equity_minor)
-    return room <= 0 if spec.inclusive else room < 0
+    if equity_minor == floor_minor:
+        return spec.inclusive
+    return (equity_minor > floor_minor) is spec.is_ceiling
 
 
 def room_minor(spec: FloorSpec, floor_minor: int, equity_minor: int) -> int:
     """Returns the distance of the account from the level; negative beyond it."""
-    return equity_minor - floor_minor if spec.direction == "floor" else floor_minor - equity_minor
+    return floor_minor - equity_minor if spec.is_ceiling else equity_minor - floor_minor

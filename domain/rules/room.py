@@ -36,7 +36,8 @@ class Room:
 
     @property
     def warns(self) -> bool:
-        return self.allowance_minor > 0 and self.used_pct >= WARN_AT_PCT
+        used = self.allowance_minor - self.room_minor
+        return self.allowance_minor > 0 and used * 100 >= self.allowance_minor * WARN_AT_PCT
 
 
 def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> Room:

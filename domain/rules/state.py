@@ -26,8 +26,15 @@ def fresh(specs: tuple[FloorSpec, ...]) -> AccountRules:
 
 def on_mark(rules: AccountRules, mark: Mark) -> AccountRules:
     """Balance or equity changed: intraday peaks may rise. Returns `rules` itself when nothing changed."""
-    states = tuple(floors.marked(spec, state, mark) for spec, state in zip(rules.specs, rules.states, strict=True))
-    return rules if states == rules.states else AccountRules(rules.specs, states)
+    states: list[RuleState] | None = None
+    for index, spec in enumerate(rules.specs):
+        if spec.moves_at_marks:
+            state = rules.states[index]
+            after = floors.marked(spec, state, mark)
+            if after is not state:
+                states = states or list(rules.states)
+                states[index] = after
+    return AccountRules(rules.specs, tuple(states)) if states else rules
 
 
 def on_rollover(rules: AccountRules, mark: Mark) -> AccountRules:
