@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from domain.clocks import Clock, require_utc, zone_of
@@ -107,19 +106,36 @@ def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
     return data, canonical(data)
 
 
-def sealed(sheet: AnySheet) -> dict[str, Any]:
-    """Returns the sheet as JSON data with its hash. The hash is `digest`, built from the cached texts of shared
-    parts."""
-    known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
-    data = sheet.model_dump(mode="json", exclude=set(known))
-    body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}
-    texts = []
-    for shared, names in groupby(sorted(body), key=known.__contains__):
-        if shared:
-            texts += [f'"{name}":{known[name][1]}' for name in names]
-        else:
-            texts.append(_json({name: body[name] for name in names})[1:-1])
-    return {**body, "hash": hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()}
+class SealedSheet(dict[str, Any]):
+    """A sheet as JSON data with its hash. `text`: the same as JSON, to store it without writing it once more."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, body: dict[str, Any], text: str) -> None:
+        super().__init__(body)
+        self.text = text
+
+
+def text_of(sheet: dict[str, Any]) -> str:
+    """Returns a sheet as JSON text."""
+    return sheet.text if isinstance(sheet, SealedSheet) else _json(sheet)
+
+
+# No stored text has this character, so that no text of a sheet is taken for one of these places.
+_PLACES: Final = {name: f"\0{name}" for name in ("clock", "product")}
+
+
+def sealed(sheet: AnySheet) -> SealedSheet:
+    """Returns the sheet as JSON data with its hash. The hash is `digest`, with the cached texts of parts that many
+    sheets share put into the text of the others."""
+    shared = {"clock": _common(sheet.clock), "product": _common(sheet.product)}
+    data = sheet.model_dump(mode="json", exclude=set(shared))
+    text = _json(data | _PLACES)
+    for name, (_, part) in shared.items():
+        text = text.replace(_json(_PLACES[name]), part, 1)
+    hashed = hashlib.sha256(text.encode()).hexdigest()
+    body = {name: shared[name][0] if name in shared else data[name] for name in type(sheet).model_fields}
+    return SealedSheet(body | {"hash": hashed}, f'{text[:-1]},"hash":"{hashed}"}}')
 
 
 @_remembered
