@@ -5,11 +5,12 @@ themselves.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
@@ -23,7 +24,7 @@ from domain.lifecycle import CHALLENGE
 from domain.payouts.eligibility import eligible_from
 from firm.payouts import situation as payout_facts
 from store.db import Database
-from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
+from store.models import AccountLive, Breach, Challenge, DealRow, Dispute, Payout, Wakeup
 
 _STEP: Final = timedelta(minutes=15)
 _LONGEST_STEP: Final = timedelta(days=7)
@@ -32,6 +33,8 @@ _SETTLE_STEP: Final = timedelta(hours=4)  # a transfer takes up to three hours o
 _CHARGEBACK_AFTER: Final = timedelta(days=5)
 _REFUND_AFTER: Final = timedelta(hours=6)
 _ROUNDS: Final = 20
+_LIVING: Final = ("active", "funded", "breached")  # states in which a trader may do something
+_HAS_POSITIONS: Final = func.jsonb_array_length(AccountLive.positions) > 0
 
 
 class Rehearsal:
@@ -137,8 +140,11 @@ class Rehearsal:
     async def _traders_act(self) -> list[str]:
         """Requests refunds, chargebacks, disputes and payouts as the personas would. Returns the workflow ids."""
         async with self._db.transaction() as session:
-            rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
-            traded = set(await session.scalars(select(DealRow.account_id).distinct()))
+            living = select(Challenge).where(Challenge.state.in_(_LIVING)).order_by(Challenge.id)
+            rows = (await session.scalars(living)).all()
+            traded = await self._traded(session, rows)
+            waiting = set(await session.scalars(select(AccountLive.account_id).where(_HAS_POSITIONS)))
+            waiting |= set(await session.scalars(select(Payout.account_id).where(Payout.closed_at.is_(None))))
             disputed = set(await session.scalars(select(Dispute.challenge_id)))
             breaches = {
                 b.account_id: b.id
@@ -162,9 +168,21 @@ class Rehearsal:
             elif habit.disputes and row.state == "breached" and row.id not in disputed and row.account_id in breaches:
                 await trader.dispute(breaches[row.account_id])
                 acted.append(challenge_workflow(row.id))
-            elif row.state == "funded" and row.account_id and await self._request_payout(trader, row.account_id):
+            elif (
+                row.state == "funded"
+                and row.account_id
+                and row.account_id not in waiting
+                and await self._request_payout(trader, row.account_id)
+            ):
                 acted.append(challenge_workflow(row.id))
         return acted
+
+    async def _traded(self, session: AsyncSession, rows: Sequence[Challenge]) -> set[str]:
+        """Returns those accounts that have traded, of the traders who may want a refund."""
+        asking = [row.account_id for row in rows if self._by_challenge[row.id].persona.wants_refund and row.account_id]
+        if not asking:
+            return set()
+        return set(await session.scalars(select(DealRow.account_id).where(DealRow.account_id.in_(asking)).distinct()))
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
         async with self._db.transaction() as session:

@@ -1,6 +1,7 @@
 """One call of the database records the verdicts of a batch, and proof sheets are stored without compression.
 
-Compressing the sheets took more than half of the time of recording many breaches at once.
+Compressing the sheets took more than half of the time of recording many breaches at once. The relay and surveillance
+are told when market time moves and when there are new deals, so that they need not look for them all the time.
 """
 
 from alembic import op
@@ -96,12 +97,34 @@ BEGIN
 END $$
 """
 
+_ANNOUNCE_DEALS = """
+CREATE FUNCTION announce_deals() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('deals', '');
+    RETURN NULL;
+END $$
+"""
+
 
 def upgrade() -> None:
     op.execute("ALTER TABLE proofs ALTER COLUMN body SET STORAGE EXTERNAL")
     op.execute(_FUNCTION)
+    op.execute(_ANNOUNCE_DEALS)
+    op.execute("CREATE TRIGGER announce AFTER INSERT ON deals FOR EACH STATEMENT EXECUTE FUNCTION announce_deals()")
+    op.execute(
+        "CREATE TRIGGER announce AFTER INSERT OR UPDATE ON market_clock FOR EACH STATEMENT"
+        " EXECUTE FUNCTION announce_outbox()"
+    )
+    op.execute(
+        "CREATE TRIGGER announce AFTER INSERT OR UPDATE OF due_at ON wakeups FOR EACH STATEMENT"
+        " EXECUTE FUNCTION announce_outbox()"
+    )
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER announce ON wakeups")
+    op.execute("DROP TRIGGER announce ON market_clock")
+    op.execute("DROP TRIGGER announce ON deals")
+    op.execute("DROP FUNCTION announce_deals")
     op.execute("DROP FUNCTION record_verdicts")
     op.execute("ALTER TABLE proofs ALTER COLUMN body SET STORAGE EXTENDED")
