@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
+from cli.demo.payouts import Figures, payout_figures
 from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
 from cli.progress import Progress
@@ -24,7 +25,7 @@ from domain.lifecycle import CHALLENGE
 from domain.payouts.eligibility import eligible_from
 from firm.payouts import situation as payout_facts
 from store.db import Database
-from store.models import AccountLive, Breach, Challenge, DealRow, Dispute, Payout, Wakeup
+from store.models import Breach, Challenge, DealRow, Dispute, Payout, Wakeup
 
 _STEP: Final = timedelta(minutes=15)
 _LONGEST_STEP: Final = timedelta(days=7)
@@ -34,7 +35,6 @@ _CHARGEBACK_AFTER: Final = timedelta(days=5)
 _REFUND_AFTER: Final = timedelta(hours=6)
 _ROUNDS: Final = 20
 _LIVING: Final = ("active", "funded", "breached")  # states in which a trader may do something
-_HAS_POSITIONS: Final = func.jsonb_array_length(AccountLive.positions) > 0
 
 
 class Rehearsal:
@@ -49,6 +49,7 @@ class Rehearsal:
         self._traders: list[Trader] = []
         self._by_challenge: dict[str, Trader] = {}
         self._asked: set[tuple[str, int]] = set()
+        self._too_little: dict[str, tuple[Figures | None, datetime | None]] = {}
         self.now = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -143,8 +144,7 @@ class Rehearsal:
             living = select(Challenge).where(Challenge.state.in_(_LIVING)).order_by(Challenge.id)
             rows = (await session.scalars(living)).all()
             traded = await self._traded(session, rows)
-            waiting = set(await session.scalars(select(AccountLive.account_id).where(_HAS_POSITIONS)))
-            waiting |= set(await session.scalars(select(Payout.account_id).where(Payout.closed_at.is_(None))))
+            figures = await payout_figures(session, [row.account_id for row in rows if row.state == "funded"])
             disputed = set(await session.scalars(select(Dispute.challenge_id)))
             breaches = {
                 b.account_id: b.id
@@ -170,9 +170,8 @@ class Rehearsal:
                 acted.append(challenge_workflow(row.id))
             elif (
                 row.state == "funded"
-                and row.account_id
-                and row.account_id not in waiting
-                and await self._request_payout(trader, row.account_id)
+                and row.account_id in figures
+                and await self._request_payout(trader, row.account_id, figures[row.account_id])
             ):
                 acted.append(challenge_workflow(row.id))
         return acted
@@ -184,16 +183,22 @@ class Rehearsal:
             return set()
         return set(await session.scalars(select(DealRow.account_id).where(DealRow.account_id.in_(asking)).distinct()))
 
-    async def _request_payout(self, trader: Trader, account_id: str) -> bool:
+    async def _request_payout(self, trader: Trader, account_id: str, figures: Figures) -> bool:
+        """Requests all that may be paid out. What was found too early or too little is not looked at again until it
+        is time, or until `figures` of the account have changed."""
+        known, until = self._too_little.get(account_id, (None, None))
+        if known == figures and (until is None or self.now < until):
+            return False
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id)
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
         since = eligible_from(now.facts, now.product.payout)
-        if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
+        if since is None or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
         asked = (account_id, now.most.minor)
-        if now.most.amount < now.product.payout.min_request or asked in self._asked:
+        if self.now < since or now.most.amount < now.product.payout.min_request or asked in self._asked:
+            self._too_little[account_id] = figures, since if self.now < since else None
             return False
         self._asked.add(asked)
         await trader.request_payout(account_id, now.most.amount, attempt=int(count or 0))
