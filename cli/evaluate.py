@@ -11,6 +11,7 @@ from rich.console import Console
 from adapters.market.contracts import find_instruments
 from adapters.market.recorded import PriceFolder
 from adapters.statements.csv_mapping import Mapping
+from adapters.statements.csv_reader import Assumed
 from adapters.statements.read import read_statement
 from cli.progress import Progress, progress_bar
 from cli.reports.evaluation import as_json as found_as_json
@@ -36,6 +37,7 @@ def evaluate(
     statement: Path,
     *,
     mapping: Path | None = None,
+    preset: str | None = None,
     market: Path | None = None,
     zone: str = DEFAULT_ZONE,
     phase: int = 1,
@@ -50,7 +52,8 @@ def evaluate(
     terms = read_mapping(mapping) if mapping else None
     with progress_bar() as report:
         report("reading the statement", 0.0)
-        read = read_statement(statement, zone, terms)
+        account = Assumed(sold.currency, sold.initial_minor)
+        read = read_statement(statement, zone, terms, preset=preset, assumed=account)
         quotes = market_for(read, market, terms) if market else None
         found = _judged(read, sold, phase, terms, quotes, report)
     if proofs is not None:

@@ -193,6 +193,7 @@ def evaluate(
     product: Annotated[str, typer.Option("--product", help="Product (name or name@version), or a YAML file.")],
     statement: Annotated[Path, typer.Option("--statement", help="MT5 or MT4 report (HTML), or a CSV file.")],
     mapping: Annotated[Path | None, typer.Option("--mapping", help="Mapping of the CSV's columns (YAML).")] = None,
+    venue: Annotated[str | None, typer.Option("--from", help="The venue that wrote a CSV, such as tradovate.")] = None,
     market: Annotated[Path | None, typer.Option("--market", help="Folder of recorded quotes.")] = None,
     zone: Annotated[str, typer.Option("--zone", help="Time zone of the broker's server.")] = "UTC",
     phase: Annotated[int, typer.Option("--phase", min=1, help="Phase whose rules apply.")] = 1,
@@ -202,7 +203,17 @@ def evaluate(
     """Judge a broker's statement under the rules of a product."""
     from cli.evaluate import evaluate as judge
 
-    judge(product, statement, mapping=mapping, market=market, zone=zone, phase=phase, proofs=proofs, as_json=as_json)
+    judge(
+        product,
+        statement,
+        mapping=mapping,
+        preset=venue,
+        market=market,
+        zone=zone,
+        phase=phase,
+        proofs=proofs,
+        as_json=as_json,
+    )
 
 
 @proof_app.command("show")

@@ -5,11 +5,12 @@ A trading day D starts at the reset on date D when the reset is before 12:00, el
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -89,12 +90,23 @@ def _as_name(value: Any) -> Any:
     return value
 
 
+def zone_words(name: str) -> str:
+    """Returns a zone for people: "America/Chicago", "server time (+02:00, and +03:00 while … has daylight time)"."""
+    server = _SERVER.match(name)
+    if server is None:
+        return name
+    return f"server time ({server[1]}, and {server[2]} while {server[3]} has daylight time)"
+
+
 def _known_zone(name: str) -> str:
     zone_of(name)
     return name
 
 
 Zone = Annotated[str, AfterValidator(_known_zone), BeforeValidator(_as_name)]
+WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 
 
 class Clock(BaseModel):
@@ -103,7 +115,7 @@ class Clock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     zone: Zone
-    reset: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    reset: WallTime
 
     @property
     def group(self) -> str:
@@ -114,10 +126,7 @@ class Clock(BaseModel):
     def words(self) -> str:
         """The reset for people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight
         time)"."""
-        server = _SERVER.match(self.zone)
-        if server is None:
-            return f"{self.reset} {self.zone}"
-        return f"{self.reset} server time ({server[1]}, and {server[2]} while {server[3]} has daylight time)"
+        return f"{self.reset} {zone_words(self.zone)}"
 
     @property
     def wall(self) -> time:
@@ -201,3 +210,10 @@ class ClockHistory:
             if after < clock.reset_on(local) <= until:
                 return clock.reset_on(local)
         return self.changes[-1][1].reset_on(local)
+
+
+def month_later(day: date, months: int) -> date:
+    """Returns the same day so many months later; the last day of a month that is shorter."""
+    year, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + year, month + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))

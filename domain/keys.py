@@ -135,6 +135,14 @@ def resume_message(offence_id: str) -> str:
     return f"resume/{offence_id}"
 
 
+RESET_BALANCE: Final = "reset_balance/"
+
+
+def reset_balance(offence_id: str) -> str:
+    """The message, and the operation that brings the balance back to the initial one."""
+    return f"{RESET_BALANCE}{offence_id}"
+
+
 def breach_message(breach_id: str) -> str:
     """Also the key of the challenge's step, and the cause for which payouts are judged again."""
     return f"breach/{breach_id}"

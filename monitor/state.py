@@ -180,7 +180,7 @@ class ShardState:
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
         specs = self.rules.symbol_specs(row)
-        return sum(1 << index for index, spec in enumerate(specs) if spec.rule_id in conduct.muted)
+        return sum(1 << index for index, spec in enumerate(specs) if conduct.counted(spec.rule_id, spec.key))
 
     def judged_under_clock(self, group: int) -> Ints:
         """The judged rows to which a reset of clock group `group` does something."""

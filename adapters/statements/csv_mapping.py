@@ -1,20 +1,14 @@
-"""Reads a CSV file of closed trades. A mapping describes its columns."""
+"""The mapping of a CSV file: its columns, its way to write numbers and times, and its words."""
 
-import csv
-import io
-from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adapters.statements.numbers import NotANumber, number
+from adapters.statements.money_words import KNOWN as KNOWN_MONEY
+from adapters.statements.money_words import MoneyWords
 from adapters.statements.sides import KNOWN, Sides
-from adapters.statements.tables import Origin
-from domain.errors import StatementInvalid
-from domain.histories.statements import BalanceRow, Side, Statement, StatementPosition, StatementSummary
-from domain.money import Currency, ExactDecimal, is_exact, to_minor
+from domain.histories.statements import Side
+from domain.money import Currency, ExactDecimal
 
 Column = str | Annotated[int, Field(ge=1)]
 
@@ -26,34 +20,64 @@ class _Part(BaseModel):
 class SideWords(_Part):
     """The report's words or codes for each side, in any case.
 
-    `money` marks deposits (positive) and withdrawals (negative). `skip` marks other rows, such as cancelled orders.
+    `money` marks deposits (positive) and withdrawals (negative), `result` costs and income of trading without a trade,
+    such as interest. `skip` marks other rows, such as cancelled orders.
     """
 
     buy: tuple[str, ...] = ()
     sell: tuple[str, ...] = ()
     money: tuple[str, ...] = ()
+    result: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 
 
 class Columns(_Part):
-    """Each column, by heading or by number from 1. Leave out columns that the file does not have."""
+    """Each column, by heading or by number from 1. Leave out columns that the file does not have.
 
-    ticket: Column
+    A row is a closed trade or a fill. A trade has `side`, `opened_at` and `closed_at`, or `bought_at` and `sold_at`:
+    what came first opened it. A fill has `at`, `side`, `price` and `effect` (whether it opens or closes). `ticket` may
+    be several columns. `balance` is the running balance.
+    """
+
+    ticket: Column | tuple[Column, ...] | None = None
     symbol: Column
-    side: Column
-    opened_at: Column
-    closed_at: Column
-    profit: Column
+    side: Column | None = None
+    profit: Column | None = None
+    opened_at: Column | None = None
+    closed_at: Column | None = None
+    bought_at: Column | None = None
+    sold_at: Column | None = None
+    at: Column | None = None
+    effect: Column | None = None
     lots: Column | None = None
+    price: Column | None = None
     opening_price: Column | None = None
     closing_price: Column | None = None
+    bought_price: Column | None = None
+    sold_price: Column | None = None
     commission: Column | None = None
     taxes: Column | None = None
     swap: Column | None = None
+    balance: Column | None = None
+
+    @model_validator(mode="after")
+    def _are_enough(self) -> Self:
+        if self.bought_at is not None or self.sold_at is not None:
+            wanted: tuple[str, ...] = ("bought_at", "sold_at", "profit")
+        elif self.effect is not None:
+            wanted = ("at", "side", "price", "lots", "profit")
+        else:
+            wanted = ("side", "closed_at", "profit")
+        missing = [name for name in wanted if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{missing[0]}: the mapping must say which column it is")
+        return self
 
     @property
-    def given(self) -> dict[str, Column]:
-        return {name: column for name, column in self if column is not None}
+    def given(self) -> dict[str, tuple[Column, ...]]:
+        """Returns the columns of each field; only `ticket` may have several."""
+        named = ((name, column) for name, column in self if column is not None)
+        return {name: column if isinstance(column, tuple) else (column,) for name, column in named}
 
 
 class Contract(_Part):
@@ -65,7 +89,15 @@ class Contract(_Part):
 
 
 class Mapping(_Part):
-    """A CSV needs `columns`, `currency` and `initial_balance`. `side_words` and `symbols` work for every report."""
+    """A CSV needs `columns`; without `currency` and `initial_balance` those of the product are assumed.
+    `side_words` and `symbols` work for every report.
+
+    `costs`: how commissions and swaps are written. signed: a cost is negative; positive: a cost is positive;
+    unsigned: every figure is a cost. None: signed, and a column of mostly positive commissions is refused.
+    `profit_is`: whether the profit of a row contains the costs. None: it does not, and where `asks_profit` is set, a
+    file with costs is refused. `heading_row`: its number, where it is not the first with the named columns.
+    `date_format`: one or several; of several, the one that reads every row. `zone`: of the times, if not --zone.
+    """
 
     account: Annotated[str, Field(min_length=1)] = "unnamed"
     currency: Currency | None = None
@@ -73,7 +105,12 @@ class Mapping(_Part):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     heading: bool = True
-    date_format: str = "%Y.%m.%d %H:%M:%S"
+    heading_row: Annotated[int, Field(ge=1)] | None = None
+    date_format: str | tuple[str, ...] = "%Y.%m.%d %H:%M:%S"
+    zone: str | None = None
+    costs: Literal["signed", "positive", "unsigned"] | None = None
+    profit_is: Literal["gross", "net"] | None = None
+    asks_profit: bool = False
     columns: Columns | None = None
     only: dict[str | int, str] = {}
     side_words: SideWords = SideWords()
@@ -85,170 +122,6 @@ class Mapping(_Part):
         words |= {word.lower(): "sell" for word in self.side_words.sell}
         return Sides(KNOWN.words | words)
 
-
-class _Table:
-    """The rows of one file. Values are read by the mapping's field names."""
-
-    def __init__(self, text: str, name: str, mapping: Mapping) -> None:
-        self.name, self.mapping = name, mapping
-        assert mapping.columns is not None
-        try:
-            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=mapping.delimiter, strict=True))
-        except csv.Error as exc:
-            raise StatementInvalid(f"{name} is no CSV: {exc}.", remedy="Check the mapping's delimiter.") from exc
-        self._heading = [cell.strip().lower() for cell in rows[0]] if mapping.heading else None
-        self._rows = list(enumerate(rows, start=1))[1 if mapping.heading else 0 :]
-        self._at = {field: self._place(field, column) for field, column in mapping.columns.given.items()}
-        self._only = {self._place("only", column): value for column, value in mapping.only.items()}
-
-    def _place(self, field: str, column: Column) -> int:
-        if isinstance(column, int):
-            return column - 1
-        if self._heading is None or column.strip().lower() not in self._heading:
-            there = ", ".join(self._heading) if self._heading else "none: the mapping says `heading: false`"
-            raise StatementInvalid(
-                f"{self.name} has no column headed {column!r} (mapping: {field}). Its headings: {there}.",
-                field=f"columns.{field}",
-                remedy="Correct the mapping, or name the column by its number, counted from 1.",
-            )
-        return self._heading.index(column.strip().lower())
-
-    def lines(self) -> Iterator["_Line"]:
-        for number_, cells in self._rows:
-            if not any(cell.strip() for cell in cells):
-                continue
-            line = _Line(self, number_, cells)
-            if all(line.cell(place) == value for place, value in self._only.items()):
-                yield line
-
-    def place(self, field: str) -> int | None:
-        return self._at.get(field)
-
-
-class _Line:
-    """One row. A value that cannot be read raises StatementInvalid."""
-
-    def __init__(self, table: _Table, row: int, cells: list[str]) -> None:
-        self.table, self.row, self._cells = table, row, cells
-
-    def problem(self, why: str) -> StatementInvalid:
-        content = self.table.mapping.delimiter.join(self._cells)[:120]
-        return StatementInvalid(
-            f"{self.table.name}: row {self.row} cannot be read: {why}. The row: {content}",
-            field=f"row {self.row}",
-            remedy="Nothing was imported. Correct the row, or the mapping.",
-        )
-
-    def cell(self, place: int) -> str:
-        if place >= len(self._cells):
-            raise self.problem(f"it has {len(self._cells)} columns; column {place + 1} is wanted")
-        return self._cells[place].strip()
-
-    def text(self, field: str) -> str:
-        place = self.table.place(field)
-        text = "" if place is None else self.cell(place)
-        if place is not None and not text:
-            raise self.problem(f"{field} is empty")
-        return text
-
-    def number(self, field: str) -> Decimal | None:
-        place = self.table.place(field)
-        text = "" if place is None else self.cell(place)
-        if not text:
-            return None
-        try:
-            return number(text, self.table.mapping.decimal)
-        except NotANumber as exc:
-            raise self.problem(f"{field}: {exc}") from exc
-
-    def money(self, field: str, currency: str) -> int:
-        amount = self.number(field) or Decimal(0)
-        if not is_exact(amount, currency):
-            raise self.problem(f"{field}: {amount} is not an amount in {currency}")
-        return to_minor(amount, currency)
-
-    def at(self, field: str, zone: tzinfo) -> datetime:
-        text = self.text(field)
-        try:
-            moment = datetime.strptime(text, self.table.mapping.date_format)
-        except ValueError as exc:
-            wanted = self.table.mapping.date_format
-            raise self.problem(f"{field}: {text!r} is not written as {wanted} (mapping: date_format)") from exc
-        if not 1990 <= moment.year <= 2100:
-            raise self.problem(f"{field}: {text!r} is not a year that anybody traded in")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def read(text: str, origin: Origin, mapping: Mapping) -> Statement:
-    """Returns the history in a CSV. The account begins with `initial_balance`. Raises StatementInvalid."""
-    name, zone = origin.file, origin.zone
-    missing = [field for field in ("currency", "initial_balance") if getattr(mapping, field) is None]
-    if missing or mapping.currency is None or mapping.initial_balance is None:
-        raise StatementInvalid(
-            f"The mapping does not say {' and '.join(missing)}, and {name} cannot.",
-            field=missing[0],
-            remedy="Add it to the mapping.",
-        )
-    currency = mapping.currency
-    trades, money = list[StatementPosition](), list[BalanceRow]()
-    kinds = {word.lower(): "money" for word in mapping.side_words.money}
-    kinds |= {word.lower(): "skip" for word in mapping.side_words.skip}
-    for line in _Table(text, name, mapping).lines():
-        kind = kinds.get(line.text("side").lower())
-        if kind is None:
-            trades.append(_trade(line, zone, mapping, currency))
-        elif kind == "money":
-            money.append(_money(line, zone, currency))
-    if not trades:
-        raise StatementInvalid(f"{name} holds no trades.", remedy="Check the mapping's `only` and `heading`.")
-    first = min([trade.opened_at for trade in trades] + [row.at for row in money])
-    deposit = BalanceRow(row=0, reference="initial", at=first, amount_minor=to_minor(mapping.initial_balance, currency))
-    return Statement(
-        source="csv",
-        account=mapping.account,
-        currency=currency,
-        **origin.named,
-        printed_at=None,
-        closed=tuple(trades),
-        open_positions=(),
-        deals=(),
-        balance_rows=(deposit, *money),
-        summary=StatementSummary(),
-    )
-
-
-def _trade(line: _Line, zone: tzinfo, mapping: Mapping, currency: str) -> StatementPosition:
-    side = mapping.sides.of(line.text("side"))
-    if side is None:
-        raise line.problem(f"{line.text('side')!r} is neither known as buy nor as sell (mapping: side_words)")
-    opened, closed, lots = line.at("opened_at", zone), line.at("closed_at", zone), line.number("lots")
-    if closed < opened:
-        raise line.problem("the trade closes before it opens")
-    if lots is not None and lots <= 0:
-        raise line.problem(f"a trade of {lots} lots is none")
-    if line.number("profit") is None:
-        raise line.problem("profit is empty")
-    return StatementPosition(
-        row=line.row,
-        position_id=line.text("ticket"),
-        symbol=line.text("symbol"),
-        side=side,
-        lots=lots,
-        opened_at=opened,
-        opening_price=line.number("opening_price"),
-        closed_at=closed,
-        closing_price=line.number("closing_price"),
-        commission_minor=line.money("commission", currency),
-        taxes_minor=line.money("taxes", currency),
-        swap_minor=line.money("swap", currency),
-        profit_minor=line.money("profit", currency),
-    )
-
-
-def _money(line: _Line, zone: tzinfo, currency: str) -> BalanceRow:
-    return BalanceRow(
-        row=line.row,
-        reference=line.text("ticket"),
-        at=line.at("opened_at", zone),
-        amount_minor=line.money("profit", currency),
-    )
+    @property
+    def money_words(self) -> MoneyWords:
+        return KNOWN_MONEY.with_words(transfers=self.side_words.money, results=self.side_words.result)

@@ -22,7 +22,7 @@ from domain.money import known_currency
 _AFTER_COLON: Final = re.compile(r"[^:\uff1a]+[:\uff1a]\s*(.+)")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PRINTED: Final = re.compile(r"(\d{4}) ([A-Za-z]{3})[a-z]* (\d{1,2}), (\d{1,2}:\d{2})")
-_CURRENCY: Final = re.compile(r"[A-Z]{3}|USD[CT]")
+_CURRENCY: Final = re.compile(r"[A-Z]{3,5}")
 _TICKET: Final = re.compile(r"\d{2,}")
 _TRADE_CELLS: Final = (13, 14)
 Kind = Literal["closed", "open", "cancelled", "working", "money"]
@@ -149,26 +149,31 @@ def _ending(row: Row) -> Ending:
 
 
 def _money(line: Line) -> BalanceRow:
+    kind = line.money_kind(2)
     return BalanceRow(
         row=line.row.number,
         reference=line.text(0),
         at=line.at(1),
         amount_minor=line.money(-1),
-        credit="credit" in line.row.texts[2].lower(),
+        credit=kind == "credit",
+        result=kind == "result",
     )
 
 
 def _summary(sheet: Sheet, rows: list[Row], currency: str) -> StatementSummary:
-    """Read the last three rows of figures: deposits, credit; closed and floating result; balance, equity."""
+    """Reads the summary: the first three rows together with two figures or more (deposits, credit; closed and
+    floating result, margin; balance, equity, free margin). A detailed report has a block of other figures below."""
     found = [(row, values) for row, values in pairs(rows) if len(values) >= 2]
-    if len(found) < 3:
+    together = (index for index in range(len(found) - 2) if found[index + 2][0].number - found[index][0].number == 2)
+    index = next(together, None)
+    if index is None:
         return StatementSummary()
-    (first, deposits), (second, results), (third, worth) = found[-3:]
+    first, second, third = found[index : index + 3]
     return StatementSummary(
-        deposits_net_minor=summary_money(sheet, first, deposits[0], currency),
-        credit_minor=summary_money(sheet, first, deposits[1], currency),
-        closed_profit_minor=summary_money(sheet, second, results[0], currency),
-        floating_minor=summary_money(sheet, second, results[1], currency),
-        balance_minor=summary_money(sheet, third, worth[0], currency),
-        equity_minor=summary_money(sheet, third, worth[1], currency),
+        deposits_net_minor=summary_money(sheet, first[0], first[1][0], currency),
+        credit_minor=summary_money(sheet, first[0], first[1][1], currency),
+        closed_profit_minor=summary_money(sheet, second[0], second[1][0], currency),
+        floating_minor=summary_money(sheet, second[0], second[1][1], currency),
+        balance_minor=summary_money(sheet, third[0], third[1][0], currency),
+        equity_minor=summary_money(sheet, third[0], third[1][1], currency),
     )

@@ -19,6 +19,7 @@ from adapters.statements.html import Row
 from adapters.statements.sides import Sides, SideSample, learn_sides
 from adapters.statements.tables import Line, Sheet, instant, is_instant, pairs, summary_money
 from domain.errors import StatementInvalid
+from domain.histories.statement_fills import closed_by_deals
 from domain.histories.statements import (
     BalanceRow,
     Ending,
@@ -29,7 +30,8 @@ from domain.histories.statements import (
 )
 from domain.money import known_currency
 
-_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3}|USD[CT])\b.*\)")
+_ACCOUNT: Final = re.compile(r"(\d{3,})\s*\(\s*([A-Z]{3,5})\b(.*)\)")
+_REVERSES: Final = re.compile(r"\S+\s*/\s*\S+")  # "in/out", in any language
 _WHOLE: Final = re.compile(r"\d+")
 Section = Literal["positions", "orders", "deals", "open"]
 Close = tuple[datetime | None, str, Decimal | None]
@@ -54,7 +56,7 @@ def read(sheet: Sheet) -> Statement:
     """Returns the whole report. Raises StatementInvalid for the first row that cannot be read."""
     account = _account(sheet)
     assert account is not None
-    number, currency = account
+    number, currency, kind = account
     known_currency(currency)
     parts = _split(sheet)
     if not parts.deals and not parts.positions and not parts.open:
@@ -63,14 +65,14 @@ def read(sheet: Sheet) -> Statement:
             remedy="Show the whole history in the terminal before saving the report.",
         )
     sides = learn_sides(_side_samples(sheet, parts, currency), sheet.given_sides)
-    closed = [_closed(sheet.line(row, currency), sides) for row in parts.positions]
+    closed, told = _positions(sheet, parts.positions, currency, sides)
     held = [_open(sheet.line(row, currency), sides) for row in parts.open]
     deals, money = _deals(sheet, parts.deals, currency, sides, {p.position_id for p in (*closed, *held)})
     endings: dict[Close, list[StatementDeal]] = {}
     for deal in deals:
         if not deal.opens:
             endings.setdefault((deal.at, deal.symbol, deal.price), []).append(deal)
-    return Statement(
+    found = Statement(
         source="mt5",
         account=number,
         currency=currency,
@@ -79,18 +81,28 @@ def read(sheet: Sheet) -> Statement:
         closed=tuple(_with_ending(p, endings.get((p.closed_at, p.symbol, p.closing_price), [])) for p in closed),
         open_positions=tuple(held),
         deals=tuple(deals),
-        balance_rows=tuple(money),
+        balance_rows=tuple(money if parts.deals else told),
         pending_orders=sum(1 for row in parts.orders if len(row.cells) > 8 and not is_instant(row.texts[8])),
+        netting=_netting(kind),
         summary=_summary(sheet, parts.after, currency),
     )
+    # a report of deals only: the trades follow from them
+    return found if closed or not deals else found.model_copy(update={"closed": closed_by_deals(found)})
 
 
-def _account(sheet: Sheet) -> tuple[str, str] | None:
+def _account(sheet: Sheet) -> tuple[str, str, str] | None:
+    """Returns (account, currency, the rest: server and kind of account), or None."""
     for row in sheet.rows[:12]:
         for text in row.texts:
             if match := _ACCOUNT.fullmatch(text):
-                return match[1], match[2]
+                return match[1], match[2], match[3]
     return None
+
+
+def _netting(kind: str) -> bool | None:
+    """Returns whether the account has one position for each symbol; None when the report does not say."""
+    words = re.findall(r"[a-z]+", kind.lower())
+    return True if "netting" in words else False if "hedge" in words or "hedging" in words else None
 
 
 def _printed(sheet: Sheet) -> datetime | None:
@@ -143,6 +155,8 @@ def _side_samples(sheet: Sheet, parts: _Sections, currency: str) -> Iterator[Sid
     for rows, width, profit, closing in ((parts.positions, 13, 12, 9), (parts.open, 12, 10, 8)):
         for row in rows:
             line = sheet.line(row, currency)
+            if _is_money(row):
+                continue
             _expect(line, width)
             yield row.texts[3], line.number(profit), line.price(5), line.price(closing)
 
@@ -157,6 +171,35 @@ def _ticket(line: Line, cell: int) -> str:
     if not _WHOLE.fullmatch(line.row.texts[cell]):
         raise line.problem(f"cell {cell + 1}: {line.row.texts[cell]!r} is not a ticket number")
     return line.row.texts[cell]
+
+
+def _positions(
+    sheet: Sheet, rows: list[Row], currency: str, sides: Sides
+) -> tuple[list[StatementPosition], list[BalanceRow]]:
+    """Returns the closed positions, and the money rows among them, which the deals tell again."""
+    closed, money = list[StatementPosition](), list[BalanceRow]()
+    for row in rows:
+        line = sheet.line(row, currency)
+        if _is_money(row):
+            kind = line.money_kind(3)
+            money.append(
+                BalanceRow(
+                    row=row.number,
+                    reference=_ticket(line, 1),
+                    at=line.at(0),
+                    amount_minor=line.money(-1),
+                    credit=kind == "credit",
+                    result=kind == "result",
+                )
+            )
+        else:
+            closed.append(_closed(line, sides))
+    return closed, money
+
+
+def _is_money(row: Row) -> bool:
+    """Whether a row among the positions is money: the cells of the trade are one wide comment."""
+    return len(row.cells) < 13 and len(row.cells) > 4 and not row.texts[2]
 
 
 def _closed(line: Line, sides: Sides) -> StatementPosition:
@@ -208,10 +251,10 @@ def _deals(
     openings = _openings(lines, positions)
     balance = 0
     for line in lines:
-        if line.row.texts[2]:
-            deals.append(_deal(line, sides, openings))
-        else:
+        if not line.row.texts[2]:
             money.append(_balance_row(line, balance))
+        elif sheet.money_words.of(line.row.texts[3]) != "cancelled":  # a cancelled deal is no fill
+            deals.append(_deal(line, sides, openings))
         balance = line.money(-2)
     return deals, money
 
@@ -230,6 +273,7 @@ def _openings(lines: list[Line], positions: set[str]) -> set[str]:
 def _deal(line: Line, sides: Sides, openings: set[str]) -> StatementDeal:
     width = len(line.row.cells)
     first = 9 if width == 15 else 8  # with 15 cells, one column is the cost of the spread, which is not booked
+    direction = line.text(4).lower()
     return StatementDeal(
         row=line.row.number,
         deal_id=_ticket(line, 1),
@@ -237,7 +281,8 @@ def _deal(line: Line, sides: Sides, openings: set[str]) -> StatementDeal:
         at=line.at(0),
         symbol=line.text(2),
         side=line.side(3, sides),
-        opens=line.text(4).lower() in openings,
+        opens=direction in openings,
+        reverses=_REVERSES.fullmatch(direction) is not None,
         lots=line.lots(5),
         price=line.number(6),
         commission_minor=line.money(first),
@@ -255,7 +300,8 @@ def _ending(comment: str) -> Ending:
 
 
 def _balance_row(line: Line, before: int) -> BalanceRow:
-    """Returns money in or out. An amount that does not change the running balance is credit."""
+    """Returns money without a trade, by its word. An amount that does not change the running balance is credit."""
+    kind = line.money_kind(3)
     costs = range(9 if len(line.row.cells) == 15 else 8, len(line.row.cells) - 2)
     amount = sum(line.money(cell) for cell in costs)
     return BalanceRow(
@@ -264,6 +310,7 @@ def _balance_row(line: Line, before: int) -> BalanceRow:
         at=line.at(0),
         amount_minor=amount,
         credit=amount != 0 and line.money(-2) == before,
+        result=kind == "result",
         stated_balance_minor=line.money(-2),
     )
 

@@ -44,3 +44,25 @@ def number(text: str, mark: Mark = ".") -> Decimal:
     if not _SHAPES[mark].fullmatch(written):
         raise NotANumber(f"{text.strip()!r} is not a number")
     return Decimal(written.replace("," if mark == "." else ".", "").replace(",", "."))
+
+
+_UNIT: Final = re.compile(r"(.*\d)\s*[A-Za-z%]+\.?")
+_CODES: Final = "USD|EUR|GBP|JPY|CHF|AUD|CAD|NZD|SGD|HKD|USDT|USDC|US|A|C"
+_CURRENCY: Final = re.compile(rf"[$€£¥₹₽₩₿₮]|\b(?:{_CODES})(?=[\s$\d(.,-]|$)")
+
+
+def amount(text: str, mark: Mark = ".") -> Decimal:
+    """Returns a number as venues export it: with the sign of a currency, in parentheses when it is negative
+    ("$(41.00)"), with a unit ("0.10 Lots"). Raises NotANumber."""
+    bare = _CURRENCY.sub("", text).strip()
+    negative = "(" in bare and bare.endswith(")")
+    bare = bare.replace("(", "", 1).removesuffix(")") if negative else bare
+    if unit := _UNIT.fullmatch(bare.strip()):
+        bare = unit[1]
+    try:
+        value = number(bare.strip(), mark)
+        if negative and value < 0:
+            raise NotANumber
+    except NotANumber:
+        raise NotANumber(f"{text.strip()!r} is not a number") from None
+    return -value if negative else value

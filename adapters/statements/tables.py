@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from adapters.statements.html import Row
+from adapters.statements.money_words import KNOWN, MoneyKind, MoneyWords
 from adapters.statements.numbers import Mark, NotANumber, decimal_mark, number
 from adapters.statements.sides import Sides
 from domain.errors import StatementInvalid
@@ -20,7 +21,12 @@ _DAY_FIRST: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T]+(\d{1
 
 
 def is_instant(text: str) -> bool:
-    return bool(_YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text))
+    """Whether `text` is a date and time that exists."""
+    try:
+        instant(text, UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def instant(text: str, zone: tzinfo) -> datetime:
@@ -59,6 +65,7 @@ class Sheet:
     origin: Origin
     rows: list[Row]
     given_sides: Sides | None = None
+    money_words: MoneyWords = KNOWN
     mark: Mark = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +111,17 @@ class Line:
                 "profit shows which; say it in a mapping's `side_words`"
             )
         return side
+
+    def money_kind(self, cell: int) -> MoneyKind:
+        """Returns the kind of a row of money without a trade, by its word."""
+        word = self.row.texts[cell]
+        kind = self.sheet.money_words.of(word)
+        if kind is None:
+            raise self.problem(
+                f"cell {cell + 1}: {word!r} is no known kind of money row; say it in a mapping's `side_words`, under "
+                "`money` if it is a deposit or a withdrawal, under `result` if it is a cost or an income of trading"
+            )
+        return kind
 
     def number(self, cell: int) -> Decimal:
         try:
@@ -151,4 +169,6 @@ def summary_money(sheet: Sheet, row: Row, text: str, currency: str) -> int:
         amount = number(text, sheet.mark)
     except NotANumber as exc:
         raise line.problem(str(exc)) from exc
+    if amount.adjusted() > 14:
+        raise line.problem(f"{text!r} is not an amount in {currency}")
     return to_minor(amount, currency)

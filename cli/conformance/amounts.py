@@ -78,10 +78,11 @@ def payout_amount_of(case: Case) -> EngineResult:
         if raw.kind == "payout_request":
             number = raw.data.get("payout_number")
             money.paid = money.paid if number is None else int(number) - 1
-            result.outcome, result.amounts = _paid(case, terms, money, _requested(case, raw))
+            result.outcome, result.amounts = _paid(case, terms, money, raw, _requested(case, raw))
         result.steps.append({**result.amounts, "balance": case.major(money.balance)})
     if not any(raw.kind == "payout_request" for raw in case.events):
-        result.outcome, result.amounts = _paid(case, terms, money)
+        last = case.events[-1] if case.events else RawEvent(0, "", "", {})
+        result.outcome, result.amounts = _paid(case, terms, money, last)
         result.steps[-1:] = [result.amounts]
     result.amounts |= cycle_dates(case, given)
     return result
@@ -111,10 +112,13 @@ def _requested(case: Case, raw: RawEvent) -> int | None:
     return next((minor for name in names if (minor := raw.money(name, case.currency)) is not None), None)
 
 
-def _paid(case: Case, terms: PayoutTerms, money: _Money, requested: int | None = None) -> tuple[str, dict[str, Value]]:
-    known = _known(case, money)
+def _paid(
+    case: Case, terms: PayoutTerms, money: _Money, raw: RawEvent, requested: int | None = None
+) -> tuple[str, dict[str, Value]]:
+    known = _known(case, money, raw)
     amount = payout_amount(known, terms, case.currency, requested)
-    locked = any(refusal.code == "locked" for refusal in refusals_of_any_amount(known, terms, case.currency))
+    reasons = refusals_of_any_amount(known, terms, case.currency)
+    locked = raw.held_back or any(refusal.code == "locked" for refusal in reasons)
     named = {
         "profit": amount.base,
         "gross": 0 if locked else amount.gross,
@@ -132,9 +136,10 @@ def _paid(case: Case, terms: PayoutTerms, money: _Money, requested: int | None =
     return "ineligible" if locked else "eligible", {name: case.major(minor) for name, minor in named.items()}
 
 
-def _known(case: Case, money: _Money) -> PayoutFacts:
+def _known(case: Case, money: _Money, raw: RawEvent) -> PayoutFacts:
     return facts(
         case,
+        deducted_minor=raw.left_out_minor,
         balance_minor=money.balance,
         profit_minor=money.profit,
         payouts_paid=money.paid,
@@ -207,7 +212,7 @@ def _floor(case: Case, policy: str, before: int | None) -> AccountRules:
     """Returns a floor at the level that the case states, with the effect of the first payout on it."""
     effects = {"unchanged": "unchanged", "set_to_zero_on_first_payout": "zero"}
     if policy not in effects:
-        raise Unsupported(f"payout_drawdown_effect: floor_policy {policy}")
+        raise Unsupported(f"payout_drawdown_effect: floor_policy {policy}", "floor_policy")
     floor_minor = case.initial_minor if before is None else before
     spec = FloorSpec(
         rule_id="floor",
@@ -228,7 +233,7 @@ def daily_profit_attribution(case: Case) -> EngineResult:
     given = case.params("basis", "day")
     basis = _BASES.get(given.get("basis", "equity_snapshot_to_snapshot"))
     if basis is None:
-        raise Unsupported(f"daily_profit_attribution: basis {given['basis']}")
+        raise Unsupported(f"daily_profit_attribution: basis {given['basis']}", "basis")
     midway = any(raw.kind == "rollover" for raw in case.events)
     book, found = day_book.begin(None if midway else case.initial_minor), list[Value]()
     result = EngineResult(outcome="computed", amounts={"days": []})

@@ -10,12 +10,9 @@ from cli.conformance.gates import sized
 from cli.conformance.translator import Translator, context_of
 from domain.quoting import quoted
 from domain.rules.base import ConductRule, Consequence, Context, State, Violation
-from domain.rules.conduct.flat_by import FlatBy
-from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.lot_size_band import BandState, LotSizeBand
 from domain.rules.conduct.max_exposure import MaxExposure, Tier
 from domain.rules.conduct.max_loss_per_trade_idea import MaxLossPerTradeIdea, ShareOfDailyAllowance
-from domain.rules.conduct.news_window import NewsWindow
 from domain.rules.events import Closed, Event, Opened
 from domain.rules.gates.min_hold_time import MinHoldTime
 
@@ -23,78 +20,8 @@ S = TypeVar("S", bound=State)
 Reads = Callable[[Any, list[Violation]], dict[str, Value]]
 Translates = Callable[[RawEvent], Iterable[Event]]
 
-_WEEKDAYS: Final = {
-    day[:3]: day for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-}
-
 # the names under which a list of trades gives the result of each
 _RESULTS: Final = ("pnl", "pnls", "profit", "profits", "net_pnl", "net_pnls")
-_EVERY_DAY: Final = ("daily", "every_day", "any", "all")
-
-
-def inactivity(case: Case) -> EngineResult:
-    known = ("calendar_days", "trading_days", "counter_starts", "open_position_suspends", "pending_orders_count")
-    given = case.params(*known, "day")
-    clock = case.clock(given.get("day"))
-    rule = Inactivity.model_validate({"type": "inactivity", **_only(given, known)})
-    context = context_of(case, clock)
-    return _fold(
-        case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Translator(case, clock)
-    )
-
-
-def flat_by(case: Case) -> EngineResult:
-    given = case.params("weekday", "time", "timezone", "day", "clock")
-    zone = given.get("timezone") or (given.get("day") or given.get("clock") or {}).get("timezone")
-    # without a zone, the times of the events as written
-    as_written = zone in (None, "platform")
-    rule = FlatBy.model_validate(
-        {
-            "type": "flat_by",
-            "weekday": _weekday(given.get("weekday")),
-            "time": str(_needed(case, "time"))[:5],
-            "zone": "UTC" if as_written else zone,
-        }
-    )
-
-    def read(_: State, violations: list[Violation]) -> dict[str, Value]:
-        return {"positions_closed": sum(violation.figures["positions"] for violation in violations)}
-
-    return _fold(case, rule, context_of(case), read, Translator(case, as_written=as_written))
-
-
-def _weekday(name: str | None) -> str | None:
-    if name is None or str(name).lower() in _EVERY_DAY:
-        return None
-    day = _WEEKDAYS.get(str(name)[:3].lower())
-    if day is None:
-        raise Unsupported(f"flat_by: weekday {name}")
-    return day
-
-
-def news_window(case: Case) -> EngineResult:
-    known = ("before_minutes", "after_minutes", "applies_to", "targeted_instruments_only")
-    given = case.params(*known, "phases", "account_types", "day")
-    rule = NewsWindow.model_validate(
-        {
-            "type": "news_window",
-            "before_minutes": 0,
-            "after_minutes": 0,
-            "targeted_instruments_only": False,
-            **_only(given, known),
-            "phases": _phases(case, given.get("phases")),
-            "account_types": given.get("account_types"),
-        }
-    )
-    return _fold(case, rule, context_of(case), lambda *_: {})
-
-
-def _phases(case: Case, names: list[str] | None) -> list[str]:
-    """Returns the engine's phases: it has evaluation and funded; of evaluations only the account's own counts."""
-    if names is None or case.phase is None:
-        return ["evaluation", "funded"]
-    own = [case.phase] if case.phase in names else []
-    return ["funded" if name == "funded" else "evaluation" for name in own]
 
 
 def lot_size_band(case: Case) -> EngineResult:
@@ -257,7 +184,7 @@ def _trades(raw: RawEvent, translator: Translator) -> Iterable[Event]:
     listed = next((raw.data[name] for name in _RESULTS if name in raw.data), None)
     results = listed or [next((trade[name] for name in _RESULTS if name in trade), None) for trade in each]
     if not results and translator.case.rule.get("metric") == "profit" and durations:
-        raise Unsupported("trades: the result of each trade is missing")
+        raise Unsupported("trades: the result of each trade is missing", "pnl")
     mark = translator.event(raw)
     for number, (seconds, pnl) in enumerate(zip(durations, results or [0] * len(durations), strict=True)):
         yield Closed(
@@ -279,31 +206,6 @@ def _seconds(seconds: Decimal) -> timedelta:
 
 def _money(case: Case, value: Any) -> int:
     return RawEvent(0, "", "", {"value": value}).money("value", case.currency) or 0
-
-
-def news_profit_haircut(case: Case) -> EngineResult:
-    given = case.params("counted_pct", "before_minutes", "after_minutes", "day")
-    rule = NewsWindow.model_validate(
-        {
-            "type": "news_window",
-            "before_minutes": given.get("before_minutes", 0),
-            "after_minutes": given.get("after_minutes", 0),
-            "applies_to": ["open", "close"],
-            "counted_pct": _needed(case, "counted_pct"),
-            "consequences": [{"kind": "deduct_profit"}],
-        }
-    )
-    result, of_news, other = EngineResult(outcome="computed"), list[int](), 0
-    for raw in case.events:
-        profits = raw.data.get("news_profits")
-        if profits is not None:
-            of_news = [_money(case, one) for one in (profits if isinstance(profits, list) else [profits])]
-        rest = raw.money("profit_excluding_news_profits", case.currency)
-        other = other if rest is None else rest
-        counted = sum(rule.counted_minor(one) for one in of_news)
-        result.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
-        result.steps.append(result.amounts)
-    return result
 
 
 def scaling_contracts(case: Case) -> EngineResult:
@@ -332,7 +234,7 @@ def _evaluated(when: str) -> Literal["eod_only", "live"]:
     if when == "eod_only":
         return "eod_only"
     if when not in ("live", "intraday", "realtime", "real_time"):
-        raise Unsupported(f"scaling_contracts: evaluated {when}")
+        raise Unsupported(f"scaling_contracts: evaluated {when}", "evaluated")
     return "live"
 
 
@@ -344,7 +246,7 @@ def _below(case: Case, bound: Any) -> Any:
 
 def _needed(case: Case, name: str) -> Any:
     if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
     return case.rule[name]
 
 
@@ -375,13 +277,9 @@ def _fold(
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
-    "inactivity": inactivity,
-    "flat_by": flat_by,
-    "news_window": news_window,
     "lot_size_band": lot_size_band,
     "max_exposure": max_exposure,
     "max_loss_per_trade_idea": max_loss_per_trade_idea,
     "min_hold_time": min_hold_time,
-    "news_profit_haircut": news_profit_haircut,
     "scaling_contracts": scaling_contracts,
 }

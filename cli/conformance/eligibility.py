@@ -55,6 +55,9 @@ def payout_eligibility(case: Case) -> EngineResult:
     terms = _terms(case, given)
     counted = dict(_days(case, given, clock))
     gates = [GateFact(rule_id=name, met=found.met, sentence=found.sentence) for name, found in counted.items()]
+    last = case.events[-1] if case.events else None
+    if last is not None and last.held_back:
+        gates.append(GateFact(rule_id="others", met=False, sentence="A gate of another rule is not met."))
     known = _known(case, clock, tuple(gates))
     reasons = list(_reasons(case, terms, known))
     result = EngineResult(outcome=_outcome(reasons))
@@ -252,6 +255,7 @@ def _known(case: Case, clock: Clock | None, gates: tuple[GateFact, ...]) -> Payo
         pending_orders=pending,
         payouts_paid=payouts,
         paid_gross_minor=gross,
+        deducted_minor=case.events[-1].left_out_minor if case.events else 0,
         gates=gates,
     )
 

@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, Unsupported, Value
+from cli.conformance.translator import Translator
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import Lock, MaxLossTrailing
 from domain.rules.evaluate import judge
+from domain.rules.events import PaidOut
 from domain.rules.floors import EVERYTHING, FloorSpec, Mark, RuleState, WorthParts, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled, on_rollover
 
@@ -57,7 +59,7 @@ def max_loss_trailing(case: Case) -> EngineResult:
             {
                 "type": "max_loss_trailing",
                 "peak_basis": rule["peak_basis"],
-                "lock": _lock(rule.get("lock")),
+                "lock": _lock(case, rule.get("lock")),
                 "peak_falls_by_payout": rule.get("payout_reduces_peak", False),
                 "payout_effect": _after_payout(case),
                 **_limits(case),
@@ -71,7 +73,7 @@ def _limits(case: Case) -> dict[str, Any]:
     measure = case.rule.get("measure", "equity")
     holds = {"equity": EVERYTHING, "balance": WorthParts(floating=False)}.get(measure)
     if holds is None:
-        raise Unsupported(f"{case.kind}: measure {measure}")
+        raise Unsupported(f"{case.kind}: measure {measure}", "measure")
     case.clock(case.rule.get("day"))  # refuse an unknown zone even if rollover events end the days
     return {"allowance": case.size(case.rule["allowance"]), "breach_when": case.rule["breach_when"], "holds": holds}
 
@@ -80,28 +82,25 @@ def _after_payout(case: Case) -> str:
     return "locks_at_initial" if case.rule.get("lock_on_first_payout") else "unchanged"
 
 
-def _lock(data: dict[str, Any] | None) -> Lock | None:
+def _lock(case: Case, data: dict[str, Any] | None) -> Lock | None:
     if data is None:
         return None
-    if set(data) - {"at", "offset"} or data.get("at", "initial") != "initial":
-        raise Unsupported(f"max_loss_trailing: lock {data}")
+    case.only("lock", data, ("at", "offset"))
+    if data.get("at", "initial") != "initial":
+        raise Unsupported(f"max_loss_trailing: lock {data}", "at")
     return Lock(offset=Decimal(data.get("offset", 0)))
 
 
 def _floors(case: Case, rule: EquityRule) -> EngineResult:
     """Applies each event: money, then anchor, peak and lock, then the comparison. A breach does not stop it."""
     specs = rule.compile(case.initial_minor, case.currency)
-    rules, balance, equity = fresh(specs), case.initial_minor, case.initial_minor
+    rules, translator = fresh(specs), Translator(case)
     result = EngineResult(outcome="pass")
     for event in case.events:
-        given_balance, given_equity = event.money("balance", case.currency), event.money("equity", case.currency)
-        balance = balance if given_balance is None else given_balance
-        equity = equity if given_equity is None else given_equity
-        if event.kind == "payout":
-            amount = event.money("gross_amount", case.currency) or 0
-            balance, equity = balance - amount, equity - amount
-            rules = on_payout_settled(on_payout_hold(rules, amount))
-        mark = Mark(balance, equity, event.index + 1, event.at())
+        moved = translator.event(event)
+        if isinstance(moved, PaidOut):
+            rules = on_payout_settled(on_payout_hold(rules, moved.gross_minor))
+        mark = Mark(translator.balance, translator.equity, event.index + 1, event.at())
         if event.kind == "rollover":
             rules = on_rollover(rules, mark)
         rules, broken = judge(rules, mark)

@@ -42,7 +42,7 @@ def best_day_ratio(case: Case) -> EngineResult:
         }
     )
     if rule.needs_target and not target:
-        raise Unsupported("best_day_ratio: profit_target is missing")
+        raise Unsupported("best_day_ratio: profit_target is missing", "profit_target")
     clock = case.clock(given.get("day"))
     result = _read(case, rule, context(case, clock, target), rule.attribution)
     result.ratios = [_decimal(step.get("ratio")) for step in result.steps]
@@ -113,7 +113,7 @@ def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
 def needed(case: Case, name: str) -> Any:
     """Returns a required parameter. Raises Unsupported if it is missing."""
     if case.rule.get(name) is None:
-        raise Unsupported(f"{case.kind}: parameter {name} is missing")
+        raise Unsupported(f"{case.kind}: parameter {name} is missing", name)
     return case.rule[name]
 
 
@@ -143,7 +143,7 @@ def amount_of(case: Case, value: Any) -> int | None:
 def window_of(case: Case, given: Mapping[str, Any]) -> str:
     window = given.get("window") or "whole_phase"
     if window not in _WINDOWS:
-        raise Unsupported(f"{case.kind}: window {window}")
+        raise Unsupported(f"{case.kind}: window {window}", "window")
     return _WINDOWS[window]
 
 

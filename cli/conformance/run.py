@@ -1,15 +1,16 @@
-"""Runs cases and compares what each names: money to half a cent, ratios to 0.01, instants as instants."""
+"""Runs cases through the engine, and says which agree with what their firms expect."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, gates
-from cli.conformance.case import EVENTS, Case, EngineResult, Unsupported
+from cli.conformance import amounts, clocks, conduct, equity, fees, gates, timing
+from cli.conformance.case import Case, EngineResult, Unsupported
+from cli.conformance.compare import Comparison, plain
+from cli.conformance.phases import by_phase
+from cli.conformance.several import judge_rules
 from domain.errors import PropOSError
 from domain.quoting import cut
 
@@ -18,12 +19,12 @@ Status = Literal["passed", "failed", "unsupported"]
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
     **conduct.KINDS,
+    **timing.KINDS,
     **gates.KINDS,
     **amounts.KINDS,
     **clocks.KINDS,
+    **fees.KINDS,
 }
-_CENT: Final = Decimal("0.005")
-_RATIO: Final = Decimal("0.01")
 _LONGEST_REASON: Final = 400
 
 
@@ -45,108 +46,79 @@ class CaseResult:
 
 
 def run(case: Case) -> CaseResult:
-    """Runs one case through the engine and compares the results."""
-    if case.problem is not None:
-        return _unsupported(case, case.problem)
-    build = KINDS.get(case.kind)
-    if build is None:
-        return _unsupported(case, f"kind {case.kind}")
-    unknown = sorted({event.kind for event in case.events} - EVENTS)
-    if unknown:
-        return _unsupported(case, f"event type {unknown[0]}")
+    """Runs one case through the engine and compares the results. A case may expect to be refused."""
     try:
-        compared = dict(_compared(case.expected, build(case)))
+        result = _judged(case)
+        compared = dict(_comparison(case).fields(case.expected, result))
     except Unsupported as exc:
-        return _unsupported(case, str(exc))
+        return _refused(case, exc)
     except ValidationError as exc:
-        return _unsupported(case, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()))
+        return _refused(case, _invalid(case, exc))
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError, PropOSError) as exc:
         # a field is missing or malformed: only this case is unsupported
-        return _unsupported(case, f"{type(exc).__name__}: {exc}")
+        return _refused(case, Unsupported(f"{type(exc).__name__}: {exc}", _field_of(exc)))
     differences = tuple((path, str(wanted), str(have)) for path, (wanted, have, same) in compared.items() if not same)
-    shown = {path: _plain(have) for path, (_, have, _) in compared.items()}
+    shown = {path: plain(have) for path, (_, have, _) in compared.items()}
     return CaseResult(
         case.id, case.kind, "failed" if differences else "passed", shown, dict(case.expected), differences
     )
 
 
-def _unsupported(case: Case, why: str) -> CaseResult:
-    why = cut(why, _LONGEST_REASON)
-    return CaseResult(
-        case.id, case.kind, "unsupported", {"unsupported": why}, dict(case.expected), (("unsupported", "-", why),)
-    )
+def _judged(case: Case) -> EngineResult:
+    if case.problem is not None:
+        raise case.problem
+    if case.rules:
+        return judge_rules(case, KINDS)
+    build = KINDS.get(case.kind)
+    if build is None:
+        raise Unsupported(f"kind {case.kind}", "kind")
+    return by_phase(case, build)
 
 
-Compared = tuple[Any, Any, bool]
+def _comparison(case: Case) -> Comparison:
+    return Comparison(case.kind, case.currency, {rule_id: rule["kind"] for rule_id, rule in case.rules.items()})
 
 
-def _compared(expected: Mapping[str, Any], result: EngineResult) -> Iterator[tuple[str, Compared]]:
-    """Yields every field that the case names: path, (expected, got, whether they agree)."""
-    for name, wanted in expected.items():
-        if name == "floors":
-            for point in wanted:
-                yield _at("floor", point, _nth(result.floors, point["after_event"]), _CENT, "floor")
-        elif name == "ratios":
-            yield "ratios", (wanted, result.ratios, _same(wanted, result.ratios, _RATIO))
-        elif name == "amounts":
-            yield from _amounts(wanted, result)
-        else:
-            have = getattr(result, name, None) if name in EngineResult.__dataclass_fields__ else None
-            known = name in EngineResult.__dataclass_fields__
-            tolerance = _RATIO if name == "final_ratio" else _CENT
-            yield name, (wanted, have, known and _same(wanted, have, tolerance))
+def _refused(case: Case, refusal: Unsupported) -> CaseResult:
+    """Returns the result of a case that the engine cannot express; it passes if the case expects just that."""
+    why = cut(str(refusal), _LONGEST_REASON)
+    got = {"outcome": "refused", "field": refusal.field, "unsupported": why}
+    if case.expected.get("outcome") == "refused":
+        wrong = tuple(
+            (name, str(wanted), str(got.get(name))) for name, wanted in case.expected.items() if got.get(name) != wanted
+        )
+        status: Status = "unsupported" if wrong else "passed"
+        return CaseResult(case.id, case.kind, status, got, dict(case.expected), wrong)
+    return CaseResult(case.id, case.kind, "unsupported", got, dict(case.expected), (("unsupported", "-", why),))
 
 
-def _amounts(wanted: Mapping[str, Any], result: EngineResult) -> Iterator[tuple[str, Compared]]:
-    for name, value in wanted.items():
-        tolerance = _RATIO if name.endswith(("_pct", "ratio")) else _CENT
-        points = isinstance(value, list) and value and all(isinstance(v, dict) and "after_event" in v for v in value)
-        if points:
-            for point in value:
-                step = _nth(result.steps, point["after_event"]) or {}
-                yield _at(name, point, step.get(name), tolerance, "value")
-        else:
-            have = result.amounts.get(name)
-            yield f"amounts.{name}", (value, have, name in result.amounts and _same(value, have, tolerance))
+def _field_of(exc: Exception) -> str | None:
+    if isinstance(exc, PropOSError):
+        return exc.field
+    return exc.args[0] if isinstance(exc, KeyError) and exc.args and isinstance(exc.args[0], str) else None
 
 
-def _at(name: str, point: Mapping[str, Any], have: Any, tolerance: Decimal, key: str) -> tuple[str, Compared]:
-    wanted = point[key]
-    return f"{name} after event {point['after_event']}", (wanted, have, _same(wanted, have, tolerance))
+# fields of the engine that have another name in a case
+_IN_A_CASE: Final = {
+    "zone": "timezone",
+    "holds": "measure",
+    "attribution": "basis",
+    "peak_falls_by_payout": "payout_reduces_peak",
+}
 
 
-def _nth(values: list[Any], index: int) -> Any:
-    return values[index] if 0 <= index < len(values) else None
+def _invalid(case: Case, exc: ValidationError) -> Unsupported:
+    """Returns the refusal of a value that the engine's own definition refuses, with the field as the case writes it."""
+    text = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+    written = set(_names(case.rule)) | {name for rule in case.rules.values() for name in _names(rule)}
+    places = [[_IN_A_CASE.get(n, n) for n in error["loc"] if isinstance(n, str)] for error in exc.errors()]
+    inner = max(([name for name in place if name in written] for place in places), key=len)
+    return Unsupported(text, next(iter((inner or places[0])[-1:]), None))
 
 
-def _same(wanted: Any, have: Any, tolerance: Decimal) -> bool:
-    if isinstance(wanted, list):
-        if not isinstance(have, list | tuple) or len(wanted) != len(have):
-            return False
-        return all(_same(w, h, tolerance) for w, h in zip(wanted, have, strict=True))
-    if isinstance(wanted, dict):
-        return isinstance(have, dict) and all(_same(v, have.get(k), tolerance) for k, v in wanted.items())
-    if wanted is None or have is None or isinstance(wanted, bool) or isinstance(have, bool):
-        return wanted is have or (isinstance(wanted, bool) and wanted == have)
-    if isinstance(wanted, int | Decimal):
-        return isinstance(have, int | Decimal) and abs(Decimal(wanted) - Decimal(have)) <= tolerance
-    if isinstance(have, datetime):
-        return _instant(wanted) == have
-    return str(wanted) == (have.isoformat() if isinstance(have, date) else str(have))
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _plain(value: Any) -> Any:
-    """Returns JSON data; money as numbers, as in the cases, so that people can compare them."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def _names(part: Any) -> Iterator[str]:
+    """Yields every field name of a rule, at any depth."""
+    for each in part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ():
+        yield from _names(each)
+    if isinstance(part, Mapping):
+        yield from part

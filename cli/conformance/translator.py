@@ -1,6 +1,6 @@
 """Translates the events of a case into events of the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cli.conformance.case import Case, RawEvent, Unsupported
 from domain.clocks import Clock
+from domain.money import to_minor
 from domain.rules.base import Context
 from domain.rules.events import (
     Action,
@@ -18,10 +19,14 @@ from domain.rules.events import (
     Marked,
     News,
     Opened,
+    OpenResult,
     OrderPlaced,
     PaidOut,
+    PayoutApproved,
+    PayoutRequested,
     Rolled,
     Side,
+    StopChanged,
 )
 
 _ACTIONS: Final[dict[str, Action]] = {
@@ -31,7 +36,7 @@ _ACTIONS: Final[dict[str, Action]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
 }
-_SIDES: Final[dict[str, Side]] = {"buy": "buy", "long": "buy", "sell": "sell", "short": "sell"}
+_SIDES: Final[dict[str, Side]] = {"buy": "buy", "sell": "sell"}
 _MIDNIGHT: Final = Clock(zone="UTC", reset="00:00")
 
 
@@ -73,27 +78,33 @@ class Translator:
             "balance_minor": self.balance,
             "equity_minor": self.equity,
         }
-        if raw.kind == "trade_open":
-            return self._open(raw, base)
-        if raw.kind == "trade_close":
-            return self._close(raw, base)
-        if raw.kind == "news":
-            return self._news(raw, base)
-        if raw.kind == "pending_order_placed":
-            return OrderPlaced(**base, order_id=str(raw.data.get("id", raw.index)), symbol=raw.data.get("symbol", ""))
-        if raw.kind == "clock":
-            return Clocked(**base, open_positions=_count(raw.data.get("open_positions")))
-        if raw.kind in ("rollover", "rollover_pnl"):
-            return Rolled(**base, day=None)
-        if raw.kind == "day_result":
-            return self._day(raw, base)
-        if raw.kind == "payout":
+        made = self._makers().get(raw.kind)
+        if made is not None:
+            return made(raw, base)
+        if raw.kind == "payout" and "account" not in raw.data:
             gross = raw.money("gross_amount", self.case.currency) or 0
             return PaidOut(**base, gross_minor=gross, stage="settled", leaves=True)
-        return Marked(**base)
+        return Marked(**base, positions=self._positions(raw))
+
+    def _makers(self) -> Mapping[str, Callable[[RawEvent, Mapping[str, Any]], Event]]:
+        return {
+            "trade_open": self._open,
+            "trade_close": self._close,
+            "news": self._news,
+            "pending_order_placed": self._order,
+            "stop_changed": self._stop,
+            "clock": lambda raw, base: Clocked(**base, open_positions=_count(raw.data.get("open_positions"))),
+            "rollover": lambda raw, base: Rolled(**base, day=None, positions=self._positions(raw)),
+            "rollover_pnl": lambda _, base: Rolled(**base, day=None),
+            "day_result": self._day,
+            "payout_request": lambda raw, base: PayoutRequested(
+                **base, amount_minor=raw.money("amount", self.case.currency)
+            ),
+            "payout_approved": lambda _, base: PayoutApproved(**base),
+        }
 
     def at(self, raw: RawEvent) -> datetime:
-        if self.as_written and "T" in raw.t:
+        if self.as_written and raw.has_instant:
             return datetime.fromisoformat(raw.t).replace(tzinfo=UTC)
         return raw.at(self.clock)
 
@@ -105,13 +116,19 @@ class Translator:
             moved = self._net(raw)
         elif raw.kind == "day_result":
             moved = self._closed_of_day(raw)
-        elif raw.kind == "payout":
+        elif raw.kind == "phase_start":
+            floating, moved = 0, self.case.initial_minor - self.balance
+        elif raw.kind == "payout" and "account" not in raw.data:
             moved = -(raw.money("gross_amount", currency) or 0)
         elif raw.kind in ("pnl", "rollover_pnl"):
             moved = self.case.initial_minor + (raw.money("value", currency) or 0) - self.balance
         balance, equity = raw.money("balance", currency), raw.money("equity", currency)
         self.balance = self.balance + moved if balance is None else balance
-        self.equity = self.balance + (floating if balance is None else 0) if equity is None else equity
+        if equity is None:
+            stated = raw.money("floating_pnl", currency)
+            moves = balance is None or raw.kind in ("trade_close", "day_result", "payout")
+            equity = self.balance + (stated if stated is not None else floating if moves else 0)
+        self.equity = equity
 
     def _net(self, raw: RawEvent) -> int:
         """Returns profit net of commission (a cost with either sign) and swap (a cost if negative)."""
@@ -127,24 +144,27 @@ class Translator:
         return (raw.money("closed_pnl", self.case.currency) or 0) if net is None else net
 
     def _open(self, raw: RawEvent, base: Mapping[str, Any]) -> Opened:
-        identity, lots = str(raw.data.get("id", f"#{raw.index}")), _lots(raw) or Decimal(1)
-        adds = identity in self.lots
+        identity, lots = str(raw.data.get("id", f"#{raw.index}")), _decimal(raw, "lots") or Decimal(1)
+        adds, first = identity in self.lots, self.opens.get(identity)
         self.lots[identity] = self.lots.get(identity, Decimal(0)) + lots
         opened = Opened(
             **base,
             position_id=identity,
-            symbol=raw.data.get("symbol", ""),
-            side=_side(raw),
+            symbol=raw.data.get("symbol", first.symbol if first else ""),
+            side=first.side if first and "side" not in raw.data else _side(raw),
             lots=lots,
             value_minor=raw.money("trade_value", self.case.currency),
             adds=adds,
             action=_ACTIONS.get(raw.data.get("reason", "open"), "open"),
+            price=_decimal(raw, "price"),
+            stop_price=_decimal(raw, "stop"),
+            risk_minor=raw.money("risk", self.case.currency),
         )
         self.opens.setdefault(identity, opened)
         return opened
 
     def _close(self, raw: RawEvent, base: Mapping[str, Any]) -> Closed:
-        identity, lots = self._closes(raw), _lots(raw)
+        identity, lots = self._closes(raw), _decimal(raw, "lots")
         held = self.lots.pop(identity, lots or Decimal(1))
         opened = self.opens.get(identity)
         left = Decimal(0) if lots is None else max(held - lots, Decimal(0))
@@ -182,24 +202,67 @@ class Translator:
             **{**base, "at": known},
             news_id=f"{raw.data.get('name', 'news')} #{raw.index}",
             released_at=self.at(raw),
+            ends_at=self._ends(raw),
             symbols=(targets,) if isinstance(targets, str) else tuple(targets),
         )
+
+    def _ends(self, raw: RawEvent) -> datetime | None:
+        ends = raw.data.get("ends")
+        return None if ends is None else self.at(RawEvent(raw.index, raw.kind, ends, {}))
+
+    def _order(self, raw: RawEvent, base: Mapping[str, Any]) -> OrderPlaced:
+        return OrderPlaced(
+            **base,
+            order_id=str(raw.data.get("id", f"#{raw.index}")),
+            symbol=raw.data.get("symbol", ""),
+            side=_side(raw) if "side" in raw.data else None,
+            lots=_decimal(raw, "lots"),
+        )
+
+    def _stop(self, raw: RawEvent, base: Mapping[str, Any]) -> StopChanged:
+        return StopChanged(
+            **base,
+            position_id=str(needed(raw, "id")),
+            stop_price=_decimal(raw, "stop"),
+            risk_minor=raw.money("risk", self.case.currency),
+        )
+
+    def _positions(self, raw: RawEvent) -> tuple[OpenResult, ...] | None:
+        listed = raw.data.get("positions")
+        if listed is None:
+            return None
+        return tuple(
+            OpenResult(
+                position_id=str(one["id"]),
+                symbol=str(one.get("symbol", self._symbol(str(one["id"])))),
+                pnl_minor=to_minor(Decimal(one["pnl"]), self.case.currency),
+            )
+            for one in listed
+        )
+
+    def _symbol(self, identity: str) -> str:
+        opened = self.opens.get(identity)
+        return opened.symbol if opened else ""
 
     def _day(self, raw: RawEvent, base: Mapping[str, Any]) -> DayEnded:
         floating = raw.money("floating_pnl", self.case.currency)
         return DayEnded(**base, day=raw.day(self.clock), closed_minor=self._closed_of_day(raw), floating_minor=floating)
 
 
+def needed(raw: RawEvent, name: str) -> Any:
+    """Returns a field of an event. Raises Unsupported if it is missing."""
+    if name not in raw.data:
+        raise Unsupported(f"{raw.kind}: {name} is missing", name)
+    return raw.data[name]
+
+
 def _side(raw: RawEvent) -> Side:
-    side = _SIDES.get(str(raw.data.get("side", "buy")).lower())
-    if side is None:
-        raise Unsupported(f"{raw.kind}: side {raw.data['side']}")
-    return side
+    return _SIDES[raw.data.get("side", "buy")]
 
 
-def _lots(raw: RawEvent) -> Decimal | None:
-    lots = raw.data.get("lots")
-    return None if lots is None else Decimal(lots)
+def _decimal(raw: RawEvent, name: str) -> Decimal | None:
+    value = raw.data.get(name)
+    return None if value is None else Decimal(value)
 
 
 def _count(positions: Any) -> int | None:

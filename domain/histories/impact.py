@@ -226,6 +226,7 @@ def _facts(
         paid_gross_minor=gross,
         paid_trader_minor=shares,
         deducted_minor=replayed.deducted_minor,
+        lowered_split_pct=replayed.lowered_split_pct,
         gates=tuple(
             GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
             for gate, status in replayed.gates

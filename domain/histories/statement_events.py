@@ -8,15 +8,17 @@ equity is known only while no position is open.
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from domain.clocks import Clock
 from domain.errors import RateMissing, StatementInvalid
-from domain.histories.statement_sums import brought_forward, sums
-from domain.histories.statements import BalanceRow, Statement, StatementPosition
+from domain.histories.statement_fills import Entry, money_before_trading
+from domain.histories.statement_fills import entries as entries_of
+from domain.histories.statement_sums import Discrepancy, brought_forward
+from domain.histories.statements import Statement
 from domain.proofs.sheets import Movement
 from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
@@ -55,21 +57,7 @@ class MarketData:
         return self.names.get(symbol, symbol.upper())
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry of a statement. `rank` orders entries of the same second."""
-
-    at: datetime
-    rank: int
-    row: int
-    what: Literal["open", "close", "money"]
-    trade: StatementPosition | None = None
-    money: BalanceRow | None = None
-    lots: Decimal = Decimal(0)
-    booked_minor: int = 0
-
-
-_Timed = tuple[datetime, int, int, "_Entry | Quote | Purpose"]
+_Timed = tuple[datetime, int, int, "Entry | Quote | Purpose"]
 
 
 def initial_minor(statement: Statement, stated: int | None = None) -> int:
@@ -77,13 +65,7 @@ def initial_minor(statement: Statement, stated: int | None = None) -> int:
     that the report brings forward. Raises StatementInvalid when there is none of them."""
     if stated is not None:
         return stated
-    first = min((trade.opened_at for trade in (*statement.closed, *statement.open_positions)), default=None)
-    early = (row for row in statement.balance_rows if not row.credit and (first is None or row.at <= first))
-    initial = brought_forward(statement) + sum(row.amount_minor for row in early)
-    own = statement.summary.balance_minor
-    if initial <= 0 and own is not None:
-        rows = sums(statement)
-        initial += own - rows.balance_minor
+    initial = brought_forward(statement) + sum(row.amount_minor for row in money_before_trading(statement))
     if initial <= 0:
         raise StatementInvalid(
             "The statement has no initial balance: there is no deposit before its first trade.",
@@ -112,8 +94,9 @@ class Timeline:
         self.balance_minor, self.seq = initial, 0
         self.day_opening: tuple[int, datetime | None, int] = (initial, None, 0)
         self.movements: list[Movement] = []
-        self.set_aside = False
-        self._aside, self._pending = 0, dict[str, int]()
+        self.set_aside, self.aside_minor = False, 0
+        self.difference: Discrepancy | None = None
+        self._pending = dict[str, int]()
         self._left: dict[str, Decimal] = {}
         self._unmarked: set[str] = set()
 
@@ -132,7 +115,7 @@ class Timeline:
         return tuple((name, minor) for name, minor in self._pending.items() if minor)
 
     def events(self) -> Iterator[Event]:
-        entries = _entries(self.statement)
+        entries = entries_of(self.statement)
         start = entries[0].at
         last = max(entries[-1].at, self.statement.printed_at or entries[-1].at)
         since = start - timedelta(days=1)  # includes the last quotes before the first position opened
@@ -158,14 +141,15 @@ class Timeline:
             money["equity_minor"] = self.balance_minor + sum(trade.net_minor for trade in held)
         return money
 
-    def _event_of(self, at: datetime, item: "_Entry | Quote | Purpose") -> Event | None:
+    def _event_of(self, at: datetime, item: "Entry | Quote | Purpose") -> Event | None:
         if isinstance(item, Quote):
             return self._quoted(item)
         if isinstance(item, str):
             return self._rolled(at, item)
-        if item.what == "money":
-            return self._moved(item)
-        return self._opened(item) if item.what == "open" else self._closed(item)
+        happens = {"money": self._moved, "open": self._opened, "close": self._closed}[item.what]
+        event = happens(item)
+        self._compare(item)
+        return event
 
     def _resets(self, start: datetime) -> Iterator[tuple[datetime, Purpose]]:
         """Yields every reset after `start`, without end, with its purpose."""
@@ -206,117 +190,93 @@ class Timeline:
             self.day_opening, self.movements = (self.balance_minor, at, event.seq), []
         return event
 
-    def _booked(self, entry: _Entry, reference: str, amount: int, kind: Literal["deal", "balance"]) -> None:
+    def _booked(self, entry: Entry, reference: str, amount: int, kind: Literal["deal", "balance"]) -> None:
         self.balance_minor += amount
         if amount:
             self.movements.append(
                 Movement(seq=self.seq + 1, at=entry.at, kind=kind, reference=reference, amount_minor=amount)
             )
 
-    def _opened(self, entry: _Entry) -> Event:
-        trade = entry.trade
-        assert trade is not None
-        name = self.market.name(trade.symbol) if self.market else trade.symbol.upper()
-        self._booked(entry, trade.position_id, entry.booked_minor, "deal")
-        self._left[trade.position_id] = entry.lots
-        if not self.statement.deals:
-            self._pending[trade.position_id] = trade.commission_minor + trade.taxes_minor
-        if trade.opening_price is None or not entry.lots:
-            self._unmarked.add(trade.position_id)
+    def _name(self, symbol: str) -> str:
+        return self.market.name(symbol) if self.market else symbol.upper()
+
+    def _opened(self, entry: Entry) -> Event:
+        name, position_id = self._name(entry.symbol), entry.position_id
+        self._booked(entry, position_id, entry.booked_minor, "deal")
+        held = self.positions.get(position_id)
+        self._left[position_id] = self._left.get(position_id, Decimal(0)) + entry.lots
+        self._pending[position_id] = self._pending.get(position_id, 0) + entry.pending_minor
+        if entry.price is None or not entry.lots:
+            self._unmarked.add(position_id)
         else:
-            self.positions[trade.position_id] = Position(
-                trade.position_id, name, trade.side, entry.lots, trade.opening_price, trade.opened_at
-            )
+            lots, opened_at = self._left[position_id], entry.opened_at or entry.at
+            price = entry.price
+            if entry.adds and held is not None:
+                price = (held.open_price * held.lots + price * entry.lots) / lots
+            self.positions[position_id] = Position(position_id, name, entry.side, lots, price, opened_at)
         return Opened(
             **self._money(entry.at),
-            position_id=trade.position_id,
+            position_id=position_id,
             symbol=name,
-            side=trade.side,
+            side=entry.side,
             lots=entry.lots,
-            price=trade.opening_price,
-            stop_price=trade.stop_price,
-            commission_minor=entry.booked_minor,
+            price=entry.price,
+            stop_price=entry.stop_price,
+            commission_minor=entry.commission_minor,
+            adds=entry.adds,
         )
 
-    def _closed(self, entry: _Entry) -> Event:
-        trade = entry.trade
-        assert trade is not None
-        name = self.market.name(trade.symbol) if self.market else trade.symbol.upper()
-        left = self._left[trade.position_id] - entry.lots
-        held = self.positions.get(trade.position_id)
-        self._booked(entry, trade.position_id, trade.net_minor - entry.booked_minor, "deal")
-        if left > 0 and held is not None:
-            self.positions[trade.position_id] = Position(
-                held.position_id, name, held.side, left, held.open_price, held.opened_at
-            )
-        if left <= 0:
-            for book in (self._left, self.positions, self._pending):
-                book.pop(trade.position_id, None)
-            self._unmarked.discard(trade.position_id)
+    def _closed(self, entry: Entry) -> Event:
+        name, position_id = self._name(entry.symbol), entry.position_id
+        held = self.positions.get(position_id)
+        self._booked(entry, position_id, entry.booked_minor, "deal")
+        self._pending[position_id] = self._pending.get(position_id, 0) - entry.pending_minor
+        if entry.lots_left > 0:
+            self._left[position_id] = entry.lots_left
+            if held is not None:
+                self.positions[position_id] = replace(held, lots=entry.lots_left)
         else:
-            self._left[trade.position_id] = left
+            self._left.pop(position_id, None)
+            self.positions.pop(position_id, None)
+            self._pending.pop(position_id, None)
+            self._unmarked.discard(position_id)
         return Closed(
             **self._money(entry.at),
-            position_id=trade.position_id,
+            position_id=position_id,
             symbol=name,
-            side=trade.side,
+            side=entry.side,
             lots=entry.lots,
-            lots_left=max(left, Decimal(0)),
-            opened_at=trade.opened_at,
-            pnl_minor=trade.net_minor,
-            gross_minor=trade.profit_minor,
-            commission_minor=trade.commission_minor + trade.taxes_minor - entry.booked_minor,
-            swap_minor=trade.swap_minor,
-            action=trade.ending,
+            lots_left=entry.lots_left,
+            opened_at=entry.opened_at,
+            pnl_minor=entry.net_minor,
+            gross_minor=entry.gross_minor,
+            commission_minor=entry.commission_minor,
+            swap_minor=entry.swap_minor,
+            action=entry.ending,
         )
 
-    def _moved(self, entry: _Entry) -> Event | None:
-        """Handles money in or out after the first deposit. Returns a payout, or None when the money is set aside."""
+    def _moved(self, entry: Entry) -> Event | None:
+        """Handles money without a trade after the first trade: a cost or an income of trading moves the balance, a
+        deposit is set aside, a withdrawal may be a payout. Returns None when the money is set aside."""
         assert entry.money is not None
         amount = entry.money.amount_minor
+        if entry.money.result:
+            self._booked(entry, entry.money.reference, amount, "balance")
+            return Marked(**self._money(entry.at))
         if amount >= 0 or not self.funded:
-            self._aside += amount
+            self.aside_minor += amount
             self.set_aside = True
             return None
-        taken = min(-amount, max(self._aside, 0))
-        self._aside -= taken
+        taken = min(-amount, max(self.aside_minor, 0))
+        self.aside_minor -= taken
         paid = -amount - taken
         if not paid:
             return None
         self._booked(entry, entry.money.reference, -paid, "balance")
         return PaidOut(**self._money(entry.at), gross_minor=paid, stage="settled", leaves=True)
 
-
-def _entries(statement: Statement) -> list[_Entry]:
-    """Returns trades and later money in order of time; in the same second, closes come before opens."""
-    opening = {deal.order_id: deal.net_minor for deal in statement.deals if deal.opens}
-    rows: dict[str, list[StatementPosition]] = {}
-    for trade in (*statement.closed, *statement.open_positions):
-        rows.setdefault(trade.position_id, []).append(trade)
-    entries = []
-    for name, parts in rows.items():
-        parts.sort(key=lambda part: (part.closed_at is None, part.closed_at or part.opened_at, part.row))
-        lots = sum((part.lots or Decimal(0) for part in parts), Decimal(0))
-        cost = opening.get(name, 0)
-        entries.append(
-            _Entry(parts[0].opened_at, 1, parts[0].row, "open", trade=parts[0], lots=lots, booked_minor=cost)
-        )
-        for part in parts:
-            if part.closed_at is None:
-                continue
-            rank = 2 if part.closed_at == part.opened_at else 0
-            entries.append(
-                _Entry(
-                    part.closed_at, rank, part.row, "close", trade=part, lots=part.lots or Decimal(0), booked_minor=cost
-                )
-            )
-            cost = 0  # the cost of opening is part of the result of the first close
-    if not entries:
-        raise StatementInvalid("The statement contains no trades: there is nothing to judge.")
-    first = min(entry.at for entry in entries)
-    entries += [
-        _Entry(row.at, 0, row.row, "money", money=row)
-        for row in statement.balance_rows
-        if row.at > first and not row.credit
-    ]
-    return sorted(entries, key=lambda entry: (entry.at, entry.rank, entry.row))
+    def _compare(self, entry: Entry) -> None:
+        """Notes the first row after which the judged balance differs from the running balance of the report."""
+        judged = self.balance_minor + self.aside_minor
+        if entry.stated_minor is not None and self.difference is None and entry.stated_minor != judged:
+            self.difference = Discrepancy(f"balance after row {entry.row}", entry.stated_minor, judged)

@@ -8,12 +8,14 @@ from domain.histories.statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The sums of the rows, in minor units. `floating_minor` is counted as the report counts its own figure."""
+    """The sums of the rows, in minor units. `floating_minor` is counted as the report counts its own figure.
+    `other_results_minor`: costs and income of trading that belong to no trade, such as interest."""
 
     deposits_minor: int
     withdrawals_minor: int
     credit_minor: int
     closed_minor: int
+    other_results_minor: int
     gross_profit_minor: int
     gross_loss_minor: int
     floating_minor: int
@@ -43,19 +45,20 @@ class Discrepancy:
 
 def sums(statement: Statement) -> Sums:
     """Returns the sums of the rows."""
-    money = [row.amount_minor for row in statement.balance_rows if not row.credit]
+    money = [row.amount_minor for row in statement.balance_rows if not row.credit and not row.result]
     credit = sum(row.amount_minor for row in statement.balance_rows if row.credit)
     nets = [position.net_minor for position in statement.closed]
-    closed = sum(deal.net_minor for deal in statement.deals) if statement.deals else sum(nets)
+    closed, other = _closed(statement), _other_results(statement)
     held = statement.open_positions
     floats = sum(position.profit_minor for position in held)
     costs = sum(position.net_minor for position in held) - floats
-    balance = brought_forward(statement) + sum(money) + closed
+    balance = brought_forward(statement) + sum(money) + closed + other
     return Sums(
         deposits_minor=sum(amount for amount in money if amount > 0),
         withdrawals_minor=-sum(amount for amount in money if amount < 0),
         credit_minor=credit,
         closed_minor=closed,
+        other_results_minor=other,
         gross_profit_minor=sum(net for net in nets if net > 0),
         gross_loss_minor=sum(net for net in nets if net < 0),
         floating_minor=floats + costs if statement.floating_has_costs else floats,
@@ -66,12 +69,43 @@ def sums(statement: Statement) -> Sums:
     )
 
 
+def _closed(statement: Statement) -> int:
+    if statement.deals:
+        return sum(deal.net_minor for deal in statement.deals)
+    return sum(position.net_minor for position in statement.closed)
+
+
+def _other_results(statement: Statement) -> int:
+    return sum(row.amount_minor for row in statement.balance_rows if row.result)
+
+
 def brought_forward(statement: Statement) -> int:
-    """Returns the balance before the first row of a report that starts midway, from its running balance; else 0."""
-    booked = [(d.row, d.net_minor, d.stated_balance_minor) for d in statement.deals]
-    booked += [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
-    _, amount, stated = min(booked, default=(0, 0, None))
-    return 0 if stated is None else stated - amount
+    """Returns the balance before the first row of a report that starts midway; else 0.
+
+    It follows from the first running balance. Without one, it follows from the balance of the summary, if deposits and
+    closed result of the summary agree with the rows.
+    """
+    booked = _booked(statement)
+    if any(stated is not None for _, _, stated in booked):
+        _, amount, stated = min(booked, key=lambda each: each[0])
+        return 0 if stated is None else stated - amount
+    own = statement.summary
+    transfers = sum(row.amount_minor for row in statement.balance_rows if not row.credit and not row.result)
+    agree = (own.deposits_net_minor, own.closed_profit_minor) == (transfers, _closed(statement))
+    if own.balance_minor is None or not agree:
+        return 0
+    return max(0, own.balance_minor - transfers - _closed(statement) - _other_results(statement))
+
+
+def is_inferred(statement: Statement) -> bool:
+    """Whether the balance brought forward follows from the summary of the report only."""
+    return all(stated is None for _, _, stated in _booked(statement))
+
+
+def _booked(statement: Statement) -> list[tuple[int, int, int | None]]:
+    """Returns (row, amount, running balance of the report) of everything that moved the balance."""
+    booked = [(deal.row, deal.net_minor, deal.stated_balance_minor) for deal in statement.deals]
+    return booked + [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
 
 
 def discrepancies(statement: Statement, rows: Sums) -> list[Discrepancy]:
@@ -104,10 +138,8 @@ def _deals_and_trades(statement: Statement, rows: Sums) -> list[Discrepancy]:
 
 
 def _running(statement: Statement) -> list[Discrepancy]:
-    booked = [(d.row, d.net_minor, d.stated_balance_minor) for d in statement.deals]
-    booked += [(b.row, 0 if b.credit else b.amount_minor, b.stated_balance_minor) for b in statement.balance_rows]
     balance = brought_forward(statement)
-    for row, amount, stated in sorted(booked):
+    for row, amount, stated in sorted(_booked(statement), key=lambda booked: booked[0]):
         balance += amount
         if stated is not None and stated != balance:
             return [Discrepancy(f"balance after row {row}", stated, balance)]

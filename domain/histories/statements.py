@@ -50,7 +50,8 @@ class StatementPosition(_Part):
 
 
 class StatementDeal(_Part):
-    """A fill. `opens`: it opens a position, else it closes one. `stated_balance_minor`: the running balance of the
+    """A fill. `opens`: it opens a position, else it closes one. `reverses`: it closes the position of its symbol and
+    opens one of the other side with the rest (`opens` is False). `stated_balance_minor`: the running balance of the
     report."""
 
     row: int
@@ -68,6 +69,7 @@ class StatementDeal(_Part):
     profit_minor: int
     stated_balance_minor: int | None = None
     ending: Ending = "close"
+    reverses: bool = False
 
     @property
     def net_minor(self) -> int:
@@ -75,13 +77,16 @@ class StatementDeal(_Part):
 
 
 class BalanceRow(_Part):
-    """Money in (positive) or out (negative) without a trade. `credit`: lent money, which is not part of the balance."""
+    """Money in (positive) or out (negative) without a trade. `credit`: lent money, which is not part of the balance.
+    `result`: a cost or an income of trading, such as a commission of the day, a charge or interest: it is no deposit
+    and no withdrawal."""
 
     row: int
     reference: str
     at: datetime
     amount_minor: int
     credit: bool = False
+    result: bool = False
     stated_balance_minor: int | None = None
 
 
@@ -102,7 +107,8 @@ class StatementSummary(_Part):
 
 class Statement(_Part):
     """The history of one account, read from `file` with the hash `sha256`. `closed` and `open_positions` are in the
-    order of the report; `deals` is empty where a report has only trades."""
+    order of the report; `deals` is empty where a report has only trades. `netting`: the account has one position for
+    each symbol; None: the report does not say."""
 
     source: Literal["mt5", "mt4", "csv"]
     file: str
@@ -117,6 +123,7 @@ class Statement(_Part):
     balance_rows: tuple[BalanceRow, ...]
     cancelled_orders: int = 0
     pending_orders: int = 0
+    netting: bool | None = None
     summary: StatementSummary
 
     @property

@@ -11,7 +11,7 @@ from domain.errors import BadInput
 from domain.histories.replay import replay
 from domain.histories.results import DecidingMoment, Replay
 from domain.histories.statement_events import MarketData, Timeline, initial_minor
-from domain.histories.statement_sums import Discrepancy, Sums, discrepancies, sums
+from domain.histories.statement_sums import Discrepancy, Sums, brought_forward, discrepancies, is_inferred, sums
 from domain.histories.statements import Statement
 from domain.money import from_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
@@ -94,10 +94,13 @@ def judge(
     write_proof = _SheetWriter(statement, terms, timeline)
     judged = replay(wrap(timeline.events()), terms, terms.context, write_proof)
     rows = sums(statement)
+    differences = discrepancies(statement, rows)
+    if timeline.difference is not None and not differences and began == initial_minor(statement):
+        differences.append(timeline.difference)
     return WhatIf(
         statement=statement,
         sums=rows,
-        discrepancies=tuple(discrepancies(statement, rows)),
+        discrepancies=tuple(differences),
         sold=sold,
         product=product,
         phase_index=phase_index,
@@ -248,7 +251,15 @@ def _notes(
         )
     if statement.summary.balance_minor is None:
         yield "The file has no summary, so its rows could not be compared with one."
+    if any(row.reference == "assumed" for row in statement.balance_rows):
+        yield f"The file has no initial balance: {money(began, statement.currency)} of the product is assumed."
     yield "The phase starts with the first trade."
+    forward = brought_forward(statement)
+    if forward:
+        source = "the report's balance" if is_inferred(statement) else "the first running balance of the report"
+        yield f"The report begins with {money(forward, statement.currency)} brought forward, inferred from {source}."
+    if any(row.result for row in statement.balance_rows):
+        yield "Costs and income without a trade, such as interest, are trading results at the time of their row."
     if line.set_aside:
         yield (
             "Money in or out after the first deposit is not a trading result and was set aside"

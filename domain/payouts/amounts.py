@@ -66,9 +66,12 @@ def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> in
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
     """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
-    amounts paid before; without them it is the first payout."""
+    amounts paid before; without them it is the first payout. A share that an offence lowered replaces that of the
+    terms."""
     own = terms if facts is None else terms.chosen(facts.cycle)
-    if own.split_tiers:
+    if facts is not None and facts.lowered_split_pct is not None:
+        trader = gross.share(facts.lowered_split_pct)
+    elif own.split_tiers:
         trader = _by_tier(gross, own, 0 if facts is None else facts.paid_gross_minor)
     else:
         trader = gross.share(share_pct(own, 1 if facts is None else facts.payout_number))

@@ -1,6 +1,7 @@
 """The facts that a payout depends on, at one instant of market time. The caller collects them."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +24,7 @@ class PayoutFacts(BaseModel):
     paid payouts of the challenge, and their total before and after the split. `profit_minor`: the net trading result
     that is not paid out yet; None: the balance above the initial balance. `deducted_minor`: the part of it that does
     not count (`domain.rules.history.deducted_minor`). `gates`: the gates of the funded phase that block payouts.
+    `lowered_split_pct`: the trader's share of every payout since an offence lowered it; None: as in the terms.
     `last_fee_minor`: the last fee paid for the challenge, including resets and extensions.
     """
 
@@ -48,6 +50,7 @@ class PayoutFacts(BaseModel):
     gates: tuple[GateFact, ...] = ()
     last_fee_minor: int = 0
     equity_minor: int | None = None
+    lowered_split_pct: Decimal | None = None
 
     @property
     def open_loss_minor(self) -> int:

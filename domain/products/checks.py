@@ -23,7 +23,10 @@ _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
-    (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
+    (
+        NewsWindow,
+        "account_types",
+    ): "all accounts of a product are of one type; remove it, and sell each type as a product of its own",
 }
 
 

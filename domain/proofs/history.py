@@ -136,7 +136,8 @@ def history_part(
 
 def _states_of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
     """Returns the part of `began` that belongs to `rules`."""
-    return HistoryState(book=began.book, rules={r.id: began.rules[r.id] for r in rules if r.id in began.rules})
+    kept = {rule.id: began.rules[rule.id] for rule in rules if rule.id in began.rules}
+    return HistoryState(book=began.book, rules=kept, offending=began.offending)
 
 
 def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:

@@ -1,6 +1,6 @@
 """Proofs of refused payouts: the request, the facts, each reason, and the room that the payout would have left."""
 
-from typing import Any
+from typing import Any, Final
 
 from domain.money import Money
 from domain.payouts import PayoutFacts
@@ -17,11 +17,13 @@ from domain.rules.floors import settled as paid
 from domain.rules.state import AccountRules
 from domain.wording import name
 
+_LATER: Final = ("equity_minor", "lowered_split_pct")
+
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it
+    """Returns the facts as a sheet stores them. Without those of `_LATER` that are None, as in sheets from before they
     existed."""
-    return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
+    return facts.model_dump(mode="json", exclude={name for name in _LATER if getattr(facts, name) is None})
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:

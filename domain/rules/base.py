@@ -13,46 +13,68 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain import wording
 from domain.clocks import Clock
-from domain.money import to_minor
+from domain.money import ExactDecimal, to_minor
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
-from domain.rules.terms import Operator, RuleId, Size, Terms, Where
+from domain.rules.terms import LATER, Operator, RuleId, Size, Terms, Where
 
-ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct_profit", "review", "warn"]
+ConsequenceKind = Literal[
+    "fail", "pause_until_reset", "close_position", "deduct_profit", "lower_split", "reset_balance", "review", "warn"
+]
 
 
 class Consequence(Terms):
     """The consequence of one offence.
 
     fail: the phase ends. pause_until_reset: all positions are closed and trading is disabled until the next reset of
-    the trading day. close_position: only the offending positions are closed. deduct_profit: their profit does not
-    count (losses do). review: a person decides. warn: the offence is recorded and the trader is warned.
+    the trading day. close_position: only the offending positions are closed. deduct_profit: what each of them makes in
+    all does not count if it is a profit. lower_split: the trader's share of later payouts becomes `split_pct`.
+    reset_balance: all positions are closed, and the balance becomes the initial balance again. review: a person
+    decides. warn: the offence is recorded and the trader is warned.
     """
 
     kind: ConsequenceKind
+    split_pct: Annotated[ExactDecimal | None, Field(gt=0, le=100), LATER] = None
 
+    @model_validator(mode="after")
+    def _share_belongs_to_its_kind(self) -> Self:
+        if self.kind == "lower_split" and self.split_pct is None:
+            raise ValueError("split_pct: say what the trader's share becomes, in percent")
+        if self.kind != "lower_split" and self.split_pct is not None:
+            raise ValueError("split_pct: it needs the consequence lower_split; change the kind or remove split_pct")
+        return self
 
-FAIL = Consequence(kind="fail")
+    @property
+    def words(self) -> str:
+        """The consequence as a clause: "the account is closed"."""
+        if self.split_pct is not None:
+            return f"your share of later payouts becomes {wording.percent(self.split_pct)}"
+        return _CONSEQUENCE_WORDS[self.kind]
+
 
 _CONSEQUENCE_WORDS: Final[dict[ConsequenceKind, str]] = {
     "fail": "the account is closed",
     "pause_until_reset": "all positions are closed and trading is paused until the next reset",
     "close_position": "the position is closed",
     "deduct_profit": "the profit made that way is deducted",
+    "reset_balance": "all positions are closed and the balance becomes the initial balance again",
     "review": "a person reviews it",
     "warn": "you receive a warning",
 }
 
 
+FAIL = Consequence(kind="fail")
+
+
 def _consequence_words(consequences: tuple[Consequence, ...]) -> str:
     """Returns the consequences of the offences as a sentence, equal ones in a row together."""
-    named = [_CONSEQUENCE_WORDS[consequence.kind] for consequence in consequences]
+    named = [consequence.words for consequence in consequences]
     if len(named) == 1:
         return f"Consequence: {named[0]}."
     parts, first = [], 1
@@ -72,7 +94,10 @@ class Cure(Terms):
 
 
 class VenueCalendar(Protocol):
-    """The sessions of a venue with holidays and early closes (instants in UTC)."""
+    """The sessions of a venue with holidays and early closes (instants in UTC). What follows from one is found once, so
+    it is hashable."""
+
+    def __hash__(self) -> int: ...
 
     def close_on(self, day: date) -> datetime | None:
         """Returns the end of the session of local date `day`; None on a day without one."""
@@ -173,6 +198,8 @@ class EquityRule(BindingRule):
                 f" It does not count if your equity is back within the limit after {self.cure.minutes} minutes at most;"
             )
             words += f" this is allowed {wording.times(self.cure.times)} per phase."
+        if any(consequence.kind != "fail" for consequence in self.consequences):
+            words += " It counts once until the next reset, however often you go beyond the limit until then."
         return f"{words} {self.consequence_words}"
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.rules.base import Consequence
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached
 from domain.rules.state import AccountRules, on_mark
 
@@ -17,6 +18,13 @@ class LevelBreach:
     @property
     def floor_minor(self) -> int:
         return self.state.floor_minor
+
+
+def deducted_minor(spec: FloorSpec, consequence: Consequence, worth_minor: int, level_minor: int) -> int:
+    """Returns the profit that does not count because of a broken level: what is above a ceiling."""
+    if consequence.kind != "deduct_profit" or spec.direction == "floor":
+        return 0
+    return max(0, worth_minor - level_minor)
 
 
 def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBreach]]:

@@ -16,7 +16,8 @@ Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
 CloseAction = (
     Action | Literal["dealer"]
 )  # closed by the venue, for example when an account is paused: not an action of the trader
-# the reason that a venue states for a close
+# the reason that a venue states for an opening, and for a close
+OPENED_BY: Final[Mapping[str, Action]] = {"pending_fill": "pending_fill"}
 CLOSED_BY: Final[Mapping[str, CloseAction]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
@@ -58,10 +59,11 @@ class Clocked(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled(Moment):
-    """The daily reset of the clock for `purpose`. `day` is the day that has ended."""
+    """The daily reset of the clock for `purpose`. `day` is the day that has ended. `positions` as in `Marked`."""
 
     day: date | None
     purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
+    positions: tuple[OpenResult, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from pydantic import Field, SerializeAsAny
 
 from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
+from domain.rules.conduct import offending
+from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
 
@@ -21,9 +23,11 @@ StoredState = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode
 
 
 class HistoryState(State):
-    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped."""
+    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped. `offending`:
+    the profit of positions that offended."""
 
     book: DayBook
+    offending: OffendingProfit = OffendingProfit()
     rules: dict[str, StoredState] = Field(default_factory=dict)
 
 
@@ -54,9 +58,10 @@ def step(
             violations.extend(offences)
         if after is not before:
             moved[rule.id] = after
-    if not moved and book is state.book:
+    profit = offending.after(state.offending, event, violations, rules)
+    if not moved and book is state.book and profit is state.offending:
         return state, ()
-    return HistoryState(book=book, rules={**state.rules, **moved}), tuple(violations)
+    return HistoryState(book=book, rules={**state.rules, **moved}, offending=profit), tuple(violations)
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
@@ -77,11 +82,10 @@ def gates(
 def effective_target(
     state: HistoryState, rules: Rules, context: Context, target_minor: int, now: Moment | None = None
 ) -> int:
-    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count.
-    `now` as in `gates`."""
-    owned = list(_gates(state, rules, context, now))
-    raised = (gate.raised_target(own, context, target_minor) for gate, own in owned)
-    return max([target_minor, *raised]) + sum(gate.deducted_minor(own, context) for gate, own in owned)
+    """Returns the profit that passes the phase now: the target, raised by gates, plus the profit that does not count
+    because of gates and conduct rules. `now` as in `gates`."""
+    raised = (gate.raised_target(own, context, target_minor) for gate, own in _gates(state, rules, context, now))
+    return max([target_minor, *raised]) + deducted_minor(state, rules, context, now)
 
 
 def deducted_minor(state: HistoryState, rules: Rules, context: Context, now: Moment | None = None) -> int:
@@ -94,7 +98,8 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
     for rule in rules:
         if isinstance(rule, ConductRule):
-            found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
+            own = rule.deducted_minor(state_of(rule, state, context), context)
+            found[rule.id] = own + state.offending.deducted_minor(rule.id)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 

@@ -19,7 +19,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import ConductRule, Gate, HistoryRule
+from domain.rules.base import ConductRule, Consequence, Gate, HistoryRule
+from domain.rules.conduct import offending
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -36,6 +37,7 @@ from store.models import (
     NewsRelease,
     Offence,
     Payout,
+    Proof,
     Trader,
 )
 from store.read import impact
@@ -120,6 +122,7 @@ async def situation(
         cycle=cycle,
         profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
         deducted_minor=deducted,
+        lowered_split_pct=await _lowered_split(session, challenge.id),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
         **await _paid(session, challenge.id),
@@ -185,10 +188,16 @@ async def _first_trade(session: AsyncSession, account_id: str) -> datetime | Non
 
 async def _credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
-    the trader. Leaves out forfeited amounts, which were profit."""
+    the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
+    brought the balance back to the initial one: profit begins anew there."""
+    of_account = BalanceOperationRow.account_id == account_id
+    begun = select(func.max(BalanceOperationRow.seq)).where(
+        of_account, BalanceOperationRow.key.startswith(keys.RESET_BALANCE, autoescape=True)
+    )
     total = await session.scalar(
         select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
-            BalanceOperationRow.account_id == account_id,
+            of_account,
+            BalanceOperationRow.seq > func.coalesce(begun.scalar_subquery(), 0),
             or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
             BalanceOperationRow.key != keys.initial_deposit(account_id),
             BalanceOperationRow.key.not_like("pay\\_%"),
@@ -241,9 +250,9 @@ async def _judged_by_history(
 
 
 def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that keep count of what they deduct; the others deduct through their offences."""
+    """Gates, and the conduct rules that deduct profit."""
     if isinstance(rule, ConductRule):
-        return type(rule).deducted_minor is not ConductRule.deducted_minor
+        return offending.counts_itself(rule) or offending.deducts(rule)
     return isinstance(rule, Gate)
 
 
@@ -259,6 +268,19 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
         .group_by(Offence.rule_id)
     )
     return {rule_id: int(minor) for rule_id, minor in rows}
+
+
+async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
+    """Returns the share that the last such offence of the challenge left to the trader. Its proof sheet has it, which
+    keeps the terms of that time; None: the share was never lowered."""
+    consequence = await session.scalar(
+        select(Proof.body["consequence"])
+        .join(Offence, Offence.proof_id == Proof.id)
+        .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
+        .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
+        .limit(1)
+    )
+    return None if consequence is None else Consequence.model_validate(consequence).split_pct
 
 
 async def _happened(
@@ -286,6 +308,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         balance_minor=terms.product.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
+        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
         symbols=tuple(row.names),
         impact=row.impact,
     )

@@ -7,26 +7,38 @@ Instants at which time alone decides something wait in a heap.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
-from domain.rules import history
+from domain.rules import history, limits
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.events import (
+    CLOSED_BY,
+    OPENED_BY,
+    Clocked,
+    Closed,
+    Event,
+    Marked,
+    News,
+    Opened,
+    OrderGone,
+    OrderPlaced,
+    PaidOut,
+    Rolled,
+)
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal
+from ports.platform import BalanceOperation, Deal, PendingOrder
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_NEXT: Final = timedelta(microseconds=1)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -42,6 +54,7 @@ class Conduct:
         self._states = state.accounts.conduct_states
         self._heap: list[tuple[datetime, int]] = []
         self._planned: dict[int, datetime] = {}
+        self._tried: dict[int, datetime] = {}  # row -> the last instant at which time alone was tried
         self._news: dict[str, News] = {}
 
     def admit(self, account: AccountRow, kept: ConductState | None) -> None:
@@ -57,6 +70,7 @@ class Conduct:
         `mark`."""
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
+        self._tried.pop(account.row, None)
         if not needs_conduct_state(terms):
             return
         conduct = kept or fresh_conduct_state(terms)
@@ -65,6 +79,7 @@ class Conduct:
         )
         # proofs fold the events from here on under the new terms, not those that were judged under the old ones
         conduct.began, conduct.events = conduct.history, []
+        conduct.keep_limits_of(terms)
         self._states[account.row] = conduct
         self._catch_up_news(account)
         self.plan(account)
@@ -83,6 +98,16 @@ class Conduct:
         return self._step(
             account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
         )
+
+    def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
+        """Returns the violations of a pending order that was placed, or is gone."""
+        if account.row not in self._states:
+            return ()
+        moment = {"seq": order.seq, "at": order.at, **self._money(account)}
+        if order.change == "gone":
+            return self._step(account, OrderGone(**moment, order_id=order.order_id))
+        placed = OrderPlaced(**moment, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
+        return self._step(account, placed)
 
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
@@ -112,9 +137,9 @@ class Conduct:
     # news
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
-        """Passes newly known releases to every account with such rules. Yields the violations."""
+        """Passes newly known or moved releases to every account with such rules. Yields the violations."""
         for release in releases:
-            if release.news_id in self._news:
+            if release.news_id in self._news and _same_release(self._news[release.news_id], release):
                 continue
             self._news[release.news_id] = release
             for row in list(self._states):
@@ -126,9 +151,11 @@ class Conduct:
             self._announce_to(account, release)
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
-        """Passes a release to an account that does not have it yet. A checkpoint keeps the releases that it has."""
-        known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
-        if release.news_id in known:
+        """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that
+        it has."""
+        told = (event for event in reversed(self._states[account.row].events) if isinstance(event, News))
+        known = next((event for event in told if event.news_id == release.news_id), None)
+        if known is not None and _same_release(known, release):
             return ()
         return self._step(account, replace(release, **self._money(account)))
 
@@ -152,16 +179,20 @@ class Conduct:
             if not account.judged:
                 continue  # it has ended: nobody would record a violation. It is planned again when it begins anew
             yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
-            if self._planned.get(row) == at:  # nothing was decided, and would not be the next time either
-                del self._planned[row]
+            if row in self._states:
+                self._tried[row] = at  # what was not decided now would not be the next time either
+                self.plan(account)
 
     def plan(self, account: AccountRow) -> None:
         """Notes the next instant at which time alone may decide something for `account`."""
         conduct, terms = self._states[account.row], account.terms
-        cure_ends = min((window.until for window in conduct.curing.values()), default=None)
-        # just after the window, a limit that is still broken counts
-        instants = [history.due(conduct.history, terms.history_rules, terms.context), cure_ends and cure_ends + _NEXT]
-        at = min((instant for instant in instants if instant is not None), default=None)
+        tried = self._tried.get(account.row)
+        ends = [end for state in conduct.limits.values() if (end := limits.due(state)) is not None]
+        instants = [end for end in ends if tried is None or end > tried]
+        of_history = history.due(conduct.history, terms.history_rules, terms.context)
+        if of_history is not None and of_history != tried:
+            instants.append(of_history)
+        at = min(instants, default=None)
         if at is None:
             self._planned.pop(account.row, None)
         elif self._planned.get(account.row) != at:
@@ -175,6 +206,7 @@ class Conduct:
             conduct.history = after
             conduct.events.append(event)
             account.mark_changed()
+            self._tried.pop(account.row, None)
             self.plan(account)
         return violations
 
@@ -228,6 +260,7 @@ class Conduct:
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,
+            action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
         )
 
@@ -251,3 +284,12 @@ class Conduct:
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )
+
+
+def _same_release(one: News, other: News) -> bool:
+    return (one.released_at, one.ends_at, one.symbols, one.impact) == (
+        other.released_at,
+        other.ends_at,
+        other.symbols,
+        other.impact,
+    )

@@ -1,7 +1,7 @@
 """The judge: a candidate of the columns, or an account whose money has changed, is judged by the exact evaluator."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from domain.errors import RateMissing
 from domain.products.target import target_reached
@@ -14,7 +14,7 @@ from monitor.judging.conduct import Conduct
 from monitor.judging.doubtful import DoubtfulBreaches
 from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_fact, scene_of
 from monitor.judging.feed_quality import Doubt, FeedQuality
-from monitor.judging.offences import Offences, split_by_consequence
+from monitor.judging.offences import Offences, limit_verdicts, reset_limits
 from monitor.judging.warnings import limits_used
 from monitor.state import ShardState
 
@@ -57,6 +57,8 @@ class Judge:
         self._state.facts.offer()
 
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
+        if account.conduct is not None and account.conduct.resetting is not None:
+            return False
         now = trigger.marked(account.balance_minor, equity)
         history = account.conduct.history if account.conduct else None
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
@@ -68,15 +70,18 @@ class Judge:
         conduct = account.conduct
         if conduct is None or not (found or conduct.curing):
             return found
-        ending, soft = split_by_consequence(account, conduct, found, trigger.at)
-        self._conduct.plan(account)
-        account.mark_changed()
-        if soft and not ending:
+        verdicts = limit_verdicts(account, conduct, found, trigger.at)
+        if verdicts.changed:
+            self._conduct.plan(account)
+            account.mark_changed()
+        for offence in verdicts.unseen:
+            self._offences.unseen(account, offence, trigger.seq, trigger.at)
+        if verdicts.lesser:
             scene = scene_of(self._state, account, trigger, equity)
-            for verdict, consequence in soft:
+            for verdict, consequence in verdicts.lesser:
                 sheet = breach_sheet(self._state, account, scene, verdict)
                 self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
-        return ending
+        return verdicts.ending
 
     def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int) -> None:
         """Records every level that broke at this event, the cause first, and ends the account."""
@@ -119,10 +124,16 @@ class Judge:
             self._end(account)
             self._state.set_alarms(account)
 
-    def unmute(self, account: AccountRow) -> None:
-        """The reset from which limits count anew."""
-        if account.conduct is not None and account.conduct.muted:
-            account.conduct.muted.clear()
+    def reset_limits(self, account: AccountRow, trigger: Trigger, day: date) -> None:
+        """The reset that begins `day`, from which limits count anew."""
+        conduct = account.conduct
+        if conduct is None:
+            return
+        verdicts = reset_limits(account, conduct, trigger.at, day)
+        for offence in verdicts.unseen:
+            self._offences.unseen(account, offence, trigger.seq, trigger.at)
+        if verdicts.changed:
+            self._conduct.plan(account)
             account.mark_changed()
             self._state.set_alarms(account)
 

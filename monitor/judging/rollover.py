@@ -53,12 +53,12 @@ class Rollover:
             why = "after a gap in the stream: the platform's later snapshot was used"
             self._missed(state.accounts[row], reset, why)
         limits, days = state.limits_under(known, group), state.days_under(known, group)
-        self._unmute_and_resume(rows, group, reset.at)
+        trigger = Trigger("rollover", seq, reset.at)
+        self._count_anew_and_resume(rows, reset, trigger)
         state.move_anchors(limits, reset.at, seq)
         state.open_day(days, reset.at, seq)
         self._snapshots(days, reset)
-        trigger = Trigger("rollover", seq, reset.at)
-        for account in state.broken(limits):
+        for account in self._to_judge(limits):
             self._judge.account(account, trigger)
         with _without_collections():
             self._end_days(state.days_under(rows, group), reset, trigger)
@@ -79,16 +79,24 @@ class Rollover:
         key = f"{account.account_id}/{reset.ended_day}"
         self._state.review(ReviewKind.MISSED_RESET, key, reset.at, {"why": why}, account)
 
-    def _unmute_and_resume(self, rows: Ints, group: int, at: datetime) -> None:
+    def _count_anew_and_resume(self, rows: Ints, reset: Reset, trigger: Trigger) -> None:
         """Limits count anew at the reset of their clock, and a pause ends with the trading day. Neither needs to know
         the equity."""
-        accounts, limits = self._state.accounts, set(self._state.limits_under(rows, group).tolist())
+        accounts, group = self._state.accounts, reset.group.index
+        limits = set(self._state.limits_under(rows, group).tolist())
         days = set(self._state.days_under(rows, group).tolist())
         for account in accounts.with_conduct(rows):
             if account.row in limits:
-                self._judge.unmute(account)
+                self._judge.reset_limits(account, trigger, reset.group.day)
             if account.row in days:
-                self._judge.resume(account, at)
+                self._judge.resume(account, reset.at)
+
+    def _to_judge(self, limits: Ints) -> list[AccountRow]:
+        """Accounts that the new levels break, and those with a broken level, which the new levels may cure."""
+        accounts = self._state.accounts
+        rows = {account.row for account in self._state.broken(limits)}
+        rows |= {account.row for account in accounts.with_conduct(limits) if account.conduct and account.conduct.curing}
+        return accounts.in_order_of_login(rows)
 
     def _snapshots(self, rows: Ints, reset: Reset) -> None:
         """One row of table `daily_snapshots` per account."""

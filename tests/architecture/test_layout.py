@@ -22,7 +22,10 @@ THIRD_PARTY = {
     "relay": {"pydantic", "temporalio", "sqlalchemy", "psycopg", "structlog", "prometheus_client", "cryptography"},
     "activities": {"pydantic", "temporalio", "sqlalchemy", "structlog", "prometheus_client", "cryptography"},
     "sandbox": {"pydantic", "fastapi", "starlette", "uvicorn", "httpx", "numpy", "structlog", "jinja2"},
-    "adapters": {"pydantic", "httpx", "stripe", "structlog", "selectolax", "exchange_calendars", "pandas", "yaml"},
+    "adapters": {
+        *("pydantic", "httpx", "stripe", "structlog", "selectolax", "exchange_calendars", "pandas", "yaml"),
+        *("python_calamine", "charset_normalizer"),
+    },
     "products": set(),
 }
 # package -> the parts of temporalio it may import.

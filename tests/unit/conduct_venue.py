@@ -10,6 +10,7 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact, PassFact
+from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Checkpoint, Loaded
 from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
@@ -42,6 +43,8 @@ DAILY = {
 class Venue:
     """One account with 100,000.00 that trades EURUSD; every call is one batch."""
 
+    feed_limits = Limits()
+
     def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
         made = product(Random(1)).model_dump(mode="json")
         made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
@@ -66,7 +69,8 @@ class Venue:
     def begin(self, checkpoint: Checkpoint | None) -> None:
         """A shard that takes the account up from a checkpoint, or from its start."""
         account = Loaded("acc_1", "chl_1", 1, self.terms, "active", (), checkpoint)
-        self.shard = Shard(Shelf({1: account}), instruments, news=self._news, now=self.now)
+        quality = FeedQuality(self.feed_limits)
+        self.shard = Shard(Shelf({1: account}), instruments, quality=quality, news=self._news, now=self.now)
         if checkpoint is not None:
             self.shard.admission.admit(account, self.now)
 
@@ -80,8 +84,8 @@ class Venue:
 
     def send(self, *events: Event) -> None:
         self.number += 1
-        mark = ClockMark(seq=self.next, at=self.now)
-        self.shard.apply(Batch(number=self.number, events=(*events, mark)))
+        self.last_mark = ClockMark(seq=self.next, at=self.now)
+        self.shard.apply(Batch(number=self.number, events=(*events, self.last_mark)))
 
     def wait(self, **time: float) -> None:
         """Nothing happens but time."""
@@ -93,22 +97,22 @@ class Venue:
         self.bid = Decimal(bid)
         self.send(Tick(seq=self.next, at=self.now, symbol="EURUSD", bid=self.bid, ask=self.bid))
 
-    def open(self, position: str, lots: str = "1", side: Side = "buy") -> None:
+    def open(self, position: str, lots: str = "1", side: Side = "buy", reason: Any = "client") -> None:
         self.lots[position] = (side, Decimal(lots), self.bid)
-        self._fill(position, side, lots, "in", 0)
+        self._fill(position, side, lots, "in", 0, reason)
 
     def close(self, position: str) -> None:
         side, lots, price = self.lots.pop(position)
         move = self.bid - price if side == "buy" else price - self.bid
         self._fill(position, "sell" if side == "buy" else "buy", str(lots), "out", int(move * lots * 100_000 * 100))
 
-    def _fill(self, position: str, side: Side, lots: str, entry: Any, profit: int) -> None:
+    def _fill(self, position: str, side: Side, lots: str, entry: Any, profit: int, reason: Any = "client") -> None:
         self.balance += profit
         self.send(
             Deal(
                 seq=self.next, at=self.now, deal_id=f"d{self.seq}", login=1, position_id=position, symbol="EURUSD",
                 side=side, lots=Decimal(lots), price=self.bid, entry=entry, profit_minor=profit, commission_minor=0,
-                swap_minor=0, balance_minor=self.balance, reason="client",
+                swap_minor=0, balance_minor=self.balance, reason=reason,
             )
         )  # fmt: skip
 

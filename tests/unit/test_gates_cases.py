@@ -74,8 +74,8 @@ QUALIFYING = {
         (
             {"counts": "day_with_new_position_opened", "required": 2},
             [
-                event("2025-06-02T23:30:00-04:00", OPEN, id="a"),
-                event("2025-06-02T01:30:00-04:00", OPEN, id="b"),
+                event("2025-06-02T01:30:00-04:00", OPEN, id="a"),
+                event("2025-06-02T23:30:00-04:00", OPEN, id="b"),
                 event("2025-06-03T10:00:00-04:00", CLOSE, id="a", pnl=5),
             ],
             blocked("not_met", trading_days=1),

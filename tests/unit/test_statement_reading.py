@@ -152,7 +152,7 @@ def test_a_side_that_no_profit_teaches_needs_a_mapping(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("<html><body><p>Hello</p></body></html>", "neither an MT5 history report nor an MT4 statement"),
-        ("a,b,c\n1,2,3\n", "a mapping must say"),
+        ("a,b,c\n1,2,3\n", "not those of a known venue"),
     ],
 )
 def test_what_is_no_statement(tmp_path: Path, text: str, why: str) -> None:
@@ -207,6 +207,8 @@ def test_a_csv_row_that_cannot_be_read_is_named(tmp_path: Path, old: str, new: s
         read(tmp_path, CSV.replace(old, new, 1), MAPPING)
 
 
-def test_a_mapping_must_say_currency_and_initial_balance(tmp_path: Path) -> None:
-    with pytest.raises(StatementInvalid, match="does not say currency and initial_balance"):
-        read(tmp_path, CSV, MAPPING.model_copy(update={"currency": None, "initial_balance": None}))
+@pytest.mark.parametrize("missing", ["currency", "initial_balance"])
+def test_a_mapping_must_say_what_neither_the_file_nor_a_product_says(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(StatementInvalid, match="The mapping does not say") as refused:
+        read(tmp_path, CSV, MAPPING.model_copy(update={missing: None}))
+    assert refused.value.field == missing
