@@ -107,9 +107,9 @@ class Rehearsal:
             if called:
                 await self._settle(called)
             decided = await operator.work()
-            if decided:
+            if decided is not None:
                 await self._settle(decided)
-            if not called and not decided:
+            if not called and decided is None:
                 return
         raise Conflict(f"Traders and operators were still acting after {_ROUNDS} rounds at {self.now.isoformat()}.")
 

@@ -6,7 +6,6 @@ and pass.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -41,6 +40,7 @@ from domain.proofs.sheets import (
     Step,
     TargetPart,
 )
+from domain.proofs.texts import SealedSheet, json_text
 from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
@@ -73,10 +73,7 @@ class JudgedAccount:
 
 def canonical(body: Mapping[str, Any]) -> str:
     """Returns the text that the hash covers: JSON with sorted keys and no spaces, without the hash itself."""
-    return _json({k: v for k, v in body.items() if k != "hash"})
-
-
-_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+    return json_text({k: v for k, v in body.items() if k != "hash"})
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -106,21 +103,6 @@ def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
     return data, canonical(data)
 
 
-class SealedSheet(dict[str, Any]):
-    """A sheet as JSON data with its hash. `text`: the same as JSON, to store it without writing it once more."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, body: dict[str, Any], text: str) -> None:
-        super().__init__(body)
-        self.text = text
-
-
-def text_of(sheet: dict[str, Any]) -> str:
-    """Returns a sheet as JSON text."""
-    return sheet.text if isinstance(sheet, SealedSheet) else _json(sheet)
-
-
 # No stored text has this character, so that no text of a sheet is taken for one of these places.
 _PLACES: Final = {name: f"\0{name}" for name in ("clock", "product")}
 
@@ -130,9 +112,9 @@ def sealed(sheet: AnySheet) -> SealedSheet:
     sheets share put into the text of the others."""
     shared = {"clock": _common(sheet.clock), "product": _common(sheet.product)}
     data = sheet.model_dump(mode="json", exclude=set(shared))
-    text = _json(data | _PLACES)
+    text = json_text(data | _PLACES)
     for name, (_, part) in shared.items():
-        text = text.replace(_json(_PLACES[name]), part, 1)
+        text = text.replace(json_text(_PLACES[name]), part, 1)
     hashed = hashlib.sha256(text.encode()).hexdigest()
     body = {name: shared[name][0] if name in shared else data[name] for name in type(sheet).model_fields}
     return SealedSheet(body | {"hash": hashed}, f'{text[:-1]},"hash":"{hashed}"}}')

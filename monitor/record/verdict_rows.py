@@ -7,7 +7,7 @@ from typing import Any
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal, stored, wire_name
 from domain import keys
-from domain.proofs.money import text_of
+from domain.proofs.texts import text_of
 from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
 

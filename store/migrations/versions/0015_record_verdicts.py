@@ -7,7 +7,7 @@ are told when market time moves and when there are new deals, so that they need 
 from alembic import op
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
