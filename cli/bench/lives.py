@@ -1,11 +1,11 @@
-"""A long life of one account as events, and one rule of every type as a sold product has it."""
+"""A long life of one account as events, and one rule of every type: from the shelf, or given here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from adapters.calendars.exchange import ExchangeCalendars
 from cli.bench.firm import START
@@ -22,23 +22,32 @@ _LOT: Final = Decimal(1)
 _STOP: Final = Decimal("1.05")
 _VALUE_MINOR: Final = 1_000_000
 _RISK_MINOR: Final = 20_000
+# of the types that no product on the shelf has
+_NOT_SOLD: Final[tuple[dict[str, Any], ...]] = (
+    {"type": "cooldown", "minutes": 10, "after": "losing_close"},
+    {"type": "max_trade_rate", "limit": 20, "within_minutes": 60},
+    {"type": "opening_hours", "zone": "America/New_York", "hours": [{"opens": "09:30", "closes": "16:00"}]},
+)
 
 
 @dataclass(frozen=True, slots=True)
-class RuleOfProduct:
+class BoundRule:
     rule: RuleBase
     context: Context
 
 
-def sold_rules() -> dict[str, RuleOfProduct]:
-    """Returns the first rule of every type on the shelf, by type; a type that no product has is missing."""
-    found: dict[str, RuleOfProduct] = {}
+def rules_of_every_type() -> dict[str, BoundRule]:
+    """Returns a rule of every type: the first one on the shelf, or the one given here; a type without is missing."""
+    found: dict[str, BoundRule] = {}
     calendars = ExchangeCalendars()
     for path in sorted(Path(SHELF).glob("*.yaml")):
         product = load_product(path)
         for index in range(1, product.funded_index + 1):
             for rule in product.phase(index).rules:
-                found.setdefault(rule.type, RuleOfProduct(rule, product.context(index, calendars)))
+                found.setdefault(rule.type, BoundRule(rule, product.context(index, calendars)))
+    for terms in _NOT_SOLD:
+        given = rule_types()[terms["type"]].model_validate(terms)
+        found.setdefault(given.type, BoundRule(given, product.context(1, calendars)))
     return {name: found[name] for name in rule_types() if name in found}
 
 

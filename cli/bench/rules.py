@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cli.bench.columns import Step
 from cli.bench.firm import START
-from cli.bench.lives import RuleOfProduct, life, sold_rules
+from cli.bench.lives import BoundRule, life, rules_of_every_type
 from cli.bench.timing import median, rounded
 from domain.rules import history
 from domain.rules.base import Context, EquityRule, HistoryRule
@@ -140,10 +140,10 @@ def _levels(specs: tuple[FloorSpec, ...], marks: list[Mark], seconds: float) -> 
     }
 
 
-def _folds(sold: RuleOfProduct, ages: Sequence[int]) -> dict[str, Any]:
+def _folds(bound: BoundRule, ages: Sequence[int]) -> dict[str, Any]:
     """Measures one event of a life that has lasted so many events already, and the naive way for the youngest: to fold
     the whole life anew."""
-    rule, context = sold.rule, sold.context
+    rule, context = bound.rule, bound.context
     if isinstance(rule, EquityRule):
         step, state = _judging(rule.compile(context.initial_minor, context.currency)), None
     else:
@@ -203,7 +203,7 @@ def measure(seconds: float, step: Step, ages: Sequence[int] = (1_000, 100_000)) 
     four = kinds["daily_loss"] + kinds["daily_move_cap"] + kinds["max_loss_static"]
     figures["four_levels"] = _levels(four, marks, seconds)
     figures["lives"] = {}
-    for name, sold in sold_rules().items():
+    for name, bound in rules_of_every_type().items():
         step(f"a life under {name}")
-        figures["lives"][name] = _folds(sold, ages)
+        figures["lives"][name] = _folds(bound, ages)
     return figures

@@ -60,7 +60,7 @@ def test_each_kind_of_rule_agrees_with_the_naive_way() -> None:
     assert found.keys() == {"daily_loss", "daily_move_cap", "max_loss_static", "max_loss_trailing", "four_levels"}
     assert all(kind["agree"] and kind["evaluations_per_second"] > 0 for kind in found.values())
     assert found["four_levels"]["levels"] == 4
-    assert lives.keys() == rule_types().keys(), "a product on the shelf has a rule of every type"
+    assert lives.keys() == rule_types().keys(), "give cli.bench.lives a rule of every type"
     assert all(life["us_per_event"].keys() == {"600", "1200"} for life in lives.values())
 
 
