@@ -26,6 +26,9 @@ _RISK_MINOR: Final = 20_000
 _NOT_SOLD: Final[tuple[dict[str, Any], ...]] = (
     {"type": "cooldown", "minutes": 10, "after": "losing_close"},
     {"type": "max_trade_rate", "limit": 20, "within_minutes": 60},
+    {"type": "max_trades_per_day", "limit": 500},
+    {"type": "no_hedging"},
+    {"type": "floating_loss", "limit": {"type": "pct_of_initial", "value": "1"}},
     {"type": "opening_hours", "zone": "America/New_York", "hours": [{"opens": "09:30", "closes": "16:00"}]},
 )
 

@@ -20,6 +20,7 @@ from domain.rules.evaluate import judge
 from domain.rules.events import Event, Rolled
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.history import HistoryState
+from domain.rules.registry import rule_types
 from domain.rules.state import AccountRules, fresh, on_rollover
 
 _INITIAL: Final = 10_000_000
@@ -206,4 +207,5 @@ def measure(seconds: float, step: Step, ages: Sequence[int] = (1_000, 100_000)) 
     for name, bound in rules_of_every_type().items():
         step(f"a life under {name}")
         figures["lives"][name] = _folds(bound, ages)
+    figures["not_measured"] = sorted(rule_types().keys() - figures["lives"].keys())
     return figures
