@@ -26,7 +26,8 @@ from store.db import Database
 from store.keeping import STANDARD, Policy
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
-_WAKEUP_SECONDS: Final = 0.2
+_WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
+_TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
 _KEEPER_SECONDS: Final = 10.0  # market time may pass quickly in a replay
@@ -63,6 +64,7 @@ class Relay:
         self._db = db
         self._outbox_notified = asyncio.Event()
         self._inbox_notified = asyncio.Event()
+        self._time_moved = asyncio.Event()
         self._outbox = OutboxDispatcher(db, client, platforms)
         self._inbox = InboxDispatcher(db, payments)
         self._sweeps = {name: EventSweep(db, provider) for name, provider in payments.by_name.items()}
@@ -77,7 +79,7 @@ class Relay:
             tasks = [
                 loops.create_task(_loop("outbox", self._outbox.step, self._poll_seconds, stop, self._outbox_notified)),
                 loops.create_task(_loop("inbox", self._inbox.step, self._poll_seconds, stop, self._inbox_notified)),
-                loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop)),
+                loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop, self._time_moved)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
                 loops.create_task(_loop("keeper", self._keeper.step, _KEEPER_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
@@ -116,9 +118,13 @@ class Relay:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
                 self._notify_loops()
+                self._time_moved.set()
                 try:
-                    async for _ in connection.notifies():
-                        self._notify_loops()
+                    async for told in connection.notifies():
+                        if told.payload in _TIMES:
+                            self._time_moved.set()
+                        else:
+                            self._notify_loops()
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0
