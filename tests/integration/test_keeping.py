@@ -419,7 +419,10 @@ async def test_a_database_of_before_keeps_its_rows_and_goes_on(earlier: str) -> 
     for seq in (1, 2):
         _run(earlier, "INSERT INTO audit_log " + fields, seq, WHEN, WHEN)
     before = {table: _run(earlier, query) for table, query in _ALL.items()}
+    upgrade_to(earlier, "0018-1")
+    triggers = _run(earlier, _TRIGGERS)
     upgrade(earlier)
+    assert _run(earlier, _TRIGGERS) == triggers
     assert {table: _run(earlier, query) for table, query in _ALL.items()} == before
     with pytest.raises(RestrictViolation):
         _run(earlier, "DELETE FROM audit_log_before")
@@ -435,6 +438,11 @@ async def test_a_database_of_before_keeps_its_rows_and_goes_on(earlier: str) -> 
     assert "equity_bars_before" not in _parts(earlier, "equity_bars")
 
 
+_TRIGGERS: Final = (
+    "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal"
+    " AND tgrelid IN ('deals'::regclass, 'equity_bars'::regclass, 'daily_snapshots'::regclass, 'audit_log'::regclass)"
+    " ORDER BY 1, 2"
+)
 _ALL: Final[dict[str, LiteralString]] = {
     "deals": "SELECT * FROM deals ORDER BY id",
     "equity_bars": "SELECT * FROM equity_bars ORDER BY minute",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0013"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -61,15 +61,12 @@ def _partition_deals() -> None:
 
 
 def _partition_audit_log() -> None:
-    op.execute("DROP TRIGGER append_only ON audit_log")  # the whole table gets it again, for every part
     op.execute("ALTER TABLE audit_log DROP CONSTRAINT pk_audit_log")
     border = _partition(_AUDIT)
     op.create_index("ix_audit_log_subject", "audit_log", ["subject_kind", "subject_id"])
-    op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-    )
     parts = _months_ahead("audit_log", border)
-    for table in ("audit_log", "audit_log_default", *parts):
+    before = ["audit_log_before"] if border else []
+    for table in ("audit_log_default", *before, *parts):  # parts get triggers for rows from the table, not this one
         op.execute(
             f"CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
@@ -94,6 +91,7 @@ def _partition(table: _Table) -> str | None:
     """Makes `table` a partitioned one. The old table, if it has rows, is the part before the next border. Returns this
     border, a date, or None."""
     name, before = table.name, f"{table.name}_before"
+    triggers = _take_triggers(name)
     op.execute(f"ALTER TABLE {name} RENAME TO {before}")
     for index in op.get_bind().scalars(sa.text(f"SELECT indexname FROM pg_indexes WHERE tablename = '{before}'")).all():
         op.execute(f"ALTER INDEX {index} RENAME TO {index}_before")
@@ -112,7 +110,23 @@ def _partition(table: _Table) -> str | None:
         op.execute(f"DROP TABLE {before}")
     else:
         op.execute(f"ALTER TABLE {name} ATTACH PARTITION {before} FOR VALUES FROM (MINVALUE) TO ('{border}')")
+    for trigger in triggers:
+        op.execute(trigger)
     return border
+
+
+def _take_triggers(table: str) -> list[str]:
+    """Drops the triggers of a table. Returns the statements that make them again."""
+    found = op.get_bind().execute(
+        sa.text(
+            "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger"
+            f" WHERE tgrelid = '{table}'::regclass AND NOT tgisinternal ORDER BY tgname"
+        )
+    )
+    triggers = [tuple(row) for row in found]
+    for name, _ in triggers:
+        op.execute(f"DROP TRIGGER {name} ON {table}")
+    return [definition for _, definition in triggers]
 
 
 def _make_hours() -> None:
