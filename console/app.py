@@ -23,7 +23,7 @@ from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
 from console.pages.support import SupportPages
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
 from front.deps import ApiDeps
 
@@ -83,7 +83,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "back": _back(request),
         }
         try:
-            async with desk.visit(request, frozenset(ROLES)) as visit:
+            async with desk.visit(request, PEOPLE) as visit:
                 return await visit.render("problem.html", [Crumb(context["title"] or "")], error.status, **context)
         except (PropOSError, SQLAlchemyError):
             values = {"viewer": None, **shell(request), **context}

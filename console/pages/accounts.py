@@ -13,7 +13,7 @@ from console.present.curve import RANGES, curve
 from console.queries import accounts
 from console.queries.accounts import Filters
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
@@ -22,7 +22,7 @@ from firm.payouts import situation as payout_facts
 from store.read.pages import Window
 from store.read.timeline import KINDS
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 _PAGE = 50
 _STATUSES = ("opening", "active", "locked", "closed")
 

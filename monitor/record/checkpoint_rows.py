@@ -16,7 +16,7 @@ import numpy.typing as npt
 from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import conversion_rate
-from domain.rules.marking import Position
+from domain.rules.marking import Instrument, Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
@@ -88,6 +88,7 @@ class CheckpointData:
     account_ids: npt.NDArray[np.bytes_]
     quotes: _Quotes
     stamps: _Stamps
+    instruments: Mapping[str, Instrument]
     quality: dict[str, Any]
     peaks: bytes
     lots: Lots
@@ -133,7 +134,8 @@ class CheckpointData:
         )
 
     def _feed(self) -> dict[str, Any]:
-        """Market time, last quotes and doubts: what a rebuild needs besides the accounts."""
+        """Market time, last quotes and doubts: what a rebuild needs besides the accounts. The instruments are for those
+        who value an account without asking the venue."""
         return {
             "v": FEED_VERSION,
             "now": self.now.isoformat(),
@@ -141,6 +143,9 @@ class CheckpointData:
             "quotes": {
                 symbol: [str(bid), str(ask), self.stamps[symbol][0], self.stamps[symbol][1].isoformat()]
                 for symbol, (bid, ask) in self.quotes.items()
+            },
+            "instruments": {
+                name: [str(each.contract_size), each.quote_currency] for name, each in self.instruments.items()
             },
             "quality": self.quality,
         }
@@ -183,6 +188,7 @@ def take_checkpoint(
         account_ids=state.accounts.account_ids,  # an id in a row never changes; a column that grows is a new array
         quotes=dict(state.board.prices),
         stamps=dict(state.board.stamps),
+        instruments=dict(state.instruments),
         quality=shard.quality.to_json(),
         peaks=state.rules.peaks(peaked, state.accounts.logins) if peaked.size else b"",
         lots=state.marks.lots(),
