@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
+from domain.errors import BadInput
 from domain.orders.order import Order, OrderKind
 from domain.orders.verdict import Ahead, BrokenRule, When
 from domain.rules.base import ConsequenceKind
@@ -49,16 +50,6 @@ class OrderBody(Input):
     stop: Number | None = None
     take_profit: Number | None = None
     position_id: Name | None = None
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if (self.account_id is None) == (self.platform is None or self.login is None):
-            raise ValueError("account_id: name the account by its id, or by platform and login, not both")
-        if self.kind == "close" and self.position_id is None:
-            raise ValueError("position_id: say which position is closed")
-        if self.kind != "close" and (self.symbol is None or self.side is None or self.lots is None):
-            raise ValueError("symbol, side, lots: an order needs all three")
-        return self
 
 
 class BrokenView(View):
@@ -172,6 +163,22 @@ async def check_order(body: OrderBody, caller: Checker, deps: Deps) -> OrderVerd
 
 
 def asked_of(body: OrderBody) -> Order:
+    """Raises BadInput for a body that names no account, or half an order."""
+    if (body.account_id is None) == (body.platform is None and body.login is None) or (
+        body.account_id is None and (body.platform is None or body.login is None)
+    ):
+        raise BadInput(
+            "The account is named by account_id, or by platform and login.",
+            field="account_id",
+            remedy="Send account_id alone, or platform and login without it.",
+        )
+    if body.kind == "close":
+        if body.position_id is None:
+            raise BadInput("A close needs a position.", field="position_id", remedy="Say which position it closes.")
+    else:
+        for name in ("symbol", "side", "lots"):
+            if getattr(body, name) is None:
+                raise BadInput(f"An order needs its {name}.", field=name, remedy=f"Add {name}.")
     return Order(
         kind=body.kind,
         symbol=body.symbol or "",
