@@ -21,7 +21,7 @@ from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts import trader_messages
 from firm import people
-from firm.payouts import decisions, holds, judging, transfers
+from firm.payouts import closing, decisions, holds, judging, transfers
 from firm.payouts import row as payouts
 from firm.payouts.risk import risk_facts
 from ports.payments import PaymentProvider, Transfer
@@ -41,6 +41,7 @@ _RELEASED: Final = {
 class PayoutActivities:
     def __init__(self, deps: Deps) -> None:
         self._db, self._platforms, self._payments = deps.db, deps.platforms, deps.payments
+        self._calendars = deps.calendars
 
     def all(self) -> list[Callable[..., Any]]:
         return [
@@ -55,7 +56,7 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
-        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id)
+        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id, self._calendars)
         return await self._status(ref)
 
     @activity.defn(name="payouts.check_risk")
@@ -258,6 +259,7 @@ class PayoutActivities:
                 if payout.state == "settling":
                     await outbox.fulfil_intent(session, key=key, result={})
                     await payouts.advance(session, payout, "payout_settled")
+                    await closing.tell_challenge(session, payout)
                     await payouts.set_wakeup(session, payout)
         return await self._status(ref)
 

@@ -7,6 +7,7 @@ A trading day D starts at the reset on date D when the reset is before 12:00, el
 import re
 from calendar import monthrange
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -217,3 +218,30 @@ def month_later(day: date, months: int) -> date:
     year, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + year, month + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+Period = Literal["day", "week", "month"]
+Begins = AbstractSet[Period]
+ONLY_A_DAY: Final[Begins] = frozenset({"day"})
+PERIOD_WORDS: Final[dict[Period, str]] = {"day": "daily", "week": "weekly", "month": "monthly"}
+
+
+def begins(period: Period, day: date, before: date | None) -> bool:
+    """Returns whether the reset that begins `day` begins a period: whether it lies in another week (from Monday) or
+    month than `before`, the day that the reset before began. None: the day before `day`."""
+    if period == "day":
+        return True
+    return period_start(period, day) != period_start(period, before or day - timedelta(days=1))
+
+
+def begun_with(before: date | None, day: date) -> Begins:
+    """Returns the periods that begin with the reset that begins `day`. `before`: the day that the reset before began;
+    None: the day before `day`."""
+    return {period for period in PERIOD_WORDS if begins(period, day, before)}
+
+
+def period_start(period: Period, day: date) -> date:
+    """Returns the first day of the period in which a trading day lies."""
+    if period == "week":
+        return day - timedelta(day.weekday())
+    return day.replace(day=1) if period == "month" else day

@@ -374,6 +374,11 @@ def payout_forfeit(payout_id: str) -> str:
     return f"{payout_id}/forfeit"
 
 
+def payout_closes(payout_id: str) -> str:
+    """The news that a payout that closes its account is paid."""
+    return f"{payout_id}/closes"
+
+
 def payout_undo(payout_id: str) -> str:
     """The decision that this request is refused and that all that was taken comes back."""
     return f"{payout_id}/undo"

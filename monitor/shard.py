@@ -28,6 +28,7 @@ from ports.platform import (
     Deal,
     Event,
     PendingOrder,
+    StopsChanged,
     Tick,
 )
 from store.news import ScheduledRelease
@@ -150,6 +151,8 @@ class Shard:
             self._tick(event)
         elif isinstance(event, Deal | BalanceOperation):
             self._money_event(event)
+        elif isinstance(event, StopsChanged):
+            self._stops_changed(event)
         elif isinstance(event, PendingOrder):
             self._order_event(event)
         elif isinstance(event, AccountState):
@@ -177,13 +180,10 @@ class Shard:
                 self._check_rejected(tick, self.quality.suspect)
             return
         state.board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
-        found = state.marks.tick(tick.symbol)
-        if found is None:
-            return
-        candidates = state.rules.follow(found, tick.seq, tick.at)
-        if candidates.size:
+        candidates = state.candidates(tick.symbol, tick.seq, tick.at)
+        if candidates:
             trigger = Trigger("tick", tick.seq, tick.at, tick.symbol)
-            for account in state.accounts.in_order_of_login(set(candidates.tolist())):
+            for account in state.accounts.in_order_of_login(candidates):
                 self._judge.account(account, trigger)
 
     def _check_rejected(self, tick: Tick, doubt: Doubt) -> None:
@@ -204,6 +204,12 @@ class Shard:
             self._money.deal(account, event)
         else:
             self._money.operation(account, event)
+
+    def _stops_changed(self, event: StopsChanged) -> None:
+        account = self.admission.account(event.login, event.at)
+        if account is not None and not account.contains(event.seq):
+            violations = self._conduct.stops_changed(account, event)
+            self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
 
     def _order_event(self, order: PendingOrder) -> None:
         """A pending order moves no money: only rules of conduct may ask for it."""

@@ -93,7 +93,21 @@ class Deal(_Data):
     balance_minor: int
     reason: Literal["client", "pending_fill", "stop_loss", "take_profit", "dealer"]
     stop_loss: Decimal | None = None  # of the position after the fill
+    take_profit: Decimal | None = None  # likewise
     fee_minor: int = 0  # exchange fees, not part of the commission
+
+
+class StopsChanged(_Data):
+    """The stop loss or the take profit of an open position was set, moved or removed without a fill. Both are given as
+    they are now; None: there is none."""
+
+    kind: Literal["stops"] = "stops"
+    seq: int
+    at: datetime
+    login: int
+    position_id: str
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
 
 
 BalanceKind = Literal["deposit", "payout_hold", "payout_release", "payout_settled", "adjustment"]
@@ -178,7 +192,15 @@ class ClockMark(_Data):
 
 
 Event = Annotated[
-    Tick | Deal | PendingOrder | BalanceOperation | AccountChanged | AccountState | Correction | ClockMark,
+    Tick
+    | Deal
+    | PendingOrder
+    | StopsChanged
+    | BalanceOperation
+    | AccountChanged
+    | AccountState
+    | Correction
+    | ClockMark,
     Field(discriminator="kind"),
 ]
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, fees, gates, timing
+from cli.conformance import amounts, clocks, equity, fees, gates, positions, timing
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.compare import Comparison, plain
 from cli.conformance.phases import by_phase
@@ -18,7 +18,7 @@ Status = Literal["passed", "failed", "unsupported"]
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
-    **conduct.KINDS,
+    **positions.KINDS,
     **timing.KINDS,
     **gates.KINDS,
     **amounts.KINDS,
@@ -101,6 +101,7 @@ def _field_of(exc: Exception) -> str | None:
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
+    "opens": "from",
     "holds": "measure",
     "attribution": "basis",
     "peak_falls_by_payout": "payout_reduces_peak",

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
+from domain.clocks import begun_with
 from domain.histories import known_floors
 from domain.histories.known_floors import Knowledge, KnownRules
 from domain.histories.results import DecidingMoment, Level, ProofWriter, ReplayedBreach, Unpriced
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import limits
 from domain.rules.base import Context, EquityRule
-from domain.rules.evaluate import deducted_minor
+from domain.rules.evaluate import LevelBreach, deducted_minor, worths
 from domain.rules.events import Event, PaidOut, Rolled
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.limits import LimitOffence, LimitState
@@ -38,6 +39,8 @@ class JudgedLimits:
         self._states: dict[str, LimitState] = {}
         self._curing: dict[str, ReplayedBreach] = {}  # what the offence is unless it is cured, by key of the limit
         self._least_room: dict[str, int] = {}
+        self._day: date | None = None  # the day that the last reset of the limits began
+        self._closing: KnownRules | None = None  # at a reset, the levels from before it
         self.unpriced: dict[str, Unpriced] = {}
 
     def due(self) -> datetime | None:
@@ -50,10 +53,11 @@ class JudgedLimits:
         found: list[ReplayedBreach] = []
         for rule_id, rule in self._rules.items():
             self._states[rule_id], offences = limits.step(self._state(rule_id), rule, {}, at)
+            mine: list[ReplayedBreach] = []
             for offence in offences:
                 broken = self._curing.pop(offence.key)
                 same = broken.offence == offence.number  # the sheet names the number
-                found.append(
+                mine.append(
                     replace(
                         broken,
                         at=at,
@@ -64,6 +68,7 @@ class JudgedLimits:
                         proof=broken.proof if same else None,
                     )
                 )
+            found += _until_fatal(mine)
         return found
 
     def move(self, event: Event, mark: Mark) -> None:
@@ -75,9 +80,12 @@ class JudgedLimits:
         context = self._context
         reset = isinstance(event, Rolled) and (context.loss_clock is None or event.purpose != "trading_day")
         known = event.equity_minor is not None
-        self._known = known_floors.moved(self._known, mark, equity_known=known, reset=reset)
+        day = (context.loss_clock or context.clock).trading_day(event.at)
+        self._closing = self._known if reset else None
+        begins = begun_with(self._day, day) if reset else None
+        self._known = known_floors.moved(self._known, mark, equity_known=known, begins=begins)
         if reset:
-            day = (context.loss_clock or context.clock).trading_day(event.at)
+            self._day = day
             for rule_id, rule in self._rules.items():
                 state = self._state(rule_id)
                 self._states[rule_id], _ = limits.reset(state, rule, event.at, day, limits.period_of(rule))
@@ -86,22 +94,30 @@ class JudgedLimits:
         """Compares the account with every level that is known, and returns the offences."""
         seen: dict[str, _Seen] = {}
         compared: dict[str, dict[str, bool]] = {rule_id: {} for rule_id in self._rules}
-        for spec, state, knowledge in self._specs():
+        for spec, state, knowledge in self._compared():
             if event.equity_minor is None and not known_floors.judged_on_balance(spec):
                 self.needs_price(spec.rule_id, event, "positions were open and their floating result is unknown")
                 continue
-            worth = spec.counted(mark).equity_minor
-            broken = breached(spec, state.floor_minor, worth)
-            if not (knowledge == "exact" or (knowledge == "at_least" and spec.direction == "floor" and broken)):
-                self.needs_price(spec.rule_id, event, "its level depends on an equity that is unknown")
+            if spec.per != "account" and mark.positions is None and event.equity_minor != event.balance_minor:
+                self.needs_price(spec.rule_id, event, "the result of each open position is unknown")
                 continue
-            room = room_minor(spec, state.floor_minor, worth)
-            self._least_room[spec.key] = min(room, self._least_room.get(spec.key, room))
-            compared[spec.rule_id][spec.key] = broken
-            if broken:
-                number = self._state(spec.rule_id).offences + 1
-                moment = DecidingMoment(event, mark, (), spec.rule_id, number, spec, state)
-                seen[spec.key] = _Seen(moment, spec, state, knowledge, worth)
+            for subject, worth in worths(spec, mark).items():
+                broken = breached(spec, state.floor_minor, worth)
+                if not (knowledge == "exact" or (knowledge == "at_least" and spec.direction == "floor" and broken)):
+                    self.needs_price(spec.rule_id, event, "its level depends on an equity that is unknown")
+                    continue
+                room = room_minor(spec, state.floor_minor, worth)
+                self._least_room[spec.key] = min(room, self._least_room.get(spec.key, room))
+                verdict = LevelBreach(spec, state, worth, subject)
+                compared[spec.rule_id][verdict.key] = broken
+                if broken:
+                    number = self._state(spec.rule_id).offences + 1
+                    moment = DecidingMoment(event, mark, (), spec.rule_id, number, spec, state, subject=subject)
+                    seen[verdict.key] = _Seen(moment, spec, state, knowledge, worth)
+        if mark.positions is not None:  # a position that is closed is not broken any more
+            for rule_id, limit in self._states.items():
+                closed = {key: False for key in limit.curing if "/" in key}
+                compared[rule_id] = closed | compared[rule_id]
         return [breach for rule_id in compared for breach in self._step(rule_id, compared[rule_id], seen, event)]
 
     def _step(
@@ -117,7 +133,7 @@ class JudgedLimits:
             self._curing[key] = self._breach(
                 LimitOffence(rule_id, key, number, rule.consequence(number), broken=True), seen[key]
             )
-        return [self._breach(offence, seen[offence.key]) for offence in offences]
+        return _until_fatal([self._breach(offence, seen[offence.key]) for offence in offences])
 
     def _breach(self, offence: LimitOffence, seen: _Seen) -> ReplayedBreach:
         currency, side = self._context.currency, seen.spec.direction
@@ -141,6 +157,15 @@ class JudgedLimits:
             proof=self._write_proof(moment) if self._write_proof and seen.knowledge == "exact" else None,
         )
 
+    def _compared(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
+        """Yields the levels that this event compares: those that are judged at resets as they were before it, and at
+        resets only."""
+        for number, (spec, state, knowledge) in enumerate(self._specs()):
+            if spec.judged_at == "every_event":
+                yield spec, state, knowledge
+            elif self._closing is not None:
+                yield spec, self._closing.rules.states[number], self._closing.knowledge[number]
+
     def needs_price(self, rule_id: str, event: Event, reason: str) -> None:
         """Notes that rule `rule_id` cannot be judged at `event` without prices."""
         so_far = self.unpriced.get(rule_id) or Unpriced(rule_id, event.at, 0, reason)
@@ -162,3 +187,10 @@ class JudgedLimits:
     def _specs(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
         rules = self._known.rules
         return zip(rules.specs, rules.states, self._known.knowledge, strict=True)
+
+
+def _until_fatal(breaches: list[ReplayedBreach]) -> list[ReplayedBreach]:
+    """Returns the offences of one rule at one event up to the first that ends the account: of several symbols or
+    positions, it is the first one."""
+    fatal = next((number for number, breach in enumerate(breaches, start=1) if breach.fails), None)
+    return breaches[:fatal]

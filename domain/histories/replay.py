@@ -130,7 +130,7 @@ class _Fold:
 
     def _mark(self, event: Event) -> Mark:
         worth = event.balance_minor if event.equity_minor is None else event.equity_minor
-        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs)
+        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, event.positions)
 
     def _levels(self, event: Event) -> None:
         """Moves and judges the limits; at a reset the ended day is recorded first."""
@@ -205,6 +205,8 @@ class _Fold:
 
     def result(self) -> Replay:
         rules, context, target = self.history_rules, self.context, self.terms.target_minor
+        now = self.last  # the running day counts as on a live account
+        wanted = None if target is None else history.effective_target(self.history, rules, context, target, now)
         unpriced = tuple(self.limits.unpriced.values())
         running = [self._day(context.clock.trading_day(self.last.at), None, self.last)] if self.last else []
         first = min(self.endings, default=None)
@@ -219,11 +221,11 @@ class _Fold:
             expired_at=self.expired_at,
             days=(*self.days, *running),
             trading_days=tuple(self.trading_days),
-            gates=tuple(history.gates(self.history, rules, context)),
+            gates=tuple(history.gates(self.history, rules, context, now)),
             unpriced=unpriced,
             balance_minor=self.balance_minor,
-            target_minor=None if target is None else history.effective_target(self.history, rules, context, target),
-            deducted_minor=history.deducted_minor(self.history, rules, context)
+            target_minor=wanted,
+            deducted_minor=history.deducted_minor(self.history, rules, context, now)
             + sum(breach.deducted_minor for breach in self.breaches),
         )
 

@@ -17,9 +17,10 @@ ProofWriter = Callable[["DecidingMoment"], dict[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class DecidingMoment:
-    """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, a conduct rule only
-    `rule_id`; without it the phase was passed. `history`: the events that changed conduct rules and gates; the replay
-    adds to it after the moment, so that a writer that keeps it must copy it."""
+    """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, and the `subject` that
+    loses too much where each symbol or position is a limit of its own; a conduct rule has only `rule_id`; without it
+    the phase was passed. `history`: the events that changed conduct rules and gates; the replay adds to it after the
+    moment, so that a writer that keeps it must copy it."""
 
     event: Event
     mark: Mark
@@ -29,6 +30,7 @@ class DecidingMoment:
     spec: FloorSpec | None = None
     state: RuleState | None = None
     trading_days: tuple[date, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

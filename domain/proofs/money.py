@@ -7,7 +7,7 @@ and pass.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -18,17 +18,16 @@ from domain.clocks import Clock, require_utc, zone_of
 from domain.pnl import conversion_rate
 from domain.products.phase_terms import PhaseTerms
 from domain.products.product import Product
+from domain.proofs.levels import breach_sentence, floor_part, subject_worth, worth_steps
 from domain.proofs.sheets import (
     HASH_VERSION,
     AccountPart,
     AnySheet,
     BalancePart,
-    BasisPart,
     BreachSheet,
     ClockPart,
     CostsPart,
     EventPart,
-    FloorPart,
     GatePart,
     HistoryPart,
     Movement,
@@ -39,11 +38,10 @@ from domain.proofs.sheets import (
     QuotesSource,
     RulePart,
     Source,
-    Step,
     TargetPart,
 )
 from domain.rules.base import EquityRule, RuleBase
-from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
+from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
 
 __all__ = ["BalancePart", "EventPart", "JudgedAccount", "Movement", "Source", "breach_sheet", "pass_sheet"]
@@ -52,7 +50,6 @@ _QUOTES: Final = QuotesSource()
 _REMEMBERED: Final = 1024
 T = TypeVar("T")
 V = TypeVar("V")
-_LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "fees": "fee_minor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,77 +171,6 @@ def head(
     }
 
 
-def basis_part(spec: FloorSpec, state: RuleState) -> BasisPart:
-    return BasisPart(
-        source=spec.source,
-        moves=spec.moves,
-        value_minor=state.basis_minor,
-        set_seq=state.seq,
-        set_at=state.at,
-        balance_minor=state.balance_minor,
-        equity_minor=state.equity_minor,
-        payouts_minor=state.payouts_minor,
-    )
-
-
-def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
-    """Returns the derivation of a level, step by step."""
-    allowance, up = spec.allowance(state.basis_minor), spec.direction == "ceiling"
-    name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
-    steps = [("initial balance", spec.initial_minor)]
-    if state.payouts_minor:
-        steps.append((f"{name} when set", state.basis_minor + state.payouts_minor))
-        steps.append(("payouts since", -state.payouts_minor))
-    if spec.moves != "never" or state.payouts_minor:
-        steps.append((name, state.basis_minor))
-    steps.append(("allowance", allowance))
-    steps.append(
-        (f"{name} {'plus' if up else 'minus'} allowance", state.basis_minor + (allowance if up else -allowance))
-    )
-    if spec.ceiling_minor is not None:
-        steps.append(("lock: the floor rises no further", spec.ceiling_minor))
-    if state.locked:
-        steps.append(("fixed by the first payout", spec.lock_level))
-    level = floor_of(spec, state.basis_minor, locked=state.locked)
-    steps.append((spec.direction, level))
-    return FloorPart(
-        basis=basis_part(spec, state),
-        direction=spec.direction,
-        allowance_minor=allowance,
-        ceiling_minor=spec.ceiling_minor,
-        locked_by_payout=state.locked,
-        steps=_steps(steps),
-        floor_minor=level,
-    )
-
-
-def worth_steps(spec: FloorSpec, balance_minor: int, equity_minor: int, costs: CostsPart) -> tuple[Step, ...]:
-    """Returns the steps from the equity to the worth as the rule counts it."""
-    steps = [("equity", equity_minor)]
-    worth = equity_minor
-    if not spec.holds.floating:
-        steps.append(("open profit and loss left out", balance_minor - equity_minor))
-        worth = balance_minor
-    for name, field in _LEFT_OUT.items():
-        if not getattr(spec.holds, name):
-            paid = getattr(costs, field)
-            steps.append((f"{name} not counted", -paid))
-            worth -= paid
-    return _steps([*steps, ("worth as the rule counts it", worth)])
-
-
-def _steps(steps: Iterable[tuple[str, int]]) -> tuple[Step, ...]:
-    return tuple(Step(name=name, minor=minor) for name, minor in steps)
-
-
-def breach_sentence(spec: FloorSpec, worth_minor: int, level_minor: int) -> str:
-    name = spec.direction
-    if not breached(spec, level_minor, worth_minor):
-        return f"not breached: {spec.operator} does not hold for worth {worth_minor} and {name} {level_minor}"
-    sign = "<" if name == "floor" else ">"
-    return f"breached: worth {worth_minor} {sign}{'=' if spec.inclusive else ''} {name} {level_minor}"
-
-
 def pass_sentence(balance_minor: int, target: TargetPart, open_positions: int, gates: Sequence[GatePart]) -> str:
     days, unmet = len(set(target.trading_days)), [gate.rule_id for gate in gates if not gate.met]
     met = balance_minor >= target.required_balance_minor and not open_positions and days >= target.min_trading_days
@@ -324,21 +250,27 @@ def breach_sheet(
     instruments: Mapping[str, Instrument],
     *,
     offence: int = 1,
+    subject: str | None = None,
 ) -> dict[str, Any]:
-    """Returns the sealed proof of one broken rule. `offence`: its number, which decides the consequence."""
+    """Returns the sealed proof of one broken rule. `offence`: its number, which decides the consequence. `subject`: the
+    symbol or position, where each is a limit of its own."""
     terms = scene.terms.rule(spec.rule_id)
     assert isinstance(terms, EquityRule)
     body = _money("breach", proof_id, scene, board, instruments)
     balance, event = scene.balance.balance_minor, scene.event
     worth = spec.counted(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
+    positions: tuple[PositionPart, ...] = body["positions"]
+    if subject is not None:
+        worth = subject_worth(spec, positions, subject)
     rule = RulePart(
         id=spec.rule_id,
         type=spec.rule_type,
         parameters=parameters(terms),
         floor=floor_part(spec, state),
         operator=spec.operator,
-        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"]),
+        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"], positions, subject),
         worth_minor=worth,
+        subject=subject,
     )
     return sealed(
         BreachSheet(

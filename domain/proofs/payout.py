@@ -1,6 +1,6 @@
 """Proofs of refused payouts: the request, the facts, each reason, and the room that the payout would have left."""
 
-from typing import Any, Final
+from typing import Any
 
 from domain.money import Money
 from domain.payouts import PayoutFacts
@@ -8,7 +8,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import ProofSubject, head_of
-from domain.proofs.money import basis_part, sealed
+from domain.proofs.levels import basis_part
+from domain.proofs.money import sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
 from domain.rules.events_json import json_value
 from domain.rules.floors import FloorSpec, RuleState, room_minor
@@ -17,13 +18,11 @@ from domain.rules.floors import settled as paid
 from domain.rules.state import AccountRules
 from domain.wording import name
 
-_LATER: Final = ("equity_minor", "lowered_split_pct")
-
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without those of `_LATER` that are None, as in sheets from before they
+    """Returns the facts as a sheet stores them: without the later ones that say nothing, as in sheets from before they
     existed."""
-    return facts.model_dump(mode="json", exclude={name for name in _LATER if getattr(facts, name) is None})
+    return facts.model_dump(mode="json", exclude=facts.unused())
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:

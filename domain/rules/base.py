@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain import wording
 from domain.clocks import Clock
-from domain.money import ExactDecimal, to_minor
+from domain.money import ExactDecimal
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
-from domain.rules.terms import LATER, Operator, RuleId, Size, Terms, Where
+from domain.rules.terms import ANCHOR, LATER, NO_LIMIT, PEAK, Operator, RuleId, Size, Terms, Where, size_words
 
 ConsequenceKind = Literal[
     "fail", "pause_until_reset", "close_position", "deduct_profit", "lower_split", "reset_balance", "review", "warn"
@@ -107,6 +107,10 @@ class VenueCalendar(Protocol):
         """Returns the first session opening strictly after `after`."""
         ...
 
+    def closes_early(self, day: date) -> bool:
+        """Whether the session of local date `day` ends earlier than usual."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -129,14 +133,10 @@ class Context:
         """Returns minor units for people: "5,000.00 USD"."""
         return wording.money(minor, self.currency)
 
-    def size(self, size: Size) -> str:
-        """Returns a size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)"."""
-        if size.type == "amount":
-            return self.money(to_minor(size.value, self.currency))
-        if size.type == "pct_of_initial":
-            minor = size.minor(initial=self.initial_minor, basis=0, currency=self.currency)
-            return f"{wording.percent(size.value)} of the initial balance ({self.money(minor)})"
-        return f"{wording.percent(size.value)} of the {wording.name(size.type.removeprefix('pct_of_'))}"
+    def size(self, size: Size, *, anchor: str = ANCHOR, peak: str = PEAK) -> str:
+        """Returns a size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)". `anchor`, `peak`: the
+        rule's own, in words."""
+        return size_words(size, self.initial_minor, self.currency, anchor=anchor, peak=peak)
 
 
 class RuleBase(Terms):
@@ -176,13 +176,24 @@ class BindingRule(RuleBase):
 class EquityRule(BindingRule):
     """A floor (or a ceiling) for the worth of an account."""
 
+    size_field: ClassVar[str] = "allowance"  # the field with the size of the limit
+
     breach_when: Operator
     cure: Cure | None = None
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
-        for spec in self.compile(context.initial_minor, context.currency)[:1]:
-            if not 0 < spec.allowance(context.initial_minor) < context.initial_minor:
-                yield "allowance", "the allowance must lie between zero and the initial balance"
+        if self.cure is not None and getattr(self, "judged_at", "every_event") == "eod":
+            yield "cure", "it is compared at resets only, so that no minutes can cure it; remove the cure"
+        initial = context.initial_minor
+        for spec in self.compile(initial, context.currency)[:1]:
+            size = spec.allowance(0 if spec.source == "zero" else initial)
+            if size == NO_LIMIT:
+                continue
+            if initial and not 0 < size < initial:
+                yield self.size_field, f"the {self.size_field} must lie between zero and the initial balance"
+            elif not initial and size <= 0:
+                problem = f"the account starts at zero, so that this {self.size_field} is zero; use an amount"
+                yield self.size_field, problem
 
     def breach_words(self, context: Context) -> str:
         """Returns the last sentences of the rule's words: when it is broken, and the consequences."""
@@ -291,6 +302,10 @@ class Gate(HistoryRule[S]):
     @abstractmethod
     def status(self, state: S, context: Context) -> GateStatus:
         """Returns whether the gate is met now, and why."""
+
+    def asked(self, state: S, amount_minor: int | None) -> S:
+        """Returns the state when a payout of this amount is asked for (None: the amount is not known)."""
+        return state
 
     def raised_target(self, state: S, context: Context, target_minor: int) -> int:
         """Returns the profit target with this gate, given the target `target_minor` without it."""

@@ -2,18 +2,26 @@
 
 from dataclasses import dataclass
 
+from domain.clocks import ONLY_A_DAY, Begins
 from domain.rules.base import Consequence
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached
-from domain.rules.state import AccountRules, on_mark
+from domain.rules.state import AccountRules, on_mark, on_rollover
+from domain.rules.terms import NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
 class LevelBreach:
-    """A broken level, and the worth of the account as its rule counts it."""
+    """A broken level, and the worth as its rule counts it: of the account, or of the symbol or position `subject`."""
 
     spec: FloorSpec
     state: RuleState
     equity_minor: int
+    subject: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the limit: of the level, and of the symbol or position where each is a limit of its own."""
+        return self.spec.key if self.subject is None else f"{self.spec.key}/{self.subject}"
 
     @property
     def floor_minor(self) -> int:
@@ -34,11 +42,79 @@ def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBrea
     return rules, level_breaches(rules, mark)
 
 
+def judge_rollover(
+    rules: AccountRules, mark: Mark, begins: Begins = ONLY_A_DAY
+) -> tuple[AccountRules, list[LevelBreach]]:
+    """Does the daily reset, then compares; levels that are judged at resets are compared as they were before it."""
+    closing = closing_breaches(rules, mark)
+    rules = on_rollover(rules, mark, begins)
+    return rules, in_order(rules, [*closing, *level_breaches(rules, mark)])
+
+
 def level_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
     """Returns the levels that the account breaks at `mark`, with the state as it is."""
     found = []
     for spec, state in zip(rules.specs, rules.states, strict=True):
-        worth = spec.counted(mark).equity_minor
+        if not spec.compares_always:
+            found += [] if spec.judged_at == "eod" else _broken(spec, state, mark)
+            continue
+        worth = mark.equity_minor if spec.counts_everything else spec.counted(mark).equity_minor
         if breached(spec, state.floor_minor, worth):
             found.append(LevelBreach(spec, state, worth))
     return found
+
+
+def closing_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
+    """Returns those of the levels that are judged at resets only, which the account breaks at the reset `mark`. Called
+    before the reset moves them."""
+    return [
+        breach
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+        if spec.judged_at == "eod"
+        for breach in _broken(spec, state, mark)
+    ]
+
+
+def in_order(rules: AccountRules, found: list[LevelBreach]) -> list[LevelBreach]:
+    """Returns broken levels in the order of the product's rules."""
+    return sorted(found, key=lambda breach: rules.specs.index(breach.spec)) if len(found) > 1 else found
+
+
+def _broken(spec: FloorSpec, state: RuleState, mark: Mark) -> list[LevelBreach]:
+    """Returns the breach of the account, or of each symbol or position."""
+    return [
+        LevelBreach(spec, state, worth, subject)
+        for subject, worth in worths(spec, mark).items()
+        if breached(spec, state.floor_minor, worth)
+    ]
+
+
+def has_level(spec: FloorSpec, state: RuleState) -> bool:
+    """Whether there is a limit now: a size may be unlimited up to, or from, some profit."""
+    return spec.allowance_of(state) < NO_LIMIT or state.locked
+
+
+def worths(spec: FloorSpec, mark: Mark) -> dict[str | None, int]:
+    """Returns the worth that the level is compared with: of the account under None, else what each symbol or position
+    makes, by its name; empty where that is not known."""
+    if spec.per == "account":
+        return {None: spec.counted(mark).equity_minor}
+    found: dict[str | None, int] = {}
+    for each in mark.positions or ():
+        subject = each.symbol if spec.per == "symbol" else each.position_id
+        found[subject] = found.get(subject, 0) + each.pnl_minor
+    return found
+
+
+def worth_of(spec: FloorSpec, mark: Mark) -> int:
+    """Returns the worth nearest to the level: of the account, or of the symbol or position that loses most."""
+    return min(worths(spec, mark).values(), default=0)
+
+
+def next_step_minor(spec: FloorSpec, state: RuleState) -> int | None:
+    """Returns the least equity at which a price alone reaches a step; None when there is none. As the rule counts
+    it."""
+    if state.figures is None or not spec.holds.floating:
+        return None
+    steps = (step.reaches_minor for step in spec.steps[state.figures.step :] if step.when == "equity")
+    return min(steps, default=None)

@@ -3,6 +3,7 @@ events, and one engine judges them all.
 
 Instants are aware UTC; money is minor units of the account's currency. `seq` is the sequence number of the source.
 `balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing.
+`positions`: the floating result of every open position; None where the source does not know them one by one.
 """
 
 from collections.abc import Mapping
@@ -26,14 +27,6 @@ CLOSED_BY: Final[Mapping[str, CloseAction]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    seq: int
-    at: datetime
-    balance_minor: int
-    equity_minor: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenResult:
     """The floating result of one open position, in minor units."""
 
@@ -43,11 +36,17 @@ class OpenResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marked(Moment):
-    """Prices moved, or the money of the account was read. `positions`: the floating result of every open position;
-    None where the source does not know them one by one."""
-
+class Moment:
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int | None = None
     positions: tuple[OpenResult, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked(Moment):
+    """Prices moved, or the money of the account was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +58,10 @@ class Clocked(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled(Moment):
-    """The daily reset of the clock for `purpose`. `day` is the day that has ended. `positions` as in `Marked`."""
+    """The daily reset of the clock for `purpose`. `day` is the day that has ended."""
 
     day: date | None
     purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
-    positions: tuple[OpenResult, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ class DayEnded(Moment):
     """The result of a whole trading day, right after its `Rolled` (or from a source that knows only whole days).
 
     `closed_minor`: net result of closed positions. `floating_minor`: result of the positions open at its end; None:
-    unknown.
+    unknown. `traded`: a position was opened, enlarged or closed.
     """
 
     day: date | None
@@ -80,6 +78,7 @@ class DayEnded(Moment):
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
     positions_opened: int = 0
+    traded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +147,14 @@ class StopChanged(Moment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfitChanged(Moment):
+    """The take profit of an open position was set, moved or removed (None)."""
+
+    position_id: str
+    take_profit: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaidOut(Moment):
     """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A
     source that knows only one moment states `settled` with `leaves` set."""
@@ -191,6 +198,7 @@ Event = (
     | OrderPlaced
     | OrderGone
     | StopChanged
+    | TakeProfitChanged
     | PaidOut
     | PayoutRequested
     | PayoutApproved

@@ -1,7 +1,8 @@
 """All conduct rules and gates of a phase, folded over the events of one account, with its trading days.
 
 Call `start`, then `step` for every event in order. The days that a reset ends are computed here and passed to the rules
-right after the reset. The state is stored as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
+right after the reset, to a gate with a window right before it (see `domain.rules.gates.windows`). The state is stored
+as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from domain.rules.conduct import offending
 from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
 from domain.rules.events import Event, Moment
+from domain.rules.gates import windows
+from domain.rules.gates.windows import WindowGate, WindowState
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
@@ -49,10 +52,12 @@ def step(
     book, ended = days.step(state.book, event)
     moved: dict[str, State] = {}
     violations: list[Violation] = []
-    happened: tuple[Event, ...] = (event, *ended)
     for rule in rules:
         before = state_of(rule, state, context)
         after = before
+        happened: tuple[Event, ...] = (event, *ended)
+        if isinstance(rule, WindowGate) and isinstance(before, WindowState):
+            happened = windows.happened(rule, before, event, book, ended, context)
         for each in happened:
             after, offences = rule.step(after, each, context)
             violations.extend(offences)
@@ -69,6 +74,15 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most rules wait for events only
     instants = (rule.due(state_of(rule, state, context), context) for rule in timed)
     return min((at for at in instants if at is not None), default=None)
+
+
+def asked(state: HistoryState, rules: Rules, context: Context, amount_minor: int | None) -> HistoryState:
+    """Returns the state of the gates as they judge a request for this amount. No window begins by it: that is done by
+    the events of a request that is made."""
+    own = {
+        gate.id: gate.asked(state_of(gate, state, context), amount_minor) for gate in rules if isinstance(gate, Gate)
+    }
+    return state.model_copy(update={"rules": {**state.rules, **own}})
 
 
 def gates(
@@ -103,6 +117,14 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 
+def leaves_out(rule: HistoryRule[Any]) -> bool:
+    """Whether `rule` keeps count of profit that it leaves out, or that an offence of it deducts. Limits leave profit
+    out through their offences only."""
+    if isinstance(rule, ConductRule):
+        return offending.counts_itself(rule) or offending.deducts(rule)
+    return isinstance(rule, Gate)
+
+
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
     """Returns the state of `rule`; its start when the rule is newer than the stored state."""
     own = state.rules.get(rule.id)
@@ -119,6 +141,7 @@ def _gates(
         if not isinstance(rule, Gate):
             continue
         own = state_of(rule, state, context)
-        if now is not None and rule.judges_running_day and days.has_results(state.book, now):
-            own, _ = rule.step(own, days.running(state.book, now), context)
+        if now is not None and rule.judges_running_day:
+            day = windows.running_day(own, state.book, now, context)
+            own = own if day is None else rule.step(own, day, context)[0]
         yield rule, own

@@ -25,13 +25,12 @@ Each returns the new state, and the offences with their numbers and consequences
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import Field
 
+from domain.clocks import Period, begins
 from domain.rules.base import Consequence, Cure, State
-
-Period = Literal["day", "week", "month"]
 
 _NEXT: Final = timedelta(microseconds=1)
 
@@ -152,14 +151,3 @@ def period_of(rule: LimitRule) -> Period:
     """Returns the period after which the limits of `rule` count anew: its own, or the day."""
     period: Period = getattr(rule, "period", "day")
     return period
-
-
-def begins(period: Period, day: date, before: date | None) -> bool:
-    """Returns whether the reset that begins `day` begins a period: whether it lies in another week (from Monday) or
-    month than `before`, the day that the reset before began. None: the day before `day`."""
-    if period == "day":
-        return True
-    earlier = before or day - timedelta(days=1)
-    if period == "week":
-        return day.isocalendar()[:2] != earlier.isocalendar()[:2]
-    return (day.year, day.month) != (earlier.year, earlier.month)

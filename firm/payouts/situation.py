@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,13 +19,13 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import ConductRule, Consequence, Gate, HistoryRule
-from domain.rules.conduct import offending
+from domain.rules.base import Consequence, VenueCalendar
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
 from firm.payouts import account as payout_account
+from firm.payouts import paid
 from store import products
 from store.clock import market_now
 from store.models import (
@@ -86,10 +86,18 @@ class Situation(NamedTuple):
 
 
 async def situation(
-    session: AsyncSession, account_id: str, *, cycle: str | None = None, holdings: Holdings | None = None
+    session: AsyncSession,
+    account_id: str,
+    *,
+    cycle: str | None = None,
+    holdings: Holdings | None = None,
+    judged: Payout | None = None,
+    requested: Money | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked.
+    where it was asked; `judged`: the payout on the record that is judged again. `requested`: the amount that is asked
+    for, which some gates compare with. `calendars`: those of the venues, for gates that name one.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -102,9 +110,9 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
-    terms = phase_terms(product, account.phase_index)
+    terms = phase_terms(product, account.phase_index, calendars)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    gates, deducted = await _judged_by_history(session, account, terms, holdings, now)
+    gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
     known = PayoutFacts(
         now=now,
         challenge_state=await _challenge_state(session, challenge, account) if is_funded_phase else "in_evaluation",
@@ -117,7 +125,7 @@ async def situation(
             select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
         ),
         beneficiary_known=trader.beneficiary is not None,
-        first_trade_at=await _first_trade(session, account_id),
+        first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
         profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
@@ -125,7 +133,7 @@ async def situation(
         lowered_split_pct=await _lowered_split(session, challenge.id),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
-        **await _paid(session, challenge.id),
+        **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
@@ -179,13 +187,6 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
-async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:
-    first = await session.scalar(
-        select(func.min(DealRow.at)).where(DealRow.account_id == account_id, DealRow.entry == "in")
-    )
-    return None if first is None else first.astimezone(UTC)
-
-
 async def _credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
     the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
@@ -206,26 +207,13 @@ async def _credited(session: AsyncSession, account_id: str) -> int:
     return int(total or 0)
 
 
-async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """Returns the facts about earlier payouts of the challenge."""
-    row = (
-        await session.execute(
-            select(
-                func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(Payout.closed_at)
-            ).where(Payout.challenge_id == challenge_id, Payout.state == "paid")
-        )
-    ).one()
-    count, gross, trader, last = row
-    return {
-        "payouts_paid": count,
-        "paid_gross_minor": int(gross or 0),
-        "paid_trader_minor": int(trader or 0),
-        "last_payout_at": last,
-    }
-
-
 async def _judged_by_history(
-    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
+    session: AsyncSession,
+    account: Account,
+    terms: PhaseTerms,
+    holdings: Holdings,
+    now: datetime,
+    requested: Money | None,
 ) -> tuple[tuple[GateFact, ...], int]:
     """Returns (the gates that block payouts, the profit that does not count, in minor units).
 
@@ -233,13 +221,14 @@ async def _judged_by_history(
     monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
     anyone can fold again. Requests are rare compared with ticks.
     """
-    rules = tuple(rule for rule in terms.history_rules if _is_asked(rule))
+    rules = tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
     offences = await _deducted_by_offences(session, account.id)
     if not rules or account.opened_at is None:
         return (), sum(offences.values())
     state = history.start(rules, terms.context)
     for event in await _happened(session, account, terms, holdings, now):
         state, _ = history.step(state, event, rules, terms.context)
+    state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
     moment = Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
     gates = tuple(
         GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
@@ -247,13 +236,6 @@ async def _judged_by_history(
         if "payout" in gate.blocks
     )
     return gates, _larger(history.deductions(state, rules, terms.context, moment), offences)
-
-
-def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that deduct profit."""
-    if isinstance(rule, ConductRule):
-        return offending.counts_itself(rule) or offending.deducts(rule)
-    return isinstance(rule, Gate)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:

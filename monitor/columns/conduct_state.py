@@ -54,8 +54,8 @@ class ConductState(BaseModel):
         self.limits = {
             rule_id: state.model_copy(
                 update={
-                    "counted": tuple(key for key in state.counted if key in keys),
-                    "curing": {key: window for key, window in state.curing.items() if key in keys},
+                    "counted": tuple(key for key in state.counted if key.partition("/")[0] in keys),
+                    "curing": {key: window for key, window in state.curing.items() if key.partition("/")[0] in keys},
                 }
             )
             for rule_id, state in self.limits.items()

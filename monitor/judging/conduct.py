@@ -30,13 +30,16 @@ from domain.rules.events import (
     OrderPlaced,
     PaidOut,
     Rolled,
+    Side,
+    StopChanged,
+    TakeProfitChanged,
 )
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal, PendingOrder
+from ports.platform import BalanceOperation, Deal, PendingOrder, StopsChanged
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
@@ -98,6 +101,17 @@ class Conduct:
         return self._step(
             account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
         )
+
+    def stops_changed(self, account: AccountRow, change: StopsChanged) -> tuple[Violation, ...]:
+        """Returns the violations of a new stop loss or take profit of an open position."""
+        position = account.positions_by_id().get(change.position_id) if account.row in self._states else None
+        if position is None:
+            return ()
+        moment: dict[str, Any] = {"seq": change.seq, "at": change.at, "position_id": change.position_id}
+        risk = self._risk(account, position.symbol, position.side, position.lots, position.open_price, change.stop_loss)
+        stop = StopChanged(stop_price=change.stop_loss, risk_minor=risk, **moment, **self._money(account))
+        target = TakeProfitChanged(take_profit=change.take_profit, **moment, **self._money(account))
+        return self._step(account, stop) + self._step(account, target)
 
     def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
         """Returns the violations of a pending order that was placed, or is gone."""
@@ -238,13 +252,15 @@ class Conduct:
         size, rate = conversion
         return position_value_minor(lots, size, price, rate, account.terms.product.currency)
 
-    def _risk(self, account: AccountRow, deal: Deal) -> int | None:
+    def _risk(
+        self, account: AccountRow, symbol: str, side: Side, lots: Decimal, price: Decimal, stop: Decimal | None
+    ) -> int | None:
         """The loss if the stop is hit; None without a stop, or while it cannot be converted."""
-        conversion = self._conversion(account, deal.symbol)
-        if conversion is None or deal.stop_loss is None:
+        conversion = self._conversion(account, symbol)
+        if conversion is None or stop is None:
             return None
         (size, rate), currency = conversion, account.terms.product.currency
-        return -position_profit_minor(deal.side, deal.lots, size, deal.price, deal.stop_loss, rate, currency)
+        return -position_profit_minor(side, lots, size, price, stop, rate, currency)
 
     def _opened(self, account: AccountRow, deal: Deal, before: Position | None) -> Opened:
         return Opened(
@@ -256,7 +272,8 @@ class Conduct:
             lots=deal.lots,
             price=deal.price,
             stop_price=deal.stop_loss,
-            risk_minor=self._risk(account, deal),
+            take_profit=deal.take_profit,
+            risk_minor=self._risk(account, deal.symbol, deal.side, deal.lots, deal.price, deal.stop_loss),
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,

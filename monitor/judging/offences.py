@@ -30,17 +30,24 @@ class LimitVerdicts:
 
 
 def limit_verdicts(
-    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime
+    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime, *, at_reset: bool
 ) -> LimitVerdicts:
-    """Folds the limits of an account at an event. `found`: those that are broken now."""
-    broken = {verdict.spec.key: verdict for verdict in found}
+    """Folds the limits of an account at an event. `found`: those that are broken now. `at_reset`: the event is a reset,
+    at which all limits are compared."""
+    broken = {verdict.key: verdict for verdict in found}
     compared: dict[str, dict[str, bool]] = {}
     for spec in account.terms.specs:
-        compared.setdefault(spec.rule_id, {})[spec.key] = spec.key in broken
+        levels = compared.setdefault(spec.rule_id, {})
+        if spec.per == "account" and (at_reset or spec.judged_at == "every_event"):
+            levels[spec.key] = spec.key in broken
+    for each in found:
+        compared[each.spec.rule_id][each.key] = True
     verdicts = LimitVerdicts()
     for rule_id, levels in compared.items():
         before, rule = _limit_state(account, conduct, rule_id)
-        after, offences = limits.step(before, rule, levels, at)
+        # a symbol or position that may be cured and is not among the broken ones is back within, or closed
+        ended = {key: False for key in before.curing if "/" in key}
+        after, offences = limits.step(before, rule, ended | levels, at)
         for offence in offences:
             verdict = broken.get(offence.key)
             if verdict is None:
@@ -95,7 +102,7 @@ class Offences:
         """Records a broken limit that does not end the phase."""
         rule_id, offence = verdict.spec.rule_id, account.next_offence(verdict.spec.rule_id)
         deducted = deducted_minor(verdict.spec, consequence, verdict.equity_minor, verdict.floor_minor)
-        positions = tuple(account.positions_by_id()) if consequence.kind == "close_position" else ()
+        positions = _offending(account, verdict) if consequence.kind == "close_position" else ()
         fact = OffenceFact(
             account_id=account.account_id,
             challenge_id=account.challenge_id,
@@ -181,6 +188,16 @@ class Offences:
             }
             key = keys.offence_review(fact.offence_id)
             self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, fact.at, detail, account.account_id))
+
+
+def _offending(account: AccountRow, verdict: LevelBreach) -> tuple[str, ...]:
+    """Returns the positions that broke a limit: all open ones, or those of the symbol or the position alone."""
+    return tuple(
+        position.position_id
+        for position in account.positions()
+        if verdict.subject
+        in {"account": (None,), "symbol": (position.symbol,)}.get(verdict.spec.per, (position.position_id,))
+    )
 
 
 def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, object]:

@@ -55,6 +55,8 @@ TERMS: list[dict[str, Any]] = [
         "merge_within_minutes": 5,
     },
     {"type": "required_stop", "grace_seconds": 60, "max_risk": {"type": "pct_of_initial", "value": "1"}},
+    {"type": "no_hedging", "groups": [["EURUSD", "GBPUSD"], ["ES", "MES"]], "bans": "any_two_symbols"},
+    {"type": "max_trades_per_day", "limit": 10, "consequences": [{"kind": "warn"}, {"kind": "close_position"}]},
     {
         "type": "exposure_multiple",
         "measure": "margin",

@@ -164,6 +164,9 @@ class NewYork:
         opens = (at(f"{day}T09:30:00-05:00") for day in self._CLOSES)
         return next((one for one in opens if one > after), at("2025-12-03T09:30:00-05:00"))
 
+    def closes_early(self, day: date) -> bool:
+        return False
+
 
 VENUE = replace(CONTEXT, calendars={"XNYS": NewYork()})
 
@@ -250,6 +253,9 @@ class AroundTheClock:
         opens = self._CLOCK.next_reset(after)
         weekend = {4: 2, 5: 1}.get(opens.weekday(), 0)
         return self._CLOCK.reset_on(opens.date() + timedelta(weekend))
+
+    def closes_early(self, day: date) -> bool:
+        return False
 
 
 def test_a_venue_without_nightly_breaks_is_left_for_the_weekend_only() -> None:

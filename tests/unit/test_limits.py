@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from domain.clocks import Period, begins
 from domain.rules.base import Consequence, Cure
 from domain.rules.equity.daily_loss import DailyLoss
-from domain.rules.limits import FRESH, LimitOffence, LimitState, Period, begins, due, reset, step
+from domain.rules.limits import FRESH, LimitOffence, LimitState, due, reset, step
 
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)  # a Monday
 DAY = START.date()

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 from domain.histories.results import Replay
 from domain.products.phase_terms import PhaseTerms
-from domain.rules.events import CLOSED_BY, Clocked, Closed, Marked, Opened, PaidOut, Rolled
+from domain.rules.events import CLOSED_BY, Clocked, Closed, Marked, Opened, OpenResult, PaidOut, Rolled
 from domain.rules.events import Event as Told
-from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
+from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor, profit_minor
 from monitor.facts import BreachFact, OffenceFact, VerdictFact
 from ports.platform import AccountChanged, BalanceOperation, Deal, Event, Tick
 
@@ -114,7 +114,15 @@ class EventTeller:
 
     def _money(self, seq: int, at: datetime) -> dict[str, Any]:
         equity = equity_minor(self.balance, self.positions.values(), self.board, self.instruments, "USD")
-        return {"seq": seq, "at": at, "balance_minor": self.balance, "equity_minor": equity}
+        results = tuple(
+            OpenResult(
+                position_id=position.position_id,
+                symbol=position.symbol,
+                pnl_minor=profit_minor(position, self.board, self.instruments, "USD"),
+            )
+            for position in self.positions.values()
+        )
+        return {"seq": seq, "at": at, "balance_minor": self.balance, "equity_minor": equity, "positions": results}
 
     def _deal(self, deal: Deal) -> Told:
         self.balance = deal.balance_minor

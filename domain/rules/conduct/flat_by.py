@@ -1,6 +1,6 @@
 """Flat by: no position may be open at the end of a session, at the end of a week, or over a long break."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Final, Literal, NamedTuple, Self
@@ -11,7 +11,7 @@ from domain.clocks import WEEKDAYS, Clock, WallTime, Weekday, Zone
 from domain.money import ExactDecimal
 from domain.rules.base import ConductRule, Context, State, VenueCalendar, Violation
 from domain.rules.events import Clocked, DayEnded, Event, News, Opened
-from domain.rules.holdings import Holdings, calendar_of, held_after
+from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, calendar_of, held_after
 from domain.rules.terms import LATER, RuleId
 from domain.wording import count as counted
 from domain.wording import instant, number
@@ -34,7 +34,7 @@ class FlatByState(State):
     """`at`: everything up to this instant is judged. `judged`: the start of the last window with an open position."""
 
     at: datetime | None = None
-    holdings: Holdings = ()
+    holdings: Holdings = NOTHING_HELD
     judged: datetime | None = None
     offences: int = 0
 
@@ -148,7 +148,7 @@ class FlatBy(ConductRule[FlatByState]):
 
     def _found(
         self, state: FlatByState, event: Event, after: Holdings, context: Context
-    ) -> Iterator[tuple[Window, Holdings, int]]:
+    ) -> Iterator[tuple[Window, Iterable[Holding], int]]:
         """Yields each window with open positions that are no offence yet: the window, the positions and their
         number."""
         judged, stated = state.judged, _stated_positions(event)

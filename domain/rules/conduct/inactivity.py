@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.errors import BadInput
 from domain.rules.base import ConductRule, Context, State, VenueCalendar, Violation
 from domain.rules.events import Clocked, Closed, Event, News, Opened, OrderPlaced
-from domain.rules.holdings import Holdings, calendar_of, held_after
+from domain.rules.holdings import NOTHING_HELD, Holdings, calendar_of, held_after
 from domain.rules.terms import RuleId
 from domain.wording import count, instant
 
@@ -33,7 +33,7 @@ class InactivityState(State):
 
     since: datetime | None = None
     freed: datetime | None = None
-    holdings: Holdings = ()
+    holdings: Holdings = NOTHING_HELD
     told: bool = False
     offences: int = 0
 

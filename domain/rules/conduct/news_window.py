@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.money import ExactDecimal, half_up
 from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Action, CloseAction, Closed, Event, News, Opened
-from domain.rules.holdings import Holding, Holdings, held_after
+from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
 from domain.rules.terms import LATER, RuleId, Size, Terms
 from domain.wording import capital, count, listing, percent
 
@@ -64,7 +64,7 @@ class NewsState(State):
     orders: tuple[Order, ...] = ()
     deducted_minor: int = 0
     offences: int = 0
-    held: Holdings = ()
+    held: Holdings = NOTHING_HELD
     counted_minor: int = 0
 
 
@@ -203,7 +203,7 @@ class NewsWindow(ConductRule[NewsState]):
         concerned = (one for one in near if self.concerns(one.symbols, event.symbol))
         since = None
         if self.exempt_if_opened_minutes_before is not None:
-            held = next((one for one in state.held if one.position_id == event.position_id), None)
+            held = state.held.get(event.position_id)
             since = event.at if isinstance(event, Opened) else event.opened_at
             since = held.opened_at if held else since
         return next((one for one in concerned if not self._is_exempt(since, one)), None)
