@@ -20,10 +20,11 @@ from domain.orders.verdict import OrderVerdict
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules.base import VenueCalendar
+from domain.rules.events import OpenResult
 from domain.rules.floors import NO_COSTS, Costs, Mark
 from domain.rules.history import HistoryState
 from domain.rules.limits import FRESH, LimitState
-from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
+from domain.rules.marking import Instrument, Position, QuoteBoard, profit_minor
 from domain.rules.state import AccountRules, from_json, on_mark
 from store.read import standing as read
 from store.read.pages import Scope
@@ -193,11 +194,21 @@ def _mark(
 ) -> Mark:
     """Returns the money of the account at the quotes on record, or as its venue states it."""
     assert row.balance_minor is not None and row.equity_minor is not None and row.at is not None
-    equity = row.equity_minor
-    if row.account.marks == "quotes" and all(each.symbol in instruments for each in positions):
-        equity = equity_minor(row.balance_minor, positions, QuoteBoard(quotes), instruments, terms.product.currency)
+    equity, results = row.equity_minor, None
+    if all(each.symbol in instruments for each in positions):
+        board, currency = QuoteBoard(quotes), terms.product.currency
+        results = tuple(
+            OpenResult(
+                position_id=each.position_id,
+                symbol=each.symbol,
+                pnl_minor=profit_minor(each, board, instruments, currency),
+            )
+            for each in positions
+        )
+        if row.account.marks == "quotes":
+            equity = row.balance_minor + sum(each.pnl_minor for each in results)
     costs = Costs(**row.costs) if row.costs else NO_COSTS
-    return Mark(row.balance_minor, equity, row.batch or 0, row.at.astimezone(UTC), costs)
+    return Mark(row.balance_minor, equity, row.batch or 0, row.at.astimezone(UTC), costs, results)
 
 
 def _rules(row: StandingRow, terms: PhaseTerms, mark: Mark, highest_minor: int | None) -> AccountRules:

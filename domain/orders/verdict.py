@@ -15,8 +15,8 @@ from domain.orders.order import NEW, Order, Standing, closing_price, fill_price
 from domain.rules import history, limits
 from domain.rules.base import Consequence, EquityRule, HistoryRule, State, Violation
 from domain.rules.conduct.news_window import NewsState
-from domain.rules.evaluate import LevelBreach, judge
-from domain.rules.events import Clocked, CloseAction, Closed, Event, Opened, OrderGone, OrderPlaced
+from domain.rules.evaluate import LevelBreach, compared, judge
+from domain.rules.events import Clocked, CloseAction, Closed, Event, Opened, OpenResult, OrderGone, OrderPlaced
 from domain.rules.floors import Mark
 from domain.rules.history import HistoryState
 from domain.rules.limits import CureWindow
@@ -108,7 +108,7 @@ def verdict(order: Order, standing: Standing, at: datetime) -> OrderVerdict:
         after = _step_conduct(found, stage, after, standing)
     rules = _step_limits(found, stages[-1].when, mark, standing)
     risk = _risk_minor(order, standing, price)
-    stopped = None if risk is None else _stopped(standing.mark, risk, at)
+    stopped = None if risk is None else _stopped(order, standing.mark, risk, at)
     if stopped is not None and risk is not None:
         found.warnings += _at_stop(rules, stopped, standing)
         found.warnings += _conduct_at_stop(order, after, standing, stopped, risk)
@@ -134,7 +134,12 @@ def _opening(order: Order, standing: Standing, price: Decimal, at: datetime) -> 
     """Returns the placement and the fill, and the money of the account after it."""
     closing = closing_price(order, standing, price)
     floating = standing.profit_minor(order.symbol, order.side, order.lots, price, closing)
-    mark = replace(standing.mark, at=at, equity_minor=standing.mark.equity_minor + floating)
+    mark = replace(
+        standing.mark,
+        at=at,
+        equity_minor=standing.mark.equity_minor + floating,
+        positions=_changed(standing.mark, order.position_id or NEW, order.symbol, floating),
+    )
     adds = order.position_id is not None and bool(standing.position(order.position_id))
     now = _moment(standing.mark, at)
     filled = Opened(
@@ -170,6 +175,7 @@ def _closing(order: Order, standing: Standing, price: Decimal, at: datetime) -> 
         at=at,
         balance_minor=before.balance_minor + result,
         equity_minor=before.equity_minor + result - floated,
+        positions=_changed(before, position.position_id, position.symbol, -floated),
     )
     closed = Closed(
         **_moment(mark, at),
@@ -186,8 +192,24 @@ def _closing(order: Order, standing: Standing, price: Decimal, at: datetime) -> 
     return [_Stage("closed", closed)], mark
 
 
+def _changed(mark: Mark, position_id: str, symbol: str, change_minor: int) -> tuple[OpenResult, ...] | None:
+    """Returns what each open position makes after one of them, or a new one, has changed; None where it is unknown."""
+    if mark.positions is None:
+        return None
+    found = {each.position_id: each for each in mark.positions}
+    before = found.get(position_id, OpenResult(position_id=position_id, symbol=symbol, pnl_minor=0))
+    found[position_id] = replace(before, pnl_minor=before.pnl_minor + change_minor)
+    return tuple(found.values())
+
+
 def _moment(mark: Mark, at: datetime) -> dict[str, Any]:
-    return {"seq": mark.seq, "at": at, "balance_minor": mark.balance_minor, "equity_minor": mark.equity_minor}
+    return {
+        "seq": mark.seq,
+        "at": at,
+        "balance_minor": mark.balance_minor,
+        "equity_minor": mark.equity_minor,
+        "positions": mark.positions,
+    }
 
 
 def _risk_minor(order: Order, standing: Standing, price: Decimal) -> int | None:
@@ -205,10 +227,11 @@ def _risk_minor(order: Order, standing: Standing, price: Decimal) -> int | None:
     return risk
 
 
-def _stopped(mark: Mark, risk_minor: int, at: datetime) -> Mark:
+def _stopped(order: Order, mark: Mark, risk_minor: int, at: datetime) -> Mark:
     """Returns the money of the account when the stop is hit and nothing else has changed."""
     balance, equity = mark.balance_minor - risk_minor, mark.equity_minor - risk_minor
-    return replace(mark, at=at, balance_minor=balance, equity_minor=equity)
+    positions = _changed(mark, order.position_id or NEW, order.symbol, -risk_minor)
+    return replace(mark, at=at, balance_minor=balance, equity_minor=equity, positions=positions)
 
 
 # what the rules find
@@ -238,15 +261,13 @@ def _step_limits(found: _Found, when: When, mark: Mark, standing: Standing) -> A
     """Judges the floors and ceilings after the order. One that was an offence already since its last reset is no new
     one. Returns the levels after it."""
     rules, breaches = judge(standing.rules, mark)
-    broken = {breach.spec.key: breach for breach in breaches}
-    compared: dict[str, dict[str, bool]] = {}
-    for spec in rules.specs:
-        compared.setdefault(spec.rule_id, {})[spec.key] = spec.key in broken
-    for rule_id, levels in compared.items():
+    broken = {breach.key: breach for breach in breaches}
+    for rule_id, levels in compared(rules.specs, breaches).items():
         rule = standing.terms.rule(rule_id)
         assert isinstance(rule, EquityRule)
         before = standing.limits.get(rule_id, limits.FRESH)
-        after, offences = limits.step(before, rule, levels, mark.at)
+        closed = {key: False for key in before.curing if "/" in key}  # unless a symbol or position is broken still
+        after, offences = limits.step(before, rule, closed | levels, mark.at)
         found.broken += [
             _broken_limit(broken[each.key], each.number, each.consequence, when, standing)
             for each in offences
@@ -261,7 +282,8 @@ def _broken_limit(
     breach: LevelBreach, number: int, consequence: Consequence, when: When, standing: Standing
 ) -> BrokenRule:
     worth, level, side = breach.equity_minor, breach.floor_minor, breach.spec.direction
-    sentence = f"The account would be worth {money(worth, standing.currency)} right after it, and the {side} of"
+    what = "The account" if breach.subject is None else breach.subject
+    sentence = f"{what} would be worth {money(worth, standing.currency)} right after it, and the {side} of"
     sentence += f" {breach.spec.rule_id} is {money(level, standing.currency)}."
     figures = {"worth_minor": worth, "level_minor": level, "operator": breach.spec.operator}
     return BrokenRule(breach.spec.rule_id, when, number, consequence, sentence, figures)
@@ -277,11 +299,12 @@ def _cure(rule: EquityRule, window: CureWindow) -> OrderWarning:
 
 def _at_stop(rules: AccountRules, mark: Mark, standing: Standing) -> Iterator[OrderWarning]:
     """Yields a warning for each level that the account is beyond when the stop is hit at its price."""
-    already = {breach.spec.key for breach in judge(standing.rules, standing.mark)[1]}
+    already = {breach.key for breach in judge(standing.rules, standing.mark)[1]}
     for breach in judge(rules, mark)[1]:
-        if breach.spec.key in already:
+        if breach.key in already:
             continue
-        sentence = f"If the stop is hit, the account is worth {money(breach.equity_minor, standing.currency)}, and the"
+        what = "the account" if breach.subject is None else breach.subject
+        sentence = f"If the stop is hit, {what} is worth {money(breach.equity_minor, standing.currency)}, and the"
         sentence += f" {breach.spec.direction} of {breach.spec.rule_id} is"
         yield OrderWarning(
             "at_stop", breach.spec.rule_id, None, f"{sentence} {money(breach.floor_minor, standing.currency)}."
@@ -354,6 +377,8 @@ def _rooms(standing: Standing, rules: AccountRules, mark: Mark, stopped: Mark | 
     now, after = rooms(standing.rules, standing.mark), rooms(rules, mark)
     hit: Sequence[Room | None] = [None] * len(after) if stopped is None else rooms(rules, stopped)
     for old, new, last in zip(now, after, hit, strict=True):
+        if not new.limited:
+            continue
         yield RoomAfter(
             rule_id=new.spec.key,
             floor_minor=new.floor_minor,
