@@ -17,6 +17,7 @@ from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import reported_minor
 from domain.rules.evaluate import has_level
+from domain.rules.floors import Mark, room_minor
 from domain.rules.marking import Instrument, Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
@@ -58,6 +59,7 @@ class _StoredAccount:
         state = rule_state(self.extras, self.rules, self.opening, self.judged, self.synced)
         if self.stated is not None:
             state["stated"] = self.stated
+        mark = Mark(self.balance_minor, self.equity_minor, batch, at, self.extras.costs)
         return (
             self.extras.account_id,
             batch,
@@ -67,7 +69,7 @@ class _StoredAccount:
             len(days),
             days[-1] if days else None,
             json.dumps(positions_json(self.positions)),
-            json.dumps(_floors(self.rules, self.equity_minor)),
+            json.dumps(_floors(self.rules, mark)),
             json.dumps(state),
         )
 
@@ -219,12 +221,13 @@ def account_row(shard: Shard, account: AccountRow, batch: int) -> Row:
     return _stored(shard.state, account).row(batch, shard.state.now)
 
 
-def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
+def _floors(rules: AccountRules, mark: Mark) -> dict[str, dict[str, Any]]:
+    """Returns the limits of the account as a whole, by key, with the room that the exact judge sees."""
     return {
         spec.key: {
             "floor_minor": state.floor_minor,
             "operator": spec.operator,
-            "room_minor": equity - state.floor_minor,
+            "room_minor": room_minor(spec, state.floor_minor, spec.counted(mark).equity_minor),
         }
         for spec, state in zip(rules.specs, rules.states, strict=True)
         if spec.per == "account" and has_level(spec, state)
