@@ -14,6 +14,7 @@ from console.pages.decisions import DecisionPages
 from console.pages.door import Door, to_sign_in
 from console.pages.firm import FirmPages
 from console.pages.mine import TraderActions
+from console.pages.orders import OrderPages
 from console.pages.payouts import PayoutPages
 from console.pages.people import PeoplePages
 from console.pages.products import ProductPages
@@ -47,6 +48,7 @@ def router(deps: ApiDeps) -> APIRouter:
         Door(desk),
         FirmPages(desk),
         AccountPages(desk),
+        OrderPages(desk),
         ChallengePages(desk),
         ProofPages(desk),
         QueuePages(desk),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator, Field
 
 from domain.errors import BadInput
-from domain.orders.order import Order, OrderKind
+from domain.orders.order import MOST_PRICE, Order, OrderKind
 from domain.orders.verdict import Ahead, BrokenRule, When
 from domain.rules.base import ConsequenceKind
 from domain.rules.events import Side
@@ -27,7 +27,9 @@ def _decimal_text(value: Any) -> Any:
     return value
 
 
-Number = Annotated[Decimal, BeforeValidator(_decimal_text), Field(gt=0, max_digits=20, decimal_places=10)]
+Number = Annotated[
+    Decimal, BeforeValidator(_decimal_text), Field(gt=0, le=MOST_PRICE, max_digits=19, decimal_places=10)
+]
 Name = Annotated[Line, Field(max_length=40)]
 
 

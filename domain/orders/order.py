@@ -18,6 +18,8 @@ from domain.wording import number
 
 OrderKind = Literal["market", "pending", "close"]
 
+MOST_LOTS: Final = 10**6  # amounts stay exact below these
+MOST_PRICE: Final = 10**9
 NEW: Final = "new order"  # the id of the position that the order opens
 
 
@@ -128,16 +130,20 @@ def whole(order: Order, standing: Standing) -> Order:
 
 
 def check_order(order: Order) -> None:
-    """Raises BadInput for an order that contradicts itself."""
-    if order.lots < 0 or (order.lots == 0 and order.kind != "close"):
-        raise BadInput("lots must be more than zero.", field="lots", remedy="Write them like 0.10.")
-    if order.kind == "pending" and order.price is None:
+    """Raises BadInput for an order that contradicts itself, or is larger than any that is traded."""
+    needs_lots = order.kind != "close" or order.lots
+    if needs_lots and not 0 < order.lots <= MOST_LOTS:
         raise BadInput(
-            "A pending order needs a price.", field="price", remedy="Add the price, or check a market order."
+            f"lots must be more than zero, and {MOST_LOTS} at most.", field="lots", remedy="Write them like 0.10."
         )
+    if order.kind == "pending" and order.price is None:
+        remedy = "Add the price, or check a market order."
+        raise BadInput("A pending order needs a price.", field="price", remedy=remedy)
     for name in ("price", "stop", "take_profit"):
         value: Decimal | None = getattr(order, name)
-        if value is not None and value <= 0:
-            raise BadInput(f"{name} must be more than zero.", field=name, remedy="Write it like 1.0850.")
+        if value is not None and not 0 < value <= MOST_PRICE:
+            raise BadInput(
+                f"{name} must be more than zero, and {MOST_PRICE} at most.", field=name, remedy="Write it like 1.0850."
+            )
     if order.kind == "close" and (order.stop or order.take_profit):
         raise BadInput("A close has no stop and no take profit.", field="stop", remedy="Leave both out.")

@@ -65,6 +65,9 @@ async def test_a_trader_checks_own_accounts_only(world: ApiWorld) -> None:
         ({"lots": "0"}, "lots"),
         ({"lots": 1}, "lots"),
         ({"lots": "NaN"}, "lots"),
+        ({"lots": "1e999999"}, "lots"),
+        ({"lots": "1000001"}, "lots"),
+        ({"price": "1e10"}, "price"),
         ({"kind": "pending"}, "price"),
         ({"kind": "close"}, "position_id"),
         ({"symbol": None}, "symbol"),
@@ -81,3 +84,10 @@ async def test_a_trader_checks_own_accounts_only(world: ApiWorld) -> None:
 async def test_a_wrong_order_names_its_field(world: ApiWorld, change: dict[str, Any], field: str) -> None:
     answer = await world.ask("venue", "POST", "/v1/orders/check", ORDER | change)
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
+
+
+async def test_the_largest_order_is_judged(world: ApiWorld) -> None:
+    most = ORDER | {"lots": "1000000", "price": "999999999", "stop": "0.0000000001"}
+    answer = await world.ask("venue", "POST", "/v1/orders/check", most)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["verdict"] == "not_allowed"
