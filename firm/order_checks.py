@@ -40,7 +40,7 @@ _UNKNOWN: Final = frozenset({"no_checkpoint", "account_moves_shard", "price_unkn
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class DataDoubt:
     """Why the verdict cannot be given, or is about an earlier moment."""
 
     code: DoubtCode
@@ -74,7 +74,7 @@ class OrderCheck:
     row: StandingRow
     found: OrderVerdict | None
     refusals: tuple[Refusal, ...]
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[DataDoubt, ...]
     as_of: AsOf
 
     @property
@@ -112,16 +112,16 @@ async def check_order_of(
     try:
         state = _standing(row, terms, await _highest(session, row))
     except RateMissing as missing:
-        return _answer(row, asked.symbol, Doubt("equity_unknown", missing.message))
+        return _answer(row, asked.symbol, DataDoubt("equity_unknown", missing.message))
     order = whole(asked, state)
     try:
         found = judging.verdict(order, state, _now(row) or state.mark.at)
     except RateMissing as missing:
-        return _answer(row, order.symbol, Doubt("price_unknown", missing.message))
+        return _answer(row, order.symbol, DataDoubt("price_unknown", missing.message))
     return _answer(row, order.symbol, found=found)
 
 
-def _answer(row: StandingRow, symbol: str, *doubts: Doubt, found: OrderVerdict | None = None) -> OrderCheck:
+def _answer(row: StandingRow, symbol: str, *doubts: DataDoubt, found: OrderVerdict | None = None) -> OrderCheck:
     quote = (row.quotes or {}).get(symbol)
     seq, quoted = (None, None) if quote is None else (int(quote[2]), datetime.fromisoformat(quote[3]))
     as_of = AsOf(row.batch, _now(row), seq, quoted, row.checkpoint_at)
@@ -137,17 +137,17 @@ def _refusals(row: StandingRow) -> Iterator[Refusal]:
         yield Refusal("balance_being_reset", "The balance of the account is being reset to the initial balance.")
 
 
-def _doubts(row: StandingRow, quote_at: datetime | None) -> Iterator[Doubt]:
+def _doubts(row: StandingRow, quote_at: datetime | None) -> Iterator[DataDoubt]:
     if row.rules is None:
-        yield Doubt("no_checkpoint", "The monitor has not stored this account yet.")
+        yield DataDoubt("no_checkpoint", "The monitor has not stored this account yet.")
     elif row.instruments is None:
-        yield Doubt("account_moves_shard", "The account is between two shards. Ask again in a moment.")
+        yield DataDoubt("account_moves_shard", "The account is between two shards. Ask again in a moment.")
     elif row.checkpoint_at is None or datetime.now(UTC) - row.checkpoint_at > RECORD_FRESH:
         when = "at an unknown time" if row.checkpoint_at is None else f"at {row.checkpoint_at:%Y-%m-%d %H:%M:%S} UTC"
-        yield Doubt("monitor_behind", f"The monitor stored the account's shard last {when}.")
+        yield DataDoubt("monitor_behind", f"The monitor stored the account's shard last {when}.")
     now = _now(row)
     if quote_at is not None and now is not None and now - quote_at > QUOTE_FRESH:
-        yield Doubt("quote_stale", f"The symbol was quoted last at {quote_at:%Y-%m-%d %H:%M:%S} UTC.")
+        yield DataDoubt("quote_stale", f"The symbol was quoted last at {quote_at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 def _now(row: StandingRow) -> datetime | None:
