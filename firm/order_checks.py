@@ -34,9 +34,9 @@ RECORD_FRESH: Final = timedelta(seconds=10)  # wall time since the monitor wrote
 QUOTE_FRESH: Final = timedelta(seconds=60)  # market time since the symbol was quoted
 
 DoubtCode = Literal[
-    "no_checkpoint", "account_moves_shard", "price_unknown", "equity_unknown", "monitor_behind", "quote_stale"
+    "no_checkpoint", "shard_not_ready", "price_unknown", "equity_unknown", "monitor_behind", "quote_stale"
 ]
-_UNKNOWN: Final = frozenset({"no_checkpoint", "account_moves_shard", "price_unknown", "equity_unknown"})
+_UNKNOWN: Final = frozenset({"no_checkpoint", "shard_not_ready", "price_unknown", "equity_unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _doubts(row: StandingRow, quote_at: datetime | None) -> Iterator[DataDoubt]:
     if row.rules is None:
         yield DataDoubt("no_checkpoint", "The monitor has not stored this account yet.")
     elif row.instruments is None:
-        yield DataDoubt("account_moves_shard", "The account is between two shards. Ask again in a moment.")
+        yield DataDoubt("shard_not_ready", "The shard of the account has stored no prices yet. Ask again in a moment.")
     elif row.checkpoint_at is None or datetime.now(UTC) - row.checkpoint_at > RECORD_FRESH:
         when = "at an unknown time" if row.checkpoint_at is None else f"at {row.checkpoint_at:%Y-%m-%d %H:%M:%S} UTC"
         yield DataDoubt("monitor_behind", f"The monitor stored the account's shard last {when}.")
