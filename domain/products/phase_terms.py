@@ -1,7 +1,7 @@
 """The terms of one phase of one product version, compiled from the definition."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.products.phase import Phase
@@ -35,6 +35,7 @@ def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, Venu
     phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
     target = phase.target.over(initial, currency) if phase.target else None
     specs, context = compile_phase(phase, initial, currency), product.context(phase_index, calendars)
+    specs = tuple(replace(spec, warn_at_pct=product.warn_at_pct) for spec in specs)
     passing = None if target is None else initial + target
     return PhaseTerms(
         product, phase_index, specs, target, phase.history_rules, context, phase.min_trading_days, passing
