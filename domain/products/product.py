@@ -18,8 +18,8 @@ from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
 from domain.products.phase import Phase
 from domain.rules.base import Context, Gate, VenueCalendar
-from domain.rules.floors import FloorSpec
-from domain.rules.terms import Terms, Where
+from domain.rules.floors import WARN_AT_PCT, FloorSpec
+from domain.rules.terms import LATER, Terms, Where
 from domain.wording import count
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
@@ -34,6 +34,7 @@ class Product(Terms):
     """One version of one product. `phases`: the evaluation phases in order. `funded` follows the last.
 
     `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one.
+    `warn_at_pct`: the share of a limit that is used when the trader is warned; 0: no such warning.
     """
 
     product: Slug
@@ -48,6 +49,7 @@ class Product(Terms):
     loss_clock: Clock | None = None
     dispute_days: Annotated[int, Field(ge=1, le=90)] = 14
     warn_before_reset_minutes: Annotated[int, Field(ge=0, le=720)] = 60
+    warn_at_pct: Annotated[int, Field(ge=0, le=99), LATER] = WARN_AT_PCT
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms

@@ -109,6 +109,8 @@ def _clocks(product: Product) -> Iterator[str]:
         yield "Loss limits that restart each day restart at the same time."
     else:
         yield f"Loss limits that restart each day restart at {product.loss_clock.words} instead."
+    if product.warn_at_pct:
+        yield f"You are warned when {product.warn_at_pct} % of what a loss limit allows is used."
     if product.warn_before_reset_minutes:
         minutes = count(product.warn_before_reset_minutes, "minute")
         yield f"You are warned {minutes} before a reset that would break a limit even if no price moves."
