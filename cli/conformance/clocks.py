@@ -146,7 +146,8 @@ def _answer(question: str, clocks: _Clocks) -> Value:
 def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
     if not clocks.days:
-        raise Unsupported("day_boundary: no clock with a timezone and a reset", "timezone")
+        missing = "reset" if "timezone" in case.rule else "timezone"
+        raise Unsupported("day_boundary: no clock with a timezone and a reset", missing)
     return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 

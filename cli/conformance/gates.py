@@ -183,7 +183,8 @@ def amount_of(case: Case, value: Any) -> int | None:
 
 def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     """Returns the window as the engine's gates write it."""
-    window = given.get("window") or "whole_phase"
+    window = given.get("window")
+    window = "whole_phase" if window is None else window
     if isinstance(window, Mapping):
         case.only("window", window, ("days",))
         return {"days": window["days"]}

@@ -100,7 +100,7 @@ def _field_of(exc: Exception) -> str | None:
 
 
 # what a definition says of a value that it refuses: the field, and what is wrong with it
-_TOLD: Final = re.compile(r"^Value error, ([a-z_]+): ")
+_TOLD: Final = re.compile(r"^Value error, ((?:[a-z_]+, )*[a-z_]+): ")
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
@@ -117,7 +117,7 @@ def _invalid(case: Case, exc: ValidationError) -> Unsupported:
     written = set(_names(case.rule)) | {name for rule in case.rules.values() for name in _names(rule)}
     places = [[_IN_A_CASE.get(name, name) for name in _place(error)] for error in exc.errors()]
     inner = max(([name for name in place if name in written] for place in places), key=len)
-    told = [name for error in exc.errors() for name in _told(error)]
+    told = [name for error in exc.errors() for name in _told(error, written)]
     return Unsupported(text, next(iter((told or inner or places[0])[-1:]), None))
 
 
@@ -125,10 +125,12 @@ def _place(error: Mapping[str, Any]) -> list[str]:
     return [name for name in error["loc"] if isinstance(name, str)]
 
 
-def _told(error: Mapping[str, Any]) -> list[str]:
-    """Returns the field that the sentence of a definition begins with: "leverage: margin needs it"."""
+def _told(error: Mapping[str, Any], written: set[str]) -> list[str]:
+    """Returns the field that the sentence of a definition begins with: "leverage: margin needs it". Of several, the
+    last one that the case writes."""
     found = _TOLD.match(str(error["msg"])) if error["type"] == "value_error" else None
-    return [] if found is None else [_IN_A_CASE.get(found[1], found[1])]
+    names = [] if found is None else [_IN_A_CASE.get(name, name) for name in found[1].split(", ")]
+    return [name for name in names if name in written] or names
 
 
 def _names(part: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance.offence_terms import check_offence_terms
 from cli.conformance.refusal import Unsupported
 from cli.conformance.shape import check_once
 from domain.money import is_known
@@ -255,7 +256,7 @@ def _rules(raw: Mapping[str, Any]) -> None:
                 raise Unsupported(f"two rules have the id {quoted(rule['id'])}", "id")
             seen.add(rule["id"])
         _values(rule["kind"], "rule", rule)
-        _consequences(rule)
+        check_offence_terms(rule)
 
 
 def _values(kind: str, name: str, value: Any) -> None:
@@ -276,14 +277,6 @@ def _values(kind: str, name: str, value: Any) -> None:
         (_number if name in _ANY_SIGN else _not_negative)(name, value)
         if value > 100 and _is_share(kind, name):
             raise Unsupported(f"{name} {value} is above 100", name)
-
-
-def _consequences(rule: Mapping[str, Any]) -> None:
-    given = rule.get("consequences")
-    for each in given if isinstance(given, list) else ():
-        _part({"kind": _text, "split_pct": _number}, "kind")("consequences", each)
-        if (each["kind"] == "lower_split") != ("split_pct" in each):
-            raise Unsupported("consequences: lower_split has a split_pct, and no other", "split_pct")
 
 
 def _is_share(kind: str, name: str) -> bool:
