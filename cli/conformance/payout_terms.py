@@ -169,11 +169,10 @@ def _excess(own: Mapping[str, Any]) -> str | None:
 
 
 def _times(case: Case, own: Mapping[str, Any]) -> dict[str, Any]:
-    traded, funded = own.get("min_days_since_first_trade"), own.get("min_days_since_funded")
-    last = own.get("min_days_since_last_payout")
+    traded = own.get("min_days_since_first_trade")
     return {
-        "first_after_days": int((own.get("first_cycle_days") if funded is None else funded) or 0),
-        "every_days": int((own.get("next_cycle_days") if last is None else last) or 0),
+        "first_after_days": int(own.get("min_days_since_funded") or 0),
+        "every_days": int(own.get("min_days_since_last_payout") or 0),
         "days_are": _word(own, "days_are", "calendar", "business"),
         "after_first_trade": None
         if traded is None

@@ -334,3 +334,9 @@ def test_a_share_of_the_daily_allowance_has_a_least_amount() -> None:
     rule = {"limit": limit, "daily_allowance": {"type": "pct_of_initial", "value": 4}}
     events = [closed("02T09:00:00", "a", -3000), closed("02T10:00:00", "b", -3000.01)]
     check("max_loss_per_trade_idea", rule, events, {"outcome": "breach", "at_event": 1, "amounts": {"limit": 3000}})
+
+
+def test_payout_cycles_are_dates_and_no_wait() -> None:
+    ended, rule = event("2025-06-30", "cycle_end"), {"first_cycle_days": 30, "next_cycle_days": 14}
+    dates = {"next_cycle_start": "2025-07-01", "next_cycle_end": "2025-07-14"}
+    check("payout_eligibility", rule, [ended], {"outcome": "eligible", "amounts": dates})
