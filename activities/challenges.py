@@ -21,7 +21,7 @@ from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
 from firm import challenges, disputes, messages, people
-from firm.payouts import signals
+from firm.payouts import closing, signals
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Breach, Challenge, Dispute, PhasePass
@@ -192,7 +192,7 @@ class ChallengeActivities:
         if case_id is None:
             account = await provisioning.reinstate_account(self._deps, fact)
         else:  # the breach is overturned, but a confirmed case closes the challenge
-            await self._close(fact, case_id=case_id)
+            await self._close(fact, because={"case_id": case_id})
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             if account is not None and challenge.state == "breached":
@@ -290,13 +290,17 @@ class ChallengeActivities:
 
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
-        """Closes the challenge only if a case against it is confirmed, whichever case the signal names."""
+        """Closes the challenge only if the record says why, whatever the signal names: a case against it is confirmed,
+        or a payout that closes its account is paid."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
-        return _status(challenge if case_id is None else await self._close(fact, case_id=case_id))
+            payout_id = await closing.closed_by(session, challenge)
+        if case_id is not None:
+            return _status(await self._close(fact, because={"case_id": case_id}))
+        return _status(challenge if payout_id is None else await self._close(fact, because={"payout_id": payout_id}))
 
-    async def _close(self, fact: ChallengeFact, *, case_id: str) -> Challenge:
+    async def _close(self, fact: ChallengeFact, *, because: dict[str, object]) -> Challenge:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
         if not CHALLENGE.allows(challenge.state, "closed_by_firm"):
@@ -308,7 +312,5 @@ class ChallengeActivities:
             await challenges.end_account(session, challenge, "closed", now)
             await challenges.wake(session, challenge, None)
             await signals.send_risk_changed(session, cause=fact.key, trader_ids=[challenge.trader_id])
-            await challenges.move(
-                session, challenge, "closed_by_firm", key="closed", at=now, detail={"case_id": case_id}
-            )
+            await challenges.move(session, challenge, "closed_by_firm", key="closed", at=now, detail=because)
             return challenge

@@ -21,7 +21,7 @@ from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts import trader_messages
 from firm import people
-from firm.payouts import decisions, holds, judging, transfers
+from firm.payouts import closing, decisions, holds, judging, transfers
 from firm.payouts import row as payouts
 from firm.payouts.risk import risk_facts
 from ports.payments import PaymentProvider, Transfer
@@ -258,6 +258,7 @@ class PayoutActivities:
                 if payout.state == "settling":
                     await outbox.fulfil_intent(session, key=key, result={})
                     await payouts.advance(session, payout, "payout_settled")
+                    await closing.tell_challenge(session, payout)
                     await payouts.set_wakeup(session, payout)
         return await self._status(ref)
 

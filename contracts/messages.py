@@ -85,7 +85,7 @@ class BreachOverturned(Signal):
 
 
 class ClosedByFirm(Signal):
-    """To `Challenge`, from a confirmed case."""
+    """To `Challenge`, from a confirmed case, or once a payout that closes the account is paid (`case_id` is empty)."""
 
     case_id: str
 

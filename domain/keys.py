@@ -135,6 +135,14 @@ def resume_message(offence_id: str) -> str:
     return f"resume/{offence_id}"
 
 
+RESET_BALANCE: Final = "reset_balance/"
+
+
+def reset_balance(offence_id: str) -> str:
+    """The message, and the operation that brings the balance back to the initial one."""
+    return f"{RESET_BALANCE}{offence_id}"
+
+
 def breach_message(breach_id: str) -> str:
     """Also the key of the challenge's step, and the cause for which payouts are judged again."""
     return f"breach/{breach_id}"
@@ -364,6 +372,11 @@ def payout_release(payout_id: str) -> str:
 
 def payout_forfeit(payout_id: str) -> str:
     return f"{payout_id}/forfeit"
+
+
+def payout_closes(payout_id: str) -> str:
+    """The news that a payout that closes its account is paid."""
+    return f"{payout_id}/closes"
 
 
 def payout_undo(payout_id: str) -> str:

@@ -173,13 +173,10 @@ class Shard:
                 self._check_rejected(tick, self.quality.suspect)
             return
         state.board.put(tick.symbol, tick.bid, tick.ask, tick.seq, tick.at)
-        found = state.marks.tick(tick.symbol)
-        if found is None:
-            return
-        candidates = state.rules.follow(found, tick.seq, tick.at)
-        if candidates.size:
+        candidates = state.candidates(tick.symbol, tick.seq, tick.at)
+        if candidates:
             trigger = Trigger("tick", tick.seq, tick.at, tick.symbol)
-            for account in state.accounts.in_order_of_login(set(candidates.tolist())):
+            for account in state.accounts.in_order_of_login(candidates):
                 self._judge.account(account, trigger)
 
     def _check_rejected(self, tick: Tick, doubt: Doubt) -> None:

@@ -6,20 +6,21 @@ take rows of the columns.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 
 from domain.products.phase_terms import PhaseTerms
-from domain.rules.floors import FloorSpec
+from domain.rules.floors import FloorSpec, Mark
 from domain.rules.marking import Instrument, QuoteBoard
+from domain.rules.periods import Begins, begun_with
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, microseconds
 from monitor.columns.minute_bars import MinuteBars
 from monitor.columns.reset_clock import ResetClock
 from monitor.columns.roster import AccountRow, Roster
-from monitor.columns.rule_columns import RuleColumns
+from monitor.columns.rule_columns import LevelMoney, RuleColumns
 from monitor.columns.stated_marks import StatedMarks
 from monitor.facts import ReviewKind, ReviewNote, UnstoredFacts
 from monitor.loaded import Checkpoint
@@ -81,7 +82,8 @@ class ShardState:
         board.put(symbol, bid, ask, seq, at)
         found = self.marks.tick(symbol)
         try:
-            yield self.accounts.in_order_of_login(set() if found is None else set(found.tolist()))
+            beyond = set() if found is None else set(found.tolist())
+            yield self.accounts.in_order_of_login(beyond | self._losing(symbol))
         finally:
             board.put(symbol, *quote, *stamp)
             self.marks.tick(symbol)
@@ -93,6 +95,13 @@ class ShardState:
         """Returns the equity in minor units as the exact evaluator computes it. Raises RateMissing while it is not
         known."""
         return self.marks.exact(account)
+
+    def mark(self, account: AccountRow, equity: int, seq: int, at: datetime) -> Mark:
+        """Returns the money of an account at an event, and what each position makes where a rule asks. `equity`: its
+        exact equity, which is known."""
+        asks = self.rules.watches_losses and any(spec.per != "account" for spec in account.terms.specs)
+        results = self.marks.results(account) if asks and not self.marks.stated(account.row) else None
+        return Mark(account.balance_minor, equity, seq, at, account.costs, results)
 
     def revalue(self, account: AccountRow) -> None:
         """Sets the equity from balance and profits, after either changed."""
@@ -135,6 +144,12 @@ class ShardState:
         account.judged = False
         self.set_alarms(account)
 
+    def watch(self, account: AccountRow) -> None:
+        """Has an account judged at its next mark, where closed money alone moves a level: its equity is not known, so
+        that its alarms are those of the money from before."""
+        if any(spec.figured or spec.moves == "always" for spec in account.terms.specs):
+            self.columns.low_alarm[account.row] = kernels.HIGHEST
+
     def set_alarms(self, account: AccountRow) -> None:
         """Sets the equity at which an account becomes a candidate for the judge."""
         self.set_alarms_of(np.array([account.row]))
@@ -155,6 +170,26 @@ class ShardState:
             masks = [self._muted(row) if row in accounts.conduct_states else 0 for row in rows.tolist()]
             muted = np.array(masks, np.int64)
         self.rules.set_alarms(rows, extra, muted)
+
+    def candidates(self, symbol: str, seq: int, at: datetime) -> set[int]:
+        """Marks what the board's new quote of `symbol` affects, moves the peaks that follow equity, and returns the
+        rows that the exact evaluator must judge."""
+        found = self.marks.tick(symbol)
+        beyond = set[int]() if found is None else set(self.rules.follow(found, seq, at).tolist())
+        return beyond | self._losing(symbol) if self.rules.watches_losses else beyond
+
+    def _losing(self, symbol: str) -> set[int]:
+        """The rows of accounts that limit the loss of a symbol or a position, and may be beyond that."""
+        if not self.rules.watches_losses:
+            return set()
+        return set(self.marks.losing(self.rules.loss_alarm, symbol).tolist())
+
+    def may_lose_too_much(self, account: AccountRow) -> bool:
+        """Whether a symbol or a position of the account may be beyond its limit."""
+        alarms = self.rules.loss_alarm
+        return account.row < len(alarms) and any(
+            profit is not None and profit < alarms[account.row] for _, _, profit in self.marks.valued(account)
+        )
 
     def take_peaks(self, peaks: bytes) -> None:
         """Takes over peaks that a checkpoint stored apart from their accounts."""
@@ -180,7 +215,7 @@ class ShardState:
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
         specs = self.rules.symbol_specs(row)
-        return sum(1 << index for index, spec in enumerate(specs) if spec.rule_id in conduct.muted)
+        return sum(1 << index for index, spec in enumerate(specs) if conduct.counted(spec.rule_id, spec.key))
 
     def judged_under_clock(self, group: int) -> Ints:
         """The judged rows to which a reset of clock group `group` does something."""
@@ -212,14 +247,14 @@ class ShardState:
         """Those of `rows` in which event `seq` is already contained."""
         return rows[self.columns.synced[rows] >= seq]
 
-    def move_anchors(self, rows: Ints, at: datetime, seq: int) -> None:
-        """The daily reset of the levels of `rows`, with their money of the moment."""
+    def move_anchors(self, rows: Ints, at: datetime, seq: int, begins: Begins) -> None:
+        """The daily reset of the levels of `rows`, with their money of the moment. `begins`: the periods that begin
+        with it."""
         columns = self.columns
         columns.dirty[rows] = True
         for specs, mine in self._by_terms(rows):
             for index, spec in enumerate(specs):
-                balance, worth = self._counted(spec, mine)
-                self.rules.roll(spec, index, mine, balance, worth, seq, at)
+                self.rules.roll(spec, index, mine, self._money_for(spec, mine, at, seq), begins)
         self.set_alarms_of(rows)
 
     def open_day(self, rows: Ints, at: datetime, seq: int) -> None:
@@ -231,14 +266,28 @@ class ShardState:
         for row in rows.tolist():
             self.accounts.movements.pop(row, None)
 
-    def broken(self, rows: Ints) -> list[AccountRow]:
-        """Those of `rows` that are beyond a level."""
+    def broken(self, rows: Ints) -> set[int]:
+        """Those of `rows` that are beyond a level, or may be."""
         broken = set[int]()
         for specs, mine in self._by_terms(rows):
             for index, spec in enumerate(specs):
                 _, worth = self._counted(spec, mine)
                 broken.update(mine[self.rules.breached(spec, index, mine, worth)].tolist())
-        return self.accounts.in_order_of_login(broken)
+        if self.rules.watches_losses:
+            broken |= set(self.marks.losing(self.rules.loss_alarm).tolist()) & set(rows.tolist())
+        return broken
+
+    def broken_at_close(self, rows: Ints) -> set[int]:
+        """Those of `rows` that are beyond a level which only resets compare, or may be, before the reset moves it."""
+        broken = set[int]()
+        for specs, mine in self._by_terms(rows):
+            for index, spec in enumerate(specs):
+                if spec.judged_at == "eod" and spec.per != "account":
+                    broken.update(mine[self.columns.positions[mine] > 0].tolist())
+                elif spec.judged_at == "eod":
+                    _, worth = self._counted(spec, mine)
+                    broken.update(mine[self.rules.broken_at_close(spec, index, mine, worth)].tolist())
+        return broken
 
     def broken_by_next_reset(self, group: int, terms: int) -> list[AccountRow]:
         """Accounts under terms number `terms` that the next reset of their clock would break with no price move. Only
@@ -247,15 +296,21 @@ class ShardState:
         mine = columns.judged[:size] & (columns.group[:size] == group) & (columns.terms[:size] == terms)
         rows = np.flatnonzero(mine & (columns.positions[:size] > 0) & (columns.unknown[:size] == 0))
         found = np.zeros(rows.shape, np.bool_)
+        ended = self.clock.groups[group].day
+        begun = begun_with(ended, ended + timedelta(1))
         for index, spec in enumerate(self.rules.specs[terms]):
-            balance, worth = self._counted(spec, rows)
-            found |= self.rules.broken_after_reset(spec, index, rows, balance, worth)
+            money = self._money_for(spec, rows, self.now, 0)
+            found |= self.rules.broken_after_reset(spec, index, rows, money, begun)
         return [self.accounts[row] for row in rows[found].tolist()]
 
     def _by_terms(self, rows: Ints) -> list[tuple[tuple[FloorSpec, ...], Ints]]:
         """(levels, rows) for all terms of `rows`."""
         terms = self.columns.terms[rows]
         return [(self.rules.specs[number], rows[terms == number]) for number in np.unique(terms).tolist()]
+
+    def _money_for(self, spec: FloorSpec, rows: Ints, at: datetime, seq: int) -> LevelMoney:
+        balance, worth = self._counted(spec, rows)
+        return LevelMoney(balance, worth, seq, at)
 
     def _counted(self, spec: FloorSpec, rows: Ints) -> tuple[Ints, Ints]:
         """(balance, worth) of `rows` as a level counts them."""

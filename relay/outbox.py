@@ -134,6 +134,8 @@ class OutboxDispatcher:
             return await self._close(message)
         if message.topic == "venue.resume":
             return await self._resume(message)
+        if message.topic == "venue.reset_balance":
+            return await self._reset_balance(message)
         return Delivery("parked", f"unknown topic {message.topic!r}")
 
     async def _signal(self, message: OutgoingMessage) -> Delivery:
@@ -190,6 +192,28 @@ class OutboxDispatcher:
         positions = [str(position) for position in message.payload["position_ids"]]
         platform = await self._platform(message)
         await platform.close_positions(int(message.target), key=message.key, position_ids=positions)
+        return _DONE
+
+    async def _reset_balance(self, message: OutgoingMessage) -> Delivery:
+        """Closes every position of an account, and brings its balance back to the initial one."""
+        account_id, login = str(message.payload["account_id"]), int(message.target)
+        async with self._db.transaction() as session:
+            initial = await deliveries.initial_of_active(session, account_id)
+        if initial is None:
+            return _DONE  # the account has ended meanwhile
+        platform = await self._platform(message)
+        if await platform.find_balance_operation(login, key=message.key, operation="adjustment") is not None:
+            return _DONE
+        for position in (await platform.snapshot(login)).positions:
+            name = position.position_id
+            await platform.close_positions(login, key=f"{message.key}/{name}", position_ids=[name])
+        flat = await platform.snapshot(login)
+        if flat.positions:
+            return Delivery("postponed", "positions are still open")
+        if flat.balance_minor != initial:
+            await platform.balance_operation(
+                login, key=message.key, operation="adjustment", amount_minor=initial - flat.balance_minor
+            )
         return _DONE
 
     async def _resume(self, message: OutgoingMessage) -> Delivery:

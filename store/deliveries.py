@@ -103,6 +103,14 @@ async def is_active(session: AsyncSession, account_id: str) -> bool:
     return await session.scalar(select(Account.status).where(Account.id == account_id)) == "active"
 
 
+async def initial_of_active(session: AsyncSession, account_id: str) -> int | None:
+    """Returns the initial balance in minor units; None when the account has ended."""
+    initial: int | None = await session.scalar(
+        select(Account.initial_minor).where(Account.id == account_id, Account.status == "active")
+    )
+    return initial
+
+
 async def was_paused_again(session: AsyncSession, account_id: str, offence_id: str) -> bool:
     """Returns whether the account was paused again after the offence `offence_id`."""
     first = select(Offence.seq).where(Offence.id == offence_id).scalar_subquery()

@@ -1,16 +1,16 @@
 """Cases about payouts: their parameters become the engine's payout terms, their events its payout facts."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.daily import engine_events
-from cli.conformance.eligibility import payout_eligibility
-from cli.conformance.facts import REQUEST_SHARES, caps, cycle_dates, facts, payout_terms
-from cli.conformance.gates import amount_of, needed, resolved
-from domain.payouts import PayoutFacts, PayoutTerms
+from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_money
+from cli.conformance.facts import Dates, Past, cycle_dates, facts
+from cli.conformance.gates import amount_of, needed
+from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
+from domain.money import to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
 from domain.payouts.eligibility import refusals_of_any_amount
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
@@ -33,154 +33,90 @@ _BASES: Final[dict[str, DayBasis]] = {
 }
 
 
-@dataclass(slots=True)
-class _Money:
-    """The money of the account as the case proceeds. `balance_given`: the case states the balance. `profit`: None until
-    an event gives one."""
-
-    balance: int
-    balance_given: bool = False
-    profit: int | None = None
-    paid: int = 0
-    withdrawn: int = 0
-
-    def pay_out(self, gross: int, forfeited: int) -> None:
-        self.balance -= gross + forfeited
-        if self.profit is not None:
-            self.profit -= gross + forfeited
-        self.paid, self.withdrawn = self.paid + 1, self.withdrawn + gross
-
-
 def payout_amount_of(case: Case) -> EngineResult:
-    given = case.params(
-        *("base", "cap", "cap_first_payouts", "excess", "split_pct", "safety_net", "profit_target", "day"),
-        *("unlock_when_total_withdrawn", "first_cycle_days", "next_cycle_days", "max_request"),
-        *(f"max_request_{size}" for size in REQUEST_SHARES),
-    )
-    base, limits = given.get("base", "balance_minus_initial"), caps(case, given)
-    deducts = given.get("excess") == "deducted_from_account"
-    terms = payout_terms(
-        case,
-        base=base,
-        safety_net=resolved(case, given.get("safety_net")) if "safety_net" in base else None,
-        profit_target=resolved(case, given.get("profit_target")) if "profit_target" in base else None,
-        caps=limits,
-        # only this word takes the excess away
-        excess="deducted_from_account" if deducts and limits else "kept_in_account",
-        split_pct=given.get("split_pct", 100),
-        unlock_when_total_withdrawn=case.major(amount_of(case, given.get("unlock_when_total_withdrawn"))),
-    )
-    money, result = _Money(case.initial_minor), EngineResult(outcome="eligible")
-    for raw, _ in engine_events(case, case.clock(given.get("day"))):
-        _earned(case, raw, money)
-        if raw.kind == "payout":
-            money.pay_out(raw.money("gross_amount", case.currency) or 0, 0)
-        if raw.kind == "payout_request":
-            number = raw.data.get("payout_number")
-            money.paid = money.paid if number is None else int(number) - 1
-            result.outcome, result.amounts = _paid(case, terms, money, raw, _requested(case, raw))
-        result.steps.append({**result.amounts, "balance": case.major(money.balance)})
-    if not any(raw.kind == "payout_request" for raw in case.events):
-        last = case.events[-1] if case.events else RawEvent(0, "", "", {})
-        result.outcome, result.amounts = _paid(case, terms, money, last)
+    given = case.params(*OF_AMOUNT)
+    past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")
+    requests = any(raw.kind == "payout_request" for raw in case.events)
+    paid = False
+    for raw in case.events or (RawEvent(0, "", "", {}),):
+        past.step(raw)
+        asks = raw.kind == "payout_request"
+        if asks or not paid:
+            before, requested = past.balance, raw.money("amount", case.currency) if asks else None
+            result.outcome, result.amounts = _paid(case, given, past, requested)
+            if asks and result.outcome == "eligible":
+                past.pay_out(*_left(case, result))
+            paid = paid or asks
+            shown = result.amounts if paid else {**result.amounts, "balance": case.major(before)}
+        else:
+            shown = {**result.amounts, "balance": case.major(past.balance)}
+        result.steps.append(shown)
+    if not requests:
         result.steps[-1:] = [result.amounts]
-    result.amounts |= cycle_dates(case, given)
+    result.amounts = {**result.amounts, **cycle_dates(case, given)}
     return result
 
 
-def _earned(case: Case, raw: RawEvent, money: _Money) -> None:
-    """Applies the money of an event: a balance, a profit, or a result."""
-    currency = case.currency
-    profit, balance = raw.money("profit", currency), raw.money("balance", currency)
-    made = 0
-    if raw.kind in ("day_result", "trade_close"):
-        names = ("net_pnl", "closed_pnl", "pnl")
-        made = next((minor for name in names if (minor := raw.money(name, currency)) is not None), 0)
-    if profit is not None:
-        money.profit = profit
-        money.balance = money.balance if money.balance_given else case.initial_minor + profit
-    elif raw.kind == "day_result":
-        money.profit = (money.profit or 0) + made
-    money.balance_given = money.balance_given or balance is not None
-    money.balance = balance if balance is not None else money.balance + (made if profit is None else 0)
-    withdrawn = _only_amount(case, raw) if raw.kind == "withdrawn_total" else None
-    money.withdrawn = money.withdrawn if withdrawn is None else withdrawn
+def _left(case: Case, result: EngineResult) -> tuple[int, int]:
+    """Returns (gross, forfeited) of a payout in minor units."""
+    gross, forfeited = result.amounts["gross"], result.amounts["forfeited"]
+    assert isinstance(gross, Decimal) and isinstance(forfeited, Decimal)
+    return to_minor(gross, case.currency), to_minor(forfeited, case.currency)
 
 
-def _requested(case: Case, raw: RawEvent) -> int | None:
-    names = ("amount", "gross_amount", "requested")
-    return next((minor for name in names if (minor := raw.money(name, case.currency)) is not None), None)
-
-
-def _paid(
-    case: Case, terms: PayoutTerms, money: _Money, raw: RawEvent, requested: int | None = None
-) -> tuple[str, dict[str, Value]]:
-    known = _known(case, money, raw)
-    amount = payout_amount(known, terms, case.currency, requested)
-    reasons = refusals_of_any_amount(known, terms, case.currency)
-    locked = raw.held_back or any(refusal.code == "locked" for refusal in reasons)
+def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | None) -> tuple[str, dict[str, Value]]:
+    """Returns the outcome and the amounts of a payout now."""
+    known, terms, currency = past.facts(given), terms_of(case, given, past), case.currency
+    amount = payout_amount(known, terms, currency, requested)
+    reasons = {refusal.code for refusal in refusals_of_any_amount(known, terms, currency)}
+    locked = past.held_back or not reasons.isdisjoint(("locked", "payouts_used_up"))
     named = {
         "profit": amount.base,
         "gross": 0 if locked else amount.gross,
         "forfeited": 0 if locked else amount.forfeited,
         "trader": 0 if locked else amount.trader,
         "firm": 0 if locked else amount.firm,
-        "balance": money.balance if locked else amount.balance,
-        "cap": cap_minor(known, terms, case.currency),
-        "max_request": cap_minor(known, terms, case.currency),
-        **{name: amount_of(case, case.rule.get(name)) for name in ("safety_net", "profit_target")},
-        "withdrawn_total": money.withdrawn,
+        "balance": past.balance if locked else amount.balance,
+        "cap": cap_minor(known, terms, currency),
+        "max_request": cap_minor(known, terms, currency),
+        "withdrawn_total": known.withdrawn_minor,
+        **sizes_in_money(case, in_force(case, given, known.payout_number), past),
     }
-    if not locked:
-        money.pay_out(amount.gross, amount.forfeited)
-    return "ineligible" if locked else "eligible", {name: case.major(minor) for name, minor in named.items()}
-
-
-def _known(case: Case, money: _Money, raw: RawEvent) -> PayoutFacts:
-    return facts(
-        case,
-        deducted_minor=raw.left_out_minor,
-        balance_minor=money.balance,
-        profit_minor=money.profit,
-        payouts_paid=money.paid,
-        paid_gross_minor=money.withdrawn,
-    )
-
-
-def _only_amount(case: Case, raw: RawEvent) -> int | None:
-    """Returns the amount of an event that carries a single figure, under any name."""
-    names = ("amount", "value", "total", raw.kind, "gross_amount", "fee", "price")
-    found = next((minor for name in names if (minor := raw.money(name, case.currency)) is not None), None)
-    figures = [name for name, value in raw.data.items() if isinstance(value, int | Decimal)]
-    return raw.money(figures[0], case.currency) if found is None and len(figures) == 1 else found
+    figures: dict[str, Value] = {name: case.major(minor) for name, minor in named.items()}
+    figures["payout_number"] = known.payout_number
+    return "ineligible" if locked else "eligible", figures
 
 
 def fee_refund(case: Case) -> EngineResult:
-    given = case.params("amount", "paid_with", "pct", "refund_pct")
-    terms = payout_terms(
-        case,
-        fee_refund={
-            "amount": given.get("amount", "last_fee_paid"),
-            "paid_with": given.get("paid_with", "first_payout"),
-            "pct": given.get("pct") or given.get("refund_pct") or 100,
-        },
-    )
-    result, fee = EngineResult(outcome="eligible"), 0
+    given = case.params("amount", "paid_with", "pct")
+    with_payout = given.get("paid_with", "first_payout")
+    if isinstance(with_payout, Mapping):
+        case.only("paid_with", with_payout, ("payout",))
+    refund = {"amount": given.get("amount", "last_fee_paid"), "paid_with": with_payout}
+    terms = payout_terms(case, fee_refund={**refund, "pct": given.get("pct", 100)})
+    assert terms.fee_refund is not None
+    past, result = Past(case, Dates(None, None)), EngineResult(outcome="eligible")
+    last = every = 0
     for raw in case.events:
+        past.step(raw)
         if raw.kind == "payment":
-            fee = _only_amount(case, raw) or 0
-        refund = refund_minor(facts(case, last_fee_minor=fee), terms)
-        result.amounts = {"refund": case.major(refund), "last_fee_paid": case.major(fee)}
+            last = raw.money("amount", case.currency) or 0
+            every += last
+        known = past.facts(given, last_fee_minor=last, all_fees_minor=every)
+        result.outcome = "eligible" if known.payout_number == terms.fee_refund.payout_number else "ineligible"
+        named = {"refund": refund_minor(known, terms), "last_fee_paid": last, "all_fees_paid": every}
+        result.amounts = {name: case.major(minor) for name, minor in named.items()}
         result.steps.append(result.amounts)
     return result
 
 
 def payout_drawdown_effect(case: Case) -> EngineResult:
-    given = case.params("floor_policy", "floor_before", "day", *(f"max_request_{size}" for size in REQUEST_SHARES))
+    given = case.params("floor_policy", "floor_before", "day", *SHARES)
     stated = (raw.data["floor_before"] for raw in case.events if "floor_before" in raw.data)
     before = amount_of(case, given.get("floor_before", next(stated, None)))
     rules = _floor(case, needed(case, "floor_policy"), before)
-    terms = payout_terms(case, caps=caps(case, given), split_pct=100)
+    limits = [{"type": name.removeprefix("max_request_"), "value": given[name]} for name in SHARES if name in given]
+    terms = payout_terms(case, caps=limits)
     result, balance, equity, paid = EngineResult(outcome="computed"), case.initial_minor, case.initial_minor, 0
     for raw in case.events:
         made = raw.money("pnl", case.currency) or raw.money("net_pnl", case.currency) or 0
@@ -293,20 +229,24 @@ def _limits(case: Case, given: Any, size_minor: int) -> dict[str, int]:
 
 def live_account_start(case: Case) -> EngineResult:
     case.params("formula")
-    formula = str(needed(case, "formula")).replace(" ", "").replace(",", ", ")
-    rule = LiveAccountStart.model_validate({"formula": formula})
+    rule = LiveAccountStart.model_validate({"formula": str(needed(case, "formula"))})
     result = EngineResult(outcome="computed")
     for raw in case.events:
         brought = tuple(
             SimulatedAccount(
-                amount_of(case, account.get("size", account.get("balance"))) or 0,
-                amount_of(case, account.get("balance", account.get("size"))) or 0,
+                _money(case, account.get("size", account.get("balance"))),
+                _money(case, account.get("balance", account.get("size"))),
             )
             for account in raw.data.get("accounts", ())
         )
-        result.amounts = {"start_balance": case.major(rule.start_balance(brought))}
+        if raw.kind == "accounts":
+            result.amounts = {"start_balance": case.major(rule.start_balance(brought))}
         result.steps.append(result.amounts)
     return result
+
+
+def _money(case: Case, value: Any) -> int:
+    return to_minor(Decimal(value or 0), case.currency)
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {

@@ -123,16 +123,17 @@ class Case:
         if not isinstance(data, Mapping):
             data = {"type": "amount", "value": data}
         self.only("size", data, ("type", "value", "at_least", "steps"))
-        kind, more = data["type"], {name: data[name] for name in ("at_least", "steps") if data.get(name) is not None}
+        kind, more = data["type"], _more_of_size(self, data)
         if kind == "pct_of_daily_allowance":
             whole = self.size(self.rule.get("daily_allowance"))
             if whole is None:
                 raise Unsupported("pct_of_daily_allowance without daily_allowance", "daily_allowance")
-            return Size.model_validate(
-                {"type": whole.type, "value": whole.value * Decimal(data["value"]) / 100, **more}
-            )
+            return _share_of(whole, Decimal(data["value"]), more)
+        value = data["value"]
+        if value is None and more.get("steps"):  # no limit up to the first step
+            value, more["steps"] = 0, [{"from_profit": 0, "value": None}, *more["steps"]]
         try:
-            return Size.model_validate({"type": kind, "value": data["value"], **more})
+            return Size.model_validate({"type": kind, "value": value, **more})
         except ValidationError as exc:
             wrong = [name for name in exc.errors()[0]["loc"] if isinstance(name, str)]
             raise Unsupported(f"size {quoted(kind)} {quoted(data['value'])}", (wrong or ["value"])[-1]) from exc
@@ -174,6 +175,44 @@ class Case:
         except ValidationError as exc:
             wrong = "reset" if exc.errors()[0]["loc"][:1] == ("reset",) else "timezone"
             raise Unsupported(f"{wrong} {quoted(reset if wrong == 'reset' else zone)}", wrong) from exc
+
+
+def _more_of_size(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the least amount and the steps of a size, as the engine names them."""
+    more: dict[str, Any] = {}
+    if data.get("at_least") is not None:
+        more["at_least"] = data["at_least"]
+    given = data.get("steps") or []
+    if not isinstance(given, list):
+        raise Unsupported(f"steps {quoted(given)} is not a list", "steps")
+    for step in given:
+        case.only("steps", step, ("from", "value"))
+        if "from" not in step or "value" not in step:
+            raise Unsupported("steps: each has from and value", "value" if "from" in step else "from")
+    if given:
+        more["steps"] = [{"from_profit": step["from"], "value": step["value"]} for step in given]
+    return more
+
+
+def _share_of(whole: Size, pct: Decimal, more: Mapping[str, Any]) -> Size:
+    """Returns `pct` percent of a size, with a least amount and steps of its own."""
+    least = [whole.at_least * pct / 100] if whole.at_least is not None else []
+    least += [Decimal(more["at_least"])] if "at_least" in more else []
+    steps: list[dict[str, Any]] = [
+        {"from_profit": step.from_profit, "value": None if step.value is None else step.value * pct / 100}
+        for step in whole.steps
+    ] or [
+        {**step, "value": None if step["value"] is None else whole.value * Decimal(step["value"]) / 100}
+        for step in more.get("steps", [])
+    ]
+    return Size.model_validate(
+        {
+            "type": whole.type,
+            "value": whole.value * pct / 100,
+            "at_least": max(least, default=None),
+            "steps": steps,
+        }
+    )
 
 
 def _names_daily_allowance(part: Any) -> bool:

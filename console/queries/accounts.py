@@ -172,7 +172,7 @@ def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[R
                 daily=is_daily(spec),
                 room=Money(minor=int(floor["room_minor"]), currency=account.currency),
                 floor=Money(minor=int(floor["floor_minor"]), currency=account.currency),
-                share=max(0.0, int(floor["room_minor"]) / spec.allowance(state.basis_minor)),
+                share=max(0.0, int(floor["room_minor"]) / spec.allowance_of(state)),
             )
         )
     return found

@@ -8,8 +8,8 @@ history ends where the real account ended: an account that failed has no later t
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from domain.errors import BadInput
 from domain.histories.recorded import RecordedLife, events
@@ -184,54 +184,69 @@ def _paid(account: AccountLife, product: Product, until: datetime | None) -> tup
     """Returns (number of payouts, traders' shares in minor units) that these terms allow before the account ends."""
     if account.phase_index != product.funded_index:
         return 0, 0
-    count = gross = shares = 0
-    last: datetime | None = None
+    made = list[_Made]()
     for payout in account.payouts:
         if until is not None and payout.requested_at >= until:
             break
-        facts = _facts(account, product, payout, last, count, gross, shares)
+        facts = _facts(account, product, payout, made)
         asked = Money(minor=payout.gross_minor, currency=product.currency)
         if eligibility.refusals(facts, product.payout, asked):
             continue
-        count, gross, last = count + 1, gross + payout.gross_minor, payout.requested_at
-        shares += amounts.split(asked, product.payout, facts)[0].minor
-    return count, shares
+        amount = amounts.payout_amount(facts, product.payout, product.currency, payout.gross_minor)
+        made.append(_Made(payout.requested_at, payout.gross_minor, amount.trader, amount.balance))
+    return len(made), sum(one.share_minor for one in made)
 
 
-def _facts(
-    account: AccountLife,
-    product: Product,
-    payout: PayoutRow,
-    last: datetime | None,
-    count: int,
-    gross: int,
-    shares: int,
-) -> PayoutFacts:
-    """Returns the account at the request. Earlier payouts are those that these terms allow."""
-    terms = phase_terms(product, account.phase_index)
-    before = account.life.until(payout.requested_at)
+class _Made(NamedTuple):
+    """A payout that these terms allow. `left_minor`: the balance that it leaves."""
+
+    at: datetime
+    gross_minor: int
+    share_minor: int
+    left_minor: int
+
+
+def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequence[_Made]) -> PayoutFacts:
+    """Returns the account at the request. Earlier payouts are those that these terms allow, of this account alone."""
+    terms, now = phase_terms(product, account.phase_index), payout.requested_at
+    before = account.life.until(now)
     replayed = _judge(events(before, product), product, terms)
+    last = made[-1] if made else None
+    traded = [fill for fill in before.fills if fill.entry == "in"]
+    opened = {fill.position_id: fill.at for fill in reversed(traded)}.values()
+    since_payout = (fill.at for fill in traded if last is None or fill.at > last.at)
+    caps = [cap for _, own in product.payout.variants() for cap in own.caps]
     return PayoutFacts(
-        now=payout.requested_at,
+        now=now,
         challenge_state="funded",
         funded_at=account.life.opened_at,
-        last_payout_at=last,
+        last_payout_at=None if last is None else last.at,
         balance_minor=replayed.balance_minor,
         initial_minor=product.initial_minor,
         open_positions=before.open_positions,
         open_payout_id=None,
         beneficiary_known=True,
         first_trade_at=account.life.first_trade_at,
-        payouts_paid=count,
-        paid_gross_minor=gross,
-        paid_trader_minor=shares,
+        payouts_paid=len(made),
+        paid_gross_minor=sum(one.gross_minor for one in made),
+        paid_trader_minor=sum(one.share_minor for one in made),
         deducted_minor=replayed.deducted_minor,
+        lowered_split_pct=replayed.lowered_split_pct,
         gates=tuple(
             GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
             for gate, status in replayed.gates
             if "payout" in gate.blocks
         ),
         last_fee_minor=product.fee_minor,
+        clock=product.clock,
+        payout_balance_minor=None if last is None else last.left_minor,
+        first_trade_since_payout_at=next(since_payout, None),
+        trading_days=len({product.clock.trading_day(at) for at in opened}),
+        paid_lately={
+            cap.per_days: sum(one.gross_minor for one in made if now - one.at < timedelta(hours=24 * cap.per_days))
+            for cap in caps
+            if cap.per_days is not None
+        },
     )
 
 

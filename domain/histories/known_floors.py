@@ -10,7 +10,9 @@ from typing import Literal
 
 from domain.rules import floors
 from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.periods import Begins
 from domain.rules.state import AccountRules, fresh
+from domain.rules.worths import next_step_minor
 
 Knowledge = Literal["exact", "at_least", "unknown"]
 
@@ -32,10 +34,11 @@ def judged_on_balance(spec: FloorSpec) -> bool:
     return not spec.holds.floating
 
 
-def moved(known: KnownRules, mark: Mark, *, equity_known: bool, reset: bool) -> KnownRules:
-    """Returns the state after an event. Without known equity, `mark` has the balance in its place."""
+def moved(known: KnownRules, mark: Mark, *, equity_known: bool, begins: Begins | None) -> KnownRules:
+    """Returns the state after an event. Without known equity, `mark` has the balance in its place. `begins`: the
+    periods that begin with a reset; None at other events."""
     pairs = [
-        _moved(spec, state, knowledge, mark, equity_known, reset)
+        _moved(spec, state, knowledge, mark, equity_known, begins)
         for spec, state, knowledge in zip(known.rules.specs, known.rules.states, known.knowledge, strict=True)
     ]
     states = tuple(state for state, _ in pairs)
@@ -43,20 +46,28 @@ def moved(known: KnownRules, mark: Mark, *, equity_known: bool, reset: bool) -> 
 
 
 def _moved(
-    spec: FloorSpec, state: RuleState, knowledge: Knowledge, mark: Mark, equity_known: bool, reset: bool
+    spec: FloorSpec, state: RuleState, knowledge: Knowledge, mark: Mark, equity_known: bool, begins: Begins | None
 ) -> tuple[RuleState, Knowledge]:
-    if spec.moves == "never" or (spec.moves != "peak" and not reset):
+    if not spec.moves_at_marks and (begins is None or spec.moves == "never"):
         return state, knowledge
-    move = floors.rolled if reset else floors.marked
-    if equity_known or judged_on_balance(spec) or spec.source in ("balance", "initial"):
-        after = move(spec, state, mark)
-        taken_anew = reset and spec.moves == "rollover"
+    after = floors.marked(spec, state, mark) if begins is None else floors.rolled(spec, state, mark, begins)
+    taken_anew = begins is not None and spec.begins_anew and spec.period in begins
+    if equity_known or judged_on_balance(spec) or not _needs_equity(spec, state):
         return after, "exact" if taken_anew or _at_lock(spec, after) else knowledge
-    if spec.source == "equity":
-        return state, "unknown" if spec.moves == "rollover" else _at_best(knowledge)
-    after = move(spec, state, mark)
-    worst: Knowledge = "at_least" if reset and spec.moves == "rollover" else _at_best(knowledge)
-    return after, "exact" if _at_lock(spec, after) else worst
+    if spec.steps:
+        return after, knowledge if state.locked else "unknown"
+    if taken_anew:
+        return (state, "unknown") if spec.source == "equity" else (after, "at_least")
+    if spec.moves == "rollover":
+        return after, knowledge
+    if spec.source == "equity":  # the balance in place of the equity moves no peak
+        return state, "unknown" if spec.figured else _at_best(knowledge)
+    return after, "exact" if _at_lock(spec, after) else _at_best(knowledge)
+
+
+def _needs_equity(spec: FloorSpec, state: RuleState) -> bool:
+    """Whether the equity can move the level."""
+    return spec.source in ("equity", "max(balance,equity)") or next_step_minor(spec, state) is not None
 
 
 def _at_best(knowledge: Knowledge) -> Knowledge:

@@ -10,12 +10,10 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from domain.histories import known_floors
-from domain.histories.known_floors import Knowledge, KnownRules
+from domain.histories.judged_limits import JudgedLimits
 from domain.histories.results import (
     Day,
     DecidingMoment,
-    Level,
     Passed,
     ProofWriter,
     Replay,
@@ -28,10 +26,12 @@ from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
-from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, PaidOut, Rolled
-from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, room_minor
+from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, Rolled
+from domain.rules.floors import NO_COSTS, Costs, Mark
 from domain.rules.history import HistoryState
-from domain.wording import money
+
+# what may have ended the phase: when, at which event, in which order at one and the same event
+_Ending = tuple[datetime, int, int, ReplayOutcome]
 
 _NEEDS_FLOATING: Final = ("closed_pnl_plus_negative_floating", "equity_snapshot_to_snapshot", "equity")
 
@@ -53,22 +53,19 @@ class _Fold:
     def __init__(self, terms: PhaseTerms, context: Context, write_proof: ProofWriter | None) -> None:
         self.terms, self.context, self.write_proof = terms, context, write_proof
         self.history_rules: Sequence[HistoryRule[Any]] = terms.history_rules
-        self.equity_rules: dict[str, EquityRule] = {rule.id: rule for rule in terms.phase.equity_rules}
-        self.known: KnownRules = known_floors.begin(terms.specs)
+        self.limits = JudgedLimits(terms, context, write_proof)
         self.moved: list[Event] = []
         self.history: HistoryState = history.start(self.history_rules, context)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
         self.breaches: list[ReplayedBreach] = []
-        self.broken_since: dict[str, datetime] = {}
-        self.counted_as_offence: set[str] = set()
-        self.cured: dict[str, int] = {}
         self.days: list[Day] = []
         self.trading_days: list[date] = []
-        self.least_room: dict[str, int] = {}
-        self.unpriced: dict[str, Unpriced] = {}
         self.passed: Passed | None = None
         self.expired_at: datetime | None = None
+        self.endings: list[_Ending] = []
+        self.taken = 0
+        self.resetting = False  # an offence resets the balance: nobody passes until it is the initial one
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
@@ -82,25 +79,34 @@ class _Fold:
         if self.started_at is None:
             self.started_at = event.at
         self.last = event
+        self.taken += 1
         self._time_alone(event)
         self._money(event)
         self._levels(event)
-        self._judge(event)
         self._history(event)
-        self._pass(event)
+        if self.resetting:
+            self.resetting = event.balance_minor != self.context.initial_minor
+        else:
+            self._pass(event)
 
     def _time_alone(self, event: Event) -> None:
         """Applies what time alone decides before `event`."""
-        last = None
-        while (due := history.due(self.history, self.history_rules, self.context)) is not None and due <= event.at:
-            if due == last:
+        tried: datetime | None = None
+        while True:
+            of_history = history.due(self.history, self.history_rules, self.context)
+            instants = [of_history if of_history != tried else None, self.limits.due()]
+            due = min((at for at in instants if at is not None and at <= event.at), default=None)
+            if due is None:
                 break
-            last = due
+            tried = due
+            for breach in self.limits.past(due, event):
+                self._broken(breach)
             equity = self.balance_minor if not self.open else None
             self._history(Clocked(seq=event.seq, at=due, balance_minor=self.balance_minor, equity_minor=equity))
         deadline = phase_deadline(self.started_at or event.at, self.terms.phase.time_limit_days, ())
         if deadline is not None and event.at > deadline and self.expired_at is None:
             self.expired_at = deadline
+            self.endings.append((deadline, self.taken, 2, "expired"))
 
     def _money(self, event: Event) -> None:
         self.balance_minor = event.balance_minor
@@ -124,104 +130,35 @@ class _Fold:
 
     def _mark(self, event: Event) -> Mark:
         worth = event.balance_minor if event.equity_minor is None else event.equity_minor
-        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs)
+        return Mark(event.balance_minor, worth, event.seq, event.at, self.costs, event.positions)
 
     def _levels(self, event: Event) -> None:
-        """Moves anchors, peaks and locks; at a reset the ended day is recorded first."""
+        """Moves and judges the limits; at a reset the ended day is recorded first."""
         if isinstance(event, News):
             return
-        if isinstance(event, PaidOut):
-            amount = {"held": event.gross_minor, "released": -event.gross_minor}.get(event.stage, 0)
-            amount = event.gross_minor if event.leaves else amount
-            self.known = known_floors.paid(self.known, amount, settles=event.stage == "settled")
         if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
             self._end_day(event)
-        reset = isinstance(event, Rolled) and (self.context.loss_clock is None or event.purpose != "trading_day")
-        known = event.equity_minor is not None
-        self.known = known_floors.moved(self.known, self._mark(event), equity_known=known, reset=reset)
+        mark = self._mark(event)
+        self.limits.move(event, mark)
+        for breach in self.limits.judge(event, mark):
+            self._broken(breach)
 
     def _end_day(self, event: Rolled) -> None:
         day = event.day or self.context.clock.trading_day(event.at - timedelta(microseconds=1))
         self.days.append(self._day(day, event.at, event))
-        self.least_room, self.closed_minor, self.opened_today = {}, 0, 0
+        self.limits.begin_day()
+        self.closed_minor, self.opened_today = 0, 0
 
     def _day(self, day: date, ended_at: datetime | None, last: Event) -> Day:
-        levels = tuple(
-            Level(spec.key, state.floor_minor, knowledge, self.least_room.get(spec.key))
-            for spec, state, knowledge in self._specs()
-        )
         equity, closed, opened = last.equity_minor, self.closed_minor, self.opened_today
-        return Day(day, ended_at, last.balance_minor, equity, closed, opened, levels)
+        return Day(day, ended_at, last.balance_minor, equity, closed, opened, self.limits.levels())
 
-    def _specs(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
-        rules = self.known.rules
-        return zip(rules.specs, rules.states, self.known.knowledge, strict=True)
-
-    def _judge(self, event: Event) -> None:
-        if isinstance(event, News):
-            return
-        mark = self._mark(event)
-        for spec, state, knowledge in self._specs():
-            if event.equity_minor is None and not known_floors.judged_on_balance(spec):
-                self._needs_price(spec.rule_id, event, "positions were open and their floating result is unknown")
-                continue
-            worth = spec.counted(mark).equity_minor
-            broken = breached(spec, state.floor_minor, worth)
-            certain = knowledge == "exact" or (knowledge == "at_least" and spec.direction == "floor" and broken)
-            if not certain:
-                self._needs_price(spec.rule_id, event, "its level depends on an equity that is unknown")
-                continue
-            room = room_minor(spec, state.floor_minor, worth)
-            self.least_room[spec.key] = min(room, self.least_room.get(spec.key, room))
-            self._beyond(event, mark, spec, state, knowledge, worth) if broken else self._within(spec, event.at)
-
-    def _needs_price(self, rule_id: str, event: Event, reason: str) -> None:
-        so_far = self.unpriced.get(rule_id) or Unpriced(rule_id, event.at, 0, reason)
-        self.unpriced[rule_id] = replace(so_far, moments=so_far.moments + 1)
-
-    def _within(self, spec: FloorSpec, at: datetime) -> None:
-        """Handles an account within the limit: an excess that ended in time was cured."""
-        since = self.broken_since.pop(spec.key, None)
-        if since is not None and spec.key not in self.counted_as_offence:
-            self.cured[spec.rule_id] = self.cured.get(spec.rule_id, 0) + 1
-        self.counted_as_offence.discard(spec.key)
-
-    def _beyond(
-        self, event: Event, mark: Mark, spec: FloorSpec, state: RuleState, knowledge: Knowledge, worth: int
-    ) -> None:
-        """Handles an account beyond the limit: one offence for each excess, after the minutes of the cure if there
-        is one."""
-        since = self.broken_since.setdefault(spec.key, event.at)
-        rule = self.equity_rules[spec.rule_id]
-        cure = rule.cure
-        if spec.key in self.counted_as_offence:
-            return
-        if cure and self.cured.get(rule.id, 0) < cure.times and event.at <= since + timedelta(minutes=cure.minutes):
-            return
-        self.counted_as_offence.add(spec.key)
-        offence = 1 + sum(1 for breach in self.breaches if breach.rule_id == rule.id)
-        currency, side = self.context.currency, "floor" if spec.direction == "floor" else "ceiling"
-        level = money(state.floor_minor, currency)
-        known = "" if knowledge == "exact" else "at least "
-        sentence = f"Worth {money(worth, currency)} against a {side} of {known}{level} ({spec.operator})."
-        moment = DecidingMoment(event, mark, (), rule.id, offence, spec, state)
-        proof = self.write_proof(moment) if self.write_proof and knowledge == "exact" else None
-        self.breaches.append(
-            ReplayedBreach(
-                rule_id=rule.id,
-                family="equity",
-                at=event.at,
-                seq=event.seq,
-                event=type(event).__name__.lower(),
-                offence=offence,
-                consequence=rule.consequence(offence),
-                sentence=sentence,
-                worth_minor=worth,
-                level_minor=state.floor_minor,
-                level_is=knowledge,
-                proof=proof,
-            )
-        )
+    def _broken(self, breach: ReplayedBreach) -> None:
+        self.breaches.append(breach)
+        if breach.consequence.kind == "reset_balance":
+            self.resetting = True
+        if breach.fails:
+            self.endings.append((breach.at, self.taken, 0, "breach"))
 
     def _history(self, event: Event) -> None:
         """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""
@@ -230,9 +167,8 @@ class _Fold:
             self.moved.append(event)
         self.history = after
         for violation in violations:
-            name, offence = violation.rule_id, violation.offence
-            moment = DecidingMoment(event, self._mark(event), tuple(self.moved), name, offence)
-            self.breaches.append(
+            moment = DecidingMoment(event, self._mark(event), self.moved, violation.rule_id, violation.offence)
+            self._broken(
                 ReplayedBreach(
                     rule_id=violation.rule_id,
                     family="conduct",
@@ -250,7 +186,7 @@ class _Fold:
         if event.equity_minor is None and isinstance(event, Rolled | Opened):
             for rule in self.history_rules:
                 if _needs_floating(rule):
-                    self._needs_price(rule.id, event, "it counts the floating result of open positions")
+                    self.limits.needs_price(rule.id, event, "it counts the floating result of open positions")
 
     def _pass(self, event: Event) -> None:
         """Checks for a pass: closed balance at the target, no open position, enough trading days, all gates met."""
@@ -262,15 +198,16 @@ class _Fold:
         required = context.initial_minor + history.effective_target(
             self.history, rules, context, self.terms.target_minor, event
         )
-        moment = DecidingMoment(event, self._mark(event), tuple(self.moved), trading_days=tuple(self.trading_days))
+        moment = DecidingMoment(event, self._mark(event), self.moved, trading_days=tuple(self.trading_days))
         proof = self.write_proof(moment) if self.write_proof else None
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)
+        self.endings.append((event.at, self.taken, 1, "pass"))
 
     def result(self) -> Replay:
         rules, context, target = self.history_rules, self.context, self.terms.target_minor
-        unpriced = tuple(self.unpriced.values())
+        unpriced = tuple(self.limits.unpriced.values())
         running = [self._day(context.clock.trading_day(self.last.at), None, self.last)] if self.last else []
-        on_balance, ended_at = self._first()
+        ended_at, _, _, on_balance = min(self.endings, default=(None, 0, 0, "in_progress"))
         doubts = [need for need in unpriced if self._can_change(need) and (ended_at is None or need.since < ended_at)]
         return Replay(
             outcome="undecided" if doubts and on_balance != "breach" else on_balance,
@@ -284,23 +221,9 @@ class _Fold:
             unpriced=unpriced,
             balance_minor=self.balance_minor,
             target_minor=None if target is None else history.effective_target(self.history, rules, context, target),
-            deducted_minor=history.deducted_minor(self.history, rules, context),
+            deducted_minor=history.deducted_minor(self.history, rules, context)
+            + sum(breach.deducted_minor for breach in self.breaches),
         )
-
-    def _first(self) -> tuple[ReplayOutcome, datetime | None]:
-        """Returns what certainly happened first, and when."""
-        fatal = next((breach for breach in self.breaches if breach.fails), None)
-        ends: list[tuple[datetime, int, ReplayOutcome]] = []
-        if fatal is not None:
-            ends.append((fatal.at, 0, "breach"))
-        if self.passed is not None:
-            ends.append((self.passed.at, 1, "pass"))
-        if self.expired_at is not None:
-            ends.append((self.expired_at, 2, "expired"))
-        if not ends:
-            return "in_progress", None
-        at, _, outcome = min(ends)
-        return outcome, at
 
     def _can_change(self, need: Unpriced) -> bool:
         """Whether the rule may end the phase or prevent a pass."""

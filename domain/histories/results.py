@@ -1,8 +1,9 @@
 """The result of a replay: its outcome, each offence, each day with its levels, and what could not be decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from domain.histories.known_floors import Knowledge
@@ -16,23 +17,27 @@ ProofWriter = Callable[["DecidingMoment"], dict[str, Any] | None]
 
 @dataclass(frozen=True, slots=True)
 class DecidingMoment:
-    """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, a conduct rule only
-    `rule_id`; without it the phase was passed. `history`: the events that changed conduct rules and gates."""
+    """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, and the `subject` that
+    loses too much where each symbol or position is a limit of its own; a conduct rule has only `rule_id`; without it
+    the phase was passed. `history`: the events that changed conduct rules and gates; the replay adds to it after the
+    moment, so that a writer that keeps it must copy it."""
 
     event: Event
     mark: Mark
-    history: tuple[Event, ...]
+    history: Sequence[Event]
     rule_id: str | None = None
     offence: int = 1
     spec: FloorSpec | None = None
     state: RuleState | None = None
     trading_days: tuple[date, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedBreach:
     """One offence. `worth_minor` and `level_minor` are those of a loss limit; `level_is`: how well the level is known.
-    `proof`: a sealed sheet, where one can be written."""
+    `deducted_minor`: the profit above a ceiling that does not count. `proof`: a sealed sheet, where one can be
+    written."""
 
     rule_id: str
     family: Literal["equity", "conduct"]
@@ -45,6 +50,7 @@ class ReplayedBreach:
     worth_minor: int | None = None
     level_minor: int | None = None
     level_is: Knowledge = "exact"
+    deducted_minor: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
     position_ids: tuple[str, ...] = ()
     proof: dict[str, Any] | None = None
@@ -113,3 +119,9 @@ class Replay:
     balance_minor: int
     target_minor: int | None
     deducted_minor: int
+
+    @property
+    def lowered_split_pct(self) -> Decimal | None:
+        """The share that an offence lowered last; None: the share of the terms."""
+        shares = (breach.consequence.split_pct for breach in reversed(self.breaches))
+        return next((share for share in shares if share is not None), None)

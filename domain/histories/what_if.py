@@ -157,7 +157,14 @@ class _SheetWriter:
             return None
         if moment.spec is not None and moment.state is not None:
             return proof.breach_sheet(
-                name, snapshot, moment.spec, moment.state, line.board, line.instruments, offence=moment.offence
+                name,
+                snapshot,
+                moment.spec,
+                moment.state,
+                line.board,
+                line.instruments,
+                offence=moment.offence,
+                subject=moment.subject,
             )
         now = Marked(
             seq=snapshot.event.seq,

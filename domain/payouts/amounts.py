@@ -4,6 +4,7 @@ Everything in minor units, rounded half up. The trader's share is rounded and th
 lost.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -28,73 +29,108 @@ class PayoutAmount:
     balance: int
 
 
+def profit_minor(facts: PayoutFacts) -> int:
+    """Returns the net trading result that is not paid out yet, after open losses."""
+    if facts.profit_minor is None:
+        return facts.worth_minor - facts.initial_minor
+    return facts.profit_minor - facts.open_loss_minor
+
+
 def base_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
     """Returns the profit that payouts come from; negative when the account is below its starting figure."""
+    terms = terms.chosen(facts.cycle, facts.payout_number)
     above = facts.worth_minor - facts.initial_minor
-    profit = above if facts.profit_minor is None else facts.profit_minor - facts.open_loss_minor
-    if terms.base == "balance_minus_initial":
-        base = above
-    elif terms.base == "profit_above_safety_net" and terms.safety_net is not None:
-        base = above - terms.safety_net.of(facts.initial_minor, currency)
-    elif terms.profit_target is not None:
-        target = terms.profit_target.of(facts.initial_minor, currency)
-        base = target if terms.base == "profit_target" else min(profit, target)
-    else:
-        base = profit
+    net = 0 if terms.safety_net is None else terms.safety_net.of_facts(facts, currency)
+    target = 0 if terms.profit_target is None else terms.profit_target.of_facts(facts, currency)
+    base = {
+        "balance_minus_initial": above,
+        "profit": profit_minor(facts),
+        "profit_above_safety_net": above - net,
+        "profit_within_safety_net": min(above, net),
+        "profit_target": target,
+        "min(profit,profit_target)": min(profit_minor(facts), target),
+    }[terms.base]
     return base - facts.deducted_minor
 
 
 def cap_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int | None:
     """Returns the largest next payout: the smallest of the caps that apply; None without a cap."""
-    terms = terms.chosen(facts.cycle)
-    met = {gate.rule_id for gate in facts.gates if gate.met}
-    number, profit = facts.payout_number, max(0, base_minor(facts, terms, currency))
-    caps = [] if terms.cap_per_request is None else [to_minor(terms.cap_per_request, currency)]
+    terms = terms.chosen(facts.cycle, facts.payout_number)
+    profit = max(0, base_minor(facts, terms, currency))
+    return min((max(0, cap) for cap in _caps(facts, terms, profit, currency)), default=None)
+
+
+def _caps(facts: PayoutFacts, terms: PayoutTerms, profit: int, currency: str) -> Iterator[int]:
+    """Yields every cap of the next payout; negative where more was paid before than a total allows."""
+    if terms.cap_per_request is not None:
+        yield to_minor(terms.cap_per_request, currency)
     for cap in terms.caps:
-        if number < cap.from_payout or (cap.to_payout is not None and number > cap.to_payout) or cap.until in met:
-            continue
-        caps.append(cap.minor(initial=facts.initial_minor, balance=facts.worth_minor, profit=profit, currency=currency))
-    return min(caps, default=None)
+        if cap.applies(facts, profit, currency):
+            yield cap.of(facts, profit, currency)
+    if terms.cap_total is not None:
+        yield to_minor(terms.cap_total, currency) - facts.withdrawn_minor
+    if terms.cap_trader_share is not None:
+        yield _gross_of_share(to_minor(terms.cap_trader_share, currency), terms, facts, currency)
+
+
+def _uncut_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
+    """Returns the base within the caps, before it is cut to whole blocks."""
+    profit, cap = max(0, base_minor(facts, terms, currency)), cap_minor(facts, terms, currency)
+    return profit if cap is None else min(profit, cap)
+
+
+def in_blocks(minor: int, terms: PayoutTerms, currency: str) -> int:
+    """Returns the largest whole multiple of the block within `minor`; `minor` itself without blocks."""
+    block = 0 if terms.in_blocks_of is None else to_minor(terms.in_blocks_of, currency)
+    return minor - minor % block if block else minor
 
 
 def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
-    """Returns the largest amount that can be requested: the base, within the caps."""
-    terms = terms.chosen(facts.cycle)
-    profit, cap = max(0, base_minor(facts, terms, currency)), cap_minor(facts, terms, currency)
-    return profit if cap is None else min(profit, max(0, cap))
+    """Returns the largest amount that can be requested: the base, within the caps, in whole blocks."""
+    terms = terms.chosen(facts.cycle, facts.payout_number)
+    return in_blocks(_uncut_minor(facts, terms, currency), terms, currency)
 
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
     """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
-    amounts paid before; without them it is the first payout."""
-    own = terms if facts is None else terms.chosen(facts.cycle)
-    if own.split_tiers:
-        trader = _by_tier(gross, own, 0 if facts is None else facts.paid_gross_minor)
+    amounts paid before; without them it is the first payout. A share that an offence lowered replaces that of the
+    terms."""
+    own = terms.chosen(None, 1) if facts is None else terms.chosen(facts.cycle, facts.payout_number)
+    if own.split_tiers and (facts is None or facts.lowered_split_pct is None):
+        trader = _by_tier(gross, own, 0 if facts is None else facts.withdrawn_minor)
     else:
-        trader = gross.share(share_pct(own, 1 if facts is None else facts.payout_number))
+        trader = gross.share(_share_pct(own, facts))
     return trader, gross - trader
 
 
-def share_pct(terms: PayoutTerms, payout_number: int) -> Decimal:
-    """Returns the trader's percentage of payout `payout_number`, for terms without tiers."""
-    steps = [step.pct for step in terms.split_by_payout if step.from_payout <= payout_number]
-    return steps[-1] if steps else terms.split_pct
+def _share_pct(own: PayoutTerms, facts: PayoutFacts | None) -> Decimal:
+    """Returns the trader's percentage, for terms without tiers."""
+    if facts is not None and facts.lowered_split_pct is not None:
+        return facts.lowered_split_pct
+    trading_days = 0 if facts is None else facts.trading_days
+    fitting = (step.pct for step in own.split_by_trading_days if step.below is None or trading_days < step.below)
+    return next(fitting, own.split_pct)
 
 
 def refund_minor(facts: PayoutFacts, terms: PayoutTerms) -> int:
     """Returns the part of the fee that is refunded with the next payout."""
-    if terms.fee_refund is None or facts.payout_number != 1:
+    refund = terms.fee_refund
+    if refund is None or facts.payout_number != refund.payout_number:
         return 0
-    return half_up(Decimal(facts.last_fee_minor) * terms.fee_refund.pct / 100)
+    every = facts.last_fee_minor if facts.all_fees_minor is None else facts.all_fees_minor
+    paid = every if refund.amount == "all_fees_paid" else facts.last_fee_minor
+    return half_up(Decimal(paid) * refund.pct / 100)
 
 
 def payout_amount(
     facts: PayoutFacts, terms: PayoutTerms, currency: str, requested_minor: int | None = None
 ) -> PayoutAmount:
-    """Returns the next payout of `requested_minor`, limited to the available amount; None: of everything available."""
-    terms = terms.chosen(facts.cycle)
-    base, most = base_minor(facts, terms, currency), available_minor(facts, terms, currency)
-    gross = Money(minor=most if requested_minor is None else min(most, requested_minor), currency=currency)
+    """Returns the next payout of `requested_minor`, limited to the available amount and cut to whole blocks; None: of
+    everything available. What is beyond the caps is forfeited, where the terms say so; what blocks cut off is not."""
+    terms = terms.chosen(facts.cycle, facts.payout_number)
+    base, most = base_minor(facts, terms, currency), _uncut_minor(facts, terms, currency)
+    wanted = most if requested_minor is None else min(most, requested_minor)
+    gross = Money(minor=in_blocks(wanted, terms, currency), currency=currency)
     forfeited = max(0, base) - most if terms.excess == "deducted_from_account" else 0
     trader, firm = split(gross, terms, facts)
     return PayoutAmount(
@@ -123,3 +159,17 @@ def _by_tier(gross: Money, terms: PayoutTerms, paid_minor: int) -> Money:
         share += max(0, min(high, end) - max(low, begin)) * tier.pct / 100
         begin = end
     return Money(minor=half_up(share), currency=gross.currency)
+
+
+def _gross_of_share(share_minor: int, own: PayoutTerms, facts: PayoutFacts, currency: str) -> int:
+    """Returns the gross amount that gives the trader this share, rounded half up."""
+    if not own.split_tiers or facts.lowered_split_pct is not None:
+        return half_up(Decimal(share_minor) * 100 / _share_pct(own, facts))
+    gross, left, low = Decimal(0), Decimal(share_minor), facts.withdrawn_minor
+    for tier in own.split_tiers:
+        end = None if tier.up_to is None else to_minor(tier.up_to, currency)
+        whole = left * 100 / tier.pct
+        part = whole if end is None else min(whole, Decimal(max(0, end - low)))
+        gross, left = gross + part, left - part * tier.pct / 100
+        low = low if end is None else max(low, end)
+    return half_up(gross)

@@ -158,7 +158,9 @@ def risk_checks(facts: RiskFacts) -> dict[str, dict[str, object]]:
 
 def counted_minor(spec: FloorSpec, facts: PayoutFacts) -> int:
     """Returns the worth of the account as this rule counts it, in minor units: with open losses unless it excludes
-    them."""
+    them. What single symbols or positions make is not known here: 0."""
+    if spec.per != "account":
+        return 0
     return facts.worth_minor if spec.holds.floating else facts.balance_minor
 
 
@@ -169,7 +171,8 @@ def spare_minor(spec: FloorSpec, state: RuleState, equity_minor: int) -> int:
 
     def room(amount: int) -> int:
         after = settled(spec, paid_out(spec, state, amount))
-        return room_minor(spec, after.floor_minor, equity_minor - amount) - least
+        left = equity_minor - amount if spec.per == "account" else equity_minor
+        return room_minor(spec, after.floor_minor, left) - least
 
     if room(0) < 0:
         return room(0)

@@ -1,8 +1,14 @@
 """The facts that a payout depends on, at one instant of market time. The caller collects them."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
+
+from domain.clocks import Clock
+from domain.rules.terms import LATER
 
 
 class GateFact(BaseModel):
@@ -24,6 +30,15 @@ class PayoutFacts(BaseModel):
     that is not paid out yet; None: the balance above the initial balance. `deducted_minor`: the part of it that does
     not count (`domain.rules.history.deducted_minor`). `gates`: the gates of the funded phase that block payouts.
     `last_fee_minor`: the last fee paid for the challenge, including resets and extensions.
+
+    Facts that came later, and are left out of a stored sheet where they say nothing: `clock` ends the days that dates
+    are counted in. `all_fees_minor`: every fee paid for the challenge (None: the last fee is the only one).
+    `payout_balance_minor`: the balance that the last payout left. `first_trade_since_payout_at`: the first trade after
+    the last payout. `trading_days`: days with a new position. `total_paid_minor`: everything paid before the split,
+    where the totals are those of all accounts of the trader. `paid_lately`: number of days -> what was paid, before the
+    split, less than so many times 24 hours ago. `lowered_split_pct`: the share that a consequence set instead of the
+    share of the terms. `live_start_minor`: what a live account of the trader would start with. `closed_by_payout`: a
+    closing payout of the account was paid.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +62,17 @@ class PayoutFacts(BaseModel):
     deducted_minor: int = 0
     gates: tuple[GateFact, ...] = ()
     last_fee_minor: int = 0
-    equity_minor: int | None = None
+    equity_minor: Annotated[int | None, LATER] = None
+    clock: Annotated[Clock | None, LATER] = None
+    all_fees_minor: Annotated[int | None, LATER] = None
+    payout_balance_minor: Annotated[int | None, LATER] = None
+    first_trade_since_payout_at: Annotated[datetime | None, LATER] = None
+    trading_days: Annotated[int, LATER] = 0
+    total_paid_minor: Annotated[int | None, LATER] = None
+    paid_lately: Annotated[Mapping[int, int], LATER] = {}
+    lowered_split_pct: Annotated[Decimal | None, LATER] = None
+    live_start_minor: Annotated[int | None, LATER] = None
+    closed_by_payout: Annotated[bool, LATER] = False
 
     @property
     def open_loss_minor(self) -> int:
@@ -63,3 +88,20 @@ class PayoutFacts(BaseModel):
     def payout_number(self) -> int:
         """The number of the next payout, from 1."""
         return self.payouts_paid + 1
+
+    @property
+    def left_by_payout_minor(self) -> int:
+        """The balance that the last payout left; before any, the initial balance."""
+        return self.initial_minor if self.payout_balance_minor is None else self.payout_balance_minor
+
+    @property
+    def withdrawn_minor(self) -> int:
+        """Everything paid before the split, of the account or of all accounts of the trader, as the terms say."""
+        return self.paid_gross_minor if self.total_paid_minor is None else self.total_paid_minor
+
+    def unused(self) -> set[str]:
+        """Returns the names of the later facts that say nothing."""
+        fields = type(self).model_fields
+        return {
+            name for name, field in fields.items() if LATER in field.metadata and getattr(self, name) == field.default
+        }

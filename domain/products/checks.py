@@ -50,9 +50,14 @@ def in_clocks(clock: Clock, loss_clock: Clock | None, specs: Iterable[FloorSpec]
     if loss_clock == clock:
         yield ("loss_clock",), "it is the same as the clock of the trading day; remove it"
         return
-    if not any(spec.moves.startswith("rollover") for spec in specs):
+    if not any(_uses_resets(spec) for spec in specs):
         problem = "no rule uses an anchor or an end-of-day peak, so this clock has no effect; remove it"
         yield ("loss_clock",), problem
+
+
+def _uses_resets(spec: FloorSpec) -> bool:
+    """Whether a reset of the anchors moves this level, or compares it."""
+    return spec.moves.startswith("rollover") or spec.begins_anew or spec.figured or spec.judged_at == "eod"
 
 
 def not_applied(terms: Terms) -> Iterator[Problem]:
@@ -67,6 +72,25 @@ def not_applied(terms: Terms) -> Iterator[Problem]:
             if isinstance(part, Terms):
                 where: Where = (name,) if number is None else (name, number, *part.path)
                 yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
+
+
+def floors_not_sold(places: Iterable[tuple[Where, Phase]], initial_minor: int) -> Iterator[Problem]:
+    """Yields what a floor cannot promise. Like `not_applied`, it is refused in new versions only. `places`: each phase
+    with its place.
+
+    A payout that sets the floor of an account to zero that does not start there leaves no limit. A floor deducts no
+    profit: nothing was made that way.
+    """
+    for place, phase in places:
+        for number, rule in enumerate(phase.rules):
+            where: Where = (*place, "rules", number, rule.type)
+            if initial_minor and getattr(rule, "payout_effect", None) == "floor_set_to_zero":
+                problem = "only the floor of an account that starts at zero can be set to zero; use locks_at_initial"
+                yield (*where, "payout_effect"), problem
+            if not isinstance(rule, EquityRule) or "up" in getattr(rule, "directions", ()):
+                continue
+            if any(consequence.kind == "deduct_profit" for consequence in rule.consequences):
+                yield (*where, "consequences"), "a loss limit has no profit to deduct; choose another consequence"
 
 
 def venues(phases: Iterable[tuple[Where, Phase]]) -> Iterator[tuple[Where, str]]:

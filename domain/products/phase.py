@@ -14,6 +14,12 @@ class Target(Size):
 
     type: Literal["amount", "pct_of_initial"]
 
+    @model_validator(mode="after")
+    def _is_plain(self) -> Self:
+        if not self.is_plain:
+            raise ValueError("a target has one value; remove at_least and steps")
+        return self
+
     def over(self, initial_minor: int, currency: str) -> int:
         """Returns the profit that reaches the target, in minor units."""
         return self.minor(initial=initial_minor, basis=initial_minor, currency=currency)

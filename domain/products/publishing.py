@@ -7,7 +7,7 @@ from typing import Final
 
 from domain.approvals import DECIDERS, Actor, Subject, Vote, approvals_that_count, check_reason
 from domain.errors import BadInput, Conflict, NotAllowed, ProductInvalid
-from domain.products.checks import not_applied
+from domain.products.checks import floors_not_sold, not_applied
 from domain.products.product import Product
 from domain.states import StateMachine
 
@@ -93,7 +93,7 @@ def check_next_version(product: Product, newest: int | None) -> None:
 
 def check_applied(product: Product) -> None:
     """That the product promises nothing that is not applied to running accounts; raises ProductInvalid."""
-    for where, problem in not_applied(product):
+    for where, problem in (*not_applied(product), *floors_not_sold(product.places(), product.initial_minor)):
         field = ".".join(str(step) for step in where)
         raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version without it.")
 

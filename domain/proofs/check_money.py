@@ -20,9 +20,12 @@ from domain.proofs.sheets import (
     StateSource,
 )
 from domain.rules.base import EquityRule
+from domain.rules.figures import Figures
 from domain.rules.floors import Costs, FloorSpec, Mark, RuleState
 
 _ONE_MINUTE = 60
+# sizes of a step that need no figure of the moment at which it was reached
+_KNOWN_SIZES = ("amount", "pct_of_initial", "pct_of_anchor")
 
 
 def check_money(sheet: MoneySheet, terms: PhaseTerms) -> Iterator[Difference]:
@@ -128,9 +131,11 @@ def check_breach(sheet: BreachSheet, terms: PhaseTerms) -> Iterator[Difference]:
     expected = proof.floor_part(spec, state_of(rule.floor.basis, rule.floor.locked_by_payout))
     yield from compare_part("rule.floor", rule.floor, expected, but=("basis",))
     yield from _locked(sheet, spec)
+    yield from _compared(sheet, spec)
     worth = _worth(sheet, spec)
     yield from compare("rule.worth_minor", rule.worth_minor, worth)
-    steps = proof.worth_steps(spec, sheet.balance.balance_minor, sheet.equity_minor, sheet.costs)
+    balance, equity = sheet.balance.balance_minor, sheet.equity_minor
+    steps = proof.worth_steps(spec, balance, equity, sheet.costs, sheet.positions, rule.subject)
     yield from compare("rule.worth", rule.worth, steps)
     sentence = proof.breach_sentence(spec, worth, rule.floor.floor_minor)
     yield from compare("verdict", sheet.verdict, sentence)
@@ -149,10 +154,30 @@ def _locked(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
         yield Difference("rule.floor.locked_by_payout", "True", "no payout fixes this floor")
 
 
-def _worth(sheet: BreachSheet, spec: FloorSpec) -> int:
+def _compared(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
+    """Checks that the event compares this level, with the balance after it."""
+    floor, subject = sheet.rule.floor, sheet.rule.subject
+    if (subject is None) is not (spec.per == "account"):
+        yield Difference("rule.subject", str(subject), f"the worth of each {spec.per}")
+    if spec.judged_at == "eod":
+        yield from compare("event.kind", sheet.event.kind, "rollover")
+        return
+    balance = spec.counted(_mark(sheet)).balance_minor
+    if spec.moves == "always":
+        yield from compare("rule.floor.basis.value_minor", floor.basis.value_minor, balance)
+    if floor.basis.figures is not None:
+        yield from compare("rule.floor.basis.figures.balance_minor", floor.basis.figures.balance_minor, balance)
+
+
+def _mark(sheet: BreachSheet) -> Mark:
     costs = Costs(sheet.costs.commission_minor, sheet.costs.swap_minor, sheet.costs.fee_minor)
-    mark = Mark(sheet.balance.balance_minor, sheet.equity_minor, sheet.event.seq, sheet.event.at, costs)
-    return spec.counted(mark).equity_minor
+    return Mark(sheet.balance.balance_minor, sheet.equity_minor, sheet.event.seq, sheet.event.at, costs)
+
+
+def _worth(sheet: BreachSheet, spec: FloorSpec) -> int:
+    if sheet.rule.subject is not None:
+        return proof.subject_worth(spec, sheet.positions, sheet.rule.subject)
+    return spec.counted(_mark(sheet)).equity_minor
 
 
 def state_of(basis: BasisPart, locked: bool) -> RuleState:
@@ -166,6 +191,7 @@ def state_of(basis: BasisPart, locked: bool) -> RuleState:
         basis.payouts_minor,
         basis.set_seq,
         basis.set_at,
+        Figures(**basis.figures.model_dump()) if basis.figures is not None else None,
     )
 
 
@@ -180,12 +206,41 @@ def check_basis(field: str, basis: BasisPart, spec: FloorSpec, last_seq: int | N
         yield from compare(f"{field}.set_seq", basis.set_seq, 0)
         initial = (spec.initial_minor, spec.initial_minor)
         yield from compare(f"{field}.balance_minor", (basis.balance_minor, basis.equity_minor), initial)
+    yield from _figures(f"{field}.figures", basis, spec)
     if not spec.payout_falls:
         yield from compare(f"{field}.payouts_minor", basis.payouts_minor, 0)
     if not spec.holds.floating:
         yield from compare(f"{field}.equity_minor", basis.equity_minor, basis.balance_minor)
     if last_seq is not None and basis.set_seq > last_seq:
         yield Difference(f"{field}.set_seq", str(basis.set_seq), f"at most {last_seq}, the event's")
+
+
+def _figures(field: str, basis: BasisPart, spec: FloorSpec) -> Iterator[Difference]:
+    """Checks the further figures of a level against its terms."""
+    if (basis.figures is not None) is not spec.figured:
+        yield Difference(field, str(basis.figures), "figures" if spec.figured else "none")
+    if basis.figures is None or not spec.figured:
+        return
+    figures = Figures(**basis.figures.model_dump())
+    if not figures.reset:
+        initial = (spec.initial_minor, spec.initial_minor)
+        yield from compare(f"{field}.anchor_minor", (figures.anchor_minor, figures.peak_minor), initial)
+    elif figures.peak_minor < figures.anchor_minor:
+        yield Difference(f"{field}.peak_minor", str(figures.peak_minor), f"at least {figures.anchor_minor}, the anchor")
+    if not 0 <= figures.step <= len(spec.steps):
+        yield Difference(f"{field}.step", str(figures.step), f"one of {len(spec.steps)} steps, or 0")
+    elif not figures.step:
+        yield from compare(f"{field}.step", (figures.step_base_minor, figures.step_allowance_minor), (0, 0))
+    else:
+        step = spec.steps[figures.step - 1]
+        if step.anchor == "initial":
+            yield from compare(f"{field}.step_base_minor", figures.step_base_minor, spec.initial_minor)
+        elif figures.step_base_minor < step.reaches_minor:
+            reaches = f"at least {step.reaches_minor}"
+            yield Difference(f"{field}.step_base_minor", str(figures.step_base_minor), reaches)
+        if step.size.size.type in _KNOWN_SIZES:
+            size = spec.step_allowance(figures.step, figures.step_base_minor, figures)
+            yield from compare(f"{field}.step_allowance_minor", figures.step_allowance_minor, size)
 
 
 def check_pass(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:

@@ -50,7 +50,7 @@ def _rooms(sheet: PayoutRefusalSheet, terms: PhaseTerms, facts: PayoutFacts) -> 
         field = f"rooms.{index}"
         yield from check_basis(f"{field}.basis", room.basis, spec, None)
         state = state_of(room.basis, room.locked_by_payout)
-        level = floor_of(spec, state.basis_minor, locked=state.locked)
+        level = floor_of(spec, state.basis_minor, locked=state.locked, figures=state.figures)
         yield from compare(f"{field}.floor_minor", room.floor_minor, level)
         if room.locked_by_payout and spec.settles not in ("locks", "zero"):
             yield Difference(f"{field}.locked_by_payout", "True", "no payout fixes this floor")

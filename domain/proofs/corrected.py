@@ -5,7 +5,7 @@ before a cancelled one, the events behind a level that was set at the corrected 
 nothing is guessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +13,9 @@ from domain.pnl import conversion_rate, position_profit_minor
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
+from domain.proofs.check_money import state_of
 from domain.proofs.sheets import BreachSheet, MoneySheet, PassSheet, PositionPart, QuotePart, read
-from domain.rules.floors import Costs, Mark, breached
+from domain.rules.floors import Costs, Mark, breached, marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def corrected(body: dict[str, Any], change: Correction) -> CorrectionResult | No
     )
     balance = sheet.balance.opening_minor + movements
     equity = balance + sum(_profit(position, change, sheet.account.currency) for position in sheet.positions)
-    stands, sentence = _judged(sheet, balance, equity)
+    stands, sentence = _judged(sheet, change, balance, equity)
     if unknown:
         return CorrectionResult(None, balance, equity, sentence, tuple(unknown))
     return CorrectionResult(stands, balance, equity, sentence, ())
@@ -94,7 +95,7 @@ def _profit(position: PositionPart, change: Correction, currency: str) -> int:
     )
 
 
-def _judged(sheet: BreachSheet | PassSheet, balance: int, equity: int) -> tuple[bool, str]:
+def _judged(sheet: BreachSheet | PassSheet, change: Correction, balance: int, equity: int) -> tuple[bool, str]:
     if isinstance(sheet, PassSheet):
         required = sheet.target.required_balance_minor
         stands = balance >= required
@@ -104,6 +105,12 @@ def _judged(sheet: BreachSheet | PassSheet, balance: int, equity: int) -> tuple[
     specs = phase_terms(product, sheet.account.phase_index).specs
     spec = next(s for s in specs if (s.rule_id, s.direction) == (rule.id, rule.floor.direction))
     paid = Costs(costs.commission_minor, costs.swap_minor, costs.fee_minor)
-    worth = spec.counted(Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)).equity_minor
-    level = rule.floor.floor_minor
+    mark = Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)
+    worth, level = spec.counted(mark).equity_minor, rule.floor.floor_minor
+    if rule.subject is not None:
+        mine = (p for p in sheet.positions if rule.subject in (p.symbol, p.position_id))
+        worth = sum(_profit(position, change, sheet.account.currency) for position in mine)
+    if (spec.moves == "always" or spec.figured) and spec.judged_at == "every_event":
+        state = replace(state_of(rule.floor.basis, rule.floor.locked_by_payout), floor_minor=level)
+        level = marked(spec, state, mark).floor_minor
     return breached(spec, level, worth), proof.breach_sentence(spec, worth, level)

@@ -92,6 +92,7 @@ def _verdict(sheet: AnySheet) -> str:
         crossed = "fell below" if floor.direction == "floor" else "rose above"
         verb = "reached" if rule.operator == "equity <= floor" else crossed
         measured = "equity" if len(rule.worth) == 2 else "worth as the rule counts it"
+        measured = f"what {rule.subject} makes," if rule.subject is not None else measured
         return f"{label(rule.id)} breached: {measured} {worth} {verb} the {floor.direction} of {level}."
     if isinstance(sheet, PassSheet):
         balance = amount_text(sheet.balance.balance_minor, currency)
@@ -122,6 +123,7 @@ def _breached_rule(sheet: BreachSheet) -> list[Row]:
         Row("Rule", f"{rule.id} ({words(rule.type)})"),
         Row("Breaches when", rule.operator + mirrored),
         Row("Offence", f"number {sheet.offence}: {data_text(sheet.consequence)}"),
+        *([] if rule.subject is None else [Row("Symbol or position", rule.subject)]),
         Row("Basis", f"{basis.source}, moves: {words(basis.moves)}"),
         Row("Basis set", set_at),
         *_parameters(rule.parameters),

@@ -8,7 +8,7 @@ and pass.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
@@ -28,6 +28,7 @@ from domain.proofs.sheets import (
     ClockPart,
     CostsPart,
     EventPart,
+    FiguresPart,
     FloorPart,
     GatePart,
     HistoryPart,
@@ -43,6 +44,7 @@ from domain.proofs.sheets import (
     TargetPart,
 )
 from domain.rules.base import EquityRule, RuleBase
+from domain.rules.figures import Figures
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState, breached, floor_of
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
 
@@ -52,6 +54,12 @@ _QUOTES: Final = QuotesSource()
 _REMEMBERED: Final = 1024
 T = TypeVar("T")
 V = TypeVar("V")
+_BASIS_NAMES: Final = {
+    "never": "initial balance",
+    "rollover": "anchor",
+    "peak_since_rollover": "peak since the reset",
+    "always": "balance",
+}
 _LEFT_OUT: Final = {"commissions": "commission_minor", "swaps": "swap_minor", "fees": "fee_minor"}
 
 
@@ -184,28 +192,34 @@ def basis_part(spec: FloorSpec, state: RuleState) -> BasisPart:
         balance_minor=state.balance_minor,
         equity_minor=state.equity_minor,
         payouts_minor=state.payouts_minor,
+        figures=None if state.figures is None else FiguresPart(**asdict(state.figures)),
     )
 
 
 def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
     """Returns the derivation of a level, step by step."""
-    allowance, up = spec.allowance(state.basis_minor), spec.direction == "ceiling"
-    name = {"never": "initial balance", "rollover": "anchor"}.get(spec.moves, "peak")
-    steps = [("initial balance", spec.initial_minor)]
-    if state.payouts_minor:
+    allowance, up = spec.allowance_of(state), spec.is_ceiling
+    name = _BASIS_NAMES.get(spec.moves, "peak")
+    steps, base = [("initial balance", spec.initial_minor)], state.basis_minor
+    if state.figures is not None:
+        steps += _figure_steps(spec, state.figures)
+    if spec.source == "zero":
+        name = "no result"
+    if state.figures is not None and state.figures.step:
+        name, base = f"measured from, by step {state.figures.step}", state.figures.step_base_minor
+        steps.append((name, base))
+    elif state.payouts_minor:
         steps.append((f"{name} when set", state.basis_minor + state.payouts_minor))
         steps.append(("payouts since", -state.payouts_minor))
     if spec.moves != "never" or state.payouts_minor:
-        steps.append((name, state.basis_minor))
+        steps.append((name, base))
     steps.append(("allowance", allowance))
-    steps.append(
-        (f"{name} {'plus' if up else 'minus'} allowance", state.basis_minor + (allowance if up else -allowance))
-    )
+    steps.append((f"{name} {'plus' if up else 'minus'} allowance", base + (allowance if up else -allowance)))
     if spec.ceiling_minor is not None:
         steps.append(("lock: the floor rises no further", spec.ceiling_minor))
     if state.locked:
         steps.append(("fixed by the first payout", spec.lock_level))
-    level = floor_of(spec, state.basis_minor, locked=state.locked)
+    level = floor_of(spec, state.basis_minor, locked=state.locked, figures=state.figures)
     steps.append((spec.direction, level))
     return FloorPart(
         basis=basis_part(spec, state),
@@ -218,8 +232,46 @@ def floor_part(spec: FloorSpec, state: RuleState) -> FloorPart:
     )
 
 
-def worth_steps(spec: FloorSpec, balance_minor: int, equity_minor: int, costs: CostsPart) -> tuple[Step, ...]:
-    """Returns the steps from the equity to the worth as the rule counts it."""
+def _figure_steps(spec: FloorSpec, figures: Figures) -> list[tuple[str, int]]:
+    """Returns the figure that the allowance is a percentage of, where it is not the basis."""
+    if figures.step or spec.allowance_size is None:
+        return []
+    named = {
+        "pct_of_balance": ("balance of the moment", figures.balance_minor),
+        "pct_of_payout_balance": ("balance that the last payout left", figures.payout_balance_minor),
+        "pct_of_peak": ("highest balance at a reset", figures.peak_minor),
+        "pct_of_peak_profit": ("highest balance at a reset", figures.peak_minor),
+        "pct_of_anchor": ("balance at the last reset", figures.anchor_minor),
+        "pct_of_anchor_profit": ("balance at the last reset", figures.anchor_minor),
+    }
+    kind = spec.allowance_size.size.type
+    own = "anchor" if spec.begins_anew else "peak" if spec.moves in ("peak", "rollover_peak") else "none of both"
+    return [named[kind]] if kind in named and own not in kind else []
+
+
+def subject_worth(spec: FloorSpec, positions: Iterable[PositionPart], subject: str) -> int:
+    """Returns what a symbol or a position makes."""
+    return sum(
+        position.profit_minor
+        for position in positions
+        if subject == (position.symbol if spec.per == "symbol" else position.position_id)
+    )
+
+
+def worth_steps(
+    spec: FloorSpec,
+    balance_minor: int,
+    equity_minor: int,
+    costs: CostsPart,
+    positions: Sequence[PositionPart] = (),
+    subject: str | None = None,
+) -> tuple[Step, ...]:
+    """Returns the steps from the equity to the worth as the rule counts it; of a symbol or position, what each of its
+    positions makes."""
+    if subject is not None:
+        parts = [p for p in positions if subject == (p.symbol if spec.per == "symbol" else p.position_id)]
+        made = [(f"position {part.position_id}", part.profit_minor) for part in parts]
+        return _steps([*made, ("worth as the rule counts it", subject_worth(spec, positions, subject))])
     steps = [("equity", equity_minor)]
     worth = equity_minor
     if not spec.holds.floating:
@@ -324,21 +376,27 @@ def breach_sheet(
     instruments: Mapping[str, Instrument],
     *,
     offence: int = 1,
+    subject: str | None = None,
 ) -> dict[str, Any]:
-    """Returns the sealed proof of one broken rule. `offence`: its number, which decides the consequence."""
+    """Returns the sealed proof of one broken rule. `offence`: its number, which decides the consequence. `subject`: the
+    symbol or position, where each is a limit of its own."""
     terms = scene.terms.rule(spec.rule_id)
     assert isinstance(terms, EquityRule)
     body = _money("breach", proof_id, scene, board, instruments)
     balance, event = scene.balance.balance_minor, scene.event
     worth = spec.counted(Mark(balance, scene.equity_minor, event.seq, event.at, scene.costs)).equity_minor
+    positions: tuple[PositionPart, ...] = body["positions"]
+    if subject is not None:
+        worth = subject_worth(spec, positions, subject)
     rule = RulePart(
         id=spec.rule_id,
         type=spec.rule_type,
         parameters=parameters(terms),
         floor=floor_part(spec, state),
         operator=spec.operator,
-        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"]),
+        worth=worth_steps(spec, balance, scene.equity_minor, body["costs"], positions, subject),
         worth_minor=worth,
+        subject=subject,
     )
     return sealed(
         BreachSheet(

@@ -19,9 +19,9 @@ from domain.wording import name
 
 
 def facts_json(facts: PayoutFacts) -> dict[str, Any]:
-    """Returns the facts as a sheet stores them. Without `equity_minor` when it is None, as in sheets from before it
+    """Returns the facts as a sheet stores them: without the later ones that say nothing, as in sheets from before they
     existed."""
-    return facts.model_dump(mode="json", exclude=None if facts.equity_minor is not None else {"equity_minor"})
+    return facts.model_dump(mode="json", exclude=facts.unused())
 
 
 def room_part(spec: FloorSpec, state: RuleState, facts: PayoutFacts, gross_minor: int) -> RoomPart:

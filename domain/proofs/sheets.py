@@ -167,9 +167,23 @@ class Step(Part):
     minor: int
 
 
+class FiguresPart(Part):
+    """Further figures of the account, of which the allowance may be a percentage: see `domain.rules.figures`."""
+
+    anchor_minor: int
+    peak_minor: int
+    balance_minor: int
+    payout_balance_minor: int
+    payout_before_minor: int
+    reset: bool
+    step: int
+    step_base_minor: int
+    step_allowance_minor: int
+
+
 class BasisPart(Part):
     """The anchor or peak, and the figures of the account, as the rule counts them, at the event that set it (seq 0: the
-    initial balance)."""
+    initial balance). `figures`: of levels that need them."""
 
     source: str
     moves: str
@@ -179,6 +193,7 @@ class BasisPart(Part):
     balance_minor: int
     equity_minor: int
     payouts_minor: int
+    figures: FiguresPart | None = None
 
 
 class FloorPart(Part):
@@ -194,7 +209,8 @@ class FloorPart(Part):
 
 
 class RulePart(Part):
-    """`worth`: the steps to `worth_minor`, the worth of the account as this rule counts it."""
+    """`worth`: the steps to `worth_minor`, the worth of the account as this rule counts it, or of the symbol or
+    position `subject`."""
 
     id: str
     type: str
@@ -203,6 +219,7 @@ class RulePart(Part):
     operator: Operator
     worth: tuple[Step, ...]
     worth_minor: int
+    subject: str | None = None
 
 
 class GatePart(Part):

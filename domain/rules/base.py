@@ -13,46 +13,69 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domain import wording
 from domain.clocks import Clock
-from domain.money import to_minor
+from domain.money import ExactDecimal
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
-from domain.rules.terms import Operator, RuleId, Size, Terms, Where
+from domain.rules.size_words import ANCHOR, PEAK, size_words
+from domain.rules.terms import LATER, NO_LIMIT, Operator, RuleId, Size, Terms, Where
 
-ConsequenceKind = Literal["fail", "pause_until_reset", "close_position", "deduct_profit", "review", "warn"]
+ConsequenceKind = Literal[
+    "fail", "pause_until_reset", "close_position", "deduct_profit", "lower_split", "reset_balance", "review", "warn"
+]
 
 
 class Consequence(Terms):
     """The consequence of one offence.
 
     fail: the phase ends. pause_until_reset: all positions are closed and trading is disabled until the next reset of
-    the trading day. close_position: only the offending positions are closed. deduct_profit: their profit does not
-    count (losses do). review: a person decides. warn: the offence is recorded and the trader is warned.
+    the trading day. close_position: only the offending positions are closed. deduct_profit: what each of them makes in
+    all does not count if it is a profit. lower_split: the trader's share of later payouts becomes `split_pct`.
+    reset_balance: all positions are closed, and the balance becomes the initial balance again. review: a person
+    decides. warn: the offence is recorded and the trader is warned.
     """
 
     kind: ConsequenceKind
+    split_pct: Annotated[ExactDecimal | None, Field(gt=0, le=100), LATER] = None
 
+    @model_validator(mode="after")
+    def _share_belongs_to_its_kind(self) -> Self:
+        if self.kind == "lower_split" and self.split_pct is None:
+            raise ValueError("split_pct: say what the trader's share becomes, in percent")
+        if self.kind != "lower_split" and self.split_pct is not None:
+            raise ValueError("split_pct: it needs the consequence lower_split; change the kind or remove split_pct")
+        return self
 
-FAIL = Consequence(kind="fail")
+    @property
+    def words(self) -> str:
+        """The consequence as a clause: "the account is closed"."""
+        if self.split_pct is not None:
+            return f"your share of later payouts becomes {wording.percent(self.split_pct)}"
+        return _CONSEQUENCE_WORDS[self.kind]
+
 
 _CONSEQUENCE_WORDS: Final[dict[ConsequenceKind, str]] = {
     "fail": "the account is closed",
     "pause_until_reset": "all positions are closed and trading is paused until the next reset",
     "close_position": "the position is closed",
     "deduct_profit": "the profit made that way is deducted",
+    "reset_balance": "all positions are closed and the balance becomes the initial balance again",
     "review": "a person reviews it",
     "warn": "you receive a warning",
 }
 
 
+FAIL = Consequence(kind="fail")
+
+
 def _consequence_words(consequences: tuple[Consequence, ...]) -> str:
     """Returns the consequences of the offences as a sentence, equal ones in a row together."""
-    named = [_CONSEQUENCE_WORDS[consequence.kind] for consequence in consequences]
+    named = [consequence.words for consequence in consequences]
     if len(named) == 1:
         return f"Consequence: {named[0]}."
     parts, first = [], 1
@@ -104,14 +127,10 @@ class Context:
         """Returns minor units for people: "5,000.00 USD"."""
         return wording.money(minor, self.currency)
 
-    def size(self, size: Size) -> str:
-        """Returns a size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)"."""
-        if size.type == "amount":
-            return self.money(to_minor(size.value, self.currency))
-        if size.type == "pct_of_initial":
-            minor = size.minor(initial=self.initial_minor, basis=0, currency=self.currency)
-            return f"{wording.percent(size.value)} of the initial balance ({self.money(minor)})"
-        return f"{wording.percent(size.value)} of the {wording.name(size.type.removeprefix('pct_of_'))}"
+    def size(self, size: Size, *, anchor: str = ANCHOR, peak: str = PEAK) -> str:
+        """Returns a size for people: "5,000.00 USD", "5 % of the initial balance (5,000.00 USD)". `anchor`, `peak`: the
+        rule's own, in words."""
+        return size_words(size, self.initial_minor, self.currency, anchor=anchor, peak=peak)
 
 
 class RuleBase(Terms):
@@ -151,13 +170,22 @@ class BindingRule(RuleBase):
 class EquityRule(BindingRule):
     """A floor (or a ceiling) for the worth of an account."""
 
+    size_field: ClassVar[str] = "allowance"  # the field with the size of the limit
+
     breach_when: Operator
     cure: Cure | None = None
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
-        for spec in self.compile(context.initial_minor, context.currency)[:1]:
-            if not 0 < spec.allowance(context.initial_minor) < context.initial_minor:
-                yield "allowance", "the allowance must lie between zero and the initial balance"
+        initial = context.initial_minor
+        for spec in self.compile(initial, context.currency)[:1]:
+            size = spec.allowance(0 if spec.source == "zero" else initial)
+            if size == NO_LIMIT:
+                continue
+            if initial and not 0 < size < initial:
+                yield self.size_field, f"the {self.size_field} must lie between zero and the initial balance"
+            elif not initial and size <= 0:
+                problem = f"the account starts at zero, so that this {self.size_field} is zero; use an amount"
+                yield self.size_field, problem
 
     def breach_words(self, context: Context) -> str:
         """Returns the last sentences of the rule's words: when it is broken, and the consequences."""
@@ -173,6 +201,8 @@ class EquityRule(BindingRule):
                 f" It does not count if your equity is back within the limit after {self.cure.minutes} minutes at most;"
             )
             words += f" this is allowed {wording.times(self.cure.times)} per phase."
+        if any(consequence.kind != "fail" for consequence in self.consequences):
+            words += " It counts once until the next reset, however often you go beyond the limit until then."
         return f"{words} {self.consequence_words}"
 
     @abstractmethod

@@ -12,8 +12,9 @@ from dataclasses import replace
 from domain.rules import floors
 from domain.rules.base import Context
 from domain.rules.days import DayBook
+from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.history import HistoryState, Rules
+from domain.rules.history import Deductions, HistoryState, Rules
 from domain.rules.state import AccountRules
 
 
@@ -25,14 +26,32 @@ def carried(rules: AccountRules, specs: tuple[FloorSpec, ...], mark: Mark) -> Ac
 
 def _state(spec: FloorSpec, before: tuple[FloorSpec, RuleState] | None, mark: Mark) -> RuleState:
     if before is not None and _same(before[0], spec):
-        kept = before[1]
-        return replace(kept, floor_minor=floors.floor_of(spec, kept.basis_minor, locked=kept.locked))
+        return _kept(before[0], before[1], spec, mark)
     begun = floors.opened(spec)
-    return floors.marked(spec, begun, mark) if spec.moves == "peak" else floors.rolled(spec, begun, mark)
+    if spec.moves == "peak":
+        return floors.marked(spec, begun, mark)
+    return floors.rolled(spec, begun, mark, {spec.period})
+
+
+def _kept(old: FloorSpec, state: RuleState, spec: FloorSpec, mark: Mark) -> RuleState:
+    """Returns the kept state under the new terms. Figures that the old terms did not follow begin now; so do steps
+    that differ."""
+    figures = state.figures if spec.figured else None
+    if spec.figured and figures is None:
+        balance = spec.counted(mark).balance_minor
+        first = Figures.first(spec.initial_minor)
+        figures = replace(first, anchor_minor=balance, peak_minor=balance, balance_minor=balance, reset=True)
+    elif figures is not None and old.steps != spec.steps:
+        figures = replace(figures, step=0, step_base_minor=0, step_allowance_minor=0)
+    floor = floors.floor_of(spec, state.basis_minor, locked=state.locked, figures=figures)
+    kept = replace(state, figures=figures, floor_minor=floor)
+    return floors.marked(spec, kept, mark) if spec.figured else kept
 
 
 def _same(old: FloorSpec, new: FloorSpec) -> bool:
-    return (old.rule_type, old.moves, old.initial_minor) == (new.rule_type, new.moves, new.initial_minor)
+    return (old.rule_type, old.moves, old.initial_minor, old.source == "zero") == (
+        (new.rule_type, new.moves, new.initial_minor, new.source == "zero")
+    )
 
 
 def carried_history(
@@ -49,4 +68,5 @@ def carried_history(
             rule.id: states[rule.id] if rule.id in states and types.get(rule.id) == rule.type else rule.start(context)
             for rule in rules
         },
+        deducted=Deductions() if kept is None else kept.deducted,
     )

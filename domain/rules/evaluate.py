@@ -2,21 +2,37 @@
 
 from dataclasses import dataclass
 
+from domain.rules.base import Consequence
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached
-from domain.rules.state import AccountRules, on_mark
+from domain.rules.periods import ONLY_A_DAY, Begins
+from domain.rules.state import AccountRules, on_mark, on_rollover
+from domain.rules.worths import worths
 
 
 @dataclass(frozen=True, slots=True)
 class LevelBreach:
-    """A broken level, and the worth of the account as its rule counts it."""
+    """A broken level, and the worth as its rule counts it: of the account, or of the symbol or position `subject`."""
 
     spec: FloorSpec
     state: RuleState
     equity_minor: int
+    subject: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the limit: of the level, and of the symbol or position where each is a limit of its own."""
+        return self.spec.key if self.subject is None else f"{self.spec.key}/{self.subject}"
 
     @property
     def floor_minor(self) -> int:
         return self.state.floor_minor
+
+
+def deducted_minor(spec: FloorSpec, consequence: Consequence, worth_minor: int, level_minor: int) -> int:
+    """Returns the profit that does not count because of a broken level: what is above a ceiling."""
+    if consequence.kind != "deduct_profit" or spec.direction == "floor":
+        return 0
+    return max(0, worth_minor - level_minor)
 
 
 def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBreach]]:
@@ -26,11 +42,48 @@ def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBrea
     return rules, level_breaches(rules, mark)
 
 
+def judge_rollover(
+    rules: AccountRules, mark: Mark, begins: Begins = ONLY_A_DAY
+) -> tuple[AccountRules, list[LevelBreach]]:
+    """Does the daily reset, then compares; levels that are judged at resets are compared as they were before it."""
+    closing = closing_breaches(rules, mark)
+    rules = on_rollover(rules, mark, begins)
+    return rules, in_order(rules, [*closing, *level_breaches(rules, mark)])
+
+
 def level_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
     """Returns the levels that the account breaks at `mark`, with the state as it is."""
     found = []
     for spec, state in zip(rules.specs, rules.states, strict=True):
-        worth = spec.counted(mark).equity_minor
+        if not spec.compares_always:
+            found += [] if spec.judged_at == "eod" else _broken(spec, state, mark)
+            continue
+        worth = mark.equity_minor if spec.counts_everything else spec.counted(mark).equity_minor
         if breached(spec, state.floor_minor, worth):
             found.append(LevelBreach(spec, state, worth))
     return found
+
+
+def closing_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
+    """Returns those of the levels that are judged at resets only, which the account breaks at the reset `mark`. Called
+    before the reset moves them."""
+    return [
+        breach
+        for spec, state in zip(rules.specs, rules.states, strict=True)
+        if spec.judged_at == "eod"
+        for breach in _broken(spec, state, mark)
+    ]
+
+
+def in_order(rules: AccountRules, found: list[LevelBreach]) -> list[LevelBreach]:
+    """Returns broken levels in the order of the product's rules."""
+    return sorted(found, key=lambda breach: rules.specs.index(breach.spec)) if len(found) > 1 else found
+
+
+def _broken(spec: FloorSpec, state: RuleState, mark: Mark) -> list[LevelBreach]:
+    """Returns the breach of the account, or of each symbol or position."""
+    return [
+        LevelBreach(spec, state, worth, subject)
+        for subject, worth in worths(spec, mark).items()
+        if breached(spec, state.floor_minor, worth)
+    ]

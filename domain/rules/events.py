@@ -2,7 +2,8 @@
 events, and one engine judges them all.
 
 Instants are aware UTC; money is minor units of the account's currency. `seq` is the sequence number of the source.
-`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing.
+`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing. `positions`: the
+floating result of every open position; None where the source does not know them one by one.
 """
 
 from collections.abc import Mapping
@@ -25,14 +26,6 @@ CLOSED_BY: Final[Mapping[str, CloseAction]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    seq: int
-    at: datetime
-    balance_minor: int
-    equity_minor: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenResult:
     """The floating result of one open position, in minor units."""
 
@@ -42,11 +35,17 @@ class OpenResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marked(Moment):
-    """Prices moved, or the money of the account was read. `positions`: the floating result of every open position;
-    None where the source does not know them one by one."""
-
+class Moment:
+    seq: int
+    at: datetime
+    balance_minor: int
+    equity_minor: int | None = None
     positions: tuple[OpenResult, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked(Moment):
+    """Prices moved, or the money of the account was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +57,10 @@ class Clocked(Moment):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled(Moment):
-    """The daily reset of the clock for `purpose`. `day` is the day that has ended. `positions` as in `Marked`."""
+    """The daily reset of the clock for `purpose`. `day` is the day that has ended."""
 
     day: date | None
     purpose: Literal["trading_day", "loss_snapshot", "both"] = "both"
-    positions: tuple[OpenResult, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from pydantic import TypeAdapter
 
 from domain.clocks import require_utc
-from domain.rules.events import Event
+from domain.rules.events import Event, OpenResult
 
 
 def _name(kind: type) -> str:
@@ -39,6 +39,8 @@ def json_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Mapping):
         return {str(name): json_value(item) for name, item in value.items()}
+    if isinstance(value, OpenResult):
+        return {each.name: json_value(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple | list):
         return [json_value(item) for item in value]
     raise TypeError(f"{type(value).__name__} is not a figure of a proof")

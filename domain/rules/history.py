@@ -4,7 +4,7 @@ Call `start`, then `step` for every event in order. The days that a reset ends a
 right after the reset. The state is stored as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,18 +13,40 @@ from pydantic import Field, SerializeAsAny
 from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
 from domain.rules.days import DayBook
-from domain.rules.events import Event, Moment
+from domain.rules.events import Closed, Event, Moment
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
 StoredState = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode="left_to_right")]
 
 
+class Made(State):
+    """An open position: what its closed parts made, in minor units, and the rules that it offended."""
+
+    minor: int = 0
+    rules: tuple[str, ...] = ()
+
+
+class Deductions(State):
+    """`positions`: the open positions that were closed in part or have offended a rule, by id. `closed`: what is
+    deducted of positions that are closed, by rule, in minor units."""
+
+    positions: dict[str, Made] = Field(default_factory=dict)
+    closed: dict[str, int] = Field(default_factory=dict)
+
+    def of(self, rule_id: str) -> int:
+        """Returns what is deducted because of a rule, in minor units; never negative."""
+        still_open = (made.minor for made in self.positions.values() if rule_id in made.rules)
+        return self.closed.get(rule_id, 0) + sum(max(0, minor) for minor in still_open)
+
+
 class HistoryState(State):
-    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped."""
+    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped. `deducted`:
+    what the consequence deduct_profit of conduct rules takes off, except of rules that count it themselves."""
 
     book: DayBook
     rules: dict[str, StoredState] = Field(default_factory=dict)
+    deducted: Deductions = Deductions()
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
@@ -54,9 +76,10 @@ def step(
             violations.extend(offences)
         if after is not before:
             moved[rule.id] = after
-    if not moved and book is state.book:
+    deducted = _deducted_after(state.deducted, event, violations, rules)
+    if not moved and book is state.book and deducted is state.deducted:
         return state, ()
-    return HistoryState(book=book, rules={**state.rules, **moved}), tuple(violations)
+    return HistoryState(book=book, rules={**state.rules, **moved}, deducted=deducted), tuple(violations)
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
@@ -93,8 +116,21 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     found = {gate.id: gate.deducted_minor(own, context) for gate, own in _gates(state, rules, context, now)}
     for rule in rules:
         if isinstance(rule, ConductRule):
-            found[rule.id] = rule.deducted_minor(state_of(rule, state, context), context)
+            own = rule.deducted_minor(state_of(rule, state, context), context)
+            found[rule.id] = own + state.deducted.of(rule.id)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
+
+
+def counts_itself(rule: HistoryRule[Any]) -> bool:
+    """Returns whether a conduct rule keeps count of what it deducts."""
+    return isinstance(rule, ConductRule) and type(rule).deducted_minor is not ConductRule.deducted_minor
+
+
+def deducts_positions(rule: HistoryRule[Any]) -> bool:
+    """Returns whether an offence of `rule` may deduct what its positions make."""
+    if not isinstance(rule, ConductRule) or counts_itself(rule):
+        return False
+    return any(consequence.kind == "deduct_profit" for consequence in rule.consequences)
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
@@ -116,3 +152,30 @@ def _gates(
         if now is not None and rule.judges_running_day and days.has_results(state.book, now):
             own, _ = rule.step(own, days.running(state.book, now), context)
         yield rule, own
+
+
+def _deducted_after(
+    state: Deductions, event: Event, violations: Iterable[Violation], rules: Sequence[HistoryRule[Any]]
+) -> Deductions:
+    """Returns the state after `event` with its `violations`; `state` itself when it did not change."""
+    watched = {rule.id for rule in rules if deducts_positions(rule)}
+    if not watched:
+        return state
+    positions, closed = dict(state.positions), dict(state.closed)
+    if isinstance(event, Closed):
+        made = positions.get(event.position_id, Made())
+        positions[event.position_id] = made.model_copy(update={"minor": made.minor + event.pnl_minor})
+    for violation in violations:
+        if violation.rule_id not in watched or violation.consequence.kind != "deduct_profit":
+            continue
+        for position_id in violation.position_ids:
+            made = positions.get(position_id, Made())
+            if violation.rule_id not in made.rules:
+                positions[position_id] = made.model_copy(update={"rules": (*made.rules, violation.rule_id)})
+    if isinstance(event, Closed) and event.lots_left <= 0:
+        made = positions.pop(event.position_id)
+        for rule_id in made.rules:
+            closed[rule_id] = closed.get(rule_id, 0) + max(0, made.minor)
+    if positions == state.positions and closed == state.closed:
+        return state
+    return Deductions(positions=positions, closed=closed)

@@ -1,13 +1,16 @@
 """The room of an account to every level: now, after a payout, and after the next reset without a price change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from domain.money import half_up
-from domain.rules.evaluate import LevelBreach, level_breaches
+from domain.rules.evaluate import LevelBreach, judge_rollover, level_breaches
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
-from domain.rules.state import AccountRules, on_payout_hold, on_payout_settled, on_rollover
+from domain.rules.periods import Begins
+from domain.rules.state import AccountRules, on_payout_hold, on_payout_settled
+from domain.rules.terms import NO_LIMIT
+from domain.rules.worths import worth_of
 
 WARN_AT_PCT: Final = 80
 
@@ -23,6 +26,11 @@ class Room:
     room_minor: int
 
     @property
+    def limited(self) -> bool:
+        """Whether there is a limit now."""
+        return self.floor_minor > -NO_LIMIT // 2 and self.floor_minor < NO_LIMIT // 2
+
+    @property
     def used_pct(self) -> Decimal:
         if self.allowance_minor <= 0:
             return Decimal(100)
@@ -36,15 +44,16 @@ class Room:
 
     @property
     def warns(self) -> bool:
-        return self.allowance_minor > 0 and self.used_pct >= WARN_AT_PCT
+        used = self.allowance_minor - self.room_minor
+        return self.allowance_minor > 0 and used * 100 >= self.allowance_minor * WARN_AT_PCT
 
 
 def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> Room:
     return Room(
         spec,
         state.floor_minor,
-        spec.allowance(state.basis_minor),
-        room_minor(spec, state.floor_minor, spec.counted(mark).equity_minor),
+        spec.allowance_of(state),
+        room_minor(spec, state.floor_minor, worth_of(spec, mark)),
     )
 
 
@@ -56,21 +65,18 @@ def rooms(rules: AccountRules, mark: Mark) -> tuple[Room, ...]:
 def rooms_after_payout(rules: AccountRules, mark: Mark, amount_minor: int) -> tuple[Room, ...]:
     """Returns the room to every level after a payout of `amount_minor` was held and settled."""
     after = on_payout_settled(on_payout_hold(rules, amount_minor))
-    left = Mark(mark.balance_minor - amount_minor, mark.equity_minor - amount_minor, mark.seq, mark.at, mark.costs)
+    balance, equity = mark.balance_minor - amount_minor, mark.equity_minor - amount_minor
+    left = replace(mark, balance_minor=balance, equity_minor=equity)
     return rooms(after, left)
 
 
-def floors_after_reset(rules: AccountRules, mark: Mark) -> AccountRules:
-    """Returns the state after the next reset, if neither balance nor equity changes until then."""
-    return on_rollover(rules, mark)
-
-
-def broken_by_reset(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
-    """Returns the levels that the next reset breaks without a price change; empty when one is broken already."""
-    return [] if level_breaches(rules, mark) else level_breaches(floors_after_reset(rules, mark), mark)
+def broken_by_reset(rules: AccountRules, mark: Mark, begins: Begins) -> list[LevelBreach]:
+    """Returns the levels that the next reset breaks without a price change; empty when one is broken already.
+    `begins`: the periods that begin with that reset."""
+    return [] if level_breaches(rules, mark) else judge_rollover(rules, mark, begins)[1]
 
 
 def warn_level(spec: FloorSpec, state: RuleState) -> int:
     """Returns the worth at which WARN_AT_PCT of the allowance is used: a warning is due there and beyond."""
-    left = half_up(Decimal(spec.allowance(state.basis_minor)) * (100 - WARN_AT_PCT) / 100)
+    left = half_up(Decimal(spec.allowance_of(state)) * (100 - WARN_AT_PCT) / 100)
     return state.floor_minor + left if spec.direction == "floor" else state.floor_minor - left

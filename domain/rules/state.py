@@ -3,12 +3,14 @@
 The order is always the same: money first, then anchor, peak and lock, and then the comparison with the new floor.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.rules import floors
+from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.periods import ONLY_A_DAY, Begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,21 @@ def fresh(specs: tuple[FloorSpec, ...]) -> AccountRules:
 
 def on_mark(rules: AccountRules, mark: Mark) -> AccountRules:
     """Balance or equity changed: intraday peaks may rise. Returns `rules` itself when nothing changed."""
-    states = tuple(floors.marked(spec, state, mark) for spec, state in zip(rules.specs, rules.states, strict=True))
-    return rules if states == rules.states else AccountRules(rules.specs, states)
+    states: list[RuleState] | None = None
+    for index, spec in enumerate(rules.specs):
+        if spec.moves_at_marks:
+            state = rules.states[index]
+            after = floors.marked(spec, state, mark)
+            if after is not state:
+                states = states or list(rules.states)
+                states[index] = after
+    return AccountRules(rules.specs, tuple(states)) if states else rules
 
 
-def on_rollover(rules: AccountRules, mark: Mark) -> AccountRules:
-    """The daily reset, with the balance and equity at that instant."""
-    return AccountRules(
-        rules.specs, tuple(floors.rolled(spec, s, mark) for spec, s in zip(rules.specs, rules.states, strict=True))
-    )
+def on_rollover(rules: AccountRules, mark: Mark, begins: Begins = ONLY_A_DAY) -> AccountRules:
+    """The daily reset, with the balance and equity at that instant. `begins`: the periods that begin with it."""
+    states = (floors.rolled(spec, s, mark, begins) for spec, s in zip(rules.specs, rules.states, strict=True))
+    return AccountRules(rules.specs, tuple(states))
 
 
 def on_payout_hold(rules: AccountRules, amount_minor: int) -> AccountRules:
@@ -57,11 +65,11 @@ def on_payout_settled(rules: AccountRules) -> AccountRules:
 
 
 def on_reinstatement(rules: AccountRules, mark: Mark) -> AccountRules:
-    """A breach was overturned: daily anchors are set again now, peaks and locks stay as before the breach."""
+    """A breach was overturned: anchors are set again now, peaks and locks stay as before the breach."""
     return AccountRules(
         rules.specs,
         tuple(
-            floors.rolled(spec, s, mark) if spec.moves == "rollover" else s
+            floors.rolled(spec, s, mark, {spec.period}) if spec.begins_anew else s
             for spec, s in zip(rules.specs, rules.states, strict=True)
         ),
     )
@@ -79,15 +87,19 @@ def to_json(rules: AccountRules) -> dict[str, Any]:
             "payouts": s.payouts_minor,
             "seq": s.seq,
             "at": s.at.isoformat() if s.at else None,
+            **({} if s.figures is None else {"figures": asdict(s.figures)}),
         }
         for spec, s in zip(rules.specs, rules.states, strict=True)
     }
 
 
 def from_json(specs: tuple[FloorSpec, ...], data: dict[str, Any]) -> AccountRules:
-    return AccountRules(specs, tuple(_state(data[spec.key]) for spec in specs))
+    return AccountRules(specs, tuple(_state(spec, data[spec.key]) for spec in specs))
 
 
-def _state(d: dict[str, Any]) -> RuleState:
+def _state(spec: FloorSpec, d: dict[str, Any]) -> RuleState:
     at = datetime.fromisoformat(d["at"]) if d["at"] else None
-    return RuleState(d["basis"], d["floor"], d["locked"], d["balance"], d["equity"], d["payouts"], d["seq"], at)
+    figures = Figures(**d["figures"]) if spec.figured else None
+    return RuleState(
+        d["basis"], d["floor"], d["locked"], d["balance"], d["equity"], d["payouts"], d["seq"], at, figures
+    )

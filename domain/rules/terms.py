@@ -1,11 +1,20 @@
 """The parts of every definition: immutable terms, sizes in money or percent, operators."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from domain.money import ExactDecimal, half_up, to_minor
 
@@ -58,19 +67,108 @@ def _later_fields(kind: type[Terms]) -> tuple[str, ...]:
     return tuple(name for name, field in kind.model_fields.items() if LATER in field.metadata)
 
 
-class Size(Terms):
-    """A fixed amount (major units), or a percentage of the figure that `type` names."""
+SizeType = Literal[
+    "amount",
+    "pct_of_initial",
+    "pct_of_anchor",
+    "pct_of_peak",
+    "pct_of_trade_value",
+    "pct_of_balance",
+    "pct_of_payout_balance",
+    "pct_of_anchor_profit",
+    "pct_of_peak_profit",
+]
+# In place of minor units: there is no limit. Larger than any amount, and a sum with any amount fits 64 bits.
+NO_LIMIT: Final = 2**62
 
-    type: Literal["amount", "pct_of_initial", "pct_of_anchor", "pct_of_peak", "pct_of_trade_value"]
-    value: Annotated[ExactDecimal, Field(gt=0)]
+
+@dataclass(frozen=True, slots=True)
+class SizeFigures:
+    """The figures of one account that a size may be a percentage of, in minor units."""
+
+    initial: int
+    anchor: int
+    peak: int
+    balance: int
+    payout_balance: int
+
+
+class SizeStep(Terms):
+    """From this profit on (major units), the size has another value; None: from there on there is no limit."""
+
+    from_profit: ExactDecimal
+    value: Annotated[ExactDecimal, Field(ge=0)] | None
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        yield ("from_profit",), self.from_profit
+
+
+class Size(Terms):
+    """A fixed amount (major units), or a percentage of the figure that `type` names.
+
+    pct_of_balance: the balance after the event. pct_of_payout_balance: what the last payout left, the initial balance
+    before any. pct_of_anchor_profit, pct_of_peak_profit: the anchor or peak minus the initial balance, at least 0.
+    `at_least` (major units): the size never falls below it. `steps`: another value from such a profit on. The profit is
+    the one that the percentage is of; for the other types it is the figure that the percentage is of, or the anchor,
+    minus the initial balance.
+    """
+
+    type: SizeType
+    value: Annotated[ExactDecimal, Field(ge=0)]
+    at_least: Annotated[Annotated[ExactDecimal, Field(ge=0)] | None, LATER] = None
+    steps: Annotated[tuple[SizeStep, ...], LATER] = ()
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Self:
+        starts = [step.from_profit for step in self.steps]
+        if any(later <= earlier for earlier, later in pairwise(starts)):
+            raise ValueError("steps: each begins at a larger profit than the one before it")
+        return self
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         if self.type == "amount":
             yield ("value",), self.value
+        if self.at_least is not None:
+            yield ("at_least",), self.at_least
+        for number, step in enumerate(self.steps):
+            yield from (((("steps", number, *where)), amount) for where, amount in step.amounts())
+            if self.type == "amount" and step.value is not None:
+                yield ("steps", number, "value"), step.value
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the size has neither a least amount nor steps."""
+        return self.at_least is None and not self.steps
 
     def minor(self, *, initial: int, basis: int, currency: str) -> int:
-        """Returns the size in minor units, rounded half up. `basis`: the anchor, peak or trade value in minor units."""
+        """Returns the size in minor units, rounded half up, or NO_LIMIT. `basis`: the figure that `type` names, in
+        minor units. A percentage of less than 0 is 0."""
+        value = self._value(max(basis - initial, 0), currency) if self.steps else self.value
+        if value is None:
+            return NO_LIMIT
         if self.type == "amount":
-            return to_minor(self.value, currency)
-        base = initial if self.type == "pct_of_initial" else basis
-        return half_up(Decimal(base) * self.value / 100)
+            size = to_minor(value, currency)
+        else:
+            base = initial if self.type == "pct_of_initial" else basis
+            if self.type.endswith("_profit"):
+                base = basis - initial
+            size = half_up(Decimal(base) * value / 100) if base > 0 else 0
+        return size if self.at_least is None else max(size, to_minor(self.at_least, currency))
+
+    def minor_of(self, figures: SizeFigures, currency: str) -> int:
+        """Returns the size of an account in minor units, or NO_LIMIT."""
+        basis = {
+            "pct_of_peak": figures.peak,
+            "pct_of_peak_profit": figures.peak,
+            "pct_of_balance": figures.balance,
+            "pct_of_payout_balance": figures.payout_balance,
+        }.get(self.type, figures.anchor)
+        return self.minor(initial=figures.initial, basis=basis, currency=currency)
+
+    def _value(self, profit_minor: int, currency: str) -> Decimal | None:
+        """Returns the value at this profit."""
+        value: Decimal | None = self.value
+        for step in self.steps:
+            if profit_minor >= to_minor(step.from_profit, currency):
+                value = step.value
+        return value

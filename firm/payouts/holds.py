@@ -9,7 +9,7 @@ from domain.ledger import forfeit_returned, payout_forfeited, payout_released, p
 from domain.money import Money
 from domain.payouts import trader_messages
 from firm.payouts import account as payout_account
-from firm.payouts import refusals, row
+from firm.payouts import paid, refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
 from store import ledger, outbox
 from store.clock import market_now
@@ -25,7 +25,8 @@ async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> b
     """Judge a locked request again under the account's lock, by the money and positions that the platform reports.
     Returns True when it is refused, with proof."""
     await payout_account.lock(session, payout.challenge_id, payout.account_id)
-    current = await situation(session, payout.account_id, cycle=payout.cycle, holdings=holdings)
+    await paid.lock_totals(session, (await row.product_of(session, payout)).payout, payout.trader_id)
+    current = await situation(session, payout.account_id, cycle=payout.cycle, holdings=holdings, judged=payout)
     gross = row.gross_of(payout)
     parts = refusals.refusals(current, gross)
     if not parts:

@@ -16,11 +16,11 @@ from domain.payouts.checks import RiskFacts, risk_checks, room_check
 from domain.payouts.payout import PAYOUT
 from firm import messages
 from firm.payouts import account as payout_account
-from firm.payouts import row
+from firm.payouts import paid, row
 from firm.payouts.refusals import refusals, refused
 from firm.payouts.risk import risk_facts
 from firm.payouts.situation import Situation, rooms_left, situation
-from store import audit, warnings
+from store import audit, products, warnings
 from store.models import Account, Payout
 
 
@@ -47,6 +47,8 @@ async def request_payout(
             field="amount",
             remedy="Ask for more than zero, in the account's currency.",
         )
+    terms = (await products.load(session, account.product, account.version)).payout
+    await paid.lock_totals(session, terms, account.trader_id)
     current = await situation(session, account_id, cycle=cycle)
     if current.facts.open_payout_id is not None:
         raise PayoutOpen(current.facts.open_payout_id)

@@ -19,12 +19,13 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import ConductRule, Gate, HistoryRule
+from domain.rules.base import Consequence, Gate, HistoryRule
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
 from domain.rules.state import AccountRules, fresh, from_json
 from firm.payouts import account as payout_account
+from firm.payouts import paid
 from store import products
 from store.clock import market_now
 from store.models import (
@@ -36,6 +37,7 @@ from store.models import (
     NewsRelease,
     Offence,
     Payout,
+    Proof,
     Trader,
 )
 from store.read import impact
@@ -84,10 +86,15 @@ class Situation(NamedTuple):
 
 
 async def situation(
-    session: AsyncSession, account_id: str, *, cycle: str | None = None, holdings: Holdings | None = None
+    session: AsyncSession,
+    account_id: str,
+    *,
+    cycle: str | None = None,
+    holdings: Holdings | None = None,
+    judged: Payout | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked.
+    where it was asked; `judged`: the payout on the record that is judged again.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -115,14 +122,15 @@ async def situation(
             select(Payout.id).where(Payout.account_id == account_id, Payout.closed_at.is_(None))
         ),
         beneficiary_known=trader.beneficiary is not None,
-        first_trade_at=await _first_trade(session, account_id),
+        first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
         profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
         deducted_minor=deducted,
+        lowered_split_pct=await _lowered_split(session, challenge.id),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
-        **await _paid(session, challenge.id),
+        **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
@@ -176,43 +184,24 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
-async def _first_trade(session: AsyncSession, account_id: str) -> datetime | None:
-    first = await session.scalar(
-        select(func.min(DealRow.at)).where(DealRow.account_id == account_id, DealRow.entry == "in")
-    )
-    return None if first is None else first.astimezone(UTC)
-
-
 async def _credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
-    the trader. Leaves out forfeited amounts, which were profit."""
+    the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
+    brought the balance back to the initial one: profit begins anew there."""
+    of_account = BalanceOperationRow.account_id == account_id
+    begun = select(func.max(BalanceOperationRow.seq)).where(
+        of_account, BalanceOperationRow.key.startswith(keys.RESET_BALANCE, autoescape=True)
+    )
     total = await session.scalar(
         select(func.coalesce(func.sum(BalanceOperationRow.amount_minor), 0)).where(
-            BalanceOperationRow.account_id == account_id,
+            of_account,
+            BalanceOperationRow.seq > func.coalesce(begun.scalar_subquery(), 0),
             or_(BalanceOperationRow.operation == "adjustment", BalanceOperationRow.operation == "deposit"),
             BalanceOperationRow.key != keys.initial_deposit(account_id),
             BalanceOperationRow.key.not_like("pay\\_%"),
         )
     )
     return int(total or 0)
-
-
-async def _paid(session: AsyncSession, challenge_id: str) -> dict[str, Any]:
-    """Returns the facts about earlier payouts of the challenge."""
-    row = (
-        await session.execute(
-            select(
-                func.count(), func.sum(Payout.gross_minor), func.sum(Payout.trader_minor), func.max(Payout.closed_at)
-            ).where(Payout.challenge_id == challenge_id, Payout.state == "paid")
-        )
-    ).one()
-    count, gross, trader, last = row
-    return {
-        "payouts_paid": count,
-        "paid_gross_minor": int(gross or 0),
-        "paid_trader_minor": int(trader or 0),
-        "last_payout_at": last,
-    }
 
 
 async def _judged_by_history(
@@ -241,10 +230,8 @@ async def _judged_by_history(
 
 
 def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that keep count of what they deduct; the others deduct through their offences."""
-    if isinstance(rule, ConductRule):
-        return type(rule).deducted_minor is not ConductRule.deducted_minor
-    return isinstance(rule, Gate)
+    """Gates, and the conduct rules that deduct profit. Limits deduct through their offences."""
+    return isinstance(rule, Gate) or history.counts_itself(rule) or history.deducts_positions(rule)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
@@ -259,6 +246,19 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
         .group_by(Offence.rule_id)
     )
     return {rule_id: int(minor) for rule_id, minor in rows}
+
+
+async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
+    """Returns the share that the last such offence of the challenge left to the trader. Its proof sheet has it, which
+    keeps the terms of that time; None: the share was never lowered."""
+    consequence = await session.scalar(
+        select(Proof.body["consequence"])
+        .join(Offence, Offence.proof_id == Proof.id)
+        .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
+        .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
+        .limit(1)
+    )
+    return None if consequence is None else Consequence.model_validate(consequence).split_pct
 
 
 async def _happened(

@@ -1,6 +1,7 @@
-"""What an account has beside its levels: conduct rules and gates, cures, muted limits, a pause. Stored as JSON."""
+"""What an account has beside its levels: conduct rules and gates, the offences of its limits, a pause. Stored as
+JSON."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -8,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import events_json, history
 from domain.rules.history import HistoryState
+from domain.rules.limits import LimitState
 
 StoredEvent = Annotated[
     Any,
@@ -16,21 +18,14 @@ StoredEvent = Annotated[
 ]
 
 
-class CureWindow(BaseModel):
-    """A limit that is broken and may be cured until `until`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    until: datetime
-
-
 class ConductState(BaseModel):
     """Only accounts whose rules need it have it. The field names are stored: never rename one.
 
     `events`: those that changed the history; proof sheets fold them again. `began`: the history at the moment when the
-    account changed to other terms, if it did. `muted`: limits that were broken since the last reset; one reset period
-    is one offence. `paused`: the offence for which the venue has paused the account. `curing` and `cured`: see `Cure`.
-    `gates`: the last recorded outcome of each gate.
+    account changed to other terms, if it did. `limits`: the offences of the limits, by rule id; the number of offences
+    in it is taken from the account at every step. `paused`: the offence for which the venue has paused the account.
+    `resetting`: the offence for which the venue is to bring the balance back to the initial one: until it has, the
+    account cannot pass. `gates`: the last recorded outcome of each gate.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -38,11 +33,34 @@ class ConductState(BaseModel):
     history: HistoryState
     events: list[StoredEvent] = Field(default_factory=list)
     began: HistoryState | None = None
-    muted: list[str] = Field(default_factory=list)
+    limits: dict[str, LimitState] = Field(default_factory=dict)
     paused: str | None = None
-    curing: dict[str, CureWindow] = Field(default_factory=dict)
-    cured: dict[str, int] = Field(default_factory=dict)
+    resetting: str | None = None
     gates: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def curing(self) -> bool:
+        """Whether a broken limit may still be cured."""
+        return any(state.curing for state in self.limits.values())
+
+    def counted(self, rule_id: str, key: str) -> bool:
+        """Returns whether limit `key` of a rule was an offence since its last reset."""
+        state = self.limits.get(rule_id)
+        return state is not None and key in state.counted
+
+    def keep_limits_of(self, terms: PhaseTerms) -> None:
+        """Forgets the limits that `terms` do not have."""
+        keys = {spec.key for spec in terms.specs}
+        self.limits = {
+            rule_id: state.model_copy(
+                update={
+                    "counted": tuple(key for key in state.counted if key.partition("/")[0] in keys),
+                    "curing": {key: window for key, window in state.curing.items() if key.partition("/")[0] in keys},
+                }
+            )
+            for rule_id, state in self.limits.items()
+            if any(spec.rule_id == rule_id for spec in terms.specs)
+        }
 
 
 def needs_conduct_state(terms: PhaseTerms) -> bool:
@@ -53,3 +71,23 @@ def needs_conduct_state(terms: PhaseTerms) -> bool:
 
 def fresh_conduct_state(terms: PhaseTerms) -> ConductState:
     return ConductState(history=history.start(terms.history_rules, terms.context))
+
+
+def stored_conduct_state(data: Mapping[str, Any], terms: PhaseTerms) -> ConductState:
+    """Reads back a stored state. Earlier checkpoints have `muted`, `curing` and `cured` by rule, in place of `limits`:
+    a muted rule has been an offence with each of its limits; a rule that may be cured is broken at its first limit."""
+    kept = dict(data)
+    muted, curing, cured = (kept.pop(name, {}) for name in ("muted", "curing", "cured"))
+    if muted or curing or cured:
+        levels: dict[str, list[str]] = {}
+        for spec in terms.specs:
+            levels.setdefault(spec.rule_id, []).append(spec.key)
+        kept["limits"] = {
+            rule_id: {
+                "counted": keys if rule_id in muted else [],
+                "curing": {keys[0]: curing[rule_id]} if rule_id in curing else {},
+                "cured": cured.get(rule_id, 0),
+            }
+            for rule_id, keys in levels.items()
+        }
+    return ConductState.model_validate(kept)

@@ -19,15 +19,18 @@ EQUITY, BALANCE, LOW, HIGH, BAR_OPEN, BAR_HIGH, BAR_LOW, TOUCHED = range(8)
 # The quote of a book.
 BID, ASK, FACTOR, TIE_MARGIN = range(4)
 # One level of a phase in the table of terms.
-FOLLOWS, TAKES_MAX, FIXED, TOP, BOTTOM, LOCK_AT, LOCK_LEVEL, INCLUSIVE, CEILING, FLOATING = range(10)
-LEVEL_FIELDS: Final = 10
+FOLLOWS, TAKES_MAX, FIXED, TOP, BOTTOM, LOCK_AT, LOCK_LEVEL, INCLUSIVE, CEILING, FLOATING, AT_RESETS, STEPS = range(12)
+LEVEL_FIELDS: Final = 12
 # The part of an allowance that is left when a warning is due.
 WARN_TOP, WARN_BOTTOM = 100 - WARN_AT_PCT, 100
-# The state of one level on an account, in the order of RuleColumns. WARN_LEFT is derived from BASIS and never stored.
-BASIS, FLOOR, STATE_BALANCE, STATE_EQUITY, PAYOUTS, SEQ, AT, WARN_LEFT = range(8)
+# The state of one level on an account, in the order of RuleColumns. WARN_LEFT and NEXT_STEP, the least equity at which
+# a price alone reaches a step, are derived and never stored.
+BASIS, FLOOR, STATE_BALANCE, STATE_EQUITY, PAYOUTS, SEQ, AT, WARN_LEFT, NEXT_STEP = range(9)
+STATE_FIELDS: Final = 9
 
 LOWEST: Final = -(2**63)
 HIGHEST: Final = 2**63 - 1
+FAR: Final = 2**62  # in place of NEXT_STEP: no step; a difference to any amount fits 64 bits
 # In place of a mask of muted levels: every mark of the account must be judged.
 EVERY_MARK: Final = -1
 # Ties are common on a grid of prices. Every figure is raised by LIFT before it is rounded. That is too little to carry
@@ -161,11 +164,11 @@ def settle(hot: Any, sums: Any, found: Any) -> int:
 
 @njit(cache=True, nogil=True)
 def share(basis: int, top: int, bottom: int) -> int:
-    """Returns `basis` x top / bottom, rounded half up (ties away from zero). top x bottom must be below 2**61."""
-    size = abs(basis)
-    whole, rest = size // bottom, size % bottom
-    rounded = whole * top + (2 * rest * top + bottom) // (2 * bottom)
-    return rounded if basis >= 0 else -rounded
+    """Returns `basis` x top / bottom, rounded half up; 0 of a negative basis. top x bottom must be below 2**61."""
+    if basis <= 0:
+        return 0
+    whole, rest = basis // bottom, basis % bottom
+    return whole * top + (2 * rest * top + bottom) // (2 * bottom)
 
 
 @njit(cache=True, nogil=True)
@@ -181,12 +184,16 @@ def alarm(row: int, count: int, fields: Any, data: Any, warned: Any, extra: Any,
         more = extra[k, place]
         if fields[k, FLOATING] and (fields[k, FOLLOWS] or not (muted >> k) & 1):
             gap = max(fields[k, INCLUSIVE], 0 if warned[k, row] else data[WARN_LEFT, k, row] + 1)
-            if fields[k, CEILING]:
+            if fields[k, AT_RESETS] and warned[k, row]:
+                pass  # no mark can break it any more
+            elif fields[k, CEILING]:
                 high = min(high, data[FLOOR, k, row] - more - gap)
             else:
                 low = max(low, data[FLOOR, k, row] - more + gap - 1)
         if fields[k, FOLLOWS]:
             high = min(high, data[BASIS, k, row] - more)
+        if fields[k, STEPS]:
+            high = min(high, data[NEXT_STEP, k, row] - more - 1)
     return low, high
 
 
@@ -258,6 +265,20 @@ def follow(
     return n
 
 
+@njit(cache=True, nogil=True)
+def losing(books: Any, spans: Any, rows: Any, profits: Any, alarms: Any, found: Any) -> int:
+    """Write the row of every position of `books` whose profit is below the alarm of its row to `found`. Returns how
+    many; a row may occur twice."""
+    n = 0
+    for number in books:
+        start, size = spans[number, 0], spans[number, 1]
+        for i in range(start, start + size):
+            r = uint32(rows[i])
+            found[n] = r
+            n += profits[i] < alarms[r]
+    return n
+
+
 @cache
 def ready() -> None:
     """Load the compiled loops, or compile them when no cache has them. Called once a process, before anything waits for
@@ -272,6 +293,7 @@ def ready() -> None:
     doubtful_positions(units, opens, quotes[0], found)
     no, short, flags = np.zeros(1, np.bool_), np.zeros(1, np.int16), np.zeros((1, 1), np.bool_)
     levels, table = np.zeros(1, np.int64), np.zeros((1, 1, LEVEL_FIELDS), np.int64)
-    data = np.zeros((8, 1, 1), np.int64)
+    data = np.zeros((STATE_FIELDS, 1, 1), np.int64)
+    losing(books, spans, rows, profits, levels, found)
     follow(found, 1, hot, no, short, levels, short, levels, table, data, flags, flags, no, 1, 1, found.copy())
     set_alarms(found, hot, no, short, levels, table, data, flags, np.zeros((1, 1), np.int64), levels)

@@ -8,6 +8,7 @@ import numpy as np
 
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate
+from domain.rules.events import OpenResult
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Floats, Ints
@@ -57,6 +58,28 @@ class Marks:
                 place += book.size
             n = kernels.carry(books, arena.spans, arena.rows, arena.profits, self._fresh, hot, self._found)
         return self._found[:n] if n else None
+
+    def losing(self, alarms: Ints, symbol: str | None = None) -> Ints:
+        """Returns the rows of the positions whose profit is below the alarm of their row (a row may occur twice). Only
+        among the positions that the quote of `symbol` affects; None: among all."""
+        books = self._numbered if symbol is None else self._affected.get(symbol, ())
+        known = [book for book in books if book.known and book.size]
+        numbers = np.array([book.number for book in known], np.int64)
+        found, arena = np.zeros(sum(book.size for book in known) + 1, np.int64), self.arena
+        n = kernels.losing(numbers, arena.spans, arena.rows, arena.profits, alarms, found)
+        return found[:n]
+
+    def results(self, account: AccountRow) -> tuple[OpenResult, ...]:
+        """Returns what each open position makes, oldest first. Raises RateMissing while it is not known."""
+        currency = account.terms.product.currency
+        return tuple(
+            OpenResult(
+                position_id=position.position_id,
+                symbol=position.symbol,
+                pnl_minor=profit_minor(position, self.board, self.instruments, currency),
+            )
+            for position in account.positions()
+        )
 
     def remark(self) -> Ints | None:
         """Marks every position of the shard. Returns the rows beyond an alarm, or None."""

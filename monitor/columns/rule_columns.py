@@ -5,6 +5,7 @@ and level, peaks that follow equity move in a compiled loop, and a property test
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
@@ -12,38 +13,42 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from domain.rules.floors import FloorSpec, RuleState
+from domain.rules import floors
+from domain.rules.figures import Figures
+from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.periods import Begins
 from domain.rules.room import WARN_AT_PCT, warn_level
 from domain.rules.state import AccountRules
+from domain.rules.worths import next_step_minor
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, grown, instant, microseconds
 
 _UNSET: Final = np.iinfo(np.int64).min
-_STATE_FIELDS: Final = 8  # see kernels
-_STORED: Final = 7  # all but WARN_LEFT, which follows from the basis
+_STORED: Final = 7  # all but what follows from them
 _LEFT_AT_WARNING: Final = Fraction(100 - WARN_AT_PCT)
 
 
 def percentage(basis: Ints, percent: Fraction) -> Ints:
-    """Returns `percent` of each basis, rounded half up (ties away from zero), computed in integers."""
-    share = percent / 100
+    """Returns `percent` of each basis, rounded half up, computed in integers; 0 of a negative basis."""
+    share, basis = percent / 100, np.maximum(basis, 0)
     top, bottom = 2 * share.numerator, 2 * share.denominator
-    if basis.size > 0 and int(np.abs(basis).max()) > 2**62 // max(top, bottom):
+    if basis.size > 0 and int(basis.max()) > 2**62 // max(top, bottom):
         return np.fromiter((_half_up(int(b) * share) for b in basis), np.int64, len(basis))
-    return np.asarray(np.sign(basis) * ((np.abs(basis) * top + share.denominator) // bottom), dtype=np.int64)
+    return np.asarray((basis * top + share.denominator) // bottom, dtype=np.int64)
 
 
 def _half_up(value: Fraction) -> int:
-    size = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
-    return size if value >= 0 else -size
+    """Returns a fraction that is not negative as the nearest whole number."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
 def _movable(spec: FloorSpec) -> bool:
-    """Returns whether the compiled loop can move this level: its percentage fits 64 bits, it counts everything in
-    equity, and it is not a moving ceiling."""
+    """Returns whether the compiled loop can move this level: its percentage fits 64 bits, it needs no further figures,
+    it counts everything in the equity of the account, and it is not a moving ceiling."""
     share = _share(spec)
     fits = share.numerator * share.denominator < 2**61 and share <= 100
-    return fits and spec.holds.everything and (spec.direction == "floor" or not spec.follows_equity)
+    plain = not spec.figured and spec.holds.everything and spec.per == "account"
+    return fits and plain and (spec.direction == "floor" or not spec.follows_equity)
 
 
 def _share(spec: FloorSpec) -> Fraction:
@@ -62,8 +67,24 @@ def _level(spec: FloorSpec) -> list[int]:
     fields[kernels.LOCK_LEVEL] = spec.lock_level
     fields[kernels.INCLUSIVE] = spec.inclusive
     fields[kernels.CEILING] = spec.direction == "ceiling"
-    fields[kernels.FLOATING] = spec.holds.floating
+    fields[kernels.FLOATING] = spec.holds.floating and spec.per == "account"
+    fields[kernels.AT_RESETS] = spec.judged_at == "eod"
+    fields[kernels.STEPS] = any(step.when == "equity" for step in spec.steps)
     return fields
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMoney:
+    """The money of some accounts as one level counts it, at one event."""
+
+    balance: Ints
+    equity: Ints
+    seq: int
+    at: datetime
+
+    def mark(self, place: int) -> Mark:
+        """The money of one of them. The level is not asked to count it again."""
+        return Mark(int(self.balance[place]), int(self.equity[place]), self.seq, self.at)
 
 
 class RuleColumns:
@@ -71,7 +92,7 @@ class RuleColumns:
 
     def __init__(self, columns: AccountColumns, rules: int = 2) -> None:
         self._columns = columns
-        self._data: npt.NDArray[np.int64] = np.zeros((_STATE_FIELDS, rules, columns.capacity), np.int64)
+        self._data: npt.NDArray[np.int64] = np.zeros((kernels.STATE_FIELDS, rules, columns.capacity), np.int64)
         self._data[kernels.FLOOR] = _UNSET
         self._locked: Bools = np.zeros((rules, columns.capacity), np.bool_)
         self.warned: Bools = np.zeros((rules, columns.capacity), np.bool_)  # since the level's last reset
@@ -79,6 +100,10 @@ class RuleColumns:
         # how many levels the terms have; negative: only the exact evaluator can move them
         self._levels: Ints = np.zeros(0, np.int64)
         self._table: Ints = np.zeros((0, rules, kernels.LEVEL_FIELDS), np.int64)
+        # by row, the profit of a position below which the account is a candidate: it, or its symbol, may lose too much
+        self.loss_alarm: Ints = np.zeros(0, np.int64)
+        self.watches_losses = False  # whether any terms limit the loss of a symbol or of a position
+        self._figures: dict[tuple[int, int], Figures] = {}  # (level, row) -> what few levels need beside their basis
 
     def bind(self, number: int, specs: Sequence[FloorSpec]) -> None:
         """Terms `number` (counted from 0, in order) have these levels."""
@@ -92,6 +117,7 @@ class RuleColumns:
         self._table = table
         count = len(specs) if all(map(_movable, specs)) else -len(specs)
         self._levels = np.append(self._levels, count)
+        self.watches_losses |= any(spec.per != "account" for spec in specs)
         self.specs.append(tuple(specs))
 
     def symbol_specs(self, row: int) -> tuple[FloorSpec, ...]:
@@ -119,6 +145,21 @@ class RuleColumns:
             muted = np.zeros(len(rows), np.int64)
         rules = (self._levels, self._table, self._data, self.warned)
         kernels.set_alarms(rows, columns.hot, columns.judged, columns.terms, *rules, extra, muted)
+        if self.watches_losses:
+            fresh = columns.capacity - len(self.loss_alarm)
+            self.loss_alarm = np.append(self.loss_alarm, np.full(fresh, kernels.LOWEST)) if fresh else self.loss_alarm
+            for row in rows.tolist():
+                self.loss_alarm[row] = self._loss_alarm(row) if columns.judged[row] else kernels.LOWEST
+
+    def _loss_alarm(self, row: int) -> int:
+        """Where a symbol loses too much, one of the account's positions loses its share of that or more."""
+        found, held = kernels.LOWEST, max(int(self._columns.positions[row]), 1)
+        for index, spec in enumerate(self.symbol_specs(row)):
+            if spec.per != "account" and not (spec.judged_at == "eod" and self.warned[index, row]):
+                left = 0 if self.warned[index, row] else int(self._data[kernels.WARN_LEFT, index, row]) + 1
+                first = int(self._data[kernels.FLOOR, index, row]) + max(spec.inclusive, left)
+                found = max(found, first if spec.per == "position" else -(-first // held))
+        return found
 
     def peaks(self, rows: Ints, logins: Ints) -> bytes:
         """The state of the peaks of `rows` that follow equity, as bytes. A checkpoint keeps this of accounts with
@@ -162,7 +203,7 @@ class RuleColumns:
         _, have, capacity = self._data.shape
         wanted = max(capacity, grown(capacity) if row == capacity else row + 1)
         if rules > have or wanted > capacity:
-            data = np.zeros((_STATE_FIELDS, max(rules, have), wanted), np.int64)
+            data = np.zeros((kernels.STATE_FIELDS, max(rules, have), wanted), np.int64)
             data[kernels.FLOOR] = _UNSET
             data[:, :have, :capacity] = self._data
             locked, warned = (np.zeros((max(rules, have), wanted), np.bool_) for _ in range(2))
@@ -173,11 +214,17 @@ class RuleColumns:
         """Sets the state of a row's levels."""
         self._fit(len(rules.specs), row)
         for index, (spec, s) in enumerate(zip(rules.specs, rules.states, strict=True)):
-            self._data[:, index, row] = (
-                *(s.basis_minor, s.floor_minor, s.balance_minor, s.equity_minor, s.payouts_minor),
-                *(s.seq, microseconds(s.at), _warn_left(spec, s)),
-            )
-            self._locked[index, row] = s.locked
+            self._put(row, index, spec, s)
+
+    def _put(self, row: int, index: int, spec: FloorSpec, s: RuleState) -> None:
+        step = next_step_minor(spec, s)
+        self._data[:, index, row] = (
+            *(s.basis_minor, s.floor_minor, s.balance_minor, s.equity_minor, s.payouts_minor),
+            *(s.seq, microseconds(s.at), _warn_left(spec, s), kernels.FAR if step is None else step),
+        )
+        self._locked[index, row] = s.locked
+        if s.figures is not None:
+            self._figures[index, row] = s.figures
 
     def get(self, row: int) -> AccountRules:
         """The state of a row's levels, as the exact evaluator takes it."""
@@ -185,21 +232,32 @@ class RuleColumns:
         return AccountRules(specs, tuple(self._state(index, row) for index in range(len(specs))))
 
     def _state(self, index: int, row: int) -> RuleState:
-        basis, floor, balance, equity, payouts, seq, at, _ = self._data[:, index, row].tolist()
-        return RuleState(basis, floor, bool(self._locked[index, row]), balance, equity, payouts, seq, instant(at))
+        basis, floor, balance, equity, payouts, seq, at = self._data[:_STORED, index, row].tolist()
+        locked, figures = bool(self._locked[index, row]), None
+        if self.symbol_specs(row)[index].figured:
+            figures = self._figures[index, row]
+        return RuleState(basis, floor, locked, balance, equity, payouts, seq, instant(at), figures)
 
-    def roll(
-        self, spec: FloorSpec, index: int, rows: Ints, balance: Ints, equity: Ints, seq: int, at: datetime
-    ) -> None:
-        """The daily reset of level `index` for `rows`, with their exact money at that instant."""
-        if spec.moves == "never" or not rows.size:
+    def roll(self, spec: FloorSpec, index: int, rows: Ints, money: "LevelMoney", begins: Begins) -> None:
+        """The daily reset of level `index` for `rows`, with their exact money at that instant. `begins`: the periods
+        that begin with it."""
+        anew = spec.begins_anew and spec.period in begins
+        if anew or spec.source == "zero" or spec.moves == "always":
+            self.warned[index, rows] = False
+        if spec.figured:
+            for place, row in enumerate(rows.tolist()):
+                self._put(row, index, spec, floors.rolled(spec, self._state(index, row), money.mark(place), begins))
             return
+        if spec.moves == "never" or (spec.moves == "rollover" and not anew) or not rows.size:
+            return
+        balance, equity, seq, at = money.balance, money.equity, money.seq, money.at
         figure = self._figure(spec, balance, equity)
-        if spec.moves != "rollover":
+        if not anew and spec.moves != "always":
             higher = figure > self._data[kernels.BASIS, index, rows]
             rows, balance, equity, figure = rows[higher], balance[higher], equity[higher], figure[higher]
-        else:
-            self.warned[index, rows] = False
+        elif not anew:
+            changed = figure != self._data[kernels.BASIS, index, rows]
+            rows, balance, equity, figure = rows[changed], balance[changed], equity[changed], figure[changed]
         data, allowance = self._data, self._allowance(spec, figure)
         data[kernels.BASIS, index, rows] = figure
         data[kernels.FLOOR, index, rows] = self._level_at(spec, index, rows, figure, allowance)
@@ -210,17 +268,37 @@ class RuleColumns:
         data[kernels.AT, index, rows] = microseconds(at)
         data[kernels.WARN_LEFT, index, rows] = percentage(allowance, _LEFT_AT_WARNING)
 
-    def broken_after_reset(self, spec: FloorSpec, index: int, rows: Ints, balance: Ints, equity: Ints) -> Bools:
-        """Which of `rows` the next reset would put beyond level `index` if their money stays as it is."""
-        if spec.moves == "never":
+    def broken_after_reset(self, spec: FloorSpec, index: int, rows: Ints, money: "LevelMoney", begins: Begins) -> Bools:
+        """Which of `rows` the next reset would put beyond level `index` if their money stays as it is. `begins`: the
+        periods that begin with it."""
+        if spec.judged_at == "eod":
+            return self.broken_at_close(spec, index, rows, money.equity)
+        anew = spec.begins_anew and spec.period in begins
+        if spec.per != "account" or (not spec.figured and not anew and spec.moves in ("never", "rollover", "always")):
             return np.zeros(rows.shape, np.bool_)
-        basis = self._figure(spec, balance, equity)
-        if spec.moves != "rollover":
+        if spec.figured:
+            states = (
+                floors.rolled(spec, self._state(index, row), money.mark(place), begins).floor_minor
+                for place, row in enumerate(rows.tolist())
+            )
+            return _beyond(spec, np.fromiter(states, np.int64, len(rows)), money.equity)
+        basis = self._figure(spec, money.balance, money.equity)
+        if not anew:
             basis = np.maximum(basis, self._data[kernels.BASIS, index, rows])
-        return _beyond(spec, self._level_at(spec, index, rows, basis, self._allowance(spec, basis)), equity)
+        return _beyond(spec, self._level_at(spec, index, rows, basis, self._allowance(spec, basis)), money.equity)
 
     def breached(self, spec: FloorSpec, index: int, rows: Ints, worth: Ints) -> Bools:
-        """Which of `rows` are beyond level `index`. `worth`: their money as the rule counts it."""
+        """Which of `rows` are beyond level `index`, where every event compares it. `worth`: their money as the rule
+        counts it."""
+        if not spec.compares_always:
+            return np.zeros(rows.shape, np.bool_)
+        return _beyond(spec, self._data[kernels.FLOOR, index, rows], worth)
+
+    def broken_at_close(self, spec: FloorSpec, index: int, rows: Ints, worth: Ints) -> Bools:
+        """Which of `rows` are beyond level `index` at a reset, before it moves the level, where only resets compare
+        it."""
+        if spec.judged_at != "eod" or spec.per != "account":
+            return np.zeros(rows.shape, np.bool_)
         return _beyond(spec, self._data[kernels.FLOOR, index, rows], worth)
 
     @staticmethod

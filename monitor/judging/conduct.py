@@ -7,14 +7,14 @@ Instants at which time alone decides something wait in a heap.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
-from domain.rules import history
+from domain.rules import history, limits
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
 from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
@@ -26,7 +26,6 @@ from monitor.state import ShardState
 from ports.platform import BalanceOperation, Deal
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
-_NEXT: Final = timedelta(microseconds=1)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -42,6 +41,7 @@ class Conduct:
         self._states = state.accounts.conduct_states
         self._heap: list[tuple[datetime, int]] = []
         self._planned: dict[int, datetime] = {}
+        self._tried: dict[int, datetime] = {}  # row -> the last instant at which time alone was tried
         self._news: dict[str, News] = {}
 
     def admit(self, account: AccountRow, kept: ConductState | None) -> None:
@@ -57,6 +57,7 @@ class Conduct:
         `mark`."""
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
+        self._tried.pop(account.row, None)
         if not needs_conduct_state(terms):
             return
         conduct = kept or fresh_conduct_state(terms)
@@ -65,6 +66,7 @@ class Conduct:
         )
         # proofs fold the events from here on under the new terms, not those that were judged under the old ones
         conduct.began, conduct.events = conduct.history, []
+        conduct.keep_limits_of(terms)
         self._states[account.row] = conduct
         self._catch_up_news(account)
         self.plan(account)
@@ -152,16 +154,20 @@ class Conduct:
             if not account.judged:
                 continue  # it has ended: nobody would record a violation. It is planned again when it begins anew
             yield account, at, self._step(account, Clocked(seq=seq, at=at, **self._money(account)))
-            if self._planned.get(row) == at:  # nothing was decided, and would not be the next time either
-                del self._planned[row]
+            if row in self._states:
+                self._tried[row] = at  # what was not decided now would not be the next time either
+                self.plan(account)
 
     def plan(self, account: AccountRow) -> None:
         """Notes the next instant at which time alone may decide something for `account`."""
         conduct, terms = self._states[account.row], account.terms
-        cure_ends = min((window.until for window in conduct.curing.values()), default=None)
-        # just after the window, a limit that is still broken counts
-        instants = [history.due(conduct.history, terms.history_rules, terms.context), cure_ends and cure_ends + _NEXT]
-        at = min((instant for instant in instants if instant is not None), default=None)
+        tried = self._tried.get(account.row)
+        instants = [limits.due(state) for state in conduct.limits.values()]
+        instants = [instant for instant in instants if instant is not None and (tried is None or instant > tried)]
+        of_history = history.due(conduct.history, terms.history_rules, terms.context)
+        if of_history is not None and of_history != tried:
+            instants.append(of_history)
+        at = min(instants, default=None)
         if at is None:
             self._planned.pop(account.row, None)
         elif self._planned.get(account.row) != at:
@@ -175,6 +181,7 @@ class Conduct:
             conduct.history = after
             conduct.events.append(event)
             account.mark_changed()
+            self._tried.pop(account.row, None)
             self.plan(account)
         return violations
 

@@ -61,7 +61,14 @@ def breach_sheet(state: ShardState, account: AccountRow, scene: JudgedAccount, v
     offence = account.next_offence(rule_id)
     proof_id = keys.violation_proof(scene.account_id, scene.terms.phase_index, rule_id, offence)
     return proof.breach_sheet(
-        proof_id, scene, verdict.spec, verdict.state, state.board, state.instruments, offence=offence
+        proof_id,
+        scene,
+        verdict.spec,
+        verdict.state,
+        state.board,
+        state.instruments,
+        offence=offence,
+        subject=verdict.subject,
     )
 
 

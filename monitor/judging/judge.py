@@ -1,12 +1,12 @@
 """The judge: a candidate of the columns, or an account whose money has changed, is judged by the exact evaluator."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from domain.errors import RateMissing
 from domain.products.target import target_reached
 from domain.rules.base import Violation
-from domain.rules.evaluate import LevelBreach, judge, level_breaches
+from domain.rules.evaluate import LevelBreach, in_order, judge, level_breaches
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
@@ -14,7 +14,7 @@ from monitor.judging.conduct import Conduct
 from monitor.judging.doubtful import DoubtfulBreaches
 from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_fact, scene_of
 from monitor.judging.feed_quality import Doubt, FeedQuality
-from monitor.judging.offences import Offences, split_by_consequence
+from monitor.judging.offences import Offences, limit_verdicts, reset_limits
 from monitor.judging.warnings import limits_used
 from monitor.state import ShardState
 
@@ -26,10 +26,17 @@ class Judge:
         self._offences = Offences(state.facts)
 
     def account(
-        self, account: AccountRow, trigger: Trigger, *, moved: AccountRules | None = None, target: bool = False
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        *,
+        moved: AccountRules | None = None,
+        closing: Sequence[LevelBreach] = (),
+        target: bool = False,
     ) -> None:
-        """Judges one account exactly. `moved`: its rules after what the event itself did to them. `target`: closed
-        money has changed, so that the target may have been reached."""
+        """Judges one account exactly. `moved`: its rules after what the event itself did to them. `closing`: the levels
+        that were broken at this reset, before it moved them. `target`: closed money has changed, so that the target may
+        have been reached."""
         if not account.judged or account.contains(trigger.seq):
             return
         rules = moved or account.rules
@@ -38,9 +45,12 @@ class Judge:
         except RateMissing:
             if moved:
                 account.rules = moved
+            self._state.watch(account)
             return
-        mark = Mark(account.balance_minor, equity, trigger.seq, trigger.at, account.costs)
+        mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)
+        if closing:
+            found = in_order(after, [*closing, *found])
         if after is not rules or moved:
             account.rules = after
             account.mark_changed()
@@ -56,6 +66,8 @@ class Judge:
         self._state.set_alarms(account)
 
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
+        if account.conduct is not None and account.conduct.resetting is not None:
+            return False
         now = trigger.marked(account.balance_minor, equity)
         history = account.conduct.history if account.conduct else None
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
@@ -67,18 +79,22 @@ class Judge:
         conduct = account.conduct
         if conduct is None or not (found or conduct.curing):
             return found
-        ending, soft = split_by_consequence(account, conduct, found, trigger.at)
-        self._conduct.plan(account)
-        account.mark_changed()
-        if soft and not ending:
+        verdicts = limit_verdicts(account, conduct, found, trigger.at, at_reset=trigger.kind == "rollover")
+        if verdicts.changed:
+            self._conduct.plan(account)
+            account.mark_changed()
+        for offence in verdicts.unseen:
+            self._offences.unseen(account, offence, trigger.seq, trigger.at)
+        if verdicts.lesser:
             scene = scene_of(self._state, account, trigger, equity)
-            for verdict, consequence in soft:
+            for verdict, consequence in verdicts.lesser:
                 sheet = breach_sheet(self._state, account, scene, verdict)
                 self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
-        return ending
+        return verdicts.ending
 
     def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int) -> None:
-        """Records every level that broke at this event, the cause first, and ends the account."""
+        """Records every rule that broke at this event, the cause first, and ends the account."""
+        found = list({verdict.spec.key: verdict for verdict in reversed(found)}.values())[::-1]
         self._state.facts.verdicts += breach_facts(self._state, account, trigger, found, equity)
         account.offences |= {verdict.spec.rule_id: account.next_offence(verdict.spec.rule_id) for verdict in found}
         self._end(account)
@@ -118,10 +134,16 @@ class Judge:
             self._end(account)
             self._state.set_alarms(account)
 
-    def unmute(self, account: AccountRow) -> None:
-        """The reset from which limits count anew."""
-        if account.conduct is not None and account.conduct.muted:
-            account.conduct.muted.clear()
+    def reset_limits(self, account: AccountRow, trigger: Trigger, day: date) -> None:
+        """The reset that begins `day`, from which limits count anew."""
+        conduct = account.conduct
+        if conduct is None:
+            return
+        verdicts = reset_limits(account, conduct, trigger.at, day)
+        for offence in verdicts.unseen:
+            self._offences.unseen(account, offence, trigger.seq, trigger.at)
+        if verdicts.changed:
+            self._conduct.plan(account)
             account.mark_changed()
             self._state.set_alarms(account)
 
@@ -136,7 +158,7 @@ class Judge:
         if not account.judged or account.contains(trigger.seq):
             return
         equity = self._state.exact_equity(account)
-        mark = Mark(account.balance_minor, equity, trigger.seq, trigger.at, account.costs)
+        mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         found = level_breaches(account.rules, mark)
         if found:
             doubts = [doubt, *self._doubtful.doubts(account, trigger.at, besides=doubt)]
@@ -145,6 +167,6 @@ class Judge:
     def recheck_doubtful(self, at: datetime) -> None:
         """Updates the reviews of doubtful breaches that good data have refuted."""
         for account in [self._state.accounts[row] for row in self._doubtful.rows()]:
-            within = not account.beyond_alarm
+            within = not (account.beyond_alarm or self._state.may_lose_too_much(account))
             if not account.judged or (within and not self._doubtful.doubts(account, at)):
                 self._doubtful.refuted(account, at)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from domain import keys
 from domain.errors import RateMissing
 from domain.proofs.money import Movement
 from domain.rules.base import Violation
@@ -63,6 +64,9 @@ class MoneyEvents:
         state.revalue(account)
         if before == 0 and operation.operation == "deposit":
             state.bars.restart(account.row)
+        conduct = account.conduct
+        if conduct is not None and conduct.resetting and operation.key == keys.reset_balance(conduct.resetting):
+            conduct.resetting = None
         rules, effect = account.rules, None
         if operation.operation == "payout_hold":
             effect = on_payout_hold(rules, size)

@@ -1,59 +1,87 @@
 """The consequence of a broken rule: the end of the phase, or less. The product's rules decide which."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from domain import keys
 from domain.proofs.history import ProofSubject, violation_sheet
+from domain.rules import limits
 from domain.rules.base import Consequence, EquityRule, Violation
-from domain.rules.evaluate import LevelBreach
-from monitor.columns.conduct_state import ConductState, CureWindow
+from domain.rules.evaluate import LevelBreach, deducted_minor
+from domain.rules.limits import LimitOffence, LimitState
+from monitor.columns.conduct_state import ConductState
 from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, OffenceFact, ResumeFact, ReviewKind, ReviewNote, UnstoredFacts
 
 SoftBreach = tuple[LevelBreach, Consequence]
 
 
-def split_by_consequence(
-    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime
-) -> tuple[list[LevelBreach], list[SoftBreach]]:
-    """Returns (limits that end the phase, limits with another consequence) of those broken at `at`.
+@dataclass(slots=True)
+class LimitVerdicts:
+    """The offences of limits at one event. `ending`: those that end the phase; `lesser`: those with another
+    consequence; `unseen`: those found by time alone when the account is back within, or cannot be valued. `changed`:
+    whether the account has another state than before."""
 
-    Updates the cures: a limit that is no longer broken is cured, a newly broken one may get its time. A limit with a
-    lesser consequence is muted until the next reset: one reset period is one offence.
-    """
-    ending, soft = list[LevelBreach](), list[SoftBreach]()
-    broken = {verdict.spec.rule_id for verdict in found}
-    for rule_id in [rule_id for rule_id in conduct.curing if rule_id not in broken]:
-        del conduct.curing[rule_id]
-        conduct.cured[rule_id] = conduct.cured.get(rule_id, 0) + 1
-    for verdict in found:
-        rule_id = verdict.spec.rule_id
-        rule = account.terms.rule(rule_id)
-        assert isinstance(rule, EquityRule)
-        if rule_id in conduct.muted or _may_be_cured(rule, conduct, at):
-            continue
-        conduct.curing.pop(rule_id, None)
-        consequence = rule.consequence(account.next_offence(rule_id))
-        if consequence.kind == "fail":
-            ending.append(verdict)
-        else:
-            soft.append((verdict, consequence))
-            conduct.muted.append(rule_id)
-    return ending, soft
+    ending: list[LevelBreach] = field(default_factory=list)
+    lesser: list[SoftBreach] = field(default_factory=list)
+    unseen: list[LimitOffence] = field(default_factory=list)
+    changed: bool = False
 
 
-def _may_be_cured(rule: EquityRule, conduct: ConductState, at: datetime) -> bool:
-    """Returns whether a broken limit still has time to be cured. Opens the window when the limit is newly broken."""
-    if rule.cure is None:
-        return False
-    window = conduct.curing.get(rule.id)
-    if window is not None:
-        return at <= window.until
-    if conduct.cured.get(rule.id, 0) >= rule.cure.times:
-        return False
-    conduct.curing[rule.id] = CureWindow(until=at + timedelta(minutes=rule.cure.minutes))
-    return True
+def limit_verdicts(
+    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime, *, at_reset: bool
+) -> LimitVerdicts:
+    """Folds the limits of an account at an event. `found`: those that are broken now. `at_reset`: the event is a reset,
+    at which all limits are compared."""
+    broken = {verdict.key: verdict for verdict in found}
+    compared: dict[str, dict[str, bool]] = {}
+    for spec in account.terms.specs:
+        levels = compared.setdefault(spec.rule_id, {})
+        if spec.per == "account" and (at_reset or spec.judged_at == "every_event"):
+            levels[spec.key] = spec.key in broken
+    for each in found:
+        compared[each.spec.rule_id][each.key] = True
+    verdicts = LimitVerdicts()
+    for rule_id, levels in compared.items():
+        before, rule = _limit_state(account, conduct, rule_id)
+        # a symbol or position that may be cured and is not among the broken ones is back within, or closed
+        ended = {key: False for key in before.curing if "/" in key}
+        after, offences = limits.step(before, rule, ended | levels, at)
+        for offence in offences:
+            verdict = broken.get(offence.key)
+            if verdict is None:
+                verdicts.unseen.append(offence)
+            elif offence.consequence.kind != "fail":
+                verdicts.lesser.append((verdict, offence.consequence))
+            else:
+                verdicts.ending.append(verdict)
+                # if the breach is overturned, the limit counts at once
+                after = limits.uncounted(after, offence.key)
+        if after is not before:
+            conduct.limits[rule_id], verdicts.changed = after, True
+    return verdicts
+
+
+def reset_limits(account: AccountRow, conduct: ConductState, at: datetime, day: date) -> LimitVerdicts:
+    """Lets the limits of an account count anew at the reset that begins `day`."""
+    verdicts = LimitVerdicts()
+    for rule_id in {spec.rule_id: None for spec in account.terms.specs}:
+        before, rule = _limit_state(account, conduct, rule_id)
+        after, offences = limits.reset(before, rule, at, day, limits.period_of(rule))
+        verdicts.unseen += offences
+        if after is not before:
+            conduct.limits[rule_id], verdicts.changed = after, True
+    return verdicts
+
+
+def _limit_state(account: AccountRow, conduct: ConductState, rule_id: str) -> tuple[LimitState, EquityRule]:
+    """Returns a rule of the account and its state. The account has the number of the offences: it also knows those of
+    an earlier life, before a reinstatement."""
+    rule = account.terms.rule(rule_id)
+    assert isinstance(rule, EquityRule)
+    state, offences = conduct.limits.get(rule_id, limits.FRESH), account.offences.get(rule_id, 0)
+    return (state if state.offences == offences else state.model_copy(update={"offences": offences})), rule
 
 
 class Offences:
@@ -73,9 +101,8 @@ class Offences:
     ) -> None:
         """Records a broken limit that does not end the phase."""
         rule_id, offence = verdict.spec.rule_id, account.next_offence(verdict.spec.rule_id)
-        over = verdict.equity_minor - verdict.floor_minor if verdict.spec.direction == "ceiling" else 0
-        deducted = max(0, over) if consequence.kind == "deduct_profit" else 0
-        positions = tuple(account.positions_by_id()) if consequence.kind == "close_position" else ()
+        deducted = deducted_minor(verdict.spec, consequence, verdict.equity_minor, verdict.floor_minor)
+        positions = _offending(account, verdict) if consequence.kind == "close_position" else ()
         fact = OffenceFact(
             account_id=account.account_id,
             challenge_id=account.challenge_id,
@@ -94,6 +121,17 @@ class Offences:
         )
         self._record(account, fact)
         account.offences |= {rule_id: offence}
+
+    def unseen(self, account: AccountRow, offence: LimitOffence, seq: int, at: datetime) -> None:
+        """Asks a person about a limit that was not seen to be back within in time. Its worth was unknown or doubtful
+        when the time ended, so that no proof can show it broken then."""
+        sentence = (
+            f"{offence.rule_id} was broken, and was not seen to be back within in time: "
+            "the worth of the account was unknown or doubtful when the time ended."
+        )
+        detail = {"rule_id": offence.rule_id, "offence": offence.number, "sentence": sentence, "seq": seq}
+        key = f"unseen_cure/{account.account_id}/{offence.key}/{seq}"
+        self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, at, detail, account.account_id))
 
     def conduct(
         self, account: AccountRow, violations: Sequence[Violation], seq: int, at: datetime, equity_minor: int
@@ -138,6 +176,8 @@ class Offences:
         self._facts.verdicts.append(fact)
         if fact.consequence == "pause_until_reset" and account.conduct is not None:
             account.conduct.paused = fact.offence_id
+        if fact.consequence == "reset_balance" and account.conduct is not None:
+            account.conduct.resetting = fact.offence_id
         if fact.consequence == "review":
             detail = {
                 "rule_id": fact.rule_id,
@@ -148,6 +188,16 @@ class Offences:
             }
             key = keys.offence_review(fact.offence_id)
             self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, fact.at, detail, account.account_id))
+
+
+def _offending(account: AccountRow, verdict: LevelBreach) -> tuple[str, ...]:
+    """Returns the positions that broke a limit: all open ones, or those of the symbol or the position alone."""
+    return tuple(
+        position.position_id
+        for position in account.positions()
+        if verdict.subject
+        in {"account": (None,), "symbol": (position.symbol,)}.get(verdict.spec.per, (position.position_id,))
+    )
 
 
 def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, object]:

@@ -5,13 +5,15 @@ the clocks of its product ask for.
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
 from domain.errors import RateMissing
+from domain.rules.evaluate import LevelBreach, closing_breaches
 from domain.rules.events import Marked
+from domain.rules.periods import begun_with
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset
 from monitor.columns.roster import AccountRow
@@ -53,16 +55,25 @@ class Rollover:
             why = "after a gap in the stream: the platform's later snapshot was used"
             self._missed(state.accounts[row], reset, why)
         limits, days = state.limits_under(known, group), state.days_under(known, group)
-        self._unmute_and_resume(rows, group, reset.at)
-        state.move_anchors(limits, reset.at, seq)
+        trigger = Trigger("rollover", seq, reset.at)
+        self._count_anew_and_resume(rows, reset, trigger)
+        closing = self._broken_at_close(limits, trigger)
+        state.move_anchors(limits, reset.at, seq, begun_with(reset.ended_day, reset.group.day))
         state.open_day(days, reset.at, seq)
         self._snapshots(days, reset)
-        trigger = Trigger("rollover", seq, reset.at)
-        for account in state.broken(limits):
-            self._judge.account(account, trigger)
+        for account in self._to_judge(limits, closing):
+            self._judge.account(account, trigger, closing=closing.get(account.row, ()))
         with _without_collections():
             self._end_days(state.days_under(rows, group), reset, trigger)
         self._versions.carry_out(days, reset, seq)
+
+    def _broken_at_close(self, rows: Ints, trigger: Trigger) -> dict[int, list[LevelBreach]]:
+        """Returns, by row, the broken levels that only resets compare. Called before the reset moves them."""
+        state, found = self._state, dict[int, list[LevelBreach]]()
+        for account in state.accounts.in_order_of_login(state.broken_at_close(rows)):
+            mark = state.mark(account, state.exact_equity(account), trigger.seq, trigger.at)
+            found[account.row] = closing_breaches(account.rules, mark)
+        return found
 
     def _with_known_value(self, rows: Ints, reset: Reset) -> Ints:
         """Those of `rows` whose equity is known. The others miss the reset, which opens a review."""
@@ -79,16 +90,25 @@ class Rollover:
         key = f"{account.account_id}/{reset.ended_day}"
         self._state.review(ReviewKind.MISSED_RESET, key, reset.at, {"why": why}, account)
 
-    def _unmute_and_resume(self, rows: Ints, group: int, at: datetime) -> None:
+    def _count_anew_and_resume(self, rows: Ints, reset: Reset, trigger: Trigger) -> None:
         """Limits count anew at the reset of their clock, and a pause ends with the trading day. Neither needs to know
         the equity."""
-        accounts, limits = self._state.accounts, set(self._state.limits_under(rows, group).tolist())
+        accounts, group = self._state.accounts, reset.group.index
+        limits = set(self._state.limits_under(rows, group).tolist())
         days = set(self._state.days_under(rows, group).tolist())
         for account in accounts.with_conduct(rows):
             if account.row in limits:
-                self._judge.unmute(account)
+                self._judge.reset_limits(account, trigger, reset.group.day)
             if account.row in days:
-                self._judge.resume(account, at)
+                self._judge.resume(account, reset.at)
+
+    def _to_judge(self, limits: Ints, closing: Iterable[int]) -> list[AccountRow]:
+        """Accounts that the new levels break or the old ones at the close, and those with a broken level, which the new
+        levels may cure. `closing`: the rows of the second kind."""
+        accounts = self._state.accounts
+        rows = self._state.broken(limits) | set(closing)
+        rows |= {account.row for account in accounts.with_conduct(limits) if account.conduct and account.conduct.curing}
+        return accounts.in_order_of_login(rows)
 
     def _snapshots(self, rows: Ints, reset: Reset) -> None:
         """One row of table `daily_snapshots` per account."""

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from domain.rules.floors import FloorSpec, Mark
+from domain.rules.periods import begun_with, period_start
 from domain.rules.room import Room, broken_by_reset, rooms
 from domain.rules.state import AccountRules
+from domain.rules.worths import worth_of
 from monitor.columns.reset_clock import Group
 from monitor.columns.roster import AccountRow
 from monitor.facts import WarningFact
@@ -20,11 +22,13 @@ _PHASE: Final = "phase"
 
 
 def warning_period(spec: FloorSpec, account: AccountRow, at: datetime) -> str:
-    """The trading day for a limit that begins anew at each reset, else the phase."""
-    if spec.moves != "rollover":
+    """The first day of the period for a limit that begins anew at each reset, or with a week or month, else the
+    phase."""
+    if not spec.begins_anew and spec.moves != "always" and spec.per == "account":
         return _PHASE
     product = account.terms.product
-    return (product.loss_clock or product.clock).trading_day(at).isoformat()
+    day = (product.loss_clock or product.clock).trading_day(at)
+    return period_start(spec.period, day).isoformat()
 
 
 def limits_used(account: AccountRow, rules: AccountRules, mark: Mark) -> list[tuple[int, WarningFact]]:
@@ -38,7 +42,7 @@ def limits_used(account: AccountRow, rules: AccountRules, mark: Mark) -> list[tu
                 room.spec.key,
                 warning_period(room.spec, account, mark.at),
                 mark.at,
-                {**figures(room, room.spec.counted(mark).equity_minor), "seq": mark.seq},
+                {**figures(room, worth_of(room.spec, mark)), "seq": mark.seq},
             ),
         )
         for index, room in enumerate(rooms(rules, mark))
@@ -65,11 +69,12 @@ class ResetWarnings:
                         self._warn(account, group, at, seq)
 
     def _warn(self, account: AccountRow, group: Group, at: datetime, seq: int) -> None:
-        mark = Mark(account.balance_minor, self._state.exact_equity(account), seq, at, account.costs)
+        mark = self._state.mark(account, self._state.exact_equity(account), seq, at)
         reset_at = group.next_reset.isoformat()
-        for verdict in broken_by_reset(account.rules, mark):
+        begun = begun_with(group.day, group.day + timedelta(1))
+        for verdict in broken_by_reset(account.rules, mark, begun):
             spec = verdict.spec
-            room = Room(spec, verdict.floor_minor, spec.allowance(verdict.state.basis_minor), 0)
+            room = Room(spec, verdict.floor_minor, spec.allowance_of(verdict.state), 0)
             detail = figures(room, verdict.equity_minor) | {
                 "room_minor": verdict.equity_minor - verdict.floor_minor,
                 "reset_at": reset_at,

@@ -13,7 +13,7 @@ from domain.proofs.money import Movement
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules, from_json, to_json
-from monitor.columns.conduct_state import ConductState
+from monitor.columns.conduct_state import stored_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.loaded import Checkpoint
 from ports.platform import AccountState
@@ -116,6 +116,6 @@ def checkpoint_from(
         ended=state["ended"],
         synced=state["synced"],
         costs=Costs(**state["costs"]) if "costs" in state else NO_COSTS,
-        conduct=ConductState.model_validate(state["conduct"]) if state.get("conduct") else None,
+        conduct=stored_conduct_state(state["conduct"], terms) if state.get("conduct") else None,
         stated=AccountState.model_validate(state["stated"]) if state.get("stated") else None,
     )

@@ -59,7 +59,7 @@ def _proof(fact: VerdictFact | GateFact) -> dict[str, Any]:
 
 
 def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
-    """A pause or a closing is done at the venue. A warning, a review or a deduction is only recorded."""
+    """A pause, a closing or a new balance is done at the venue. Every other consequence is only recorded."""
     rows.offences.append(
         {
             "id": fact.offence_id,
@@ -87,6 +87,15 @@ def _offence(rows: VerdictRows, fact: OffenceFact, epoch: int) -> None:
                 "topic": "venue.close",
                 "target": str(fact.login),
                 "payload": payload,
+            }
+        )
+    elif fact.consequence == "reset_balance":
+        rows.orders.append(
+            {
+                "key": keys.reset_balance(fact.offence_id),
+                "topic": "venue.reset_balance",
+                "target": str(fact.login),
+                "payload": {"account_id": fact.account_id},
             }
         )
 

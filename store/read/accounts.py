@@ -211,7 +211,7 @@ def _gauges(account: Account, phase: Phase, live: AccountLive | None) -> Iterato
             rule_id=spec.key,
             kind=spec.rule_type,
             operator=spec.operator,
-            allowance_minor=spec.allowance(state.basis_minor),
+            allowance_minor=spec.allowance_of(state),
             floor_minor=seen.get("floor_minor"),
             room_minor=seen.get("room_minor"),
         )

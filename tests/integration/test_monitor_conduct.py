@@ -25,11 +25,13 @@ RESUMED: Final = ("venue.resume", "1", "", False)
 EXPOSURE: Final = {"type": "max_exposure", "limit": "12"}
 
 
-def terms(*more: dict[str, Any], daily: tuple[str, ...] = ("pause_until_reset", "pause_until_reset")) -> Product:
+def terms(
+    *more: dict[str, Any], daily: tuple[str | dict[str, str], ...] = ("pause_until_reset", "pause_until_reset")
+) -> Product:
     """The two-step product whose daily limit, 5,000.00, pauses; `more`: rules of conduct."""
     made = two_step().model_dump(mode="json")
     rules = made["phases"][0]["rules"]
-    rules[0]["consequences"] = [{"kind": kind} for kind in daily]
+    rules[0]["consequences"] = [kind if isinstance(kind, dict) else {"kind": kind} for kind in daily]
     made["phases"][0]["rules"] = [*rules, *more]
     return Product.model_validate(made)
 
@@ -109,13 +111,13 @@ def test_conduct_that_ends_the_phase_locks_the_account_and_tells_its_challenge(d
     assert len(venue.locks) == 1
 
 
-async def _relayed(database_url: str) -> Seat:
+async def _relayed(database_url: str, balance_minor: int = 0) -> Seat:
     """Everything in the outbox delivered to a venue where account 1 is paused."""
 
     async def away() -> Client:
         raise Unavailable("Temporal does not answer.")
 
-    seat = Seat(1, enabled=False)
+    seat = Seat(1, enabled=False, balance_minor=balance_minor)
     db = Database(database_url)
     dispatcher = OutboxDispatcher(db, away, platforms(Venue("sandbox", seats={1: seat})))
     await dispatcher.release()
@@ -150,3 +152,38 @@ async def test_a_resume_does_not_enable_an_account_that_has_ended_meanwhile(data
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE accounts SET status = 'locked'")
     assert not (await _relayed(database_url)).enabled
+
+
+async def test_an_offence_brings_the_balance_back_to_the_initial_one_once(database_url: str) -> None:
+    on_record(database_url, {1: (terms(daily=("reset_balance",)), 1)})
+    script = opened()
+    paused(script)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, OFFENCES) == [("daily_loss", 1, "reset_balance", 6)]
+    assert rows(database_url, OUTBOX) == [("venue.reset_balance", "1", "", False)]
+    assert (await _relayed(database_url, 9_499_000)).balance_minor == 10_000_000
+    rows(database_url, "UPDATE outbox SET dispatched_at = NULL RETURNING 1")
+    assert (await _relayed(database_url, 9_499_000)).balance_minor == 10_000_000, "the answer was lost"
+
+
+def test_the_share_that_an_offence_leaves_is_in_its_proof(database_url: str) -> None:
+    lower = {"kind": "lower_split", "split_pct": "60"}
+    on_record(database_url, {1: (terms(daily=(lower,)), 1)})
+    script = opened()
+    paused(script)
+    judge(database_url, ScriptedVenue(script.batches))
+    assert rows(database_url, OFFENCES) == [("daily_loss", 1, "lower_split", 6)]
+    [(proof,)] = rows(database_url, "SELECT body FROM proofs")
+    assert isinstance(proof, dict)
+    assert (proof["consequence"], check(proof)) == (lower, [])
+    assert rows(database_url, OUTBOX) == []
+
+
+async def test_an_account_that_has_ended_keeps_its_balance(database_url: str) -> None:
+    on_record(database_url, {1: (terms(daily=("reset_balance",)), 1)})
+    script = opened()
+    paused(script)
+    judge(database_url, ScriptedVenue(script.batches))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE accounts SET status = 'locked'")
+    assert (await _relayed(database_url, 9_499_000)).balance_minor == 9_499_000

@@ -14,12 +14,15 @@ from sqlalchemy import func, select
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
 from contracts.messages import PayoutChoice
+from domain import keys
 from domain.approvals import Actor
 from domain.errors import BadInput, PayoutRefused
 from domain.keys import new_id
+from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.proofs.check import check
 from firm.payouts import situation as payout_facts
+from firm.payouts.preview import preview
 from ports.platform import BalanceKind, PositionState
 from store import ledger
 from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
@@ -80,9 +83,9 @@ async def test_what_a_request_depends_on_is_read_from_the_record(firm: World) ->
     assert (facts.pending_orders, facts.payouts_paid, facts.last_fee_minor) == (0, 0, 54_000)
 
 
-def _operation(key: str, kind: str, amount: int) -> BalanceOperationRow:
+def _operation(key: str, kind: str, amount: int, seq: int = 1) -> BalanceOperationRow:
     return BalanceOperationRow(
-        account_id="acc_tina", key=key, operation=kind, seq=1, at=START, amount_minor=amount, balance_minor=INITIAL
+        account_id="acc_tina", key=key, operation=kind, seq=seq, at=START, amount_minor=amount, balance_minor=INITIAL
     )
 
 
@@ -132,6 +135,39 @@ def _release() -> NewsRelease:
     return NewsRelease(
         key="r1", released_at=START.replace(day=5, hour=12, minute=1), names=["USD"], impact="high", title="Jobs"
     )
+
+
+async def test_an_offence_lowers_the_share_of_later_payouts(firm: World) -> None:
+    actor, gross = await _trader(firm), Money(minor=SMALL, currency="USD")
+    async with firm.db.transaction() as session:
+        before = await preview(session, "acc_tina", gross)
+        for number, share in enumerate(("70", "60"), start=1):
+            body = {"consequence": {"kind": "lower_split", "split_pct": share}}
+            proof = Proof(id=new_id("prf"), account_id="acc_tina", kind="breach", digest="0" * 64, body=body)
+            session.add(proof)
+            await session.flush()
+            offence = _offence("daily_loss", 0, proof.id)
+            offence.offence, offence.consequence, offence.seq = number, "lower_split", number
+            session.add(offence)
+    facts = await _facts(firm)
+    assert facts.lowered_split_pct == 60
+    async with firm.db.transaction() as session:
+        after = await preview(session, "acc_tina", gross)
+    assert (before.trader_minor, after.trader_minor) == (SMALL * 80 // 100, SMALL * 60 // 100)
+    payout_id = await firm.request(actor, SMALL)
+    async with firm.db.transaction() as session:
+        payout = await session.get_one(Payout, payout_id)
+        assert payout.trader_minor == after.trader_minor
+
+
+async def test_profit_begins_anew_where_an_offence_reset_the_balance(firm: World) -> None:
+    await _trader(firm)
+    async with firm.db.transaction() as session:
+        session.add(_operation("dispute/dsp_1", "adjustment", 150_000, seq=5))
+        session.add(_operation(keys.reset_balance("off_1"), "adjustment", 250_000, seq=6))
+        session.add(_operation("dispute/dsp_2", "adjustment", 100_000, seq=7))
+    facts = await _facts(firm)
+    assert facts.profit_minor == 400_000 - 100_000
 
 
 def _offence(rule_id: str, minor: int, proof_id: str) -> Offence:

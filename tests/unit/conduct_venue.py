@@ -10,6 +10,7 @@ from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
 from domain.proofs.check import check
 from monitor.facts import BreachFact, OffenceFact, PassFact
+from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Checkpoint, Loaded
 from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
@@ -42,6 +43,8 @@ DAILY = {
 class Venue:
     """One account with 100,000.00 that trades EURUSD; every call is one batch."""
 
+    feed_limits = Limits()
+
     def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
         made = product(Random(1)).model_dump(mode="json")
         made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
@@ -66,7 +69,8 @@ class Venue:
     def begin(self, checkpoint: Checkpoint | None) -> None:
         """A shard that takes the account up from a checkpoint, or from its start."""
         account = Loaded("acc_1", "chl_1", 1, self.terms, "active", (), checkpoint)
-        self.shard = Shard(Shelf({1: account}), instruments, news=self._news, now=self.now)
+        quality = FeedQuality(self.feed_limits)
+        self.shard = Shard(Shelf({1: account}), instruments, quality=quality, news=self._news, now=self.now)
         if checkpoint is not None:
             self.shard.admission.admit(account, self.now)
 
@@ -80,8 +84,8 @@ class Venue:
 
     def send(self, *events: Event) -> None:
         self.number += 1
-        mark = ClockMark(seq=self.next, at=self.now)
-        self.shard.apply(Batch(number=self.number, events=(*events, mark)))
+        self.last_mark = ClockMark(seq=self.next, at=self.now)
+        self.shard.apply(Batch(number=self.number, events=(*events, self.last_mark)))
 
     def wait(self, **time: float) -> None:
         """Nothing happens but time."""

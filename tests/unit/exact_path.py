@@ -5,11 +5,12 @@ from datetime import date, datetime
 
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
-from domain.rules.evaluate import judge, level_breaches
-from domain.rules.events import Moment
+from domain.rules.evaluate import LevelBreach, judge, judge_rollover
+from domain.rules.events import Moment, OpenResult
 from domain.rules.floors import Costs, Mark
-from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
-from domain.rules.state import fresh, on_payout_hold, on_payout_release, on_payout_settled, on_rollover
+from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor, profit_minor
+from domain.rules.periods import begun_with
+from domain.rules.state import fresh, on_payout_hold, on_payout_release, on_payout_settled
 from ports.platform import BalanceOperation, Deal, Event, Tick
 
 
@@ -35,8 +36,9 @@ class ExactPath:
         clock = self.terms.product.loss_clock or self.terms.product.clock
         while self.live and self.reset is not None and self.reset <= event.at and self.finding is None:
             mark = self.mark(event.seq, self.reset)
-            self.rules = on_rollover(self.rules, mark)
-            self.conclude(event.seq, mark)
+            day = clock.trading_day(self.reset)
+            self.rules, found = judge_rollover(self.rules, mark, begun_with(None, day))
+            self.conclude(event.seq, found)
             self.reset = clock.next_reset(self.reset)
         if self.finding is not None:
             return
@@ -56,16 +58,23 @@ class ExactPath:
             self.rules, found = judge(self.rules, mark)
             closed = isinstance(event, Deal | BalanceOperation) and event.login == self.login
             if found:
-                self.conclude(event.seq, mark)
+                self.conclude(event.seq, found)
             elif closed and target_reached(self.terms, _money(mark), len(self.positions), len(self.days)):
                 self.finding = ("pass", event.seq, {})
 
     def mark(self, seq: int, at: datetime) -> Mark:
         equity = equity_minor(self.balance, self.positions.values(), self.board, self.instruments, "USD")
-        return Mark(self.balance, equity, seq, at, Costs(self.commission, self.swap))
+        results = tuple(
+            OpenResult(
+                position_id=position.position_id,
+                symbol=position.symbol,
+                pnl_minor=profit_minor(position, self.board, self.instruments, "USD"),
+            )
+            for position in self.positions.values()
+        )
+        return Mark(self.balance, equity, seq, at, Costs(self.commission, self.swap), results)
 
-    def conclude(self, seq: int, mark: Mark) -> None:
-        found = level_breaches(self.rules, mark)
+    def conclude(self, seq: int, found: list[LevelBreach]) -> None:
         if found:
             self.finding = ("breach", seq, {v.spec.key: v.floor_minor for v in found})
 

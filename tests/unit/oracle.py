@@ -11,6 +11,7 @@ from domain.products.product import Product
 from domain.rules.base import EquityRule
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.equity.daily_move_cap import DailyMoveCap
+from domain.rules.equity.floating_loss import FloatingLoss
 from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.equity.max_loss_trailing import MaxLossTrailing
 from domain.rules.floors import WorthParts
@@ -35,6 +36,8 @@ class Entry:
     commission: Decimal
     swap: Decimal
     amount: Decimal = Decimal(0)
+    day: date | None = None  # that a rollover begins
+    results: list[tuple[str, str, Decimal]] = field(default_factory=list)  # of open positions: id, symbol, result
 
 
 @dataclass
@@ -78,10 +81,37 @@ def resets_between(zone: str, reset: str, after: datetime, until: datetime) -> l
     return sorted({at for day in days if after < (at := reset_of(zone, reset, day)) <= until})
 
 
-def size(value: Size, initial: Decimal, basis: Decimal) -> Decimal:
-    if value.type == "amount":
-        return cents(value.value)
-    return cents((initial if value.type == "pct_of_initial" else basis) * value.value / 100)
+@dataclass
+class Figures:
+    """What a size may be a percentage of."""
+
+    initial: Decimal
+    anchor: Decimal
+    peak: Decimal
+    balance: Decimal
+    left: Decimal  # by the last payout
+
+    def size(self, value: Size) -> Decimal | None:
+        """None: no limit."""
+        profits = {"pct_of_anchor_profit": self.anchor, "pct_of_peak_profit": self.peak}
+        bases = {
+            "pct_of_peak": self.peak,
+            "pct_of_peak_profit": self.peak,
+            "pct_of_balance": self.balance,
+            "pct_of_payout_balance": self.left,
+        }
+        basis = bases.get(value.type, self.anchor)
+        amount: Decimal | None = value.value
+        for step in value.steps:
+            if max(basis - self.initial, Decimal(0)) >= step.from_profit:
+                amount = step.value
+        if amount is None:
+            return None
+        if value.type != "amount":
+            of = self.initial if value.type == "pct_of_initial" else basis
+            of = profits[value.type] - self.initial if value.type in profits else of
+            amount = cents(max(of, Decimal(0)) * amount / 100)
+        return max(cents(amount), value.at_least or Decimal(0))
 
 
 def counted(entry: Entry, holds: WorthParts) -> tuple[Decimal, Decimal]:
@@ -95,6 +125,34 @@ def counted(entry: Entry, holds: WorthParts) -> tuple[Decimal, Decimal]:
     return balance, equity
 
 
+def anew(rule: EquityRule, history: list[Entry]) -> list[Entry]:
+    """The history since the last payout that began the rule anew, that payout included."""
+    if getattr(rule, "payout_effect", None) != "full_reset":
+        return history
+    paid = [number for number, entry in enumerate(history) if entry.kind == "payout_settled"]
+    return history[paid[-1] :] if paid else history
+
+
+def figures(rule: EquityRule, initial: Decimal, history: list[Entry]) -> Figures:
+    holds = getattr(rule, "holds", WorthParts())
+    rolled = [counted(entry, holds)[0] for entry in anew(rule, history) if entry.kind == "rollover"]
+    left = [initial]
+    for entry in history:
+        if entry.kind == "payout_hold":
+            left.append(counted(entry, holds)[0])
+        elif entry.kind == "payout_release":
+            left.pop()
+    balance = counted(history[-1], holds)[0] if history else initial
+    anchor, peak = (rolled[-1], max(rolled)) if rolled else (initial, initial)
+    return Figures(initial, anchor, peak, balance, left[-1])
+
+
+def begins(period: str, day: date) -> bool:
+    if period == "week":
+        return day.weekday() == 0
+    return day.day == 1 if period == "month" else True
+
+
 def anchor(rule: DailyLoss | DailyMoveCap, initial: Decimal, history: list[Entry]) -> Decimal:
     """The money at the last reset, less what payouts took since then where the rule says so."""
     found = initial
@@ -102,43 +160,64 @@ def anchor(rule: DailyLoss | DailyMoveCap, initial: Decimal, history: list[Entry
         balance, equity = counted(entry, rule.holds)
         if isinstance(rule, DailyLoss) and rule.payout_effects:
             found += {"payout_hold": -entry.amount, "payout_release": entry.amount}.get(entry.kind, Decimal(0))
-        if entry.kind == "rollover":
+        if entry.kind == "rollover" and entry.day is not None and begins(rule.period, entry.day):
             found = {
                 "balance": balance,
                 "equity": equity,
                 "session_start_net_pnl": equity,
+                "intraday_equity_peak": equity,
                 "max(balance,equity)": max(balance, equity),
                 "initial_balance": initial,
             }[rule.anchor]
+        if rule.anchor == "intraday_equity_peak":
+            found = max(found, equity)
     return found
 
 
-def trailing(rule: MaxLossTrailing, initial: Decimal, history: list[Entry]) -> Decimal:
+def peak_of(rule: MaxLossTrailing, initial: Decimal, history: list[Entry]) -> Decimal:
     peak = initial
-    for entry in history:
+    for entry in anew(rule, history):
         balance, equity = counted(entry, rule.holds)
         if rule.peak_falls_by_payout:
             peak += {"payout_hold": -entry.amount, "payout_release": entry.amount}.get(entry.kind, Decimal(0))
-        if entry.kind == "payout_settled" and rule.payout_effect == "full_reset":
-            peak = initial
         if rule.peak_basis.startswith("intraday") or entry.kind == "rollover":
-            figures = {
+            reached = {
                 "eod_balance_peak": [balance],
                 "eod_max_balance_equity_peak": [balance, equity],
                 "intraday_balance_peak": [balance],
                 "intraday_equity_peak": [equity],
             }[rule.peak_basis]
-            peak = max(peak, *figures)
-    level = peak - size(rule.allowance, initial, peak)
-    return min(level, initial + rule.lock.offset) if rule.lock else level
+            peak = max(peak, *reached)
+    return peak
 
 
-def levels(rule: EquityRule, initial: Decimal, history: list[Entry]) -> dict[str, Decimal]:
-    """The floor of a rule under its id, and its ceiling under `id.up`."""
+def stepped(rule: MaxLossStatic, initial: Decimal, history: list[Entry]) -> Decimal | None:
+    """The floor that the last of the reached steps has set; None without one."""
+    reached, floor = -1, None
+    for entry in anew(rule, history):
+        balance, equity = counted(entry, rule.holds)
+        for number, step in enumerate(rule.steps):
+            figure = balance if step.when == "balance" else equity
+            if number > reached and figure >= initial + step.reaches.value:
+                base = initial if step.anchor == "initial" else figure
+                size = step.allowance.value
+                floor = base - (cents(base * size / 100) if step.allowance.type == "pct_of_anchor" else size)
+                reached = number
+    return floor
+
+
+def levels(rule: EquityRule, initial: Decimal, history: list[Entry]) -> dict[str, Decimal | None]:
+    """The floor of a rule under its id, and its ceiling under `id.up`; None without a limit."""
+    known = figures(rule, initial, history)
+    if isinstance(rule, FloatingLoss):
+        limit, base = known.size(rule.limit), known.balance if rule.per == "account" else Decimal(0)
+        return {rule.id: None if limit is None else base - limit}
     if isinstance(rule, DailyLoss | DailyMoveCap):
-        basis = anchor(rule, initial, history)
-        allowance = size(rule.allowance, initial, basis)
+        known.anchor = basis = anchor(rule, initial, history)
+        allowance = known.size(rule.allowance)
         sides = rule.directions if isinstance(rule, DailyMoveCap) else ("down",)
+        if allowance is None:
+            return {rule.id if side == "down" else f"{rule.id}.up": None for side in sides}
         both = {"down": (rule.id, basis - allowance), "up": (f"{rule.id}.up", basis + allowance)}
         return dict(both[side] for side in sides)
     assert isinstance(rule, MaxLossStatic | MaxLossTrailing)
@@ -149,8 +228,26 @@ def levels(rule: EquityRule, initial: Decimal, history: list[Entry]) -> dict[str
             lock = rule.lock.offset if isinstance(rule, MaxLossTrailing) and rule.lock else 0
             return {rule.id: initial + lock}
     if isinstance(rule, MaxLossTrailing):
-        return {rule.id: trailing(rule, initial, history)}
-    return {rule.id: initial - size(rule.allowance, initial, initial)}
+        known.peak = peak = peak_of(rule, initial, history)
+        allowance = known.size(rule.allowance)
+        if allowance is None:
+            return {rule.id: None}
+        return {rule.id: min(peak - allowance, initial + rule.lock.offset) if rule.lock else peak - allowance}
+    set_by_step = stepped(rule, initial, history)
+    allowance = known.size(rule.allowance)
+    if set_by_step is None and allowance is None:
+        return {rule.id: None}
+    return {rule.id: initial - (allowance or 0) if set_by_step is None else set_by_step}
+
+
+def worths(rule: EquityRule, entry: Entry) -> list[Decimal]:
+    if isinstance(rule, FloatingLoss) and rule.per != "account":
+        sums: dict[str, Decimal] = {}
+        for position, symbol, made in entry.results:
+            subject = symbol if rule.per == "symbol" else position
+            sums[subject] = sums.get(subject, Decimal(0)) + made
+        return list(sums.values())
+    return [counted(entry, getattr(rule, "holds", WorthParts()))[1]]
 
 
 def broken(rule: EquityRule, worth: Decimal, key: str, level: Decimal) -> bool:
@@ -187,16 +284,16 @@ class Oracle:
             return self.quotes[quote + "USD"][0]
         return 1 / self.quotes["USD" + quote][1]
 
-    def equity(self) -> Decimal:
-        total = self.balance
-        for legs in self.positions.values():
+    def results(self) -> list[tuple[str, str, Decimal]]:
+        found = []
+        for position, legs in self.positions.items():
             profit = Decimal(0)
             for symbol, side, lots, price in legs:
                 bid, ask = self.quotes[symbol]
                 move = bid - price if side == "buy" else price - ask
                 profit += move * lots * self.specs[symbol].contract_size * self.rate(self.specs[symbol].quote_currency)
-            total += cents(profit)
-        return total
+            found.append((position, legs[0][0], cents(profit)))
+        return found
 
     def event(self, event: Event) -> None:
         if self.finding is None and self.live and self.now is not None:
@@ -228,8 +325,10 @@ class Oracle:
         assert self.now is not None
         trading, loss = self.product.clock, self.product.loss_clock or self.product.clock
         self.day += len(resets_between(trading.zone, trading.reset, self.now, event.at))
-        for _ in resets_between(loss.zone, loss.reset, self.now, event.at):
-            self.entry("rollover", event.seq)
+        for at in resets_between(loss.zone, loss.reset, self.now, event.at):
+            local = wall_clock(loss.zone, at).date()
+            early = loss.reset < "12:00"
+            self.entry("rollover", event.seq, day=local if early else local + timedelta(1))
 
     def deal(self, deal: Deal) -> None:
         self.balance += Decimal(deal.profit_minor + deal.commission_minor + deal.swap_minor) / 100
@@ -246,17 +345,23 @@ class Oracle:
         if not legs:
             del self.positions[deal.position_id]
 
-    def entry(self, kind: str, seq: int, amount: Decimal = Decimal(0)) -> None:
+    def entry(self, kind: str, seq: int, amount: Decimal = Decimal(0), day: date | None = None) -> None:
         if self.finding is not None:
             return
-        now = Entry(kind, self.balance, self.equity(), self.commission, self.swap, amount)
+        results = self.results()
+        equity = self.balance + sum((made for _, _, made in results), Decimal(0))
+        now = Entry(kind, self.balance, equity, self.commission, self.swap, amount, day, results)
         self.history.append(now)
         found = {}
         for rule in self.phase.equity_rules:
-            assert isinstance(rule, DailyLoss | DailyMoveCap | MaxLossStatic | MaxLossTrailing)
-            _, worth = counted(now, rule.holds)
-            for key, level in levels(rule, self.initial, self.history).items():
-                if broken(rule, worth, key, level):
+            assert isinstance(rule, DailyLoss | DailyMoveCap | MaxLossStatic | MaxLossTrailing | FloatingLoss)
+            history = self.history
+            if rule.judged_at == "eod":
+                if kind != "rollover":
+                    continue
+                history = history[:-1]
+            for key, level in levels(rule, self.initial, history).items():
+                if level is not None and any(broken(rule, worth, key, level) for worth in worths(rule, now)):
                     found[key] = level
         if found:
             self.finding = Finding("breach", seq, kind, found)
@@ -269,5 +374,5 @@ class Oracle:
         if self.balance >= self.initial + cents(wanted) and len(self.days) >= self.phase.min_trading_days:
             self.finding = Finding("pass", seq, "pass")
 
-    def floors(self) -> dict[str, Decimal]:
+    def floors(self) -> dict[str, Decimal | None]:
         return {k: v for rule in self.phase.equity_rules for k, v in levels(rule, self.initial, self.history).items()}

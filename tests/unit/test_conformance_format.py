@@ -183,7 +183,7 @@ ELIGIBILITY: list[tuple[Json, list[Json], Json]] = [
     ({"min_request": 100}, [request(amount=100)], {"outcome": "eligible"}),
     ({"max_request_pct_of_initial": 2}, [snap(104000)], {"amounts": {"max_request": 2000}}),
     (
-        {"days_since_last_payout": 14},
+        {"min_days_since_last_payout": 14},
         [pay(500), snap(103000, day=10)],
         {"outcome": "eligible_from", "amounts": {"date": "2025-06-17"}},
     ),
@@ -205,11 +205,11 @@ AMOUNTS: list[Row] = [
         [request(profit=5000, payout_number=3)],
         {"outcome": "eligible", "amounts": {"gross": 5000, "forfeited": 0, "trader": 4000, "firm": 1000}},
     ),
-    # nothing lies beyond a cap that is not there; any other word leaves the rest in the account
+    # nothing lies beyond a cap that is not there; without the word the rest stays in the account
     ("payout_amount", {**SPLIT, "excess": "deducted_from_account"}, [request(profit=10)], {"amounts": {"gross": 10}}),
     (
         "payout_amount",
-        {**SPLIT, "excess": "stays", "cap": of_daily(50), "daily_allowance": of_initial(4)},
+        {**SPLIT, "cap": of_daily(50), "daily_allowance": of_initial(4)},
         [request(profit=5000)],
         {"amounts": {"gross": 2000, "forfeited": 0, "balance": 103000}},
     ),

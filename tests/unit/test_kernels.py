@@ -121,7 +121,7 @@ def test_a_tie_that_no_grid_explains_is_doubtful() -> None:
 @given(basis=st.integers(-(2**53), 2**53), percent=st.decimals("0.0001", "100", places=4))
 def test_a_share_is_rounded_half_up_without_overflow(basis: int, percent: Decimal) -> None:
     share = Fraction(percent) / 100
-    assert kernels.share(basis, share.numerator, share.denominator) == half_up(Decimal(basis) * percent / 100)
+    assert kernels.share(basis, share.numerator, share.denominator) == half_up(Decimal(max(basis, 0)) * percent / 100)
 
 
 def level(number: int, random: Random) -> FloorSpec:

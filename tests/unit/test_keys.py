@@ -83,6 +83,7 @@ VALUES = [
     (keys.payout_hold("pay_1"), "pay_1/hold"),
     (keys.payout_release("pay_1"), "pay_1/release"),
     (keys.payout_forfeit("pay_1"), "pay_1/forfeit"),
+    (keys.payout_closes("pay_1"), "pay_1/closes"),
     (keys.payout_undo("pay_1"), "pay_1/undo"),
     (keys.back("pay_1/hold"), "pay_1/hold/back"),
     (keys.payout_transfer("pay_1"), "pay_1/transfer"),

@@ -33,7 +33,7 @@ AT = datetime(2014, 5, 2, tzinfo=UTC)
 )
 def test_percentages_round_as_the_exact_engine_does(basis: list[int], percent: Decimal) -> None:
     found = percentage(np.array(basis, np.int64), Fraction(percent)).tolist()
-    assert found == [half_up(Decimal(b) * percent / 100) for b in basis]
+    assert found == [half_up(Decimal(max(b, 0)) * percent / 100) for b in basis]
 
 
 def test_a_hundred_and_fifty_accounts_are_judged_like_one() -> None:

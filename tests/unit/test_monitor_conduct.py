@@ -65,7 +65,7 @@ def test_a_cure_that_a_mere_price_brings_counts_so_that_the_next_break_ends_the_
     venue.quote("1.09899")
     venue.quote("1.09990", minutes=3)
     conduct = venue.shard.state.accounts[0].conduct
-    assert conduct is not None and (conduct.curing, conduct.cured) == ({}, {"daily_loss": 1})
+    assert conduct is not None and (conduct.curing, conduct.limits["daily_loss"].cured) == (False, 1)
     venue.quote("1.09899", minutes=2)
     assert venue.found == [("breach", "daily_loss", 1)]
 

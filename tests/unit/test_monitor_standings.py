@@ -102,7 +102,7 @@ def test_a_day_ends_for_an_account_whose_worth_is_not_known() -> None:
     conduct = account.conduct
     assert conduct is not None
     assert [resume.at for resume in venue.shard.state.facts.resumes] == [MIDNIGHT]
-    assert (conduct.muted, conduct.paused) == ([], None)
+    assert (conduct.limits["daily_loss"].counted, conduct.paused) == ((), None)
     assert [type(event).__name__ for event in conduct.events] == ["Opened", "Rolled"]
 
 
@@ -114,7 +114,7 @@ def test_a_pause_lasts_to_the_end_of_the_trading_day_though_limits_count_anew_be
     dealer_closes(venue, "a")
     conduct = venue.shard.state.accounts[0].conduct
     venue.wait(hours=4)
-    assert conduct is not None and conduct.muted == []
+    assert conduct is not None and conduct.limits["daily_loss"].counted == ()
     assert venue.shard.state.facts.resumes == []
     venue.wait(hours=12)
     assert [resume.at for resume in venue.shard.state.facts.resumes] == [MIDNIGHT]

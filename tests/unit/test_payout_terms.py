@@ -127,7 +127,7 @@ def test_the_chosen_cycle_changes_what_it_names_and_nothing_else() -> None:
     assert split(usd(10_000), own, facts(cycle="monthly"))[0] == usd(10_000)
     assert split(usd(10_000), own, facts())[0] == usd(8_000)
     with pytest.raises(KeyError):
-        own.chosen("weekly")
+        own.chosen("weekly", 1)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ CAP = {"type": "amount", "value": "20"}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"safety_net": LEAST}, "base profit_above_safety_net needs it, and no other base has it"),
-        ({"base": "profit_above_safety_net"}, "base profit_above_safety_net needs it, and no other base has it"),
+        ({"safety_net": LEAST}, "a base that names it needs it, and no other base has it"),
+        ({"base": "profit_above_safety_net"}, "a base that names it needs it, and no other base has it"),
         ({"base": "profit_target"}, "a base that names it needs it, and no other base has it"),
         ({"excess": "deducted_from_account"}, "there is no cap to exceed"),
         ({"cap_per_request": "49"}, "no request can be that large"),

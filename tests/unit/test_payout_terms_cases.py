@@ -164,7 +164,7 @@ CAPPED = {"base": "profit", "split_pct": 80, "cap": {"type": "pct_of_initial", "
         ),
         (
             {"base": "profit", "split_pct": 80, "unlock_when_total_withdrawn": 10_000},
-            [*days(500), event("x", "withdrawn_total", value=9999.99), REQUEST],
+            [*days(500), event("x", "withdrawn_total", amount=9999.99), REQUEST],
             blocked("ineligible"),
         ),
         (
@@ -197,7 +197,9 @@ def test_fee_refund() -> None:
     bought = event("2025-01-01", "payment", kind="purchase", amount=540)
     again = event("2025-02-01", "payment", kind="reset", amount=299.5)
     rule = {"amount": "last_fee_paid", "paid_with": "first_payout"}
-    check("fee_refund", rule, [bought, again, PAYOUT], blocked("eligible", refund=299.5))
+    asks = event("2025-03-01", "payout_request")
+    check("fee_refund", rule, [bought, again, asks], blocked("eligible", refund=299.5))
+    check("fee_refund", rule, [bought, PAYOUT, {**asks, "t": "2025-07-01"}], blocked("ineligible", refund=0))
 
 
 def test_the_effect_of_a_payout_on_a_floor() -> None:

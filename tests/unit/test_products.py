@@ -140,8 +140,8 @@ def test_a_missing_field_is_looked_for_where_it_should_stand(tmp_path: Path) -> 
         ),
         (
             'allowance: {type: pct_of_initial, value: "5"}',
-            'allowance: {type: pct_of_peak, value: "5"}',
-            "a daily loss is an amount, pct_of_initial or pct_of_anchor",
+            'allowance: {type: pct_of_trade_value, value: "5"}',
+            "a limit of the account is no percentage of the value of a trade",
         ),
         ("family: two-step", "family: instant", "the family instant has 0 evaluation phases, and here are 2"),
     ],

@@ -266,7 +266,7 @@ WRONG: Final = [
         '  safety_net: {type: amount, value: "2100"}\n',
         "",
         "payout.safety_net",
-        "base profit_above_safety_net needs it, and no other base has it",
+        "a base that names it needs it, and no other base has it",
     ),
     # what nothing applies to a running account
     (

@@ -207,6 +207,8 @@ def test_offences_take_their_own_consequences() -> None:
     rule = {**STATIC, "consequences": [{"kind": "warn"}, {"kind": "fail"}]}
     life = Life().open(equity=100_000).mark(89_000).mark(91_000).mark(89_500)
     result = judged(life.events, rule)
+    assert [(b.offence, b.consequence.kind) for b in result.breaches] == [(1, "warn")], "once until the next reset"
+    result = judged(life.roll(91_000).mark(89_500).events, rule)
     assert [(b.offence, b.consequence.kind) for b in result.breaches] == [(1, "warn"), (2, "fail")]
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.floors import FloorSpec, Mark
-from domain.rules.room import broken_by_reset, floors_after_reset, rooms, warn_level
-from domain.rules.state import AccountRules, fresh
+from domain.rules.periods import ONLY_A_DAY
+from domain.rules.room import broken_by_reset, rooms, warn_level
+from domain.rules.state import AccountRules, fresh, on_rollover
 from domain.rules.terms import Operator, Size
 
 AT = datetime(2014, 5, 2, tzinfo=UTC)
@@ -50,8 +51,10 @@ def test_a_reset_that_breaches_with_no_price_move_is_seen_before_it() -> None:
     # 800,000 were won today and booked, 600,000 are open against it: tomorrow's floor lies above the equity
     mark = at(10_800_000, 10_200_000)
     assert rooms(rules, mark)[0].room_minor == 700_000
-    assert floors_after_reset(rules, mark).states[0].floor_minor == 10_300_000
-    (verdict,) = broken_by_reset(rules, mark)
+    assert on_rollover(rules, mark).states[0].floor_minor == 10_300_000
+    (verdict,) = broken_by_reset(rules, mark, ONLY_A_DAY)
     assert (verdict.floor_minor, verdict.equity_minor) == (10_300_000, 10_200_000)
-    assert broken_by_reset(rules, at(10_800_000, 10_300_000)) == []
-    assert broken_by_reset(rules, at(10_800_000, 9_000_000)) == []  # broken now: that is a verdict, not a warning
+    assert broken_by_reset(rules, at(10_800_000, 10_300_000), ONLY_A_DAY) == []
+    assert (
+        broken_by_reset(rules, at(10_800_000, 9_000_000), ONLY_A_DAY) == []
+    )  # broken now: that is a verdict, not a warning

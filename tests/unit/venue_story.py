@@ -54,6 +54,44 @@ def _allowance(random: Random, relative: str, largest: int) -> dict[str, str]:
     return {"type": kind, "value": str(amount if kind == "amount" else percent)}
 
 
+_FURTHER = ("pct_of_anchor", "pct_of_peak", "pct_of_balance", "pct_of_payout_balance")
+_PROFITS = ("pct_of_anchor_profit", "pct_of_peak_profit")
+
+
+def _size(random: Random, relative: str, largest: int) -> dict[str, Any]:
+    """Any size that a limit may have, sometimes with a least amount and steps."""
+    if random.random() < 0.6:
+        return _allowance(random, relative, largest)
+    kind = _pick(random, *_FURTHER, *_PROFITS, "amount")
+    size: dict[str, Any] = {"type": kind, "value": str(random.randint(1, largest))}
+    if kind in _PROFITS:
+        size |= {"value": str(random.randint(10, 90)), "at_least": str(random.randint(1, largest) * 50)}
+    elif kind == "amount":
+        size["value"] = str(random.randint(1, largest) * 100)
+    if random.random() < 0.4:
+        values = [None, "100", "150.50"] if kind == "amount" else [None, "1", "2.5"]
+        starts = sorted(random.sample([0, 50, 100, 250, 400], 2))
+        size["steps"] = [
+            {"from_profit": str(start), "value": _pick(random, *values[1:], *values)} for start in starts[1:]
+        ]
+    return size
+
+
+def _steps(random: Random) -> list[dict[str, Any]]:
+    found = []
+    for _ in range(random.choice([0, 0, 1, 2])):
+        size = _pick(random, {"type": "amount", "value": "150"}, {"type": "pct_of_anchor", "value": "3"})
+        found.append(
+            {
+                "when": _pick(random, "balance", "equity"),
+                "reaches": {"type": "amount", "value": str(_pick(random, 50, 100, 200, 300))},
+                "anchor": _pick(random, "initial", "reached"),
+                "allowance": size,
+            }
+        )
+    return found
+
+
 def _holds(random: Random) -> dict[str, bool]:
     if random.random() < 0.6:
         return {}
@@ -62,34 +100,47 @@ def _holds(random: Random) -> dict[str, bool]:
 
 def _rule(random: Random, number: int) -> dict[str, Any]:
     """A rule of any type, every setting drawn by itself; an initial balance of 10,000."""
-    kind = _pick(random, "daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap")
+    kind = _pick(random, "daily_loss", "max_loss_static", "max_loss_trailing", "daily_move_cap", "floating_loss")
     common = {
         "type": kind,
         "id": f"rule_{number}",
         "breach_when": _pick(random, "equity < floor", "equity <= floor"),
-        "holds": _holds(random),
+        "judged_at": _pick(random, *["every_event"] * 5, "eod"),
     }
+    if kind == "floating_loss":
+        per = _pick(random, "account", "symbol", "position")
+        return common | {"limit": _size(random, "pct_of_balance", 4), "per": per}
+    common |= {"holds": _holds(random)}
     after = _pick(random, "unchanged", "unchanged", "locks_at_initial", "floor_set_to_zero", "full_reset")
-    anchor = _pick(random, "balance", "equity", "max(balance,equity)", "initial_balance", "session_start_net_pnl")
+    anchor = _pick(
+        random,
+        *("balance", "equity", "max(balance,equity)", "initial_balance", "session_start_net_pnl"),
+        "intraday_equity_peak",
+    )
+    period = "day" if anchor == "initial_balance" else _pick(random, "day", "day", "day", "week", "month")
+    sized = _allowance if anchor == "initial_balance" else _size
     if kind == "daily_loss":
         falls = [] if anchor == "initial_balance" or random.random() < 0.5 else ["anchor_falls_by_payout"]
         return common | {
             "anchor": anchor,
-            "allowance": _allowance(random, "pct_of_anchor", 6),
+            "allowance": sized(random, "pct_of_anchor", 6),
             "payout_effects": falls,
+            "period": period,
         }
     if kind == "daily_move_cap":
         return common | {
             "anchor": anchor,
-            "allowance": _allowance(random, "pct_of_anchor", 6),
+            "allowance": sized(random, "pct_of_anchor", 6),
+            "period": period,
             "directions": _pick(random, ["down"], ["up"], ["down", "up"], ["up", "down"]),
         }
     if kind == "max_loss_static":
-        return common | {"allowance": _allowance(random, "pct_of_initial", 12), "payout_effect": after}
+        size = _size(random, "pct_of_initial", 12)
+        return common | {"allowance": size, "payout_effect": after, "steps": _steps(random)}
     bases = ("eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak")
     return common | {
         "peak_basis": _pick(random, *bases),
-        "allowance": _allowance(random, "pct_of_peak", 12),
+        "allowance": _size(random, "pct_of_peak", 12),
         "lock": _pick(random, None, {"offset": "-20.50"}, {"offset": "0"}, {"offset": "100"}),
         "peak_falls_by_payout": _pick(random, False, True),
         "payout_effect": after,
@@ -145,9 +196,9 @@ def _lockable(random: Random) -> list[dict[str, Any]]:
     """Rules of which none locks below its first floor, which a product refuses."""
     found = rules(random)
     for rule in found:
-        size = rule["allowance"]
+        size = rule.get("allowance", rule.get("limit"))
         small = Decimal(size["value"]) * (1 if size["type"] == "amount" else 100) <= 21
-        if rule.get("lock") and small:
+        if rule.get("lock") and (small or size["type"] not in ("amount", "pct_of_initial", "pct_of_peak")):
             rule["lock"] = {"offset": "0"}
     return found
 

@@ -162,6 +162,4 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
 
 
 def _size_words(size: Size, context: Context) -> str:
-    if size.type == "pct_of_anchor":
-        return f"{percent(size.value)} of the balance at the last reset"
-    return context.size(size)
+    return context.size(size, anchor="the balance at the last reset")

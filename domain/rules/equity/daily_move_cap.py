@@ -5,9 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.rules.base import Context, EquityRule
-from domain.rules.equity.daily_loss import ANCHORS, Anchor, measured_words, reset_words
-from domain.rules.floors import Direction, FloorSpec, WorthParts, allowance
-from domain.rules.terms import RuleId, Size
+from domain.rules.equity.allowances import allowance, allowance_problem
+from domain.rules.equity.daily_loss import ANCHORS, Anchor, judged_words, measured_words, reset_words
+from domain.rules.floors import Direction, FloorSpec, JudgedAt, WorthParts
+from domain.rules.periods import PERIOD_WORDS, Period
+from domain.rules.terms import LATER, RuleId, Size
+from domain.wording import capital
 
 
 class DailyMoveCap(EquityRule):
@@ -19,13 +22,17 @@ class DailyMoveCap(EquityRule):
     allowance: Size
     directions: Annotated[tuple[Literal["down", "up"], ...], Field(min_length=1)]
     holds: WorthParts = WorthParts()
+    period: Annotated[Period, LATER] = "day"
+    judged_at: Annotated[JudgedAt, LATER] = "every_event"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.allowance.type not in ("amount", "pct_of_initial", "pct_of_anchor"):
-            raise ValueError("allowance: a daily cap is an amount, pct_of_initial or pct_of_anchor")
+        if problem := allowance_problem(self.allowance):
+            raise ValueError(problem)
         if len(set(self.directions)) != len(self.directions):
             raise ValueError("directions: name each direction once")
+        if self.anchor == "initial_balance" and self.period != "day":
+            raise ValueError("period: an anchor that never moves has no period; remove it")
         return self
 
     def compile(self, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
@@ -38,16 +45,18 @@ class DailyMoveCap(EquityRule):
                 source=source,
                 moves=moves,
                 initial_minor=initial_minor,
-                **allowance(self.allowance, initial_minor, currency),
+                **allowance(self.allowance, initial_minor, currency, "pct_of_anchor"),
                 operator=self.breach_when,
                 direction=sides[direction],
                 holds=self.holds,
+                period=self.period,
+                judged_at=self.judged_at,
             )
             for direction in self.directions
         )
 
     def words(self, context: Context) -> str:
         ways = " or ".join({"down": "lose", "up": "gain"}[direction] for direction in self.directions)
-        words = f"Daily cap. From {reset_words(context)} you may {ways} at most"
-        words += f" {measured_words(self.allowance, self.anchor, context)}"
-        return f"{words}{self.holds.words} {self.breach_words(context)}"
+        words = f"{capital(PERIOD_WORDS[self.period])} cap. From {reset_words(context, self.period)} you may {ways}"
+        words += f" at most {measured_words(self.allowance, self.anchor, context, self.period)}"
+        return f"{words}{self.holds.words}{judged_words(self.judged_at)} {self.breach_words(context)}"

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import model_validator
 
 from domain.money import ExactDecimal, to_minor
 from domain.rules.base import Context, EquityRule
 from domain.rules.equity.after_payout import SETTLES, FloorAfterPayout, payout_words
-from domain.rules.floors import BasisMoves, FloorSpec, Source, WorthParts, allowance
-from domain.rules.terms import RuleId, Size, Terms, Where
+from domain.rules.equity.allowances import allowance, allowance_problem
+from domain.rules.equity.daily_loss import judged_words
+from domain.rules.floors import BasisMoves, FloorSpec, JudgedAt, Source, WorthParts
+from domain.rules.terms import LATER, RuleId, Size, Terms, Where
 
 PeakBasis = Literal["eod_balance_peak", "eod_max_balance_equity_peak", "intraday_balance_peak", "intraday_equity_peak"]
 
@@ -48,11 +50,12 @@ class MaxLossTrailing(EquityRule):
     peak_falls_by_payout: bool = False
     payout_effect: FloorAfterPayout = "unchanged"
     holds: WorthParts = WorthParts()
+    judged_at: Annotated[JudgedAt, LATER] = "every_event"
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
-        if self.allowance.type not in ("amount", "pct_of_initial", "pct_of_peak"):
-            raise ValueError("allowance: a trailing limit is an amount, pct_of_initial or pct_of_peak")
+        if problem := allowance_problem(self.allowance):
+            raise ValueError(problem)
         return self
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
@@ -71,21 +74,24 @@ class MaxLossTrailing(EquityRule):
                 source=source,
                 moves=moves,
                 initial_minor=initial_minor,
-                **allowance(self.allowance, initial_minor, currency),
+                **allowance(self.allowance, initial_minor, currency, "pct_of_peak"),
                 ceiling_minor=initial_minor + to_minor(self.lock.offset, currency) if self.lock else None,
                 payout_falls=self.peak_falls_by_payout,
                 settles=SETTLES[self.payout_effect],
                 operator=self.breach_when,
                 holds=self.holds,
+                judged_at=self.judged_at,
             ),
         )
 
     def words(self, context: Context) -> str:
         (spec,) = self.compile(context.initial_minor, context.currency)
-        words = f"Trailing loss. Your equity may fall at most {context.size(self.allowance)} below the peak."
+        size = context.size(self.allowance, peak="the peak")
+        words = f"Trailing loss. Your equity may fall at most {size} below the peak."
         words += f" The peak is your {_PEAK_WORDS[self.peak_basis]}, and at least the initial balance."
         if spec.ceiling_minor is not None:
             words += f" The floor stops rising at {context.money(spec.ceiling_minor)}."
         if self.peak_falls_by_payout:
             words += " A payout lowers the peak by the amount paid."
-        return f"{words}{payout_words(spec, context.currency)}{self.holds.words} {self.breach_words(context)}"
+        words += payout_words(spec, context.currency)
+        return f"{words}{self.holds.words}{judged_words(self.judged_at)} {self.breach_words(context)}"
