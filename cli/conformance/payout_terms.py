@@ -112,14 +112,14 @@ def size(case: Case, value: Any, past: Past) -> dict[str, Any] | None:
         return None
     if found.type in _OWN_SIZES and not found.steps:
         return {"type": found.type, "value": found.value, "at_least": found.at_least}
-    minor = found.of(past.figures(), case.currency)
+    minor = found.minor_of(past.figures(), case.currency)
     return None if minor == NO_LIMIT else {"type": "amount", "value": from_minor(minor, case.currency)}
 
 
 def minor_of(case: Case, value: Any, past: Past) -> int | None:
     """Returns a size, or a bare number of money, in minor units."""
     found = case.size(value)
-    minor = None if found is None else found.of(past.figures(), case.currency)
+    minor = None if found is None else found.minor_of(past.figures(), case.currency)
     return None if minor == NO_LIMIT else minor
 
 

@@ -101,6 +101,7 @@ def _field_of(exc: Exception) -> str | None:
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
+    "opens": "from",
     "holds": "measure",
     "attribution": "basis",
     "peak_falls_by_payout": "payout_reduces_peak",

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from domain.clocks import Zone, zone_of
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.payouts.facts import PayoutFacts
-from domain.rules.terms import LATER, RuleId, Size, Terms, Where
+from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms, Where
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Amount = Annotated[ExactDecimal, Field(gt=0)]
@@ -45,10 +45,11 @@ class Least(Size):
         return self
 
     def of_facts(self, facts: PayoutFacts, currency: str) -> int:
-        """Returns the minimum in minor units, rounded half up."""
+        """Returns the minimum in minor units, rounded half up; zero where its steps set none."""
         left = self.type == "pct_of_payout_balance"
         basis = facts.left_by_payout_minor if left else facts.worth_minor
-        return self.minor(initial=facts.initial_minor, basis=basis, currency=currency)
+        minor = self.minor(initial=facts.initial_minor, basis=basis, currency=currency)
+        return 0 if minor == NO_LIMIT else minor
 
 
 class Cap(Terms):
