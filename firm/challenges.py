@@ -186,7 +186,7 @@ async def open_account(
         "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,
-        "initial_minor": product.initial_minor,
+        "initial_minor": product.initial_of(phase_index),
         "status": "opening",
     }
     await session.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))

@@ -80,6 +80,32 @@ class Scaling(Terms):
             grown = min(grown, to_minor(self.cap, currency))
         return max(facts.current_minor, grown)
 
+    def reaches(self, original_minor: int, size_minor: int, currency: str) -> bool:
+        """Whether an account of this original size can have grown to `size_minor`. A size that follows from a balance
+        can be any up to the cap."""
+        largest = size_minor if self.cap is None else to_minor(self.cap, currency)
+        if not original_minor < size_minor <= largest:
+            return False
+        if self.of == "balance":
+            return True
+        size, steps = original_minor, 0
+        while size < size_minor:
+            facts = ScalingFacts(
+                today=None,
+                since=None,
+                profit_minor=0,
+                payouts_paid=0,
+                original_minor=original_minor,
+                current_minor=size,
+                balance_minor=size,
+                steps=steps,
+            )
+            grown, steps = self.next_size(facts, currency), steps + 1
+            if grown == size:
+                return False
+            size = grown
+        return size == size_minor
+
     def next_balance(self, facts: ScalingFacts, size_minor: int) -> int:
         """Returns the balance after a step to `size_minor`."""
         return facts.balance_minor + size_minor - facts.current_minor if self.profit_stays else size_minor

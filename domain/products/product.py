@@ -90,15 +90,23 @@ class Product(Terms):
         for index, (place, phase) in enumerate(self.places(), start=1):
             for where, problem in product_checks.in_phase(phase, self.context(index)):
                 yield (*place, *where), problem
-        gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
-        blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
-        for where, problem in self.payout.problems(self.initial_minor, self.currency, blocking):
+            if phase.initial_balance == self.initial_balance:
+                yield (*place, "initial_balance"), "the product already has this size; leave it out here"
+        for where, problem in self._in_payouts():
             yield ("payout", *where), problem
 
+    def _in_payouts(self) -> Iterator[tuple[Where, str]]:
+        gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
+        blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
+        initial = self.initial_of(self.funded_index)
+        if not initial:
+            yield from product_checks.from_zero(self.payout)
+        yield from self.payout.problems(initial, self.currency, blocking)
+
     def _specs(self) -> Iterator[FloorSpec]:
-        for _, phase in self.places():
+        for index, (_, phase) in enumerate(self.places(), start=1):
             for rule in phase.equity_rules:
-                yield from rule.compile(self.initial_minor, self.currency)
+                yield from rule.compile(self.initial_of(index), self.currency)
 
     def places(self) -> list[tuple[Where, Phase]]:
         """Returns every phase with the place of its definition; the funded phase is last."""
@@ -125,17 +133,45 @@ class Product(Terms):
         """Returns phase `index` (from 1); the phase after the last evaluation phase is the funded phase."""
         return self.phases[index - 1] if index <= len(self.phases) else self.funded
 
-    def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
-        """Returns the context for the rules of phase `index`."""
-        target = self.phase(index).target
+    def initial_of(self, index: int) -> int:
+        """Returns the balance with which an account of phase `index` starts, in minor units."""
+        own = self.phase(index).initial_balance
+        return self.initial_minor if own is None else to_minor(own, self.currency)
+
+    @property
+    def initial_minors(self) -> tuple[int, ...]:
+        """The balances with which the accounts of the phases start, in minor units; the funded phase is last."""
+        return tuple(self.initial_of(index) for index in range(1, self.funded_index + 1))
+
+    @property
+    def sizes(self) -> str:
+        """The balances with which the accounts of the phases start: one figure if all are the same."""
+        own = [phase.initial_balance for _, phase in self.places()]
+        if not any(size is not None for size in own):
+            return str(self.initial_balance)
+        return ", ".join(str(self.initial_balance if size is None else size) for size in own)
+
+    def has_size(self, index: int, initial_minor: int) -> bool:
+        """Whether an account of phase `index` may have this size: that of the phase, or one that it grew to."""
+        first, plan = self.initial_of(index), self.payout.scaling
+        if initial_minor == first:
+            return True
+        return index == self.funded_index and plan is not None and plan.reaches(first, initial_minor, self.currency)
+
+    def context(
+        self, index: int, calendars: Mapping[str, VenueCalendar] | None = None, initial_minor: int | None = None
+    ) -> Context:
+        """Returns the context for the rules of phase `index`. `initial_minor`: the size of the account, if it is not
+        that of the phase."""
+        target, initial = self.phase(index).target, self.initial_of(index) if initial_minor is None else initial_minor
         return Context(
-            initial_minor=self.initial_minor,
+            initial_minor=initial,
             currency=self.currency,
             clock=self.clock,
             phase="evaluation" if index <= len(self.phases) else "funded",
             loss_clock=self.loss_clock,
             calendars=calendars or {},
-            target_minor=None if target is None else target.over(self.initial_minor, self.currency),
+            target_minor=None if target is None else target.over(initial, self.currency),
         )
 
     @property

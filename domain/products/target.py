@@ -15,9 +15,9 @@ def target_reached(
     if terms.target_minor is None or open_positions or trading_days < terms.phase.min_trading_days:
         return False
     if state is None:
-        return now.balance_minor >= terms.product.initial_minor + terms.target_minor
+        return now.balance_minor >= terms.initial_minor + terms.target_minor
     rules, context = terms.history_rules, terms.context
     wanted = history.effective_target(state, rules, context, terms.target_minor, now)
-    if now.balance_minor < terms.product.initial_minor + wanted:
+    if now.balance_minor < terms.initial_minor + wanted:
         return False
     return all(status.met for gate, status in history.gates(state, rules, context, now) if "pass" in gate.blocks)

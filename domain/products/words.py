@@ -99,7 +99,9 @@ def _bought(product: Product) -> Iterator[str]:
     yield f"The leverage is up to 1:{product.leverage}."
     if product.phases:
         names = ", then ".join(phase.name for phase in product.phases)
-        yield f"You pass {names}. You trade each phase on a new account with the same starting balance."
+        same = all(phase.initial_balance is None for _, phase in product.places())
+        balance = "the same starting balance" if same else "a starting balance of its own"
+        yield f"You pass {names}. You trade each phase on a new account with {balance}."
     yield "A later version of the product does not change your account, unless two people at the firm move it."
 
 
@@ -116,6 +118,8 @@ def _clocks(product: Product) -> Iterator[str]:
 
 def _phase(product: Product, index: int) -> Iterator[str]:
     phase, context = product.phase(index), product.context(index)
+    if phase.initial_balance is not None:
+        yield f"Account. The account starts with a balance of {context.money(context.initial_minor)}."
     if phase.target is not None:
         goal = context.initial_minor + phase.target.over(context.initial_minor, context.currency)
         yield (

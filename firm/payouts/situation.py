@@ -107,7 +107,7 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
-    terms = phase_terms(product, account.phase_index)
+    terms = phase_terms(product, account.phase_index, initial_minor=account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, holdings, now)
     known = PayoutFacts(
@@ -268,7 +268,7 @@ async def _happened(
     bar is the present, so every reset up to now is included."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
-    lived = list(events(replace(life, bars=(present,)), terms.product))
+    lived = list(events(replace(life, bars=(present,)), terms.product, terms.initial_minor))
     begun = life.opened_at
     announced = await session.scalars(
         select(NewsRelease)
@@ -283,7 +283,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
     return News(
         seq=0,
         at=known_at,
-        balance_minor=terms.product.initial_minor,
+        balance_minor=terms.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
         symbols=tuple(row.names),

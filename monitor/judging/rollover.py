@@ -150,4 +150,4 @@ def _may_pass(account: AccountRow) -> bool:
     target = account.terms.target_minor
     if target is None or account.open_positions:
         return False
-    return account.balance_minor >= account.terms.product.initial_minor + target
+    return account.balance_minor >= account.terms.initial_minor + target
