@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import fees, provisioning
+from activities import fees, growth, provisioning
 from activities.decisions import DeliveredDecision, carry_out_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
@@ -21,6 +21,7 @@ from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
 from firm import challenges, disputes, messages, people
+from firm.growth import next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
 from store.deadlines import deadline
@@ -97,7 +98,7 @@ class ChallengeActivities:
             if challenge.state != "provisioning" or account is None or account.opened_at is None:
                 return _status(challenge)
             product = await challenges.terms(session, challenge)
-            due = await deadline(session, challenge, account, product)
+            due = await next_wake(session, challenge, account, product)
             await challenges.wake(session, challenge, due)
             await challenges.move(
                 session,
@@ -206,7 +207,7 @@ class ChallengeActivities:
                     at=now,
                     detail={"account_id": account.id, "dispute_id": fact.subject_id},
                 )
-                due = await deadline(session, challenge, account, product)
+                due = await next_wake(session, challenge, account, product)
                 await challenges.wake(session, challenge, due)
             reinstated = AccountReinstated(key=keys.reinstated_message(fact.subject_id))
             await messages.signal(session, dispute_workflow(fact.subject_id), reinstated)
@@ -222,6 +223,8 @@ class ChallengeActivities:
             return await self.check_payment(fact)
         if challenge.state == "active":
             return await self._expire(fact)
+        if challenge.state == "funded":
+            return _status(await growth.grow(self._deps, fact))
         if challenge.state == "breached":
             return await self._close_window(fact)
         return _status(challenge)

@@ -30,6 +30,8 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             session, challenge, product, phase_index, chosen.name, chosen.marks(group)
         )
         platform = deps.platforms.of(account.platform)
+        before = await challenges.last_scaling(session, challenge.id)
+        smaller = None if before is None else await session.get_one(Account, before.account_id)
         key = keys.account_creation(challenge.id, phase_index, account.attempt)
         wanted = {
             "group": group,
@@ -37,6 +39,9 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             "leverage": product.leverage,
         }
         await outbox.declare_intent(session, key=key, kind="platform.account", payload=wanted)
+    if smaller is not None and smaller.login is not None:
+        outgrown = deps.platforms.of(smaller.platform)
+        await outgrown.lock(smaller.login, key=keys.account_lock(smaller.id, "grown"))
     login = account.login
     if login is None:
         login = await platform.create_account(

@@ -283,6 +283,11 @@ def phase_expired(account_id: str) -> str:
     return f"expired/{account_id}"
 
 
+def account_grown(account_id: str) -> str:
+    """The step of the scaling plan that ended this account."""
+    return f"grown/{account_id}"
+
+
 def phase_extension(request_key: str) -> str:
     return f"extension/{request_key}"
 

@@ -41,6 +41,7 @@ CHALLENGE: Final = StateMachine(
         ("identity_check", "identity_verified"): "provisioning",
         ("identity_check", "identity_refused"): "closed",
         ("identity_check", "closed_by_firm"): "closed",
+        ("funded", "account_scaled"): "provisioning",
         ("funded", "breach_detected"): "breached",
         ("funded", "closed_by_firm"): "closed",
         ("breached", "evaluation_reinstated"): "active",

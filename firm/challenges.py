@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -30,8 +30,11 @@ from store.models import (
     DealRow,
     Intent,
     PhasePass,
+    ScalingRow,
     Transition,
 )
+
+_NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled")  # steps after which a phase is opened again
 
 
 async def buy(
@@ -170,8 +173,9 @@ async def open_account(
     marks: Literal["quotes", "states"] = "quotes",
 ) -> Account:
     """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
-    is assigned to a shard at once, so that there is a shard for its first event."""
-    attempt = await attempts(session, challenge.id, phase_index)
+    is assigned to a shard at once, so that there is a shard for its first event. One that follows a step of the
+    scaling plan has the size of that step."""
+    attempt, grown = await attempts(session, challenge.id, phase_index), await last_scaling(session, challenge.id)
     account_id = keys.account_id(challenge.id, phase_index, attempt)
     row = {
         "id": account_id,
@@ -186,7 +190,7 @@ async def open_account(
         "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,
-        "initial_minor": product.initial_of(phase_index),
+        "initial_minor": product.initial_of(phase_index) if grown is None else grown.to_minor,
         "status": "opening",
     }
     await session.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))
@@ -206,17 +210,25 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
     return challenge.phase_index if begun else challenge.phase_index + 1
 
 
+async def last_scaling(session: AsyncSession, challenge_id: str) -> ScalingRow | None:
+    """Returns the last step of the scaling plan. The account that it ended was funded; so are all that follow."""
+    row: ScalingRow | None = await session.scalar(
+        select(ScalingRow).where(ScalingRow.challenge_id == challenge_id).order_by(ScalingRow.number.desc()).limit(1)
+    )
+    return row
+
+
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
-    """Returns the number of the current attempt at a phase, from 1. Each retake adds one."""
-    retakes = await session.scalar(
+    """Returns the number of the current attempt at a phase, from 1. Each retake, and each growth, adds one."""
+    begun_anew = await session.scalar(
         select(func.count()).where(
             Transition.subject_kind == "challenge",
             Transition.subject_id == challenge_id,
-            Transition.trigger == "retake_granted",
+            Transition.trigger.in_(_NEW_ATTEMPTS),
             Transition.detail["phase_index"].as_integer() == phase_index,
         )
     )
-    return 1 + int(retakes or 0)
+    return 1 + int(begun_anew or 0)
 
 
 async def end_account(session: AsyncSession, challenge: Challenge, status: str, at: datetime) -> None:

@@ -300,9 +300,12 @@ def _scaling(plan: Scaling, context: Context) -> str:
     needs += [count(plan.min_payouts, "payout")] if plan.min_payouts else []
     needs += [count(plan.min_profitable_months, "profitable month")] if plan.min_profitable_months else []
     after = f", after {listing(needs)} since the last step" if needs else ""
-    balance = "The balance grows by as much." if plan.profit_stays else "The balance then becomes the new size."
+    paid = "It waits until your profit has been paid out. " if plan.of != "balance" else ""
+    anew = f"{paid}A new account then starts with the new size, and every rule begins anew."
+    if plan.profit_stays:
+        anew = "The balance grows by as much as the size."
     share = "" if plan.split_pct is None else f" From then on, your share is {percent(plan.split_pct)}."
-    return f"{grows}{most}{after}. {balance}{share}"
+    return f"{grows}{most}{after}. {anew}{share}"
 
 
 def _rules(gates: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.clocks import Clock
 from domain.payouts import PayoutTerms
+from domain.payouts.scaling import Scaling
 from domain.products.phase import Phase
 from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
 from domain.rules.conduct.news_window import NewsWindow
@@ -21,7 +22,7 @@ _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 # (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that
 # was sold with one of them still loads; no new version may promise it.
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
-    (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
+    (Scaling, "profit_stays"): "a grown account starts at its size; remove it, and have the profit paid out before",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
     (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
 }

@@ -125,9 +125,10 @@ async def situation(
         first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
+        profit_minor=holdings.balance_minor - account.initial_minor - await credited(session, account_id),
         deducted_minor=deducted,
         lowered_split_pct=await _lowered_split(session, challenge.id),
+        grown_split_pct=_grown_split(product, account),
         gates=gates,
         last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
         **await paid.history(session, account, product, now, judged),
@@ -184,7 +185,7 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
-async def _credited(session: AsyncSession, account_id: str) -> int:
+async def credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
     the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
     brought the balance back to the initial one: profit begins anew there."""
@@ -259,6 +260,13 @@ async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | 
         .limit(1)
     )
     return None if consequence is None else Consequence.model_validate(consequence).split_pct
+
+
+def _grown_split(product: Product, account: Account) -> Decimal | None:
+    """Returns the share after a step of the scaling plan; None before one, or if the plan does not change it."""
+    plan = product.payout.scaling
+    grown = account.initial_minor > product.initial_of(account.phase_index)
+    return plan.split_pct if plan is not None and grown else None
 
 
 async def _happened(

@@ -12,7 +12,7 @@ from store.models.cases import (
     Ticket,
     TicketMessage,
 )
-from store.models.challenges import Account, Challenge, ProductVersion, Transition
+from store.models.challenges import Account, Challenge, ProductVersion, ScalingRow, Transition
 from store.models.live import (
     AccountLive,
     BalanceOperationRow,
@@ -79,6 +79,7 @@ __all__ = [
     "Proof",
     "ProviderEntryRow",
     "Review",
+    "ScalingRow",
     "Session",
     "Shard",
     "ShardMove",

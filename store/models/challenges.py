@@ -79,6 +79,22 @@ class Account(Base):
     recorded_at: Mapped[Recorded]
 
 
+class ScalingRow(Base):
+    """One step of a scaling plan: `account_id` ended, and an account of `to_minor` followed it. `number`: from 1.
+    `facts`: what was judged."""
+
+    __tablename__ = "scalings"
+
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    from_minor: Mapped[Minor]
+    to_minor: Mapped[Minor]
+    facts: Mapped[Json]
+    occurred_at: Mapped[MarketTime]
+    recorded_at: Mapped[Recorded]
+
+
 class Transition(Base):
     """A state change of a subject, such as a challenge or a payout. The unique `key` prevents repeats."""
 

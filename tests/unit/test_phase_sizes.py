@@ -33,7 +33,9 @@ def changed(product: str, *, phases: dict[int, dict[str, Any]] | None = None, **
 def from_zero(**rule: Any) -> Product:
     """A futures product that has a funded account which starts at zero and may lose 2,000."""
     floor = {
-        **{"type": "max_loss_static", "id": "max_loss", "breach_when": "equity <= floor"},
+        "type": "max_loss_static",
+        "id": "max_loss",
+        "breach_when": "equity <= floor",
         "allowance": {"type": "amount", "value": "2000"},
     }
     body = SHIPPED["futures-eod"].model_dump(mode="json")
