@@ -60,6 +60,14 @@ class Scaling(Terms):
         if self.cap is not None:
             yield ("cap",), self.cap
 
+    def problems(self) -> Iterator[tuple[Where, str]]:
+        """Yields what no product may promise, with its remedy."""
+        if not (self.every_months or self.min_profit_pct or self.min_payouts or self.min_profitable_months):
+            yield (
+                ("every_months",),
+                "the account would grow at once, again and again; set it, or ask for a profit or payouts",
+            )
+
     @property
     def increases(self) -> tuple[Decimal, ...]:
         """The percentage of each step; the last repeats."""

@@ -102,6 +102,9 @@ class Product(Terms):
         if not initial:
             yield from product_checks.from_zero(self.payout)
         yield from self.payout.problems(initial, self.currency, blocking)
+        if self.payout.scaling is not None:
+            for where, problem in self.payout.scaling.problems():
+                yield ("scaling", *where), problem
 
     def _specs(self) -> Iterator[FloorSpec]:
         for index, (_, phase) in enumerate(self.places(), start=1):

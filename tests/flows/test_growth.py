@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -60,7 +61,11 @@ async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) ->
     async with firm.db.transaction() as session:
         product = await products.newest(session, "growing")
         now = await situation(session, second.id, holdings=Holdings(12_600_000, 12_600_000, 0))
-        assert (now.terms.initial_minor, now.facts.profit_minor, now.facts.grown_split_pct) == (12_500_000, 100_000, 95)
+        assert (now.terms.initial_minor, now.facts.profit_minor, now.facts.grown_split_pct) == (
+            12_500_000,
+            100_000,
+            Decimal(95),
+        )
         assert {spec.initial_minor for spec in now.rules.specs} == {12_500_000}
         assert now.amount(Money(minor=100_000, currency="USD")).trader == 95_000
         before = await situation(session, first.id, holdings=Holdings(10_000_000, 10_000_000, 0))
@@ -112,7 +117,7 @@ async def _arrives(firm: Firm, payout_id: str) -> None:
             key=f"arrived/{payout_id}",
             workflow_id=payout_workflow(payout_id),
             name="transfer_changed",
-            payload={"key": f"arrived/{payout_id}"},
+            payload={"key": f"arrived/{payout_id}", "transfer_id": "tr_1"},
         )
     await firm.payout_becomes(payout_id, "paid")
 

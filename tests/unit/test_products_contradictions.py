@@ -279,9 +279,23 @@ WRONG: Final = [
     (
         "three-step",
         '  fee_refund: {pct: "100"}\n',
-        '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25"}\n',
-        "payout.scaling",
-        "no account is enlarged yet, so that it cannot be promised; remove it",
+        '  fee_refund: {pct: "100"}\n  goodwill_pct: "50"\n',
+        "payout.goodwill_pct",
+        "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    ),
+    (
+        "three-step",
+        '  fee_refund: {pct: "100"}\n',
+        '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25", profit_stays: true}\n',
+        "payout.scaling.profit_stays",
+        "a grown account starts at its size; remove it",
+    ),
+    (
+        "three-step",
+        '  fee_refund: {pct: "100"}\n',
+        '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25", every_months: 0}\n',
+        "payout.scaling.every_months",
+        "the account would grow at once, again and again; set it, or ask for a profit or payouts",
     ),
     (
         "one-step",
