@@ -18,7 +18,7 @@ from domain.products.product import Product
 from firm import challenges
 from firm.payouts import account as payout_account
 from firm.payouts.situation import Holdings, credited, situation
-from store import audit
+from store import audit, products
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Challenge, DealRow, Payout, ScalingRow
@@ -159,3 +159,34 @@ async def grow(session: AsyncSession, challenge: Challenge, account: Account, st
         occurred_at=now,
         evidence={"from_minor": was, "to_minor": size, "facts": step.facts.model_dump(mode="json")},
     )
+
+
+class Shown(NamedTuple):
+    """The growth of a challenge for people. `steps`: (from, to, market time) of the steps made. `missing`: what the
+    next step to `next_size` still needs; None when this account grows no more."""
+
+    steps: tuple[tuple[Money, Money, datetime], ...]
+    next_size: Money
+    missing: tuple[str, ...] | None
+
+
+async def shown(session: AsyncSession, account_id: str) -> Shown | None:
+    """Returns the growth of an account as the record has it; None when its product has no scaling plan."""
+    account = await session.get_one(Account, account_id)
+    product = await products.load(session, account.product, account.version)
+    plan = plan_of(product, account)
+    if plan is None:
+        return None
+    rows = await session.scalars(
+        select(ScalingRow).where(ScalingRow.challenge_id == account.challenge_id).order_by(ScalingRow.number)
+    )
+
+    def money(minor: int) -> Money:
+        return Money(minor=minor, currency=account.currency)
+
+    steps = tuple((money(row.from_minor), money(row.to_minor), row.occurred_at) for row in rows)
+    known = (await situation(session, account_id)).facts
+    equity = known.balance_minor if known.equity_minor is None else known.equity_minor
+    holdings = Holdings(known.balance_minor, equity, known.open_positions)
+    step = await next_step(session, account, product, plan, holdings)
+    return Shown(steps, money(step.size_minor), step.missing if account.status == "active" else None)

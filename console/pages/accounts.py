@@ -17,6 +17,7 @@ from domain.approvals import ROLES
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
+from firm import growth
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
 from store.read.pages import Window
@@ -74,6 +75,7 @@ class AccountPages:
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
             extra = await _for_trader(visit, account_id) if visit.viewer.is_trader else {}
+            extra["growth"] = await growth.shown(visit.session, account_id)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
             )

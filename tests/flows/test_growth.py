@@ -13,9 +13,12 @@ from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.money import Money
 from domain.products.product import Product
+from firm import growth
 from firm.payouts.situation import Holdings, situation
 from store import outbox, products
 from store.models import AuditEntry, ScalingRow
+from store.read import timeline
+from store.read.pages import Scope, Window
 from tests.challenge_world import Firm, a_firm, after
 
 PLAN: dict[str, Any] = {"increase_pct": ["25", "50"], "every_months": 1, "min_payouts": 0, "split_pct": "95"}
@@ -83,6 +86,16 @@ async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) ->
         assert rows[1].facts["steps"] == 1
         entries = await session.scalars(select(AuditEntry.action).where(AuditEntry.action == "account.scaled"))
         assert len(entries.all()) == 2
+        third = await firm.account(challenge_id)
+        seen = await growth.shown(session, third.id)
+        assert seen is not None and seen.missing is not None
+        assert [str(size) for _, size, _ in seen.steps] == ["125,000.00 USD", "175,000.00 USD"]
+        assert (str(seen.next_size), len(seen.missing)) == ("225,000.00 USD", 1)
+        entries = await timeline.page(session, Scope(None), third.id, Window(), kind="rules")
+        told = [entry.words for entry in entries.items if entry.ref == challenge_id and "grew" in entry.words]
+        assert told[0].startswith("The account grew from 125,000.00 USD to 175,000.00 USD")
+        before = await growth.shown(session, first.id)
+        assert before is not None and before.missing is None
     steps = await firm.steps("challenge", challenge_id)
     assert steps[1:] == ["funding_started", "account_scaled", "funding_started", "account_scaled", "funding_started"]
 
