@@ -20,7 +20,7 @@ from contracts.messages import AccountReinstated
 from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from firm import challenges, disputes, messages, people
+from firm import challenges, disputes, messages, people, restarts
 from firm.growth import next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
@@ -294,16 +294,17 @@ class ChallengeActivities:
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
         """Closes the challenge only if the record says why, whatever the signal names: a case against it is confirmed,
-        or a payout that closes its account is paid."""
+        a payout that closes its account is paid, or its phase was bought again."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
             payout_id = await closing.closed_by(session, challenge)
-        if case_id is not None:
-            return _status(await self._close(fact, because={"case_id": case_id}))
-        return _status(challenge if payout_id is None else await self._close(fact, because={"payout_id": payout_id}))
+            replaced_by = await restarts.replaced_by(session, challenge.id)
+        reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
+        because = next(({name: found} for name, found in reasons.items() if found is not None), None)
+        return _status(challenge if because is None else await self._close(fact, because=because))
 
-    async def _close(self, fact: ChallengeFact, *, because: dict[str, object]) -> Challenge:
+    async def _close(self, fact: ChallengeFact, *, because: dict[str, str]) -> Challenge:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
         if not CHALLENGE.allows(challenge.state, "closed_by_firm"):

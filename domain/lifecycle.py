@@ -1,12 +1,13 @@
 """The lifecycle of a purchased challenge: its states, its dates, and the checks of its decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
-from domain.errors import Conflict, ExtensionRefused, NotAllowed
+from domain.errors import Conflict, ExtensionRefused, NotAllowed, RestartRefused
+from domain.fees import RestartKind
 from domain.money import Money, is_known
 from domain.products.phase import Phase
 from domain.states import StateMachine
@@ -15,6 +16,14 @@ from domain.wording import instant, name, times
 PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
 REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
+
+# A reset begins an evaluation phase again; a buyback the phase of an account that broke a rule.
+_RESTARTS: Final[Mapping[RestartKind, frozenset[str]]] = {
+    "reset": frozenset({"active", "expired"}),
+    "buyback": frozenset({"breached", "failed"}),
+}
+# Nothing was paid for a challenge in one of these states, or it was paid back.
+UNPAID: Final = frozenset({"awaiting_payment", "cancelled", "payment_review", "refunded", "charged_back"})
 
 _AFTER_PAYMENT: Final = ("payment_review", "provisioning", "active", "identity_check", "funded", "breached")
 
@@ -142,6 +151,25 @@ def check_extendable(state: str, phase: Phase, granted: int, now: datetime, dead
     if now >= deadline:
         raise ExtensionRefused(f"The time of this phase ended on {instant(deadline)}.")
     return phase.extension.days
+
+
+def restart_of(state: str) -> RestartKind | None:
+    """Returns how the phase of a challenge in this state can be bought again; None: not at all."""
+    for kind, states in _RESTARTS.items():
+        if state in states:
+            return kind
+    return None
+
+
+def check_restartable(kind: RestartKind, state: str, price_minor: int | None) -> int:
+    """Returns the price of the restart. `price_minor`: as the product has it. Raises RestartRefused."""
+    if price_minor is None:
+        raise RestartRefused(f"The product sells no {kind}.", remedy="See the terms of the product.")
+    possible = restart_of(state)
+    if possible != kind:
+        other = f"Ask for a {possible}." if possible else "Buy a new challenge."
+        raise RestartRefused(f"A challenge in the state {name(state)} has no {kind}.", field="kind", remedy=other)
+    return price_minor
 
 
 def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:

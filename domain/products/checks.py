@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from domain.clocks import Clock
+from domain.fees import FeeTerms
 from domain.payouts import PayoutTerms
 from domain.payouts.scaling import Scaling
 from domain.products.phase import Phase
@@ -24,6 +25,10 @@ _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (Scaling, "profit_stays"): "a grown account starts at its size; remove it, and have the profit paid out before",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    (FeeTerms, "extension"): "an extension cannot be charged yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "activation"): "a funded account cannot be charged yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "monthly"): "nothing is charged monthly yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "add_ons"): "no add-on can be bought yet, so that its price cannot be promised; remove it",
     (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
 }
 

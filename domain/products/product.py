@@ -13,13 +13,14 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
+from domain.fees import FeeTerms, RestartKind
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
 from domain.products.phase import Phase
 from domain.rules.base import Context, Gate, VenueCalendar
 from domain.rules.floors import FloorSpec
-from domain.rules.terms import Terms, Where
+from domain.rules.terms import LATER, Terms, Where
 from domain.wording import count
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
@@ -33,7 +34,8 @@ _EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-s
 class Product(Terms):
     """One version of one product. `phases`: the evaluation phases in order. `funded` follows the last.
 
-    `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one.
+    `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one. `fee`
+    is the price of the purchase; `fees`: what costs money later.
     """
 
     product: Slug
@@ -51,6 +53,7 @@ class Product(Terms):
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms
+    fees: Annotated[FeeTerms | None, LATER] = None
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -87,24 +90,29 @@ class Product(Terms):
             yield ("funded", "target"), "a funded phase has no target; remove it"
         if self.funded.free_retake:
             yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
+        yield from self._in_phases()
+        yield from self._in_payouts()
+        if self.fees is not None:
+            yield from (
+                (("fees", *where), problem) for where, problem in self.fees.problems(self.fee_minor, self.currency)
+            )
+
+    def _in_phases(self) -> Iterator[tuple[Where, str]]:
         for index, (place, phase) in enumerate(self.places(), start=1):
             for where, problem in product_checks.in_phase(phase, self.context(index)):
                 yield (*place, *where), problem
             if phase.initial_balance == self.initial_balance:
                 yield (*place, "initial_balance"), "the product already has this size; leave it out here"
-        for where, problem in self._in_payouts():
-            yield ("payout", *where), problem
 
     def _in_payouts(self) -> Iterator[tuple[Where, str]]:
         gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
         blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
         initial = self.initial_of(self.funded_index)
-        if not initial:
-            yield from product_checks.from_zero(self.payout)
-        yield from self.payout.problems(initial, self.currency, blocking)
+        found = [] if initial else list(product_checks.from_zero(self.payout))
+        found += self.payout.problems(initial, self.currency, blocking)
         if self.payout.scaling is not None:
-            for where, problem in self.payout.scaling.problems():
-                yield ("scaling", *where), problem
+            found += [(("scaling", *where), problem) for where, problem in self.payout.scaling.problems()]
+        yield from ((("payout", *where), problem) for where, problem in found)
 
     def _specs(self) -> Iterator[FloorSpec]:
         for index, (_, phase) in enumerate(self.places(), start=1):
@@ -127,6 +135,10 @@ class Product(Terms):
     @property
     def fee_minor(self) -> int:
         return to_minor(self.fee, self.currency)
+
+    def restart_minor(self, kind: RestartKind) -> int | None:
+        """Returns the price of a restart in minor units; None: it is not sold."""
+        return None if self.fees is None else self.fees.restart_minor(kind, self.fee_minor, self.currency)
 
     @property
     def ref(self) -> str:

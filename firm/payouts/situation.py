@@ -130,7 +130,7 @@ async def situation(
         lowered_split_pct=await _lowered_split(session, challenge.id),
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
+        last_fee_minor=challenge.fee_minor,  # a reset or buyback is a challenge of its own; nothing else is paid later
         **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs

@@ -21,6 +21,7 @@ from tests.architecture.source import ROOT, files, imports, tree
 LIVE: Final = ("domain", "monitor", "firm", "activities", "store", "relay")
 # what describes, checks, compares or recomputes a definition: nothing happens to an account because of it
 DESCRIBING: Final = (
+    "domain/charges.py",
     "domain/histories/",
     "domain/proofs/",
     "domain/products/checks.py",

@@ -91,11 +91,11 @@ async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) ->
         assert seen is not None and seen.missing is not None
         assert [str(size) for _, size, _ in seen.steps] == ["125,000.00 USD", "175,000.00 USD"]
         assert (str(seen.next_size), len(seen.missing)) == ("225,000.00 USD", 1)
-        entries = await timeline.page(session, Scope(None), third.id, Window(), kind="rules")
-        told = [entry.words for entry in entries.items if entry.ref == challenge_id and "grew" in entry.words]
+        page = await timeline.page(session, Scope(None), third.id, Window(), kind="rules")
+        told = [entry.words for entry in page.items if entry.ref == challenge_id and "grew" in entry.words]
         assert told[0].startswith("The account grew from 125,000.00 USD to 175,000.00 USD")
-        before = await growth.shown(session, first.id)
-        assert before is not None and before.missing is None
+        ended = await growth.shown(session, first.id)
+        assert ended is not None and ended.missing is None
     steps = await firm.steps("challenge", challenge_id)
     assert steps[1:] == ["funding_started", "account_scaled", "funding_started", "account_scaled", "funding_started"]
 

@@ -65,7 +65,7 @@ def test_a_size_that_the_plan_cannot_reach_is_no_size_of_a_proof(database_url: s
 
 def test_an_account_that_starts_at_zero_lives_and_ends(database_url: str) -> None:
     body = two_step().model_dump(mode="json")
-    floor = {"type": "max_loss_static", "id": "max_loss", "breach_when": "equity <= floor"}
+    floor: dict[str, Any] = {"type": "max_loss_static", "id": "max_loss", "breach_when": "equity <= floor"}
     floor |= {"allowance": {"type": "amount", "value": "2000"}}
     body["funded"] |= {"initial_balance": "0", "rules": [floor]}
     body["payout"] |= {"gates": None, "caps": []}
