@@ -29,7 +29,7 @@ async def grow(deps: Deps, fact: ChallengeFact) -> Challenge:
         same = locked is not None and (locked.id, locked.status) == (account.id, "active")
         if locked is None or not same or challenge.state != "funded":
             return challenge
-        step = await growth.next_step(session, locked, product, plan, holdings)
+        step = await growth.next_step(session, locked, product, plan, holdings, deps.calendars)
         if step.missing:
             await challenges.wake(session, challenge, await growth.next_wake(session, challenge, locked, product))
         else:

@@ -12,6 +12,7 @@ from domain.payouts import trader_messages
 from firm.payouts import holds
 from firm.payouts import row as payouts
 from firm.payouts.situation import Holdings
+from ports.calendars import NONE, Calendars
 from ports.platform import BalanceKind, Platforms, TradingPlatform
 from store import outbox
 from store.db import Database
@@ -39,14 +40,14 @@ class PlatformAccount:
     login: int
 
 
-async def place_hold(db: Database, platforms: Platforms, payout_id: str) -> None:
+async def place_hold(db: Database, platforms: Platforms, payout_id: str, calendars: Calendars = NONE) -> None:
     """Holds all the money of a requested payout, or refuses the request with nothing held.
 
     Once the hold is declared, the request is not checked again: the money may already be off the balance. Returning the
     money is declared before it starts. From then on the payout can only be refused, even if processes die or another
     attempt still takes money.
     """
-    hold = await _declare_hold(db, platforms, payout_id)
+    hold = await _declare_hold(db, platforms, payout_id, calendars)
     if hold is None:
         return
     if not hold.undoing:
@@ -80,7 +81,9 @@ class _DeclaredHold:
     undoing: bool = False
 
 
-async def _declare_hold(db: Database, platforms: Platforms, payout_id: str) -> _DeclaredHold | None:
+async def _declare_hold(
+    db: Database, platforms: Platforms, payout_id: str, calendars: Calendars
+) -> _DeclaredHold | None:
     """Declares the hold if the request can still be granted. Returns None when nothing is left to do."""
     async with db.transaction() as session:
         payout = await payouts.locked(session, payout_id)
@@ -98,7 +101,7 @@ async def _declare_hold(db: Database, platforms: Platforms, payout_id: str) -> _
             return None
         if await session.get(Intent, keys.payout_hold(payout_id)) is not None:
             return _DeclaredHold(account, hold_operations(payout), repeated=True)
-        if await holds.refuse(session, payout, holdings):
+        if await holds.refuse(session, payout, holdings, calendars):
             return None
         for key, operation, amount in hold_operations(payout):
             await outbox.declare_intent(session, key=key, kind=operation, payload={"amount_minor": amount})

@@ -41,6 +41,7 @@ _RELEASED: Final = {
 class PayoutActivities:
     def __init__(self, deps: Deps) -> None:
         self._db, self._platforms, self._payments = deps.db, deps.platforms, deps.payments
+        self._calendars = deps.calendars
 
     def all(self) -> list[Callable[..., Any]]:
         return [
@@ -55,7 +56,7 @@ class PayoutActivities:
 
     @activity.defn(name="payouts.place_hold")
     async def place_hold(self, ref: PayoutRef) -> PayoutStatus:
-        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id)
+        await payout_holds.place_hold(self._db, self._platforms, ref.payout_id, self._calendars)
         return await self._status(ref)
 
     @activity.defn(name="payouts.check_risk")

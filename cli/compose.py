@@ -61,6 +61,7 @@ def build_api(settings: Settings) -> FastAPI:
             public_url=settings.api_url,
             cookie_secure=settings.api_url.startswith("https://"),
             venues=known_venues,
+            calendars=ExchangeCalendars(),
         )
     )
 

@@ -7,10 +7,11 @@ A trading day D starts at the reset on date D when the reset is before 12:00, el
 import re
 from calendar import monthrange
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -90,12 +91,23 @@ def _as_name(value: Any) -> Any:
     return value
 
 
+def zone_words(name: str) -> str:
+    """Returns a zone for people: "America/Chicago", "server time (+02:00, and +03:00 while … has daylight time)"."""
+    server = _SERVER.match(name)
+    if server is None:
+        return name
+    return f"server time ({server[1]}, and {server[2]} while {server[3]} has daylight time)"
+
+
 def _known_zone(name: str) -> str:
     zone_of(name)
     return name
 
 
 Zone = Annotated[str, AfterValidator(_known_zone), BeforeValidator(_as_name)]
+WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 
 
 class Clock(BaseModel):
@@ -104,7 +116,7 @@ class Clock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     zone: Zone
-    reset: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    reset: WallTime
 
     @property
     def group(self) -> str:
@@ -115,10 +127,7 @@ class Clock(BaseModel):
     def words(self) -> str:
         """The reset for people: "17:00 America/Chicago", "00:00 server time (+02:00, and +03:00 while … has daylight
         time)"."""
-        server = _SERVER.match(self.zone)
-        if server is None:
-            return f"{self.reset} {self.zone}"
-        return f"{self.reset} server time ({server[1]}, and {server[2]} while {server[3]} has daylight time)"
+        return f"{self.reset} {zone_words(self.zone)}"
 
     @property
     def wall(self) -> time:
@@ -209,3 +218,30 @@ def month_later(day: date, months: int) -> date:
     year, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + year, month + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+Period = Literal["day", "week", "month"]
+Begins = AbstractSet[Period]
+ONLY_A_DAY: Final[Begins] = frozenset({"day"})
+PERIOD_WORDS: Final[dict[Period, str]] = {"day": "daily", "week": "weekly", "month": "monthly"}
+
+
+def begins(period: Period, day: date, before: date | None) -> bool:
+    """Returns whether the reset that begins `day` begins a period: whether it lies in another week (from Monday) or
+    month than `before`, the day that the reset before began. None: the day before `day`."""
+    if period == "day":
+        return True
+    return period_start(period, day) != period_start(period, before or day - timedelta(days=1))
+
+
+def begun_with(before: date | None, day: date) -> Begins:
+    """Returns the periods that begin with the reset that begins `day`. `before`: the day that the reset before began;
+    None: the day before `day`."""
+    return {period for period in PERIOD_WORDS if begins(period, day, before)}
+
+
+def period_start(period: Period, day: date) -> date:
+    """Returns the first day of the period in which a trading day lies."""
+    if period == "week":
+        return day - timedelta(day.weekday())
+    return day.replace(day=1) if period == "month" else day

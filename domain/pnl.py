@@ -8,7 +8,10 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from domain.errors import RateMissing
-from domain.money import to_minor
+from domain.money import from_minor, to_minor
+
+# Floating results of accounts in several currencies are summed per symbol, and so need one currency.
+REPORTING_CURRENCY: Final = "USD"
 
 _ONE: Final = Decimal(1)
 
@@ -56,3 +59,10 @@ def position_profit_minor(
 def position_value_minor(lots: Decimal, contract_size: Decimal, price: Decimal, rate: Decimal, currency: str) -> int:
     """Returns the market value of a position in minor units of `currency`. `rate` converts the quote currency."""
     return to_minor(lots * contract_size * price * rate, currency)
+
+
+def reported_minor(minor: int, currency: str, quotes: Mapping[str, tuple[Decimal, Decimal]]) -> int:
+    """Returns minor units of `currency` in minor units of the reporting currency, at the live rate. Raises
+    RateMissing."""
+    rate = conversion_rate(currency, REPORTING_CURRENCY, quotes)
+    return to_minor(from_minor(minor, currency) * rate, REPORTING_CURRENCY)

@@ -4,7 +4,7 @@ Each account has one size for its whole life, so every floor, proof and history 
 are those of the account since it was opened: it was opened by the last step, or when the challenge was funded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from domain import keys
 from domain.money import Money
 from domain.payouts.scaling import Scaling, ScalingFacts
 from domain.products.product import Product
+from domain.rules.base import VenueCalendar
 from firm import challenges
 from firm.payouts import account as payout_account
 from firm.payouts.situation import Holdings, credited, situation
@@ -22,6 +23,8 @@ from store import audit, products
 from store.clock import market_now
 from store.deadlines import deadline
 from store.models import Account, Challenge, DealRow, Payout, ScalingRow
+
+Venues = Mapping[str, VenueCalendar]
 
 
 class Step(NamedTuple):
@@ -50,18 +53,21 @@ async def next_wake(session: AsyncSession, challenge: Challenge, account: Accoun
 
 
 async def next_step(
-    session: AsyncSession, account: Account, product: Product, plan: Scaling, holdings: Holdings
+    session: AsyncSession, account: Account, product: Product, plan: Scaling, holdings: Holdings, calendars: Venues
 ) -> Step:
-    """Returns the next step of the plan as things are now. `holdings`: the money as the platform has it."""
+    """Returns the next step of the plan as things are now. `holdings`: the money as the platform has it.
+    `calendars`: those of the venues, for gates that name one."""
     facts = await _facts(session, account, product, plan, holdings.balance_minor)
     size = plan.next_size(facts, account.currency)
     missing = list(plan.missing(facts, account.currency))
     if not missing:
-        missing += await _in_the_way(session, account, plan, holdings)
+        missing += await _in_the_way(session, account, plan, holdings, calendars)
     return Step(tuple(missing), facts, size)
 
 
-async def _in_the_way(session: AsyncSession, account: Account, plan: Scaling, holdings: Holdings) -> Sequence[str]:
+async def _in_the_way(
+    session: AsyncSession, account: Account, plan: Scaling, holdings: Holdings, calendars: Venues
+) -> Sequence[str]:
     """Returns what keeps an account that meets the plan from growing now."""
     wants: list[str] = []
     if holdings.open_positions:
@@ -74,7 +80,7 @@ async def _in_the_way(session: AsyncSession, account: Account, plan: Scaling, ho
     if await payout_account.open_reviews(session, account.id):
         wants.append("a review of it is open")
     if not wants and plan.of != "balance":
-        most = (await situation(session, account.id, holdings=holdings)).most
+        most = (await situation(session, account.id, holdings=holdings, calendars=calendars)).most
         if most.minor > 0:
             wants.append(f"its profit must be paid out first: {most} can be requested")
     return wants
@@ -170,7 +176,7 @@ class Shown(NamedTuple):
     missing: tuple[str, ...] | None
 
 
-async def shown(session: AsyncSession, account_id: str) -> Shown | None:
+async def shown(session: AsyncSession, account_id: str, calendars: Venues) -> Shown | None:
     """Returns the growth of an account as the record has it; None when its product has no scaling plan."""
     account = await session.get_one(Account, account_id)
     product = await products.load(session, account.product, account.version)
@@ -185,8 +191,8 @@ async def shown(session: AsyncSession, account_id: str) -> Shown | None:
         return Money(minor=minor, currency=account.currency)
 
     steps = tuple((money(row.from_minor), money(row.to_minor), row.occurred_at) for row in rows)
-    known = (await situation(session, account_id)).facts
+    known = (await situation(session, account_id, calendars=calendars)).facts
     equity = known.balance_minor if known.equity_minor is None else known.equity_minor
     holdings = Holdings(known.balance_minor, equity, known.open_positions)
-    step = await next_step(session, account, product, plan, holdings)
+    step = await next_step(session, account, product, plan, holdings, calendars)
     return Shown(steps, money(step.size_minor), step.missing if account.status == "active" else None)

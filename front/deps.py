@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from front.subjects.subject import Subjects
 from front.subjects.table import SUBJECTS
+from ports.calendars import NONE, Calendars
 from ports.payments import Providers
 from store.db import Database
 from store.identity import Throttle
@@ -42,4 +43,5 @@ class ApiDeps:
     cookie_secure: bool = True
     throttle: Throttle = field(default_factory=Throttle)
     venues: Callable[[], Collection[str]] | None = None  # names of venue calendars; None: products' are not checked
+    calendars: Calendars = field(default_factory=lambda: NONE)
     subjects: Subjects = SUBJECTS

@@ -27,6 +27,8 @@ from ports.platform import (
     Correction,
     Deal,
     Event,
+    PendingOrder,
+    StopsChanged,
     Tick,
 )
 from store.news import ScheduledRelease
@@ -133,6 +135,7 @@ class Shard:
                 balance_minor=0,
                 news_id=release.key,
                 released_at=release.released_at,
+                ends_at=release.ends_at,
                 symbols=release.names,
                 impact=release.impact,
             )
@@ -148,6 +151,10 @@ class Shard:
             self._tick(event)
         elif isinstance(event, Deal | BalanceOperation):
             self._money_event(event)
+        elif isinstance(event, StopsChanged):
+            self._stops_changed(event)
+        elif isinstance(event, PendingOrder):
+            self._order_event(event)
         elif isinstance(event, AccountState):
             account = self.state.accounts.find(event.login)
             if account is not None and not account.contains(event.seq):
@@ -197,6 +204,20 @@ class Shard:
             self._money.deal(account, event)
         else:
             self._money.operation(account, event)
+
+    def _stops_changed(self, event: StopsChanged) -> None:
+        account = self.admission.account(event.login, event.at)
+        if account is not None and not account.contains(event.seq):
+            violations = self._conduct.stops_changed(account, event)
+            self._judge.conduct(account, Trigger("stop_changed", event.seq, event.at), violations)
+
+    def _order_event(self, order: PendingOrder) -> None:
+        """A pending order moves no money: only rules of conduct may ask for it."""
+        account = self.admission.account(order.login, order.at)
+        if account is None or account.contains(order.seq):
+            return
+        violations = self._conduct.order(account, order)
+        self._judge.conduct(account, Trigger("account", order.seq, order.at), violations)
 
     def _account_changed(self, event: AccountChanged) -> None:
         known = self.state.accounts.find(event.login)

@@ -11,10 +11,10 @@ from decimal import Decimal
 
 import numpy as np
 
+from domain.clocks import Begins, begun_with
 from domain.products.phase_terms import PhaseTerms
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.marking import Instrument, QuoteBoard
-from domain.rules.periods import Begins, begun_with
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, microseconds
 from monitor.columns.minute_bars import MinuteBars

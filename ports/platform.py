@@ -72,8 +72,9 @@ class Tick(_Data):
 
 
 class Deal(_Data):
-    """A fill. `entry`: `in` opens or adds to a position, `out` closes it. `profit_minor`: realised P&L before
-    commission. The balance changes by profit + commission + swap + fee; costs are negative."""
+    """A fill. `entry`: `in` opens or adds to a position, `out` closes it. `reason`: what brought it about; the fill of
+    a pending order is `pending_fill`. `profit_minor`: realised P&L before commission. The balance changes by profit +
+    commission + swap + fee; costs are negative."""
 
     kind: Literal["deal"] = "deal"
     seq: int
@@ -90,9 +91,23 @@ class Deal(_Data):
     commission_minor: int
     swap_minor: int
     balance_minor: int
-    reason: Literal["client", "stop_loss", "take_profit", "dealer"]
+    reason: Literal["client", "pending_fill", "stop_loss", "take_profit", "dealer"]
     stop_loss: Decimal | None = None  # of the position after the fill
+    take_profit: Decimal | None = None  # likewise
     fee_minor: int = 0  # exchange fees, not part of the commission
+
+
+class StopsChanged(_Data):
+    """The stop loss or the take profit of an open position was set, moved or removed without a fill. Both are given as
+    they are now; None: there is none."""
+
+    kind: Literal["stops"] = "stops"
+    seq: int
+    at: datetime
+    login: int
+    position_id: str
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
 
 
 BalanceKind = Literal["deposit", "payout_hold", "payout_release", "payout_settled", "adjustment"]
@@ -109,6 +124,21 @@ class BalanceOperation(_Data):
     key: str
     amount_minor: int
     balance_minor: int
+
+
+class PendingOrder(_Data):
+    """A pending order was placed, or is gone: filled, cancelled or expired. A venue without pending orders sends
+    none."""
+
+    kind: Literal["order"] = "order"
+    seq: int
+    at: datetime
+    login: int
+    order_id: str
+    symbol: str
+    side: Side
+    lots: Decimal
+    change: Literal["placed", "gone"]
 
 
 class AccountChanged(_Data):
@@ -162,7 +192,15 @@ class ClockMark(_Data):
 
 
 Event = Annotated[
-    Tick | Deal | BalanceOperation | AccountChanged | AccountState | Correction | ClockMark,
+    Tick
+    | Deal
+    | PendingOrder
+    | StopsChanged
+    | BalanceOperation
+    | AccountChanged
+    | AccountState
+    | Correction
+    | ClockMark,
     Field(discriminator="kind"),
 ]
 

@@ -21,20 +21,20 @@ from ports.platform import (
     Correction,
     Deal,
     Side,
+    StopsChanged,
     SymbolSpec,
 )
 from sandbox.books import Position, StopBook, VenueAccount
 from sandbox.feed import Quote
 from sandbox.instants import from_us
 from sandbox.journal import Row
+from sandbox.order_checks import check_order, check_stops
 
 Reason = Literal["client", "stop_loss", "take_profit", "dealer"]
-VenueEvent = Deal | BalanceOperation | AccountChanged | Correction
+VenueEvent = Deal | StopsChanged | BalanceOperation | AccountChanged | Correction
 
 STATES_GROUPS: Final = "states/"  # accounts of groups with this prefix are reported by balance and equity, not by ticks
 _FIRST_LOGIN: Final = 10_001
-_MAX_LOTS: Final = Decimal(500)
-_LOT_STEP: Final = Decimal("0.01")
 _SIGNS: Final[Mapping[BalanceKind, tuple[int, ...]]] = {
     "deposit": (1,),
     "payout_hold": (-1,),
@@ -201,7 +201,7 @@ class Venue:
         known = None if key is None else self._stored_answer(scope, key, given)
         if known is not None:
             return str(known)
-        self._check_order(account, symbol, lots)
+        check_order(account, symbol, lots, self.specs, self.quotes)
         if position_id is None:
             position_id = self._open(account, symbol, side, lots, stop_loss, take_profit)
         else:
@@ -218,6 +218,20 @@ class Venue:
         if key is not None:
             self._store_answer(scope, given, position_id)
         return position_id
+
+    def protect(self, login: int, position_id: str, stop: Decimal | None, target: Decimal | None) -> None:
+        """Give an open position a new stop loss and take profit; None: none. Raises BadInput or NotFound."""
+        account = self.account(login)
+        position = account.positions.get(position_id)
+        if position is None:
+            raise NotFound(f"Account {login} has no open position {position_id}.")
+        check_stops(position.side, *self.quotes[position.symbol], stop, target)
+        self._stops[position.symbol].remove(position)
+        position.stop_loss, position.take_profit = stop, target
+        self._stops[position.symbol].add(account, position)
+        self._changed[login] = account
+        moment: dict[str, Any] = {"seq": 0, "at": from_us(self.now_us), "login": login, "position_id": position_id}
+        self._emit(StopsChanged(**moment, stop_loss=stop, take_profit=target))
 
     def tick(self, quote: Quote) -> None:
         """Apply a quote, and fill the stops and targets it reaches."""
@@ -290,22 +304,6 @@ class Venue:
             self._changed[account.login] = account
             self._emit_change(account.login, "enabled" if enabled else "disabled")
 
-    def _check_order(self, account: VenueAccount, symbol: str, lots: Decimal) -> None:
-        if symbol not in self.specs:
-            raise BadInput(
-                f"{symbol!r} is not traded here.", field="symbol", remedy=f"Choose among {', '.join(self.specs)}."
-            )
-        if not lots.is_finite() or not 0 < lots <= _MAX_LOTS or lots % _LOT_STEP:
-            raise BadInput(
-                f"{lots} lots cannot be traded.",
-                field="lots",
-                remedy=f"Trade between {_LOT_STEP} and {_MAX_LOTS} lots in steps of {_LOT_STEP}.",
-            )
-        if not account.enabled:
-            raise Conflict(f"Trading is disabled on account {account.login}.")
-        if symbol not in self.quotes:
-            raise Conflict(f"There is no price for {symbol} yet.")
-
     def _margin_minor(self, account: VenueAccount, symbol: str, lots: Decimal, price: Decimal) -> int:
         spec = self.specs[symbol]
         rate = conversion_rate(spec.quote_currency, account.currency, self.quotes)
@@ -322,13 +320,7 @@ class Venue:
     ) -> str:
         bid, ask = self.quotes[symbol]
         price = ask if side == "buy" else bid
-        low, high = (stop, target) if side == "buy" else (target, stop)
-        if (low is not None and low >= bid) or (high is not None and high <= ask):
-            raise BadInput(
-                f"The stop or target is on the wrong side of the price {price}.",
-                field="stop_loss",
-                remedy="Set the stop loss on the losing side and the take profit on the winning side.",
-            )
+        check_stops(side, bid, ask, stop, target)
         used = sum(self._margin_minor(account, p.symbol, p.lots, p.open_price) for p in account.positions.values())
         needed = self._margin_minor(account, symbol, lots, price)
         if used + needed > self.equity_minor(account):
@@ -386,6 +378,7 @@ class Venue:
                 balance_minor=account.balance_minor,
                 reason=reason,
                 stop_loss=position.stop_loss,
+                take_profit=position.take_profit,
             )
         )
 

@@ -77,6 +77,13 @@ class Order(_Body):
     take_profit: ExactDecimal | None = None
 
 
+class Stops(_Body):
+    """The stop loss and the take profit of an open position from now on; None: none."""
+
+    stop_loss: ExactDecimal | None = None
+    take_profit: ExactDecimal | None = None
+
+
 class Ack(_Body):
     number: int = Field(ge=0)
     keep_after: int = Field(ge=0)
@@ -174,6 +181,11 @@ def _add_trading(router: APIRouter, market: SimulatedMarket) -> None:
         position_id = venue.order(login, **body.model_dump())
         market.commit()
         return {"position_id": position_id}
+
+    @router.put("/venue/accounts/{login}/positions/{position_id}/stops", status_code=204)
+    async def protect(login: int, position_id: str, body: Stops) -> None:
+        venue.protect(login, position_id, body.stop_loss, body.take_profit)
+        market.commit()
 
 
 def _add_stream(router: APIRouter, market: SimulatedMarket) -> None:

@@ -22,6 +22,7 @@ class ExchangeCalendar:
     def __init__(self, calendar: Any) -> None:
         """`calendar`: an exchange_calendars.ExchangeCalendar."""
         self._closes: dict[date, datetime] = {session.date(): _utc(close) for session, close in calendar.closes.items()}
+        self._early: frozenset[date] = frozenset(session.date() for session in calendar.early_closes)
         self._opens = sorted(_utc(opening) for opening in calendar.opens)
 
     def close_on(self, day: date) -> datetime | None:
@@ -30,6 +31,9 @@ class ExchangeCalendar:
     def next_open(self, after: datetime) -> datetime:
         """Returns the next opening, UTC. Raises LookupError after the last known session."""
         return self._opens[bisect_right(self._opens, after)]
+
+    def closes_early(self, day: date) -> bool:
+        return day in self._early
 
 
 class ExchangeCalendars(Mapping[str, VenueCalendar]):

@@ -55,7 +55,9 @@ async def preview_payout(
     """Returns what a payout of `amount` would do: the shares, the room left to every limit, and what prevents it."""
     async with deps.db.transaction() as session:
         account = await accounts.visible_account(session, caller.scope, account_id)
-        return await preview(session, account_id, positive_money(amount, account.currency), cycle=cycle)
+        return await preview(
+            session, account_id, positive_money(amount, account.currency), cycle=cycle, calendars=deps.calendars
+        )
 
 
 @router.post("/accounts/{account_id}/payouts", status_code=201, dependencies=[Depends(allowed("payouts.request"))])
@@ -67,7 +69,7 @@ async def request_payout(
     async def work(session: AsyncSession) -> PayoutAsked:
         account = await accounts.visible_account(session, caller.scope, account_id)
         gross = positive_money(body.amount, account.currency)
-        ahead = await preview(session, account_id, gross, cycle=body.cycle)
+        ahead = await preview(session, account_id, gross, cycle=body.cycle, calendars=deps.calendars)
         payout = await payouts.request_payout(
             session,
             account_id=account_id,
@@ -75,6 +77,7 @@ async def request_payout(
             gross=gross,
             rail=deps.payments.rail,
             cycle=body.cycle,
+            calendars=deps.calendars,
         )
         return PayoutAsked(
             id=payout.id,

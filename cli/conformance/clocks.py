@@ -4,82 +4,138 @@ A case asks through the names of its amounts: `[clock: ]day D starts | eod D | r
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from cli.conformance.case import Case, EngineResult, Unsupported, Value
+from pydantic import ValidationError
+
+from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from domain.clocks import Clock, ClockHistory, zone_of
+from domain.quoting import quoted
 
 _QUESTION: Final = re.compile(
     r"^(?:(?P<clock>[^:]+): )?(?P<what>day|eod|reset|length_hours) (?P<day>\d{4}-\d\d-\d\d)"
-    r"(?: starts)?(?: in (?P<zone>.+))?$"
+    r"(?P<starts> starts)?(?: in (?P<zone>.+))?$"
 )
+# parameters that name neither a clock nor a zone; session_end moves no figure
+_OTHERS: Final = ("kind", "severity", "timezone", "reset", "versions", "session_end")
+
+
+class Days(Protocol):
+    """Anything that knows when days begin."""
+
+    def day_start(self, day: date) -> datetime: ...
+
+    def day_end(self, day: date) -> datetime: ...
+
+    def reset_on(self, local: date) -> datetime: ...
+
+
+class PlatformDays:
+    """The clock of a platform: its rollover events say when days begin. Their local time is the time as written."""
+
+    def __init__(self, events: Sequence[RawEvent]) -> None:
+        self._resets = [(event.day(), _label(event), event.at()) for event in events if event.kind == "rollover"]
+
+    def day_start(self, day: date) -> datetime:
+        return self._found(at for _, label, at in self._resets if label == day)
+
+    def day_end(self, day: date) -> datetime:
+        return self.day_start(day + timedelta(1))
+
+    def reset_on(self, local: date) -> datetime:
+        return self._found(at for written, _, at in self._resets if written == local)
+
+    @staticmethod
+    def _found(instants: Iterator[datetime]) -> datetime:
+        at = next(instants, None)
+        if at is None:
+            raise Unsupported("day_boundary: no rollover event begins that day", "timezone")
+        return at
+
+
+def _label(rollover: RawEvent) -> date | None:
+    """Returns the day that a rollover begins: its date as written before 12:00, else the next one."""
+    day = rollover.day()
+    if day is None or len(rollover.t) <= 10:
+        return day
+    return day if datetime.fromisoformat(rollover.t).time() < time(12) else day + timedelta(1)
 
 
 @dataclass(slots=True)
 class _Clocks:
     """The clocks of a rule by name ("" is its own clock), and the zones it names."""
 
-    histories: dict[str, ClockHistory] = field(default_factory=dict)
+    days: dict[str, Days] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
 
 
 def _zone_name(value: Any) -> str:
     """Returns a zone of the case under its name in the engine."""
-    return str(Clock.model_validate({"zone": value, "reset": "00:00"}).zone)
+    try:
+        return str(Clock.model_validate({"zone": value, "reset": "00:00"}).zone)
+    except ValidationError as exc:
+        raise Unsupported(f"timezone {quoted(value)}", "timezone") from exc
 
 
-def _clock(data: Mapping[str, Any]) -> Clock:
-    return Clock.model_validate({"zone": data["timezone"], "reset": data["reset"]})
+def _history(case: Case, versions: list[Mapping[str, Any]]) -> ClockHistory:
+    """Returns clocks that replace each other. The first one is valid from the beginning."""
+    clocks = [_clock(case, version, "from") for version in versions]
+    changes = [_from(version["from"]) for version in versions[1:]]
+    return ClockHistory(clocks[0], tuple(zip(changes, clocks[1:], strict=True)))
 
 
-def _history(versions: list[Mapping[str, Any]]) -> ClockHistory:
-    changes = tuple((datetime.fromisoformat(version["from"]), _clock(version)) for version in versions[1:])
-    return ClockHistory(_clock(versions[0]), changes)
+def _from(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _clock(case: Case, data: Mapping[str, Any], *more: str) -> Clock:
+    case.only("clock", data, ("timezone", "reset", "session_end", *more))
+    clock = case.clock({name: data[name] for name in ("timezone", "reset") if name in data})
+    if clock is None:
+        raise Unsupported(f"day_boundary: clock {quoted(dict(data))}", "timezone")
+    return clock
 
 
 def _clocks(case: Case) -> _Clocks:
     rule, found = case.rule, _Clocks()
-    if "versions" in rule:
-        found.histories[""] = _history(rule["versions"])
-    elif "timezone" in rule and "reset" in rule:
-        found.histories[""] = ClockHistory(_clock(rule))
-    for name, value in rule.items():
-        if name in ("kind", "severity", "timezone", "reset", "versions"):
-            continue
-        if isinstance(value, Mapping):
-            case.only(name, value, ("timezone", "reset", "versions", "standard", "daylight", "dst_of"))
-        if isinstance(value, Mapping) and "versions" in value:
-            found.histories[name] = _history(value["versions"])
-        elif isinstance(value, Mapping) and "reset" in value:
-            found.histories[name] = ClockHistory(_clock(value))
-        else:
-            found.zones[name] = _zone_name(value["timezone"] if _names_zone(value) else value)
-    for name, history in found.histories.items():
-        last = history.changes[-1][1] if history.changes else history.first
-        found.zones[name] = last.zone
+    named = {"": {name: rule[name] for name in ("timezone", "reset", "versions") if name in rule}}
+    named |= {name: value for name, value in rule.items() if name not in _OTHERS}
+    for name, value in named.items():
+        if not isinstance(value, Mapping):
+            found.zones[name] = _zone_name(value)
+        elif "versions" in value:
+            case.only("clock", value, ("versions",))
+            history = _history(case, value["versions"])
+            found.days[name] = history
+            found.zones[name] = (history.changes[-1][1] if history.changes else history.first).zone
+        elif value.get("timezone") == "platform":
+            case.only("clock", value, ("timezone", "reset", "session_end"))
+            found.days[name] = PlatformDays(case.events)
+        elif "reset" in value:
+            clock = _clock(case, value)
+            found.days[name], found.zones[name] = ClockHistory(clock), clock.zone
+        elif value:
+            case.only("zone", value, ("timezone", "standard", "daylight", "dst_of", "session_end"))
+            found.zones[name] = _zone_name(value.get("timezone", value))
     return found
-
-
-def _names_zone(value: object) -> bool:
-    return isinstance(value, Mapping) and "timezone" in value
 
 
 def _answer(question: str, clocks: _Clocks) -> Value:
     asked = _QUESTION.match(question)
-    if asked is None:
+    if asked is None or (asked["what"] == "day") != bool(asked["starts"]):
         raise Unsupported(f"day_boundary: {question}", question)
-    name = asked["clock"] or ("" if "" in clocks.histories else next(iter(clocks.histories)))
-    if name not in clocks.histories:
+    name = asked["clock"] or ("" if "" in clocks.days else next(iter(clocks.days)))
+    if name not in clocks.days:
         raise Unsupported(f"day_boundary: clock {name}", name)
-    history, day = clocks.histories[name], date.fromisoformat(asked["day"])
+    days, day = clocks.days[name], date.fromisoformat(asked["day"])
     if asked["what"] == "length_hours":
-        seconds = int((history.day_end(day) - history.day_start(day)).total_seconds())
-        return Decimal(seconds) / 3600
-    find = {"day": history.day_start, "eod": history.day_end, "reset": history.reset_on}[asked["what"]]
+        return Decimal((days.day_end(day) - days.day_start(day)) // timedelta(seconds=1)) / 3600
+    find = {"day": days.day_start, "eod": days.day_end, "reset": days.reset_on}[asked["what"]]
     at = find(day)
     if asked["zone"] is None:
         return at
@@ -89,20 +145,31 @@ def _answer(question: str, clocks: _Clocks) -> Value:
 
 def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
-    if not clocks.histories:
+    if not clocks.days:
         raise Unsupported("day_boundary: no clock with a timezone and a reset", "timezone")
     return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 
 def trading_day_label(case: Case) -> EngineResult:
-    """Returns the trading day of each event."""
+    """Returns the trading day of each trade; without trades, of each event."""
     rule = case.params("day", "session_end")
-    clock = case.clock(rule["day"])
-    if clock is None:
-        raise Unsupported("trading_day_label: a clock that only the platform has", "day")
-    trades = [event for event in case.events if event.kind.startswith("trade_")]
-    days: list[date | None] = [event.day(clock) for event in trades or case.events]
+    clock = case.clock(rule.get("day"))
+    by_platform = clock is None and rule.get("day") is not None
+    labels = _by_rollovers(case.events) if by_platform else [event.day(clock) for event in case.events]
+    trades = [event.index for event in case.events if event.kind.startswith("trade_")]
+    days: list[date | None] = [labels[index] for index in trades or range(len(labels))]
     return EngineResult("computed", amounts={"trade_dates": days}, steps=[{"trade_date": day} for day in days])
+
+
+def _by_rollovers(events: Sequence[RawEvent]) -> list[date | None]:
+    """Returns the day of each event: the one that the last rollover began, before any the one that the first ended."""
+    first = next((_label(event) for event in events if event.kind == "rollover"), None)
+    running = None if first is None else first - timedelta(1)
+    labels = list[date | None]()
+    for event in events:
+        running = _label(event) if event.kind == "rollover" else running
+        labels.append(running or event.day())
+    return labels
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {

@@ -6,54 +6,66 @@ and the last day ends with the case.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, Figure, RawEvent, Value
+from adapters.calendars.exchange import ExchangeCalendars
+from cli.conformance.case import Case, Figure, RawEvent, Unsupported, Value
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import Clock
+from domain.money import to_minor
 from domain.rules import history
 from domain.rules.base import Context, Gate, GateStatus, HistoryRule
-from domain.rules.events import DayEnded, Event, Rolled
+from domain.rules.events import Closed, DayEnded, Event, Rolled
 
 _TRADES: Final = ("trade_open", "trade_close")
 # whole numbers that are not money; other figures differ by type
-_COUNTS: Final = ("days", "trading_days", "profitable_days", "required")
+_COUNTS: Final = ("days", "trading_days", "profitable_days", "required", "short_trades")
 
 
 def engine_events(
     case: Case, clock: Clock | None, *, close_last: bool = True
 ) -> Iterator[tuple[RawEvent, list[Event]]]:
     """Yields each raw event with its engine events. `close_last`: a day without a reset ends with the case."""
+    for number, (raw, events, reset) in enumerate(_with_resets(case, clock)):
+        last = number == len(case.events) - 1
+        yield raw, [*events, reset] if last and close_last and reset is not None else events
+
+
+def _with_resets(case: Case, clock: Clock | None) -> Iterator[tuple[RawEvent, list[Event], Rolled | None]]:
+    """Yields each raw event with its engine events, and the reset that would end the running day if it ended here.
+    None: no day is running."""
     translator = Translator(case, clock, as_written=clock is None)
     resets = any(raw.kind == "rollover" for raw in case.events)
     running: date | None = None
-    for number, raw in enumerate(case.events):
+    for raw in case.events:
         events = list[Event]()
         day = raw.day(clock)
+        if running is not None and day is not None and day != running and not resets and raw.kind != "news":
+            events.append(_reset(translator, raw, running))
+            running = None
         if raw.kind in _TRADES:
-            if running is not None and day != running and not resets:
-                events.append(_reset(translator, raw, running))
             running = day
         elif raw.kind == "rollover":
             running = None
-        events.append(_event(translator, raw))
-        last = number == len(case.events) - 1
-        if last and running is not None and close_last:
-            events.append(_reset(translator, raw, running))
-        yield raw, events
+        events.extend(_trades(raw, translator) if raw.kind == "trades" else (_event(translator, raw),))
+        yield raw, events, None if running is None else _reset(translator, raw, running)
 
 
 def states_after_events(
     case: Case, rules: tuple[HistoryRule[Any], ...], context: Context, clock: Clock | None, *, close_last: bool = True
 ) -> Iterator[tuple[RawEvent, history.HistoryState]]:
-    """Yields the state of the rules after each raw event."""
+    """Yields the state of the rules after each raw event. `close_last`: as if the running day ended with that event."""
     midway = any(raw.kind == "rollover" for raw in case.events)
     state = history.start(rules, context, midway=midway)
-    for raw, events in engine_events(case, clock, close_last=close_last):
+    for raw, events, reset in _with_resets(case, clock):
         for event in events:
             state, _ = history.step(state, event, rules, context)
-        yield raw, state
+        shown = state
+        if close_last and reset is not None:
+            shown, _ = history.step(state, reset, rules, context)
+        yield raw, shown
 
 
 def status(gate: Gate[Any], state: history.HistoryState, context: Context) -> GateStatus:
@@ -66,7 +78,7 @@ def gate_figures(case: Case, figures: Any) -> dict[str, Value]:
 
 
 def context(case: Case, clock: Clock | None, target_minor: int | None = None) -> Context:
-    return replace(context_of(case, clock), target_minor=target_minor)
+    return replace(context_of(case, clock), target_minor=target_minor, calendars=ExchangeCalendars())
 
 
 def _figure(case: Case, name: str, value: Any) -> Figure:
@@ -91,6 +103,7 @@ def _event(translator: Translator, raw: RawEvent) -> Event:
         opening_balance_minor=before,
         opening_equity_minor=before + floating,
         positions_opened=int(raw.data.get("positions_opened", 1)),
+        traded=True,
     )
 
 
@@ -102,3 +115,31 @@ def _reset(translator: Translator, raw: RawEvent, ended: date) -> Rolled:
         equity_minor=translator.equity,
         day=ended,
     )
+
+
+def _trades(raw: RawEvent, translator: Translator) -> Iterator[Event]:
+    """Yields the trades of a list: how long each was held and, if the case says so, its result."""
+    case, listed = translator.case, raw.data.get("trades")
+    unknown = sorted(set(raw.data) - {"durations_seconds", "trades", "balance", "equity"})
+    if unknown:
+        raise Unsupported(f"trades: field {unknown[0]}", unknown[0])
+    if listed is None:
+        listed = [{"duration_seconds": seconds} for seconds in raw.data["durations_seconds"]]
+    mark = translator.event(raw)
+    for number, trade in enumerate(listed):
+        case.only("trades", trade, ("duration_seconds", "pnl"))
+        if "pnl" not in trade and case.rule.get("metric") == "profit":
+            raise Unsupported("trades: the result of each trade is missing", "pnl")
+        seconds = Decimal(trade["duration_seconds"])
+        yield Closed(
+            seq=mark.seq,
+            at=mark.at,
+            balance_minor=mark.balance_minor,
+            equity_minor=mark.equity_minor,
+            position_id=f"{raw.index}.{number}",
+            symbol="",
+            side="buy",
+            lots=Decimal(1),
+            opened_at=mark.at - timedelta(microseconds=int(seconds * 1_000_000)),
+            pnl_minor=to_minor(Decimal(trade.get("pnl", 0)), case.currency),
+        )

@@ -9,18 +9,15 @@ from typing import Any, Final
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.floors_reader import FLOORS, read_rule
 from cli.conformance.translator import Translator
-from domain.clocks import Clock
+from domain.clocks import Clock, begun_with
 from domain.rules import limits
 from domain.rules.base import EquityRule
-from domain.rules.evaluate import LevelBreach, judge, judge_rollover
+from domain.rules.evaluate import LevelBreach, has_level, judge, judge_rollover, worth_of, worths
 from domain.rules.events import Closed, Event, PaidOut, Rolled
-from domain.rules.figures import MovingSize
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 from domain.rules.limits import LimitOffence, LimitState
-from domain.rules.periods import begun_with
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled
-from domain.rules.terms import Size
-from domain.rules.worths import has_level, worth_of, worths
+from domain.rules.terms import MovingSize, Size
 
 
 def judged(case: Case) -> EngineResult:

@@ -6,39 +6,41 @@ from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.daily import context, gate_figures, states_after_events, status
-from domain.money import to_minor
-from domain.rules.base import Context, Gate, GateStatus
+from domain.money import from_minor, to_minor
+from domain.rules import history
+from domain.rules.base import Context, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
+from domain.rules.gates.min_hold_time import MinHoldTime
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
+from domain.rules.gates.windows import WindowGate
 
-_WINDOWS: Final = {
-    "whole_phase": "whole_phase",
-    "since_last_payout": "since_last_payout",
-    "since_last_approved_payout": "since_last_payout",
-}
+_WINDOWS: Final = ("whole_phase", "since_last_payout_request", "since_last_approved_payout", "since_last_payout")
+_LATER: Final = ("window", "counts_later", "day")
 _RAISES: Final = ("profit_target_raised_to_best_day_over_limit", "excess_added_to_target")
 _FROM_RESET_TO_RESET: Final = ("closing_balance_minus_opening_balance", "equity_snapshot_to_snapshot")
 
 
 def best_day_ratio(case: Case) -> EngineResult:
-    known = ("limit_pct", "compare", "denominator", "effect", "profit_target", "window", "basis", "attribution", "day")
-    given = case.params(*known)
+    known = ("limit_pct", "compare", "denominator", "effect", "profit_target", "basis", "attribution")
+    given = case.params(*known, *_LATER, "unit", "binds_above_profit")
     effect = given.get("effect") or "payout_blocked"
     raises = effect in _RAISES
-    window = window_of(case, given)
     target = amount_of(case, given.get("profit_target"))
+    compares = effect in ("payout_blocked", "continue_trading")
     rule = BestDayRatio.model_validate(
         {
             "type": "best_day_ratio",
             "limit_pct": needed(case, "limit_pct"),
-            "compare": given.get("compare", "<=") if raises else needed(case, "compare"),
+            "compare": needed(case, "compare") if compares else given.get("compare", "<="),
             "denominator": given.get("denominator", "total_profit"),
-            "window": "since_last_approved_payout" if window == "since_last_payout" else window,
             "attribution": given.get("basis") or given.get("attribution") or "closed_pnl",
             "effect": effect,
+            "unit": given.get("unit", "day"),
+            "binds_above_profit": case.size(sized(given.get("binds_above_profit"))),
             "blocks": ("pass",) if raises else ("payout",),
+            **_window(case, given),
         }
     )
     if rule.needs_target and not target:
@@ -52,41 +54,68 @@ def best_day_ratio(case: Case) -> EngineResult:
     return result
 
 
+def min_hold_time(case: Case) -> EngineResult:
+    known = (
+        *("seconds", "min_share_pct", "compare", "metric", "held", "effect"),
+        *("max_short_trades", "max_short_pct_of_request", "min_average_seconds"),
+    )
+    given = case.params(*known, *_LATER)
+    terms = {name: given[name] for name in known if given.get(name) is not None}
+    rule = MinHoldTime.model_validate({"type": "min_hold_time", **terms, **_window(case, given)})
+    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl")
+    result.ratios = [_decimal(step.get("share_pct")) for step in result.steps]
+    result.final_ratio = result.ratios[-1] if result.ratios else None
+    if rule.leaves_out:
+        result.outcome = "computed"
+    return result
+
+
 def trading_day_count(case: Case) -> EngineResult:
-    given = case.params("counts", "min_trade_value", "min_abs_pnl", "required", "day", "window")
+    known = (
+        *("counts", "min_trade_value", "min_abs_pnl", "required", "compare"),
+        *("min_pct_of_average_lots", "min_held_seconds", "half_days_count", "calendar"),
+    )
+    given = case.params(*known, *_LATER)
+    half_days = given.get("half_days_count", True)
     rule = TradingDayCount.model_validate(
         {
             "type": "trading_day_count",
             "counts": given.get("counts", "day_with_new_position_opened"),
-            "min_trade_value": case.size(given.get("min_trade_value")),
-            "min_abs_pnl": case.size(given.get("min_abs_pnl")),
+            "min_trade_value": case.size(sized(given.get("min_trade_value"))),
+            "min_abs_pnl": case.size(sized(given.get("min_abs_pnl"))),
+            "compare": given.get("compare", ">="),
+            "min_pct_of_average_lots": given.get("min_pct_of_average_lots"),
+            "min_held_seconds": given.get("min_held_seconds"),
+            "half_days_count": half_days,
+            "calendar": None if half_days else needed(case, "calendar"),
             "required": given.get("required", 1),
-            "window": window_of(case, given),
+            **_window(case, given),
         }
     )
     clock = case.clock(given.get("day"))
     result = _read(case, rule, context(case, clock), "closed_pnl")
-    return _by_totals(case, result, "trading_days", rule.counted)
+    return _by_totals(case, result, ("trading_days",), rule.counted)
 
 
 def profitable_day_count(case: Case) -> EngineResult:
-    known = ("threshold", "compare", "basis", "required", "consecutive", "window", "day")
-    given = case.params(*known)
+    known = ("threshold", "compare", "basis", "required", "consecutive", "min_pct_of_best_day")
+    given = case.params(*known, *_LATER)
     rule = profitable_days(case, given)
     where = context(case, case.clock(given.get("day")))
     result = _read(case, rule, where, rule.basis)
-    return _by_totals(case, result, "profitable_days", lambda days: rule.counted(days, where))
+    names = ("profitable_days", "winning_days")
+    return _by_totals(case, result, names, lambda days: rule.counted(days, where))
 
 
 def daily_profit_cap(case: Case) -> EngineResult:
-    given = case.params("amount", "effect", "basis", "window", "day")
+    given = case.params("amount", "effect", "basis", *_LATER)
     rule = DailyProfitCap.model_validate(
         {
             "type": "daily_profit_cap",
             "amount": case.size(sized(needed(case, "amount"))),
             "effect": given.get("effect", "deduct_excess"),
             "basis": given.get("basis", "closed_pnl"),
-            "window": window_of(case, given),
+            **_window(case, given),
         }
     )
     result = _read(case, rule, context(case, case.clock(given.get("day"))), rule.basis)
@@ -105,9 +134,15 @@ def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
             "basis": given.get("basis", "closed_pnl"),
             "required": given.get("required", 1),
             "consecutive": given.get("consecutive", False),
-            "window": window_of(case, given),
+            "min_pct_of_best_day": given.get("min_pct_of_best_day"),
+            **_window(case, given),
         }
     )
+
+
+def _window(case: Case, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the window of a gate, and whether what it leaves out counts again in later windows."""
+    return {"window": window_of(case, given), "counts_later": given.get("counts_later", False)}
 
 
 def needed(case: Case, name: str) -> Any:
@@ -140,15 +175,19 @@ def amount_of(case: Case, value: Any) -> int | None:
     return to_minor(Decimal(size["value"]), case.currency) if size["type"] == "amount" else case.money_of(size)
 
 
-def window_of(case: Case, given: Mapping[str, Any]) -> str:
+def window_of(case: Case, given: Mapping[str, Any]) -> Any:
+    """Returns the window as the engine's gates write it."""
     window = given.get("window") or "whole_phase"
+    if isinstance(window, Mapping):
+        case.only("window", window, ("days",))
+        return {"days": window["days"]}
     if window not in _WINDOWS:
         raise Unsupported(f"{case.kind}: window {window}", "window")
-    return _WINDOWS[window]
+    return window
 
 
-def _read(case: Case, rule: Gate[Any], where: Context, basis: str) -> EngineResult:
-    """Returns outcome and figures of the gate at the end, and its figures after each event."""
+def _read(case: Case, rule: WindowGate[Any], where: Context, basis: str) -> EngineResult:
+    """Returns outcome and figures of the gate at the end, and after each event."""
     clock = case.clock(case.rule.get("day"))
     result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
     close_last = basis not in _FROM_RESET_TO_RESET or not any(raw.kind == "rollover" for raw in case.events)
@@ -156,15 +195,24 @@ def _read(case: Case, rule: Gate[Any], where: Context, basis: str) -> EngineResu
         found = status(rule, state, where)
         result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
         result.steps.append(result.amounts)
+        result.met.append(found.met)
+        if rule.leaves_out:
+            result.left_out.append(from_minor(history.deducted_minor(state, (rule,), where), case.currency))
     return result
 
 
-def _by_totals(case: Case, result: EngineResult, name: str, counted: Callable[[int], GateStatus]) -> EngineResult:
-    """Applies a stated total of days, which replaces the count."""
-    totals = [raw.data[name] for raw in case.events if raw.kind == "totals" and name in raw.data]
-    if totals:
-        found = counted(int(totals[-1]))
-        result.outcome, result.amounts = found.outcome, {**result.amounts, **gate_figures(case, found.figures)}
+def _by_totals(
+    case: Case, result: EngineResult, names: tuple[str, ...], counted: Callable[[int], GateStatus]
+) -> EngineResult:
+    """Applies stated totals of days, each from its event on: they replace the count."""
+    total: int | None = None
+    for number, raw in enumerate(case.events):
+        stated = [raw.data[name] for name in names if raw.kind == "totals" and name in raw.data]
+        total = int(stated[0]) if stated else total
+        if total is not None:
+            found = counted(total)
+            result.steps[number] = {**result.steps[number], **gate_figures(case, found.figures)}
+            result.outcome, result.amounts, result.met[number] = found.outcome, result.steps[number], found.met
     return result
 
 
@@ -174,6 +222,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "best_day_ratio": best_day_ratio,
+    "min_hold_time": min_hold_time,
     "trading_day_count": trading_day_count,
     "profitable_day_count": profitable_day_count,
     "daily_profit_cap": daily_profit_cap,

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, conduct, equity, fees, gates, scaling
+from cli.conformance import amounts, clocks, equity, fees, gates, positions, scaling, timing
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.compare import Comparison, plain
 from cli.conformance.phases import by_phase
@@ -18,7 +18,8 @@ Status = Literal["passed", "failed", "unsupported"]
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **equity.KINDS,
-    **conduct.KINDS,
+    **positions.KINDS,
+    **timing.KINDS,
     **gates.KINDS,
     **amounts.KINDS,
     **clocks.KINDS,

@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import func, select
 from temporalio.client import Client
 
+from adapters.calendars.exchange import ExchangeCalendars
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
 from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
@@ -168,7 +169,7 @@ class Rehearsal:
 
     async def _request_payout(self, trader: Trader, account_id: str) -> bool:
         async with self._db.transaction() as session:
-            now = await payout_facts.situation(session, account_id)
+            now = await payout_facts.situation(session, account_id, calendars=ExchangeCalendars())
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
         since = eligible_from(now.facts, now.product.payout)
         if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
@@ -197,7 +198,7 @@ class Rehearsal:
             if sent:
                 dates.append(self.now + _SETTLE_STEP)
             for challenge in funded:
-                now = await payout_facts.situation(session, str(challenge.account_id))
+                now = await payout_facts.situation(session, str(challenge.account_id), calendars=ExchangeCalendars())
                 since = eligible_from(now.facts, now.product.payout)
                 if since and since > self.now and now.most.amount >= now.product.payout.min_request:
                     dates.append(since)

@@ -20,6 +20,7 @@ from domain.money import Money
 from firm import growth
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
+from ports.calendars import Calendars
 from store.read.pages import Window
 from store.read.timeline import KINDS
 
@@ -74,8 +75,8 @@ class AccountPages:
             page = await present.page(visit.session, visit.scope, account_id, tag, request.query_params.get("older"))
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
-            extra = await _for_trader(visit, account_id) if visit.viewer.is_trader else {}
-            extra["growth"] = await growth.shown(visit.session, account_id)
+            extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
+            extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
             )
@@ -110,10 +111,10 @@ def _range(request: Request) -> str:
     return name
 
 
-async def _for_trader(visit: Visit, account_id: str) -> dict[str, Any]:
+async def _for_trader(visit: Visit, account_id: str, calendars: Calendars) -> dict[str, Any]:
     """What a trader can do here: ask for a payout, with the most that can leave now."""
     try:
-        situation = await payout_facts.situation(visit.session, account_id)
+        situation = await payout_facts.situation(visit.session, account_id, calendars=calendars)
     except NotFound:
         return {}
     asked = max(Money(minor=1, currency=situation.account.currency), situation.most)

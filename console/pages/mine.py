@@ -64,7 +64,9 @@ class TraderActions:
         async with self._desk.visit(request, frozenset({"trader"})) as visit:
             account_id = await accounts.id_of(visit.session, visit.scope, request.path_params["ref"])
             account = await read_accounts.one(visit.session, visit.scope, account_id)
-            ahead = await preview(visit.session, account_id, positive_money(text, account.currency), cycle=cycle)
+            gross = positive_money(text, account.currency)
+            calendars = self._desk.deps.calendars
+            ahead = await preview(visit.session, account_id, gross, cycle=cycle, calendars=calendars)
             crumbs = [Crumb("Overview", "/"), Crumb(account.number, f"/accounts/{account.number}"), Crumb("Payout")]
             return await visit.render("payout_preview.html", crumbs, account=account, ahead=ahead, amount=text)
 
@@ -79,7 +81,13 @@ class TraderActions:
             gross = positive_money(text, account.currency)
             rail = self._desk.deps.payments.rail
             row = await payouts.request_payout(
-                session, account_id=account_id, actor=posted.actor, gross=gross, rail=rail, cycle=cycle
+                session,
+                account_id=account_id,
+                actor=posted.actor,
+                gross=gross,
+                rail=rail,
+                cycle=cycle,
+                calendars=self._desk.deps.calendars,
             )
             return Made(id=row.id)
 

@@ -12,6 +12,7 @@ from domain.errors import BadInput, NotFound
 from domain.money import Money
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
+from domain.rules.evaluate import has_level
 from domain.rules.floors import FloorSpec
 from domain.rules.state import fresh, from_json
 from store.models import Account, AccountLive, Challenge, ProductVersion, Trader
@@ -62,7 +63,7 @@ class Shelf:
 def is_daily(spec: FloorSpec) -> bool:
     """Whether the floor is set anew at each daily reset. The columns and the sort order "daily" and "total" both use
     this."""
-    return spec.moves == "rollover"
+    return spec.begins_anew and spec.period == "day"
 
 
 async def shelf(session: AsyncSession) -> Shelf:
@@ -164,7 +165,7 @@ def _rooms(account: Account, live: AccountLive | None, terms: Product) -> list[R
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     for spec, state in zip(rules.specs, rules.states, strict=True):
         floor = (live.floors if live else {}).get(spec.key)
-        if floor is None:
+        if floor is None or not has_level(spec, state):
             continue
         found.append(
             Room(

@@ -26,7 +26,6 @@ class Today(NamedTuple):
     paid: list[Money]
     held: list[Money]
     locks: int
-    currency: str
 
 
 async def today(session: AsyncSession, now: datetime) -> Today:
@@ -49,7 +48,6 @@ async def today(session: AsyncSession, now: datetime) -> Today:
         paid=[Money(minor=total, currency=currency) for currency, _, total in paid_rows],
         held=[Money(minor=int(total), currency=currency) for currency, total in held],
         locks=await session.scalar(select(func.count()).where(Breach.locked_at.is_not(None))) or 0,
-        currency=await session.scalar(select(Account.currency).limit(1)) or "USD",
     )
 
 

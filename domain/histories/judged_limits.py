@@ -4,18 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from domain.clocks import begun_with
 from domain.histories import known_floors
 from domain.histories.known_floors import Knowledge, KnownRules
 from domain.histories.results import DecidingMoment, Level, ProofWriter, ReplayedBreach, Unpriced
 from domain.products.phase_terms import PhaseTerms
 from domain.rules import limits
 from domain.rules.base import Context, EquityRule
-from domain.rules.evaluate import LevelBreach, deducted_minor
+from domain.rules.evaluate import LevelBreach, deducted_minor, worths
 from domain.rules.events import Event, PaidOut, Rolled
 from domain.rules.floors import FloorSpec, Mark, RuleState, breached, room_minor
 from domain.rules.limits import LimitOffence, LimitState
-from domain.rules.periods import begun_with
-from domain.rules.worths import worths
 from domain.wording import money
 
 
@@ -54,10 +53,11 @@ class JudgedLimits:
         found: list[ReplayedBreach] = []
         for rule_id, rule in self._rules.items():
             self._states[rule_id], offences = limits.step(self._state(rule_id), rule, {}, at)
+            mine: list[ReplayedBreach] = []
             for offence in offences:
                 broken = self._curing.pop(offence.key)
                 same = broken.offence == offence.number  # the sheet names the number
-                found.append(
+                mine.append(
                     replace(
                         broken,
                         at=at,
@@ -68,6 +68,7 @@ class JudgedLimits:
                         proof=broken.proof if same else None,
                     )
                 )
+            found += _until_fatal(mine)
         return found
 
     def move(self, event: Event, mark: Mark) -> None:
@@ -114,8 +115,8 @@ class JudgedLimits:
                     moment = DecidingMoment(event, mark, (), spec.rule_id, number, spec, state, subject=subject)
                     seen[verdict.key] = _Seen(moment, spec, state, knowledge, worth)
         if mark.positions is not None:  # a position that is closed is not broken any more
-            for rule_id, state in self._states.items():
-                closed = {key: False for key in state.curing if "/" in key}
+            for rule_id, limit in self._states.items():
+                closed = {key: False for key in limit.curing if "/" in key}
                 compared[rule_id] = closed | compared[rule_id]
         return [breach for rule_id in compared for breach in self._step(rule_id, compared[rule_id], seen, event)]
 
@@ -132,7 +133,7 @@ class JudgedLimits:
             self._curing[key] = self._breach(
                 LimitOffence(rule_id, key, number, rule.consequence(number), broken=True), seen[key]
             )
-        return [self._breach(offence, seen[offence.key]) for offence in offences]
+        return _until_fatal([self._breach(offence, seen[offence.key]) for offence in offences])
 
     def _breach(self, offence: LimitOffence, seen: _Seen) -> ReplayedBreach:
         currency, side = self._context.currency, seen.spec.direction
@@ -186,3 +187,10 @@ class JudgedLimits:
     def _specs(self) -> Iterable[tuple[FloorSpec, RuleState, Knowledge]]:
         rules = self._known.rules
         return zip(rules.specs, rules.states, self._known.knowledge, strict=True)
+
+
+def _until_fatal(breaches: list[ReplayedBreach]) -> list[ReplayedBreach]:
+    """Returns the offences of one rule at one event up to the first that ends the account: of several symbols or
+    positions, it is the first one."""
+    fatal = next((number for number, breach in enumerate(breaches, start=1) if breach.fails), None)
+    return breaches[:fatal]

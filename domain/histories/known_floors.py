@@ -8,11 +8,11 @@ taken from unknown equity is unknown until the next reset.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from domain.clocks import Begins
 from domain.rules import floors
+from domain.rules.evaluate import next_step_minor
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.periods import Begins
 from domain.rules.state import AccountRules, fresh
-from domain.rules.worths import next_step_minor
 
 Knowledge = Literal["exact", "at_least", "unknown"]
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypedDict
 
 from domain.clocks import Clock
 from domain.products.product import Product
-from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled, Side
+from domain.rules.events import CLOSED_BY, OPENED_BY, Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled, Side
 
 Purpose = Literal["trading_day", "loss_snapshot", "both"]
 
@@ -198,6 +198,7 @@ class _Life:
                 price=fill.price,
                 adds=held > 0,
                 commission_minor=fill.commission_minor,
+                action=OPENED_BY.get(fill.reason, "open"),
             )
         return Closed(
             **self._money(fill.at),

@@ -205,9 +205,13 @@ class _Fold:
 
     def result(self) -> Replay:
         rules, context, target = self.history_rules, self.context, self.terms.target_minor
+        now = self.last  # the running day counts as on a live account
+        wanted = None if target is None else history.effective_target(self.history, rules, context, target, now)
         unpriced = tuple(self.limits.unpriced.values())
         running = [self._day(context.clock.trading_day(self.last.at), None, self.last)] if self.last else []
-        ended_at, _, _, on_balance = min(self.endings, default=(None, 0, 0, "in_progress"))
+        first = min(self.endings, default=None)
+        on_balance: ReplayOutcome = first[3] if first else "in_progress"
+        ended_at = first[0] if first else None
         doubts = [need for need in unpriced if self._can_change(need) and (ended_at is None or need.since < ended_at)]
         return Replay(
             outcome="undecided" if doubts and on_balance != "breach" else on_balance,
@@ -217,11 +221,11 @@ class _Fold:
             expired_at=self.expired_at,
             days=(*self.days, *running),
             trading_days=tuple(self.trading_days),
-            gates=tuple(history.gates(self.history, rules, context)),
+            gates=tuple(history.gates(self.history, rules, context, now)),
             unpriced=unpriced,
             balance_minor=self.balance_minor,
-            target_minor=None if target is None else history.effective_target(self.history, rules, context, target),
-            deducted_minor=history.deducted_minor(self.history, rules, context)
+            target_minor=wanted,
+            deducted_minor=history.deducted_minor(self.history, rules, context, now)
             + sum(breach.deducted_minor for breach in self.breaches),
         )
 

@@ -18,11 +18,13 @@ from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs import money as proof
 from domain.proofs.check import check
-from domain.proofs.history import ProofSubject, pass_history, violation_sheet
+from domain.proofs.history import ProofSubject, pass_history, pass_rules, violation_sheet
 from domain.proofs.money import JudgedAccount
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
-from domain.rules.base import ConductRule, Gate, VenueCalendar
-from domain.rules.events import Clocked, Event, Marked, PaidOut, Rolled
+from domain.rules.base import ConductRule, VenueCalendar
+from domain.rules.conduct.lot_size_band import LotSizeBand
+from domain.rules.conduct.max_exposure import MaxExposure
+from domain.rules.events import Clocked, Event, Marked, PaidOut, PayoutRequested, Rolled
 from domain.wording import money
 
 Wrap = Callable[[Iterator[Event]], Iterator[Event]]
@@ -92,7 +94,7 @@ def judge(
         market=market,
     )
     write_proof = _SheetWriter(statement, terms, timeline)
-    judged = replay(wrap(timeline.events()), terms, terms.context, write_proof)
+    judged = replay(_with_last_request(wrap(timeline.events()), terms), terms, terms.context, write_proof)
     rows = sums(statement)
     differences = discrepancies(statement, rows)
     if timeline.difference is not None and not differences and began == initial_minor(statement):
@@ -179,7 +181,7 @@ class _SheetWriter:
             equity_minor=snapshot.equity_minor,
         )
         history, gates, effective = pass_history(self._terms, moment.history, now)
-        if not any(isinstance(rule, Gate) for rule in self._terms.phase.rules):
+        if not pass_rules(self._terms):
             return proof.pass_sheet(name, snapshot, line.board, line.instruments)
         return proof.pass_sheet(
             name, snapshot, line.board, line.instruments, history=history, gates=gates, effective_minor=effective
@@ -249,6 +251,21 @@ def _not_judged(statement: Statement, terms: PhaseTerms) -> Iterator[tuple[str, 
             yield rule.id, _NEEDS[rule.type]
         elif rule.type in _BY_SIZE and without_size:
             yield rule.id, "the file does not contain the size of its trades"
+        elif isinstance(rule, MaxExposure) and rule.only is not None:
+            yield rule.id, _NEEDS["required_stop"]
+
+
+def _with_last_request(events: Iterator[Event], terms: PhaseTerms) -> Iterator[Event]:
+    """Yields the events, and at their end a request of a payout, if a rule judges closed trades at requests:
+    a statement contains none."""
+    last: Event | None = None
+    for last in events:
+        yield last
+    by_average = (isinstance(r, LotSizeBand) and r.reference == "average_of_closed" for r in terms.history_rules)
+    if last is not None and any(by_average):
+        yield PayoutRequested(
+            seq=last.seq, at=last.at, balance_minor=last.balance_minor, equity_minor=last.equity_minor
+        )
 
 
 def _notes(

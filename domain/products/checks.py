@@ -29,7 +29,10 @@ NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (FeeTerms, "activation"): "a funded account cannot be charged yet, so that its price cannot be promised; remove it",
     (FeeTerms, "monthly"): "nothing is charged monthly yet, so that its price cannot be promised; remove it",
     (FeeTerms, "add_ons"): "no add-on can be bought yet, so that its price cannot be promised; remove it",
-    (NewsWindow, "account_types"): "all accounts are of one type yet, so that it selects none; remove it",
+    (
+        NewsWindow,
+        "account_types",
+    ): "all accounts of a product are of one type; remove it, and sell each type as a product of its own",
 }
 
 

@@ -17,6 +17,10 @@ _BASES: Final = {
     "pct_of_anchor": "% of the anchor",
     "pct_of_peak": "% of the peak",
     "pct_of_trade_value": "% of the trade's value",
+    "pct_of_balance": "% of the balance of the moment",
+    "pct_of_payout_balance": "% of the balance that the last payout left",
+    "pct_of_anchor_profit": "% of the profit in the anchor",
+    "pct_of_peak_profit": "% of the profit in the peak",
 }
 Path = tuple[str, ...]
 
@@ -78,16 +82,33 @@ def _whole(value: Any, currency: str) -> str | None:
     if not isinstance(value, dict):
         return None
     keys = set(value)
-    if keys == {"type", "value"}:
-        if value["type"] == "amount":
-            return _money(value["value"], currency)
-        return f"{number(Decimal(str(value['value'])))} {_BASES.get(value['type'], name(str(value['type'])))}"
+    if {"type", "value"} <= keys <= {"type", "value", "at_least", "steps"}:
+        return _size(value, currency)
     if keys == {"zone", "reset"}:
         return f"{value['reset']} {value['zone']}"
     if keys == {"up_to", "approvers"}:
         limit = "any amount" if value["up_to"] is None else f"up to {_money(value['up_to'], currency)}"
         return f"{limit} needs {count(value['approvers'], 'approval')}"
     return None
+
+
+def _size(value: Mapping[str, Any], currency: str) -> str:
+    """Returns a size with its steps and its least amount."""
+
+    def words(amount: Any) -> str:
+        if amount is None:
+            return "no limit"
+        if value["type"] == "amount":
+            return _money(amount, currency)
+        return f"{number(Decimal(str(amount)))} {_BASES.get(value['type'], name(str(value['type'])))}"
+
+    steps = [
+        f"from a profit of {_money(step['from_profit'], currency)} on {words(step['value'])}"
+        for step in value.get("steps", [])
+    ]
+    least = value.get("at_least")
+    parts = [words(value["value"]), *steps, *([] if least is None else [f"at least {_money(least, currency)}"])]
+    return ", ".join(parts)
 
 
 def _key(part: Any, place: int) -> str:

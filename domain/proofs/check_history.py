@@ -15,11 +15,12 @@ from domain.proofs.history import (
     gate_parts,
     gates_of,
     offence_of,
+    pass_rules,
     refold,
     violation_verdict,
 )
 from domain.proofs.sheets import GateSheet, HistoryPart, HistoryRulePart, PassSheet, ViolationSheet
-from domain.rules.base import Context, HistoryRule
+from domain.rules.base import Context, Gate, HistoryRule
 from domain.rules.events import Marked
 from domain.rules.events_json import json_value
 
@@ -69,9 +70,9 @@ def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
 
 
 def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
-    rules, target = gates_of(terms), terms.target_minor
+    rules, target = pass_rules(terms), terms.target_minor
     if sheet.history is None or target is None:
-        needed = [rule.id for rule in rules if "pass" in rule.blocks]
+        needed = [rule.id for rule in rules if not isinstance(rule, Gate) or "pass" in rule.blocks]
         if needed:
             yield Difference("history", "none", f"the events that {', '.join(needed)} fold")
         yield from compare("gates", sheet.gates, ())

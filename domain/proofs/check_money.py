@@ -7,6 +7,7 @@ from itertools import pairwise
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate, position_profit_minor
 from domain.products.phase_terms import PhaseTerms
+from domain.proofs import levels
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.sheets import (
@@ -20,7 +21,6 @@ from domain.proofs.sheets import (
     StateSource,
 )
 from domain.rules.base import EquityRule
-from domain.rules.figures import Figures
 from domain.rules.floors import Costs, FloorSpec, Mark, RuleState
 
 _ONE_MINUTE = 60
@@ -128,16 +128,16 @@ def check_breach(sheet: BreachSheet, terms: PhaseTerms) -> Iterator[Difference]:
     yield from compare("rule.operator", rule.operator, spec.operator)
     yield from _offence(sheet, definition)
     yield from check_basis("rule.floor.basis", rule.floor.basis, spec, sheet.event.seq)
-    expected = proof.floor_part(spec, state_of(rule.floor.basis, rule.floor.locked_by_payout))
+    expected = levels.floor_part(spec, state_of(rule.floor.basis, rule.floor.locked_by_payout))
     yield from compare_part("rule.floor", rule.floor, expected, but=("basis",))
     yield from _locked(sheet, spec)
     yield from _compared(sheet, spec)
     worth = _worth(sheet, spec)
     yield from compare("rule.worth_minor", rule.worth_minor, worth)
     balance, equity = sheet.balance.balance_minor, sheet.equity_minor
-    steps = proof.worth_steps(spec, balance, equity, sheet.costs, sheet.positions, rule.subject)
+    steps = levels.worth_steps(spec, balance, equity, sheet.costs, sheet.positions, rule.subject)
     yield from compare("rule.worth", rule.worth, steps)
-    sentence = proof.breach_sentence(spec, worth, rule.floor.floor_minor)
+    sentence = levels.breach_sentence(spec, worth, rule.floor.floor_minor)
     yield from compare("verdict", sheet.verdict, sentence)
     if not sentence.startswith("breached"):
         yield Difference("verdict", sheet.verdict, "a breach sheet proves a breach")
@@ -176,7 +176,7 @@ def _mark(sheet: BreachSheet) -> Mark:
 
 def _worth(sheet: BreachSheet, spec: FloorSpec) -> int:
     if sheet.rule.subject is not None:
-        return proof.subject_worth(spec, sheet.positions, sheet.rule.subject)
+        return levels.subject_worth(spec, sheet.positions, sheet.rule.subject)
     return spec.counted(_mark(sheet)).equity_minor
 
 
@@ -191,7 +191,7 @@ def state_of(basis: BasisPart, locked: bool) -> RuleState:
         basis.payouts_minor,
         basis.set_seq,
         basis.set_at,
-        Figures(**basis.figures.model_dump()) if basis.figures is not None else None,
+        basis.figures,
     )
 
 
@@ -221,7 +221,7 @@ def _figures(field: str, basis: BasisPart, spec: FloorSpec) -> Iterator[Differen
         yield Difference(field, str(basis.figures), "figures" if spec.figured else "none")
     if basis.figures is None or not spec.figured:
         return
-    figures = Figures(**basis.figures.model_dump())
+    figures = basis.figures
     if not figures.reset:
         initial = (spec.initial_minor, spec.initial_minor)
         yield from compare(f"{field}.anchor_minor", (figures.anchor_minor, figures.peak_minor), initial)

@@ -12,8 +12,8 @@ from typing import Any
 from domain.pnl import conversion_rate, position_profit_minor
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
-from domain.proofs import money as proof
 from domain.proofs.check_money import state_of
+from domain.proofs.levels import breach_sentence
 from domain.proofs.sheets import BreachSheet, MoneySheet, PassSheet, PositionPart, QuotePart, read
 from domain.rules.floors import Costs, Mark, breached, marked
 
@@ -113,4 +113,4 @@ def _judged(sheet: BreachSheet | PassSheet, change: Correction, balance: int, eq
     if (spec.moves == "always" or spec.figured) and spec.judged_at == "every_event":
         state = replace(state_of(rule.floor.basis, rule.floor.locked_by_payout), floor_minor=level)
         level = marked(spec, state, mark).floor_minor
-    return breached(spec, level, worth), proof.breach_sentence(spec, worth, level)
+    return breached(spec, level, worth), breach_sentence(spec, worth, level)

@@ -47,6 +47,7 @@ class _Recorder:
         self._calendar = calendar
         self.closes: dict[date, datetime | None] = {}
         self.opens: dict[datetime, datetime] = {}
+        self.early: dict[date, bool] = {}
 
     def close_on(self, day: date) -> datetime | None:
         if day not in self.closes:
@@ -58,18 +59,26 @@ class _Recorder:
             self.opens[after] = self._calendar.next_open(after)
         return self.opens[after]
 
+    def closes_early(self, day: date) -> bool:
+        if day not in self.early:
+            self.early[day] = self._calendar.closes_early(day)
+        return self.early[day]
+
 
 class _Answers:
     """A calendar of recorded answers. Raises LookupError for a question without one."""
 
     def __init__(self, part: CalendarPart) -> None:
-        self._closes, self._opens = dict(part.closes), dict(part.opens)
+        self._closes, self._opens, self._early = dict(part.closes), dict(part.opens), dict(part.early)
 
     def close_on(self, day: date) -> datetime | None:
         return self._closes[day]
 
     def next_open(self, after: datetime) -> datetime:
         return self._opens[after]
+
+    def closes_early(self, day: date) -> bool:
+        return self._early[day]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +131,14 @@ def history_part(
         if isinstance(rule, Gate):
             rule.status(history.state_of(rule, folded.state, recorded_context), recorded_context)
     calendars = tuple(
-        CalendarPart(name=name, closes=tuple(recorder.closes.items()), opens=tuple(recorder.opens.items()))
+        CalendarPart(
+            name=name,
+            closes=tuple(recorder.closes.items()),
+            opens=tuple(recorder.opens.items()),
+            early=tuple(recorder.early.items()),
+        )
         for name, recorder in asked.items()
-        if recorder.closes or recorder.opens
+        if recorder.closes or recorder.opens or recorder.early
     )
     return folded, HistoryPart(
         joined_midway=midway,
@@ -136,7 +150,8 @@ def history_part(
 
 def _states_of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
     """Returns the part of `began` that belongs to `rules`."""
-    return HistoryState(book=began.book, rules={r.id: began.rules[r.id] for r in rules if r.id in began.rules})
+    kept = {rule.id: began.rules[rule.id] for rule in rules if rule.id in began.rules}
+    return HistoryState(book=began.book, rules=kept, offending=began.offending)
 
 
 def refold(rules: Sequence[HistoryRule[Any]], context: Context, part: HistoryPart) -> tuple[Folded, Context]:
@@ -266,17 +281,24 @@ def pass_history(
     ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
-    rules, context = gates_of(terms), terms.context
+    rules, context = pass_rules(terms), terms.context
     moved = fold(rules, context, events, midway=midway, began=began).moved
     folded, part = history_part(rules, context, moved, midway=midway, began=began)
     return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
+
+
+def pass_rules(terms: PhaseTerms) -> tuple[HistoryRule[Any], ...]:
+    """Returns the rules that decide about a pass besides the target: gates, and rules that leave profit out."""
+    return tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
 
 
 def gates_of(terms: PhaseTerms) -> tuple[Gate[Any], ...]:
     return tuple(rule for rule in terms.history_rules if isinstance(rule, Gate))
 
 
-def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context, now: Moment) -> tuple[GatePart, ...]:
+def gate_parts(
+    rules: Sequence[HistoryRule[Any]], folded: Folded, context: Context, now: Moment
+) -> tuple[GatePart, ...]:
     statuses = history.gates(folded.state, rules, context, now)
     return tuple(
         GatePart(rule_id=gate.id, met=status.met, outcome=status.outcome, sentence=status.sentence)
@@ -285,7 +307,9 @@ def gate_parts(rules: Sequence[Gate[Any]], folded: Folded, context: Context, now
     )
 
 
-def effective(rules: Sequence[Gate[Any]], folded: Folded, context: Context, target_minor: int, now: Moment) -> int:
+def effective(
+    rules: Sequence[HistoryRule[Any]], folded: Folded, context: Context, target_minor: int, now: Moment
+) -> int:
     return history.effective_target(folded.state, rules, context, target_minor, now)
 
 

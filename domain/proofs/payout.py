@@ -8,7 +8,8 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.payouts.eligibility import Refusal, refusals
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.history import ProofSubject, head_of
-from domain.proofs.money import basis_part, sealed
+from domain.proofs.levels import basis_part
+from domain.proofs.money import sealed
 from domain.proofs.sheets import PayoutRefusalSheet, RefusalPart, RequestPart, RoomPart
 from domain.rules.events_json import json_value
 from domain.rules.floors import FloorSpec, RuleState, room_minor

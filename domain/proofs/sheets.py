@@ -8,22 +8,31 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from domain.money import Currency
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
-from domain.rules.terms import Operator
+from domain.rules.terms import Figures, Operator
 
 HASH_VERSION: Final = 2
 EventKind = Literal[
     "tick", "deal", "balance", "account", "state", "bar", "rollover", "marked", "clocked", "rolled", "day_ended",
-    "opened", "closed", "order_placed", "order_gone", "stop_changed", "paid_out", "news",
+    "opened", "closed", "order_placed", "order_gone", "stop_changed", "take_profit_changed", "paid_out",
+    "payout_requested", "payout_approved", "news",
 ]  # fmt: skip
+
+
+_LATER: Final = ("figures", "subject")
 
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves the later field out where it is not used, as in earlier sheets."""
+        return {name: value for name, value in serialize(self).items() if value is not None or name not in _LATER}
 
 
 class AccountPart(Part):
@@ -167,20 +176,6 @@ class Step(Part):
     minor: int
 
 
-class FiguresPart(Part):
-    """Further figures of the account, of which the allowance may be a percentage: see `domain.rules.figures`."""
-
-    anchor_minor: int
-    peak_minor: int
-    balance_minor: int
-    payout_balance_minor: int
-    payout_before_minor: int
-    reset: bool
-    step: int
-    step_base_minor: int
-    step_allowance_minor: int
-
-
 class BasisPart(Part):
     """The anchor or peak, and the figures of the account, as the rule counts them, at the event that set it (seq 0: the
     initial balance). `figures`: of levels that need them."""
@@ -193,7 +188,7 @@ class BasisPart(Part):
     balance_minor: int
     equity_minor: int
     payouts_minor: int
-    figures: FiguresPart | None = None
+    figures: Figures | None = None
 
 
 class FloorPart(Part):
@@ -209,8 +204,7 @@ class FloorPart(Part):
 
 
 class RulePart(Part):
-    """`worth`: the steps to `worth_minor`, the worth of the account as this rule counts it, or of the symbol or
-    position `subject`."""
+    """`worth`: the steps to `worth_minor`: the account, or the symbol or position `subject`, as the rule counts it."""
 
     id: str
     type: str
@@ -242,12 +236,13 @@ class TargetPart(Part):
 
 
 class CalendarPart(Part):
-    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), and the
-    first opening after an instant."""
+    """The answers of a venue calendar that were used: the close of the session of a date (None: no session), the first
+    opening after an instant, and whether a session closes early."""
 
     name: str
     closes: tuple[tuple[date, datetime | None], ...]
     opens: tuple[tuple[datetime, datetime], ...]
+    early: tuple[tuple[date, bool], ...] = ()
 
 
 class HistoryPart(Part):

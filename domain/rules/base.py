@@ -22,8 +22,7 @@ from domain.clocks import Clock
 from domain.money import ExactDecimal
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec
-from domain.rules.size_words import ANCHOR, PEAK, size_words
-from domain.rules.terms import LATER, NO_LIMIT, Operator, RuleId, Size, Terms, Where
+from domain.rules.terms import ANCHOR, LATER, NO_LIMIT, PEAK, Operator, RuleId, Size, Terms, Where, size_words
 
 ConsequenceKind = Literal[
     "fail", "pause_until_reset", "close_position", "deduct_profit", "lower_split", "reset_balance", "review", "warn"
@@ -95,7 +94,10 @@ class Cure(Terms):
 
 
 class VenueCalendar(Protocol):
-    """The sessions of a venue with holidays and early closes (instants in UTC)."""
+    """The sessions of a venue with holidays and early closes (instants in UTC). What follows from one is found once, so
+    it is hashable."""
+
+    def __hash__(self) -> int: ...
 
     def close_on(self, day: date) -> datetime | None:
         """Returns the end of the session of local date `day`; None on a day without one."""
@@ -103,6 +105,10 @@ class VenueCalendar(Protocol):
 
     def next_open(self, after: datetime) -> datetime:
         """Returns the first session opening strictly after `after`."""
+        ...
+
+    def closes_early(self, day: date) -> bool:
+        """Whether the session of local date `day` ends earlier than usual."""
         ...
 
 
@@ -176,6 +182,8 @@ class EquityRule(BindingRule):
     cure: Cure | None = None
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
+        if self.cure is not None and getattr(self, "judged_at", "every_event") == "eod":
+            yield "cure", "it is compared at resets only, so that no minutes can cure it; remove the cure"
         initial = context.initial_minor
         for spec in self.compile(initial, context.currency)[:1]:
             size = spec.allowance(0 if spec.source == "zero" else initial)
@@ -294,6 +302,10 @@ class Gate(HistoryRule[S]):
     @abstractmethod
     def status(self, state: S, context: Context) -> GateStatus:
         """Returns whether the gate is met now, and why."""
+
+    def asked(self, state: S, amount_minor: int | None) -> S:
+        """Returns the state when a payout of this amount is asked for (None: the amount is not known)."""
+        return state
 
     def raised_target(self, state: S, context: Context, target_minor: int) -> int:
         """Returns the profit target with this gate, given the target `target_minor` without it."""

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from domain.rules import floors
 from domain.rules.base import Context
+from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
-from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.history import Deductions, HistoryState, Rules
+from domain.rules.history import HistoryState, Rules
 from domain.rules.state import AccountRules
+from domain.rules.terms import Figures
 
 
 def carried(rules: AccountRules, specs: tuple[FloorSpec, ...], mark: Mark) -> AccountRules:
@@ -64,9 +65,9 @@ def carried_history(
     begun = DayBook(opening_balance_minor=mark.balance_minor, opening_equity_minor=mark.equity_minor)
     return HistoryState(
         book=begun if kept is None else kept.book,
+        offending=OffendingProfit() if kept is None else kept.offending,
         rules={
             rule.id: states[rule.id] if rule.id in states and types.get(rule.id) == rule.type else rule.start(context)
             for rule in rules
         },
-        deducted=Deductions() if kept is None else kept.deducted,
     )

@@ -4,6 +4,7 @@ A pure reducer: `begin` returns a new book; `step` takes one event and returns t
 ends a day.
 """
 
+from dataclasses import replace
 from datetime import date
 from typing import Final, Literal
 
@@ -26,12 +27,14 @@ BASIS_WORDS: Final[dict[DayBasis, str]] = {
 
 class DayBook(State):
     """The running day. `opening_*`: the figures at its start, minus later payouts, because a payout is not a loss.
-    None: unknown, either before the first reset of a history that starts midway, or because prices are missing."""
+    None: unknown, either before the first reset of a history that starts midway, or because prices are missing.
+    `traded`: a position was opened, enlarged or closed."""
 
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
     closed_minor: int = 0
     positions_opened: int = 0
+    traded: bool = False
 
 
 def begin(initial_minor: int | None) -> DayBook:
@@ -43,17 +46,27 @@ def step(book: DayBook, event: Event) -> tuple[DayBook, tuple[DayEnded, ...]]:
     """Returns the book after `event`, and the day that it ended, if any. Returns `book` itself when it did not
     change."""
     if isinstance(event, Closed):
-        return book.model_copy(update={"closed_minor": book.closed_minor + event.pnl_minor}), ()
+        return book.model_copy(update={"closed_minor": book.closed_minor + event.pnl_minor, "traded": True}), ()
     if isinstance(event, Opened):
         if event.adds:
-            return book, ()
-        return book.model_copy(update={"positions_opened": book.positions_opened + 1}), ()
+            return (book if book.traded else book.model_copy(update={"traded": True})), ()
+        return book.model_copy(update={"positions_opened": book.positions_opened + 1, "traded": True}), ()
     if isinstance(event, PaidOut):
         return _without(book, _amount_out(event)), ()
-    if isinstance(event, Rolled) and event.purpose != "loss_snapshot":
+    if isinstance(event, Rolled) and ends_day(event):
         following = DayBook(opening_balance_minor=event.balance_minor, opening_equity_minor=event.equity_minor)
         return following, (() if _is_unknown(book) else (running(book, event, event.day),))
     return book, ()
+
+
+def ends_day(event: Event) -> bool:
+    """Whether `event` is the reset of the trading day."""
+    return isinstance(event, Rolled) and event.purpose != "loss_snapshot"
+
+
+def on(ended: DayEnded, day: date) -> DayEnded:
+    """Returns the result with its date."""
+    return replace(ended, day=day)
 
 
 def running(book: DayBook, now: Moment, day: date | None = None) -> DayEnded:
@@ -69,6 +82,7 @@ def running(book: DayBook, now: Moment, day: date | None = None) -> DayEnded:
         opening_balance_minor=book.opening_balance_minor,
         opening_equity_minor=book.opening_equity_minor,
         positions_opened=book.positions_opened,
+        traded=book.traded,
     )
 
 

@@ -2,8 +2,8 @@
 events, and one engine judges them all.
 
 Instants are aware UTC; money is minor units of the account's currency. `seq` is the sequence number of the source.
-`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing. `positions`: the
-floating result of every open position; None where the source does not know them one by one.
+`balance_minor` and `equity_minor` are the figures after the event; equity None: unknown because prices are missing.
+`positions`: the floating result of every open position; None where the source does not know them one by one.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ Action = Literal["open", "close", "pending_fill", "stop_loss", "take_profit"]
 CloseAction = (
     Action | Literal["dealer"]
 )  # closed by the venue, for example when an account is paused: not an action of the trader
-# the reason that a venue states for a close
+# the reason that a venue states for an opening, and for a close
+OPENED_BY: Final[Mapping[str, Action]] = {"pending_fill": "pending_fill"}
 CLOSED_BY: Final[Mapping[str, CloseAction]] = {
     "stop_loss": "stop_loss",
     "take_profit": "take_profit",
@@ -68,7 +69,7 @@ class DayEnded(Moment):
     """The result of a whole trading day, right after its `Rolled` (or from a source that knows only whole days).
 
     `closed_minor`: net result of closed positions. `floating_minor`: result of the positions open at its end; None:
-    unknown.
+    unknown. `traded`: a position was opened, enlarged or closed.
     """
 
     day: date | None
@@ -77,6 +78,7 @@ class DayEnded(Moment):
     opening_balance_minor: int | None = None
     opening_equity_minor: int | None = None
     positions_opened: int = 0
+    traded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,14 @@ class StopChanged(Moment):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfitChanged(Moment):
+    """The take profit of an open position was set, moved or removed (None)."""
+
+    position_id: str
+    take_profit: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaidOut(Moment):
     """Money of a payout: `held` left the account, `released` came back, `settled` was paid (no money moves). A
     source that knows only one moment states `settled` with `leaves` set."""
@@ -188,6 +198,7 @@ Event = (
     | OrderPlaced
     | OrderGone
     | StopChanged
+    | TakeProfitChanged
     | PaidOut
     | PayoutRequested
     | PayoutApproved

@@ -11,11 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+from domain.clocks import ONLY_A_DAY, Begins, Period
 from domain.money import half_up
 from domain.rules.events import OpenResult
-from domain.rules.figures import Figures, FloorStep, MovingSize
-from domain.rules.periods import ONLY_A_DAY, Begins, Period
-from domain.rules.terms import Operator, SizeFigures, Terms
+from domain.rules.terms import Figures, FloorStep, MovingSize, Operator, SizeFigures, Terms
 from domain.wording import capital, listing
 
 Source = Literal["initial", "balance", "equity", "max(balance,equity)", "zero"]
@@ -337,7 +336,7 @@ def rolled(spec: FloorSpec, state: RuleState, mark: Mark, begins: Begins = ONLY_
 def paid_out(spec: FloorSpec, state: RuleState, amount_minor: int) -> RuleState:
     """Returns the state after `amount_minor` left as a payout (negative: it came back)."""
     basis, payouts, figures = state.basis_minor, state.payouts_minor, state.figures
-    if not spec.payout_falls and figures is None:
+    if not amount_minor or (not spec.payout_falls and figures is None):
         return state
     if spec.payout_falls:
         basis, payouts = basis - amount_minor, payouts + amount_minor
@@ -347,8 +346,8 @@ def paid_out(spec: FloorSpec, state: RuleState, amount_minor: int) -> RuleState:
         figures = replace(
             figures,
             balance_minor=left,
-            payout_balance_minor=left if amount_minor >= 0 else before,
-            payout_before_minor=figures.payout_balance_minor if amount_minor >= 0 else before,
+            payout_balance_minor=left if amount_minor > 0 else before,
+            payout_before_minor=figures.payout_balance_minor if amount_minor > 0 else before,
         )
     return replace(
         state,

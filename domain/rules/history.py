@@ -1,10 +1,11 @@
 """All conduct rules and gates of a phase, folded over the events of one account, with its trading days.
 
 Call `start`, then `step` for every event in order. The days that a reset ends are computed here and passed to the rules
-right after the reset. The state is stored as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
+right after the reset, to a gate with a window right before it (see `domain.rules.gates.windows`). The state is stored
+as JSON: `HistoryState.model_validate_json` reads it, and `step` continues.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,41 +13,25 @@ from pydantic import Field, SerializeAsAny
 
 from domain.rules import days
 from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRule, State, Violation
+from domain.rules.conduct import offending
+from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
-from domain.rules.events import Closed, Event, Moment
+from domain.rules.events import Event, Moment
+from domain.rules.gates import windows
+from domain.rules.gates.windows import WindowGate, WindowState
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
 StoredState = Annotated[dict[str, Any] | SerializeAsAny[State], Field(union_mode="left_to_right")]
 
 
-class Made(State):
-    """An open position: what its closed parts made, in minor units, and the rules that it offended."""
-
-    minor: int = 0
-    rules: tuple[str, ...] = ()
-
-
-class Deductions(State):
-    """`positions`: the open positions that were closed in part or have offended a rule, by id. `closed`: what is
-    deducted of positions that are closed, by rule, in minor units."""
-
-    positions: dict[str, Made] = Field(default_factory=dict)
-    closed: dict[str, int] = Field(default_factory=dict)
-
-    def of(self, rule_id: str) -> int:
-        """Returns what is deducted because of a rule, in minor units; never negative."""
-        still_open = (made.minor for made in self.positions.values() if rule_id in made.rules)
-        return self.closed.get(rule_id, 0) + sum(max(0, minor) for minor in still_open)
-
-
 class HistoryState(State):
-    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped. `deducted`:
-    what the consequence deduct_profit of conduct rules takes off, except of rules that count it themselves."""
+    """The state of every rule, by rule id. A state read from JSON is plain data until its rule is stepped. `offending`:
+    the profit of positions that offended."""
 
     book: DayBook
+    offending: OffendingProfit = OffendingProfit()
     rules: dict[str, StoredState] = Field(default_factory=dict)
-    deducted: Deductions = Deductions()
 
 
 def start(rules: Rules, context: Context, *, midway: bool = False) -> HistoryState:
@@ -67,19 +52,21 @@ def step(
     book, ended = days.step(state.book, event)
     moved: dict[str, State] = {}
     violations: list[Violation] = []
-    happened: tuple[Event, ...] = (event, *ended)
     for rule in rules:
         before = state_of(rule, state, context)
         after = before
+        happened: tuple[Event, ...] = (event, *ended)
+        if isinstance(rule, WindowGate) and isinstance(before, WindowState):
+            happened = windows.happened(rule, before, event, book, ended, context)
         for each in happened:
             after, offences = rule.step(after, each, context)
             violations.extend(offences)
         if after is not before:
             moved[rule.id] = after
-    deducted = _deducted_after(state.deducted, event, violations, rules)
-    if not moved and book is state.book and deducted is state.deducted:
+    profit = offending.after(state.offending, event, violations, rules)
+    if not moved and book is state.book and profit is state.offending:
         return state, ()
-    return HistoryState(book=book, rules={**state.rules, **moved}, deducted=deducted), tuple(violations)
+    return HistoryState(book=book, rules={**state.rules, **moved}, offending=profit), tuple(violations)
 
 
 def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
@@ -87,6 +74,15 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most rules wait for events only
     instants = (rule.due(state_of(rule, state, context), context) for rule in timed)
     return min((at for at in instants if at is not None), default=None)
+
+
+def asked(state: HistoryState, rules: Rules, context: Context, amount_minor: int | None) -> HistoryState:
+    """Returns the state of the gates as they judge a request for this amount. No window begins by it: that is done by
+    the events of a request that is made."""
+    own = {
+        gate.id: gate.asked(state_of(gate, state, context), amount_minor) for gate in rules if isinstance(gate, Gate)
+    }
+    return state.model_copy(update={"rules": {**state.rules, **own}})
 
 
 def gates(
@@ -117,20 +113,16 @@ def deductions(state: HistoryState, rules: Rules, context: Context, now: Moment 
     for rule in rules:
         if isinstance(rule, ConductRule):
             own = rule.deducted_minor(state_of(rule, state, context), context)
-            found[rule.id] = own + state.deducted.of(rule.id)
+            found[rule.id] = own + state.offending.deducted_minor(rule.id)
     return {rule_id: minor for rule_id, minor in found.items() if minor}
 
 
-def counts_itself(rule: HistoryRule[Any]) -> bool:
-    """Returns whether a conduct rule keeps count of what it deducts."""
-    return isinstance(rule, ConductRule) and type(rule).deducted_minor is not ConductRule.deducted_minor
-
-
-def deducts_positions(rule: HistoryRule[Any]) -> bool:
-    """Returns whether an offence of `rule` may deduct what its positions make."""
-    if not isinstance(rule, ConductRule) or counts_itself(rule):
-        return False
-    return any(consequence.kind == "deduct_profit" for consequence in rule.consequences)
+def leaves_out(rule: HistoryRule[Any]) -> bool:
+    """Whether `rule` keeps count of profit that it leaves out, or that an offence of it deducts. Limits leave profit
+    out through their offences only."""
+    if isinstance(rule, ConductRule):
+        return offending.counts_itself(rule) or offending.deducts(rule)
+    return isinstance(rule, Gate)
 
 
 def state_of(rule: HistoryRule[Any], state: HistoryState, context: Context) -> State:
@@ -149,33 +141,7 @@ def _gates(
         if not isinstance(rule, Gate):
             continue
         own = state_of(rule, state, context)
-        if now is not None and rule.judges_running_day and days.has_results(state.book, now):
-            own, _ = rule.step(own, days.running(state.book, now), context)
+        if now is not None and rule.judges_running_day:
+            day = windows.running_day(own, state.book, now, context)
+            own = own if day is None else rule.step(own, day, context)[0]
         yield rule, own
-
-
-def _deducted_after(
-    state: Deductions, event: Event, violations: Iterable[Violation], rules: Sequence[HistoryRule[Any]]
-) -> Deductions:
-    """Returns the state after `event` with its `violations`; `state` itself when it did not change."""
-    watched = {rule.id for rule in rules if deducts_positions(rule)}
-    if not watched:
-        return state
-    positions, closed = dict(state.positions), dict(state.closed)
-    if isinstance(event, Closed):
-        made = positions.get(event.position_id, Made())
-        positions[event.position_id] = made.model_copy(update={"minor": made.minor + event.pnl_minor})
-    for violation in violations:
-        if violation.rule_id not in watched or violation.consequence.kind != "deduct_profit":
-            continue
-        for position_id in violation.position_ids:
-            made = positions.get(position_id, Made())
-            if violation.rule_id not in made.rules:
-                positions[position_id] = made.model_copy(update={"rules": (*made.rules, violation.rule_id)})
-    if isinstance(event, Closed) and event.lots_left <= 0:
-        made = positions.pop(event.position_id)
-        for rule_id in made.rules:
-            closed[rule_id] = closed.get(rule_id, 0) + max(0, made.minor)
-    if positions == state.positions and closed == state.closed:
-        return state
-    return Deductions(positions=positions, closed=closed)

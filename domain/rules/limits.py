@@ -29,8 +29,8 @@ from typing import Any, Final, Protocol
 
 from pydantic import Field
 
+from domain.clocks import Period, begins
 from domain.rules.base import Consequence, Cure, State
-from domain.rules.periods import Period, begins
 
 _NEXT: Final = timedelta(microseconds=1)
 

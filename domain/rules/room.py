@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
+from domain.clocks import Begins
 from domain.money import half_up
-from domain.rules.evaluate import LevelBreach, judge_rollover, level_breaches
+from domain.rules.evaluate import LevelBreach, judge_rollover, level_breaches, worth_of
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
-from domain.rules.periods import Begins
 from domain.rules.state import AccountRules, on_payout_hold, on_payout_settled
 from domain.rules.terms import NO_LIMIT
-from domain.rules.worths import worth_of
 
 WARN_AT_PCT: Final = 80
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.clocks import ONLY_A_DAY, Begins
 from domain.rules import floors
-from domain.rules.figures import Figures
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.periods import ONLY_A_DAY, Begins
+from domain.rules.terms import Figures
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from domain.money import ExactDecimal, half_up, to_minor
+from domain.wording import listing, money, percent
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,40}$")]
 Operator = Literal["equity < floor", "equity <= floor"]
@@ -41,7 +42,7 @@ class Terms(BaseModel):
     def _without_unused_later_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         data: dict[str, Any] = serialize(self)
         for name in _later_fields(type(self)):
-            if getattr(self, name) == type(self).model_fields[name].default:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
                 data.pop(name, None)
         return data
 
@@ -172,3 +173,88 @@ class Size(Terms):
             if profit_minor >= to_minor(step.from_profit, currency):
                 value = step.value
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class MovingSize:
+    """A size in the currency of an account, that depends on more than the basis."""
+
+    size: Size
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloorStep:
+    """Once `when` is at least `reaches_minor`, the floor is for good `anchor` minus the size."""
+
+    when: Literal["balance", "equity"]
+    reaches_minor: int
+    anchor: Literal["initial", "reached"]
+    size: MovingSize
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Further figures of an account, as the rule counts them, of which a size may be a percentage.
+
+    `anchor_minor`: the balance at the last reset, `peak_minor`: the highest one; the initial balance before the first
+    (`reset`: there was one). `payout_balance_minor`: what the last
+    payout left, `payout_before_minor`: what the one before it left, in case it comes back. `step`: the number of the
+    last step that was reached (0: none), which has set the floor to `step_base_minor` minus `step_allowance_minor`.
+    """
+
+    anchor_minor: int
+    peak_minor: int
+    balance_minor: int
+    payout_balance_minor: int
+    payout_before_minor: int
+    reset: bool = False
+    step: int = 0
+    step_base_minor: int = 0
+    step_allowance_minor: int = 0
+
+    @classmethod
+    def first(cls, initial_minor: int) -> "Figures":
+        """Returns the figures of a new account."""
+        return cls(initial_minor, initial_minor, initial_minor, initial_minor, initial_minor)
+
+
+_FIGURES: Final[dict[SizeType, str]] = {
+    "pct_of_initial": "the initial balance",
+    "pct_of_anchor": "{anchor}",
+    "pct_of_peak": "{peak}",
+    "pct_of_trade_value": "the trade value",
+    "pct_of_balance": "the balance of the moment",
+    "pct_of_payout_balance": "the balance that the last payout left (before any, the initial balance)",
+    "pct_of_anchor_profit": "the profit in {anchor}",
+    "pct_of_peak_profit": "the profit in {peak}",
+}
+ANCHOR: Final = "the balance at the last daily reset"
+PEAK: Final = "the highest balance at a daily reset"
+
+
+def size_words(size: Size, initial_minor: int, currency: str, *, anchor: str = ANCHOR, peak: str = PEAK) -> str:
+    """Returns a size for people, with its least amount and its steps. `anchor`, `peak`: the rule's own, in words."""
+
+    def value_words(value: Decimal) -> str:
+        return _value_words(size.type, value, initial_minor, currency, anchor, peak)
+
+    words = value_words(size.value)
+    parts = []
+    for step in size.steps:
+        value = "no limit" if step.value is None else value_words(step.value)
+        profit = money(to_minor(step.from_profit, currency), currency)
+        parts.append(f"from a profit of {profit} on, {value}")
+    if size.at_least is not None:
+        parts.append(f"never less than {money(to_minor(size.at_least, currency), currency)}")
+    return f"{words} ({listing(parts)})" if parts else words
+
+
+def _value_words(kind: SizeType, value: Decimal, initial_minor: int, currency: str, anchor: str, peak: str) -> str:
+    if kind == "amount":
+        return money(to_minor(value, currency), currency)
+    words = f"{percent(value)} of {_FIGURES[kind].format(anchor=anchor, peak=peak)}"
+    if kind == "pct_of_initial":
+        part = half_up(Decimal(initial_minor) * value / 100)
+        words += f" ({money(part, currency)})"
+    return words

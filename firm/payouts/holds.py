@@ -1,5 +1,6 @@
 """What leaves an account with a payout, on the record: which amounts, whether it may still leave, and the books."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +9,7 @@ from domain import keys
 from domain.ledger import forfeit_returned, payout_forfeited, payout_released, payout_reserved
 from domain.money import Money
 from domain.payouts import trader_messages
+from domain.rules.base import VenueCalendar
 from firm.payouts import account as payout_account
 from firm.payouts import paid, refusals, row
 from firm.payouts.situation import Holdings, Situation, situation
@@ -21,13 +23,26 @@ def forfeit_of(payout: Payout) -> Money:
     return Money(minor=payout.forfeited_minor, currency=payout.currency)
 
 
-async def refuse(session: AsyncSession, payout: Payout, holdings: Holdings) -> bool:
+async def refuse(
+    session: AsyncSession,
+    payout: Payout,
+    holdings: Holdings,
+    calendars: Mapping[str, VenueCalendar] | None = None,
+) -> bool:
     """Judge a locked request again under the account's lock, by the money and positions that the platform reports.
     Returns True when it is refused, with proof."""
     await payout_account.lock(session, payout.challenge_id, payout.account_id)
     await paid.lock_totals(session, (await row.product_of(session, payout)).payout, payout.trader_id)
-    current = await situation(session, payout.account_id, cycle=payout.cycle, holdings=holdings, judged=payout)
     gross = row.gross_of(payout)
+    current = await situation(
+        session,
+        payout.account_id,
+        cycle=payout.cycle,
+        holdings=holdings,
+        judged=payout,
+        requested=gross,
+        calendars=calendars,
+    )
     parts = refusals.refusals(current, gross)
     if not parts:
         _set_forfeit(payout, current)

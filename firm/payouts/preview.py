@@ -1,11 +1,14 @@
 """What a payout would do, before it is asked for: who gets what, and the room it leaves to every limit."""
 
+from collections.abc import Mapping
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import Money
 from domain.payouts.amounts import split
 from domain.payouts.checks import leaves_no_room
 from domain.proofs.sheets import RefusalPart
+from domain.rules.base import VenueCalendar
 from domain.rules.room import Room, rooms
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
@@ -44,9 +47,16 @@ class PayoutPreview(View):
     warnings: tuple[str, ...]
 
 
-async def preview(session: AsyncSession, account_id: str, gross: Money, *, cycle: str | None = None) -> PayoutPreview:
+async def preview(
+    session: AsyncSession,
+    account_id: str,
+    gross: Money,
+    *,
+    cycle: str | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
+) -> PayoutPreview:
     """Raises NotFound, or BadInput for an unknown cycle; the caller has made sure that the account may be seen."""
-    current = await payout_facts.situation(session, account_id, cycle=cycle)
+    current = await payout_facts.situation(session, account_id, cycle=cycle, requested=gross, calendars=calendars)
     share, firm = split(gross, current.product.payout, current.facts)
     amount, reasons = current.amount(gross), payout_refusals.refusals(current, gross)
     before, after = rooms(current.rules, current.mark), payout_facts.rooms_left(current, gross)

@@ -1,5 +1,6 @@
 """Payout requests: what a trader may ask for, and the row that a granted request begins with."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from domain.money import Money
 from domain.payouts import payout as policy
 from domain.payouts.checks import RiskFacts, risk_checks, room_check
 from domain.payouts.payout import PAYOUT
+from domain.rules.base import VenueCalendar
 from firm import messages
 from firm.payouts import account as payout_account
 from firm.payouts import paid, row
@@ -32,7 +34,14 @@ def checks(current: Situation, risk: RiskFacts, gross: Money) -> dict[str, dict[
 
 
 async def request_payout(
-    session: AsyncSession, *, account_id: str, actor: Actor, gross: Money, rail: str, cycle: str | None = None
+    session: AsyncSession,
+    *,
+    account_id: str,
+    actor: Actor,
+    gross: Money,
+    rail: str,
+    cycle: str | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> Payout:
     """A trader asks for `gross` of an account's profit: state `requested`, its workflow starts at commit. `rail`: the
     provider that sends the money. `cycle`: the payout cycle the trader chooses, where the product has several.
@@ -49,7 +58,7 @@ async def request_payout(
         )
     terms = (await products.load(session, account.product, account.version)).payout
     await paid.lock_totals(session, terms, account.trader_id)
-    current = await situation(session, account_id, cycle=cycle)
+    current = await situation(session, account_id, cycle=cycle, requested=gross, calendars=calendars)
     if current.facts.open_payout_id is not None:
         raise PayoutOpen(current.facts.open_payout_id)
     reasons = refusals(current, gross)

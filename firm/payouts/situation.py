@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +19,7 @@ from domain.payouts.checks import counted_minor, spare_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.rules import history
-from domain.rules.base import Consequence, Gate, HistoryRule
+from domain.rules.base import Consequence, VenueCalendar
 from domain.rules.events import Event, Moment, News
 from domain.rules.floors import Mark
 from domain.rules.room import Room, rooms_after_payout
@@ -92,9 +92,12 @@ async def situation(
     cycle: str | None = None,
     holdings: Holdings | None = None,
     judged: Payout | None = None,
+    requested: Money | None = None,
+    calendars: Mapping[str, VenueCalendar] | None = None,
 ) -> Situation:
     """As of market time now. `cycle`: the payout cycle that is asked for; `holdings`: as the platform reports them,
-    where it was asked; `judged`: the payout on the record that is judged again.
+    where it was asked; `judged`: the payout on the record that is judged again. `requested`: the amount that is asked
+    for, which some gates compare with. `calendars`: those of the venues, for gates that name one.
 
     Raises NotFound; BadInput for a cycle that the product does not have.
     """
@@ -107,9 +110,9 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
-    terms = phase_terms(product, account.phase_index, initial_minor=account.initial_minor)
+    terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
-    gates, deducted = await _judged_by_history(session, account, terms, holdings, now)
+    gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
     known = PayoutFacts(
         now=now,
         challenge_state=await _challenge_state(session, challenge, account) if is_funded_phase else "in_evaluation",
@@ -206,7 +209,12 @@ async def credited(session: AsyncSession, account_id: str) -> int:
 
 
 async def _judged_by_history(
-    session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
+    session: AsyncSession,
+    account: Account,
+    terms: PhaseTerms,
+    holdings: Holdings,
+    now: datetime,
+    requested: Money | None,
 ) -> tuple[tuple[GateFact, ...], int]:
     """Returns (the gates that block payouts, the profit that does not count, in minor units).
 
@@ -214,13 +222,14 @@ async def _judged_by_history(
     monitor keeps the same state in its checkpoints, in a form of its own; money is paid by what is on the record, which
     anyone can fold again. Requests are rare compared with ticks.
     """
-    rules = tuple(rule for rule in terms.history_rules if _is_asked(rule))
+    rules = tuple(rule for rule in terms.history_rules if history.leaves_out(rule))
     offences = await _deducted_by_offences(session, account.id)
     if not rules or account.opened_at is None:
         return (), sum(offences.values())
     state = history.start(rules, terms.context)
     for event in await _happened(session, account, terms, holdings, now):
         state, _ = history.step(state, event, rules, terms.context)
+    state = history.asked(state, rules, terms.context, None if requested is None else requested.minor)
     moment = Moment(seq=0, at=now, balance_minor=holdings.balance_minor, equity_minor=holdings.equity_minor)
     gates = tuple(
         GateFact(rule_id=gate.id, met=status.met, sentence=status.sentence)
@@ -228,11 +237,6 @@ async def _judged_by_history(
         if "payout" in gate.blocks
     )
     return gates, _larger(history.deductions(state, rules, terms.context, moment), offences)
-
-
-def _is_asked(rule: HistoryRule[Any]) -> bool:
-    """Gates, and the conduct rules that deduct profit. Limits deduct through their offences."""
-    return isinstance(rule, Gate) or history.counts_itself(rule) or history.deducts_positions(rule)
 
 
 def _larger(counted: Mapping[str, int], offences: Mapping[str, int]) -> int:
@@ -294,6 +298,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
         balance_minor=terms.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
+        ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,
         symbols=tuple(row.names),
         impact=row.impact,
     )

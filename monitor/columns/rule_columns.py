@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from domain.clocks import Begins
 from domain.rules import floors
-from domain.rules.figures import Figures
+from domain.rules.evaluate import next_step_minor
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.periods import Begins
 from domain.rules.room import WARN_AT_PCT, warn_level
 from domain.rules.state import AccountRules
-from domain.rules.worths import next_step_minor
+from domain.rules.terms import Figures
 from monitor.columns import kernels
 from monitor.columns.account_columns import AccountColumns, Bools, Ints, grown, instant, microseconds
 

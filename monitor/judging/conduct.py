@@ -17,13 +17,29 @@ from domain.products.phase_terms import PhaseTerms
 from domain.rules import history, limits
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
-from domain.rules.events import CLOSED_BY, Clocked, Closed, Event, Marked, News, Opened, PaidOut, Rolled
+from domain.rules.events import (
+    CLOSED_BY,
+    OPENED_BY,
+    Clocked,
+    Closed,
+    Event,
+    Marked,
+    News,
+    Opened,
+    OrderGone,
+    OrderPlaced,
+    PaidOut,
+    Rolled,
+    Side,
+    StopChanged,
+    TakeProfitChanged,
+)
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
 from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
-from ports.platform import BalanceOperation, Deal
+from ports.platform import BalanceOperation, Deal, PendingOrder, StopsChanged
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
@@ -86,6 +102,27 @@ class Conduct:
             account, self._opened(account, deal, before) if opens else self._closed(account, deal, before)
         )
 
+    def stops_changed(self, account: AccountRow, change: StopsChanged) -> tuple[Violation, ...]:
+        """Returns the violations of a new stop loss or take profit of an open position."""
+        position = account.positions_by_id().get(change.position_id) if account.row in self._states else None
+        if position is None:
+            return ()
+        moment: dict[str, Any] = {"seq": change.seq, "at": change.at, "position_id": change.position_id}
+        risk = self._risk(account, position.symbol, position.side, position.lots, position.open_price, change.stop_loss)
+        stop = StopChanged(stop_price=change.stop_loss, risk_minor=risk, **moment, **self._money(account))
+        target = TakeProfitChanged(take_profit=change.take_profit, **moment, **self._money(account))
+        return self._step(account, stop) + self._step(account, target)
+
+    def order(self, account: AccountRow, order: PendingOrder) -> tuple[Violation, ...]:
+        """Returns the violations of a pending order that was placed, or is gone."""
+        if account.row not in self._states:
+            return ()
+        moment = {"seq": order.seq, "at": order.at, **self._money(account)}
+        if order.change == "gone":
+            return self._step(account, OrderGone(**moment, order_id=order.order_id))
+        placed = OrderPlaced(**moment, order_id=order.order_id, symbol=order.symbol, side=order.side, lots=order.lots)
+        return self._step(account, placed)
+
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
         stage = _STAGES.get(operation.operation)
@@ -114,9 +151,9 @@ class Conduct:
     # news
 
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
-        """Passes newly known releases to every account with such rules. Yields the violations."""
+        """Passes newly known or moved releases to every account with such rules. Yields the violations."""
         for release in releases:
-            if release.news_id in self._news:
+            if release.news_id in self._news and _same_release(self._news[release.news_id], release):
                 continue
             self._news[release.news_id] = release
             for row in list(self._states):
@@ -128,9 +165,11 @@ class Conduct:
             self._announce_to(account, release)
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
-        """Passes a release to an account that does not have it yet. A checkpoint keeps the releases that it has."""
-        known = (event.news_id for event in self._states[account.row].events if isinstance(event, News))
-        if release.news_id in known:
+        """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that
+        it has."""
+        told = (event for event in reversed(self._states[account.row].events) if isinstance(event, News))
+        known = next((event for event in told if event.news_id == release.news_id), None)
+        if known is not None and _same_release(known, release):
             return ()
         return self._step(account, replace(release, **self._money(account)))
 
@@ -162,8 +201,8 @@ class Conduct:
         """Notes the next instant at which time alone may decide something for `account`."""
         conduct, terms = self._states[account.row], account.terms
         tried = self._tried.get(account.row)
-        instants = [limits.due(state) for state in conduct.limits.values()]
-        instants = [instant for instant in instants if instant is not None and (tried is None or instant > tried)]
+        ends = [end for state in conduct.limits.values() if (end := limits.due(state)) is not None]
+        instants = [end for end in ends if tried is None or end > tried]
         of_history = history.due(conduct.history, terms.history_rules, terms.context)
         if of_history is not None and of_history != tried:
             instants.append(of_history)
@@ -213,13 +252,15 @@ class Conduct:
         size, rate = conversion
         return position_value_minor(lots, size, price, rate, account.terms.product.currency)
 
-    def _risk(self, account: AccountRow, deal: Deal) -> int | None:
+    def _risk(
+        self, account: AccountRow, symbol: str, side: Side, lots: Decimal, price: Decimal, stop: Decimal | None
+    ) -> int | None:
         """The loss if the stop is hit; None without a stop, or while it cannot be converted."""
-        conversion = self._conversion(account, deal.symbol)
-        if conversion is None or deal.stop_loss is None:
+        conversion = self._conversion(account, symbol)
+        if conversion is None or stop is None:
             return None
         (size, rate), currency = conversion, account.terms.product.currency
-        return -position_profit_minor(deal.side, deal.lots, size, deal.price, deal.stop_loss, rate, currency)
+        return -position_profit_minor(side, lots, size, price, stop, rate, currency)
 
     def _opened(self, account: AccountRow, deal: Deal, before: Position | None) -> Opened:
         return Opened(
@@ -231,10 +272,12 @@ class Conduct:
             lots=deal.lots,
             price=deal.price,
             stop_price=deal.stop_loss,
-            risk_minor=self._risk(account, deal),
+            take_profit=deal.take_profit,
+            risk_minor=self._risk(account, deal.symbol, deal.side, deal.lots, deal.price, deal.stop_loss),
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
             adds=before is not None,
+            action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
         )
 
@@ -258,3 +301,12 @@ class Conduct:
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )
+
+
+def _same_release(one: News, other: News) -> bool:
+    return (one.released_at, one.ends_at, one.symbols, one.impact) == (
+        other.released_at,
+        other.ends_at,
+        other.symbols,
+        other.impact,
+    )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from domain import keys
 from domain.proofs import money as proof
-from domain.proofs.history import gates_of, pass_history
+from domain.proofs.history import pass_history, pass_rules
 from domain.proofs.money import BalancePart, EventPart, JudgedAccount
 from domain.proofs.sheets import GatePart, HistoryPart
 from domain.rules.evaluate import LevelBreach
@@ -21,7 +21,7 @@ from monitor.state import ShardState
 class Trigger:
     """The event at which an account is judged."""
 
-    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked"]
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked", "stop_changed"]
     seq: int
     at: datetime
     symbol: str | None = None
@@ -124,6 +124,6 @@ def pass_fact(state: ShardState, account: AccountRow, trigger: Trigger, equity: 
 
 def _pass_history(account: AccountRow, now: Marked) -> tuple[HistoryPart | None, tuple[GatePart, ...], int | None]:
     """Returns the (history, gates, target) of a pass in a phase that has gates."""
-    if account.conduct is None or not gates_of(account.terms):
+    if account.conduct is None or not pass_rules(account.terms):
         return None, (), None
     return pass_history(account.terms, account.conduct.events, now, began=account.conduct.began)

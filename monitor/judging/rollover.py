@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
+from domain.clocks import begun_with
 from domain.errors import RateMissing
 from domain.rules.evaluate import LevelBreach, closing_breaches
 from domain.rules.events import Marked
-from domain.rules.periods import begun_with
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset
 from monitor.columns.roster import AccountRow

@@ -7,11 +7,11 @@ nothing more. The exact evaluator then decides, and each warning is given once p
 from datetime import datetime, timedelta
 from typing import Final
 
+from domain.clocks import begun_with, period_start
+from domain.rules.evaluate import worth_of
 from domain.rules.floors import FloorSpec, Mark
-from domain.rules.periods import begun_with, period_start
 from domain.rules.room import Room, broken_by_reset, rooms
 from domain.rules.state import AccountRules
-from domain.rules.worths import worth_of
 from monitor.columns.reset_clock import Group
 from monitor.columns.roster import AccountRow
 from monitor.facts import WarningFact

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from domain.errors import RateMissing
 from domain.keys import new_id
-from domain.pnl import conversion_rate
+from domain.pnl import reported_minor
+from domain.rules.evaluate import has_level
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
@@ -30,8 +31,6 @@ from monitor.state import ShardState
 from store.live_checkpoint import CheckpointRows
 from store.live_tables import Row
 
-# Floating profit is summed per symbol over accounts of any currency, and so needs one currency.
-REPORTING_CURRENCY: Final = "USD"
 FEED_VERSION: Final = 1
 FEW: Final = 500  # a shard with at most so many accounts stores all changed ones in every checkpoint
 AT_ONCE: Final = 20  # only marked accounts that one checkpoint of a larger shard stores while others are to be judged
@@ -222,6 +221,7 @@ def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
             "room_minor": equity - state.floor_minor,
         }
         for spec, state in zip(rules.specs, rules.states, strict=True)
+        if spec.per == "account" and has_level(spec, state)
     }
 
 
@@ -231,7 +231,8 @@ def _minute(account_ids: npt.NDArray[np.bytes_], bars: Bars) -> MinuteRows:
 
 
 def _exposures(number: int, quotes: _Quotes, stamps: _Stamps, lots: Lots) -> Iterator[Row]:
-    """Yields long and short lots, number of holders and floating profit of every quoted symbol."""
+    """Yields long and short lots, number of holders and floating profit (in the reporting currency) of every quoted
+    symbol. A profit in a currency without a live rate is left out."""
     found: dict[str, list[Decimal]] = {symbol: [Decimal(0), Decimal(0), Decimal(0)] for symbol in quotes}
     holders: dict[str, npt.NDArray[np.bool_]] = {}
     for book, rows, units, profits in lots.books():
@@ -243,10 +244,9 @@ def _exposures(number: int, quotes: _Quotes, stamps: _Stamps, lots: Lots) -> Ite
         holds = holders.setdefault(book.instrument.symbol, np.zeros(lots.accounts, np.bool_))
         holds[rows] = True
         try:
-            rate = conversion_rate(book.currency, REPORTING_CURRENCY, quotes)
+            figures[2] += reported_minor(round(float(profits.sum())), book.currency, quotes)
         except RateMissing:
             continue
-        figures[2] += Decimal(round(float(profits.sum()))) * rate
     for symbol, (long, short, floating) in found.items():
         (bid, ask), (_, at) = quotes[symbol], stamps[symbol]
         yield (number, symbol, long, short, int(np.count_nonzero(holders.get(symbol, ()))), int(floating), bid, ask, at)

@@ -233,13 +233,15 @@ class GateStanding(Base):
 
 
 class NewsRelease(Base):
-    """A scheduled economic release. `names` lists the currencies or instruments it affects; empty means all."""
+    """A scheduled economic release. `names` lists the currencies or instruments it affects; empty means all. `ends_at`:
+    the end of a speech. One that is moved gets a new `id`, so that readers after their last id see it again."""
 
     __tablename__ = "news_releases"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     key: Mapped[str] = mapped_column(String(120), unique=True)
     released_at: Mapped[MarketTime]
+    ends_at: Mapped[MarketTime | None]
     names: Mapped[list[str]] = mapped_column(JSONB)
     impact: Mapped[str] = mapped_column(String(12))
     title: Mapped[str] = mapped_column(String(200))

@@ -11,6 +11,7 @@ from domain.errors import NotFound
 from domain.products.phase import Phase
 from domain.products.phase_terms import compile_phase
 from domain.products.product import Product
+from domain.rules.evaluate import has_level
 from domain.rules.state import fresh, from_json
 from store import products
 from store.clock import market_now
@@ -206,6 +207,8 @@ def _gauges(account: Account, phase: Phase, live: AccountLive | None) -> Iterato
     specs = compile_phase(phase, account.initial_minor, account.currency)
     rules = from_json(specs, live.rule_state["rules"]) if live else fresh(specs)
     for spec, state in zip(rules.specs, rules.states, strict=True):
+        if not has_level(spec, state):
+            continue
         seen: dict[str, Any] = (live.floors if live else {}).get(spec.key, {})
         yield RuleGauge(
             rule_id=spec.key,

@@ -115,5 +115,5 @@ def _view(row: Any) -> RoomView:
         next_reset=reset,
         seconds_to_reset=int((reset - now).total_seconds()),
         clock_zone=clock.zone,
-        limits=tuple(_limit(room) for room in rooms(rules, Mark(balance, equity, 0, now))),
+        limits=tuple(_limit(room) for room in rooms(rules, Mark(balance, equity, 0, now)) if room.limited),
     )

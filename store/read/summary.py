@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.pnl import REPORTING_CURRENCY
 from store import ledger, operations
 from store.clock import market_now, watermark
 from store.models import Account, Breach, Challenge, Exposure, MarketClock, Payout, PhasePass
@@ -40,7 +41,8 @@ class SummaryView(View):
 
 
 class ExposureRow(View):
-    """The traders' net position in one symbol. `floating_minor` is their profit, the firm's cost."""
+    """The traders' net position in one symbol. `floating_minor` is their profit, the firm's cost, in `currency`:
+    that of accounts in other currencies is converted at the live rate of the last checkpoint."""
 
     symbol: str
     long_lots: Decimal
@@ -48,6 +50,7 @@ class ExposureRow(View):
     net_lots: Decimal
     accounts: int
     floating_minor: int
+    currency: str
     bid: Decimal
     ask: Decimal
     at: datetime
@@ -111,6 +114,7 @@ def _over_shards(symbol: str, rows: list[Exposure]) -> ExposureRow:
         net_lots=long_lots - short_lots,
         accounts=sum(row.accounts for row in rows),
         floating_minor=sum(row.floating_minor for row in rows),
+        currency=REPORTING_CURRENCY,
         bid=rows[0].bid,
         ask=rows[0].ask,
         at=rows[0].at,

@@ -87,14 +87,14 @@ async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) ->
         entries = await session.scalars(select(AuditEntry.action).where(AuditEntry.action == "account.scaled"))
         assert len(entries.all()) == 2
         third = await firm.account(challenge_id)
-        seen = await growth.shown(session, third.id)
+        seen = await growth.shown(session, third.id, {})
         assert seen is not None and seen.missing is not None
         assert [str(size) for _, size, _ in seen.steps] == ["125,000.00 USD", "175,000.00 USD"]
         assert (str(seen.next_size), len(seen.missing)) == ("225,000.00 USD", 1)
         page = await timeline.page(session, Scope(None), third.id, Window(), kind="rules")
         told = [entry.words for entry in page.items if entry.ref == challenge_id and "grew" in entry.words]
         assert told[0].startswith("The account grew from 125,000.00 USD to 175,000.00 USD")
-        ended = await growth.shown(session, first.id)
+        ended = await growth.shown(session, first.id, {})
         assert ended is not None and ended.missing is None
     steps = await firm.steps("challenge", challenge_id)
     assert steps[1:] == ["funding_started", "account_scaled", "funding_started", "account_scaled", "funding_started"]

@@ -107,7 +107,7 @@ async def test_a_payment_for_a_phase_that_is_over_waits_for_a_person(firm: Firm)
     await firm.pay(new_id)
     await firm.becomes(new_id, "payment_review")
     assert (await firm.challenge(old_id)).state == "active"
-    review = await firm.review_opens("payment")
+    review = await firm.review_opens("payment_differs")
     assert "cannot begin again any more" in str(review.detail["difference"])
     assert (await firm.books())["fees"] == -54_000, "it is not income"
 

@@ -5,7 +5,7 @@ import copy
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from activities.deps import Deps
 from activities.payouts import PayoutActivities
+from adapters.calendars.exchange import ExchangeCalendars
 from contracts.messages import PayoutChoice
 from domain import keys
 from domain.approvals import Actor
@@ -21,11 +22,12 @@ from domain.keys import new_id
 from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.proofs.check import check
+from firm.payouts import preview as payout_preview
 from firm.payouts import situation as payout_facts
 from firm.payouts.preview import preview
 from ports.platform import BalanceKind, PositionState
 from store import ledger
-from store.models import BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
+from store.models import AccountLive, BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
 from tests.adapters import platforms, providers
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, Venue, World, a_firm, ref
 
@@ -433,3 +435,99 @@ def _position() -> PositionState:
     return PositionState.model_validate(
         {"position_id": "1", "symbol": "EURUSD", "side": "buy", "lots": "1", "open_price": "1", "opened_at": START}
     )
+
+
+# what does not count
+
+
+async def _monitor_records(firm: World, at: datetime) -> None:
+    """Writes the balance operations of the venue on the record, as the monitor does when they come in its stream."""
+    async with firm.db.transaction() as session:
+        known = set(await session.scalars(select(BalanceOperationRow.key)))
+        for number, (key, (operation, amount)) in enumerate(firm.venue.done.items(), start=100):
+            if key not in known:
+                balance = next(iter(firm.venue.balances.values()))
+                session.add(
+                    BalanceOperationRow(
+                        account_id="acc_tina",
+                        key=key,
+                        operation=operation,
+                        seq=number,
+                        at=at + timedelta(seconds=number),
+                        amount_minor=amount,
+                        balance_minor=balance,
+                    )
+                )
+
+
+async def _most(firm: World) -> int:
+    async with firm.db.transaction() as session:
+        return (await payout_preview.preview(session, "acc_tina", Money(minor=SMALL, currency="USD"))).most_minor
+
+
+PAYDAY = date(2014, 5, 19)  # the first day on which the product pays
+CAP = {"type": "daily_profit_cap", "id": "cap", "amount": {"type": "amount", "value": "3000"}, "blocks": ["payout"]}
+EXCESS = {"type": "best_day_ratio", "id": "best", "limit_pct": "50", "compare": "<=", "effect": "excess_deducted"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "later"),
+    [
+        # 3,000 of the day's 4,250 count
+        ({**CAP, "window": "since_last_payout"}, 300_000, 0),
+        ({**CAP, "window": "since_last_payout_request"}, 300_000, 0),
+        ({**CAP, "window": "since_last_payout", "counts_later": True}, 300_000, 125_000),
+        # the best day is 4,250 of 4,250: 2,125 count
+        ({**EXCESS, "window": "since_last_approved_payout"}, 212_500, 0),
+    ],
+)
+async def test_profit_that_does_not_count_never_comes_back_after_a_payout(
+    firm: World, rule: dict[str, Any], first: int, later: int
+) -> None:
+    trader = await _trader(firm, rules=[rule], profit_minor=425_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=425_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    assert await _most(firm) == first
+    await firm.paid(trader, first)
+    await _monitor_records(firm, START.replace(day=19, hour=16))
+    await firm.market_time(START + timedelta(days=60))
+    assert await _most(firm) == later, "nothing was traded since"
+
+
+async def test_what_is_earned_after_a_payout_is_available_besides_what_never_counts(firm: World) -> None:
+    trader = await _trader(firm, rules=[{**CAP, "window": "since_last_payout"}], profit_minor=425_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=425_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    await firm.paid(trader, 300_000)
+    await _monitor_records(firm, START.replace(day=19, hour=16))
+    await firm.traded("tina", date(2014, 6, 2), pnl_minor=350_000, first=1)
+    async with firm.db.transaction() as session:
+        live = await session.get_one(AccountLive, "acc_tina")
+        live.balance_minor = live.equity_minor = INITIAL + 475_000
+    await firm.market_time(START + timedelta(days=60))
+    assert await _most(firm) == 300_000, "3,000 of the 3,500 of that day"
+    facts = await _facts(firm)
+    assert facts.deducted_minor == 125_000 + 50_000, "1,250 for good, and 500 of the new window"
+
+
+async def test_gains_of_short_trades_are_compared_with_the_amount_that_is_asked_for(firm: World) -> None:
+    """The trade of an hour made 4,000: at most 10 percent of a request may be so short."""
+    rule = {"type": "min_hold_time", "id": "hold", "seconds": 7200, "max_short_pct_of_request": "10"}
+    trader = await _trader(firm, rules=[rule], profit_minor=400_000)
+    await firm.traded("tina", PAYDAY, pnl_minor=40_000)
+    await firm.market_time(START.replace(day=19, hour=15))
+    with pytest.raises(PayoutRefused, match=r"at most 10 % of 3,999\.99 USD"):
+        await firm.request(trader, 399_999)
+    assert await firm.request(trader, 400_000)
+
+
+async def test_half_days_of_a_venue_are_no_trading_days_of_a_payout(firm: World) -> None:
+    """3 July 2014 closed early in New York."""
+    rule = {**TRADING_DAYS, "required": 2, "half_days_count": False, "calendar": "XNYS"}
+    await _trader(firm, rules=[rule])
+    await firm.traded("tina", date(2014, 7, 2), date(2014, 7, 3))
+    await firm.market_time(START + timedelta(days=90))
+    async with firm.db.transaction() as session:
+        current = await payout_facts.situation(session, "acc_tina", calendars=ExchangeCalendars())
+    (gate,) = current.facts.gates
+    assert (gate.met, gate.sentence) == (False, "1 of 2 trading days completed.")

@@ -1,12 +1,15 @@
 """Payout terms that depend on the number of the payout, on totals, days and trades, on the record."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from activities.challenges import ChallengeActivities
+from contracts.challenges import ChallengeFact
 from domain.approvals import Actor
 from domain.errors import PayoutRefused
 from domain.payouts import PayoutFacts
@@ -14,10 +17,20 @@ from domain.proofs.check import check
 from firm.payouts import closing
 from firm.payouts import situation as payout_facts
 from store.models import Account, BalanceOperationRow, Challenge, OutboxMessage, Payout, Proof
-from tests.payout_world import INITIAL, SMALL, START, World, a_firm, ref
+from tests.payout_world import INITIAL, SMALL, START, Venue, World, a_firm, ref
 
 NO_BANDS = [{"up_to": None, "approvers": 0}]
 LATER = START + timedelta(days=60)
+
+
+@dataclass
+class LockingVenue(Venue):
+    """A venue that locks accounts. `locked`: the keys of the locks."""
+
+    locked: list[str] = field(default_factory=list)
+
+    async def lock(self, login: int, *, key: str) -> None:
+        self.locked.append(key)
 
 
 @pytest.fixture
@@ -196,6 +209,8 @@ CLOSING = {
 
 async def test_a_closing_payout_pays_what_the_safety_net_kept_and_ends_the_account(firm: World) -> None:
     net = {"type": "amount", "value": "3000"}
+    venue = LockingVenue()
+    firm = World(db=firm.db, venue=venue)
     trader = await _trader(firm, base="profit_above_safety_net", safety_net=net, cycles=[CLOSING])
     assert (await _refused(firm, trader, 100_001))["more_than_available"]["available"] == 100_000
     payout_id = await firm.paid(trader, 300_000, cycle="closing")
@@ -204,6 +219,10 @@ async def test_a_closing_payout_pays_what_the_safety_net_kept_and_ends_the_accou
         sent = await session.scalars(select(OutboxMessage).where(OutboxMessage.name == "closed_by_firm"))
         assert [message.key for message in sent] == [f"{payout_id}/closes"]
         assert await closing.closed_by(session, await session.get_one(Challenge, "chl_tina")) == payout_id
+    fact = ChallengeFact(challenge_id="chl_tina", key=f"{payout_id}/closes")
+    for _ in range(2):
+        assert (await ChallengeActivities(firm.deps).close_account(fact)).state == "closed"
+    assert venue.locked == ["acc_tina/closed"]
     await firm.market_time(LATER)
     assert "closing_payout_paid" in await _refused(firm, trader, SMALL)
 
@@ -214,4 +233,7 @@ async def test_a_payout_in_another_cycle_closes_nothing(firm: World) -> None:
     payout_id = await firm.paid(trader, SMALL)
     async with firm.db.transaction() as session:
         assert await closing.closed_by(session, await session.get_one(Challenge, "chl_tina")) is None
+    fact = ChallengeFact(challenge_id="chl_tina", key="a rumour")
+    assert (await ChallengeActivities(firm.deps).close_account(fact)).state == "funded"
+    async with firm.db.transaction() as session:
         assert (await session.get_one(Payout, payout_id)).state == "paid"

@@ -41,17 +41,18 @@ def terms_of(random: Random, login: int) -> PhaseTerms:
     """A random phase: floors and ceilings with random consequences and cures."""
     data = product(random, login).model_dump(mode="json")
     for phase in (*data["phases"], data["funded"]):
-        phase["rules"] = [rule | _offences(random) for rule in phase["rules"]]
+        phase["rules"] = [rule | _offences(random, rule.get("judged_at") == "eod") for rule in phase["rules"]]
     return phase_terms(Product.model_validate(data), random.choice([1, 1, 2]))
 
 
-def _offences(random: Random) -> dict[str, Any]:
+def _offences(random: Random, at_resets: bool) -> dict[str, Any]:
+    """`at_resets`: the rule is compared at resets only, so that it has no cure."""
     kinds = [random.choice(_LESSER) for _ in range(random.choice([0, 1, 1, 2, 3]))]
     kinds += ["fail"] if not kinds or random.random() < 0.5 else []
     cure = {"minutes": random.choice([1, 30, 600, 1440]), "times": random.choice([1, 1, 2, 9])}
     return {
         "consequences": [{"kind": kind} for kind in kinds],
-        "cure": cure if random.random() < 0.5 else None,
+        "cure": cure if random.random() < 0.5 and not at_resets else None,
     }
 
 

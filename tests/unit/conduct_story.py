@@ -6,7 +6,19 @@ from typing import Any, TypeVar
 
 from domain.clocks import Clock
 from domain.rules.base import ConductRule, Context, State, Violation
-from domain.rules.events import Clocked, Closed, Event, Marked, News, Opened, OrderPlaced, Rolled, StopChanged
+from domain.rules.events import (
+    Clocked,
+    Closed,
+    Event,
+    Marked,
+    News,
+    Opened,
+    OrderPlaced,
+    PayoutRequested,
+    Rolled,
+    StopChanged,
+)
+from domain.rules.registry import rule_types
 
 S = TypeVar("S", bound=State)
 
@@ -68,3 +80,21 @@ def tell(rule: ConductRule[S], *events: Event, context: Context = CONTEXT) -> tu
         state = type(state).model_validate_json(state.model_dump_json())
         found += offences
     return state, found
+
+
+BAND = {"min_multiple": "0.5", "max_multiple": 2}
+DAY = "2025-06-02"
+
+
+def rule(kind: str, **terms: Any) -> ConductRule[Any]:
+    found: ConductRule[Any] = rule_types()[kind].model_validate({"type": kind, **terms})  # type: ignore[assignment]
+    return found
+
+
+def offenders(kind: str, events: list[Event], **terms: Any) -> list[tuple[str, ...]]:
+    """Returns the positions of each offence of a rule of this kind."""
+    return [found.position_ids for found in tell(rule(kind, **terms), *events)[1]]
+
+
+def requested(when: str) -> PayoutRequested:
+    return PayoutRequested(**moment(when))

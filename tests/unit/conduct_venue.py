@@ -15,7 +15,7 @@ from monitor.loaded import Checkpoint, Loaded
 from monitor.record.checkpoint_rows import account_row
 from monitor.record.checkpoints import checkpoint_from
 from monitor.shard import Shard
-from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, Tick
+from ports.platform import AccountChanged, BalanceOperation, Batch, ClockMark, Deal, Event, Side, StopsChanged, Tick
 from store.news import ScheduledRelease
 from tests.unit.market_story import Shelf, instruments
 from tests.unit.venue_story import product
@@ -97,22 +97,31 @@ class Venue:
         self.bid = Decimal(bid)
         self.send(Tick(seq=self.next, at=self.now, symbol="EURUSD", bid=self.bid, ask=self.bid))
 
-    def open(self, position: str, lots: str = "1", side: Side = "buy") -> None:
+    def open(self, position: str, lots: str = "1", side: Side = "buy", reason: Any = "client", **stops: str) -> None:
         self.lots[position] = (side, Decimal(lots), self.bid)
-        self._fill(position, side, lots, "in", 0)
+        self._fill(position, side, lots, "in", 0, reason, **stops)
+
+    def protect(self, position: str, **stops: str) -> None:
+        """The stop loss and the take profit of an open position from now on."""
+        self.send(StopsChanged.model_validate(
+            {"seq": self.next, "at": self.now, "login": 1, "position_id": position, **stops}
+        ))  # fmt: skip
 
     def close(self, position: str) -> None:
         side, lots, price = self.lots.pop(position)
         move = self.bid - price if side == "buy" else price - self.bid
         self._fill(position, "sell" if side == "buy" else "buy", str(lots), "out", int(move * lots * 100_000 * 100))
 
-    def _fill(self, position: str, side: Side, lots: str, entry: Any, profit: int) -> None:
+    def _fill(
+        self, position: str, side: Side, lots: str, entry: Any, profit: int, reason: Any = "client", **stops: str
+    ) -> None:
         self.balance += profit
         self.send(
             Deal(
+                **{name: Decimal(price) for name, price in stops.items()},
                 seq=self.next, at=self.now, deal_id=f"d{self.seq}", login=1, position_id=position, symbol="EURUSD",
                 side=side, lots=Decimal(lots), price=self.bid, entry=entry, profit_minor=profit, commission_minor=0,
-                swap_minor=0, balance_minor=self.balance, reason="client",
+                swap_minor=0, balance_minor=self.balance, reason=reason,
             )
         )  # fmt: skip
 

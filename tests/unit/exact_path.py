@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import date, datetime
 
+from domain.clocks import begun_with
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
 from domain.rules.evaluate import LevelBreach, judge, judge_rollover
 from domain.rules.events import Moment, OpenResult
 from domain.rules.floors import Costs, Mark
 from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor, profit_minor
-from domain.rules.periods import begun_with
 from domain.rules.state import fresh, on_payout_hold, on_payout_release, on_payout_settled
 from ports.platform import BalanceOperation, Deal, Event, Tick
 

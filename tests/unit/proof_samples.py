@@ -61,6 +61,9 @@ class NewYork:
             day += timedelta(1)
         return datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC)
 
+    def closes_early(self, day: date) -> bool:
+        return False
+
 
 @cache
 def terms(phase: int = 1) -> PhaseTerms:

@@ -158,7 +158,10 @@ CURE = {"minutes": 10, "times": 1}
         ({"measure": "margin", "leverage": 30, "multiple": "0.5"},
          [opened("2025-06-02 10:00", value_minor=15 * INITIAL)], []),
         ({"measure": "margin", "leverage": 30, "multiple": "0.5"},
-         [opened("2025-06-02 10:00", value_minor=15 * INITIAL + 1)], ["fail"]),
+         [opened("2025-06-02 10:00", value_minor=15 * INITIAL + 14)], []),
+        # the margin is an amount of money: it is rounded half up to the cent
+        ({"measure": "margin", "leverage": 30, "multiple": "0.5"},
+         [opened("2025-06-02 10:00", value_minor=15 * INITIAL + 15)], ["fail"]),
         # half closed halves its value
         ({}, [opened("2025-06-02 10:00", value_minor=TWICE), closed("2025-06-02 10:01", left="0.5"),
               opened("2025-06-02 10:02", "b", value_minor=INITIAL)], []),

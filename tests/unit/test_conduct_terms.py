@@ -10,6 +10,14 @@ from tests.unit.conduct_story import CONTEXT
 TERMS: list[dict[str, Any]] = [
     {"type": "inactivity", "trading_days": 20, "calendar": "XNYS"},
     {"type": "flat_by", "weekday": "friday", "time": "16:00", "zone": "America/New_York", "reopens": "18:00"},
+    {
+        "type": "flat_by",
+        "weekday": "friday",
+        "time": "16:00",
+        "zone": "America/New_York",
+        "reopens": "18:00",
+        "reopens_weekday": "sunday",
+    },
     {"type": "flat_by", "calendar": "XNYS", "before_close_minutes": 10, "break_longer_than_hours": "2.5"},
     {
         "type": "news_window",
@@ -20,6 +28,19 @@ TERMS: list[dict[str, Any]] = [
         "counted_pct": "40",
         "consequences": [{"kind": "deduct_profit"}],
     },
+    {
+        "type": "news_window",
+        "before_minutes": 2,
+        "after_minutes": 2,
+        "applies_to": ["open", "hold"],
+        "exempt_if_opened_minutes_before": 60,
+        "cap": {"type": "pct_of_initial", "value": "1"},
+        "consequences": [{"kind": "deduct_profit"}],
+    },
+    {"type": "cooldown", "minutes": 10, "after": "losing_close"},
+    {"type": "max_trade_rate", "limit": 5, "within_minutes": 1, "counts": "openings_and_closes"},
+    {"type": "opening_hours", "zone": "America/New_York", "hours": [{"opens": "09:30", "closes": "16:00"}]},
+    {"type": "inactivity", "calendar_days": 30, "counter_starts": "last_order_placed"},
     {"type": "lot_size_band", "min_multiple": "0.25", "max_multiple": "2"},
     {
         "type": "max_exposure",
@@ -34,6 +55,8 @@ TERMS: list[dict[str, Any]] = [
         "merge_within_minutes": 5,
     },
     {"type": "required_stop", "grace_seconds": 60, "max_risk": {"type": "pct_of_initial", "value": "1"}},
+    {"type": "no_hedging", "groups": [["EURUSD", "GBPUSD"], ["ES", "MES"]], "bans": "any_two_symbols"},
+    {"type": "max_trades_per_day", "limit": 10, "consequences": [{"kind": "warn"}, {"kind": "close_position"}]},
     {
         "type": "exposure_multiple",
         "measure": "margin",

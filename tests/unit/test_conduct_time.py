@@ -93,6 +93,31 @@ def test_inactivity_axes(terms: dict[str, Any], events: list[Event], offences: i
     assert len(tell(silence(**terms), *events)[1]) == offences
 
 
+@pytest.mark.parametrize(
+    ("events", "offences"),
+    [
+        ([opened("2025-06-01"), closed("2025-06-20"), clocked("2025-07-01")], 0),
+        # a close is no order
+        ([opened("2025-06-01"), closed("2025-06-20"), clocked("2025-07-01 00:00:01")], 1),
+        ([opened("2025-06-01"), closed("2025-06-20"), ordered("2025-06-25"), clocked("2025-07-25")], 0),
+        ([opened("2025-06-01"), closed("2025-06-20"), ordered("2025-06-25"), clocked("2025-07-25 00:00:01")], 1),
+        # nothing is found while a position is open, but what has passed has passed
+        ([opened("2025-06-01"), clocked("2025-08-01"), closed("2025-08-02")], 0),
+        ([opened("2025-06-01"), clocked("2025-08-01"), closed("2025-08-02"), clocked("2025-08-02 00:00:01")], 1),
+        ([opened("2025-06-01"), opened("2025-07-20", "b"), closed("2025-08-01"), closed("2025-08-02", "b"),
+          clocked("2025-08-19")], 0),
+    ],
+)  # fmt: skip
+def test_inactivity_since_the_last_order(events: list[Event], offences: int) -> None:
+    assert len(tell(silence(counter_starts="last_order_placed"), *events)[1]) == offences
+
+
+def test_a_deadline_that_passed_while_a_position_was_open_is_due_when_it_is_closed() -> None:
+    rule = silence(counter_starts="last_order_placed")
+    state, _ = tell(rule, opened("2025-06-01"), closed("2025-08-02"))
+    assert rule.due(state, CONTEXT) == at("2025-08-02 00:00:00.000001")
+
+
 def test_trading_days_skip_weekends_and_holidays() -> None:
     by_week = silence(calendar_days=None, trading_days=3)
     state, _ = tell(by_week, closed("2025-11-26 15:00"))
@@ -107,7 +132,7 @@ def test_a_calendar_that_is_unknown_or_has_ended_is_said() -> None:
     rule = silence(calendar_days=None, trading_days=3, calendar="XLON")
     with pytest.raises(BadInput, match="XLON"):
         tell(rule, closed("2025-11-26 15:00"), clocked("2025-11-27 15:00"), context=VENUE)
-    with pytest.raises(BadInput, match="no session after"):
+    with pytest.raises(BadInput, match="ends before 3 sessions after 2030-01-01"):
         tell(rule.model_copy(update={"calendar": "XNYS"}), closed("2030-01-01"), clocked("2030-02-01"), context=VENUE)
 
 
@@ -139,6 +164,9 @@ class NewYork:
         opens = (at(f"{day}T09:30:00-05:00") for day in self._CLOSES)
         return next((one for one in opens if one > after), at("2025-12-03T09:30:00-05:00"))
 
+    def closes_early(self, day: date) -> bool:
+        return False
+
 
 VENUE = replace(CONTEXT, calendars={"XNYS": NewYork()})
 
@@ -157,6 +185,10 @@ VENUE = replace(CONTEXT, calendars={"XNYS": NewYork()})
         # closing at the very instant is in time, a second later is not
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T16:00:00-04:00")], []),
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T16:00:01-04:00")], [1]),
+        # what a clock event states counts, not what the trades leave open
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 3)], [3]),
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 0)], []),
+        ([opened("2025-06-06T10:00:00-04:00"), clocked("2025-06-06T16:30:00-04:00", 1)], [1]),
         # a part closed leaves the rest open
         ([opened("2025-06-06T10:00:00-04:00"), closed("2025-06-06T15:00:00-04:00", left="0.1"),
           clocked("2025-06-06T16:00:00-04:00")], [1]),
@@ -185,7 +217,7 @@ def test_flat_by_every_day_until_the_session_reopens() -> None:
     assert len(tell(rule, *day)[1]) == 1
     assert not tell(rule, opened("2025-06-02T17:00:00-05:00"), closed("2025-06-03T15:10:00-05:00"))[1]
     state, _ = tell(rule, opened("2025-06-02T17:00:00-05:00"))
-    assert rule.due(state, CONTEXT) == at("2025-06-03T15:10:00-05:00")
+    assert rule.due(state, CONTEXT) == at("2025-06-03T15:10:00.000001-05:00")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +236,7 @@ def test_flat_by_a_venues_close(terms: dict[str, Any], held_from: str, due: str)
     rule = flat(calendar="XNYS", **terms)
     state, found = tell(rule, opened(held_from), context=VENUE)
     assert not found
-    assert rule.due(state, VENUE) == at(due)
+    assert rule.due(state, VENUE) == at(due) + timedelta(microseconds=1)
     _, offences = rule.step(state, replace(clocked(held_from), at=at(due)), VENUE)
     assert [(one.figures["flat_by"], one.position_ids) for one in offences] == [(at(due), ("a",))]
 
@@ -222,13 +254,16 @@ class AroundTheClock:
         weekend = {4: 2, 5: 1}.get(opens.weekday(), 0)
         return self._CLOCK.reset_on(opens.date() + timedelta(weekend))
 
+    def closes_early(self, day: date) -> bool:
+        return False
+
 
 def test_a_venue_without_nightly_breaks_is_left_for_the_weekend_only() -> None:
     context = replace(CONTEXT, calendars={"FUT": AroundTheClock()})
     rule = flat(calendar="FUT", break_longer_than_hours=2, before_close_minutes=50)
     state, found = tell(rule, opened("2025-06-02T18:00:00-05:00"), context=context)
     assert not found
-    assert rule.due(state, context) == at("2025-06-06T16:10:00-05:00")
+    assert rule.due(state, context) == at("2025-06-06T16:10:00.000001-05:00")
     _, found = tell(rule, opened("2025-06-08T16:59:00-05:00"), context=context)
     assert [one.figures["until"] for one in found] == [at("2025-06-08T17:00:00-05:00")]
 
@@ -242,9 +277,70 @@ def test_on_a_holiday_the_long_break_still_forbids_opening() -> None:
 def test_nothing_is_due_when_nothing_is_open() -> None:
     rule = flat(**FRIDAY)
     state, _ = tell(rule, opened("2025-06-05 10:00"))
-    assert rule.due(state, CONTEXT) == at("2025-06-06T16:00:00-04:00")
+    assert rule.due(state, CONTEXT) == at("2025-06-06T16:00:00.000001-04:00")
     state, _ = tell(rule, opened("2025-06-05 10:00"), closed("2025-06-05 11:00"))
     assert rule.due(state, CONTEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "positions"),
+    [
+        # Friday 16:00 until Sunday 18:00, longer than 24 hours
+        ([opened("2025-06-07T12:00:00-04:00")], [1]),
+        ([opened("2025-06-08T17:59:59-04:00")], [1]),
+        ([opened("2025-06-08T18:00:00-04:00")], []),
+        ([opened("2025-06-06T10:00:00-04:00"), marked("2025-06-08T20:00:00-04:00")], [1]),
+        ([clocked("2025-06-07T12:00:00-04:00", 2), clocked("2025-06-08T12:00:00-04:00", 2)], [2]),
+        # a position that was found is not found again when it is added to
+        ([opened("2025-06-06T17:00:00-04:00"), opened("2025-06-07T12:00:00-04:00", adds=True)], [1]),
+        ([opened("2025-06-06T10:00:00-04:00"), opened("2025-06-07T12:00:00-04:00", adds=True)], [1]),
+        # the clocks change in the night to Sunday 9 March, and back on 2 November
+        ([opened("2025-03-09T21:59:59+00:00")], [1]),
+        ([opened("2025-03-09T22:00:00+00:00")], []),
+        ([opened("2025-11-02T22:59:59+00:00")], [1]),
+        ([opened("2025-11-02T23:00:00+00:00")], []),
+    ],
+)
+def test_flat_by_over_a_weekend_that_ends_on_sunday(events: list[Event], positions: list[int]) -> None:
+    rule = flat(**FRIDAY, reopens="18:00", reopens_weekday="sunday")
+    assert [found.figures["positions"] for found in tell(rule, *events)[1]] == positions
+
+
+def test_flat_by_reopens_a_week_later_at_most() -> None:
+    rule = flat(**FRIDAY, reopens="15:00", reopens_weekday="friday")
+    assert tell(rule, opened("2025-06-13T14:59:59-04:00"))[1][0].figures["until"] == at("2025-06-13T15:00:00-04:00")
+    assert not tell(rule, opened("2025-06-13T15:00:00-04:00"))[1]
+
+
+def test_a_break_that_comes_once_a_year_is_looked_for_far_ahead() -> None:
+    class December(NewYork):
+        def close_on(self, day: date) -> datetime | None:
+            return at(f"{day}T16:00:00-05:00")
+
+        def next_open(self, after: datetime) -> datetime:
+            return after + timedelta(hours=100 if (after.month, after.day) == (12, 24) else 17)
+
+    context = replace(CONTEXT, calendars={"XNYS": December()})
+    rule = flat(calendar="XNYS", break_longer_than_hours=90)
+    state, _ = tell(rule, opened("2025-02-03 10:00"), context=context)
+    assert rule.due(state, context) == at("2025-12-24T16:00:00.000001-05:00")
+
+
+def test_a_calendar_that_ends_has_no_window_after_its_last_session() -> None:
+    class Ending(NewYork):
+        def next_open(self, after: datetime) -> datetime:
+            raise LookupError
+
+    context = replace(CONTEXT, calendars={"XNYS": Ending()})
+    state, found = tell(flat(calendar="XNYS"), opened("2025-12-02 10:00"), marked("2025-12-05"), context=context)
+    assert not found
+    assert flat(calendar="XNYS").due(state, context) is None
+
+
+def test_an_event_that_is_not_near_a_deadline_changes_nothing() -> None:
+    rule = flat(**FRIDAY)
+    state, _ = tell(rule, *(opened("2025-06-02 10:00", str(number)) for number in range(100)))
+    assert rule.step(state, marked("2025-06-03 10:00"), CONTEXT)[0] is state
 
 
 @given(
@@ -277,6 +373,12 @@ def test_marks_in_between_never_change_what_is_found(start: datetime, minutes: l
         ("flat_by", {**FRIDAY, "zone": "Mars/Olympus"}, "unknown time zone"),
         ("flat_by", {"calendar": "XNYS", "weekday": "friday"}, "weekday, reopens"),
         ("flat_by", {**FRIDAY, "before_close_minutes": 5}, "before_close_minutes"),
+        ("flat_by", {**FRIDAY, "reopens_weekday": "sunday"}, "reopens_weekday"),
+        (
+            "flat_by",
+            {"time": "16:00", "zone": "UTC", "reopens": "18:00", "reopens_weekday": "sunday"},
+            "reopens_weekday",
+        ),
     ],
 )
 def test_contradictions_are_refused(rule: str, terms: dict[str, Any], field: str) -> None:
@@ -289,6 +391,11 @@ def test_words() -> None:
     assert "No more than 30 days" in silence().words(CONTEXT)
     assert "3 trading days" in silence(calendar_days=None, trading_days=3).words(CONTEXT)
     assert "Close all positions by 16:00 America/New_York every Friday." in flat(**FRIDAY).words(CONTEXT)
+    words = flat(**FRIDAY, reopens="18:00", reopens_weekday="sunday").words(CONTEXT)
+    assert "until 18:00 America/New_York on Sunday." in words
+    words = silence(counter_starts="last_order_placed").words(CONTEXT)
+    assert "after your last order, or" in words
+    assert "Openings and pending orders count, closings do not." in words
     words = flat(calendar="XNYS", before_close_minutes=10, break_longer_than_hours=2).words(CONTEXT)
     assert "Close all positions 10 minutes before the end of each session of XNYS" in words
     assert "longer than 2 hours" in words

@@ -253,10 +253,10 @@ NAMES: dict[type[RuleBase], str] = {
             {"limit": {"type": "amount", "value": 5}, "daily_allowance": {"type": "amount", "value": 5}},
             "daily_allowance",
         ),
-        (MaxLossPerTradeIdea, {"limit": {"type": "pct_of_peak", "value": 5}}, "limit"),
-        (RequiredStop, {"grace_seconds": 30, "max_risk": {"type": "pct_of_anchor", "value": 1}}, "max_risk"),
+        (MaxLossPerTradeIdea, {"limit": {"type": "pct_of_trade_value", "value": 5}}, "limit"),
+        (RequiredStop, {"grace_seconds": 30, "max_risk": {"type": "pct_of_trade_value", "value": 1}}, "max_risk"),
         (MinHoldTime, {"seconds": 10, "min_share_pct": 101, "compare": ">"}, "min_share_pct"),
-        (MinHoldTime, {"seconds": 10, "min_share_pct": 50}, "compare"),
+        (MinHoldTime, {"seconds": 10}, "the rule asks for nothing"),
     ],
 )
 def test_contradictions_are_refused(rule: type[RuleBase], terms: dict[str, Any], field: str) -> None:

@@ -128,7 +128,7 @@ CONDUCT: list[Row] = [
     ),
     (
         "max_exposure",
-        {"unit": "contracts", "limit": 1, "severity_by_violation": ["warning", "hard"]},
+        {"unit": "lots", "limit": 1, "severity_by_violation": ["warning", "hard"]},
         [opened(2, 1, "a"), opened(3, 1, "b"), opened(4, 1, "c"), opened(5, 1, "d")],
         {"outcome": "breach", "at_event": 1, "severity": "hard", "amounts": {"violations": 3, "exposure": 4}},
     ),

@@ -26,6 +26,7 @@ FULL: list[Event] = [
     events.OrderPlaced(**MONEY, order_id="o", symbol="XAUUSD"),
     events.OrderGone(**MONEY, order_id="o"),
     events.StopChanged(**MONEY, position_id="p", stop_price=Decimal("1.2"), risk_minor=None),
+    events.TakeProfitChanged(**MONEY, position_id="p", take_profit=Decimal("1.3")),
     events.PaidOut(**MONEY, gross_minor=1, stage="settled", leaves=True),
     events.PayoutRequested(**MONEY, amount_minor=1),
     events.PayoutApproved(**MONEY),

@@ -176,7 +176,7 @@ def test_a_phase_without_a_target_is_a_problem_where_one_is_needed() -> None:
 
 def test_the_words_are_generated() -> None:
     words = rule(compare="<", window="since_last_approved_payout").words(CONTEXT)
-    assert "less than 40 % of the total profit, losing days included, since the last payout was paid" in words
+    assert "less than 40 % of the total profit, losing days included, since the last approved payout was paid" in words
     assert "the profit target (2,500.00 USD)" in rule(denominator="profit_target").words(CONTEXT)
 
 

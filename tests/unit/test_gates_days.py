@@ -267,15 +267,13 @@ def test_a_rule_that_is_newer_than_the_state_starts_at_its_beginning() -> None:
         (trading, {"min_abs_pnl": {"type": "amount", "value": "5"}}, "use day_with_qualifying_close"),
         (
             trading,
-            {"counts": "day_with_qualifying_close", "min_trade_value": {"type": "pct_of_peak", "value": "5"}},
-            "min_trade_value: it is an amount or pct_of_initial",
+            {"counts": "day_with_qualifying_close", "min_trade_value": {"type": "pct_of_trade_value", "value": "5"}},
+            "min_trade_value: it cannot be a percentage of itself",
         ),
-        (
-            trading,
-            {"counts": "day_with_qualifying_close", "min_abs_pnl": {"type": "pct_of_anchor", "value": "5"}},
-            "a trade has no anchor or peak",
-        ),
-        (profitable, {"threshold": {"type": "pct_of_trade_value", "value": "5"}}, "an amount or pct_of_initial"),
+        (trading, {"min_held_seconds": 60, "counts": "day_with_qualifying_close"}, "use day_with_new_position_opened"),
+        (trading, {"half_days_count": False}, "write both"),
+        (profitable, {"counts_later": True}, "counts_later: this rule leaves nothing out"),
+        (profitable, {"threshold": {"type": "pct_of_trade_value", "value": "5"}}, "a day has no trade value"),
     ],
 )
 def test_contradictions_are_refused(build: Any, changes: dict[str, object], words: str) -> None:

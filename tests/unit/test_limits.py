@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from domain.clocks import Period, begins
 from domain.rules.base import Consequence, Cure
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.limits import FRESH, LimitOffence, LimitState, due, reset, step
-from domain.rules.periods import Period, begins
 
 START = datetime(2025, 6, 2, 8, tzinfo=UTC)  # a Monday
 DAY = START.date()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from domain.money import to_minor
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.proofs.check import check
+from domain.rules.evaluate import has_level
 from domain.rules.state import AccountRules
-from domain.rules.worths import has_level
 from monitor.facts import BreachFact
 from monitor.judging.feed_quality import FeedQuality, Limits
 from monitor.loaded import Loaded

@@ -42,3 +42,32 @@ def test_a_recorded_calendar_is_read(shared_data: Path) -> None:
     releases = read_calendar(path.read_text(), path.name, Columns())
     assert releases
     assert {"USD", "EUR"} <= {name for release in releases for name in release.names}
+
+
+OWN = Columns(ends="until", id="number")
+OWN_HEADER = "datetime_utc,event,country,impact,until,number\n"
+
+
+def test_a_speech_has_an_end_and_an_id_keeps_its_key() -> None:
+    row = "2025-06-18T18:30:00Z,Conference,US,high,2025-06-18T19:20:00Z,7\n"
+    (talk,) = read_calendar(OWN_HEADER + row, "news.csv", OWN)
+    assert talk.ends_at == datetime(2025, 6, 18, 19, 20, tzinfo=UTC)
+    moved = row.replace("18:30", "17:30").replace("Conference", "Press conference")
+    assert read_calendar(OWN_HEADER + moved, "news.csv", OWN)[0].key == talk.key
+    (moment,) = read_calendar(OWN_HEADER + "2025-06-18T18:30:00Z,Rates,US,high,,8\n", "news.csv", OWN)
+    assert moment.ends_at is None
+    assert moment.key != talk.key
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "2025-06-18T18:30:00Z,Conference,US,high,2025-06-18T18:00:00Z,7\n",
+        "2025-06-18T18:30:00Z,Conference,US,high,later,7\n",
+        "2025-06-18T18:30:00Z,Conference,US,high,,\n",
+        "2025-06-18T18:30:00Z,A,US,high,,6\n2025-06-18T18:30:00Z,B,US,high,,6\n",
+    ],
+)
+def test_an_end_before_its_begin_and_an_id_twice_are_refused(row: str) -> None:
+    with pytest.raises(CalendarUnreadable, match=r"news\.csv:"):
+        read_calendar(OWN_HEADER + row, "news.csv", OWN)

@@ -219,6 +219,11 @@ AMOUNTS: list[tuple[Json, list[Json], Json]] = [
     ),
     (
         {**PROFIT, "caps": [{"type": "amount", "value": 1000, "per_days": 30}]},
+        [pay(700, "2025-06-01T10:00:00Z"), snap(102_000), ask("2025-07-01T10:00:00Z")],
+        outcome("eligible", gross=1000),
+    ),
+    (
+        {**PROFIT, "caps": [{"type": "amount", "value": 1000, "per_days": 30}]},
         [pay(700, "2025-06-01T10:00:00Z", account="b"), snap(102_000), ask("2025-06-11T10:00:00Z")],
         outcome("eligible", gross=1000),
     ),

@@ -309,7 +309,7 @@ WRONG: Final = [
         "      impacts: [high]\n",
         "      impacts: [high]\n      account_types: [swing]\n",
         "funded.rules.4.news_window.account_types",
-        "all accounts are of one type yet, so that it selects none; remove it",
+        "all accounts of a product are of one type; remove it, and sell each type as a product of its own",
     ),
     # words that nobody knows
     ("two-step", "dispute_days: 14", "dispute_day: 14", "dispute_day", "did you mean dispute_days?"),

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from domain.clocks import ONLY_A_DAY
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.floors import FloorSpec, Mark
-from domain.rules.periods import ONLY_A_DAY
 from domain.rules.room import broken_by_reset, rooms, warn_level
 from domain.rules.state import AccountRules, fresh, on_rollover
 from domain.rules.terms import Operator, Size

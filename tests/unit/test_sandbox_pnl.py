@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import RateMissing
-from domain.pnl import conversion_rate, position_profit_minor
+from domain.pnl import conversion_rate, position_profit_minor, reported_minor
 
 QUOTES = {
     "GBPUSD": (Decimal("1.25"), Decimal("1.26")),
@@ -55,3 +55,12 @@ def test_profit_follows_the_side(side: str, opened: str, closed: str, minor: int
 def test_each_position_is_rounded_half_up_in_its_currency(move: str, currency: str, minor: int) -> None:
     assert position_profit_minor("buy", ONE, ONE, Decimal(10), Decimal(10) + Decimal(move), ONE, currency) == minor
     assert position_profit_minor("sell", ONE, ONE, Decimal(10), Decimal(10) - Decimal(move), ONE, currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "reported"),
+    [(-10_001, "USD", -10_001), (10_000, "GBP", 12_500), (16_000, "JPY", 10_000), (-1, "JPY", -1)],
+)
+def test_a_sum_over_currencies_is_in_one_of_them(minor: int, currency: str, reported: int) -> None:
+    """16,000 yen (which have no decimals) are 100.00 dollars; 1 yen is 0.00625 of them."""
+    assert reported_minor(minor, currency, QUOTES) == reported

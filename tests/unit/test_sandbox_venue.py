@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import BadInput, Conflict, RateMissing
-from ports.platform import Correction, Deal, Side
+from domain.errors import BadInput, Conflict, NotFound, RateMissing
+from ports.platform import Correction, Deal, Side, StopsChanged
 from sandbox.feed import Quote
 from sandbox.symbols import symbol_specs
 from sandbox.venue import Venue
@@ -74,6 +74,25 @@ def test_stops_and_targets_fill_at_the_tick_that_reaches_them() -> None:
         ("stop_loss", Decimal("1291.5"), -74_350),
     ]
     assert venue.account(login).positions == {}
+
+
+def test_a_stop_can_be_moved_and_removed_while_the_position_is_open() -> None:
+    venue, login = _venue()
+    position_id = venue.order(login, "XAUUSD", "buy", Decimal(1), stop_loss=Decimal(1280))
+    assert _last_deal(venue).stop_loss == 1280
+    venue.protect(login, position_id, None, Decimal(1290))
+    changed = venue.pending[-1].event
+    assert isinstance(changed, StopsChanged)
+    assert (changed.position_id, changed.stop_loss, changed.take_profit) == (position_id, None, Decimal(1290))
+    _tick(venue, "XAUUSD", "1279", "1279.4")
+    assert venue.account(login).positions, "the old stop is gone"
+    with pytest.raises(BadInput, match="wrong side"):
+        venue.protect(login, position_id, Decimal(1280), None)
+    venue.protect(login, position_id, Decimal(1278), None)
+    _tick(venue, "XAUUSD", "1277", "1277.4")
+    assert (venue.account(login).positions, _last_deal(venue).reason) == ({}, "stop_loss")
+    with pytest.raises(NotFound):
+        venue.protect(login, position_id, None, None)
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def _lockable(random: Random) -> list[dict[str, Any]]:
     """Rules of which none locks below its first floor, which a product refuses."""
     found = rules(random)
     for rule in found:
-        size = rule.get("allowance", rule.get("limit"))
+        size: dict[str, Any] = rule["limit"] if "limit" in rule else rule["allowance"]
         small = Decimal(size["value"]) * (1 if size["type"] == "amount" else 100) <= 21
         if rule.get("lock") and (small or size["type"] not in ("amount", "pct_of_initial", "pct_of_peak")):
             rule["lock"] = {"offset": "0"}

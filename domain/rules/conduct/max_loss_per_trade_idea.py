@@ -1,19 +1,20 @@
 """Maximum loss per trade idea: a position that is split, or opened again after a loss, is still the same idea."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.money import ExactDecimal, half_up
 from domain.rules.base import ConductRule, Context, State, Violation
-from domain.rules.events import Closed, Event, Opened, Rolled, Side
-from domain.rules.terms import RuleId, Size, Terms
+from domain.rules.events import Closed, Event, Opened, Side
+from domain.rules.positions.size_basis import SizeBasis, basis_after, figures
+from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms
 from domain.wording import percent
 
-_SIZES: Final = ("amount", "pct_of_initial", "pct_of_anchor")
+_ANCHOR: Final = "the balance at the last reset"
 
 
 class ShareOfDailyAllowance(Terms):
@@ -39,21 +40,29 @@ class Idea(State):
 
 
 class IdeasState(State):
-    """`ideas`: those that may still continue. `loss_minor`: the loss of the idea that changed last. `anchor_minor`: the
-    balance at the last reset, or the initial balance before the first."""
+    """`ideas`: those that may still continue. `loss_minor`: the loss of the idea that changed last."""
 
-    anchor_minor: int
+    basis: SizeBasis = SizeBasis()
     ideas: tuple[Idea, ...] = ()
     loss_minor: int = 0
     offences: int = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_one_figure(cls, data: Any) -> Any:
+        """Reads a state of an earlier version, which knew the balance at the last reset only."""
+        if not isinstance(data, Mapping) or "anchor_minor" not in data:
+            return data
+        kept = {name: value for name, value in data.items() if name != "anchor_minor"}
+        return kept | {"basis": {"anchor_minor": data["anchor_minor"]}}
+
 
 class MaxLossPerTradeIdea(ConductRule[IdeasState]):
-    """The closed loss of one idea must not exceed the limit (a loss equal to the limit is allowed).
+    """The closed loss of one idea must not exceed the limit (`compare` >), or not even reach it (>=).
 
     An opening in the same symbol and side within `merge_within_minutes` of a losing close continues that idea. With
     `splits`, an opening while a position in the same symbol and side is open continues it too. A percentage of the
-    anchor is a percentage of the balance at the last reset.
+    anchor is one of the balance at the last reset, of the peak one of the highest balance at a reset.
     """
 
     type: Literal["max_loss_per_trade_idea"]
@@ -62,14 +71,15 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
     daily_allowance: Size | None = None
     merge_within_minutes: Annotated[int, Field(ge=0, le=24 * 60)] = 0
     splits: bool = True
+    compare: Annotated[Literal[">", ">="], LATER] = ">"
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if isinstance(self.limit, ShareOfDailyAllowance) != (self.daily_allowance is not None):
             raise ValueError("daily_allowance: a limit of pct_of_daily_allowance needs it, and no other has it")
         for name, size in (("limit", self.limit), ("daily_allowance", self.daily_allowance)):
-            if isinstance(size, Size) and size.type not in _SIZES:
-                raise ValueError(f"{name}: use one of {', '.join(_SIZES)}")
+            if isinstance(size, Size) and size.type == "pct_of_trade_value":
+                raise ValueError(f"{name}: an idea has no value of its own; use another type")
         return self
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
@@ -78,24 +88,28 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
             yield "limit", "one idea could lose the whole account; set a limit below the initial balance"
 
     def start(self, context: Context) -> IdeasState:
-        return IdeasState(anchor_minor=context.initial_minor)
+        return IdeasState()
 
-    def daily_allowance_minor(self, state: IdeasState, context: Context) -> int | None:
+    def daily_allowance_minor(
+        self, state: IdeasState, context: Context, balance_minor: int | None = None
+    ) -> int | None:
+        """Returns the daily allowance that the limit is a share of; None without one."""
         if self.daily_allowance is None:
             return None
-        basis = state.anchor_minor
-        return self.daily_allowance.minor(initial=context.initial_minor, basis=basis, currency=context.currency)
+        return self.daily_allowance.minor_of(figures(state.basis, context, balance_minor), context.currency)
 
-    def limit_minor(self, state: IdeasState, context: Context) -> int:
-        """Returns the largest loss of one idea that is allowed, in minor units."""
+    def limit_minor(self, state: IdeasState, context: Context, balance_minor: int | None = None) -> int:
+        """Returns the largest loss of one idea that is allowed, in minor units. `balance_minor`: the balance now; None:
+        that of the last reset."""
         if isinstance(self.limit, ShareOfDailyAllowance):
-            daily = self.daily_allowance_minor(state, context) or 0
-            return half_up(Decimal(daily) * self.limit.value / 100)
-        return self.limit.minor(initial=context.initial_minor, basis=state.anchor_minor, currency=context.currency)
+            daily = self.daily_allowance_minor(state, context, balance_minor) or 0
+            return NO_LIMIT if daily == NO_LIMIT else half_up(Decimal(daily) * self.limit.value / 100)
+        return self.limit.minor_of(figures(state.basis, context, balance_minor), context.currency)
 
     def step(self, state: IdeasState, event: Event, context: Context) -> tuple[IdeasState, tuple[Violation, ...]]:
-        if isinstance(event, Rolled):
-            return state.model_copy(update={"anchor_minor": event.balance_minor}), ()
+        basis = basis_after(state.basis, event, context.initial_minor)
+        if basis is not state.basis:
+            return state.model_copy(update={"basis": basis}), ()
         if isinstance(event, Opened):
             return self._opened(state, event), ()
         if isinstance(event, Closed):
@@ -132,10 +146,11 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
                 "open_ids": tuple(i for i in idea.open_ids if not (gone and i == event.position_id)),
             }
         )
-        limit = self.limit_minor(state, context)
+        limit = self.limit_minor(state, context, event.balance_minor)
         found: tuple[Violation, ...] = ()
         offences = state.offences
-        if idea.loss_minor > limit and not idea.told:
+        beyond = idea.loss_minor > limit if self.compare == ">" else 0 < idea.loss_minor >= limit
+        if beyond and not idea.told:
             idea, offences = idea.model_copy(update={"told": True}), offences + 1
             loss, allowed = context.money(idea.loss_minor), context.money(limit)
             sentence = f"One trade idea in {idea.symbol} ({idea.side}) lost {loss}; the limit is {allowed}."
@@ -146,12 +161,13 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
 
     def words(self, context: Context) -> str:
         if isinstance(self.limit, Size):
-            limit = _size_words(self.limit, context)
+            limit = context.size(self.limit, anchor=_ANCHOR)
         else:
             limit = f"{percent(self.limit.value)} of the daily allowance"
             if self.daily_allowance is not None:
-                limit += f", which is {_size_words(self.daily_allowance, context)}"
-        words = f"Loss per trade idea. One trade idea may lose no more than {limit}."
+                limit += f", which is {context.size(self.daily_allowance, anchor=_ANCHOR)}"
+        most = "no more than" if self.compare == ">" else "less than"
+        words = f"Loss per trade idea. One trade idea may lose {most} {limit}."
         if self.merge_within_minutes:
             words += (
                 f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes after a"
@@ -160,7 +176,3 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         if self.splits:
             words += " Positions in the same symbol and direction that are open at the same time are one idea."
         return f"{words} {self.consequence_words}"
-
-
-def _size_words(size: Size, context: Context) -> str:
-    return context.size(size, anchor="the balance at the last reset")

@@ -3,8 +3,7 @@
 from decimal import Decimal
 from typing import TypedDict
 
-from domain.rules.figures import MovingSize
-from domain.rules.terms import Size, SizeType
+from domain.rules.terms import MovingSize, Size, SizeType
 
 
 class Allowance(TypedDict):

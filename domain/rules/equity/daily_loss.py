@@ -4,10 +4,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import model_validator
 
+from domain.clocks import PERIOD_WORDS, Period
 from domain.rules.base import Context, EquityRule
 from domain.rules.equity.allowances import allowance, allowance_problem
 from domain.rules.floors import BasisMoves, FloorSpec, JudgedAt, Source, WorthParts
-from domain.rules.periods import PERIOD_WORDS, Period
 from domain.rules.terms import LATER, RuleId, Size
 from domain.wording import capital
 

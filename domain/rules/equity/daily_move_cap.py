@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from domain.clocks import PERIOD_WORDS, Period
 from domain.rules.base import Context, EquityRule
 from domain.rules.equity.allowances import allowance, allowance_problem
 from domain.rules.equity.daily_loss import ANCHORS, Anchor, judged_words, measured_words, reset_words
 from domain.rules.floors import Direction, FloorSpec, JudgedAt, WorthParts
-from domain.rules.periods import PERIOD_WORDS, Period
 from domain.rules.terms import LATER, RuleId, Size
 from domain.wording import capital
 

@@ -9,9 +9,8 @@ from domain.rules.base import Context, EquityRule
 from domain.rules.equity.after_payout import SETTLES, FloorAfterPayout, payout_words
 from domain.rules.equity.allowances import allowance, allowance_problem
 from domain.rules.equity.daily_loss import judged_words
-from domain.rules.figures import FloorStep, MovingSize
 from domain.rules.floors import FloorSpec, JudgedAt, WorthParts
-from domain.rules.terms import LATER, RuleId, Size, Terms
+from domain.rules.terms import LATER, FloorStep, MovingSize, RuleId, Size, Terms
 
 
 class Step(Terms):

@@ -4,21 +4,25 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from domain.rules.base import Context, Gate, GateStatus, State, Violation
-from domain.rules.days import BASIS_WORDS, DayBasis, day_profit, is_paid
+from domain.rules.base import Context, GateStatus
+from domain.rules.days import BASIS_WORDS, DayBasis, day_profit
 from domain.rules.events import DayEnded, Event
+from domain.rules.gates.windows import WindowGate, WindowState, day_of
 from domain.rules.terms import RuleId, Size
 
 
-class ProfitCapState(State):
-    """The result since the window began, and the part of it that does not count (minor units)."""
+class ProfitCapState(WindowState):
+    """The result of the window, and the part of it that does not count (minor units). `amount_minor`: the cap of the
+    last day, where it changes from day to day."""
 
     total_minor: int = 0
     deducted_minor: int = 0
     unknown: int = 0
+    amount_minor: int | None = None
 
 
-class DailyProfitCap(Gate[ProfitCapState]):
+class DailyProfitCap(WindowGate[ProfitCapState]):
+    TALLY: ClassVar[tuple[str, ...]] = ("total_minor", "deducted_minor", "unknown")
     judges_running_day: ClassVar[bool] = True
 
     type: Literal["daily_profit_cap"]
@@ -26,50 +30,46 @@ class DailyProfitCap(Gate[ProfitCapState]):
     amount: Size
     effect: Literal["deduct_excess"] = "deduct_excess"
     basis: DayBasis = "closed_pnl"
-    window: Literal["whole_phase", "since_last_payout"] = "whole_phase"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.amount.type not in ("amount", "pct_of_initial"):
-            raise ValueError("amount: a cap on a day's profit is an amount or pct_of_initial")
+        if self.amount.type == "pct_of_trade_value":
+            raise ValueError("amount: a day has no trade value; use an amount or another percentage")
         return self
+
+    @property
+    def leaves_out(self) -> bool:
+        return True
 
     def start(self, context: Context) -> ProfitCapState:
         return ProfitCapState()
 
-    def step(
-        self, state: ProfitCapState, event: Event, context: Context
-    ) -> tuple[ProfitCapState, tuple[Violation, ...]]:
-        if self.window == "since_last_payout" and is_paid(event):
-            return ProfitCapState(), ()
+    def moved(self, state: ProfitCapState, event: Event, context: Context) -> ProfitCapState:
         if not isinstance(event, DayEnded):
-            return state, ()
-        profit = day_profit(event, self.basis)
+            return state
+        day, profit = day_of(event, context), day_profit(event, self.basis)
         if profit is None:
-            return state.model_copy(update={"unknown": state.unknown + 1}), ()
-        excess = max(0, profit - self._cap(context))
-        moved = {"total_minor": state.total_minor + profit, "deducted_minor": state.deducted_minor + excess}
-        return state.model_copy(update=moved), ()
+            return self.added(state, day, {"unknown": 1})
+        cap = self.size_minor(self.amount, state, event.balance_minor, context)
+        state = self.added(state, day, {"total_minor": profit, "deducted_minor": max(0, profit - cap)})
+        return state.model_copy(update={"amount_minor": cap}) if self._follows_money else state
 
-    def deducted_minor(self, state: ProfitCapState, context: Context) -> int:
+    def window_deducted(self, state: ProfitCapState, context: Context) -> int:
         return state.deducted_minor
 
     def status(self, state: ProfitCapState, context: Context) -> GateStatus:
+        cap = state.amount_minor
         figures = {
             "deducted": state.deducted_minor,
             "counted_total": state.total_minor - state.deducted_minor,
             "total_profit": state.total_minor,
-            "amount": self._cap(context),
+            "amount": self.size_minor(self.amount, state, context.initial_minor, context) if cap is None else cap,
             **({"needs_prices": True} if state.unknown else {}),
         }
         sentence = f"{context.money(state.deducted_minor)} of profit above the daily cap does not count."
         return GateStatus(True, "satisfied", sentence, figures)
 
     def words(self, context: Context) -> str:
-        window = "since the last payout was paid" if self.window == "since_last_payout" else "over the whole phase"
-        words = f"Daily profit cap. At most {context.size(self.amount)} of the profit of one day counts, {window}. The"
-        words += f" result of a day is {BASIS_WORDS[self.basis]}; losses count in full."
-        return f"{words} This rule applies to {self.blocked_words}."
-
-    def _cap(self, context: Context) -> int:
-        return self.amount.minor(initial=context.initial_minor, basis=0, currency=context.currency)
+        words = f"Daily profit cap. At most {context.size(self.amount)} of the profit of one day counts,"
+        words += f" {self.window_words}. The result of a day is {BASIS_WORDS[self.basis]}; losses count in full."
+        return f"{words}{self.left_out_words} This rule applies to {self.blocked_words}."
