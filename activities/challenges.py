@@ -20,7 +20,7 @@ from contracts.messages import AccountReinstated
 from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from firm import challenges, disputes, messages, people, restarts
+from firm import challenges, disputes, messages, orders, people
 from firm.growth import next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
@@ -152,6 +152,8 @@ class ChallengeActivities:
         if challenge.state != "identity_check" or identity == "unverified":
             return
         trigger = "identity_verified" if identity == "verified" else "identity_refused"
+        if identity == "verified" and (await challenges.terms(session, challenge)).order_minor("activation"):
+            trigger = "activation_due"  # the trader orders the funded account, which begins in a challenge of its own
         key = keys.phase_identity(challenge.phase_index)
         await challenges.move(session, challenge, trigger, key=key, at=await market_now(session))
 
@@ -253,7 +255,7 @@ class ChallengeActivities:
     async def _end_by_time(
         self, session: AsyncSession, challenge: Challenge, account: Account, due: datetime, balance_minor: int
     ) -> None:
-        """Ends the challenge, or restarts its phase on a new account without a fee when the product allows a retake."""
+        """Ends the challenge, or orders its phase on a new account without a fee when the product allows a retake."""
         phase = (await challenges.terms(session, challenge)).phase(account.phase_index)
         breached = await challenges.confirmed_breach(session, account.id) is not None
         again = may_retake(phase, balance_minor, account.initial_minor, breached=breached)
@@ -299,7 +301,7 @@ class ChallengeActivities:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
             payout_id = await closing.closed_by(session, challenge)
-            replaced_by = await restarts.replaced_by(session, challenge.id)
+            replaced_by = await orders.replaced_by(session, challenge.id)
         reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
         because = next(({name: found} for name, found in reasons.items() if found is not None), None)
         return _status(challenge if because is None else await self._close(fact, because=because))

@@ -9,7 +9,8 @@ from pydantic import Field
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.rules.terms import Terms, Where
 
-RestartKind = Literal["reset", "buyback"]
+OrderKind = Literal["reset", "buyback", "activation"]
+ORDERS: Final[tuple[OrderKind, ...]] = ("reset", "buyback", "activation")
 FEE_NAMES: Final = ("reset", "buyback", "extension", "activation", "monthly")
 
 
@@ -46,17 +47,16 @@ class FeeTerms(Terms):
             if isinstance(price, Decimal):
                 yield where, price
 
-    def restart_minor(self, kind: RestartKind, purchase_minor: int, currency: str) -> int | None:
-        """Returns the price of a restart in minor units; None: it is not sold. `purchase_minor`: the price of the
+    def order_minor(self, kind: OrderKind, purchase_minor: int, currency: str) -> int | None:
+        """Returns the price of an order in minor units; None: it is not sold. `purchase_minor`: the price of the
         purchase."""
-        price = self.reset if kind == "reset" else self.buyback
+        price = {"reset": self.reset, "buyback": self.buyback, "activation": self.activation}[kind]
         return None if price is None else price_minor(price, purchase_minor, currency)
 
     def problems(self, purchase_minor: int, currency: str) -> Iterator[tuple[Where, str]]:
         """Yields what no product may promise, with its remedy."""
-        kinds: tuple[RestartKind, ...] = ("reset", "buyback")
-        for kind in kinds:
-            if self.restart_minor(kind, purchase_minor, currency) == 0:
+        for kind in ORDERS:
+            if self.order_minor(kind, purchase_minor, currency) == 0:
                 yield (kind,), "nobody can pay nothing; leave it out, or set a price"
 
 

@@ -16,7 +16,7 @@ from domain import keys
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
-from domain.fees import RestartKind
+from domain.fees import OrderKind
 from domain.keys import new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
@@ -38,10 +38,10 @@ from store.models import (
 _NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled")  # steps after which a phase is opened again
 
 
-class Restart(NamedTuple):
-    """The phase of challenge `replaces` that begins again, and its price."""
+class Order(NamedTuple):
+    """What goes on from challenge `replaces`: the phase that it opens, and its price."""
 
-    kind: RestartKind
+    kind: OrderKind
     replaces: str
     phase_index: int
     price_minor: int
@@ -55,27 +55,27 @@ async def buy(
     return_url: str,
     provider: str,
     actor: Actor,
-    restart: Restart | None = None,
+    order: Order | None = None,
 ) -> Challenge:
-    """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit. With `restart`, the phase
-    of another challenge begins again in this one.
+    """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit. With `order`, it
+    goes on from another challenge.
 
     Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow
     does it if the caller cannot. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the
     fee.
     """
     now = await market_now(session)
-    price = product.fee_minor if restart is None else restart.price_minor
+    price = product.fee_minor if order is None else order.price_minor
     challenge = Challenge(
         id=new_id("chl"),
         trader_id=trader_id,
         product=product.product,
         version=product.version,
         state=CHALLENGE.initial,
-        phase_index=0 if restart is None else restart.phase_index - 1,  # the first account opens phase_index + 1
+        phase_index=0 if order is None else order.phase_index - 1,  # the first account opens phase_index + 1
         fee_minor=price,
-        fee_of="purchase" if restart is None else restart.kind,
-        replaces=None if restart is None else restart.replaces,
+        fee_of="purchase" if order is None else order.kind,
+        replaces=None if order is None else order.replaces,
         currency=product.currency,
         provider=provider,
         bought_at=now,
@@ -87,7 +87,7 @@ async def buy(
         "reference": challenge.id,
         "amount_minor": price,
         "currency": product.currency,
-        "description": product.name if restart is None else f"{product.name}: {restart.kind}",
+        "description": product.name if order is None else f"{product.name}: {order.kind}",
         "return_url": return_url,
     }
     await outbox.declare_intent(session, key=keys.checkout(challenge.id), kind="payments.checkout", payload=terms)
@@ -101,7 +101,7 @@ async def buy(
         actor=actor.user_id,
         role=actor.role,
         evidence={"product": product.ref, "fee_minor": price, "currency": product.currency}
-        | ({} if restart is None else {"fee_of": restart.kind, "replaces": restart.replaces}),
+        | ({} if order is None else {"fee_of": order.kind, "replaces": order.replaces}),
     )
     return challenge
 

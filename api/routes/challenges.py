@@ -10,10 +10,10 @@ from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.errors import BadInput, NotFound
-from domain.fees import RestartKind
+from domain.fees import OrderKind
 from domain.lifecycle import CHALLENGE
 from domain.products.product import Product
-from firm import challenges, restarts
+from firm import challenges, orders
 from front.auth import Caller, Deps, SignedInCaller, allowed
 from front.deps import ApiDeps
 from front.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
@@ -45,8 +45,8 @@ class BuyBody(Input):
     product: Slug
 
 
-class RestartBody(Input):
-    kind: RestartKind
+class OrderBody(Input):
+    kind: OrderKind
 
 
 class Bought(View):
@@ -122,15 +122,13 @@ async def buy_challenge(body: BuyBody, once: Keyed, deps: Deps) -> Bought:
     return await _bought(deps, ordered.id)
 
 
-@router.post(
-    "/challenges/{challenge_id}/restart", status_code=201, dependencies=[Depends(allowed("challenges.restart"))]
-)
-async def restart_challenge(challenge_id: ChallengeId, body: RestartBody, once: Keyed, deps: Deps) -> Bought:
-    """Order the phase again: a reset of an evaluation phase, or a buyback of a broken account. It begins in a challenge
-    of its own once that is paid; this one is closed then."""
+@router.post("/challenges/{challenge_id}/orders", status_code=201, dependencies=[Depends(allowed("challenges.order"))])
+async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once: Keyed, deps: Deps) -> Bought:
+    """Order what goes on from a challenge: a reset of its phase, a buyback of its broken account, or the activation of
+    its funded account. It begins in a challenge of its own once that is paid; this one is closed then."""
 
     async def work(session: AsyncSession) -> _Ordered:
-        row = await restarts.order(
+        row = await orders.order(
             session,
             challenge_id,
             body.kind,

@@ -26,7 +26,6 @@ NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
     (Scaling, "profit_stays"): "a grown account starts at its size; remove it, and have the profit paid out before",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
     (FeeTerms, "extension"): "an extension cannot be charged yet, so that its price cannot be promised; remove it",
-    (FeeTerms, "activation"): "a funded account cannot be charged yet, so that its price cannot be promised; remove it",
     (FeeTerms, "monthly"): "nothing is charged monthly yet, so that its price cannot be promised; remove it",
     (FeeTerms, "add_ons"): "no add-on can be bought yet, so that its price cannot be promised; remove it",
     (

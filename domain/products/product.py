@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
-from domain.fees import FeeTerms, RestartKind
+from domain.fees import FeeTerms, OrderKind
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
@@ -92,6 +92,8 @@ class Product(Terms):
             yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
         yield from self._in_phases()
         yield from self._in_payouts()
+        if self.fees is not None and self.fees.activation is not None and not self.phases:
+            yield ("fees", "activation"), "the account is funded when it is bought; add the price to the fee"
         if self.fees is not None:
             yield from (
                 (("fees", *where), problem) for where, problem in self.fees.problems(self.fee_minor, self.currency)
@@ -136,9 +138,9 @@ class Product(Terms):
     def fee_minor(self) -> int:
         return to_minor(self.fee, self.currency)
 
-    def restart_minor(self, kind: RestartKind) -> int | None:
-        """Returns the price of a restart in minor units; None: it is not sold."""
-        return None if self.fees is None else self.fees.restart_minor(kind, self.fee_minor, self.currency)
+    def order_minor(self, kind: OrderKind) -> int | None:
+        """Returns the price of an order in minor units; None: it is not sold."""
+        return None if self.fees is None else self.fees.order_minor(kind, self.fee_minor, self.currency)
 
     @property
     def ref(self) -> str:

@@ -119,7 +119,7 @@ def _later_fees(fees: FeeTerms, purchase_minor: int, context: Context) -> Iterat
     if fees.extension is not None:
         yield f"An extension costs {price(fees.extension)}."
     if fees.activation is not None:
-        yield f"The funded account costs {price(fees.activation)}."
+        yield f"The funded account opens once you have paid {price(fees.activation)} for it."
     if fees.monthly is not None:
         yield f"Until the account is funded, {price(fees.monthly)} is due every month."
     for name, costs in fees.add_ons.items():

@@ -133,7 +133,7 @@ async def situation(
         lowered_split_pct=await _lowered_split(session, challenge.id),
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=challenge.fee_minor,  # a reset or buyback is a challenge of its own; nothing else is paid later
+        last_fee_minor=challenge.fee_minor,  # an order is a challenge of its own
         **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs

@@ -39,10 +39,8 @@ class Challenge(Base):
     phase_index: Mapped[int] = mapped_column(default=0)  # 0 before the first account
     account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
     fee_minor: Mapped[Minor]
-    fee_of: Mapped[str] = mapped_column(String(16), server_default="purchase")  # purchase | reset | buyback
-    replaces: Mapped[str | None] = mapped_column(
-        ForeignKey("challenges.id"), index=True
-    )  # whose phase begins again here
+    fee_of: Mapped[str] = mapped_column(String(16), server_default="purchase")  # or reset, buyback, activation
+    replaces: Mapped[str | None] = mapped_column(ForeignKey("challenges.id"), index=True)  # from which this one goes on
     currency: Mapped[str] = mapped_column(String(4))
     provider: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # takes the fee
     checkout_id: Mapped[str | None] = mapped_column(String(80))

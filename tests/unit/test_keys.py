@@ -62,6 +62,7 @@ VALUES = [
     (keys.phase_start("acc_1"), "start/acc_1"),
     (keys.phase_expired("acc_1"), "expired/acc_1"),
     (keys.challenge_replaced("chl_1"), "replaced/chl_1"),
+    (keys.reset_balance("off_1"), "reset_balance/off_1"),
     (keys.account_grown("acc_1"), "grown/acc_1"),
     (keys.phase_extension("req"), "extension/req"),
     (keys.phase_identity(1), "identity/1"),

@@ -291,6 +291,27 @@ WRONG: Final = [
         "a grown account starts at its size; remove it",
     ),
     (
+        "instant",
+        'fee: "1250"\n',
+        'fee: "1250"\nfees: {activation: "149"}\n',
+        "fees.activation",
+        "the account is funded when it is bought; add the price to the fee",
+    ),
+    (
+        "instant",
+        'fee: "1250"\n',
+        'fee: "1250"\nfees: {buyback: {type: pct_of_purchase, value: "0"}}\n',
+        "fees.buyback",
+        "nobody can pay nothing; leave it out, or set a price",
+    ),
+    (
+        "instant",
+        'fee: "1250"\n',
+        'fee: "1250"\nfees: {monthly: "49"}\n',
+        "fees.monthly",
+        "nothing is charged monthly yet, so that its price cannot be promised; remove it",
+    ),
+    (
         "three-step",
         '  fee_refund: {pct: "100"}\n',
         '  fee_refund: {pct: "100"}\n  scaling: {increase_pct: "25", every_months: 0}\n',

@@ -1,4 +1,4 @@
-"""Challenges that begin the phase of another one again: a reset, or a buyback."""
+"""Challenges that go on from another one: a reset, a buyback, or the activation of its funded account."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from domain.approvals import Actor
-from domain.errors import NotFound, RestartRefused
-from domain.fees import RestartKind
+from domain.errors import NotFound, OrderRefused
+from domain.fees import OrderKind
 from domain.products.product import Product
-from firm import restarts
+from firm import orders
 from firm.payouts.situation import Holdings, situation
 from store import products
 from store.models import Challenge
@@ -31,9 +31,9 @@ async def _product(firm: Firm, **changes: object) -> str:
     return "again"
 
 
-async def _order(firm: Firm, challenge_id: str, actor: Actor, kind: RestartKind) -> str:
+async def _order(firm: Firm, challenge_id: str, actor: Actor, kind: OrderKind) -> str:
     async with firm.db.transaction() as session:
-        row = await restarts.order(
+        row = await orders.order(
             session, challenge_id, kind, return_url="https://firm.example/", provider=firm.provider.name, actor=actor
         )
     await firm.until(lambda: firm._has_checkout(row.id))
@@ -48,7 +48,7 @@ async def test_a_reset_begins_the_phase_again_and_closes_what_it_replaces(firm: 
     old = await firm.account(old_id)
     new_id = await _order(firm, old_id, ada, "reset")
     assert (await firm.challenge(old_id)).state == "active", "nothing happens before it is paid"
-    with pytest.raises(RestartRefused, match="ordered again already"):
+    with pytest.raises(OrderRefused, match="ordered already"):
         await _order(firm, old_id, ada, "reset")
     await firm.pay(new_id)
     await firm.ends(old_id, "closed")
@@ -73,7 +73,7 @@ async def test_a_buyback_follows_a_breach_and_the_refund_counts_both_fees(firm: 
     await firm.becomes(old_id, "breached")
     with pytest.raises(NotFound):
         await _order(firm, old_id, eve, "buyback")
-    with pytest.raises(RestartRefused, match="has no reset"):
+    with pytest.raises(OrderRefused, match="There is no reset"):
         await _order(firm, old_id, ada, "reset")
     new_id = await _order(firm, old_id, ada, "buyback")
     await firm.pay(new_id)
@@ -108,14 +108,36 @@ async def test_a_payment_for_a_phase_that_is_over_waits_for_a_person(firm: Firm)
     await firm.becomes(new_id, "payment_review")
     assert (await firm.challenge(old_id)).state == "active"
     review = await firm.review_opens("payment_differs")
-    assert "cannot begin again any more" in str(review.detail["difference"])
+    assert "is not possible any more" in str(review.detail["difference"])
     assert (await firm.books())["fees"] == -54_000, "it is not income"
+
+
+async def test_the_funded_account_opens_when_its_activation_is_paid(firm: Firm) -> None:
+    ada, eve = await firm.add_trader("ada", "verified"), await firm.add_trader("eve", "refused")
+    name = await _product(firm, fees={"activation": "149"})
+    old_id, refused = await firm.bought(ada, name), await firm.bought(eve, name)
+    for challenge_id in (old_id, refused):
+        await firm.passes(challenge_id)
+        await firm.becomes(challenge_id, "active", phase_index=2)
+        await firm.passes(challenge_id)
+    await firm.ends(refused, "closed")
+    await firm.becomes(old_id, "awaiting_activation")
+    new_id = await _order(firm, old_id, ada, "activation")
+    await firm.market_time(after(hours=25))
+    await firm.ends(new_id, "cancelled")
+    again = await _order(firm, old_id, ada, "activation")
+    await firm.pay(again)
+    await firm.becomes(again, "funded", phase_index=3)
+    await firm.ends(old_id, "closed")
+    account = await firm.account(again)
+    assert (account.phase_index, firm.venue.seats[account.login or 0].balance_minor) == (3, 10_000_000)
+    assert (await firm.books())["fees"] == -2 * 54_000 - 14_900
 
 
 async def test_what_the_product_does_not_sell_is_refused(firm: Firm) -> None:
     ada = await firm.add_trader("ada")
     plain = await firm.bought(ada)
-    with pytest.raises(RestartRefused, match="sells no reset"):
+    with pytest.raises(OrderRefused, match="sells no reset"):
         await _order(firm, plain, ada, "reset")
     async with firm.db.transaction() as session:
         assert (await session.get_one(Challenge, plain)).fee_of == "purchase"

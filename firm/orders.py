@@ -1,7 +1,7 @@
-"""Resets and buybacks: the phase of a challenge is bought again, and begins in a challenge of its own.
+"""Orders that go on from a challenge: a reset or buyback of its phase, or the activation of its funded account.
 
-So its payment, refunds and chargebacks are those of every challenge. Once it is paid, the challenge that it replaces
-is closed.
+Each begins in a challenge of its own, so that its payment, refunds and chargebacks are those of every challenge. Once
+it is paid, the challenge that it goes on from is closed.
 """
 
 from sqlalchemy import select
@@ -12,34 +12,34 @@ from contracts.messages import ClosedByFirm
 from domain import keys
 from domain.approvals import Actor
 from domain.disputes import DISPUTE
-from domain.errors import NotFound, RestartRefused
-from domain.fees import RestartKind
-from domain.lifecycle import UNPAID, check_restartable, restart_of
+from domain.errors import NotFound, OrderRefused
+from domain.fees import OrderKind
+from domain.lifecycle import UNPAID, check_orderable, order_of
 from firm import challenges, disputes, messages
-from store.models import Challenge
+from store.models import Account, Challenge
 
 _ENDED_UNPAID = UNPAID - {"awaiting_payment", "payment_review"}
 
 
 async def order(
-    session: AsyncSession, challenge_id: str, kind: RestartKind, *, return_url: str, provider: str, actor: Actor
+    session: AsyncSession, challenge_id: str, kind: OrderKind, *, return_url: str, provider: str, actor: Actor
 ) -> Challenge:
-    """A trader orders a restart of the phase of a challenge. Nothing changes there before it is paid.
+    """A trader orders what goes on from a challenge. Nothing changes there before it is paid.
 
-    Raises NotFound (also for the challenge of another trader), RestartRefused.
+    Raises NotFound (also for the challenge of another trader), OrderRefused.
     """
     old = await challenges.lock(session, challenge_id)
     if old.trader_id != actor.trader_id:
         raise NotFound
     product, account = await challenges.terms(session, old), await challenges.account(session, old)
-    price = check_restartable(kind, old.state, product.restart_minor(kind))
+    price = check_orderable(kind, old.state, product.order_minor(kind))
     if account is None:
-        raise RestartRefused("No phase has begun yet.")
+        raise OrderRefused("No phase has begun yet.")
     if await _disputed(session, old):
-        raise RestartRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
+        raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
     if await _ordered(session, old.id):
-        raise RestartRefused("The phase was ordered again already.", remedy="Pay that order, or let it expire.")
-    restart = challenges.Restart(kind, old.id, account.phase_index, price)
+        raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
+    wanted = challenges.Order(kind, old.id, _phase(account, kind), price)
     return await challenges.buy(
         session,
         trader_id=old.trader_id,
@@ -47,21 +47,28 @@ async def order(
         return_url=return_url,
         provider=provider,
         actor=actor,
-        restart=restart,
+        order=wanted,
     )
 
 
 async def problem(session: AsyncSession, challenge: Challenge) -> str:
-    """Returns why a restart that is being paid is not possible any more, as a sentence; empty when it is. Locks the
+    """Returns why an order that is being paid is not possible any more, as a sentence; empty when it is. Locks the
     challenge that it replaces."""
     if challenge.replaces is None:
         return ""
     old = await challenges.lock(session, challenge.replaces)
     account = await challenges.account(session, old)
-    same_phase = account is not None and account.phase_index == challenge.phase_index + 1
-    if restart_of(old.state) is None or not same_phase or await _disputed(session, old):
-        return f"The phase of challenge {old.id} cannot begin again any more: it is {old.state.replace('_', ' ')}."
+    kind = order_of(old.state)
+    same = kind == challenge.fee_of and account is not None and _phase(account, kind) == challenge.phase_index + 1
+    if not same or await _disputed(session, old):
+        state = old.state.replace("_", " ")
+        return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: it is {state}."
     return ""
+
+
+def _phase(account: Account, kind: OrderKind) -> int:
+    """Returns the phase that an order opens, after the last account of the challenge that it goes on from."""
+    return account.phase_index + 1 if kind == "activation" else account.phase_index
 
 
 async def close_replaced(session: AsyncSession, challenge: Challenge) -> None:
@@ -80,8 +87,8 @@ async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
 
 
 async def _ordered(session: AsyncSession, challenge_id: str) -> bool:
-    order = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
-    return await session.scalar(order.limit(1)) is not None
+    found = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
+    return await session.scalar(found.limit(1)) is not None
 
 
 async def _disputed(session: AsyncSession, challenge: Challenge) -> bool:
