@@ -10,7 +10,8 @@ from store.models import Challenge
 async def grow(deps: Deps, fact: ChallengeFact) -> Challenge:
     """Ends an account that meets the plan, so that its larger successor is opened; else sets the next wake-up.
 
-    The platform is asked before the row is locked; trading on the old account ends when the next one is opened.
+    The platform is asked only when the record says that the account may grow, and before the row is locked. Trading on
+    the old account ends when the next one is opened.
     """
     async with deps.db.transaction() as session:
         challenge = await challenges.lock(session, fact.challenge_id)
@@ -20,6 +21,10 @@ async def grow(deps: Deps, fact: ChallengeFact) -> Challenge:
         product = await challenges.terms(session, challenge)
         plan = growth.plan_of(product, account)
         if plan is None:
+            return challenge
+        recorded = await growth.recorded_holdings(session, account, deps.calendars)
+        if (await growth.next_step(session, account, product, plan, recorded, deps.calendars)).missing:
+            await challenges.wake(session, challenge, await growth.next_wake(session, challenge, account, product))
             return challenge
     snapshot = await deps.platforms.of(account.platform).snapshot(account.login)
     holdings = Holdings(snapshot.balance_minor, snapshot.equity_minor, len(snapshot.positions))

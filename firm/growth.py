@@ -52,6 +52,13 @@ async def next_wake(session: AsyncSession, challenge: Challenge, account: Accoun
     return grows if ends is None else min(ends, grows)
 
 
+async def recorded_holdings(session: AsyncSession, account: Account, calendars: Venues) -> Holdings:
+    """Returns the money and positions of an account as the record has them."""
+    known = (await situation(session, account.id, calendars=calendars)).facts
+    equity = known.balance_minor if known.equity_minor is None else known.equity_minor
+    return Holdings(known.balance_minor, equity, known.open_positions)
+
+
 async def next_step(
     session: AsyncSession, account: Account, product: Product, plan: Scaling, holdings: Holdings, calendars: Venues
 ) -> Step:
@@ -191,8 +198,6 @@ async def shown(session: AsyncSession, account_id: str, calendars: Venues) -> Sh
         return Money(minor=minor, currency=account.currency)
 
     steps = tuple((money(row.from_minor), money(row.to_minor), row.occurred_at) for row in rows)
-    known = (await situation(session, account_id, calendars=calendars)).facts
-    equity = known.balance_minor if known.equity_minor is None else known.equity_minor
-    holdings = Holdings(known.balance_minor, equity, known.open_positions)
+    holdings = await recorded_holdings(session, account, calendars)
     step = await next_step(session, account, product, plan, holdings, calendars)
     return Shown(steps, money(step.size_minor), step.missing if account.status == "active" else None)

@@ -15,8 +15,9 @@ from domain.money import Money
 from domain.products.product import Product
 from firm import growth
 from firm.payouts.situation import Holdings, situation
+from ports.platform import PositionState
 from store import outbox, products
-from store.models import AuditEntry, ScalingRow
+from store.models import AccountLive, AuditEntry, ScalingRow
 from store.read import timeline
 from store.read.pages import Scope, Window
 from tests.challenge_world import Firm, a_firm, after
@@ -111,6 +112,9 @@ async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> N
     await firm.payout_becomes(payout_id, "sent")
     await _does_not_grow(firm, challenge_id, after(days=34))  # the payout is on its way
     await _arrives(firm, payout_id)
+    async with firm.db.transaction() as session:  # the monitor's next checkpoint
+        live = await session.get_one(AccountLive, account.id)
+        live.balance_minor = live.equity_minor = 10_000_000
     await firm.market_time(after(days=36))
     await firm.until(lambda: _grown(firm, challenge_id, 2))
     assert (await firm.account(challenge_id)).id != account.id
@@ -141,6 +145,18 @@ async def _does_not_grow(firm: Firm, challenge_id: str, at: datetime) -> None:
     await firm.quiet()
     assert (await firm.account(challenge_id)).id == account.id
     assert (await firm.challenge(challenge_id)).state == "funded"
+
+
+async def test_an_open_position_at_the_platform_keeps_the_account(firm: Firm) -> None:
+    challenge_id = await _funded(firm)
+    account = await firm.account(challenge_id)
+    held = {"position_id": "p1", "symbol": "EURUSD", "side": "buy", "lots": "1", "open_price": "1.1"}
+    positions = firm.venue.seats[account.login or 0].positions
+    positions.append(PositionState.model_validate({**held, "opened_at": after(days=31)}))
+    await _does_not_grow(firm, challenge_id, after(days=32))
+    positions.clear()
+    await firm.market_time(after(days=33))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
 
 
 async def test_a_broken_account_does_not_grow(firm: Firm) -> None:
