@@ -172,16 +172,16 @@ def test_amounts_and_zones_stand_in_the_words() -> None:
         (
             {"increase_pct": "25", "min_profit_pct": "10", "min_payouts": 2, "cap": "2000000"},
             (
-                "Every 4 months the account may grow by 25 % of its original size, up to at most 2,000,000.00 USD, after "
-                "a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit has been paid "
-                "out. A new account then starts with the new size, and every rule begins anew."
+                "Every 4 months the account may grow by 25 % of its original size, up to at most 2,000,000.00 "
+                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit has "
+                "been paid out. A new account then starts with the new size, and every rule begins anew."
             ),
         ),
         (
             {"increase_pct": ["25", "50", "100"], "of": "current_size", "every_months": 0, "min_profitable_months": 1},
             (
-                "The account may grow by 25 % of its size (then by 50 %, 100 % each time), after 1 profitable month since "
-                "the last step."
+                "The account may grow by 25 % of its size (then by 50 %, 100 % each time), after 1 profitable month "
+                "since the last step."
             ),
         ),
         (
