@@ -20,6 +20,8 @@ class PhaseTerms:
     target_minor: int | None
     history_rules: tuple[HistoryRule[Any], ...]
     context: Context
+    min_trading_days: int
+    passing_minor: int | None  # the least balance that can pass; gates may ask for more; None: no target
 
     def rule(self, rule_id: str) -> RuleBase:
         return next(rule for rule in self.phase.rules if rule.id == rule_id)
@@ -43,7 +45,11 @@ def phase_terms(
     """Returns the terms of an account. `initial_minor`: its size, if it has grown; None: the size of the phase."""
     phase, context = product.phase(phase_index), product.context(phase_index, calendars, initial_minor)
     specs = compile_phase(phase, context.initial_minor, product.currency)
-    return PhaseTerms(product, phase_index, specs, context.target_minor, phase.history_rules, context)
+    target = context.target_minor
+    passing = None if target is None else context.initial_minor + target
+    return PhaseTerms(
+        product, phase_index, specs, target, phase.history_rules, context, phase.min_trading_days, passing
+    )
 
 
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:

@@ -173,8 +173,8 @@ def test_amounts_and_zones_stand_in_the_words() -> None:
             {"increase_pct": "25", "min_profit_pct": "10", "min_payouts": 2, "cap": "2000000"},
             (
                 "Every 4 months the account may grow by 25 % of its original size, up to at most 2,000,000.00 "
-                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit has "
-                "been paid out. A new account then starts with the new size, and every rule begins anew."
+                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit "
+                "has been paid out. A new account then starts with the new size, and every rule begins anew."
             ),
         ),
         (
