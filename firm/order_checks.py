@@ -108,7 +108,8 @@ async def check_order_of(
     row = await read.one(session, scope, account_id=account_id, platform=platform, login=login)
     if row.rules is None or row.instruments is None:
         return _answer(row, asked.symbol)
-    terms = phase_terms(Product.model_validate(row.terms), row.account.phase_index, calendars)
+    account = row.account
+    terms = phase_terms(Product.model_validate(row.terms), account.phase_index, calendars, account.initial_minor)
     try:
         state = _standing(row, terms, await _highest(session, row))
     except RateMissing as missing:

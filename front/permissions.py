@@ -16,6 +16,7 @@ CAN: Final[Mapping[str, frozenset[str]]] = {
     "products.read": _EVERYBODY,
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
+    "challenges.order": _TRADER,
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,

@@ -18,6 +18,7 @@ from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
+from firm import growth
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
 from front.permissions import may
@@ -79,6 +80,7 @@ class AccountPages:
             extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
             checks = page.account.status == "active" and may(visit.actor, "orders.check")
             extra["order_choices"] = tuple(CHOICES) if checks else ()
+            extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
             )

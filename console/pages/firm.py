@@ -14,8 +14,8 @@ from front.subjects.subject import kinds
 from store.read import summary
 
 _STATES = (
-    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check", "funded", "breached", "failed",
-    "expired", "closed", "cancelled", "refunded", "charged_back",
+    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check",
+    "awaiting_activation", "funded", "breached", "failed", "expired", "closed", "cancelled", "refunded", "charged_back",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.fees import FEE_NAMES
 from domain.money import to_minor
 from domain.products.product import Product
 from domain.rules.terms import WHOLE
@@ -118,7 +119,7 @@ def _key(part: Any, place: int) -> str:
     return str(place)
 
 
-_MONEY_FIELDS: Final = frozenset({"initial_balance", "fee", "min_request", "cap_per_request", "offset"})
+_MONEY_FIELDS: Final = frozenset({"initial_balance", "fee", *FEE_NAMES, "min_request", "cap_per_request", "offset"})
 
 
 def _scalar(value: Any, path: Path, currency: str) -> str:

@@ -40,6 +40,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/challenges", None, "challenges.read"),
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
+    ("POST", "/v1/challenges/{chl}/orders", {"kind": "reset"}, "challenges.order"),
     ("POST", "/v1/challenges/{chl}/refund", REASON, "challenges.refund"),
     ("POST", "/v1/challenges/{chl}/extension", REASON, "challenges.extend"),
     ("POST", "/v1/orders/check", ORDER, "orders.check"),
