@@ -36,23 +36,23 @@ _BASES: Final[dict[str, DayBasis]] = {
 def payout_amount_of(case: Case) -> EngineResult:
     given = case.params(*OF_AMOUNT)
     past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")
-    requests = any(raw.kind == "payout_request" for raw in case.events)
-    paid = False
+    # the last request decides until its payout is over; else the amounts are those of a payout right now
+    asked = settled = False
     for raw in case.events or (RawEvent(0, "", "", {}),):
         past.step(raw)
-        asks = raw.kind == "payout_request"
-        if asks or not paid:
+        asks, asked = raw.kind == "payout_request", asked and not settled
+        settled = asked and raw.kind == "payout" and "account" not in raw.data
+        if asks or not asked:
             before, requested = past.balance, raw.money("amount", case.currency) if asks else None
             result.outcome, result.amounts = _paid(case, given, past, requested)
             if asks and result.outcome == "eligible":
                 past.pay_out(*_left(case, result))
-            paid = paid or asks
-            shown = result.amounts if paid else {**result.amounts, "balance": case.major(before)}
+            asked = asks
+            shown = result.amounts if asked else {**result.amounts, "balance": case.major(before)}
         else:
-            shown = {**result.amounts, "balance": case.major(past.balance)}
+            shown = result.amounts = {**result.amounts, "balance": case.major(past.balance)}
         result.steps.append(shown)
-    if not requests:
-        result.steps[-1:] = [result.amounts]
+    result.steps[-1:] = [result.amounts]
     result.amounts = {**result.amounts, **cycle_dates(case, given)}
     return result
 
@@ -66,7 +66,8 @@ def _left(case: Case, result: EngineResult) -> tuple[int, int]:
 
 def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | None) -> tuple[str, dict[str, Value]]:
     """Returns the outcome and the amounts of a payout now."""
-    known, terms, currency = past.facts(given), terms_of(case, given, past), case.currency
+    own, currency = in_force(case, given, past.next_number), case.currency
+    known, terms = past.facts(own), terms_of(case, given, past)
     amount = payout_amount(known, terms, currency, requested)
     reasons = {refusal.code for refusal in refusals_of_any_amount(known, terms, currency)}
     locked = past.held_back or not reasons.isdisjoint(("locked", "payouts_used_up"))
@@ -80,7 +81,7 @@ def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | Non
         "cap": cap_minor(known, terms, currency),
         "max_request": cap_minor(known, terms, currency),
         "withdrawn_total": known.withdrawn_minor,
-        **sizes_in_money(case, in_force(case, given, known.payout_number), past),
+        **sizes_in_money(case, own, past),
     }
     figures: dict[str, Value] = {name: case.major(minor) for name, minor in named.items()}
     figures["payout_number"] = known.payout_number
@@ -103,8 +104,9 @@ def fee_refund(case: Case) -> EngineResult:
             last = raw.money("amount", case.currency) or 0
             every += last
         known = past.facts(given, last_fee_minor=last, all_fees_minor=every)
-        result.outcome = "eligible" if known.payout_number == terms.fee_refund.payout_number else "ineligible"
-        named = {"refund": refund_minor(known, terms), "last_fee_paid": last, "all_fees_paid": every}
+        due = known.payout_number == terms.fee_refund.payout_number and not raw.held_back
+        result.outcome = "eligible" if due else "ineligible"
+        named = {"refund": refund_minor(known, terms) if due else 0, "last_fee_paid": last, "all_fees_paid": every}
         result.amounts = {name: case.major(minor) for name, minor in named.items()}
         result.steps.append(result.amounts)
     return result

@@ -58,12 +58,12 @@ def payout_eligibility(case: Case) -> EngineResult:
     for place, raw in enumerate(case.events or (RawEvent(0, "", "", {}),)):
         past.step(raw)
         has_money = has_money or any(name in raw.data for name in _MONEY)
-        asked = _amount(case, raw, "amount", asked) if raw.kind == "payout_request" else asked
-        share = _amount(case, raw, "trader_share", share)
+        if raw.kind == "payout_request" or (raw.kind == "payout" and "account" not in raw.data):
+            asked, share = raw.money("amount", case.currency), raw.money("trader_share", case.currency)
         counted = {name: statuses[place] for name, statuses in days.items() if place < len(statuses)}
         gates = [GateFact(rule_id=name, met=found.met, sentence=found.sentence) for name, found in counted.items()]
-        known, terms = past.facts(given, gates=tuple(gates)), terms_of(case, given, past)
-        own = in_force(case, given, known.payout_number)
+        own = in_force(case, given, past.next_number)
+        known, terms = past.facts(own, gates=tuple(gates)), terms_of(case, given, past)
         moment = _Moment(case, own, past, known, terms, has_money, asked, share)
         reasons = list(_reasons(moment))
         result.outcome = "ineligible" if raw.held_back else _outcome(reasons)
@@ -113,11 +113,6 @@ def _share(moment: _Moment) -> int | None:
     currency = moment.case.currency
     gross = available_minor(moment.known, moment.terms, currency) if moment.asked is None else moment.asked
     return split(Money(minor=gross, currency=currency), moment.terms, moment.known)[0].minor
-
-
-def _amount(case: Case, raw: RawEvent, name: str, before: int | None) -> int | None:
-    found = raw.money(name, case.currency)
-    return before if found is None else found
 
 
 def _day_gates(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator[tuple[str, list[GateStatus]]]:

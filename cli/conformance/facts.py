@@ -94,6 +94,11 @@ class Past:
     def balance(self) -> int:
         return self.translator.balance
 
+    @property
+    def next_number(self) -> int:
+        """The number of the next payout: as the case states it, else those paid + 1."""
+        return self.paid_count + 1 if self.number is None else self.number
+
     def step(self, raw: RawEvent) -> None:
         """Takes one event into account."""
         opened_before = set(self.translator.lots)
@@ -150,9 +155,11 @@ class Past:
 
     def _trade(self, raw: RawEvent, opened_before: set[str]) -> None:
         day, at = raw.day(self.dates.clock), self.dates.at(raw)
-        self.first_trade_at = self.first_trade_at or at
-        self.first_trade_since_payout_at = self.first_trade_since_payout_at or at
-        opens = raw.kind == "trade_open" and str(raw.data.get("id", f"#{raw.index}")) not in opened_before
+        identity = str(raw.data.get("id", f"#{raw.index}"))
+        if identity not in opened_before:  # the rest of a position is no new trade
+            self.first_trade_at = self.first_trade_at or at
+            self.first_trade_since_payout_at = self.first_trade_since_payout_at or at
+        opens = raw.kind == "trade_open" and identity not in opened_before
         if day is not None and (opens or raw.kind == "day_result"):
             self.trading_days.add(day)
 
@@ -189,18 +196,18 @@ class Past:
         return SizeFigures(self.case.initial_minor, self.anchor, self.peak, self.balance, left)
 
     def facts(self, given: Mapping[str, Any], **more: Any) -> PayoutFacts:
-        """Returns the facts of the next payout. `given`: the parameters of the rule."""
-        number = self.paid_count + 1 if self.number is None else self.number
+        """Returns the facts of the next payout. `given`: its parameters."""
+        number = self.next_number
         counted = [*self.paid, *(self.others if given.get("totals_over") == "trader" else [])]
         total = self.withdrawn + sum(gross for _, gross in counted)
-        periods = {int(cap["per_days"]) for cap in _all_caps(given) if cap.get("per_days") is not None}
+        periods = {int(cap["per_days"]) for cap in given.get("caps") or () if cap.get("per_days") is not None}
         lately = {n: sum(gross for at, gross in counted if self.at - at < n * _DAY) for n in periods}
         known: dict[str, Any] = {
             "now": self.now,
-            "funded_at": self.funded_at or self.begun_at,
+            "funded_at": _until(self.now, self.funded_at or self.begun_at),
             "first_trade_at": self.first_trade_at,
             "first_trade_since_payout_at": self.first_trade_since_payout_at,
-            "last_payout_at": self.last_payout_at,
+            "last_payout_at": _until(self.now, self.last_payout_at),
             "balance_minor": self.balance,
             "profit_minor": self.profit,
             "deducted_minor": self.left_out,
@@ -214,6 +221,11 @@ class Past:
             "clock": self.dates.days,
         }
         return facts(self.case, **{**known, **more})
+
+
+def _until(now: datetime, at: datetime | None) -> datetime | None:
+    """Returns the instant, at most now: a date as written may begin later in the zone of the request days."""
+    return None if at is None else min(now, at)
 
 
 def facts(case: Case, **known: Any) -> PayoutFacts:
@@ -247,11 +259,6 @@ def cycle_dates(case: Case, given: Mapping[str, Any]) -> dict[str, Value]:
         start, end = next_cycle(ended, int(days or first or 1))
         named |= {"cycle_end": ended, "next_cycle_start": start, "next_cycle_end": end}
     return named
-
-
-def _all_caps(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    every = [given, *given.get("by_payout", ())]
-    return [cap for part in every for cap in part.get("caps") or ()]
 
 
 def _day_of(case: Case, kind: str) -> date | None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from cli.conformance.case import Case, Unsupported
 from cli.conformance.facts import Past
 from domain.money import from_minor
 from domain.payouts import ApprovalBand, PayoutTerms
-from domain.payouts.schema import Replacing
+from domain.payouts.schema import Removable, Replacing
 from domain.quoting import quoted
 from domain.rules.terms import NO_LIMIT
 
@@ -39,6 +39,7 @@ OF_AMOUNT: Final = (
 # the sizes that the engine's terms know; others become amounts
 _OWN_SIZES: Final = ("amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance")
 _COMPARED: Final = ("min_balance_above_initial", "min_profit", "min_request", "min_trader_share")
+REMOVABLE: Final[tuple[Removable, ...]] = get_args(Removable)
 _CAP_FIELDS: Final = ("type", "value", "at_least", "steps", "from_payout", "to_payout", "below_profit", "per_days")
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -70,19 +71,23 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
     first, *later = by_number(case, given)
     terms = _fields(case, first[1], past, 0)
     steps = []
+    before = terms
     for place, (number, own) in enumerate(later, start=1):
         fields = _fields(case, own, past, place)
         replaced = {name: fields[name] for name in Replacing.model_fields if fields.get(name) is not None}
-        steps.append({"from_payout": number, **replaced})
+        without = [name for name in REMOVABLE if fields.get(name) is None and before.get(name) is not None]
+        steps.append({"from_payout": number, "without": without, **replaced})
+        before = fields
     every = [terms, *steps]
     totals = any(_has_total(each) for each in every)
+    now = in_force(case, given, past.next_number)
     return payout_terms(
         case,
         **terms,
         by_payout=steps,
-        max_payouts=given.get("max_payouts"),
-        totals_over=given.get("totals_over", "account") if totals else _known_totals(given),
-        split_by_payout=[] if terms["split_tiers"] else _splits(given),
+        max_payouts=now.get("max_payouts"),
+        totals_over=now.get("totals_over", "account") if totals else _known_totals(now),
+        split_by_payout=[] if any(each["split_tiers"] for each in every) else _splits(case, now),
     )
 
 
@@ -110,8 +115,8 @@ def size(case: Case, value: Any, past: Past) -> dict[str, Any] | None:
     found = case.size(value)
     if found is None:
         return None
-    if found.type in _OWN_SIZES and not found.steps:
-        return {"type": found.type, "value": found.value, "at_least": found.at_least}
+    if found.type in _OWN_SIZES:
+        return {"type": found.type, "value": found.value, "at_least": found.at_least, "steps": found.steps}
     minor = found.minor_of(past.figures(), case.currency)
     return None if minor == NO_LIMIT else {"type": "amount", "value": from_minor(minor, case.currency)}
 
@@ -120,6 +125,8 @@ def minor_of(case: Case, value: Any, past: Past) -> int | None:
     """Returns a size, or a bare number of money, in minor units."""
     found = case.size(value)
     minor = None if found is None else found.minor_of(past.figures(), case.currency)
+    if found is not None and found.type in ("amount", "pct_of_initial"):  # its steps go by the profit in the balance
+        minor = found.minor(initial=case.initial_minor, basis=past.balance, currency=case.currency)
     return None if minor == NO_LIMIT else minor
 
 
@@ -139,7 +146,7 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         "min_profit": size(case, own.get("min_profit"), past),
         "profit_since": _word(own, "profit_since", "initial", "last_payout") if "min_profit" in own else None,
         "compare": _compare(case, own),
-        "min_request": money("min_request"),
+        "min_request": money("min_request") or from_minor(1, case.currency),
         "min_trader_share": money("min_trader_share"),
         "unlock_when_total_withdrawn": money("unlock_when_total_withdrawn"),
         "caps": caps,
@@ -230,15 +237,20 @@ def _caps(case: Case, own: Mapping[str, Any], past: Past) -> Iterator[dict[str, 
 
 def _cap(case: Case, value: Any, past: Past, binds: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(value, Mapping) and value.get("type") == "pct_of_profit":
-        case.only("cap", value, ("type", "value", "at_least"))
-        yield {**value, **binds}
+        case.only("cap", value, ("type", "value", "at_least", "steps"))
+        # a share of the payout's own profit, which no other size is of
+        share = case.size({**value, "type": "pct_of_balance"})
+        assert share is not None
+        yield {**share.model_dump(), "type": "pct_of_profit", **binds}
         return
     found = size(case, value, past)
     if found is not None:
         yield {**found, **binds}
 
 
-def _splits(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _splits(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    for step in given.get("split_by_payout") or ():
+        case.only("split_by_payout", step, ("from_payout", "pct"))
     by_first = {int(step["from_payout"]): step["pct"] for step in given.get("split_by_payout") or ()}
     return [{"from_payout": first, "pct": by_first[first]} for first in sorted(by_first)]
 

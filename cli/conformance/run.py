@@ -1,5 +1,6 @@
 """Runs cases through the engine, and says which agree with what their firms expect."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -98,6 +99,7 @@ def _field_of(exc: Exception) -> str | None:
     return exc.args[0] if isinstance(exc, KeyError) and exc.args and isinstance(exc.args[0], str) else None
 
 
+_LED_BY_FIELD: Final = re.compile(r"^Value error, (\w+)[,:] ")
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
@@ -112,9 +114,17 @@ def _invalid(case: Case, exc: ValidationError) -> Unsupported:
     """Returns the refusal of a value that the engine's own definition refuses, with the field as the case writes it."""
     text = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
     written = set(_names(case.rule)) | {name for rule in case.rules.values() for name in _names(rule)}
-    places = [[_IN_A_CASE.get(n, n) for n in error["loc"] if isinstance(n, str)] for error in exc.errors()]
+    places = [[_IN_A_CASE.get(n, n) for n in _place(error["loc"], error["msg"])] for error in exc.errors()]
     inner = max(([name for name in place if name in written] for place in places), key=len)
     return Unsupported(text, next(iter((inner or places[0])[-1:]), None))
+
+
+def _place(where: tuple[int | str, ...], message: str) -> Iterator[str]:
+    """Yields the fields that an error is about; a sentence about a part may begin with a field of it."""
+    yield from (name for name in where if isinstance(name, str))
+    led = _LED_BY_FIELD.match(message)
+    if led is not None:
+        yield led[1]
 
 
 def _names(part: Any) -> Iterator[str]:

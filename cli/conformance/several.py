@@ -19,7 +19,7 @@ from domain.quoting import quoted
 Build = Callable[[Case], EngineResult]
 
 TARGET: Final = "profit_target"
-_PAYOUTS: Final = ("payout_eligibility", "payout_amount")
+_PAYOUTS: Final = ("payout_eligibility", "payout_amount", "fee_refund")
 _MET: Final = ("met", "satisfied", "computed")
 # a window of a gate may begin at these
 _WINDOW_BEGINS: Final = ("payout", "payout_request", "payout_approved", "phase_start")
