@@ -123,11 +123,12 @@ def payout_drawdown_effect(case: Case) -> EngineResult:
     for raw in case.events:
         made = raw.money("pnl", case.currency) or raw.money("net_pnl", case.currency) or 0
         given_balance, given_equity = raw.money("balance", case.currency), raw.money("equity", case.currency)
-        left = (raw.money("gross_amount", case.currency) or 0) if raw.kind == "payout" else 0
+        pays = raw.kind == "payout" and "account" not in raw.data
+        left = (raw.money("gross_amount", case.currency) or 0) if pays else 0
         floating = equity - balance
         balance = balance + made - left if given_balance is None else given_balance
         equity = given_equity if given_equity is not None else balance + floating
-        if raw.kind == "payout":
+        if pays:
             paid += 1
             rules = on_payout_settled(on_payout_hold(rules, left))
         floor = None if before is None and not rules.states[0].locked else rules.states[0].floor_minor

@@ -197,7 +197,8 @@ def _amounts(moment: _Moment) -> dict[str, Value]:
     }
     money |= sizes_in_money(case, moment.given, past)
     named: dict[str, Value] = {name: case.major(minor) for name, minor in money.items()}
-    date = None if since is None else past.dates.date(since)
+    days = terms.chosen(None, known.payout_number).request_days
+    date = None if since is None else past.dates.date(since, None if days is None else days.zone)
     return named | {"date": date, "payout_number": known.payout_number} | cycle_dates(case, moment.given)
 
 

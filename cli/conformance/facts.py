@@ -44,10 +44,10 @@ class Dates:
             return self.at(raw)
         return raw.at() if raw.has_instant else self.days.day_end(raw.day() or date.min) - timedelta(microseconds=1)
 
-    def date(self, at: datetime) -> date:
-        """Returns the date of an instant on which a payout can be requested."""
-        if self.request_zone is not None:
-            return at.astimezone(zone_of(self.request_zone)).date()
+    def date(self, at: datetime, request_zone: str | None) -> date:
+        """Returns the date of an instant on which a payout can be requested, in the zone of its request days."""
+        if request_zone is not None:
+            return at.astimezone(zone_of(request_zone)).date()
         return self.days.trading_day(at)
 
 
@@ -122,16 +122,16 @@ class Past:
             self.anchor, self.peak = self.balance, max(self.peak, self.balance)
         if raw.kind == "pending_order_placed":
             self.pending.append(str(raw.data.get("id", f"#{raw.index}")))
-        number = raw.data.get("payout_number")
-        self.number = None if number is None else int(number)
+        if raw.kind == "payout_request":
+            number = raw.data.get("payout_number")
+            self.number = None if number is None else int(number)
         self._held(raw)
 
     def pay_out(self, gross: int, forfeited: int) -> None:
         """Takes a payout that was requested off the account."""
         self.translator.balance -= gross + forfeited
         self.translator.equity -= gross + forfeited
-        self.paid_count = self.paid_count if self.number is None else self.number - 1
-        self.number, self.asked = None, gross
+        self.asked = gross
         self._paid(self.at, gross, gross + forfeited)
         self.last_payout_at = self.now
 
@@ -173,7 +173,7 @@ class Past:
 
     def _paid(self, at: datetime, gross: int, left: int) -> None:
         self.paid.append((at, gross))
-        self.paid_count += 1
+        self.paid_count, self.number = self.next_number, None
         self.payout_balance = self.balance
         self.first_trade_since_payout_at = None
         self.profit = None if self.profit is None else self.profit - left

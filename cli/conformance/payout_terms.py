@@ -87,7 +87,7 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
         by_payout=steps,
         max_payouts=now.get("max_payouts"),
         totals_over=now.get("totals_over", "account") if totals else _known_totals(now),
-        split_by_payout=[] if any(each["split_tiers"] for each in every) else _splits(case, now),
+        split_by_payout=[] if terms["split_tiers"] else _splits(case, now),
     )
 
 
@@ -170,9 +170,10 @@ def _base(past: Past) -> str:
 
 
 def _excess(own: Mapping[str, Any]) -> str | None:
-    if own.get("excess", "deducted_from_account") != "deducted_from_account":
-        raise Unsupported(f"excess {quoted(own['excess'])}", "excess")
-    return own.get("excess")
+    given = own.get("excess")
+    if given not in (None, "deducted_from_account"):
+        raise Unsupported(f"excess {quoted(given)}", "excess")
+    return "kept_in_account" if given is None and "excess" in own else given
 
 
 def _times(case: Case, own: Mapping[str, Any]) -> dict[str, Any]:

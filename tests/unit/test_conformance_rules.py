@@ -130,6 +130,14 @@ def test_profit_left_out_in_an_earlier_window_is_off_the_base_too() -> None:
     check([cap, PAY], [*events, request()], {"rules": {"pay": {"outcome": "eligible", "amounts": amounts}}})
 
 
+def test_a_refund_waits_for_the_gates_like_every_payout() -> None:
+    gate = {"id": "days", "kind": "trading_day_count", "required": 2, "day": {"timezone": "UTC", "reset": "00:00"}}
+    bought = event("2025-06-01T10:00:00Z", "payment", kind="purchase", amount=99)
+    refund = {"refund": {"outcome": "ineligible", "amounts": {"refund": 0}}}
+    rules = [gate, {"id": "refund", "kind": "fee_refund"}]
+    check(rules, [bought, opened(9, "a"), request()], {"outcome": "pass", "rules": refund})
+
+
 def test_a_phase_begins_every_rule_anew_with_its_own_balance() -> None:
     phase = event("2025-06-03T00:00:00+00:00", "phase_start", phase="funded", initial_balance=50_000)
     rule = {name: value for name, value in MAX.items() if name != "id"}
