@@ -302,6 +302,11 @@ class PayoutTerms(Terms):
             raise ValueError("profit_since: there is no min_profit that it counts for; add it, or leave this out")
         if self.totals_over == "trader" and not any(_has_total(own) for own in every):
             raise ValueError("totals_over: the terms have no total; leave it out")
+        for step in self.by_payout:
+            before = self.chosen(None, step.from_payout - 1)
+            unset = next((name for name in step.without if getattr(before, name) is None), None)
+            if unset is not None:
+                raise ValueError(f"by_payout: without {unset}: the payouts before have none; leave it out")
         if self.split_tiers and self.split_by_trading_days:
             raise ValueError("split_tiers: a split depends on trading days or on tiers; remove one of the two")
         return self
