@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
-from cli.conformance.daily import engine_events
+from cli.conformance.daily import engine_events, has_rollovers
 from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_money
 from cli.conformance.facts import Dates, Past, cycle_dates, facts
-from cli.conformance.gates import amount_of, needed
+from cli.conformance.gates import FROM_RESET_TO_RESET, amount_of, needed
 from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
 from domain.money import to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
@@ -173,11 +173,10 @@ def daily_profit_attribution(case: Case) -> EngineResult:
     basis = _BASES.get(given.get("basis", "equity_snapshot_to_snapshot"))
     if basis is None:
         raise Unsupported(f"daily_profit_attribution: basis {given['basis']}", "basis")
-    midway = any(raw.kind == "rollover" for raw in case.events)
-    book, found = day_book.begin(None if midway else case.initial_minor), list[Value]()
+    book, found = day_book.begin(None if has_rollovers(case) else case.initial_minor), list[Value]()
     result = EngineResult(outcome="computed", amounts={"days": []})
-    strict = midway and basis in ("equity_snapshot_to_snapshot", "closing_balance_minus_opening_balance")
-    for _, events in engine_events(case, case.clock(given.get("day")), close_last=not strict):
+    by_rollovers = basis in FROM_RESET_TO_RESET
+    for _, events in engine_events(case, case.clock(given.get("day")), by_rollovers=by_rollovers):
         for event in events:
             book, ended = day_book.step(book, event)
             whole = (*ended, event) if isinstance(event, DayEnded) else ended

@@ -100,13 +100,14 @@ class Case:
     problem: Unsupported | None = None
 
     def params(self, *known: str) -> Mapping[str, Any]:
-        """Returns the parameters of the rule without its kind. Raises Unsupported for one that is not in `known`."""
+        """Returns the parameters of the rule without its kind; null is as if left out. Raises Unsupported for one that
+        is not in `known`."""
         allowance = ("daily_allowance",) if self._uses_daily_allowance() else ()
         blocks = ("blocks",) if self.kind in GATES else ()
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance, *blocks})
         if unknown:
             raise Unsupported(f"{self.kind}: parameter {unknown[0]}", unknown[0])
-        return {name: value for name, value in self.rule.items() if name != "kind"}
+        return {name: value for name, value in self.rule.items() if name != "kind" and value is not None}
 
     def _uses_daily_allowance(self) -> bool:
         return _names_daily_allowance(self.rule)
@@ -180,7 +181,7 @@ class Case:
 def _more_of_size(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the least amount and the steps of a size, as the engine names them."""
     more: dict[str, Any] = {}
-    if data.get("at_least") is not None:
+    if data.get("at_least"):  # every size is at least 0
         more["at_least"] = data["at_least"]
     given = data.get("steps") or []
     if not isinstance(given, list):

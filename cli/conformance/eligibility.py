@@ -7,8 +7,8 @@ from typing import Any, Final
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.daily import context, states_after_events, status
 from cli.conformance.facts import Dates, Past, cycle_dates
-from cli.conformance.gates import profitable_days, window_of
-from cli.conformance.payout_terms import OF_ELIGIBILITY, by_number, in_force, minor_of, terms_of
+from cli.conformance.gates import FROM_RESET_TO_RESET, profitable_days, window_of
+from cli.conformance.payout_terms import OF_ELIGIBILITY, by_number, in_force, minor_of, request_zone, terms_of
 from domain.clocks import Clock
 from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
@@ -78,7 +78,7 @@ def dates_of(case: Case, given: Mapping[str, Any]) -> Dates:
     days = next((own["request_days"] for _, own in by_number(case, given) if own.get("request_days")), None)
     if days is None:
         return Dates(case.clock(given.get("day")), None)
-    zone = Clock(zone=days.get("timezone", "UTC"), reset="00:00").zone
+    zone = Clock(zone=request_zone(case, days), reset="00:00").zone
     return Dates(case.clock(given.get("day")), zone)
 
 
@@ -148,15 +148,18 @@ def _winning(case: Case, own: Mapping[str, Any], clock: Clock | None) -> list[Ga
         "window": own.get("window"),
     }
     rule, where = profitable_days(case, wanted), context(case, clock)
-    statuses = _statuses(case, rule, clock)
+    statuses = _statuses(case, rule, clock, by_rollovers=rule.basis in FROM_RESET_TO_RESET)
     return [*_stated(case, "winning_days", statuses, lambda total: rule.counted(total, where))]
 
 
-def _statuses(case: Case, rule: Gate[Any], clock: Clock | None) -> list[GateStatus]:
+def _statuses(case: Case, rule: Gate[Any], clock: Clock | None, *, by_rollovers: bool = False) -> list[GateStatus]:
     where = context(case, clock)
     if not case.events:
         return [rule.status(rule.start(where), where)]
-    return [status(rule, state, where) for _, state in states_after_events(case, (rule,), where, clock)]
+    return [
+        status(rule, state, where)
+        for _, state in states_after_events(case, (rule,), where, clock, by_rollovers=by_rollovers)
+    ]
 
 
 def _stated(case: Case, name: str, statuses: list[GateStatus], counted: Any) -> Iterator[GateStatus]:

@@ -1,6 +1,7 @@
 """The payout terms of a case: each parameter of the format under its name, as the engine's own terms."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, get_args
 
@@ -39,6 +40,7 @@ OF_AMOUNT: Final = (
 # the sizes that the engine's terms know; others become amounts
 _OWN_SIZES: Final = ("amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance")
 _COMPARED: Final = ("min_balance_above_initial", "min_profit", "min_request", "min_trader_share")
+TOTALS: Final = ("cap_total", "cap_trader_share")
 REMOVABLE: Final[tuple[Removable, ...]] = get_args(Removable)
 _CAP_FIELDS: Final = ("type", "value", "at_least", "steps", "from_payout", "to_payout", "below_profit", "per_days")
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -57,6 +59,7 @@ def by_number(case: Case, given: Mapping[str, Any]) -> list[tuple[int, Mapping[s
     found: list[tuple[int, Mapping[str, Any]]] = [(1, own)]
     for number in sorted(steps):
         own = {**own, **{name: value for name, value in steps[number].items() if name != "from_payout"}}
+        own = {name: value for name, value in own.items() if value is not None}
         found.append((number, own))
     return found
 
@@ -74,6 +77,8 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
     before = terms
     for place, (number, own) in enumerate(later, start=1):
         fields = _fields(case, own, past, place)
+        if before["excess"] is not None and fields["excess"] is None:
+            fields["excess"] = "kept_in_account"
         replaced = {name: fields[name] for name in Replacing.model_fields if fields.get(name) is not None}
         without = [name for name in REMOVABLE if fields.get(name) is None and before.get(name) is not None]
         steps.append({"from_payout": number, "without": without, **replaced})
@@ -136,6 +141,8 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         return from_minor(minor, case.currency) if minor else None
 
     base, caps = own.get("base") or _base(past), list(_caps(case, own, past))
+    # a total of nothing is a cap of nothing
+    caps += [{"type": "amount", "value": 0} for name in TOTALS if minor_of(case, own.get(name), past) == 0]
     capped = caps or own.get("cap_total") is not None or own.get("cap_trader_share") is not None
     return {
         **_times(case, own),
@@ -158,7 +165,7 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         "base": base,
         "safety_net": size(case, own.get("safety_net"), past) if "safety_net" in base else None,
         "profit_target": size(case, own.get("profit_target"), past) if "profit_target" in base else None,
-        "split_pct": own.get("split_pct"),
+        "split_pct": own.get("split_pct", 100),
         "split_by_trading_days": None if own.get("split_tiers") else list(_by_age(case, own)),
         "split_tiers": _tiers(case, own, past),
     }
@@ -173,15 +180,14 @@ def _excess(own: Mapping[str, Any]) -> str | None:
     given = own.get("excess")
     if given not in (None, "deducted_from_account"):
         raise Unsupported(f"excess {quoted(given)}", "excess")
-    return "kept_in_account" if given is None and "excess" in own else given
+    return given
 
 
 def _times(case: Case, own: Mapping[str, Any]) -> dict[str, Any]:
-    traded, funded = own.get("min_days_since_first_trade"), own.get("min_days_since_funded")
-    last = own.get("min_days_since_last_payout")
+    traded = own.get("min_days_since_first_trade")
     return {
-        "first_after_days": int((own.get("first_cycle_days") if funded is None else funded) or 0),
-        "every_days": int((own.get("next_cycle_days") if last is None else last) or 0),
+        "first_after_days": int(own.get("min_days_since_funded", 0)),
+        "every_days": int(own.get("min_days_since_last_payout", 0)),
         "days_are": _word(own, "days_are", "calendar", "business"),
         "after_first_trade": None
         if traded is None
@@ -196,7 +202,18 @@ def _request_days(case: Case, days: Any) -> dict[str, Any] | None:
     case.only("request_days", days, ("weekdays", "from", "timezone"))
     named = days.get("weekdays") or list(_WEEKDAYS)
     weekdays = [_weekday(name) for name in ([named] if isinstance(named, str) else named)]
-    return {"weekdays": weekdays, "opens": days.get("from", "00:00"), "zone": days.get("timezone", "UTC")}
+    return {"weekdays": weekdays, "opens": days.get("from") or "00:00", "zone": request_zone(case, days)}
+
+
+def request_zone(case: Case, days: Mapping[str, Any]) -> Any:
+    """Returns the zone of request days; without one, that of the rule's clock, or the offset that times are written
+    in."""
+    clock = case.clock(case.rule.get("day"))
+    if days.get("timezone") is not None or clock is not None:
+        return days.get("timezone") or (clock and clock.zone)
+    written = (datetime.fromisoformat(raw.t).utcoffset() for raw in case.events if raw.has_instant)
+    minutes = round((next(written, None) or timedelta(0)).total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _weekday(name: Any) -> str:
@@ -222,7 +239,7 @@ def _compare(case: Case, own: Mapping[str, Any]) -> dict[str, str]:
 
 def _caps(case: Case, own: Mapping[str, Any], past: Past) -> Iterator[dict[str, Any]]:
     """Yields the caps of a request, under each of their names in the format."""
-    if own.get("cap") is not None:
+    if own.get("cap") is not None and own.get("cap_first_payouts") != 0:
         yield from _cap(case, own["cap"], past, {"to_payout": own.get("cap_first_payouts")})
     if own.get("max_request") is not None:
         yield from _cap(case, own["max_request"], past, {})
@@ -276,6 +293,8 @@ def _tiers(case: Case, own: Mapping[str, Any], past: Past) -> list[dict[str, Any
     for tier in own.get("split_tiers") or ():
         case.only("split_tiers", tier, ("up_to", "pct"))
         up_to = minor_of(case, tier.get("up_to"), past)
+        if up_to == 0:
+            continue
         tiers.append({"up_to": None if up_to is None else from_minor(up_to, case.currency), "pct": tier["pct"]})
     if tiers and tiers[-1]["up_to"] is not None:
         tiers.append({"up_to": None, "pct": own.get("split_pct", 100)})

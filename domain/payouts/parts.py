@@ -16,7 +16,7 @@ Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
 Share = Annotated[ExactDecimal, Field(ge=0, le=100)]
 Amount = Annotated[ExactDecimal, Field(gt=0)]
 PayoutNumber = Annotated[int, Field(ge=1, le=1000)]
-Days = Annotated[int, Field(ge=0, le=365)]
+Days = Annotated[int, Field(ge=0, le=3650)]
 DaysAre = Literal["full", "calendar", "business"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -68,7 +68,7 @@ class Cap(Terms):
     until: RuleId | None = None
     at_least: Annotated[Amount | None, LATER] = None
     below_profit: Annotated[Least | None, LATER] = None
-    per_days: Annotated[Annotated[int, Field(ge=1, le=365)] | None, LATER] = None
+    per_days: Annotated[Annotated[int, Field(ge=1, le=3650)] | None, LATER] = None
     steps: Annotated[tuple[SizeStep, ...], LATER] = ()
 
     @model_validator(mode="after")

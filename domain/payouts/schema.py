@@ -58,7 +58,7 @@ Removable = Literal[
     "cap_trader_share",
     "in_blocks_of",
 ]
-EveryDays = Annotated[int, Field(ge=0, le=365)]
+EveryDays = Annotated[int, Field(ge=0, le=3650)]
 Gates = tuple[RuleId, ...]
 _AMOUNTS: Final = (
     *("min_request", "cap_per_request", "min_trader_share", "unlock_when_total_withdrawn"),

@@ -165,3 +165,33 @@ def test_a_refusal_names_the_field(kind: str, rule: dict[str, Any], field: str) 
 def test_no_refund_of_nothing() -> None:
     bought = event("2025-01-01", "payment", kind="purchase", amount=540)
     check("fee_refund", {"pct": 0}, [bought, request()], blocked("eligible", refund=0))
+
+
+def test_null_is_as_if_left_out() -> None:
+    events = [snapshot(100_100)]
+    nothing = {"base": None, "split_pct": None, "caps": None, "excess": None, "totals_over": None, "by_payout": None}
+    check("payout_amount", nothing, events, blocked("eligible", gross=100, trader=100))
+    waits = {"min_profit": 5, "days_are": None, "first_trade_since": None, "request_days": None, "compare": None}
+    check("payout_eligibility", waits, events, blocked("eligible"))
+
+
+def test_totals_tiers_and_numbers_of_zero() -> None:
+    base, events = {"base": "balance_minus_initial"}, [snapshot(100_100)]
+    check("payout_amount", {**base, "cap_total": 0}, events, blocked("eligible", gross=0))
+    check("payout_amount", {**base, "cap_trader_share": 0}, events, blocked("eligible", gross=0))
+    check("payout_amount", {**base, "cap": 5, "cap_first_payouts": 0}, events, blocked("eligible", gross=100))
+    tiers = {"split_tiers": [{"up_to": 0, "pct": 50}, {"up_to": None, "pct": 80}]}
+    check("payout_amount", {**base, **tiers}, events, blocked("eligible", trader=80))
+
+
+def test_cycles_have_dates_and_are_no_waiting_times() -> None:
+    events = [PAID, snapshot(100_100, "2025-06-02T10:00:00Z")]
+    check("payout_eligibility", {"next_cycle_days": 14}, events, blocked("eligible"))
+
+
+def test_request_days_without_a_zone_are_those_of_the_clock_or_as_written() -> None:
+    rule: dict[str, Any] = {"request_days": {"weekdays": ["friday"]}}
+    early = blocked("eligible_from", date="2025-06-06")
+    check("payout_eligibility", rule, [request("2025-06-05T22:00:00-05:00")], early)
+    new_york = {**rule, "day": {"timezone": "America/New_York", "reset": "17:00"}}
+    check("payout_eligibility", new_york, [request("2025-06-06T03:00:00+00:00")], early)
