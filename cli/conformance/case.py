@@ -230,8 +230,9 @@ class EngineResult:
     """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event.
 
     For cases with several rules: a rule that can be broken counts its offences so far in `steps[n]["violations"]`. A
-    gate says in `met[n]` whether it is met after event n, and with an effect on the target the raised target in
-    `steps[n]["new_target"]`. A rule that leaves profit out says in `left_out[n]` how much it ever left out.
+    gate says in `met[n]` whether it is met after event n (a request is judged by the window that it ends), and with an
+    effect on the target the raised target in `steps[n]["new_target"]`. A rule that leaves profit out says in
+    `left_out[n]` how much it ever left out.
     """
 
     outcome: str

@@ -195,12 +195,16 @@ def _read(case: Case, rule: WindowGate[Any], where: Context, basis: str) -> Engi
     """Returns outcome and figures of the gate at the end, and after each event."""
     clock = case.clock(case.rule.get("day"))
     result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
-    by_rollovers = basis in FROM_RESET_TO_RESET
-    for _, state in states_after_events(case, (rule,), where, clock, by_rollovers=by_rollovers):
+    by_rollovers, window = basis in FROM_RESET_TO_RESET, history.start((rule,), where)
+    for raw, state in states_after_events(case, (rule,), where, clock, by_rollovers=by_rollovers):
         found = status(rule, state, where)
         result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
         result.steps.append(result.amounts)
+        if raw.kind == "payout_request" and rule.window == "since_last_payout_request":
+            window = history.asked(window, (rule,), where, raw.money("amount", case.currency))
+            found = status(rule, window, where)
         result.met.append(found.met)
+        window = state
         if rule.leaves_out:
             result.left_out.append(from_minor(history.deducted_minor(state, (rule,), where), case.currency))
     return result
