@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.daily import engine_events, has_rollovers
-from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_money
+from cli.conformance.eligibility import dates_of, payout_eligibility, shares_in_money, sizes_in_money
 from cli.conformance.facts import Dates, Past, cycle_dates, facts
 from cli.conformance.gates import FROM_RESET_TO_RESET, amount_of, needed
 from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
@@ -82,6 +82,7 @@ def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | Non
         "max_request": cap_minor(known, terms, currency),
         "withdrawn_total": known.withdrawn_minor,
         **sizes_in_money(case, own, past),
+        **shares_in_money(own, known, terms, currency),
     }
     figures: dict[str, Value] = {name: case.major(minor) for name, minor in named.items()}
     figures["payout_number"] = known.payout_number

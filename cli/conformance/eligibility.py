@@ -8,7 +8,7 @@ from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.daily import context, states_after_events, status
 from cli.conformance.facts import Dates, Past, cycle_dates
 from cli.conformance.gates import FROM_RESET_TO_RESET, profitable_days, window_of
-from cli.conformance.payout_terms import OF_ELIGIBILITY, by_number, in_force, minor_of, request_zone, terms_of
+from cli.conformance.payout_terms import OF_ELIGIBILITY, SHARES, by_number, in_force, minor_of, request_zone, terms_of
 from domain.clocks import Clock
 from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
@@ -21,6 +21,7 @@ from domain.payouts.eligibility import (
     refusals_of_any_amount,
     share_refusals,
 )
+from domain.payouts.parts import Cap
 from domain.rules.base import Gate, GateStatus
 from domain.rules.gates.trading_day_count import TradingDayCount
 
@@ -198,11 +199,23 @@ def _amounts(moment: _Moment) -> dict[str, Value]:
         "min_balance": min_balance_minor(known, terms, currency),
         "trader_share": _share(moment),
     }
-    money |= sizes_in_money(case, moment.given, past)
+    money |= sizes_in_money(case, moment.given, past) | shares_in_money(moment.given, known, terms, currency)
     named: dict[str, Value] = {name: case.major(minor) for name, minor in money.items()}
     days = terms.chosen(None, known.payout_number).request_days
     date = None if since is None else past.dates.date(since, None if days is None else days.zone)
     return named | {"date": date, "payout_number": known.payout_number} | cycle_dates(case, moment.given)
+
+
+def shares_in_money(
+    given: Mapping[str, Any], known: PayoutFacts, terms: PayoutTerms, currency: str
+) -> dict[str, int | None]:
+    """Returns the limits of a request that are a share of something, in minor units."""
+    profit, found = max(0, base_minor(known, terms, currency)), dict[str, int | None]()
+    for name in SHARES:
+        if given.get(name) is not None:
+            cap = Cap.model_validate({"type": name.removeprefix("max_request_"), "value": given[name]})
+            found[name] = cap.of(known, profit, currency)
+    return found
 
 
 def sizes_in_money(case: Case, given: Mapping[str, Any], past: Past) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.conformance.case import Case, EngineResult, read_cases
-from cli.conformance.run import KINDS, run
+from cli.conformance.run import run
 from cli.conformance.several import judge_rules
 from tests.unit.worked_cases import CLOSE, DAY, OPEN, days, event
 

@@ -195,3 +195,15 @@ def test_request_days_without_a_zone_are_those_of_the_clock_or_as_written() -> N
     check("payout_eligibility", rule, [request("2025-06-05T22:00:00-05:00")], early)
     new_york = {**rule, "day": {"timezone": "America/New_York", "reset": "17:00"}}
     check("payout_eligibility", new_york, [request("2025-06-06T03:00:00+00:00")], early)
+
+
+def test_the_name_of_a_limit_means_it_in_money() -> None:
+    rule = {"max_request_pct_of_balance": 1, "max_request_pct_of_initial": 2, "max_request_pct_of_profit": 50}
+    named = {
+        "max_request_pct_of_balance": 1050,
+        "max_request_pct_of_initial": 2000,
+        "max_request_pct_of_profit": 2500,
+        "max_request": 1050,
+    }
+    check("payout_amount", rule, [snapshot(105_000)], blocked("eligible", gross=1050, **named))
+    check("payout_eligibility", rule, [snapshot(105_000)], blocked("eligible", **named))
