@@ -251,7 +251,7 @@ def share_refusals(trader_minor: int, terms: PayoutTerms, currency: str) -> Iter
 def _may_be_nothing(facts: PayoutFacts, own: PayoutTerms) -> bool:
     """Whether a share of 0 percent is possible."""
     steps = [*(tier.pct for tier in own.split_tiers), *(step.pct for step in own.split_by_trading_days)]
-    return 0 in (own.split_pct, facts.lowered_split_pct, *steps)
+    return 0 in (own.split_pct, facts.own_split_pct, *steps)
 
 
 def _beneficiary() -> Refusal:
