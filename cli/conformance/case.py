@@ -101,7 +101,8 @@ class Case:
     problem: Unsupported | None = None
 
     def params(self, *known: str) -> Mapping[str, Any]:
-        """Returns the parameters of the rule without its kind. Raises Unsupported for one that is not in `known`."""
+        """Returns the parameters of the rule without its kind; null is as if left out. Raises Unsupported for one that
+        is not in `known`."""
         allowance = ("daily_allowance",) if self._uses_daily_allowance() else ()
         blocks = ("blocks",) if self.kind in GATES else ()
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance, *blocks})
@@ -110,7 +111,7 @@ class Case:
         held = self.rule.get("blocks", [])
         if not isinstance(held, list) or set(held) - {"pass", "payout"}:
             raise Unsupported(f"blocks {quoted(held)}: a list of pass, payout", "blocks")
-        return {name: value for name, value in self.rule.items() if name != "kind"}
+        return {name: value for name, value in self.rule.items() if name != "kind" and value is not None}
 
     def _uses_daily_allowance(self) -> bool:
         return _names_daily_allowance(self.rule)
@@ -200,7 +201,7 @@ def _is_zone(value: Any) -> bool:
 def _more_of_size(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the least amount and the steps of a size, as the engine names them."""
     more: dict[str, Any] = {}
-    if data.get("at_least") is not None:
+    if data.get("at_least"):  # every size is at least 0
         more["at_least"] = data["at_least"]
     given = data.get("steps") or []
     if not isinstance(given, list):
@@ -249,8 +250,9 @@ class EngineResult:
     """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event.
 
     For cases with several rules: a rule that can be broken counts its offences so far in `steps[n]["violations"]`. A
-    gate says in `met[n]` whether it is met after event n, and with an effect on the target the raised target in
-    `steps[n]["new_target"]`. A rule that leaves profit out says in `left_out[n]` how much it ever left out.
+    gate says in `met[n]` whether it is met after event n (a request is judged by the window that it ends), and with an
+    effect on the target the raised target in `steps[n]["new_target"]`. A rule that leaves profit out says in
+    `left_out[n]` how much it ever left out.
     """
 
     outcome: str

@@ -69,13 +69,7 @@ class _Rules:
     def blocking(self, what: str, at_event: int) -> bool:
         """Whether a gate that holds back `what` (pass, payout) is not met after this event."""
         held = (gate for gate in self.of_kind(*GATES) if what in self.blocks(gate))
-        return any(not _is_met(self.at(gate, at_event)) for gate in held)
-
-    def at(self, rule_id: str, at_event: int) -> EngineResult:
-        """Returns what a rule says at this event. A request is judged by the window that it ends."""
-        ends = self.case.events[at_event].kind == "payout_request"
-        ends = ends and self.alone[rule_id].rule.get("window") == "since_last_payout_request"
-        return self.judged(rule_id, at_event if ends else at_event + 1)
+        return any(not _is_met(self.judged(gate, at_event + 1)) for gate in held)
 
     def blocks(self, gate: str) -> list[str]:
         given: list[str] = self.alone[gate].rule.get("blocks", ["payout"])

@@ -7,7 +7,7 @@ from typing import Final
 from domain.money import from_minor, to_minor
 from domain.payouts.parts import AfterFirstTrade, Cap, DaysAre, FeeRefund, RequestDays, WithPayout
 from domain.payouts.scaling import Scaling
-from domain.payouts.schema import Base, Compared, PayoutTerms, Replacing
+from domain.payouts.schema import Base, Compared, FromPayout, PayoutTerms, Removable, Replacing
 from domain.rules.base import Context
 from domain.wording import capital, clause, count, listing, name, percent
 
@@ -21,6 +21,18 @@ _BASE_WORDS: Final[dict[Base, str]] = {
 }
 _DONE: Final = {"funded": "the account is funded", "first_trade": "you have made your first trade"}
 _UNITS: Final[dict[DaysAre, str]] = {"full": "day", "calendar": "calendar day", "business": "business day"}
+_REMOVED_WORDS: Final[dict[Removable, str]] = {
+    "after_first_trade": "waiting time after the first trade",
+    "request_days": "limit to certain days",
+    "min_balance_above_initial": "minimum balance",
+    "min_profit": "minimum profit",
+    "min_trader_share": "minimum for your share",
+    "unlock_when_total_withdrawn": "total to withdraw first",
+    "cap_per_request": "cap on a request",
+    "cap_total": "cap on all payouts together",
+    "cap_trader_share": "cap on your share",
+    "in_blocks_of": "multiple that a request must be",
+}
 _OPEN_WORDS: Final = (
     "Positions may stay open: their open losses count against the payout, their open gains do not count."
 )
@@ -79,10 +91,18 @@ def _on_days(days: RequestDays) -> str:
 
 def _later_payouts(terms: PayoutTerms, context: Context) -> Iterator[str]:
     for step in terms.by_payout:
-        yield f"From payout {step.from_payout} on: {_replaced(step, terms, context)}."
+        yield f"From payout {step.from_payout} on: {_from_payout(step, terms, context)}."
     for cycle in terms.cycles:
         closes = "; the account is closed once it is paid" if cycle.closes_account else ""
         yield f'You may choose the cycle "{cycle.name}": {_replaced(cycle, terms, context)}{closes}.'
+
+
+def _from_payout(step: FromPayout, terms: PayoutTerms, context: Context) -> str:
+    replaced = _replaced(step, terms, context)
+    if not step.without:
+        return replaced
+    without = f"there is no {listing([_REMOVED_WORDS[field] for field in step.without], last='or')} any more"
+    return f"{replaced}; {without}" if step.replaced() else without
 
 
 def _replaced(part: Replacing, terms: PayoutTerms, context: Context) -> str:
@@ -226,6 +246,10 @@ def _capped(cap: Cap, context: Context) -> str:
     if cap.per_days is not None:
         which += f", with everything paid in the {count(cap.per_days, 'day')} before it,"
     most = _sized(cap.type, cap.value, cap.at_least, context)
+    for change in cap.steps:
+        profit = _money(change.from_profit, context)
+        value = "without a cap" if change.value is None else _sized(cap.type, change.value, None, context)
+        most += f", from a profit of {profit} on {value}"
     until = "" if cap.until is None else f", until the rule {_rule(cap.until)} is met"
     below = "" if cap.below_profit is None else f", while the profit is below {context.size(cap.below_profit)}"
     return f"{which} may be at most {most}{until}{below}"

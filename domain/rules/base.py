@@ -40,7 +40,7 @@ class Consequence(Terms):
     """
 
     kind: ConsequenceKind
-    split_pct: Annotated[ExactDecimal | None, Field(gt=0, le=100), LATER] = None
+    split_pct: Annotated[ExactDecimal | None, Field(ge=0, le=100), LATER] = None
 
     @model_validator(mode="after")
     def _share_belongs_to_its_kind(self) -> Self:

@@ -55,7 +55,7 @@ class MinHoldTime(WindowGate[HoldState]):
 
     type: Literal["min_hold_time"]
     id: RuleId = "min_hold_time"
-    seconds: Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+    seconds: Annotated[int, Field(ge=0, le=30 * 24 * 3600)]
     min_share_pct: Annotated[ExactDecimal, Field(ge=0, le=100)] | None = None
     compare: Literal[">", ">="] = ">="
     metric: Literal["trade_count", "profit"] = "trade_count"

@@ -40,7 +40,7 @@ class ProfitableDayCount(WindowGate[ProfitableDaysState]):
     threshold: Size | None = None
     compare: Literal[">=", ">"]
     basis: DayBasis = "closed_pnl"
-    required: Annotated[int, Field(ge=1, le=365)]
+    required: Annotated[int, Field(ge=0, le=3650)]
     consecutive: bool = False
     min_pct_of_best_day: Annotated[Annotated[ExactDecimal, Field(gt=0, le=100)] | None, LATER] = None
 

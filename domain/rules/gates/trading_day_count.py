@@ -52,7 +52,7 @@ class TradingDayCount(WindowGate[TradingDaysState]):
     type: Literal["trading_day_count"]
     id: RuleId = "trading_days"
     counts: Literal["day_with_new_position_opened", "day_with_qualifying_close"] = "day_with_new_position_opened"
-    required: Annotated[int, Field(ge=1, le=365)]
+    required: Annotated[int, Field(ge=0, le=3650)]
     min_trade_value: Size | None = None
     min_abs_pnl: Size | None = None
     compare: Annotated[Literal[">=", ">"], LATER] = ">="
