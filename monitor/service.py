@@ -14,6 +14,7 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import PropOSError, Unavailable
+from domain.proofs.points import PointFact
 from monitor.facts import GateFact, ResumeFact, VerdictFact
 from monitor.handover import Handover
 from monitor.loaded import Pending
@@ -161,10 +162,14 @@ class _Run:
     # verdicts
 
     def _commit(
-        self, verdicts: list[VerdictFact], resumes: Sequence[ResumeFact] = (), gates: Sequence[GateFact] = ()
+        self,
+        verdicts: list[VerdictFact],
+        resumes: Sequence[ResumeFact] = (),
+        gates: Sequence[GateFact] = (),
+        points: Sequence[PointFact] = (),
     ) -> None:
-        """Commits verdicts, then places their locks at the venue."""
-        rows = verdict_rows(verdicts, self._owner.epoch, self._received_at, resumes, gates)
+        """Commits verdicts and the points that their proofs name, then places their locks at the venue."""
+        rows = verdict_rows(verdicts, self._owner.epoch, self._received_at, resumes, gates, points)
         waiting = set(self._writer.commit_verdicts(rows))
         placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
         if placed:

@@ -29,6 +29,7 @@ class VerdictRows:
     offences: list[dict[str, Any]]
     orders: list[dict[str, Any]]  # for the venue, after the offences: key, topic, target, payload
     gates: list[dict[str, Any]]  # the current state of gates
+    points: list[dict[str, Any]]  # of histories, in order: hash, account_id, number, body
 
 
 _GATES: Final = """
@@ -90,6 +91,7 @@ class LiveWriter:
         with self._connection.pipeline(), self._connection.transaction():
             self._lock_challenges(rows)
             owner = select_epoch_shared(self._connection, self._shard)
+            self._insert_rows("history_points", "hash text, account_id text, number int, body jsonb", rows.points)
             self._insert_proofs(rows.proofs)
             self._insert_rows(
                 "offences",

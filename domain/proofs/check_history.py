@@ -1,6 +1,6 @@
 """Checks the sheets about an account's history: folds the stored events again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from domain.errors import PropOSError

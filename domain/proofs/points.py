@@ -37,10 +37,12 @@ StoredEvent = Annotated[
 
 
 class TermsChange(State):
-    """A change to other terms at a point. `product`, `version`: those from before. The money of the account then."""
+    """A change to other terms at a point. `product`, `version`: those from before. `kept`: under those the account had
+    rules with a history. The money of the account at the change."""
 
     product: str
     version: int
+    kept: bool
     balance_minor: int
     equity_minor: int
 
@@ -165,9 +167,7 @@ class RecentHistory(BaseModel):
         self.began, self.point, self.events = self.history, made.name, []
         self.middle, self.middle_point, self.settled = None, None, 0
 
-    def _made(
-        self, of: PointSubject, kind: PointKind, now: Moment, change: TermsChange | None = None
-    ) -> PointFact:
+    def _made(self, of: PointSubject, kind: PointKind, now: Moment, change: TermsChange | None = None) -> PointFact:
         """Makes a point of the current state and the events since the last point."""
         last, product = self._last, of.terms.product
         point = Point(
