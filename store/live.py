@@ -81,6 +81,7 @@ class ShardRecord:
 def claim_epoch(database_url: str, shard: int) -> int:
     """Become the owner of a shard. Returns the epoch for every write; older epochs are refused from now on."""
     with psycopg.connect(database_url) as connection:
+        connection.execute("SELECT FROM shards WHERE id = %s FOR UPDATE", (shard,))  # waits for verdicts being recorded
         row = connection.execute(
             """
             INSERT INTO shards (id, epoch, batch, owner, claimed_at) VALUES (%s, 1, 0, %s, clock_timestamp())
@@ -115,8 +116,9 @@ def require_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
 
 
 def select_epoch_shared(connection: Connection[Any], shard: int) -> Cursor[Any]:
-    """Inside a transaction: block a change of owner until it ends. Returns the open query of the epoch."""
-    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,))
+    """Inside a transaction: block a change of owner until it ends, but not a checkpoint of the owner. Returns the open
+    query of the epoch."""
+    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR KEY SHARE", (shard,))
 
 
 def select_epoch_exclusive(connection: Connection[Any], shard: int) -> Cursor[Any]:

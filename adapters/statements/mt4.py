@@ -81,7 +81,7 @@ def _printed(sheet: Sheet) -> datetime | None:
         match = _PRINTED.fullmatch(text)
         if match and match[2].lower() in _MONTHS:
             month = _MONTHS.index(match[2].lower()) + 1
-            return instant(f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}", sheet.origin.zone)
+            text = f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}"
         if is_instant(text):
             return instant(text, sheet.origin.zone)
     return None

@@ -2,8 +2,9 @@
 
 The record stores equity as one-minute bars. A replay therefore knows the open, high, low and close of each minute, but
 not the order of high and low (in a rising minute the low is assumed first, in a falling minute the high), and not what
-happened between two fills of one minute. Where the replay differs from the live decision, the comparison says so. A
-history ends where the real account ended: an account that failed has no later trades.
+happened between two fills of one minute. Old minutes are kept as hours: then the same is true of an hour. A bar is seen
+at its end, after the fills and resets within it. Where the replay differs from the live decision, the comparison says
+so. A history ends where the real account ended: an account that failed has no later trades.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,13 +86,14 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One challenge under both versions. `differs_from_live`: where the replay under A differs from the live
-    decision."""
+    decision. `by_the_hour`: the equity of some of it is known by the hour only."""
 
     challenge_id: str
     opened_at: datetime
     a: Ending
     b: Ending
     differs_from_live: tuple[str, ...]
+    by_the_hour: bool = False
 
     @property
     def changed(self) -> bool:
@@ -141,6 +143,7 @@ def compare(challenge: ChallengeLife, a: Product, b: Product) -> Comparison:
         a=ours,
         b=ending(challenge, b),
         differs_from_live=tuple(_differences(challenge, ours)),
+        by_the_hour=any(account.life.by_the_hour for account in challenge.accounts),
     )
 
 
@@ -262,7 +265,8 @@ def _differences(challenge: ChallengeLife, ours: Ending) -> Iterator[str]:
         elif outcome != decided:
             when = f" at {live.at:%Y-%m-%d %H:%M:%S} UTC" if live.at else ""
             rule = f" of {live.rule_id}" if live.rule_id else ""
-            yield f"{account.number}: live {name(decided)}{rule}{when}; the replay by the minute says {name(outcome)}"
+            by = "by the hour" if account.life.by_the_hour else "by the minute"
+            yield f"{account.number}: live {name(decided)}{rule}{when}; the replay {by} says {name(outcome)}"
 
 
 def totals(product: Product, endings: Sequence[Ending]) -> Totals:

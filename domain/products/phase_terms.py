@@ -20,6 +20,8 @@ class PhaseTerms:
     target_minor: int | None
     history_rules: tuple[HistoryRule[Any], ...]
     context: Context
+    min_trading_days: int
+    passing_minor: int | None  # the least balance that can pass; gates may ask for more; None: no target
 
     def rule(self, rule_id: str) -> RuleBase:
         return next(rule for rule in self.phase.rules if rule.id == rule_id)
@@ -33,7 +35,10 @@ def phase_terms(product: Product, phase_index: int, calendars: Mapping[str, Venu
     phase, initial, currency = product.phase(phase_index), product.initial_minor, product.currency
     target = phase.target.over(initial, currency) if phase.target else None
     specs, context = compile_phase(phase, initial, currency), product.context(phase_index, calendars)
-    return PhaseTerms(product, phase_index, specs, target, phase.history_rules, context)
+    passing = None if target is None else initial + target
+    return PhaseTerms(
+        product, phase_index, specs, target, phase.history_rules, context, phase.min_trading_days, passing
+    )
 
 
 def compile_phase(phase: Phase, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:

@@ -64,6 +64,7 @@ class Judge:
         else:
             self._warn(account, after, mark)
         self._state.set_alarms(account)
+        self._state.facts.offer()
 
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
         if account.conduct is not None and account.conduct.resetting is not None:

@@ -8,6 +8,7 @@ from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal, stored, wire_name
 from domain import keys
 from domain.proofs.points import PointFact
+from domain.proofs.texts import text_of
 from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
 
@@ -21,7 +22,7 @@ def verdict_rows(
     points: Sequence[PointFact] = (),
 ) -> VerdictRows:
     """Returns the rows of one batch. `received_at`: the wall time at which the batch arrived."""
-    rows = VerdictRows([], [], [], [], [], [], [], [], [_point(fact) for fact in points])
+    rows = VerdictRows([], [], [], [], [], [], [], [], points=[_point(fact) for fact in points])
     for fact in facts:
         rows.proofs.append(_proof(fact))
         if isinstance(fact, BreachFact):
@@ -55,7 +56,7 @@ def _point(fact: PointFact) -> dict[str, Any]:
         "hash": fact.name.hash,
         "account_id": point.account_id,
         "number": point.number,
-        "body": point.model_dump(mode="json"),
+        "body": point.model_dump_json(),
     }
 
 
@@ -66,7 +67,7 @@ def _proof(fact: VerdictFact | GateFact) -> dict[str, Any]:
         "account_id": fact.account_id,
         "kind": sheet["kind"],
         "digest": sheet["hash"],
-        "body": sheet,
+        "body": text_of(sheet),
     }
 
 

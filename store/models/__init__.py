@@ -24,6 +24,7 @@ from store.models.live import (
     Exposure,
     GateStanding,
     HistoryPoint,
+    HourBar,
     MarketClock,
     NewsRelease,
     Offence,
@@ -36,7 +37,7 @@ from store.models.live import (
     ShardPeaks,
 )
 from store.models.money import LedgerTransaction, Payout, Posting, ProviderEntryRow
-from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, Wakeup
+from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, RemovedRows, Wakeup
 from store.models.people import Session, Trader, User
 from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
 from store.models.watch import CorrectionRow, WarningRow
@@ -65,6 +66,7 @@ __all__ = [
     "Exposure",
     "GateStanding",
     "HistoryPoint",
+    "HourBar",
     "IdempotencyKey",
     "InboxEvent",
     "Intent",
@@ -80,6 +82,7 @@ __all__ = [
     "ProductVersion",
     "Proof",
     "ProviderEntryRow",
+    "RemovedRows",
     "Review",
     "Session",
     "Shard",

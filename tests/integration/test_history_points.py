@@ -78,8 +78,9 @@ def test_an_auditor_folds_the_history_of_an_account_that_was_judged_through_cras
     holds, told = audited(database_url, capsys)
     assert holds and "0 differences" in told
 
-    with pytest.raises(psycopg.errors.RestrictViolation):
-        rows(database_url, "UPDATE history_points SET number = 9 RETURNING 1")
+    for refused in ("UPDATE history_points SET number = 9", "DELETE FROM history_points", "TRUNCATE history_points"):
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            rows(database_url, refused)
     last = sheets[-1]
     last["history"]["began"]["book"]["closed_minor"] += 1
     forge(database_url, "UPDATE proofs SET body = %s::jsonb WHERE id = %s", json.dumps(last), last["proof_id"])

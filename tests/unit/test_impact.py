@@ -120,6 +120,34 @@ def test_where_the_minute_says_otherwise_than_the_live_verdict_it_is_said() -> N
     assert found.differs_from_live == ("A-10001: live breach; the replay by the minute says pass",)
 
 
+def hourly(low: int) -> RecordedLife:
+    """One trade from 9:05 to 10:10. The equity before 10:00 is known by the hour only."""
+    end = INITIAL + 800_000
+    fills = (fill(5, "in", "p"), fill(70, "out", "p", profit=800_000, balance=end))
+    hour = Bar(START, INITIAL, end, low, 10_500_000, INITIAL, minutes=60)
+    return RecordedLife(opened_at=START, fills=fills, bars=(hour, bar(70, end, end, end, end, balance=end)))
+
+
+def test_an_hour_is_walked_at_its_end_and_bounds_the_equity_at_its_fills() -> None:
+    life = hourly(9_990_000)
+    told = list(events(life, two_step()))
+    marks = [(event.at, event.equity_minor) for event in told if isinstance(event, Marked)]
+    end = START + timedelta(hours=1) - timedelta(microseconds=1)
+    assert marks[:3] == [(end, 9_990_000), (end, INITIAL + 800_000), (end, 10_500_000)]
+    opened = next(event for event in events(hourly(INITIAL + 1), two_step()) if isinstance(event, Opened))
+    assert opened.equity_minor == INITIAL + 1, "the hour was never lower"
+    assert life.until(START + timedelta(minutes=59)).bars == ()
+    assert life.until(START + timedelta(minutes=60)).bars == life.bars[:1]
+
+
+def test_a_life_that_is_known_by_the_hour_is_judged_and_said_to_be() -> None:
+    found = compare(ChallengeLife("chl", (account(1, hourly(9_550_000), "breach"),)), two_step(), two_step(daily="4"))
+    assert (found.a.verdicts, found.b.rule_id) == ((("A-10001", "pass"),), "daily_loss")
+    assert found.by_the_hour
+    assert found.differs_from_live == ("A-10001: live breach; the replay by the hour says pass",)
+    assert not compare(ChallengeLife("chl", (account(1, DIPPED, "pass"),)), two_step(), two_step()).by_the_hour
+
+
 def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:
     rich = INITIAL + 500_000
     deposit = Operation(START, "deposit", INITIAL, INITIAL)

@@ -57,6 +57,7 @@ VALUES = [
     (keys.offence_review("off_1"), "offence/off_1"),
     (keys.payment_review("chargeback", "chl_1"), "chargeback/chl_1"),
     (keys.payment_review("unclear_refund", "chl_1", "2"), "unclear_refund/chl_1/2"),
+    (keys.reset_balance("off_1"), "reset_balance/off_1"),
     # steps
     (keys.counted_step(3, "risk_clear"), "3/risk_clear"),
     (keys.phase_start("acc_1"), "start/acc_1"),
