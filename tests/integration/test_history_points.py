@@ -9,15 +9,21 @@ import pytest
 
 from cli.proof import chain
 from domain.errors import NotFound
+from domain.products.product import Product
 from domain.proofs.check import check
 from domain.proofs.points import MOST
 from settings import Settings
 from tests.integration.recorded_feed import Script, two_step
 from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
-from tests.integration.test_monitor_conduct import terms
 
 EXPOSURE: Final = {"type": "max_exposure", "limit": "2", "consequences": [{"kind": "warn"}]}
 SHEETS: Final = "SELECT body FROM proofs ORDER BY (body -> 'event' ->> 'seq')::bigint"
+
+
+def with_exposure() -> Product:
+    made = two_step().model_dump(mode="json")
+    made["phases"][0]["rules"].append(EXPOSURE)
+    return Product.model_validate(made)
 
 
 def long_life() -> Script:
@@ -51,7 +57,7 @@ def forge(database_url: str, statement: str, *values: Any) -> None:
 def test_an_auditor_folds_the_history_of_an_account_that_was_judged_through_crashes(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    on_record(database_url, {1: (terms(EXPOSURE), 1)})
+    on_record(database_url, {1: (with_exposure(), 1)})
     venue = ScriptedVenue(long_life().batches)
 
     def die(number: int) -> None:
@@ -89,7 +95,7 @@ def test_an_auditor_folds_the_history_of_an_account_that_was_judged_through_cras
 
 
 def test_a_point_that_was_changed_in_the_record_is_found(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    on_record(database_url, {1: (terms(EXPOSURE), 1)})
+    on_record(database_url, {1: (with_exposure(), 1)})
     judge(database_url, ScriptedVenue(long_life().batches))
     forge(
         database_url,

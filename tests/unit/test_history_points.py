@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.products.phase_terms import PhaseTerms
+from domain.products.phase_terms import PhaseTerms, phase_terms
+from domain.products.product import Product
 from domain.proofs.chain import check_beginning, check_points
 from domain.proofs.check import check
 from domain.proofs.points import MOST, Point
@@ -20,7 +21,6 @@ from monitor.loaded import Pending
 from store.news import ScheduledRelease
 from tests.unit.conduct_venue import START, Venue
 from tests.unit.proof_forgeries import changed, leaves, resealed
-from tests.unit.test_monitor_standings import version_2
 
 WARN = {"kind": "warn"}
 LOTS = {"type": "max_exposure", "limit": "2", "consequences": [WARN]}
@@ -179,7 +179,9 @@ def test_a_stored_state_that_is_judged_differently_today_stays_as_it_was_found()
 def test_points_go_on_under_other_terms() -> None:
     venue = Venue(LOTS, DAYS, target="90000")
     traded(venue, 60, restart_every=13)
-    second = version_2(venue, LOTS | {"limit": "0.5"}, RATE)
+    made = venue.terms.product.model_dump(mode="json") | {"version": 2}
+    made["phases"][0]["rules"][1:] = [LOTS | {"limit": "0.5"}, RATE]
+    second = phase_terms(Product.model_validate(made), 1)
     venue.shard.versions.expect("acc_1", Pending("mov_1", second))
     venue.wait(days=1)
     first, venue.terms = venue.terms, second
