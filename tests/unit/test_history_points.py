@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from domain.histories.replay import replay
+from domain.histories.results import DecidingMoment
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
 from domain.proofs.chain import check_beginning, check_points
 from domain.proofs.check import check
+from domain.proofs.history import ProofSubject, violation_sheet
 from domain.proofs.points import MOST, Point
 from domain.proofs.sheets import read
+from domain.rules.events_json import from_json
 from monitor.columns.conduct_state import ConductState, stored_conduct_state
 from monitor.facts import OffenceFact
 from monitor.loaded import Pending
@@ -205,3 +209,25 @@ def test_a_release_is_told_once_however_many_events_follow() -> None:
     traded(venue, 400, begin=80)
     told += [event for fact in venue.shard.state.facts.points for event in fact.point.events]
     assert len({event["seq"] for event in told if event["type"] == "news"}) == 1
+
+
+def test_a_replay_of_a_long_life_proves_each_offence_by_few_events() -> None:
+    venue = Venue(LOTS, DAYS, target="90000")
+    traded(venue, 150)
+    told = [from_json(event) for fact in venue.shard.state.facts.points for event in fact.point.events]
+    told += conduct_of(venue).events[conduct_of(venue).settled :]
+    subject, points = ProofSubject("acc_1", "chl_1", 1, venue.terms), []
+
+    def write(moment: DecidingMoment) -> dict[str, Any]:
+        assert moment.rule_id is not None
+        points.append(moment.point)
+        return violation_sheet(
+            "prf_1", subject, moment.rule_id, moment.offence, moment.history, began=moment.began, point=moment.point
+        )
+
+    found = replay(told, venue.terms, venue.terms.context, write).breaches
+    assert [breach.offence for breach in found] == list(range(1, 31))
+    for breach in found:
+        assert breach.proof is not None and check(breach.proof) == []
+        assert len(breach.proof["history"]["events"]) <= MOST
+    assert points[0] is None and points[-1] is not None and points[-1].number >= 3
