@@ -206,7 +206,7 @@ def test_a_release_is_told_once_however_many_events_follow() -> None:
     told += json.loads(conduct_of(venue).model_dump_json())["events"]
     assert len({event["seq"] for event in told if event["type"] == "news"}) == 1
     assert list(conduct_of(venue).told) == ["nfp"]
-    traded(venue, 400, begin=80)
+    traded(venue, 200, begin=80, restart_every=29)
     told += [event for fact in venue.shard.state.facts.points for event in fact.point.events]
     assert len({event["seq"] for event in told if event["type"] == "news"}) == 1
 
