@@ -49,13 +49,17 @@ class PayoutRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountLife:
-    """One phase of a challenge."""
+    """One account of a challenge. `initial_minor`: its size; None: that of its phase."""
 
     number: str
     phase_index: int
     life: RecordedLife
     live: LiveDecision
     payouts: tuple[PayoutRow, ...] = ()
+    initial_minor: int | None = None
+
+    def terms(self, product: Product) -> PhaseTerms:
+        return phase_terms(product, self.phase_index, initial_minor=self.initial_minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,8 @@ def check_comparable(a: Product, b: Product) -> None:
     """Checks that accounts of `a` can be replayed under `b`. Raises BadInput with the field that differs."""
     for field, was, becomes in (
         ("currency", a.currency, b.currency),
-        ("initial_balance", str(a.initial_balance), str(b.initial_balance)),
         ("phases", str(len(a.phases)), str(len(b.phases))),
+        ("initial_balance", a.sizes, b.sizes),
     ):
         if was != becomes:
             raise BadInput(
@@ -151,8 +155,8 @@ def ending(challenge: ChallengeLife, product: Product) -> Ending:
     """Returns the end of the challenge under `product`: its phases in order, until one is not passed."""
     verdicts: list[tuple[str, str]] = []
     for account in challenge.accounts:
-        terms = phase_terms(product, account.phase_index)
-        replayed = _judge(events(account.life, product), product, terms)
+        terms = account.terms(product)
+        replayed = _judge(events(account.life, product, terms.initial_minor), terms)
         verdicts.append((account.number, replayed.outcome))
         continues = replayed.outcome == "pass" and account is not challenge.accounts[-1]
         if not continues:
@@ -160,8 +164,8 @@ def ending(challenge: ChallengeLife, product: Product) -> Ending:
     raise ValueError("a challenge without accounts has no ending")
 
 
-def _judge(recorded: Iterable[Event], product: Product, terms: PhaseTerms) -> Replay:
-    return replay(recorded, terms, product.context(terms.phase_index))
+def _judge(recorded: Iterable[Event], terms: PhaseTerms) -> Replay:
+    return replay(recorded, terms, terms.context)
 
 
 def _ended(account: AccountLife, product: Product, replayed: Replay, verdicts: tuple[tuple[str, str], ...]) -> Ending:
@@ -211,9 +215,9 @@ class _Made(NamedTuple):
 
 def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequence[_Made]) -> PayoutFacts:
     """Returns the account at the request. Earlier payouts are those that these terms allow, of this account alone."""
-    terms, now = phase_terms(product, account.phase_index), payout.requested_at
+    terms, now = account.terms(product), payout.requested_at
     before = account.life.until(now)
-    replayed = _judge(events(before, product), product, terms)
+    replayed = _judge(events(before, product, terms.initial_minor), terms)
     last = made[-1] if made else None
     traded = [fill for fill in before.fills if fill.entry == "in"]
     opened = {fill.position_id: fill.at for fill in reversed(traded)}.values()
@@ -225,7 +229,7 @@ def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequ
         funded_at=account.life.opened_at,
         last_payout_at=None if last is None else last.at,
         balance_minor=replayed.balance_minor,
-        initial_minor=product.initial_minor,
+        initial_minor=terms.initial_minor,
         open_positions=before.open_positions,
         open_payout_id=None,
         beneficiary_known=True,

@@ -103,13 +103,13 @@ class RecordedLife:
 _Timed = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]
 
 
-def events(life: RecordedLife, product: Product) -> Iterator[Event]:
-    """Yields the events of the account, with the resets of the clocks of `product`, in order of time."""
+def events(life: RecordedLife, product: Product, initial_minor: int) -> Iterator[Event]:
+    """Yields the events of an account of this size, with the resets of the clocks of `product`, in order of time."""
     ends = [life.opened_at]
     ends += [life.bars[-1].end] if life.bars else []
     ends += [part[-1].at for part in (life.fills, life.operations) if part]
     last = max(ends)
-    fold = _Life(life, product)
+    fold = _Life(life, product, initial_minor)
     streams: tuple[Iterator[_Timed], ...] = (
         ((at, 0, n, purpose) for n, (at, purpose) in enumerate(_resets(product, life.opened_at))),
         ((one.at, 1, n, one) for n, one in enumerate(life.operations)),
@@ -143,12 +143,12 @@ class _Money(TypedDict):
 class _Life:
     """The state of the account between two events."""
 
-    def __init__(self, life: RecordedLife, product: Product) -> None:
+    def __init__(self, life: RecordedLife, product: Product, initial_minor: int) -> None:
         self.clock: Clock = product.clock
         self.snapshots = life.snapshots
         self.bars = {bar.minute: bar for bar in life.bars if bar.minutes == 1}
         self.hours = {bar.minute: bar for bar in life.bars if bar.minutes == 60}
-        self.balance = self.equity = product.initial_minor
+        self.balance = self.equity = initial_minor
         self.seq = 0
         self.left: dict[str, Decimal] = {}
         self.opened: dict[str, datetime] = {}

@@ -14,7 +14,7 @@ from domain.rules.events_json import from_json
 from domain.rules.floors import Mark
 from domain.rules.history import HistoryState
 
-TermsOf = Callable[[str, int, int], PhaseTerms]  # of (product, version, phase)
+TermsOf = Callable[[str, int, int, int], PhaseTerms]  # of (product, version, phase, size of the account)
 
 # Errors that a rule may raise for a false event or impossible figures.
 _WRONG = (ValueError, LookupError, TypeError, ArithmeticError, PropOSError)
@@ -63,7 +63,7 @@ def _point(name: str, point: Point, points: Mapping[str, Point], terms_of: Terms
     if point.kind == "found":
         return
     try:
-        terms = terms_of(point.product, point.version, point.phase_index)
+        terms = terms_of(point.product, point.version, point.phase_index, point.initial_minor)
         expected = _state_after(previous, point, terms, terms_of)
         same = same_state(HistoryState.model_validate(point.state), expected, terms)
     except _WRONG as exc:
@@ -76,7 +76,9 @@ def _point(name: str, point: Point, points: Mapping[str, Point], terms_of: Terms
 def _state_after(previous: Point | None, point: Point, terms: PhaseTerms, terms_of: TermsOf) -> HistoryState:
     """Returns the state that follows from the point before and the events since."""
     change = point.change
-    before = terms if change is None else terms_of(change.product, change.version, point.phase_index)
+    before = terms
+    if change is not None:
+        before = terms_of(change.product, change.version, point.phase_index, change.initial_minor)
     began = None if previous is None else HistoryState.model_validate(previous.state)
     events = [from_json(event) for event in point.events]
     state = fold(before.history_rules, before.context, events, began=began).state

@@ -37,18 +37,19 @@ StoredEvent = Annotated[
 
 
 class TermsChange(State):
-    """A change to other terms at a point. `product`, `version`: those from before. `kept`: under those the account had
+    """A change to other terms at a point. `product`, `version`, `initial_minor`: those from before. `kept`: under those the account had
     rules with a history. The money of the account at the change."""
 
     product: str
     version: int
+    initial_minor: int
     kept: bool
     balance_minor: int
     equity_minor: int
 
 
 class Point(State):
-    """One point. `product` and `version` are the terms from here on.
+    """One point. `product`, `version` and `initial_minor` (the size of the account) are the terms from here on.
 
     events: `state` is the state before, after `events`. terms: then the account changed its terms, see `change`.
     found: an account of an earlier version of this software had this state; what was before it cannot be folded again.
@@ -61,6 +62,7 @@ class Point(State):
     kind: PointKind
     product: str
     version: int
+    initial_minor: int
     seq: int
     at: datetime
     change: TermsChange | None = None
@@ -178,6 +180,7 @@ class RecentHistory(BaseModel):
             kind=kind,
             product=product.product,
             version=product.version,
+            initial_minor=of.terms.context.initial_minor,
             seq=now.seq,
             at=now.at,
             change=change,

@@ -90,6 +90,7 @@ class Conduct:
         change = TermsChange(
             product=before.product.product,
             version=before.product.version,
+            initial_minor=before.context.initial_minor,
             kept=kept is not None,
             balance_minor=mark.balance_minor,
             equity_minor=mark.equity_minor,

@@ -12,7 +12,7 @@ from store.models.cases import (
     Ticket,
     TicketMessage,
 )
-from store.models.challenges import Account, Challenge, ProductVersion, Transition
+from store.models.challenges import Account, Challenge, ProductVersion, ScalingRow, Transition
 from store.models.live import (
     AccountLive,
     BalanceOperationRow,
@@ -84,6 +84,7 @@ __all__ = [
     "ProviderEntryRow",
     "RemovedRows",
     "Review",
+    "ScalingRow",
     "Session",
     "Shard",
     "ShardMove",

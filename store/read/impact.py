@@ -114,6 +114,7 @@ async def _read(session: AsyncSession, challenges: Sequence[str], product: str, 
                 life=_life(account, bars, deals, operations, snapshots),
                 live=_verdict(breaches.get(account.id, ()), passes.get(account.id, ())),
                 payouts=tuple(_payout(row) for row in payouts.get(account.id, ()) if row.state == "paid"),
+                initial_minor=account.initial_minor,
             )
         )
     return [ChallengeLife(challenge, _ordered(members)) for challenge, members in found.items() if members]

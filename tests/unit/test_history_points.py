@@ -62,7 +62,7 @@ def proofs_of(venue: Venue) -> Iterator[dict[str, Any]]:
 
 def wrong_points(venue: Venue, *more: PhaseTerms) -> list[str]:
     versions = {terms.product.version: terms for terms in (venue.terms, *more)}
-    found = check_points(points_of(venue), lambda product, version, phase: versions[version])
+    found = check_points(points_of(venue), lambda product, version, phase, size: versions[version])
     return [f"{point.number}: {difference}" for point, difference in found]
 
 
