@@ -37,8 +37,8 @@ StoredEvent = Annotated[
 
 
 class TermsChange(State):
-    """A change to other terms at a point. `product`, `version`, `initial_minor`: those from before. `kept`: under those the account had
-    rules with a history. The money of the account at the change."""
+    """A change to other terms at a point: `product`, `version` and `initial_minor` are those from before. `kept`: under
+    those the account had rules with a history. The money is that of the account at the change."""
 
     product: str
     version: int
