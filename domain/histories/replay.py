@@ -24,6 +24,7 @@ from domain.histories.results import (
 from domain.lifecycle import phase_deadline
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
+from domain.proofs.points import PointSubject, RecentHistory
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, Rolled
@@ -54,8 +55,8 @@ class _Fold:
         self.terms, self.context, self.write_proof = terms, context, write_proof
         self.history_rules: Sequence[HistoryRule[Any]] = terms.history_rules
         self.limits = JudgedLimits(terms, context, write_proof)
-        self.moved: list[Event] = []
-        self.history: HistoryState = history.start(self.history_rules, context)
+        self.recent = RecentHistory(history=history.start(self.history_rules, context))
+        self.subject = PointSubject("", terms)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
         self.breaches: list[ReplayedBreach] = []
@@ -71,6 +72,10 @@ class _Fold:
         self.balance_minor = context.initial_minor
         self.closed_minor = 0
         self.opened_today = 0
+
+    @property
+    def history(self) -> HistoryState:
+        return self.recent.history
 
     def take(self, event: Event) -> None:
         if isinstance(event, DayEnded):
@@ -163,11 +168,11 @@ class _Fold:
     def _history(self, event: Event) -> None:
         """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""
         after, violations = history.step(self.history, event, self.history_rules, self.context)
-        if after is not self.history or violations:
-            self.moved.append(event)
-        self.history = after
+        if self.write_proof is None:
+            self.recent.history = after
+        elif after is not self.history or violations:
+            self.recent.take(event, after, self.subject)
         for violation in violations:
-            moment = DecidingMoment(event, self._mark(event), self.moved, violation.rule_id, violation.offence)
             self._broken(
                 ReplayedBreach(
                     rule_id=violation.rule_id,
@@ -180,13 +185,22 @@ class _Fold:
                     sentence=violation.sentence,
                     figures=dict(violation.figures),
                     position_ids=violation.position_ids,
-                    proof=self.write_proof(moment) if self.write_proof else None,
+                    proof=self._proof(event, rule_id=violation.rule_id, offence=violation.offence),
                 )
             )
         if event.equity_minor is None and isinstance(event, Rolled | Opened):
             for rule in self.history_rules:
                 if _needs_floating(rule):
                     self.limits.needs_price(rule.id, event, "it counts the floating result of open positions")
+
+    def _proof(self, event: Event, **subject: Any) -> dict[str, Any] | None:
+        if self.write_proof is None:
+            return None
+        recent = self.recent
+        moment = DecidingMoment(
+            event, self._mark(event), tuple(recent.events), began=recent.began, point=recent.point, **subject
+        )
+        return self.write_proof(moment)
 
     def _pass(self, event: Event) -> None:
         """Checks for a pass: closed balance at the target, no open position, enough trading days, all gates met."""
@@ -198,8 +212,7 @@ class _Fold:
         required = context.initial_minor + history.effective_target(
             self.history, rules, context, self.terms.target_minor, event
         )
-        moment = DecidingMoment(event, self._mark(event), self.moved, trading_days=tuple(self.trading_days))
-        proof = self.write_proof(moment) if self.write_proof else None
+        proof = self._proof(event, trading_days=tuple(self.trading_days))
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)
         self.endings.append((event.at, self.taken, 1, "pass"))
 

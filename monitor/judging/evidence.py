@@ -126,4 +126,5 @@ def _pass_history(account: AccountRow, now: Marked) -> tuple[HistoryPart | None,
     """Returns the (history, gates, target) of a pass in a phase that has gates."""
     if account.conduct is None or not pass_rules(account.terms):
         return None, (), None
-    return pass_history(account.terms, account.conduct.events, now, began=account.conduct.began)
+    recent = account.conduct
+    return pass_history(account.terms, recent.events, now, began=recent.began, point=recent.point)

@@ -134,7 +134,8 @@ class Venue:
         self.begin(checkpoint_from(self.terms, row[3], positions, state))
         self.shard.state.board.prices.update(board.prices)
         self.shard.state.board.stamps.update(board.stamps)
-        self.shard.state.facts.verdicts, self.shard.state.facts.gates = waiting.verdicts, waiting.gates
+        facts = self.shard.state.facts
+        facts.verdicts, facts.gates, facts.points = waiting.verdicts, waiting.gates, waiting.points
         self.quote(str(self.bid))
 
     @property
