@@ -67,7 +67,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"max_payouts": 4}, "At most 4 payouts can be paid from this account."),
     (
         {"max_payouts": 1, "live_account": {"formula": "min(sum_of_balances,largest_size)"}},
-        "a live account would start with the smaller of the sum of balances and the largest size.",
+        "a live account would start with the smaller of the sum of balances and the largest size of your simulated",
     ),
     ({"cap_total": "5000"}, "All payouts together may be at most 5,000.00 USD."),
     ({"cap_total": "5000", "totals_over": "trader"}, "Totals count the payouts of all your accounts together."),
@@ -75,7 +75,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"in_blocks_of": "250"}, "A request must be a multiple of 250.00 USD."),
     (
         {"caps": [{"type": "amount", "value": "900", "per_days": 30}]},
-        "A request, with everything paid in the 30 days before it, may be at most 900.00 USD.",
+        "A request, together with everything paid in the 30 days before it, may be at most 900.00 USD.",
     ),
     (
         {"caps": [{"type": "pct_of_profit", "value": "60", "below_profit": NET}]},
