@@ -69,13 +69,13 @@ def _days(days: int, terms: PayoutTerms) -> str:
 
 def _after_trade(wait: AfterFirstTrade, terms: PayoutTerms) -> str:
     which = "your first trade" if wait.since == "start" else "your first trade since the last payout"
-    waits = f"{_days(wait.days, terms)} after {which}" if wait.days else f"as soon as you have made {which}"
-    return f"every payout can be requested {waits}"
+    return f"every payout must wait {f'{_days(wait.days, terms)} after' if wait.days else 'for'} {which}"
 
 
 def _on_days(days: RequestDays) -> str:
     named = listing([f"{capital(day)}s" for day in days.weekdays])
-    return f"a payout can be requested only on {named}, from {days.opens} on ({days.zone})"
+    opens = "" if days.opens == "00:00" else f", from {days.opens} on"
+    return f"a payout can be requested only on {named}{opens} ({days.zone})"
 
 
 def _later_payouts(terms: PayoutTerms, context: Context) -> Iterator[str]:

@@ -76,9 +76,16 @@ class Life:
     ) -> "Life":
         """`more`: lots, price, stop_price, and risk and value in dollars."""
         at = self._until(when)
-        about = {"position_id": name, "symbol": symbol, "side": side, "lots": Decimal(str(more.pop("lots", 1)))}
+        about: dict[str, Any] = {
+            "position_id": name,
+            "symbol": symbol,
+            "side": side,
+            "lots": Decimal(str(more.pop("lots", 1))),
+        }
         self.open_positions[name] = {**about, "opened_at": at}
-        amounts = {f"{field}_minor": minor(more.pop(field)) for field in ("risk", "value") if field in more}
+        amounts: dict[str, Any] = {
+            f"{field}_minor": minor(more.pop(field)) for field in ("risk", "value") if field in more
+        }
         self.events.append(Opened(**self._money(at), **about, **amounts, **more))
         return self
 
@@ -88,7 +95,7 @@ class Life:
         self.balance += minor(pnl)
         self.floating = 0
         about = self.open_positions.pop(name)
-        amounts = {f"{field}_minor": minor(more.pop(field)) for field in ("value",) if field in more}
+        amounts: dict[str, Any] = {f"{field}_minor": minor(more.pop(field)) for field in ("value",) if field in more}
         self.events.append(Closed(**self._money(at), **about, **amounts, **more, pnl_minor=minor(pnl)))
         return self
 

@@ -121,9 +121,9 @@ def _parts(annotation: Any) -> Iterator[type[Terms]]:
 @cache
 def _every_term() -> frozenset[str]:
     found: set[str] = set()
-    todo, known = [Product], set[type[Terms]]()
+    todo, known = list[type[Terms]]([Product]), set[type[Terms]]()
     while todo:
-        part: type[Terms] = todo.pop()
+        part = todo.pop()
         if part in known:
             continue
         known.add(part)

@@ -435,7 +435,7 @@ def test_the_words_state_every_term() -> None:
     days |= {"half_days_count": False, "calendar": "XNYS"}
     words = TradingDayCount.model_validate(days).words(CONTEXT)
     assert "at least 20 % of the average size of the positions opened before it" in words
-    assert "it is held for at least 60 seconds" in words
+    assert "it is held for at least 1 minute" in words
     assert "A day on which XNYS closes early does not count." in words
 
 

@@ -55,7 +55,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"every_days": 0}, "The next payout can be requested as soon as the last one is paid."),
     (
         {"after_first_trade": {"days": 5, "since": "last_payout"}},
-        "Every payout can be requested 5 days after your first trade since the last payout.",
+        "Every payout must wait 5 days after your first trade since the last payout.",
     ),
     ({"days_are": "business"}, "14 business days after the account is funded."),
     (

@@ -136,9 +136,9 @@ class MinHoldTime(WindowGate[HoldState]):
         long = f"held for {'longer than' if self.held == '>' else 'at least'} {span(self.seconds)}"
         parts = []
         if self.min_share_pct is not None:
-            what = "closed trades" if self.metric == "trade_count" else "net profit"
+            what = "closed trades must be" if self.metric == "trade_count" else "net profit must come from trades"
             share = f"{'more than' if self.compare == '>' else 'at least'} {percent(self.min_share_pct)}"
-            parts.append(f"{capital(share)} of your {what} must come from positions {long}.")
+            parts.append(f"{capital(share)} of your {what} {long}.")
         limits = []
         if self.max_short_trades is not None:
             limits.append(f"at most {count(self.max_short_trades, 'trade')} may be shorter")
