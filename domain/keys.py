@@ -11,27 +11,9 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 Noun = Literal[
-    "trd",
-    "usr",
-    "chl",
-    "acc",
-    "pay",
-    "brc",
-    "psg",
-    "dsp",
-    "cas",
-    "alr",
-    "tkt",
-    "msg",
-    "rev",
-    "ord",
-    "off",
-    "prf",
-    "ses",
-    "ppr",
-    "mov",
-    "smv",
-]
+    "trd", "usr", "chl", "acc", "pay", "brc", "psg", "dsp", "cas", "alr",
+    "tkt", "msg", "rev", "ord", "off", "prf", "ses", "ppr", "mov", "smv",
+]  # fmt: skip
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -281,6 +263,14 @@ def phase_start(account_id: str) -> str:
 
 def phase_expired(account_id: str) -> str:
     return f"expired/{account_id}"
+
+
+def account_grown(account_id: str) -> str:
+    return f"grown/{account_id}"
+
+
+def challenge_replaced(challenge_id: str) -> str:
+    return f"replaced/{challenge_id}"
 
 
 def phase_extension(request_key: str) -> str:

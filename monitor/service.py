@@ -238,5 +238,7 @@ class _Run:
         for waiting in version_moves.take_approved_moves(self._connection, owner.shard, owner.epoch, self._stored):
             account = self._shard.state.accounts.find(waiting.login)
             if account is not None:
-                terms = self._accounts.terms(waiting.product, waiting.version, account.terms.phase_index)
+                terms = self._accounts.terms(
+                    waiting.product, waiting.version, account.terms.phase_index, account.terms.initial_minor
+                )
                 self._shard.versions.expect(account.account_id, Pending(waiting.move_id, terms))

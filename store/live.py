@@ -22,8 +22,8 @@ _ROWS_AT_ONCE: Final = 2_000
 _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # reads JSON several times as fast as the standard library
 # An account that moves between two shards belongs to neither: its `shard` is NULL until the target takes it.
 _ACCOUNT: Final = """
-    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
-           l.balance_minor, l.positions, l.rule_state,
+    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.initial_minor, a.product, a.version,
+           a.status, a.marks, l.balance_minor, l.positions, l.rule_state,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]')
               FROM (SELECT account_id, phase_index, rule_id, seq FROM breaches
                     UNION ALL SELECT account_id, phase_index, rule_id, seq FROM offences) b
@@ -57,6 +57,7 @@ class AccountRecord:
     challenge_id: str
     login: int
     phase_index: int
+    initial_minor: int
     product: str
     version: int
     status: str

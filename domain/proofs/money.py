@@ -162,7 +162,7 @@ def head(
             phase_index=terms.phase_index,
             phase_name=terms.phase.name,
             currency=product.currency,
-            initial_minor=product.initial_minor,
+            initial_minor=terms.initial_minor,
         ),
         "product": product_part(product),
         "clock": clock_part(product.clock, at),
@@ -307,7 +307,7 @@ def pass_sheet(
         value=phase.target.value,
         target_minor=target_minor,
         effective_minor=wanted,
-        required_balance_minor=scene.terms.product.initial_minor + wanted,
+        required_balance_minor=scene.terms.initial_minor + wanted,
         min_trading_days=phase.min_trading_days,
         trading_days=tuple(scene.trading_days),
     )
