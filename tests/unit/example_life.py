@@ -46,7 +46,8 @@ class Life:
         self.terms = phase_terms(self.product, phase or self.product.funded_index, ExchangeCalendars())
         self.zone = zone_of(zone or self.product.clock.zone)
         self.events: list[Event] = []
-        self.balance = self.product.initial_minor if balance is None else minor(balance)
+        self.initial_minor = self.terms.context.initial_minor
+        self.balance = self.initial_minor if balance is None else minor(balance)
         self.floating = 0
         self.open_positions: dict[str, dict[str, Any]] = {}
         self._now: datetime | None = None
@@ -174,7 +175,7 @@ class Life:
             "funded_at": self.instant("2 08:00"),
             "last_payout_at": None,
             "balance_minor": self.balance,
-            "initial_minor": self.product.initial_minor,
+            "initial_minor": self.initial_minor,
             "open_positions": len(self.open_positions),
             "open_payout_id": None,
             "beneficiary_known": True,

@@ -3,11 +3,13 @@
 All dates are in June 2025: the 2nd is a Monday.
 """
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from tests.unit.example_life import Life, paid
+from domain.payouts.scaling import ScalingFacts
+from tests.unit.example_life import EXAMPLES, Life, paid
 
 # two-step-static: daily floor = balance at midnight - 5,000; floor of the phase 90,000; first payout after 14 days
 
@@ -56,6 +58,27 @@ def test_static_nothing_stays_open_over_the_weekend() -> None:
     life = Life("two-step-static").open("6 10:00", "a").wait("6 22:59")
     assert life.offences() == []
     assert life.wait("6 23:00").offences() == [("flat_over_weekend", "close_position")]
+
+
+def test_static_the_account_grows_by_a_quarter_of_its_first_size() -> None:
+    """Four months, 10 % of the size and two payouts: 125,000, then 150,000 (not 156,250). Then 90 %."""
+    plan = EXAMPLES["two-step-static"].payout.scaling
+    assert plan is not None
+    facts = ScalingFacts(
+        today=date(2025, 10, 1),
+        since=date(2025, 6, 2),
+        profit_minor=999_999,
+        payouts_paid=1,
+        original_minor=10_000_000,
+        current_minor=10_000_000,
+        balance_minor=10_000_000,
+    )
+    assert len(plan.missing(facts, "USD")) == 3
+    ready = {"today": date(2025, 10, 2), "profit_minor": 1_000_000, "payouts_paid": 2}
+    assert plan.missing(facts.model_copy(update=ready), "USD") == ()
+    assert plan.next_size(facts, "USD") == 12_500_000
+    assert plan.next_size(facts.model_copy(update={"current_minor": 12_500_000}), "USD") == 15_000_000
+    assert plan.split_pct == 90
 
 
 # one-step-eod-trailing: floor = highest balance at midnight - 10,000, without a lock

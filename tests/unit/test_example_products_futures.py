@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.example_life import Life, paid
+from tests.unit.example_life import EXAMPLES, Life, paid
 
 # futures-eod-buffer: floor = highest closing balance - 2,000, at most 50,100; 60 % of the profit below 2,100
 
@@ -89,7 +89,7 @@ def test_winning_days_contracts_rise_with_the_profit_of_the_close() -> None:
 
 
 def test_winning_days_five_of_150_and_half_the_profit() -> None:
-    """149.99 does not count, and a losing day resets nothing. 90 % of half of 699.99."""
+    """149.99 does not count, and a losing day resets nothing. 90 % of half of 699.99; the account started at zero."""
     life = Life("futures-eod-winning-days")
     for day, made in ((2, 150), (3, 150), (4, -200), (5, 150), (6, 150), (9, "149.99")):
         life.trade(f"{day} 09:00", made)
@@ -99,6 +99,28 @@ def test_winning_days_five_of_150_and_half_the_profit() -> None:
     assert paid(life.payout("11 08:00")) == ("350.00", "315.00", "35.00"), "699.99 / 2 = 349.995"
     life.pay("11 09:00", 350)
     assert not life.gate("winning_days"), "the count begins anew"
+
+
+def test_winning_days_the_funded_account_starts_at_zero_and_its_first_payout_sets_the_floor_to_zero() -> None:
+    """-2,000 at first; 1,500 at the close gives -500; after 600 are paid it is 0, and 900 of room are left."""
+    life = Life("futures-eod-winning-days").trade("2 09:00", 1_500)
+    assert life.floor("trailing_loss") == -2_000
+    assert life.wait("3 08:00").floor("trailing_loss") == -500
+    assert life.pay("3 09:00", 600).floor("trailing_loss") == 0
+    assert life.open("3 10:00", "a", "ES").mark("3 11:00", "0.01").ends() == ""
+    assert life.mark("3 11:01", "0.00").ends() == "trailing_loss"
+
+
+def test_later_prices() -> None:
+    """A reset at the full price of 165.00, an activation of 130.00 or 149.00, and 449.00 for a broken account."""
+    prices = [
+        EXAMPLES["futures-eod-buffer"].order_minor("reset"),
+        EXAMPLES["futures-closing-payout"].order_minor("activation"),
+        EXAMPLES["futures-closing-payout"].order_minor("buyback"),
+        EXAMPLES["futures-payout-ladder"].order_minor("activation"),
+        EXAMPLES["futures-eod-winning-days"].order_minor("activation"),
+    ]
+    assert prices == [16_500, 13_000, 44_900, 14_900, 14_900]
 
 
 def test_winning_days_flat_at_ten_past_three() -> None:

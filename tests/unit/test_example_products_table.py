@@ -75,7 +75,11 @@ ROWS: Final = {
     "instant-even-sizes": Row((), ({"daily_loss": 48_000, "trailing_loss": 47_000},), (7, 7), 100, {1: 750}),
     "futures-eod-buffer": Row(((54_000, 0),), ({"trailing_loss": 48_000},), (14, 14), 1_000, {1: 1_000}),
     "futures-eod-winning-days": Row(
-        ((53_000, 2),), ({"daily_loss": 49_000, "trailing_loss": 48_000},), (0, 0), 125, {1: 900}
+        ((53_000, 2),),
+        ({"daily_loss": 49_000, "trailing_loss": 48_000}, {"daily_loss": -1_000, "trailing_loss": -2_000}),
+        (0, 0),
+        125,
+        {1: 900},
     ),
     "futures-intraday-safety-net": Row(
         ((53_000, 7),),
@@ -127,7 +131,7 @@ def test_the_waits_the_least_request_and_the_shares(name: str) -> None:
     product, row, life = EXAMPLES[name], ROWS[name], Life(name)
     life.open("2 08:00", "a", "ES")
     first, then = row.waits
-    facts = life.facts("2 08:00", profit_minor=minor(4_000), balance_minor=product.initial_minor + minor(4_000))
+    facts = life.facts("2 08:00", profit_minor=minor(4_000), balance_minor=life.initial_minor + minor(4_000))
     found = eligible_from(facts, product.payout)
     business = product.payout.days_are != "full"
     funded = product.clock.day_start(product.clock.trading_day(facts.now)) if business else facts.now
