@@ -10,7 +10,7 @@ from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_m
 from cli.conformance.facts import Dates, Past, cycle_dates, facts
 from cli.conformance.gates import amount_of, needed
 from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
-from domain.money import to_minor
+from domain.money import half_up, to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
 from domain.payouts.eligibility import refusals_of_any_amount
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
@@ -37,19 +37,17 @@ def payout_amount_of(case: Case) -> EngineResult:
     for raw in case.events or (RawEvent(0, "", "", {}),):
         past.step(raw)
         asks = raw.kind == "payout_request"
+        shown = {"balance": case.major(past.balance)}
         if asks or not paid:
-            before, requested = past.balance, raw.money("amount", case.currency) if asks else None
+            requested = raw.money("amount", case.currency) if asks else None
             result.outcome, result.amounts = _paid(case, given, past, requested)
             if asks and result.outcome == "eligible":
                 past.pay_out(*_left(case, result))
             paid = paid or asks
-            shown = result.amounts if paid else {**result.amounts, "balance": case.major(before)}
-        else:
-            shown = {**result.amounts, "balance": case.major(past.balance)}
-        result.steps.append(shown)
-    if not requests:
-        result.steps[-1:] = [result.amounts]
-    result.amounts = {**result.amounts, **cycle_dates(case, given)}
+            # a payout that is requested later has not left the balance yet
+            shown = shown if requests and not paid else {}
+        result.steps.append({**result.amounts, **shown})
+    result.amounts = {**result.steps[-1], **cycle_dates(case, given)}
     return result
 
 
@@ -77,10 +75,17 @@ def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | Non
         "max_request": cap_minor(known, terms, currency),
         "withdrawn_total": known.withdrawn_minor,
         **sizes_in_money(case, in_force(case, given, known.payout_number), past),
+        **_shares_in_money(in_force(case, given, known.payout_number), case.initial_minor, past, amount.base),
     }
     figures: dict[str, Value] = {name: case.major(minor) for name, minor in named.items()}
     figures["payout_number"] = known.payout_number
     return "ineligible" if locked else "eligible", figures
+
+
+def _shares_in_money(own: Mapping[str, Any], initial: int, past: Past, base: int) -> dict[str, int]:
+    """Returns what a request can be limited to, of each figure that a share of it is the limit."""
+    of = dict(zip(SHARES, (past.balance, initial, base), strict=True))
+    return {name: half_up(max(of[name], 0) * Decimal(own[name]) / 100) for name in SHARES if own.get(name) is not None}
 
 
 def fee_refund(case: Case) -> EngineResult:
@@ -99,8 +104,10 @@ def fee_refund(case: Case) -> EngineResult:
             last = raw.money("amount", case.currency) or 0
             every += last
         known = past.facts(given, last_fee_minor=last, all_fees_minor=every)
-        result.outcome = "eligible" if known.payout_number == terms.fee_refund.payout_number else "ineligible"
-        named = {"refund": refund_minor(known, terms), "last_fee_paid": last, "all_fees_paid": every}
+        pays = known.payout_number == terms.fee_refund.payout_number and not past.held_back
+        result.outcome = "eligible" if pays else "ineligible"
+        named = {"refund": refund_minor(known, terms) if pays else 0, "last_fee_paid": last, "all_fees_paid": every}
+        named["amount"] = named[refund["amount"]]
         result.amounts = {name: case.major(minor) for name, minor in named.items()}
         result.steps.append(result.amounts)
     return result

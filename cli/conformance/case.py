@@ -27,6 +27,7 @@ __all__ = ("Case", "EngineResult", "Figure", "RawEvent", "Unsupported", "Value",
 
 # Events without a time ("r", "month 4") are still in order.
 _NO_CLOCK: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_SERVER_CLOCK: Final = ("standard", "daylight", "dst_of")
 Figure = Decimal | int | str | bool | date | datetime | None
 Value = Figure | list[Any]
 # the kinds that are gates: what they hold back is a parameter that only counts among several rules
@@ -106,6 +107,9 @@ class Case:
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance, *blocks})
         if unknown:
             raise Unsupported(f"{self.kind}: parameter {unknown[0]}", unknown[0])
+        held = self.rule.get("blocks", [])
+        if not isinstance(held, list) or set(held) - {"pass", "payout"}:
+            raise Unsupported(f"blocks {quoted(held)}: a list of pass, payout", "blocks")
         return {name: value for name, value in self.rule.items() if name != "kind"}
 
     def _uses_daily_allowance(self) -> bool:
@@ -173,8 +177,24 @@ class Case:
         try:
             return Clock(zone=zone, reset=reset)
         except ValidationError as exc:
-            wrong = "reset" if exc.errors()[0]["loc"][:1] == ("reset",) else "timezone"
+            wrong = "reset" if exc.errors()[0]["loc"][:1] == ("reset",) else wrong_part(zone, "timezone")
             raise Unsupported(f"{wrong} {quoted(reset if wrong == 'reset' else zone)}", wrong) from exc
+
+
+def wrong_part(zone: Any, field: str) -> str:
+    """Returns the field that makes a zone unknown: `field`, or the part of it that is no zone by itself."""
+    if not isinstance(zone, Mapping):
+        return field
+    unknown = sorted(set(zone) - set(_SERVER_CLOCK))
+    return next(iter(unknown), None) or next((part for part in _SERVER_CLOCK if not _is_zone(zone.get(part))), field)
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        Clock(zone=value, reset="00:00")
+    except ValidationError:
+        return False
+    return True
 
 
 def _more_of_size(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:

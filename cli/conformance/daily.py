@@ -15,6 +15,7 @@ from cli.conformance.case import Case, Figure, RawEvent, Unsupported, Value
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import Clock
 from domain.money import to_minor
+from domain.quoting import quoted
 from domain.rules import history
 from domain.rules.base import Context, Gate, GateStatus, HistoryRule
 from domain.rules.events import Closed, DayEnded, Event, Rolled
@@ -77,8 +78,16 @@ def gate_figures(case: Case, figures: Any) -> dict[str, Value]:
     return {name: _figure(case, name, value) for name, value in figures.items()}
 
 
+def calendars_for(case: Case) -> ExchangeCalendars:
+    """Returns the calendars of exchanges. Raises Unsupported if the rule names one that is not among them."""
+    named, known = case.rule.get("calendar"), ExchangeCalendars()
+    if named is not None and (not isinstance(named, str) or named not in known):
+        raise Unsupported(f"calendar {quoted(named)} is not known", "calendar")
+    return known
+
+
 def context(case: Case, clock: Clock | None, target_minor: int | None = None) -> Context:
-    return replace(context_of(case, clock), target_minor=target_minor, calendars=ExchangeCalendars())
+    return replace(context_of(case, clock), target_minor=target_minor, calendars=calendars_for(case))
 
 
 def _figure(case: Case, name: str, value: Any) -> Figure:

@@ -21,8 +21,9 @@ from domain.payouts.eligibility import (
     refusals_of_any_amount,
     share_refusals,
 )
-from domain.rules.base import Gate, GateStatus
+from domain.rules.base import GateStatus
 from domain.rules.gates.trading_day_count import TradingDayCount
+from domain.rules.gates.windows import WindowGate
 
 # amounts that state the account's money; without any, a request is compared with the parameters only
 _MONEY: Final = ("balance", "equity", "profit", "net_pnl", "closed_pnl", "pnl", "gross_pnl")
@@ -157,11 +158,14 @@ def _winning(case: Case, own: Mapping[str, Any], clock: Clock | None) -> list[Ga
     return [*_stated(case, "winning_days", statuses, lambda total: rule.counted(total, where))]
 
 
-def _statuses(case: Case, rule: Gate[Any], clock: Clock | None) -> list[GateStatus]:
+def _statuses(case: Case, rule: WindowGate[Any], clock: Clock | None) -> list[GateStatus]:
+    """Returns the status after each event. A request is judged by the window that it ends."""
     where = context(case, clock)
-    if not case.events:
-        return [rule.status(rule.start(where), where)]
-    return [status(rule, state, where) for _, state in states_after_events(case, (rule,), where, clock)]
+    found = [rule.status(rule.start(where), where)]
+    for raw, state in states_after_events(case, (rule,), where, clock):
+        ends = raw.kind == "payout_request" and rule.window == "since_last_payout_request"
+        found.append(found[-1] if ends else status(rule, state, where))
+    return found[1:] or found
 
 
 def _stated(case: Case, name: str, statuses: list[GateStatus], counted: Any) -> Iterator[GateStatus]:

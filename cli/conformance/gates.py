@@ -1,17 +1,19 @@
 """Cases about gates: the engine's gate is made from the case, and its status is read after each event."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, EngineResult, Unsupported
+from cli.conformance import binding
+from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from cli.conformance.daily import context, gate_figures, states_after_events, status
 from domain.money import from_minor, to_minor
 from domain.rules import history
 from domain.rules.base import Context, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
-from domain.rules.gates.min_hold_time import MinHoldTime
+from domain.rules.gates.min_hold_time import HoldState, MinHoldTime
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.rules.gates.windows import WindowGate
@@ -62,7 +64,11 @@ def min_hold_time(case: Case) -> EngineResult:
     given = case.params(*known, *_LATER)
     terms = {name: given[name] for name in known if given.get(name) is not None}
     rule = MinHoldTime.model_validate({"type": "min_hold_time", **terms, **_window(case, given)})
-    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl")
+
+    def short(state: HoldState) -> dict[str, Value]:
+        return {"short_trades": state.trades - state.long_trades}
+
+    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl", short)
     result.ratios = [_decimal(step.get("share_pct")) for step in result.steps]
     result.final_ratio = result.ratios[-1] if result.ratios else None
     if rule.leaves_out:
@@ -177,7 +183,8 @@ def amount_of(case: Case, value: Any) -> int | None:
 
 def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     """Returns the window as the engine's gates write it."""
-    window = given.get("window") or "whole_phase"
+    window = given.get("window")
+    window = "whole_phase" if window is None else window
     if isinstance(window, Mapping):
         case.only("window", window, ("days",))
         return {"days": window["days"]}
@@ -186,14 +193,18 @@ def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     return window
 
 
-def _read(case: Case, rule: WindowGate[Any], where: Context, basis: str) -> EngineResult:
-    """Returns outcome and figures of the gate at the end, and after each event."""
+def _read(
+    case: Case, rule: WindowGate[Any], where: Context, basis: str, more: Callable[[Any], dict[str, Value]] | None = None
+) -> EngineResult:
+    """Returns outcome and figures of the gate at the end, and after each event. `more`: further figures of its
+    state."""
     clock = case.clock(case.rule.get("day"))
     result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
     close_last = basis not in _FROM_RESET_TO_RESET or not any(raw.kind == "rollover" for raw in case.events)
     for _, state in states_after_events(case, (rule,), where, clock, close_last=close_last):
         found = status(rule, state, where)
         result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
+        result.amounts |= more(history.state_of(rule, state, where)) if more else {}
         result.steps.append(result.amounts)
         result.met.append(found.met)
         if rule.leaves_out:
@@ -220,10 +231,24 @@ def _decimal(value: Any) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
+def _where_it_binds(build: Callable[[Case], EngineResult], free: str) -> Callable[[Case], EngineResult]:
+    """Returns the builder of a gate that holds nothing back where it does not bind: its outcome there is `free`."""
+
+    def judged(case: Case) -> EngineResult:
+        own = {name: value for name, value in case.rule.items() if name not in ("phases", "account_types")}
+        result = build(replace(case, rule=own))
+        if binding.binds(case):
+            return result
+        events = len(case.events)
+        return EngineResult(free, met=[True] * events, steps=[{}] * events, floors=[None] * events)
+
+    return judged
+
+
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
-    "best_day_ratio": best_day_ratio,
-    "min_hold_time": min_hold_time,
-    "trading_day_count": trading_day_count,
-    "profitable_day_count": profitable_day_count,
-    "daily_profit_cap": daily_profit_cap,
+    "best_day_ratio": _where_it_binds(best_day_ratio, "satisfied"),
+    "min_hold_time": _where_it_binds(min_hold_time, "satisfied"),
+    "trading_day_count": _where_it_binds(trading_day_count, "met"),
+    "profitable_day_count": _where_it_binds(profitable_day_count, "met"),
+    "daily_profit_cap": _where_it_binds(daily_profit_cap, "computed"),
 }

@@ -82,7 +82,7 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
         by_payout=steps,
         max_payouts=given.get("max_payouts"),
         totals_over=given.get("totals_over", "account") if totals else _known_totals(given),
-        split_by_payout=[] if terms["split_tiers"] else _splits(given),
+        split_by_payout=[] if terms["split_tiers"] else _splits(case, given),
     )
 
 
@@ -169,11 +169,10 @@ def _excess(own: Mapping[str, Any]) -> str | None:
 
 
 def _times(case: Case, own: Mapping[str, Any]) -> dict[str, Any]:
-    traded, funded = own.get("min_days_since_first_trade"), own.get("min_days_since_funded")
-    last = own.get("min_days_since_last_payout")
+    traded = own.get("min_days_since_first_trade")
     return {
-        "first_after_days": int((own.get("first_cycle_days") if funded is None else funded) or 0),
-        "every_days": int((own.get("next_cycle_days") if last is None else last) or 0),
+        "first_after_days": int(own.get("min_days_since_funded") or 0),
+        "every_days": int(own.get("min_days_since_last_payout") or 0),
         "days_are": _word(own, "days_are", "calendar", "business"),
         "after_first_trade": None
         if traded is None
@@ -206,9 +205,10 @@ def _compare(case: Case, own: Mapping[str, Any]) -> dict[str, str]:
         named = {name: operator for name, operator in given.items() if name in _COMPARED}
     else:
         named = {name: given for name in _COMPARED if own.get(name) is not None}
-    wrong = [operator for operator in named.values() if operator not in (">=", ">")]
+    wrong = [(name, operator) for name, operator in named.items() if operator not in (">=", ">")]
     if wrong:
-        raise Unsupported(f"compare {quoted(wrong[0])}", "compare")
+        name, operator = wrong[0]
+        raise Unsupported(f"compare {quoted(operator)}", name if isinstance(given, Mapping) else "compare")
     return named
 
 
@@ -238,9 +238,19 @@ def _cap(case: Case, value: Any, past: Past, binds: Mapping[str, Any]) -> Iterat
         yield {**found, **binds}
 
 
-def _splits(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    by_first = {int(step["from_payout"]): step["pct"] for step in given.get("split_by_payout") or ()}
-    return [{"from_payout": first, "pct": by_first[first]} for first in sorted(by_first)]
+def _splits(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the share from each payout on. A list that `by_payout` gives replaces the one before it."""
+    found, steps = dict[int, Any](), by_number(case, given)
+    ends = [number for number, _ in steps[1:]]
+    for (number, own), end in zip(steps, [*ends, None], strict=True):
+        shares = own.get("split_by_payout") or ()
+        for share in shares:
+            case.only("split_by_payout", share, ("from_payout", "pct"))
+        for share in sorted(shares, key=lambda share: int(share["from_payout"])):
+            first = max(int(share["from_payout"]), number)
+            if end is None or first < end:
+                found[first] = share["pct"]
+    return [{"from_payout": first, "pct": found[first]} for first in sorted(found)]
 
 
 def _by_age(case: Case, own: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

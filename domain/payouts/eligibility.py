@@ -65,7 +65,7 @@ def _starts(facts: PayoutFacts, own: PayoutTerms) -> Iterator[datetime | None]:
     """Yields the end of every waiting time; None where it has not begun. Nothing after a payout without a wait."""
     begun = facts.first_trade_at if own.first_after == "first_trade" else facts.funded_at
     first, last = _after(facts, own, begun, own.first_after_days), facts.last_payout_at
-    if last is None or (own.first_after == "first_trade" and first is not None):
+    if (last is None and not facts.payouts_paid) or (own.first_after == "first_trade" and first is not None):
         yield first
     if last is not None and own.cycle == "fixed" and first is not None:
         every = timedelta(days=own.every_days)
