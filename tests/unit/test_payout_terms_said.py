@@ -56,7 +56,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"every_days": 0}, "The next payout can be requested as soon as the last one is paid."),
     (
         {"after_first_trade": {"days": 5, "since": "last_payout"}},
-        "Every payout can be requested 5 days after your first trade since the last payout.",
+        "Every payout must wait 5 days after your first trade since the last payout.",
     ),
     ({"days_are": "business"}, "14 business days after the account is funded."),
     (
@@ -68,7 +68,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"max_payouts": 4}, "At most 4 payouts can be paid from this account."),
     (
         {"max_payouts": 1, "live_account": {"formula": "min(sum_of_balances,largest_size)"}},
-        "a live account would start with the smaller of the sum of balances and the largest size.",
+        "a live account would start with the smaller of the sum of balances and the largest size of your simulated",
     ),
     ({"cap_total": "5000"}, "All payouts together may be at most 5,000.00 USD."),
     ({"cap_total": "5000", "totals_over": "trader"}, "Totals count the payouts of all your accounts together."),
@@ -76,7 +76,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"in_blocks_of": "250"}, "A request must be a multiple of 250.00 USD."),
     (
         {"caps": [{"type": "amount", "value": "900", "per_days": 30}]},
-        "A request, with everything paid in the 30 days before it, may be at most 900.00 USD.",
+        "A request, together with everything paid in the 30 days before it, may be at most 900.00 USD.",
     ),
     (
         {"caps": [{"type": "pct_of_profit", "value": "60", "below_profit": NET}]},

@@ -25,7 +25,7 @@ from domain.rules.positions.exposure import (
     sum_of,
 )
 from domain.rules.terms import LATER, RuleId
-from domain.wording import number, times
+from domain.wording import number, span, times
 
 Multiple = Annotated[ExactDecimal, Field(gt=0)]
 
@@ -201,6 +201,6 @@ class ExposureMultiple(ConductRule[MultipleState]):
         words += " There is no limit for any other." if isinstance(self.multiple, Mapping) else ""
         words += classes_words(self.classes)
         if self.cure is not None:
-            words += f" It is no offence if you are back within the limit after {self.cure.minutes} minutes at most;"
+            words += f" It is no offence if you are back within the limit after {span(60 * self.cure.minutes)} at most;"
             words += f" this is allowed {times(self.cure.times)}."
         return f"{words} {self.consequence_words}"

@@ -14,7 +14,7 @@ from domain.rules.events import Clocked, DayEnded, Event, News, Opened
 from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, calendar_of, held_after
 from domain.rules.terms import LATER, RuleId
 from domain.wording import count as counted
-from domain.wording import instant, number
+from domain.wording import instant, number, span
 
 _NEXT: Final = timedelta(microseconds=1)
 # No window lasts longer than so many days: the longest breaks of venues are holiday weeks.
@@ -240,7 +240,7 @@ class FlatBy(ConductRule[FlatByState]):
             on = f" on {self.reopens_weekday.capitalize()}" if self.reopens_weekday else ""
             words += f"{self._wall_time(self.reopens)}{on}." if self.reopens else "the end of that day."
         else:
-            when = f"{self.before_close_minutes} minutes before" if self.before_close_minutes else "by"
+            when = f"{span(60 * self.before_close_minutes)} before" if self.before_close_minutes else "by"
             words = f"Close all positions {when} the end of each session of {self.calendar}, including early closes and"
             words += " holidays"
             if self.break_longer_than_hours is not None:
