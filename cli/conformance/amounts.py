@@ -33,6 +33,7 @@ def payout_amount_of(case: Case) -> EngineResult:
     given = case.params(*OF_AMOUNT)
     past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")
     # the last request decides until its payout is over; else the amounts are those of a payout right now
+    requests = any(raw.kind == "payout_request" for raw in case.events)
     asked = settled = False
     for raw in case.events or (RawEvent(0, "", "", {}),):
         past.step(raw)
@@ -44,7 +45,9 @@ def payout_amount_of(case: Case) -> EngineResult:
             if asks and result.outcome == "eligible":
                 past.pay_out(*_left(case, result))
             asked = asks
-            shown = result.amounts if asked else {**result.amounts, "balance": case.major(before)}
+            # a payout that is requested later has not left the balance yet
+            waits = requests and not asked
+            shown = {**result.amounts, "balance": case.major(before)} if waits else result.amounts
         else:
             shown = result.amounts = {**result.amounts, "balance": case.major(past.balance)}
         result.steps.append(shown)
