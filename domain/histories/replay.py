@@ -41,13 +41,13 @@ def replay(
 ) -> Replay:
     """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source
     of the events is still at that event."""
-    fold = _Fold(terms, context, write_proof)
+    fold = Fold(terms, context, write_proof)
     for event in events:
         fold.take(event)
     return fold.result()
 
 
-class _Fold:
+class Fold:
     """The state of the judgement of one history."""
 
     def __init__(self, terms: PhaseTerms, context: Context, write_proof: ProofWriter | None) -> None:

@@ -13,7 +13,7 @@ from monitor.judging.feed_quality import Limits
 from ports.platform import Event
 from tests.unit.conduct_venue import DAILY, START, Venue
 from tests.unit.market_story import instruments
-from tests.unit.told_events import EventTeller, Found, live_offences, replayed_offences
+from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
 
 CAP = DAILY | {"type": "daily_move_cap", "id": "cap", "directions": ["down", "up"]}
 SOFT = {"consequences": [{"kind": "warn"}]}
