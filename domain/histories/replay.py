@@ -65,7 +65,9 @@ class Fold:
         self.expired_at: datetime | None = None
         self.endings: list[_Ending] = []
         self.taken = 0
-        self.resetting = False  # an offence resets the balance: nobody passes until it is the initial one
+        self.resetting = (
+            False  # an offence resets the balance: nobody passes until all is closed and it is the initial one
+        )
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
@@ -85,7 +87,7 @@ class Fold:
         self._levels(event)
         self._history(event)
         if self.resetting:
-            self.resetting = event.balance_minor != self.context.initial_minor
+            self.resetting = bool(self.open) or event.balance_minor != self.context.initial_minor
         else:
             self._pass(event)
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -25,24 +25,35 @@ from store.news import ScheduledRelease
 
 STEPS = 14  # things that happen to each account of a world, and to its market
 PER_WORLD = 2
+_FIELDS = ("offences", "passed_at", "required_minor", "gates", "split_pct", "deducted_minor", "target_minor")
 
 
 @dataclass(slots=True)
 class Judged:
     """What one way of judging found in a life. `gates`: each outcome that differs from the one before, with the reset.
-    `deducted_minor`, `target_minor`: at the end of a life that goes on."""
+    `split_pct`, `deducted_minor`, `target_minor`: at the end of a life that goes on. `unpriced`: the rules that could
+    not be judged at every event, because the equity was unknown."""
 
     offences: Found
     passed_at: int | None = None
+    passed_on: datetime | None = None
     required_minor: int | None = None
     gates: list[tuple[datetime, str, str]] = field(default_factory=list)
     split_pct: Decimal | None = None
     deducted_minor: int | None = None
     target_minor: int | None = None
+    unpriced: frozenset[str] = frozenset()
 
     @property
     def ended(self) -> bool:
         return self.passed_at is not None or any(kind == "fail" for kind, *_ in self.offences)
+
+    @property
+    def end(self) -> datetime:
+        """The instant of the verdict that ended the life; the last possible one of a life that goes on."""
+        ends = [at for kind, _, _, _, at in self.offences if kind == "fail"]
+        ends += [self.passed_on] if self.passed_on is not None else []
+        return min(ends, default=datetime.max.replace(tzinfo=UTC))
 
     @property
     def verdicts(self) -> int:
@@ -71,8 +82,11 @@ class Compared:
     disagreements: list[Disagreement] = field(default_factory=list)
 
     def add(self, ways: str, seed: int, login: int, one: Judged, other: Judged) -> None:
+        if other.unpriced:
+            until = min(one.end, other.end)
+            one, other = (_certain(each, until, other.unpriced) for each in (one, other))
         self._compared(ways, one.verdicts)
-        for name in Judged.__slots__:
+        for name in _FIELDS:
             mine, its = getattr(one, name), getattr(other, name)
             if mine != its:
                 only = (
@@ -98,6 +112,13 @@ class Compared:
         self.by_way[ways] = self.by_way.get(ways, 0) + verdicts
 
 
+def _certain(judged: Judged, until: datetime, unpriced: frozenset[str]) -> Judged:
+    """Returns what is certain where the equity was unknown for a while: of the other rules, until a life ended."""
+    offences = [found for found in judged.offences if found[1] not in unpriced and found[4] < until]
+    gates = [found for found in judged.gates if found[1] not in unpriced and found[0] < until]
+    return Judged(offences, gates=gates)
+
+
 def random_world(seed: int | str, terms: list[PhaseTerms]) -> World:
     """Returns a world that has run. `terms`: those that its accounts may have."""
     random = Random(seed)
@@ -113,18 +134,19 @@ def live(world: World, login: int) -> Judged:
     passes = [fact for fact in mine if isinstance(fact, PassFact)]
     judged = Judged(live_offences(mine))
     judged.gates = [(gate.at, gate.rule_id, gate.outcome) for gate in world.gates if gate.account_id == f"acc_{login}"]
-    for fact in mine:
-        if isinstance(fact, OffenceFact) and fact.consequence == "lower_split":
-            rule = world.terms[login].rule(fact.rule_id)
-            assert isinstance(rule, BindingRule)
-            judged.split_pct = rule.consequence(fact.offence).split_pct
     if passes:
         target: Any = passes[0].proof["target"]
-        judged.passed_at, judged.required_minor = passes[0].seq, target["required_balance_minor"]
+        judged.passed_at, judged.passed_on = passes[0].seq, passes[0].at
+        judged.required_minor = target["required_balance_minor"]
     if not judged.ended:
         judged.deducted_minor = sum(fact.deducted_minor for fact in mine if isinstance(fact, OffenceFact))
         judged.target_minor = world.terms[login].target_minor
         _with_history(world, login, judged)
+        for fact in mine:
+            if isinstance(fact, OffenceFact) and fact.consequence == "lower_split":
+                rule = world.terms[login].rule(fact.rule_id)
+                assert isinstance(rule, BindingRule)
+                judged.split_pct = rule.consequence(fact.offence).split_pct
     return judged
 
 
@@ -159,11 +181,14 @@ def replayed(world: World, login: int) -> Judged:
         if fold.endings:
             break
     result = fold.result()
-    judged = Judged(replayed_offences(result), gates=gates, split_pct=result.lowered_split_pct)
+    judged = Judged(replayed_offences(result), gates=gates)
     if result.outcome == "pass" and result.passed is not None:
-        judged.passed_at, judged.required_minor = result.passed.seq, result.passed.required_minor
+        judged.passed_at, judged.passed_on = result.passed.seq, result.passed.at
+        judged.required_minor = result.passed.required_minor
+    judged.unpriced = frozenset(need.rule_id for need in result.unpriced)
     if not judged.ended:
         judged.deducted_minor, judged.target_minor = result.deducted_minor, result.target_minor
+        judged.split_pct = result.lowered_split_pct
     return judged
 
 
