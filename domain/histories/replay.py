@@ -65,9 +65,8 @@ class Fold:
         self.expired_at: datetime | None = None
         self.endings: list[_Ending] = []
         self.taken = 0
-        self.resetting = (
-            False  # an offence resets the balance: nobody passes until all is closed and it is the initial one
-        )
+        # an offence resets the balance: nobody passes until all is closed and it is the initial one
+        self.resetting = False
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
@@ -114,7 +113,11 @@ class Fold:
         self.balance_minor = event.balance_minor
         if isinstance(event, Opened):
             self.open.add(event.position_id)
-            self.costs = replace(self.costs, commission_minor=self.costs.commission_minor + event.commission_minor)
+            self.costs = replace(
+                self.costs,
+                commission_minor=self.costs.commission_minor + event.commission_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
+            )
             if not event.adds:
                 self.opened_today += 1
                 day = self.context.clock.trading_day(event.at)
@@ -126,6 +129,7 @@ class Fold:
                 self.costs,
                 commission_minor=self.costs.commission_minor + event.commission_minor,
                 swap_minor=self.costs.swap_minor + event.swap_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
             )
             if event.lots_left <= 0:
                 self.open.discard(event.position_id)
@@ -166,7 +170,7 @@ class Fold:
         """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""
         after, violations = history.step(self.history, event, self.history_rules, self.context)
         if after is not self.history or violations:
-            self.moved.append(event)
+            self.moved.append(replace(event, positions=None))  # no rule of conduct and no gate looks at them
         self.history = after
         for violation in violations:
             moment = DecidingMoment(event, self._mark(event), self.moved, violation.rule_id, violation.offence)

@@ -19,8 +19,8 @@ from monitor.state import ShardState
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The event at which an account is judged. `rollover`: the reset of its limits. `rolled`: a reset that only ends the
-    trading day, where another clock resets the limits."""
+    """The event at which an account is judged. `rollover`: the reset of its limits. `rolled`: a reset that only ends
+    the trading day, where another clock resets the limits."""
 
     kind: Literal["tick", "deal", "balance", "account", "rollover", "rolled", "clocked", "stop_changed"]
     seq: int

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
 
+from cli.bench.agreement.statement import judged_as_statement, offences_by_time, statement_offences
+from cli.bench.agreement.terms import next_version
 from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
 from cli.bench.agreement.venue import INSTRUMENTS
 from cli.bench.agreement.world import World
@@ -32,7 +34,8 @@ _FIELDS = ("offences", "passed_at", "required_minor", "gates", "split_pct", "ded
 class Judged:
     """What one way of judging found in a life. `gates`: each outcome that differs from the one before, with the reset.
     `split_pct`, `deducted_minor`, `target_minor`: at the end of a life that goes on. `unpriced`: the rules that could
-    not be judged at every event, because the equity was unknown."""
+    not be judged at every event, because the equity was unknown. `other_terms_from`: where a shard changed the account
+    to another version: a replay judges under the first one only."""
 
     offences: Found
     passed_at: int | None = None
@@ -43,6 +46,7 @@ class Judged:
     deducted_minor: int | None = None
     target_minor: int | None = None
     unpriced: frozenset[str] = frozenset()
+    other_terms_from: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -82,8 +86,8 @@ class Compared:
     disagreements: list[Disagreement] = field(default_factory=list)
 
     def add(self, ways: str, seed: int, login: int, one: Judged, other: Judged) -> None:
-        if other.unpriced:
-            until = min(one.end, other.end)
+        if other.unpriced or other.other_terms_from is not None:
+            until = min(one.end, other.end, other.other_terms_from or one.end)
             one, other = (_certain(each, until, other.unpriced) for each in (one, other))
         self._compared(ways, one.verdicts)
         for name in _FIELDS:
@@ -95,6 +99,12 @@ class Compared:
                     else [mine, its]
                 )
                 self.disagreements.append(Disagreement(seed, login, f"{ways}: {name}", *map(str, only)))
+
+    def same(self, ways: str, seed: int, login: int, one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+        """Compares the offences, the pass and the deducted profit of two ways."""
+        self._compared(ways, len(one[0]) + 2)
+        if one != other:
+            self.disagreements.append(Disagreement(seed, login, ways, str(one), str(other)))
 
     def sheet(self, seed: int, login: int, proof: Mapping[str, Any]) -> None:
         """Checks a sheet from its JSON alone."""
@@ -113,17 +123,20 @@ class Compared:
 
 
 def _certain(judged: Judged, until: datetime, unpriced: frozenset[str]) -> Judged:
-    """Returns what is certain where the equity was unknown for a while: of the other rules, until a life ended."""
+    """Returns what is comparable where the equity was unknown for a while, or the terms changed: of the other rules,
+    until then, or until the life ended."""
     offences = [found for found in judged.offences if found[1] not in unpriced and found[4] < until]
     gates = [found for found in judged.gates if found[1] not in unpriced and found[0] < until]
     return Judged(offences, gates=gates)
 
 
 def random_world(seed: int | str, terms: list[PhaseTerms]) -> World:
-    """Returns a world that has run. `terms`: those that its accounts may have."""
+    """Returns a world that has run. `terms`: those that its accounts may have. Some accounts change to another version
+    of their product at a reset."""
     random = Random(seed)
     chosen = {101 + number: random.choice(terms) for number in range(PER_WORLD)}
-    world = World(random, chosen, {})
+    moves = {login: next_version(random, each) for login, each in chosen.items() if random.random() < 0.05}
+    world = World(random, chosen, moves)
     world.run(STEPS * PER_WORLD)
     return world
 
@@ -140,14 +153,19 @@ def live(world: World, login: int) -> Judged:
         judged.required_minor = target["required_balance_minor"]
     if not judged.ended:
         judged.deducted_minor = sum(fact.deducted_minor for fact in mine if isinstance(fact, OffenceFact))
-        judged.target_minor = world.terms[login].target_minor
+        judged.target_minor = world.bound[login].target_minor
         _with_history(world, login, judged)
         for fact in mine:
             if isinstance(fact, OffenceFact) and fact.consequence == "lower_split":
-                rule = world.terms[login].rule(fact.rule_id)
+                rule = _terms_at(world, login, fact.at).rule(fact.rule_id)
                 assert isinstance(rule, BindingRule)
                 judged.split_pct = rule.consequence(fact.offence).split_pct
     return judged
+
+
+def _terms_at(world: World, login: int, at: datetime) -> PhaseTerms:
+    moved = any(move.account_id == f"acc_{login}" and not move.why and move.at < at for move in world.moves)
+    return world.bound[login] if moved else world.terms[login]
 
 
 def _with_history(world: World, login: int, judged: Judged) -> None:
@@ -173,7 +191,8 @@ def replayed(world: World, login: int) -> Judged:
     fold, outcomes = Fold(terms, terms.context, None), dict[str, str]()
     for told in told_to(world, login):
         fold.take(told)
-        if ends_day(told):
+        over = any(at < told.at for at, *_ in fold.endings)
+        if ends_day(told) and not over:
             for gate, status in history.gates(fold.history, terms.history_rules, terms.context, told):
                 if outcomes.get(gate.id) != status.outcome:
                     outcomes[gate.id] = status.outcome
@@ -202,12 +221,33 @@ def told_to(world: World, login: int) -> Iterator[Told]:
             yield from teller.tell(event)
 
 
+def _with_statement(found: Compared, seed: int, world: World, login: int, one: Judged) -> None:
+    """Compares a life with its statement, where there is one."""
+    result = judged_as_statement(world, login, world.terms[login], one.offences)
+    if result is None:
+        return
+    passed = result.passed.at if result.outcome == "pass" and result.passed is not None else None
+    mine = offences_by_time(one.offences), one.passed_on, one.deducted_minor
+    deducted = None if one.ended else result.deducted_minor
+    found.same("live and statement", seed, login, mine, (statement_offences(result), passed, deducted))
+    for breach in result.breaches:
+        if breach.proof is not None:
+            found.sheet(seed, login, breach.proof)
+
+
 def compared(seed: int, world: World) -> Compared:
     """Compares the ways of judging every life of a world, and checks all sheets."""
     found = Compared()
     for login in world.terms:
         one = live(world, login)
-        found.add("live and replay", seed, login, one, replayed(world, login))
+        other = replayed(world, login)
+        moved = next((move.at for move in world.moves if move.account_id == f"acc_{login}" and not move.why), None)
+        if moved is not None:
+            other = replace(other, other_terms_from=moved)
+            found.count("move of version")
+        found.add("live and replay", seed, login, one, other)
+        if not other.unpriced and moved is None:
+            _with_statement(found, seed, world, login, one)
         for kind, *_ in one.offences:
             found.count(kind)
         found.count("pass" if one.passed_at is not None else "end" if one.ended else "goes on")

@@ -215,6 +215,7 @@ class EventTeller:
             "symbol": deal.symbol,
             "lots": deal.lots,
             "commission_minor": deal.commission_minor,
+            "fee_minor": deal.fee_minor,
         }
         if deal.entry == "in":
             return self._opened(deal, held, common)

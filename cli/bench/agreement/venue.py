@@ -96,6 +96,7 @@ class Venue:
         self.events: list[Event] = []
         self.coarse = random.random() < 0.5
         self.late = random.random() < 0.15
+        self.charges_openings = not self.coarse and random.random() < 0.5
         self.pace, self.drift = random.choice(_PACES), random.choice(_DRIFTS)
         self.symbols = ["EURUSD", "GBPUSD", "XAUUSD"] + (["EURCHF"] if self.late else [])
         self.mids = {symbol: Decimal(row[3]) for symbol, row in _SYMBOLS.items()}
@@ -250,7 +251,7 @@ class Venue:
         random, (bid, ask) = self.random, self.quotes[symbol]
         price = ask if side == "buy" else bid
         costs = {"commission_minor": 0, "swap_minor": 0, "fee_minor": 0}
-        if not self.coarse:
+        if not self.coarse and (entry == "out" or self.charges_openings):
             costs["commission_minor"] = random.choice([0, 0, -350])
             costs["fee_minor"] = random.choice([0, 0, 0, -40])
             costs["swap_minor"] = random.choice([0, 0, -1275, 410]) if entry == "out" else 0

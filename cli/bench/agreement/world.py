@@ -48,6 +48,11 @@ class World:
         self.shard = self._shard({}, FeedQuality(_LIMITS))
 
     @property
+    def events(self) -> list[Event]:
+        """All events of the stream so far."""
+        return [event for part in self.parts for event in part.events]
+
+    @property
     def releases(self) -> list[ScheduledRelease]:
         return self.venue.releases
 
