@@ -3,7 +3,7 @@
 import pytest
 
 from cli.bench.agreement.history_terms import CONDUCT, GATES
-from cli.bench.agreement.run import LIVES, Counted, measure, one_product
+from cli.bench.agreement.run import LIVES, one_product
 from domain.rules.base import ConductRule, Gate
 from domain.rules.registry import rule_types
 

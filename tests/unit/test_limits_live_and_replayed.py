@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
 from domain.histories.replay import replay
 from domain.histories.results import Replay
 from domain.rules.events import Closed, Marked
@@ -13,7 +14,6 @@ from monitor.judging.feed_quality import Limits
 from ports.platform import Event
 from tests.unit.conduct_venue import DAILY, START, Venue
 from tests.unit.market_story import instruments
-from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
 
 CAP = DAILY | {"type": "daily_move_cap", "id": "cap", "directions": ["down", "up"]}
 SOFT = {"consequences": [{"kind": "warn"}]}

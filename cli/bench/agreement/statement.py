@@ -4,6 +4,7 @@ venue, no fees, no costs of an opening, and a first trade on the first day."""
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from cli.bench.agreement.told import Found, replayed_offences
@@ -37,7 +38,10 @@ def judged_as_statement(world: World, login: int, terms: PhaseTerms, found: Foun
     statement = statement_of(world, login, terms)
     if statement is None:
         return None
-    market = MarketData(tuple(_quotes(world.events)), INSTRUMENTS)
+    quotes = tuple(_quotes(world.events))
+    if any(later.at < quote.at for quote, later in pairwise(quotes)):
+        return None  # a quote that came late counts when it came; a file of quotes does not know that
+    market = MarketData(quotes, INSTRUMENTS)
     return judge(statement, terms.product, terms.phase_index, market=market, calendars=terms.context.calendars).replay
 
 
