@@ -13,7 +13,7 @@ import secrets as random_secrets
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from domain.errors import BadInput
 
+Forever = Literal["forever"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 DEFAULT_DATA = Path(".propos")
 _KEY_BYTES = 32
@@ -110,6 +111,13 @@ class Settings(BaseSettings):
     monitor_metrics_port: int = Field(9102, ge=0, le=65535)
     relay_metrics_port: int = Field(9103, ge=0, le=65535)
     open_parents: bool = False
+    keep_minute_bars_days: Annotated[int, Field(ge=7)] | Forever = 60
+    keep_hour_bars_days: Annotated[int, Field(ge=60)] | Forever = "forever"
+    keep_deals_days: Annotated[int, Field(ge=30)] | Forever = "forever"
+    keep_snapshots_days: Annotated[int, Field(ge=30)] | Forever = "forever"
+    keep_inbox_days: Annotated[int, Field(ge=90)] | Forever = 400
+    keep_outbox_days: Annotated[int, Field(ge=30)] | Forever = 90
+    keep_idempotency_keys_days: Annotated[int, Field(ge=7)] | Forever = 30
 
     @field_validator("database_url")
     @classmethod

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import fees, provisioning
+from activities import fees, growth, provisioning
 from activities.decisions import DeliveredDecision, carry_out_in_steps
 from activities.deps import Deps
 from activities.refusals import refusals_are_final
@@ -20,7 +20,8 @@ from contracts.messages import AccountReinstated
 from domain import keys
 from domain.disputes import breach_is_final
 from domain.lifecycle import CHALLENGE, may_retake, trigger_of_pass, trigger_of_reinstatement, trigger_of_start
-from firm import challenges, disputes, messages, people
+from firm import challenges, disputes, messages, orders, people
+from firm.growth import next_wake
 from firm.payouts import closing, signals
 from store.clock import market_now
 from store.deadlines import deadline
@@ -97,7 +98,7 @@ class ChallengeActivities:
             if challenge.state != "provisioning" or account is None or account.opened_at is None:
                 return _status(challenge)
             product = await challenges.terms(session, challenge)
-            due = await deadline(session, challenge, account, product)
+            due = await next_wake(session, challenge, account, product)
             await challenges.wake(session, challenge, due)
             await challenges.move(
                 session,
@@ -151,6 +152,8 @@ class ChallengeActivities:
         if challenge.state != "identity_check" or identity == "unverified":
             return
         trigger = "identity_verified" if identity == "verified" else "identity_refused"
+        if identity == "verified" and (await challenges.terms(session, challenge)).order_minor("activation"):
+            trigger = "activation_due"  # the trader orders the funded account, which begins in a challenge of its own
         key = keys.phase_identity(challenge.phase_index)
         await challenges.move(session, challenge, trigger, key=key, at=await market_now(session))
 
@@ -206,7 +209,7 @@ class ChallengeActivities:
                     at=now,
                     detail={"account_id": account.id, "dispute_id": fact.subject_id},
                 )
-                due = await deadline(session, challenge, account, product)
+                due = await next_wake(session, challenge, account, product)
                 await challenges.wake(session, challenge, due)
             reinstated = AccountReinstated(key=keys.reinstated_message(fact.subject_id))
             await messages.signal(session, dispute_workflow(fact.subject_id), reinstated)
@@ -222,6 +225,8 @@ class ChallengeActivities:
             return await self.check_payment(fact)
         if challenge.state == "active":
             return await self._expire(fact)
+        if challenge.state == "funded":
+            return _status(await growth.grow(self._deps, fact))
         if challenge.state == "breached":
             return await self._close_window(fact)
         return _status(challenge)
@@ -250,7 +255,7 @@ class ChallengeActivities:
     async def _end_by_time(
         self, session: AsyncSession, challenge: Challenge, account: Account, due: datetime, balance_minor: int
     ) -> None:
-        """Ends the challenge, or restarts its phase on a new account without a fee when the product allows a retake."""
+        """Ends the challenge, or orders its phase on a new account without a fee when the product allows a retake."""
         phase = (await challenges.terms(session, challenge)).phase(account.phase_index)
         breached = await challenges.confirmed_breach(session, account.id) is not None
         again = may_retake(phase, balance_minor, account.initial_minor, breached=breached)
@@ -291,16 +296,17 @@ class ChallengeActivities:
     @activity.defn(name="challenges.close_account")
     async def close_account(self, fact: ChallengeFact) -> ChallengeStatus:
         """Closes the challenge only if the record says why, whatever the signal names: a case against it is confirmed,
-        or a payout that closes its account is paid."""
+        a payout that closes its account is paid, or its phase was bought again."""
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
             case_id = await challenges.case_against(session, fact.challenge_id)
             payout_id = await closing.closed_by(session, challenge)
-        if case_id is not None:
-            return _status(await self._close(fact, because={"case_id": case_id}))
-        return _status(challenge if payout_id is None else await self._close(fact, because={"payout_id": payout_id}))
+            replaced_by = await orders.replaced_by(session, challenge.id)
+        reasons = {"case_id": case_id, "payout_id": payout_id, "replaced_by": replaced_by}
+        because = next(({name: found} for name, found in reasons.items() if found is not None), None)
+        return _status(challenge if because is None else await self._close(fact, because=because))
 
-    async def _close(self, fact: ChallengeFact, *, because: dict[str, object]) -> Challenge:
+    async def _close(self, fact: ChallengeFact, *, because: dict[str, str]) -> Challenge:
         async with self._db.transaction() as session:
             challenge = await challenges.lock(session, fact.challenge_id)
         if not CHALLENGE.allows(challenge.state, "closed_by_firm"):

@@ -14,7 +14,7 @@ from contracts.challenges import ChallengeFact, RefundStep
 from domain import keys
 from domain.errors import Conflict, NotFound, PropOSError, Unavailable
 from domain.lifecycle import CHALLENGE, Paid, check_may_refund, check_refundable, payment_due
-from firm import challenges, fees, payment_reviews, people
+from firm import challenges, fees, orders, payment_reviews, people
 from firm.payouts import signals
 from ports.payments import Checkout, PaymentProvider
 from store import outbox
@@ -72,7 +72,10 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     status, difference = checkout.status if checkout else None, ""
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
-        difference = await fees.receive(session, challenge, paid=paid, reference=checkout.reference, provider=provider)
+        in_vain = await orders.problem(session, challenge)
+        difference = await fees.receive(
+            session, challenge, paid=paid, reference=checkout.reference, provider=provider, in_vain=in_vain
+        )
         if status == "refunded":  # by hand at the provider, before we had booked the payment
             await fees.refund(session, challenge, currency=paid.currency, provider=provider)
         elif difference:
@@ -82,6 +85,8 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     if status in ("paid", "charged_back"):
         trigger = "payment_differs" if difference else "payment_settled"
         await challenges.move(session, challenge, trigger, key="payment", at=now, reason=difference)
+        if status == "paid" and not difference:
+            await orders.close_replaced(session, challenge)
     elif status in ("expired", "refunded") or (status is None and now >= due):
         await challenges.move(session, challenge, "payment_expired", key="payment", at=now)
     await challenges.wake(session, challenge, due if challenge.state == CHALLENGE.initial else None)

@@ -8,7 +8,7 @@ from domain.errors import Conflict
 from firm import challenges, disputes
 from firm.payouts import signals
 from ports.platform import TradingPlatform
-from store import outbox
+from store import outbox, products
 from store.clock import market_now
 from store.models import Account, AccountLive, Intent
 
@@ -30,6 +30,8 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             session, challenge, product, phase_index, chosen.name, chosen.marks(group)
         )
         platform = deps.platforms.of(account.platform)
+        before = await challenges.last_scaling(session, challenge.id)
+        smaller = None if before is None else await session.get_one(Account, before.account_id)
         key = keys.account_creation(challenge.id, phase_index, account.attempt)
         wanted = {
             "group": group,
@@ -37,6 +39,9 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
             "leverage": product.leverage,
         }
         await outbox.declare_intent(session, key=key, kind="platform.account", payload=wanted)
+    if smaller is not None and smaller.login is not None:
+        outgrown = deps.platforms.of(smaller.platform)
+        await outgrown.lock(smaller.login, key=keys.account_lock(smaller.id, "grown"))
     login = account.login
     if login is None:
         login = await platform.create_account(
@@ -48,9 +53,10 @@ async def open_account(deps: Deps, step: PhaseStep) -> None:
         async with deps.db.transaction() as session:
             (await session.get_one(Account, account.id)).login = login
             await outbox.fulfil_intent(session, key=key, result={"login": login})
-    await platform.balance_operation(
-        login, key=keys.initial_deposit(account.id), operation="deposit", amount_minor=account.initial_minor
-    )
+    if account.initial_minor:  # an account may start at zero
+        await platform.balance_operation(
+            login, key=keys.initial_deposit(account.id), operation="deposit", amount_minor=account.initial_minor
+        )
     async with deps.db.transaction() as session:
         opened = await session.get_one(Account, account.id, with_for_update={"key_share": True})
         if opened.status == "opening":
@@ -104,8 +110,9 @@ async def _declare_goodwill(deps: Deps, account: Account, login: int, key: str) 
     snapshot = await deps.platforms.of(account.platform).snapshot(login)
     floors = [int(floor["floor_minor"]) for floor in live.floors.values()] if live else []
     wanted = bool(floors) and not snapshot.trading_enabled
-    credit = goodwill_minor(snapshot.equity_minor, floors, account.initial_minor) if wanted else 0
     async with deps.db.transaction() as session:
+        size = account.initial_minor or (await products.load(session, account.product, account.version)).initial_minor
+        credit = goodwill_minor(snapshot.equity_minor, floors, size) if wanted else 0
         payload = {"account_id": account.id, "amount_minor": credit}
         await outbox.declare_intent(session, key=key, kind="platform.adjustment", payload=payload)
     return credit

@@ -8,6 +8,7 @@ the others continue.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Final
 
@@ -23,8 +24,9 @@ from domain.surveillance.registry import detector_types
 from firm import cases, corrections
 from store import surveillance
 from store.db import Database
+from store.notifications import DEALS, told
 
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 1.0  # when nobody says that there are new deals
 _RUN_SECONDS: Final = 3600
 _RETRY_SECONDS: Final = 60
 _DEALS_AT_ONCE: Final = 2000
@@ -55,10 +57,13 @@ class SurveillanceActivities:
         ends = time.monotonic() + _RUN_SECONDS
         for name in detector_types():
             await loop.add(name)
-        while time.monotonic() < ends and not activity.is_worker_shutdown():
-            activity.heartbeat(loop.read_by_all)
-            if not await loop.step():
-                await asyncio.sleep(_POLL_SECONDS)
+        async with told(self._db.url, DEALS) as new_deals:
+            while time.monotonic() < ends and not activity.is_worker_shutdown():
+                activity.heartbeat(loop.read_by_all)
+                new_deals.clear()
+                if not await loop.step():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(new_deals.wait(), _POLL_SECONDS)
 
 
 class DetectorProgress:

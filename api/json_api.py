@@ -16,6 +16,7 @@ from api.routes import (
     decisions,
     disputes,
     firm,
+    orders,
     payouts,
     people,
     product_words,
@@ -27,8 +28,9 @@ from front.deps import ApiDeps
 _DESCRIPTION: Final = """
 Money is in minor units beside its currency in answers, and a string such as "1240.50" in requests. Times are UTC.
 
-Every POST except signing in needs an `Idempotency-Key`. The same key with the same input returns the first answer
-again; with other input it is refused. Lists are paged: pass the `next_cursor` of one page as `?cursor=` of the next.
+Every POST except signing in and checking an order needs an `Idempotency-Key`. The same key with the same input returns
+the first answer again; with other input it is refused. Lists are paged: pass the `next_cursor` of one page as
+`?cursor=` of the next.
 
 A refusal is `application/problem+json`. What belongs to somebody else is answered like what does not exist.
 """
@@ -72,6 +74,7 @@ def create_json_api(deps: ApiDeps, error_page: problems.ErrorPage | None = None)
         products,
         product_words,
         accounts,
+        orders,
         payouts,
         disputes,
         cases,

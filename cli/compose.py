@@ -16,9 +16,10 @@ from contracts.drops import ReportDrop
 from front.deps import ApiDeps
 from relay.service import Relay
 from relay.temporal import SharedClient, connect
-from settings import Settings
+from settings import Forever, Settings
 from store.crypto import FieldKeys, install
 from store.db import Database
+from store.keeping import Policy
 
 
 def build_database(settings: Settings, *, pool_size: int = 10) -> Database:
@@ -69,5 +70,29 @@ def build_api(settings: Settings) -> FastAPI:
 async def run_relay(settings: Settings, stop: asyncio.Event) -> None:
     """Carry inbox and outbox until `stop`."""
     async with dependencies(settings) as deps:
-        relay = Relay(deps.db, lambda: temporal(settings), deps.platforms, deps.payments, settings.shards)
+        relay = Relay(
+            deps.db,
+            lambda: temporal(settings),
+            deps.platforms,
+            deps.payments,
+            settings.shards,
+            keeping_policy(settings),
+        )
         await relay.run(stop)
+
+
+def keeping_policy(settings: Settings) -> Policy:
+    """How long the rows of each growing table are kept."""
+
+    def days(setting: int | Forever) -> int | None:
+        return None if setting == "forever" else setting
+
+    return Policy(
+        minute_bars=days(settings.keep_minute_bars_days),
+        hour_bars=days(settings.keep_hour_bars_days),
+        deals=days(settings.keep_deals_days),
+        snapshots=days(settings.keep_snapshots_days),
+        inbox=days(settings.keep_inbox_days),
+        outbox=days(settings.keep_outbox_days),
+        idempotency_keys=days(settings.keep_idempotency_keys_days),
+    )

@@ -100,6 +100,14 @@ def migrate() -> None:
 
 
 @app.command()
+def keep(data: Data = None, as_json: AsJson = False) -> None:
+    """Show what the growing tables hold and for how long they keep it. Changes nothing: the relay removes."""
+    from cli.keep import keep as show_kept
+
+    show_kept(data, as_json=as_json)
+
+
+@app.command()
 def api() -> None:
     """Run the API and the console."""
     from cli.compose import build_api

@@ -44,21 +44,21 @@ def impact(
     from settings import load
 
     with progress_bar() as report:
-        a, b, found = asyncio.run(_compared(load(data_dir=data), product, against, report))
+        a, b, found, left_out = asyncio.run(_compared(load(data_dir=data), product, against, report))
     sums = totals(a, [one.a for one in found]), totals(b, [one.b for one in found])
     if plot is not None:
         draw(plot, a, b, found)
     if as_json:
-        print(json.dumps(as_object(a, b, found, sums), indent=2))
+        print(json.dumps(as_object(a, b, found, sums, left_out), indent=2))
     else:
-        show(Console(), a, b, found, sums)
+        show(Console(), a, b, found, sums, left_out)
         if plot is not None:
             typer.echo(f"Wrote the plot to {plot}.")
 
 
 async def _compared(
     settings: "Settings", product: str, against: str, report: "Progress"
-) -> "tuple[Product, Product, list[Comparison]]":
+) -> "tuple[Product, Product, list[Comparison], int]":
     from cli.compose import build_database
     from cli.products import reference
     from domain.histories.impact import check_comparable, compare
@@ -75,10 +75,11 @@ async def _compared(
             b = await products.load(session, *reference(against)) if is_reference else read_file(Path(against))
             check_comparable(a, b)
             whole = await history.count(session, name, version)
+            left_out = await history.count_cut(session, name, version)
             found: list[Comparison] = []
             async for challenge in history.lives(session, name, version):
                 report(f"replaying {len(found) + 1} of {whole} challenges", len(found) / max(whole, 1))
                 found.append(compare(challenge, a, b))
     finally:
         await db.close()
-    return a, b, found
+    return a, b, found, left_out

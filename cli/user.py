@@ -15,20 +15,22 @@ if TYPE_CHECKING:  # only annotations need them; importing them would slow down 
 
     from domain.approvals import Role
 
-app = typer.Typer(help="Add, change, disable and list the staff who may sign in.", no_args_is_help=True)
+app = typer.Typer(help="Add, change, disable and list the staff and programs that may sign in.", no_args_is_help=True)
 
 _BY: Final = "command-line"
 _PASSWORD_BYTES: Final = 15  # 20 characters of 6 bits
 # Person ids are stored unencrypted, also in the audit log, so they must not be names or e-mail addresses.
 _PERSON: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-NewRole = Annotated[str, typer.Argument(help="One of support, risk, finance, admin, auditor.")]
+_ROLES: Final = "One of support, risk, finance, admin, auditor; or venue, for a program that checks orders."
+
+NewRole = Annotated[str, typer.Argument(help=_ROLES)]
 Login = Annotated[str, typer.Argument(help="Login to sign in with.")]
 
 
 @app.command()
 def add(
-    role: Annotated[str, typer.Option("--role", help="One of support, risk, finance, admin, auditor.")],
+    role: Annotated[str, typer.Option("--role", help=_ROLES)],
     login: Annotated[str, typer.Option("--login", help="Login to sign in with.")],
     name: Annotated[str, typer.Option("--name", help="Name that colleagues see.")],
     person: Annotated[
@@ -37,7 +39,7 @@ def add(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Add a member of staff and print the password. It is shown only once."""
+    """Add a member of staff, or a program of a venue, and print the password. It is shown only once."""
     from domain.keys import new_id
     from store.identity import add_user, hash_password
 
@@ -105,10 +107,10 @@ def list_users(data: Data = None) -> None:
 
 
 def _role(role: str) -> "Role":
-    from domain.approvals import ROLES, STAFF
+    from domain.approvals import ROLES
 
-    if role not in STAFF:
-        names = ", ".join(name for name in ROLES if name in STAFF)
+    if role not in ROLES or role == "trader":
+        names = ", ".join(name for name in ROLES if name != "trader")
         raise BadInput(f"There is no staff role {role!r}.", field="role", remedy=f"Choose one of {names}.")
     return cast("Role", role)
 

@@ -14,6 +14,7 @@ from console.pages.decisions import DecisionPages
 from console.pages.door import Door, to_sign_in
 from console.pages.firm import FirmPages
 from console.pages.mine import TraderActions
+from console.pages.orders import OrderPages
 from console.pages.payouts import PayoutPages
 from console.pages.people import PeoplePages
 from console.pages.products import ProductPages
@@ -23,7 +24,7 @@ from console.pages.records import RecordPages
 from console.pages.rulebooks import RuleBookPages
 from console.pages.support import SupportPages
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import NotSignedIn, PayoutRefused, PropOSError
 from front.deps import ApiDeps
 
@@ -47,6 +48,7 @@ def router(deps: ApiDeps) -> APIRouter:
         Door(desk),
         FirmPages(desk),
         AccountPages(desk),
+        OrderPages(desk),
         ChallengePages(desk),
         ProofPages(desk),
         QueuePages(desk),
@@ -83,7 +85,7 @@ def error_page(deps: ApiDeps) -> ErrorPage:
             "back": _back(request),
         }
         try:
-            async with desk.visit(request, frozenset(ROLES)) as visit:
+            async with desk.visit(request, PEOPLE) as visit:
                 return await visit.render("problem.html", [Crumb(context["title"] or "")], error.status, **context)
         except (PropOSError, SQLAlchemyError):
             values = {"viewer": None, **shell(request), **context}

@@ -140,6 +140,7 @@ _TONES = {
     "ok": {"active", "funded", "paid", "verified", "reinstated", "cleared", "solved", "on_sale", "moved", "done"},
     "warn": {
         "in_review", "awaiting_approval", "awaiting_decision", "identity_check", "awaiting_payment", "payment_review",
+        "awaiting_activation",
         "opening", "returned", "unverified", "waiting_for_trader", "expired", "timed_out", "open", "proposed",
     },
     "bad": {"breached", "failed", "rejected", "refused", "charged_back", "locked", "confirmed"},

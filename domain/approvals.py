@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.errors import AlreadyDecided, BadInput, NotAllowed, SelfApproval
 
-Role = Literal["support", "risk", "finance", "admin", "auditor", "trader"]
+Role = Literal["support", "risk", "finance", "admin", "auditor", "trader", "venue"]
 Subject = Literal["payout", "dispute", "case", "review", "identity", "product_version", "account_move"]
 
-ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader")
+ROLES: Final[tuple[Role, ...]] = ("support", "risk", "finance", "admin", "auditor", "trader", "venue")
+PEOPLE: Final = frozenset(ROLES) - {"venue"}  # a venue is a program, which only asks for verdicts on orders
 STAFF: Final = frozenset({"support", "risk", "finance", "admin", "auditor"})
 
 DECIDERS: Final[dict[str, frozenset[str]]] = {

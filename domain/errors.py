@@ -23,6 +23,7 @@
     |   |-- IllegalTransition         the state machine has no such step
     |   |-- PayoutOpen                one payout at a time
     |   |-- ExtensionRefused          no more time for this phase; says why
+    |   |-- OrderRefused            nothing of the kind can be ordered now; says why
     |   |-- DecisionVoid              a decision arrived that nobody requested in this form; decide again
     |   |   |-- DecisionUnasked           no request for it is on the record
     |   |   |-- DecisionDiffers           the request is by somebody else or about something else
@@ -189,6 +190,10 @@ class PayoutOpen(Conflict):
 
 class ExtensionRefused(Conflict):
     type = "extension-refused"
+
+
+class OrderRefused(Conflict):
+    type = "order-refused"
 
 
 class DecisionVoid(Conflict):

@@ -1,30 +1,17 @@
-"""The prices of a challenge, and what they charge as it goes on.
-
-A challenge may cost money when it is bought, reset, bought back, extended or funded, and every month until it is funded
-or cancelled.
-"""
+"""The prices of a challenge beside the fee of its purchase: of a reset, a buyback, an extension and so on."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from domain.clocks import month_later
-from domain.errors import BadInput
 from domain.money import ExactDecimal, half_up, to_minor
-from domain.rules.terms import Terms
+from domain.rules.terms import Terms, Where
 
-FeeEvent = Literal["purchase", "reset", "buyback", "extension", "funded", "cancelled", "time"]
-_CHARGES: Final[Mapping[FeeEvent, str]] = {
-    "purchase": "purchase",
-    "reset": "reset",
-    "buyback": "buyback",
-    "extension": "extension",
-    "funded": "activation",
-}
+OrderKind = Literal["reset", "buyback", "activation"]
+ORDERS: Final[tuple[OrderKind, ...]] = ("reset", "buyback", "activation")
+FEE_NAMES: Final = ("reset", "buyback", "extension", "activation", "monthly")
 
 
 class ShareOfPurchase(Terms):
@@ -37,86 +24,46 @@ class ShareOfPurchase(Terms):
 Price = Annotated[ExactDecimal, Field(ge=0)] | ShareOfPurchase
 
 
-class Prices(Terms):
-    """The prices of one product, in major units or as a percentage of the purchase. None: it costs nothing.
+class FeeTerms(Terms):
+    """The later prices of one product, in major units or as a percentage of the purchase. None: it is not sold, or
+    costs nothing.
 
-    `activation` is due when the account is funded. `monthly` is due with the purchase, and on its date in later months
-    until the account is funded or cancelled; in a shorter month on its last day.
+    `reset`: an evaluation phase begins again. `buyback`: the phase of a broken account begins again. `activation` is
+    due when the account is funded. `monthly` is due with the purchase, and on its date in later months until the
+    account is funded or cancelled; in a shorter month on its last day.
     """
 
-    purchase: Annotated[ExactDecimal, Field(ge=0)] | None = None
     reset: Price | None = None
     buyback: Price | None = None
     extension: Price | None = None
     activation: Price | None = None
     monthly: Price | None = None
-    add_ons: Mapping[str, Price] = Field(default_factory=dict)
+    add_ons: Mapping[str, Price] = Field(default={}, max_length=50)
 
-    def minor(self, price: Price | None, currency: str) -> int:
-        """Returns a price in minor units, rounded half up."""
-        if price is None:
-            return 0
-        if isinstance(price, Decimal):
-            return to_minor(price, currency)
-        whole = to_minor(self.purchase or Decimal(0), currency)
-        return half_up(whole * price.value / 100)
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        named: list[tuple[Where, Price | None]] = [((name,), getattr(self, name)) for name in FEE_NAMES]
+        named += [(("add_ons", name), price) for name, price in self.add_ons.items()]
+        for where, price in named:
+            if isinstance(price, Decimal):
+                yield where, price
 
+    def order_minor(self, kind: OrderKind, purchase_minor: int, currency: str) -> int | None:
+        """Returns the price of an order in minor units; None: it is not sold. `purchase_minor`: the price of the
+        purchase."""
+        price = {"reset": self.reset, "buyback": self.buyback, "activation": self.activation}[kind]
+        return None if price is None else price_minor(price, purchase_minor, currency)
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """`of`: the field of `Prices`, or the name of the add-on."""
-
-    of: str
-    minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """What was charged so far, in order. `bought_on` and `months`: the date of the running subscription, and how many
-    months of it are charged; None when it does not run."""
-
-    charges: tuple[Charge, ...] = ()
-    bought_on: date | None = None
-    months: int = field(default=0)
-
-    @property
-    def total_minor(self) -> int:
-        return sum(charge.minor for charge in self.charges)
+    def problems(self, purchase_minor: int, currency: str) -> Iterator[tuple[Where, str]]:
+        """Yields what no product may promise, with its remedy."""
+        for kind in ORDERS:
+            if self.order_minor(kind, purchase_minor, currency) == 0:
+                yield (kind,), "nobody can pay nothing; leave it out, or set a price"
 
 
-def step(
-    fees: Fees, event: FeeEvent, on: date | None, prices: Prices, currency: str, add_ons: tuple[str, ...] = ()
-) -> Fees:
-    """Returns the fees after `event` on the date `on` (None: the date is unknown). The months that end before it are
-    charged first. Raises BadInput for an add-on without a price."""
-    fees = _with_months(fees, event, on, prices, currency)
-    made = tuple(charge for charge in _charges(event, prices, currency, add_ons) if charge.minor)
-    fees = replace(fees, charges=(*fees.charges, *made))
-    if event == "purchase":
-        return replace(fees, bought_on=on, months=1)
-    return replace(fees, bought_on=None) if event in ("funded", "cancelled") else fees
-
-
-def _with_months(fees: Fees, event: FeeEvent, on: date | None, prices: Prices, currency: str) -> Fees:
-    """Charges the months that are due. The day on which the account is funded or cancelled begins no other month."""
-    price = prices.minor(prices.monthly, currency)
-    while fees.bought_on is not None and on is not None and price:
-        due = month_later(fees.bought_on, fees.months)
-        if due > on or (due == on and event in ("funded", "cancelled")):
-            break
-        fees = replace(fees, charges=(*fees.charges, Charge("monthly", price)), months=fees.months + 1)
-    return fees
-
-
-def _charges(event: FeeEvent, prices: Prices, currency: str, add_ons: tuple[str, ...]) -> Iterator[Charge]:
-    name = _CHARGES.get(event)
-    if name is not None:
-        yield Charge(name, prices.minor(getattr(prices, name), currency))
-    if event != "purchase":
-        return
-    yield Charge("monthly", prices.minor(prices.monthly, currency))
-    for add_on in add_ons:
-        if add_on not in prices.add_ons:
-            known = ", ".join(sorted(prices.add_ons)) or "none"
-            raise BadInput(f"There is no add-on {add_on!r}.", field="add_ons", remedy=f"Known add-ons: {known}.")
-        yield Charge(add_on, prices.minor(prices.add_ons[add_on], currency))
+def price_minor(price: Price | None, purchase_minor: int, currency: str) -> int:
+    """Returns a price in minor units, rounded half up."""
+    if price is None:
+        return 0
+    if isinstance(price, Decimal):
+        return to_minor(price, currency)
+    return half_up(purchase_minor * price.value / 100)

@@ -11,37 +11,19 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 Noun = Literal[
-    "trd",
-    "usr",
-    "chl",
-    "acc",
-    "pay",
-    "brc",
-    "psg",
-    "dsp",
-    "cas",
-    "alr",
-    "tkt",
-    "msg",
-    "rev",
-    "ord",
-    "off",
-    "prf",
-    "ses",
-    "ppr",
-    "mov",
-    "smv",
-]
+    "trd", "usr", "chl", "acc", "pay", "brc", "psg", "dsp", "cas", "alr",
+    "tkt", "msg", "rev", "ord", "off", "prf", "ses", "ppr", "mov", "smv",
+]  # fmt: skip
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+
+
 def _base32(value: int) -> str:
-    digits = []
-    for _ in range(26):
-        value, rest = divmod(value, 32)
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    """26 digits of 5 bits, the highest first; two at a time, because every breach needs several ids at once."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def new_id(noun: Noun) -> str:
@@ -281,6 +263,14 @@ def phase_start(account_id: str) -> str:
 
 def phase_expired(account_id: str) -> str:
     return f"expired/{account_id}"
+
+
+def account_grown(account_id: str) -> str:
+    return f"grown/{account_id}"
+
+
+def challenge_replaced(challenge_id: str) -> str:
+    return f"replaced/{challenge_id}"
 
 
 def phase_extension(request_key: str) -> str:

@@ -1,12 +1,13 @@
 """The lifecycle of a purchased challenge: its states, its dates, and the checks of its decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain.approvals import Actor
-from domain.errors import Conflict, ExtensionRefused, NotAllowed
+from domain.errors import Conflict, ExtensionRefused, NotAllowed, OrderRefused
+from domain.fees import OrderKind
 from domain.money import Money, is_known
 from domain.products.phase import Phase
 from domain.states import StateMachine
@@ -16,7 +17,19 @@ PAYMENT_WINDOW: Final = timedelta(hours=24)
 EXTENDERS: Final = frozenset({"trader", "support", "admin"})  # a trader for a challenge of their own
 REFUNDERS: Final = frozenset({"trader", "finance", "admin"})  # a trader for a challenge of their own
 
-_AFTER_PAYMENT: Final = ("payment_review", "provisioning", "active", "identity_check", "funded", "breached")
+# A reset begins an evaluation phase again, a buyback the phase of an account that broke a rule. An activation opens the
+# funded account.
+_ORDERS: Final[Mapping[OrderKind, frozenset[str]]] = {
+    "reset": frozenset({"active", "expired"}),
+    "buyback": frozenset({"breached", "failed"}),
+    "activation": frozenset({"awaiting_activation"}),
+}
+# Nothing was paid for a challenge in one of these states, or it was paid back.
+UNPAID: Final = frozenset({"awaiting_payment", "cancelled", "payment_review", "refunded", "charged_back"})
+
+_AFTER_PAYMENT: Final = (
+    *("payment_review", "provisioning", "active", "identity_check", "awaiting_activation", "funded", "breached"),
+)
 
 CHALLENGE: Final = StateMachine(
     noun="challenge",
@@ -39,8 +52,11 @@ CHALLENGE: Final = StateMachine(
         ("active", "refund_refused"): "active",
         ("active", "closed_by_firm"): "closed",
         ("identity_check", "identity_verified"): "provisioning",
+        ("identity_check", "activation_due"): "awaiting_activation",
         ("identity_check", "identity_refused"): "closed",
+        ("awaiting_activation", "closed_by_firm"): "closed",
         ("identity_check", "closed_by_firm"): "closed",
+        ("funded", "account_scaled"): "provisioning",
         ("funded", "breach_detected"): "breached",
         ("funded", "closed_by_firm"): "closed",
         ("breached", "evaluation_reinstated"): "active",
@@ -141,6 +157,27 @@ def check_extendable(state: str, phase: Phase, granted: int, now: datetime, dead
     if now >= deadline:
         raise ExtensionRefused(f"The time of this phase ended on {instant(deadline)}.")
     return phase.extension.days
+
+
+def order_of(state: str) -> OrderKind | None:
+    """Returns what can be ordered for a challenge in this state; None: nothing."""
+    for kind, states in _ORDERS.items():
+        if state in states:
+            return kind
+    return None
+
+
+def check_orderable(kind: OrderKind, state: str, price_minor: int | None) -> int:
+    """Returns the price of the order. `price_minor`: as the product has it. Raises OrderRefused."""
+    if price_minor is None:
+        raise OrderRefused(f"The product sells no {kind}.", remedy="See the terms of the product.")
+    possible = order_of(state)
+    if possible != kind:
+        other = f"Ask for a {possible}." if possible else "Buy a new challenge."
+        raise OrderRefused(
+            f"There is no {kind} for a challenge in the state {name(state)}.", field="kind", remedy=other
+        )
+    return price_minor
 
 
 def may_retake(phase: Phase, balance_minor: int, initial_minor: int, *, breached: bool) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -16,6 +16,7 @@ from domain import keys
 from domain.approvals import Actor
 from domain.disputes import window_end
 from domain.errors import ExtensionRefused, NotFound
+from domain.fees import OrderKind
 from domain.keys import new_id
 from domain.lifecycle import CHALLENGE, check_extendable, check_may_extend, payment_due
 from domain.products.product import Product
@@ -30,28 +31,51 @@ from store.models import (
     DealRow,
     Intent,
     PhasePass,
+    ScalingRow,
     Transition,
 )
 
+_NEW_ATTEMPTS: Final = ("retake_granted", "account_scaled")  # steps after which a phase is opened again
+
+
+class Order(NamedTuple):
+    """What goes on from challenge `replaces`: the phase that it opens, and its price."""
+
+    kind: OrderKind
+    replaces: str
+    phase_index: int
+    price_minor: int
+
 
 async def buy(
-    session: AsyncSession, *, trader_id: str, product: Product, return_url: str, provider: str, actor: Actor
+    session: AsyncSession,
+    *,
+    trader_id: str,
+    product: Product,
+    return_url: str,
+    provider: str,
+    actor: Actor,
+    order: Order | None = None,
 ) -> Challenge:
-    """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit.
+    """A trader orders a challenge: state `awaiting_payment`, its workflow starts at commit. With `order`, it
+    goes on from another challenge.
 
     Then create the checkout with `checkout_terms` and keep it with `record_checkout`; the workflow
     does it if the caller cannot. `return_url`: where the provider sends the buyer afterwards. `provider`: who takes the
     fee.
     """
     now = await market_now(session)
+    price = product.fee_minor if order is None else order.price_minor
     challenge = Challenge(
         id=new_id("chl"),
         trader_id=trader_id,
         product=product.product,
         version=product.version,
         state=CHALLENGE.initial,
-        phase_index=0,
-        fee_minor=product.fee_minor,
+        phase_index=0 if order is None else order.phase_index - 1,  # the first account opens phase_index + 1
+        fee_minor=price,
+        fee_of="purchase" if order is None else order.kind,
+        replaces=None if order is None else order.replaces,
         currency=product.currency,
         provider=provider,
         bought_at=now,
@@ -61,9 +85,9 @@ async def buy(
     await session.flush()
     terms = {
         "reference": challenge.id,
-        "amount_minor": product.fee_minor,
+        "amount_minor": price,
         "currency": product.currency,
-        "description": product.name,
+        "description": product.name if order is None else f"{product.name}: {order.kind}",
         "return_url": return_url,
     }
     await outbox.declare_intent(session, key=keys.checkout(challenge.id), kind="payments.checkout", payload=terms)
@@ -76,7 +100,8 @@ async def buy(
         occurred_at=now,
         actor=actor.user_id,
         role=actor.role,
-        evidence={"product": product.ref, "fee_minor": product.fee_minor, "currency": product.currency},
+        evidence={"product": product.ref, "fee_minor": price, "currency": product.currency}
+        | ({} if order is None else {"fee_of": order.kind, "replaces": order.replaces}),
     )
     return challenge
 
@@ -170,8 +195,9 @@ async def open_account(
     marks: Literal["quotes", "states"] = "quotes",
 ) -> Account:
     """The account row of a phase, status `opening` when it is new; it becomes the challenge's current one. A new one
-    is assigned to a shard at once, so that there is a shard for its first event."""
-    attempt = await attempts(session, challenge.id, phase_index)
+    is assigned to a shard at once, so that there is a shard for its first event. One that follows a step of the
+    scaling plan has the size of that step."""
+    attempt, grown = await attempts(session, challenge.id, phase_index), await last_scaling(session, challenge.id)
     account_id = keys.account_id(challenge.id, phase_index, attempt)
     row = {
         "id": account_id,
@@ -186,7 +212,7 @@ async def open_account(
         "marks": marks,
         "clock_group": product.clock.group,
         "currency": product.currency,
-        "initial_minor": product.initial_minor,
+        "initial_minor": product.initial_of(phase_index) if grown is None else grown.to_minor,
         "status": "opening",
     }
     await session.execute(insert(Account).values(row).on_conflict_do_nothing(index_elements=["id"]))
@@ -206,17 +232,25 @@ async def next_phase(session: AsyncSession, challenge: Challenge) -> int | None:
     return challenge.phase_index if begun else challenge.phase_index + 1
 
 
+async def last_scaling(session: AsyncSession, challenge_id: str) -> ScalingRow | None:
+    """Returns the last step of the scaling plan. The account that it ended was funded; so are all that follow."""
+    row: ScalingRow | None = await session.scalar(
+        select(ScalingRow).where(ScalingRow.challenge_id == challenge_id).order_by(ScalingRow.number.desc()).limit(1)
+    )
+    return row
+
+
 async def attempts(session: AsyncSession, challenge_id: str, phase_index: int) -> int:
-    """Returns the number of the current attempt at a phase, from 1. Each retake adds one."""
-    retakes = await session.scalar(
+    """Returns the number of the current attempt at a phase, from 1. Each retake, and each growth, adds one."""
+    begun_anew = await session.scalar(
         select(func.count()).where(
             Transition.subject_kind == "challenge",
             Transition.subject_id == challenge_id,
-            Transition.trigger == "retake_granted",
+            Transition.trigger.in_(_NEW_ATTEMPTS),
             Transition.detail["phase_index"].as_integer() == phase_index,
         )
     )
-    return 1 + int(retakes or 0)
+    return 1 + int(begun_anew or 0)
 
 
 async def end_account(session: AsyncSession, challenge: Challenge, status: str, at: datetime) -> None:

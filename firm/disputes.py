@@ -24,7 +24,8 @@ from firm import decide as guard
 from firm.payouts import signals
 from store import audit, rows
 from store.clock import market_now
-from store.models import Account, Breach, Challenge, DealRow, Dispute, EquityBar, Proof
+from store.models import Account, Breach, Challenge, DealRow, Dispute, Proof
+from store.read.bars import ALL
 
 _DEALS_BEFORE: Final = timedelta(hours=24)
 _EQUITY_AROUND: Final = timedelta(minutes=30)
@@ -239,12 +240,17 @@ async def _deals(session: AsyncSession, breach: Breach) -> dict[str, Any]:
 
 
 async def _equity(session: AsyncSession, breach: Breach) -> dict[str, Any]:
+    """Old minutes are hours: one that reaches into the time around the breach counts as 60 minutes."""
+    since, until = breach.occurred_at - _EQUITY_AROUND, breach.occurred_at + _EQUITY_AROUND
     bars, low, high = (
         await session.execute(
-            select(func.count(), func.min(EquityBar.low_minor), func.max(EquityBar.high_minor)).where(
-                EquityBar.account_id == breach.account_id,
-                EquityBar.minute >= breach.occurred_at - _EQUITY_AROUND,
-                EquityBar.minute <= breach.occurred_at + _EQUITY_AROUND,
+            select(
+                func.coalesce(func.sum(ALL.c.minutes), 0), func.min(ALL.c.low_minor), func.max(ALL.c.high_minor)
+            ).where(
+                ALL.c.account_id == breach.account_id,
+                ALL.c.minute > since - timedelta(hours=1),
+                ALL.c.minute + func.make_interval(0, 0, 0, 0, 0, ALL.c.minutes) > since,
+                ALL.c.minute <= until,
             )
         )
     ).one()

@@ -25,11 +25,14 @@ _REFUNDED_TO_PAYER: Final = "The payment was refunded to the payer."
 _TAKEN_BACK: Final = "The payer took the payment back through the bank."
 
 
-async def receive(session: AsyncSession, challenge: Challenge, *, paid: Paid, reference: str, provider: str) -> str:
+async def receive(
+    session: AsyncSession, challenge: Challenge, *, paid: Paid, reference: str, provider: str, in_vain: str = ""
+) -> str:
     """Books a payment: as the fee, or in suspense if it is not what was due; not at all in a currency that the books do
-    not know. Returns how it differs from the fee, or nothing."""
+    not know. `in_vain`: why what was paid for is not possible any more. Returns how the payment differs from what was
+    due, or nothing."""
     due = Money(minor=challenge.fee_minor, currency=challenge.currency)
-    difference = payment_difference(due, challenge.id, paid, reference)
+    difference = payment_difference(due, challenge.id, paid, reference) or in_vain
     if paid.in_books:
         entry = entries.payment_suspended if difference else entries.fee_paid
         await ledger.post(session, entry(challenge.id, paid.money, provider), occurred_at=await market_now(session))

@@ -4,22 +4,24 @@ decided by `store.read.pages.scope_of`."""
 from collections.abc import Mapping
 from typing import Final
 
-from domain.approvals import ROLES, STAFF, Actor
+from domain.approvals import PEOPLE, STAFF, Actor
 from domain.lifecycle import EXTENDERS, REFUNDERS
 from front.subjects.subject import Right
 from front.subjects.table import SUBJECTS
 
-_EVERYBODY: Final = frozenset(ROLES)
+_EVERYBODY: Final = PEOPLE
 _TRADER: Final = frozenset({"trader"})
 
 CAN: Final[Mapping[str, frozenset[str]]] = {
     "products.read": _EVERYBODY,
     "challenges.read": _EVERYBODY,
     "challenges.buy": _TRADER,
+    "challenges.order": _TRADER,
     "challenges.refund": REFUNDERS,
     "challenges.extend": EXTENDERS,
     "accounts.read": _EVERYBODY,
     "breaches.read": _EVERYBODY,
+    "orders.check": frozenset({"trader", "support", "risk", "admin", "venue"}),
     "payouts.request": _TRADER,
     "disputes.open": _TRADER,
     "traders.read": _EVERYBODY,

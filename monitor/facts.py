@@ -1,15 +1,18 @@
 """What a shard has found and not stored yet, in the order of the stream."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from domain import keys
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
 from store.version_moves import MoveOutcome
+
+MANY: Final = 100  # verdicts that are stored together while others of the same batch are judged
 
 
 class ReviewKind(StrEnum):
@@ -171,6 +174,12 @@ class UnstoredFacts:
     warnings: list[WarningFact] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     version_moves: list[MoveOutcome] = field(default_factory=list)
+    store_many: Callable[[], None] | None = None  # takes the verdicts while a batch is still judged
+
+    def offer(self) -> None:
+        """Called between two accounts: many verdicts are not kept until the batch is judged to its end."""
+        if self.store_many is not None and len(self.verdicts) >= MANY:
+            self.store_many()
 
     def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact]]:
         """Removes and returns what must be committed at once."""

@@ -13,7 +13,6 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from domain.errors import PropOSError, Unavailable
 from monitor.facts import GateFact, ResumeFact, VerdictFact
 from monitor.handover import Handover
 from monitor.loaded import Pending
@@ -22,14 +21,13 @@ from monitor.record.checkpoint_rows import AT_ONCE, FEW, accounts_waiting, check
 from monitor.record.rebuild import rebuild
 from monitor.record.recorded_accounts import RecordedAccounts
 from monitor.record.resync import resync
-from monitor.record.verdict_rows import verdict_rows
+from monitor.record.verdict_writer import Verdicts, VerdictWriter
 from monitor.shard import Shard
 from ports.calendars import NONE, Calendars
 from ports.platform import Batch, ClockMark, GapInStream, PlatformStream
 from store import version_moves
 from store.live import AccountSelection, shard_record
 from store.live_checkpoint import CheckpointWriter
-from store.live_write import LiveWriter
 
 CHECKPOINT_SECONDS: Final = 1.0
 # Python threads take turns: judging must not wait the usual 5 ms for the thread that makes rows.
@@ -85,8 +83,9 @@ class MonitorService:
             psycopg.connect(owner.database_url, autocommit=True) as connection,
             closing(owner.open_stream()) as stream,
             closing(BackgroundWriter(owner.database_url, owner.shard, owner.epoch)) as background,
+            closing(VerdictWriter(owner.database_url, owner.shard, owner.epoch, stream)) as verdicts,
         ):
-            run = _Run(owner, connection, background, stream)
+            run = _Run(owner, connection, background, verdicts, stream)
             while not self._stop.is_set():
                 try:
                     self._read(run, stream)
@@ -109,11 +108,16 @@ class _Run:
     """One run of the service: a shard, the last batch that is `done`, and the last one that is stored."""
 
     def __init__(
-        self, owner: _Owner, connection: Connection[Any], background: BackgroundWriter, stream: PlatformStream
+        self,
+        owner: _Owner,
+        connection: Connection[Any],
+        background: BackgroundWriter,
+        verdicts: VerdictWriter,
+        stream: PlatformStream,
     ) -> None:
         self._owner, self._stream = owner, stream
         self._connection, self._background = connection, background
-        self._writer = LiveWriter(connection, owner.shard, owner.epoch)
+        self._verdicts = verdicts
         self._checkpoints = CheckpointWriter(connection, owner.shard, owner.epoch)
         record = shard_record(connection, owner.shard)
         self._accounts = RecordedAccounts(connection, AccountSelection(owner.feed, owner.shard), owner.calendars)
@@ -123,6 +127,7 @@ class _Run:
         self._gap: GapInStream | None = None
         self.done = self._stored = record.batch
         self._shard: Shard = rebuild(self._accounts, record.feed, stream, self._beat, peaks=record.peaks)
+        self._shard.state.facts.store_many = self._commit_part
         self._looked_at, self._received_at = time.monotonic(), datetime.now(UTC)
         accounts = len(self._shard.state.accounts)
         if self.done:  # the acknowledgement of what is stored may have been lost: a venue in lockstep waits for it
@@ -145,6 +150,7 @@ class _Run:
         found = shard.state.facts.take_verdicts()
         if any(found):
             self._commit(*found)
+        self._verdicts.finish()
         if any(isinstance(event, ClockMark) and event.flush for event in batch.events):
             self._handover.read_requests(self.done)
             self._checkpoint()
@@ -158,38 +164,15 @@ class _Run:
     def _beat(self) -> None:
         self._owner.heartbeat(self.done)
 
-    # verdicts
-
     def _commit(
         self, verdicts: list[VerdictFact], resumes: Sequence[ResumeFact] = (), gates: Sequence[GateFact] = ()
     ) -> None:
         """Commits verdicts, then places their locks at the venue."""
-        rows = verdict_rows(verdicts, self._owner.epoch, self._received_at, resumes, gates)
-        waiting = set(self._writer.commit_verdicts(rows))
-        placed = self._place([lock for lock in rows.locks if lock["key"] in waiting])
-        if placed:
-            breaches = [breach_id for lock in placed for breach_id in lock["breach_ids"]]
-            self._writer.record_locks([lock["key"] for lock in placed], breaches)
-        for fact in verdicts:
-            kind, proof_id = fact.proof["kind"], fact.proof_id
-            _log.info("verdict", kind=kind, account_id=fact.account_id, seq=fact.seq, proof_id=proof_id)
+        self._verdicts.write(Verdicts(self._received_at, verdicts, resumes, gates))
 
-    def _place(self, locks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Places locks at the venue. Returns those that took effect. One that the venue refuses stays in the outbox,
-        where the relay parks it for a person: it must not stop the judging of others."""
-        try:
-            if len(locks) == 1:
-                self._stream.lock(locks[0]["login"], locks[0]["key"])
-            elif locks:
-                self._stream.lock_many([(lock["login"], lock["key"]) for lock in locks])
-        except Unavailable:
-            raise
-        except PropOSError as refusal:
-            if len(locks) > 1:
-                return [placed for lock in locks for placed in self._place([lock])]
-            _log.error("lock refused", account_id=locks[0]["account_id"], error=refusal.message)
-            return []
-        return locks
+    def _commit_part(self) -> None:
+        """While a batch is judged: begins to commit what it has broken so far."""
+        self._verdicts.begin_part(Verdicts(self._received_at, *self._shard.state.facts.take_verdicts()))
 
     # checkpoints
 
@@ -255,5 +238,7 @@ class _Run:
         for waiting in version_moves.take_approved_moves(self._connection, owner.shard, owner.epoch, self._stored):
             account = self._shard.state.accounts.find(waiting.login)
             if account is not None:
-                terms = self._accounts.terms(waiting.product, waiting.version, account.terms.phase_index)
+                terms = self._accounts.terms(
+                    waiting.product, waiting.version, account.terms.phase_index, account.terms.initial_minor
+                )
                 self._shard.versions.expect(account.account_id, Pending(waiting.move_id, terms))

@@ -17,16 +17,20 @@ from firm import wakeups
 from ports.payments import Providers
 from ports.platform import Platforms
 from relay.inbox import EventSweep, InboxDispatcher
+from relay.keeper import Keeper
 from relay.outbox import Connect, OutboxDispatcher
 from relay.redrive import Redrive
 from relay.singletons import Singletons
 from relay.temporal import SharedClient
 from store.db import Database
+from store.keeping import STANDARD, Policy
 
 _POLL_SECONDS: Final = 0.5  # when no notification came
-_WAKEUP_SECONDS: Final = 0.2
+_WAKEUP_SECONDS: Final = 0.5  # when nobody says that market time has moved
+_TIMES: Final = ("market_clock", "wakeups")  # notifications: it has moved, or there is a new wake-up
 _SWEEP_SECONDS: Final = 60.0
 _SINGLETON_SECONDS: Final = 5.0
+_KEEPER_SECONDS: Final = 10.0  # market time may pass quickly in a replay
 _REDRIVE_SECONDS: Final = 30.0  # between two rounds over all open subjects
 _REDRIVE_PAUSE: Final = 1.0  # between two batches of a round
 _FIRST_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled by each further one
@@ -42,8 +46,8 @@ _log = structlog.get_logger("relay")
 
 
 class Relay:
-    """All loops of the relay. `shards`: number of shards of each platform that take new accounts. `poll_seconds`: how
-    often messages are looked for when no notification came."""
+    """All loops of the relay. `shards`: number of shards of each platform that take new accounts. `policy`: how long
+    rows are kept. `poll_seconds`: how often messages are looked for when no notification came."""
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Relay:
         platforms: Platforms,
         payments: Providers,
         shards: int = 1,
+        policy: Policy = STANDARD,
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._poll_seconds = poll_seconds
@@ -59,11 +64,13 @@ class Relay:
         self._db = db
         self._outbox_notified = asyncio.Event()
         self._inbox_notified = asyncio.Event()
+        self._time_moved = asyncio.Event()
         self._outbox = OutboxDispatcher(db, client, platforms)
         self._inbox = InboxDispatcher(db, payments)
         self._sweeps = {name: EventSweep(db, provider) for name, provider in payments.by_name.items()}
         self._singletons = Singletons(db, client, shards, sorted(platforms.by_name))
         self._redrive = Redrive(db, client, self._singletons.known)
+        self._keeper = Keeper(db, policy)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop`. Rounds in progress are finished; the rest stays in the database."""
@@ -72,8 +79,9 @@ class Relay:
             tasks = [
                 loops.create_task(_loop("outbox", self._outbox.step, self._poll_seconds, stop, self._outbox_notified)),
                 loops.create_task(_loop("inbox", self._inbox.step, self._poll_seconds, stop, self._inbox_notified)),
-                loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop)),
+                loops.create_task(_loop("wakeups", self._fire_wakeups, _WAKEUP_SECONDS, stop, self._time_moved)),
                 loops.create_task(_loop("singletons", self._start_singletons, _SINGLETON_SECONDS, stop)),
+                loops.create_task(_loop("keeper", self._keeper.step, _KEEPER_SECONDS, stop)),
                 loops.create_task(_loop("redrive", lambda: self._redrive_once(stop), _REDRIVE_SECONDS, stop)),
             ]
             tasks += [
@@ -110,9 +118,13 @@ class Relay:
                 await connection.execute("LISTEN relay")
                 _failures.labels("listen").set(0)
                 self._notify_loops()
+                self._time_moved.set()
                 try:
-                    async for _ in connection.notifies():
-                        self._notify_loops()
+                    async for told in connection.notifies():
+                        if told.payload in _TIMES:
+                            self._time_moved.set()
+                        else:
+                            self._notify_loops()
                 except psycopg.OperationalError as error:
                     _log.warning("notifications ended", error=type(error).__name__)
             return 0

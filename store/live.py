@@ -22,8 +22,8 @@ _ROWS_AT_ONCE: Final = 2_000
 _JSON: Final[TypeAdapter[Any]] = TypeAdapter(Any)  # reads JSON several times as fast as the standard library
 # An account that moves between two shards belongs to neither: its `shard` is NULL until the target takes it.
 _ACCOUNT: Final = """
-    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.product, a.version, a.status, a.marks,
-           l.balance_minor, l.positions, l.rule_state,
+    SELECT a.id AS account_id, a.challenge_id, a.login, a.phase_index, a.initial_minor, a.product, a.version,
+           a.status, a.marks, l.balance_minor, l.positions, l.rule_state,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(b.rule_id, b.seq)), '[]')
               FROM (SELECT account_id, phase_index, rule_id, seq FROM breaches
                     UNION ALL SELECT account_id, phase_index, rule_id, seq FROM offences) b
@@ -57,6 +57,7 @@ class AccountRecord:
     challenge_id: str
     login: int
     phase_index: int
+    initial_minor: int
     product: str
     version: int
     status: str
@@ -81,6 +82,7 @@ class ShardRecord:
 def claim_epoch(database_url: str, shard: int) -> int:
     """Become the owner of a shard. Returns the epoch for every write; older epochs are refused from now on."""
     with psycopg.connect(database_url) as connection:
+        connection.execute("SELECT FROM shards WHERE id = %s FOR UPDATE", (shard,))  # waits for verdicts being recorded
         row = connection.execute(
             """
             INSERT INTO shards (id, epoch, batch, owner, claimed_at) VALUES (%s, 1, 0, %s, clock_timestamp())
@@ -115,8 +117,9 @@ def require_epoch(connection: Connection[Any], shard: int, epoch: int) -> None:
 
 
 def select_epoch_shared(connection: Connection[Any], shard: int) -> Cursor[Any]:
-    """Inside a transaction: block a change of owner until it ends. Returns the open query of the epoch."""
-    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR SHARE", (shard,))
+    """Inside a transaction: block a change of owner until it ends, but not a checkpoint of the owner. Returns the open
+    query of the epoch."""
+    return connection.execute("SELECT epoch FROM shards WHERE id = %s FOR KEY SHARE", (shard,))
 
 
 def select_epoch_exclusive(connection: Connection[Any], shard: int) -> Cursor[Any]:

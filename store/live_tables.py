@@ -38,7 +38,7 @@ DEALS: Final = Table(
         *("account_id", "deal_id", "seq", "at", "position_id", "symbol", "side", "entry", "lots", "price"),
         *("profit_minor", "commission_minor", "swap_minor", "balance_minor", "reason"),
     ),
-    "(account_id, deal_id) DO NOTHING",
+    "(account_id, deal_id, at) DO NOTHING",
     "seq",
 )
 OPERATIONS: Final = Table(

@@ -45,6 +45,7 @@ from ports.platform import (
     Deal,
     Marks,
     PlatformStream,
+    PositionState,
     SymbolSpec,
     TradingPlatform,
 )
@@ -89,6 +90,7 @@ class Seat:
     enabled: bool = False
     locks: list[str] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)
+    positions: list[PositionState] = field(default_factory=list)
 
 
 @dataclass
@@ -148,7 +150,7 @@ class Venue:
             balance_minor=seat.balance_minor,
             equity_minor=seat.balance_minor,
             trading_enabled=seat.enabled,
-            positions=(),
+            positions=tuple(seat.positions),
             seq=1,
         )
 

@@ -78,12 +78,12 @@ def _account(sheet: Sheet) -> tuple[str, str] | None:
 def _printed(sheet: Sheet) -> datetime | None:
     """Returns the time of the statement, if it is written in figures or in English, else None."""
     for text in (text for row in sheet.rows[:5] for text in row.texts):
-        match = _PRINTED.fullmatch(text)
+        match, written = _PRINTED.fullmatch(text), text
         if match and match[2].lower() in _MONTHS:
             month = _MONTHS.index(match[2].lower()) + 1
-            return instant(f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}", sheet.origin.zone)
-        if is_instant(text):
-            return instant(text, sheet.origin.zone)
+            written = f"{match[1]}.{month:02}.{int(match[3]):02} {match[4]}"
+        if is_instant(written):
+            return instant(written, sheet.origin.zone)
     return None
 
 

@@ -10,9 +10,10 @@ from contracts.challenges import ChallengeStatus
 from contracts.ids import challenge_workflow
 from contracts.messages import RefundRequest
 from domain.errors import BadInput, NotFound
+from domain.fees import OrderKind
 from domain.lifecycle import CHALLENGE
 from domain.products.product import Product
-from firm import challenges
+from firm import challenges, orders
 from front.auth import Caller, Deps, SignedInCaller, allowed
 from front.deps import ApiDeps
 from front.fields import ChallengeId, Input, Reason, Slug, State, TraderId, window
@@ -42,6 +43,10 @@ class ProductList(View):
 
 class BuyBody(Input):
     product: Slug
+
+
+class OrderBody(Input):
+    kind: OrderKind
 
 
 class Bought(View):
@@ -114,9 +119,34 @@ async def get_product(product: str, deps: Deps) -> ProductView:
 async def buy_challenge(body: BuyBody, once: Keyed, deps: Deps) -> Bought:
     """Order a challenge: nothing is charged before the buyer pays at the checkout."""
     ordered = await once.write(_Ordered, body, lambda session: _order(session, deps, once, body.product))
-    await _ensure_checkout(deps, ordered.id)
+    return await _bought(deps, ordered.id)
+
+
+@router.post("/challenges/{challenge_id}/orders", status_code=201, dependencies=[Depends(allowed("challenges.order"))])
+async def order_from_challenge(challenge_id: ChallengeId, body: OrderBody, once: Keyed, deps: Deps) -> Bought:
+    """Order what goes on from a challenge: a reset of its phase, a buyback of its broken account, or the activation of
+    its funded account. It begins in a challenge of its own once that is paid; this one is closed then."""
+
+    async def work(session: AsyncSession) -> _Ordered:
+        row = await orders.order(
+            session,
+            challenge_id,
+            body.kind,
+            return_url=f"{deps.public_url}/",
+            provider=deps.payments.checkout,
+            actor=once.actor,
+        )
+        return _Ordered(id=row.id)
+
+    ordered = await once.write(_Ordered, body, work)
+    return await _bought(deps, ordered.id)
+
+
+async def _bought(deps: ApiDeps, challenge_id: str) -> Bought:
+    """Returns the order with its checkout."""
+    await _ensure_checkout(deps, challenge_id)
     async with deps.db.transaction() as session:
-        row = await session.get_one(Challenge, ordered.id)
+        row = await session.get_one(Challenge, challenge_id)
         return Bought(
             id=row.id,
             state=CHALLENGE.initial,  # as it was bought: a repetition gets the first answer

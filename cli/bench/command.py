@@ -13,6 +13,7 @@ app = typer.Typer(help="Measure the engine on this machine and compare it with b
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")]
 _MONITOR_STEPS = 16
+_RULES_STEPS = 22
 _INSTALL = "uv sync --group dev"
 
 
@@ -40,10 +41,10 @@ def bench_rules(
     seconds: Annotated[float, typer.Option("--seconds", min=0.05, help="Seconds per kind of rule.")] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure exact evaluations per second on one core, by kind of rule."""
+    """Measure exact evaluations per second on one core, and what an event costs in a short and in a long life."""
     from cli.bench.rules import measure
 
-    with _progress(1) as step:
+    with _progress(_RULES_STEPS) as step:
         figures = measure(seconds, step)
     _print(figures, as_json=as_json)
 

@@ -32,8 +32,9 @@ from store.live_checkpoint import CheckpointWriter
 
 _FEED: Final = "sandbox"
 _MASS: Final = 1_000
-_BARE: Final = 600
-_PACE_SECONDS: Final = 0.02
+_BARE: Final = 450  # bare calls of each kind, before the load and after it
+_PACED: Final = 150  # of those at the pace of the breaches
+_PACE_SECONDS: Final = 0.03  # half the time from one breach under load to the next: commits and locks take turns
 _PER_SECOND: Final = 25  # accounts that break for each second of load
 _FAR: Final = 10_000_000  # logins from here on are unknown to the platform
 
@@ -68,8 +69,9 @@ def measure_live(options: LiveOptions, step: Step) -> dict[str, Any]:
         rebuilt = _rebuild(at, firm)
         step("running the service under load")
         # halfway through, a minute of market time ends and every account gets a bar
-        firm.market.at = START + timedelta(minutes=1) - timedelta(seconds=(WARM_SECONDS + options.seconds / 2) % 60)
-        script = Script(firm.market, options.seconds)
+        minute = START + timedelta(minutes=1)
+        firm.market.at = minute - timedelta(seconds=(WARM_SECONDS + options.seconds / 2) % 60)
+        script = Script(firm.market, options.seconds, minute)
         _serve(at, script, batch)
         step("measuring bare commits and locks again")
         again = _bare(at, [at.open_account(4_000_000 + number) for number in range(_BARE)])
@@ -142,31 +144,33 @@ def _record(at: Servers, firm: Firm, accounts: list[Loaded]) -> int:
 def _bare(at: Servers, logins: list[int]) -> dict[str, list[float]]:
     """Returns milliseconds of single-row commits and of lock calls on an idle machine.
 
-    One half runs back to back, the other at about the pace of breaches, when the caches of the processor are cold.
+    Most run back to back. The paced ones come as often as breaches do under load, and alternate as a breach does,
+    when the caches of the processor are cold.
     """
 
     def spaced(work: Callable[[], Any]) -> float:
         time.sleep(_PACE_SECONDS)
         return once(work)
 
-    half = len(logins) // 2
+    rapid = len(logins) - _PACED
     with psycopg.connect(at.database_url, autocommit=True) as connection, closing(at.platform.open_stream()) as venue:
         connection.execute("CREATE TABLE IF NOT EXISTS bench_commits (number bigint PRIMARY KEY, body text)")
         connection.execute("TRUNCATE bench_commits")
         insert = "INSERT INTO bench_commits VALUES (%s, 'one row')"
         commits = [partial(connection.execute, insert, (number,)) for number in range(len(logins))]
         locks = [partial(venue.lock, login, f"bare/{login}") for login in logins]
+        paced = [(spaced(commit), spaced(lock)) for commit, lock in zip(commits[rapid:], locks[rapid:], strict=True)]
         return {
-            "commits": [once(commit) for commit in commits[:half]],
-            "locks": [once(lock) for lock in locks[:half]],
-            "paced_commits": [spaced(commit) for commit in commits[half:]],
-            "paced_locks": [spaced(lock) for lock in locks[half:]],
+            "commits": [once(commit) for commit in commits[:rapid]],
+            "locks": [once(lock) for lock in locks[:rapid]],
+            "paced_commits": [commit for commit, _ in paced],
+            "paced_locks": [lock for _, lock in paced],
         }
 
 
 def _rebuild(at: Servers, firm: Firm) -> float:
     """Returns the seconds to rebuild a shard from the database."""
-    script = Script(firm.market, 0)
+    script = Script(firm.market, 0, START)
     stream = LoadStream(script, at.platform.open_stream(), threading.Event(), 0)
     with psycopg.connect(at.database_url, autocommit=True) as connection, closing(stream):
         started = time.perf_counter()
@@ -225,22 +229,37 @@ def _figures(
     mass = [lock for lock in script.locks if lock.login in masses]
     with closing(at.platform.open_stream()) as venue:
         bare_many = once(lambda: venue.lock_many([(login, f"bare/{login}") for login in bare_mass]))
-    begun = min((lock.asked for lock in mass), default=script.mass_due)
-    placed = max((lock.placed for lock in mass), default=script.mass_due)
+    paced_commit = spread(bare["paced_commits"] + again["paced_commits"])
+    paced_lock = spread(bare["paced_locks"] + again["paced_locks"])
+    commit = spread([(lock.asked - due) * 1000 for lock, due in timed])
+    placed = spread([(lock.placed - due) * 1000 for lock, due in timed])
+    # a lock is asked for when its verdict is committed: the last one asked for is the last one committed
+    committed = (max((lock.asked for lock in mass), default=script.mass_due) - script.mass_due) * 1000
+    locked = (max((lock.placed for lock in mass), default=script.mass_due) - script.mass_due) * 1000
     return {
         "bare_commit_ms": spread(bare["commits"] + again["commits"]),
         "bare_lock_ms": spread(bare["locks"] + again["locks"]),
-        "paced_commit_ms": spread(bare["paced_commits"] + again["paced_commits"]),
-        "paced_lock_ms": spread(bare["paced_locks"] + again["paced_locks"]),
-        "tick_to_commit_ms": spread([(lock.asked - due) * 1000 for lock, due in timed]),
-        "tick_to_lock_ms": spread([(lock.placed - due) * 1000 for lock, due in timed]),
+        "paced_commit_ms": paced_commit,
+        "paced_lock_ms": paced_lock,
+        "tick_to_commit_ms": commit,
+        "tick_to_lock_ms": placed,
+        "commit_over_paced": _ratio(commit, paced_commit),
+        "lock_over_paced": _ratio(placed, paced_commit, paced_lock),
         "breaches_under_load": len(timed),
         "ticks_under_load": script.ticks,
         "longest_wait_ms": rounded(script.behind * 1000),
+        "minute_end_ms": rounded(script.behind_at_minute_end * 1000),
         "mass_breach": {
             "accounts": len(mass),
-            "commit_ms": rounded((begun - script.mass_due) * 1000),
-            "lock_ms": rounded((placed - script.mass_due) * 1000),
+            "commit_ms": rounded(committed),
+            "lock_ms": rounded(locked),
             "bare_lock_ms": rounded(bare_many),
         },
+        "mass_lock_over_bare": rounded((locked - committed) / bare_many),
     }
+
+
+def _ratio(measured: dict[str, float] | None, *bare: dict[str, float] | None) -> float | None:
+    """Returns the 99th percentile as a multiple of the sum of those of bare calls."""
+    known = [each["p99"] for each in bare if each is not None]
+    return None if measured is None or len(known) < len(bare) else rounded(measured["p99"] / sum(known))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from cli.bench.market import Line, Market
@@ -18,6 +19,7 @@ MASS: Final = "XAGUSD"  # falls once
 _MASS_FALL: Final = 3  # percent
 _EVERY: Final = 3
 WARM_SECONDS: Final = 2.0
+_MINUTE_END_SECONDS: Final = 2.0
 _QUIET_SECONDS: Final = 1.5
 _MAX_BATCH: Final = 200  # ticks per batch if the reader falls behind
 
@@ -37,6 +39,7 @@ class Script:
 
     market: Market
     seconds: float
+    minute_at: datetime  # market time
     due: dict[int, float] = field(
         default_factory=dict
     )  # of each tick that moved the victims' symbol, by sequence number
@@ -44,6 +47,8 @@ class Script:
     measured_from: float = 0.0
     ticks: int = 0
     behind: float = 0.0  # longest time until a tick was read
+    minute_ends: float = 0.0  # when the minute of market time ends that the load runs through; 0 before it does
+    behind_at_minute_end: float = 0.0  # as `behind`, of the ticks that wait in the two seconds from then on
     locks: list[Lock] = field(default_factory=list)
 
 
@@ -77,16 +82,25 @@ class LoadStream:
             if due <= given:
                 time.sleep(began + (given + 1) / RATE - now)
                 continue
-            script.behind = max(script.behind, now - (began + (given + 1) / RATE))
+            self._waited(now - (began + (given + 1) / RATE), now)
             ticks = []
             for number in range(given + 1, due + 1):
                 tick = self._next()
+                if not script.minute_ends and tick.at >= script.minute_at:
+                    script.minute_ends = now
                 ticks.append(tick)
                 if tick.symbol == VICTIMS:
                     script.due[tick.seq] = began + number / RATE
             given = due
             script.ticks += len(ticks)
             yield self._batch(ticks)
+
+    def _waited(self, wait: float, now: float) -> None:
+        """Notes how long the oldest unread tick has waited."""
+        script = self._script
+        script.behind = max(script.behind, wait)
+        if script.minute_ends and now - script.minute_ends < _MINUTE_END_SECONDS:
+            script.behind_at_minute_end = max(script.behind_at_minute_end, wait)
 
     def _next(self) -> Tick:
         market = self._script.market

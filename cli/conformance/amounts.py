@@ -14,15 +14,11 @@ from domain.money import to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
 from domain.payouts.eligibility import refusals_of_any_amount
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
-from domain.payouts.scaling import Scaling
 from domain.rules import days as day_book
 from domain.rules.days import DayBasis, day_profit
-from domain.rules.equity.daily_loss import DailyLoss
-from domain.rules.equity.max_loss_static import MaxLossStatic
 from domain.rules.events import DayEnded
 from domain.rules.floors import FloorSpec, Mark, floor_of, opened, room_minor
 from domain.rules.state import AccountRules, fresh, on_payout_hold, on_payout_settled
-from domain.rules.terms import Size
 
 _BASES: Final[dict[str, DayBasis]] = {
     "equity": "equity_snapshot_to_snapshot",
@@ -185,48 +181,6 @@ def daily_profit_attribution(case: Case) -> EngineResult:
     return result
 
 
-def scaling(case: Case) -> EngineResult:
-    given = case.params(
-        *("increase_pct", "of", "cap", "daily_loss_pct", "max_loss_pct"),
-        *("every_months", "min_profit_pct", "min_payouts", "split_pct"),
-    )
-    own = ("increase_pct", "of", "every_months", "min_profit_pct", "min_payouts", "split_pct")
-    plan = Scaling.model_validate(
-        {
-            **{name: given[name] for name in own if name in given},
-            "cap": case.major(amount_of(case, given.get("cap"))),
-        }
-    )
-    size, named = case.initial_minor, dict[str, list[Value]](sizes=[], daily_loss=[], max_loss=[])
-    result = EngineResult(outcome="computed")
-    for raw in case.events:
-        if raw.kind == "scale_up":
-            size = plan.next_size(case.initial_minor, size, case.currency)
-            named["sizes"].append(case.major(size))
-            for name, allowed in _limits(case, given, size).items():
-                named[name].append(case.major(allowed))
-        result.amounts = {name: list(values) for name, values in named.items()}
-        result.steps.append({"size": case.major(size)})
-    return result
-
-
-def _limits(case: Case, given: Any, size_minor: int) -> dict[str, int]:
-    """Returns the allowances of the loss limits at this size."""
-    limits = dict[str, int]()
-    for name, rule in (("daily_loss", DailyLoss), ("max_loss", MaxLossStatic)):
-        pct = given.get(f"{name}_pct")
-        if pct is None:
-            continue
-        allowance = Size(type="pct_of_initial", value=Decimal(pct))
-        terms: dict[str, Any] = {"allowance": allowance, "breach_when": "equity < floor"}
-        if rule is DailyLoss:
-            compiled = DailyLoss(type="daily_loss", anchor="balance", **terms).compile(size_minor, case.currency)
-        else:
-            compiled = MaxLossStatic(type="max_loss_static", **terms).compile(size_minor, case.currency)
-        limits[name] = compiled[0].allowance(size_minor)
-    return limits
-
-
 def live_account_start(case: Case) -> EngineResult:
     case.params("formula")
     rule = LiveAccountStart.model_validate({"formula": str(needed(case, "formula"))})
@@ -255,6 +209,5 @@ KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     "fee_refund": fee_refund,
     "payout_drawdown_effect": payout_drawdown_effect,
     "daily_profit_attribution": daily_profit_attribution,
-    "scaling": scaling,
     "live_account_start": live_account_start,
 }

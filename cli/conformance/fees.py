@@ -6,7 +6,7 @@ from typing import Final
 
 from cli.conformance.case import Case, EngineResult
 from cli.conformance.gates import needed
-from domain.fees import FeeEvent, Fees, Prices, step
+from domain.charges import FeeEvent, Fees, Prices, step
 
 _EVENTS: Final[dict[str, FeeEvent]] = {
     "purchase": "purchase",

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from cli.conformance import amounts, clocks, equity, fees, gates, positions, timing
+from cli.conformance import amounts, clocks, equity, fees, gates, positions, scaling, timing
 from cli.conformance.case import Case, EngineResult, Unsupported
 from cli.conformance.compare import Comparison, plain
 from cli.conformance.phases import by_phase
@@ -24,6 +24,7 @@ KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
     **amounts.KINDS,
     **clocks.KINDS,
     **fees.KINDS,
+    **scaling.KINDS,
 }
 _LONGEST_REASON: Final = 400
 

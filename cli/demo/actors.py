@@ -186,9 +186,10 @@ class Operator:
         self.doubtful: set[str] = set()
         self.skipped_kinds: set[str] = set()
 
-    async def work(self) -> list[str]:
-        """Decide what can be decided now. Returns the workflow ids that were called."""
-        called: list[str] = []
+    async def work(self) -> list[str] | None:
+        """Decide what can be decided now. Returns the workflow ids that were called (a decision on an identity calls
+        none, and its news go on their way); None when nothing was decided."""
+        called, decided = list[str](), False
         queue = [item for item in await self._risk.items("/v1/queue") if item["kind"] not in self.skipped_kinds]
         payouts_wait = any(item["kind"] == "payout" for item in queue)
         for item in queue:
@@ -199,6 +200,7 @@ class Operator:
                 await self._risk.post(
                     f"/v1/traders/{item['subject_id']}/identity", {"verified": verified, "reason": reason}
                 )
+                decided = True
             elif kind == "dispute":
                 await self._decide_dispute(item["subject_id"])
                 called.append(dispute_workflow(item["subject_id"]))
@@ -208,7 +210,7 @@ class Operator:
         for item in queue:
             if item["kind"] == "payout" and await self._decide_payout(item["subject_id"]):
                 called.append(payout_workflow(item["subject_id"]))
-        return called
+        return called if called or decided else None
 
     async def _decide_dispute(self, dispute_id: str) -> None:
         """Reinstates if the spread was very wide at the deciding tick or the floor narrowly missed; else upholds."""

@@ -115,7 +115,7 @@ class Quiescence:
                     remedy="See the logs of worker and relay in the data folder.",
                 )
             await asyncio.sleep(pause)
-            pause = min(0.2, pause * 1.5)
+            pause = min(0.1, pause * 1.5)
 
     async def _touched(self, session: AsyncSession, *, since: datetime | None) -> set[str]:
         messages = select(OutboxMessage.target).where(OutboxMessage.topic != "venue.lock")

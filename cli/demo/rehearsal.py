@@ -5,15 +5,17 @@ themselves.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from adapters.calendars.exchange import ExchangeCalendars
 from cli.demo.actors import ApiClient, Operator, SandboxClient, Trader
+from cli.demo.payouts import Figures, payout_figures
 from cli.demo.personas import Persona
 from cli.demo.quiescence import Quiescence
 from cli.progress import Progress
@@ -33,6 +35,7 @@ _SETTLE_STEP: Final = timedelta(hours=4)  # a transfer takes up to three hours o
 _CHARGEBACK_AFTER: Final = timedelta(days=5)
 _REFUND_AFTER: Final = timedelta(hours=6)
 _ROUNDS: Final = 20
+_LIVING: Final = ("active", "funded", "breached")  # states in which a trader may do something
 
 
 class Rehearsal:
@@ -47,6 +50,7 @@ class Rehearsal:
         self._traders: list[Trader] = []
         self._by_challenge: dict[str, Trader] = {}
         self._asked: set[tuple[str, int]] = set()
+        self._too_little: dict[str, tuple[Figures | None, datetime | None]] = {}
         self.now = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -104,9 +108,9 @@ class Rehearsal:
             if called:
                 await self._settle(called)
             decided = await operator.work()
-            if decided:
+            if decided is not None:
                 await self._settle(decided)
-            if not called and not decided:
+            if not called and decided is None:
                 return
         raise Conflict(f"Traders and operators were still acting after {_ROUNDS} rounds at {self.now.isoformat()}.")
 
@@ -138,8 +142,10 @@ class Rehearsal:
     async def _traders_act(self) -> list[str]:
         """Requests refunds, chargebacks, disputes and payouts as the personas would. Returns the workflow ids."""
         async with self._db.transaction() as session:
-            rows = (await session.scalars(select(Challenge).order_by(Challenge.id))).all()
-            traded = set(await session.scalars(select(DealRow.account_id).distinct()))
+            living = select(Challenge).where(Challenge.state.in_(_LIVING)).order_by(Challenge.id)
+            rows = (await session.scalars(living)).all()
+            traded = await self._traded(session, rows)
+            figures = await payout_figures(session, [row.account_id for row in rows if row.state == "funded"])
             disputed = set(await session.scalars(select(Dispute.challenge_id)))
             breaches = {
                 b.account_id: b.id
@@ -163,20 +169,37 @@ class Rehearsal:
             elif habit.disputes and row.state == "breached" and row.id not in disputed and row.account_id in breaches:
                 await trader.dispute(breaches[row.account_id])
                 acted.append(challenge_workflow(row.id))
-            elif row.state == "funded" and row.account_id and await self._request_payout(trader, row.account_id):
+            elif (
+                row.state == "funded"
+                and row.account_id in figures
+                and await self._request_payout(trader, row.account_id, figures[row.account_id])
+            ):
                 acted.append(challenge_workflow(row.id))
         return acted
 
-    async def _request_payout(self, trader: Trader, account_id: str) -> bool:
+    async def _traded(self, session: AsyncSession, rows: Sequence[Challenge]) -> set[str]:
+        """Returns those accounts that have traded, of the traders who may want a refund."""
+        asking = [row.account_id for row in rows if self._by_challenge[row.id].persona.wants_refund and row.account_id]
+        if not asking:
+            return set()
+        return set(await session.scalars(select(DealRow.account_id).where(DealRow.account_id.in_(asking)).distinct()))
+
+    async def _request_payout(self, trader: Trader, account_id: str, figures: Figures) -> bool:
+        """Requests all that may be paid out. What was found too early or too little is not looked at again until it
+        is time, or until `figures` of the account have changed."""
+        known, until = self._too_little.get(account_id, (None, None))
+        if known == figures and (until is None or self.now < until):
+            return False
         async with self._db.transaction() as session:
             now = await payout_facts.situation(session, account_id, calendars=ExchangeCalendars())
             count = await session.scalar(select(func.count()).where(Payout.account_id == account_id))
         since = eligible_from(now.facts, now.product.payout)
-        if since is None or self.now < since or now.facts.open_payout_id or now.facts.open_positions:
+        if since is None or now.facts.open_payout_id or now.facts.open_positions:
             return False
         # each amount is requested once: a rejected request is not repeated
         asked = (account_id, now.most.minor)
-        if now.most.amount < now.product.payout.min_request or asked in self._asked:
+        if self.now < since or now.most.amount < now.product.payout.min_request or asked in self._asked:
+            self._too_little[account_id] = figures, since if self.now < since else None
             return False
         self._asked.add(asked)
         await trader.request_payout(account_id, now.most.amount, attempt=int(count or 0))

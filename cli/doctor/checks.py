@@ -28,6 +28,7 @@ from settings import Settings, adapter_variable
 
 START_REMEDY: Final = "Start the firm with: propos up"
 _SLOW_SECONDS: Final = 30
+_PARTS_SECONDS: Final = 15  # in which a running relay makes a missing part
 _FAILING: Final = 3  # failed rounds of a relay loop in a row
 _LAG_SQL: Final = """
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8, count(*) FROM (
@@ -158,6 +159,27 @@ async def _migrations(context: Context) -> str:
             f"The database is at revision {have or 'none'}; the newest is {head}.", remedy="Run: propos migrate"
         )
     return f"revision {head}"
+
+
+async def _tables(context: Context) -> str:
+    """Checks whether every growing table has a part for the present. The relay makes parts every few seconds."""
+    from store.db import Database
+    from store.held import without_part
+
+    db = Database(context.settings.required("database_url"), pool_size=1)
+    try:
+        for wait in (_PARTS_SECONDS, 0):
+            async with db.transaction() as session:
+                missing = await without_part(session)
+            if not missing:
+                return "every growing table has a part for the present"
+            await asyncio.sleep(wait)
+    finally:
+        await db.close()
+    raise Unavailable(
+        f"No part for the present: {', '.join(missing)}. Rows are stored all the same, and get slow to remove.",
+        remedy=f"Start the relay, or see {_log(context, 'relay')}.",
+    )
 
 
 async def _temporal(context: Context) -> str:
@@ -311,6 +333,7 @@ CHECKS: Final[tuple[tuple[str, str | None, Examination], ...]] = (
     ("secrets", None, _secrets),
     ("postgres", None, _postgres),
     ("migrations", "postgres", _migrations),
+    ("tables", "migrations", _tables),
     ("temporal", None, _temporal),
     ("worker", "temporal", _worker),
     ("monitor", "temporal", _monitor),

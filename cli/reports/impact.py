@@ -23,12 +23,20 @@ _DAY: Final = 86_400.0
 Sums = tuple[Totals, Totals]
 
 
-def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> None:
+def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], sums: Sums, left_out: int = 0) -> None:
+    """`left_out`: challenges of version A whose record is no longer whole."""
     changes = Table("Field", "Before", "After", title=f"{a.ref} against {b.ref}", title_justify="left")
     for change in differences(a, b):
         changes.add_row(escape(change.words), escape(change.was or "–"), escape(change.becomes or "–"))
     console.print(changes)
     console.print(_counts(a, b, sums, len(found)))
+    by_the_hour = sum(one.by_the_hour for one in found)
+    if by_the_hour:
+        console.print(
+            f"[yellow]{by_the_hour} of them are judged with hour bars in part: older minutes are not kept.[/]"
+        )
+    if left_out:
+        console.print(f"[yellow]{left_out} more are left out: part of their record is no longer kept.[/]")
     changed = [one for one in found if one.changed]
     if changed:
         console.print(_changed(a, b, changed))
@@ -36,7 +44,7 @@ def show(console: Console, a: Product, b: Product, found: Sequence[Comparison], 
     if differing:
         console.print(
             f"[yellow]The replay judges {len(differing)} accounts differently than the live monitor did: it reads"
-            " one-minute equity bars, the monitor judged every price change.[/]"
+            " equity bars, the monitor judged every price change.[/]"
         )
         for sentence in differing[:_MAX_ROWS]:
             console.print(f"  {escape(sentence)}")
@@ -87,7 +95,7 @@ def _money(minor: int, product: Product) -> str:
     return str(Money(minor=minor, currency=product.currency))
 
 
-def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -> dict[str, Any]:
+def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums, left_out: int = 0) -> dict[str, Any]:
     """Returns the comparison of every challenge. Money is in minor units of `currency`, times are UTC."""
     return {
         "product": a.ref,
@@ -97,6 +105,8 @@ def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -
         "resolution": "one-minute equity bars",
         "changes": [change.model_dump() for change in differences(a, b)],
         "challenges": len(found),
+        "by_the_hour": sum(one.by_the_hour for one in found),
+        "left_out": left_out,
         "changed": sum(1 for one in found if one.changed),
         "under": {product.ref: _totals(total) for product, total in zip((a, b), sums, strict=True)}
         if a.ref != b.ref
@@ -106,6 +116,7 @@ def as_object(a: Product, b: Product, found: Sequence[Comparison], sums: Sums) -
             {
                 "challenge_id": one.challenge_id,
                 "changed": one.changed,
+                "by_the_hour": one.by_the_hour,
                 "a": _ending(one.a),
                 "b": _ending(one.b),
                 "differs_from_live": list(one.differs_from_live),

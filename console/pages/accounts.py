@@ -8,22 +8,25 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from console import templating
 from console.desk import Desk, Visit
 from console.lists import Table
+from console.pages.orders import CHOICES
 from console.present import account as present
 from console.present.curve import RANGES, curve
 from console.queries import accounts
 from console.queries.accounts import Filters
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotFound
 from domain.lifecycle import CHALLENGE
 from domain.money import Money
+from firm import growth
 from firm.payouts import refusals as payout_refusals
 from firm.payouts import situation as payout_facts
+from front.permissions import may
 from ports.calendars import Calendars
 from store.read.pages import Window
 from store.read.timeline import KINDS
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 _PAGE = 50
 _STATUSES = ("opening", "active", "locked", "closed")
 
@@ -75,6 +78,9 @@ class AccountPages:
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Accounts", "/accounts")
             crumbs = [home, Crumb(page.account.number)]
             extra = await _for_trader(visit, account_id, self._desk.deps.calendars) if visit.viewer.is_trader else {}
+            checks = page.account.status == "active" and may(visit.actor, "orders.check")
+            extra["order_choices"] = tuple(CHOICES) if checks else ()
+            extra["growth"] = await growth.shown(visit.session, account_id, self._desk.deps.calendars)
             return await visit.render(
                 "account.html", crumbs, page=page, range=name, ranges=RANGES, tag=tag, **{"most": None, **extra}
             )

@@ -6,7 +6,7 @@ from fastapi.responses import HTMLResponse
 from console.desk import Desk
 from console.lists import Table
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput
 from domain.lifecycle import CHALLENGE
 from store.read import challenges
@@ -39,7 +39,7 @@ class ChallengePages:
 
     async def show(self, request: Request) -> HTMLResponse:
         """The accounts of a challenge, one for each phase, and its steps."""
-        async with self._desk.visit(request, frozenset(ROLES)) as visit:
+        async with self._desk.visit(request, PEOPLE) as visit:
             row = await challenges.one(visit.session, visit.scope, request.path_params["ref"])
             home = Crumb("Overview", "/") if visit.viewer.is_trader else Crumb("Challenges", "/challenges")
             return await visit.render("challenge.html", [home, Crumb("Challenge")], challenge=row)

@@ -8,12 +8,12 @@ from fastapi.responses import HTMLResponse, Response
 from console import templating
 from console.assets import assets
 from console.desk import THEME, THEMES, Desk, read_form, redirect, shell
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput, NotSignedIn, TooManyAttempts
 from front.auth import COOKIE, clear_cookie, set_cookie
 from store import identity
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 _YEAR = 365 * 24 * 3600
 
 

@@ -9,13 +9,13 @@ from console.desk import Desk, Visit
 from console.pages.mine import trader_home
 from console.queries import firm, frame
 from console.views.frame import Count, Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from front.subjects.subject import kinds
 from store.read import summary
 
 _STATES = (
-    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check", "funded", "breached", "failed",
-    "expired", "closed", "cancelled", "refunded", "charged_back",
+    "awaiting_payment", "payment_review", "provisioning", "active", "identity_check",
+    "awaiting_activation", "funded", "breached", "failed", "expired", "closed", "cancelled", "refunded", "charged_back",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ class FirmPages:
         router.add_api_route("/overview", self.numbers, methods=["GET"], response_model=None)
 
     async def home(self, request: Request) -> HTMLResponse:
-        async with self._desk.visit(request, frozenset(ROLES)) as visit:
+        async with self._desk.visit(request, PEOPLE) as visit:
             if visit.viewer.is_trader:
                 return await trader_home(visit)
             return await visit.render("firm.html", [Crumb("Firm")], **await _numbers(visit))

@@ -6,7 +6,7 @@ from fastapi.responses import HTMLResponse
 from console.desk import Desk
 from console.lists import Table
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput
 from domain.payouts.payout import PAYOUT
 from store.read import payouts
@@ -26,7 +26,7 @@ class PayoutPages:
         state, cursor = request.query_params.get("state", ""), request.query_params.get("cursor")
         if state and state not in PAYOUT.states:
             raise BadInput("There is no such state.", field="state", remedy="Choose one of the tabs.")
-        async with self._desk.visit(request, frozenset(ROLES)) as visit:
+        async with self._desk.visit(request, PEOPLE) as visit:
             found = await payouts.page(visit.session, visit.scope, Window(cursor=cursor), state=state or None)
             return await visit.render(
                 "payouts.html",

@@ -9,12 +9,12 @@ from console import templating
 from console.desk import Desk, redirect
 from console.present import proof
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from store.models import Account
 from store.read import breaches
 from store.read.pages import account_number
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 
 
 class ProofPages:

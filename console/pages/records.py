@@ -14,7 +14,7 @@ from console.lists import Table
 from console.pages.mine import Made
 from console.views.frame import Crumb
 from console.views.parts import Link
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from firm import reviews as firm_reviews
 from firm.reviews import DOUBTFUL_BREACH
 from front import permissions
@@ -23,7 +23,7 @@ from front.subjects.subject import kinds
 from store.read import audit, cases, disputes, queue, reviews, search
 from store.read.pages import MAX_LIMIT, Window
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 _SHOWN = 30
 
 

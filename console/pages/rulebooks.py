@@ -7,14 +7,14 @@ from fastapi.responses import HTMLResponse
 
 from console.desk import Desk, Visit
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import NotFound
 from domain.products.product import Product
 from domain.products.words import describe
 from store import products
 from store.read import versions
 
-_EVERYBODY: Final = frozenset(ROLES)
+_EVERYBODY: Final = PEOPLE
 
 
 class RuleBookPages:

@@ -9,7 +9,7 @@ from console.desk import Desk, redirect
 from console.lists import Table
 from console.pages.mine import Made
 from console.views.frame import Crumb
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from domain.errors import BadInput
 from domain.tickets import TICKET
 from firm import tickets
@@ -17,7 +17,7 @@ from front import permissions
 from store.read import tickets as read
 from store.read.pages import Window
 
-_EVERYBODY = frozenset(ROLES)
+_EVERYBODY = PEOPLE
 
 
 class SupportPages:

@@ -51,7 +51,7 @@ class Shelf:
             (*sold, index, spec.key)
             for sold, product in self.products.items()
             for index in range(1, len(product.phases) + 2)
-            for spec in compile_phase(product.phase(index), product.initial_minor, product.currency)
+            for spec in compile_phase(product.phase(index), product.initial_of(index), product.currency)
             if is_daily(spec) is daily
         ]
 

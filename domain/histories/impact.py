@@ -2,8 +2,9 @@
 
 The record stores equity as one-minute bars. A replay therefore knows the open, high, low and close of each minute, but
 not the order of high and low (in a rising minute the low is assumed first, in a falling minute the high), and not what
-happened between two fills of one minute. Where the replay differs from the live decision, the comparison says so. A
-history ends where the real account ended: an account that failed has no later trades.
+happened between two fills of one minute. Old minutes are kept as hours: then the same is true of an hour. A bar is seen
+at its end, after the fills and resets within it. Where the replay differs from the live decision, the comparison says
+so. A history ends where the real account ended: an account that failed has no later trades.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,13 +49,17 @@ class PayoutRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountLife:
-    """One phase of a challenge."""
+    """One account of a challenge. `initial_minor`: its size; None: that of its phase."""
 
     number: str
     phase_index: int
     life: RecordedLife
     live: LiveDecision
     payouts: tuple[PayoutRow, ...] = ()
+    initial_minor: int | None = None
+
+    def terms(self, product: Product) -> PhaseTerms:
+        return phase_terms(product, self.phase_index, initial_minor=self.initial_minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,14 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One challenge under both versions. `differs_from_live`: where the replay under A differs from the live
-    decision."""
+    decision. `by_the_hour`: the equity of some of it is known by the hour only."""
 
     challenge_id: str
     opened_at: datetime
     a: Ending
     b: Ending
     differs_from_live: tuple[str, ...]
+    by_the_hour: bool = False
 
     @property
     def changed(self) -> bool:
@@ -121,8 +127,8 @@ def check_comparable(a: Product, b: Product) -> None:
     """Checks that accounts of `a` can be replayed under `b`. Raises BadInput with the field that differs."""
     for field, was, becomes in (
         ("currency", a.currency, b.currency),
-        ("initial_balance", str(a.initial_balance), str(b.initial_balance)),
         ("phases", str(len(a.phases)), str(len(b.phases))),
+        ("initial_balance", a.sizes, b.sizes),
     ):
         if was != becomes:
             raise BadInput(
@@ -141,6 +147,7 @@ def compare(challenge: ChallengeLife, a: Product, b: Product) -> Comparison:
         a=ours,
         b=ending(challenge, b),
         differs_from_live=tuple(_differences(challenge, ours)),
+        by_the_hour=any(account.life.by_the_hour for account in challenge.accounts),
     )
 
 
@@ -148,8 +155,8 @@ def ending(challenge: ChallengeLife, product: Product) -> Ending:
     """Returns the end of the challenge under `product`: its phases in order, until one is not passed."""
     verdicts: list[tuple[str, str]] = []
     for account in challenge.accounts:
-        terms = phase_terms(product, account.phase_index)
-        replayed = _judge(events(account.life, product), product, terms)
+        terms = account.terms(product)
+        replayed = _judge(events(account.life, product, terms.initial_minor), terms)
         verdicts.append((account.number, replayed.outcome))
         continues = replayed.outcome == "pass" and account is not challenge.accounts[-1]
         if not continues:
@@ -157,8 +164,8 @@ def ending(challenge: ChallengeLife, product: Product) -> Ending:
     raise ValueError("a challenge without accounts has no ending")
 
 
-def _judge(recorded: Iterable[Event], product: Product, terms: PhaseTerms) -> Replay:
-    return replay(recorded, terms, product.context(terms.phase_index))
+def _judge(recorded: Iterable[Event], terms: PhaseTerms) -> Replay:
+    return replay(recorded, terms, terms.context)
 
 
 def _ended(account: AccountLife, product: Product, replayed: Replay, verdicts: tuple[tuple[str, str], ...]) -> Ending:
@@ -208,9 +215,9 @@ class _Made(NamedTuple):
 
 def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequence[_Made]) -> PayoutFacts:
     """Returns the account at the request. Earlier payouts are those that these terms allow, of this account alone."""
-    terms, now = phase_terms(product, account.phase_index), payout.requested_at
+    terms, now = account.terms(product), payout.requested_at
     before = account.life.until(now)
-    replayed = _judge(events(before, product), product, terms)
+    replayed = _judge(events(before, product, terms.initial_minor), terms)
     last = made[-1] if made else None
     traded = [fill for fill in before.fills if fill.entry == "in"]
     opened = {fill.position_id: fill.at for fill in reversed(traded)}.values()
@@ -222,7 +229,7 @@ def _facts(account: AccountLife, product: Product, payout: PayoutRow, made: Sequ
         funded_at=account.life.opened_at,
         last_payout_at=None if last is None else last.at,
         balance_minor=replayed.balance_minor,
-        initial_minor=product.initial_minor,
+        initial_minor=terms.initial_minor,
         open_positions=before.open_positions,
         open_payout_id=None,
         beneficiary_known=True,
@@ -262,7 +269,8 @@ def _differences(challenge: ChallengeLife, ours: Ending) -> Iterator[str]:
         elif outcome != decided:
             when = f" at {live.at:%Y-%m-%d %H:%M:%S} UTC" if live.at else ""
             rule = f" of {live.rule_id}" if live.rule_id else ""
-            yield f"{account.number}: live {name(decided)}{rule}{when}; the replay by the minute says {name(outcome)}"
+            by = "by the hour" if account.life.by_the_hour else "by the minute"
+            yield f"{account.number}: live {name(decided)}{rule}{when}; the replay {by} says {name(outcome)}"
 
 
 def totals(product: Product, endings: Sequence[Ending]) -> Totals:

@@ -1,4 +1,5 @@
-"""Converts the record of one account (one-minute bars, fills, balance operations, daily snapshots) into events."""
+"""Converts the record of one account (bars of a minute or an hour, fills, balance operations, daily snapshots) into
+events."""
 
 import heapq
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Equity in one minute, and the balance at its close, in minor units."""
+    """Equity in one minute, or one hour, from `minute` on, and the balance at its close, in minor units."""
 
     minute: datetime
     open_minor: int
@@ -27,6 +28,11 @@ class Bar:
     low_minor: int
     close_minor: int
     balance_minor: int
+    minutes: Literal[1, 60] = 1
+
+    @property
+    def end(self) -> datetime:
+        return self.minute + self.minutes * _MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +76,15 @@ class RecordedLife:
         """Returns the record as it was at `at`."""
         return replace(
             self,
-            bars=tuple(bar for bar in self.bars if bar.minute + _MINUTE <= at),
+            bars=tuple(bar for bar in self.bars if bar.end <= at),
             fills=tuple(fill for fill in self.fills if fill.at <= at),
             operations=tuple(one for one in self.operations if one.at < at),
         )
+
+    @property
+    def by_the_hour(self) -> bool:
+        """Whether the equity of some of it is known by the hour only."""
+        return any(bar.minutes == 60 for bar in self.bars)
 
     @property
     def first_trade_at(self) -> datetime | None:
@@ -92,18 +103,18 @@ class RecordedLife:
 _Timed = tuple[datetime, int, int, "Bar | Fill | Operation | Purpose"]
 
 
-def events(life: RecordedLife, product: Product) -> Iterator[Event]:
-    """Yields the events of the account, with the resets of the clocks of `product`, in order of time."""
+def events(life: RecordedLife, product: Product, initial_minor: int) -> Iterator[Event]:
+    """Yields the events of an account of this size, with the resets of the clocks of `product`, in order of time."""
     ends = [life.opened_at]
-    ends += [life.bars[-1].minute + _MINUTE] if life.bars else []
+    ends += [life.bars[-1].end] if life.bars else []
     ends += [part[-1].at for part in (life.fills, life.operations) if part]
     last = max(ends)
-    fold = _Life(life, product)
+    fold = _Life(life, product, initial_minor)
     streams: tuple[Iterator[_Timed], ...] = (
         ((at, 0, n, purpose) for n, (at, purpose) in enumerate(_resets(product, life.opened_at))),
         ((one.at, 1, n, one) for n, one in enumerate(life.operations)),
         ((fill.at, 2, n, fill) for n, fill in enumerate(life.fills)),
-        ((bar.minute + _MINUTE - _MICROSECOND, 3, n, bar) for n, bar in enumerate(life.bars)),
+        ((bar.end - _MICROSECOND, 3, n, bar) for n, bar in enumerate(life.bars)),
     )
     for at, _, _, item in heapq.merge(*streams, key=lambda timed: timed[:3]):
         if at > last:
@@ -132,11 +143,12 @@ class _Money(TypedDict):
 class _Life:
     """The state of the account between two events."""
 
-    def __init__(self, life: RecordedLife, product: Product) -> None:
+    def __init__(self, life: RecordedLife, product: Product, initial_minor: int) -> None:
         self.clock: Clock = product.clock
         self.snapshots = life.snapshots
-        self.bars = {bar.minute: bar for bar in life.bars}
-        self.balance = self.equity = product.initial_minor
+        self.bars = {bar.minute: bar for bar in life.bars if bar.minutes == 1}
+        self.hours = {bar.minute: bar for bar in life.bars if bar.minutes == 60}
+        self.balance = self.equity = initial_minor
         self.seq = 0
         self.left: dict[str, Decimal] = {}
         self.opened: dict[str, datetime] = {}
@@ -160,7 +172,7 @@ class _Life:
         return {"seq": self.seq, "at": at, "balance_minor": self.balance, "equity_minor": self.equity}
 
     def _marked(self, at: datetime, bar: Bar) -> Iterator[Event]:
-        """Yields the path of the minute: low first in a rising minute, high first in a falling minute."""
+        """Yields the path within the bar: low first in a rising one, high first in a falling one."""
         rising = bar.close_minor >= bar.open_minor
         path = (bar.low_minor, bar.high_minor) if rising else (bar.high_minor, bar.low_minor)
         self.balance = bar.balance_minor
@@ -216,12 +228,13 @@ class _Life:
         )
 
     def _worth_at(self, at: datetime) -> None:
-        """Sets the equity at a fill: the balance without open positions, else the last equity within the bar of the
-        minute."""
+        """Sets the equity at a fill: the balance without open positions, else the last equity within the bar of that
+        time."""
         if not self.left:
             self.equity = self.balance
             return
-        bar = self.bars.get(at.replace(second=0, microsecond=0))
+        minute = at.replace(second=0, microsecond=0)
+        bar = self.bars.get(minute) or self.hours.get(minute.replace(minute=0))
         if bar is not None:
             self.equity = min(max(self.equity, bar.low_minor), bar.high_minor)
 

@@ -81,7 +81,7 @@ def judge(
             remedy=f"Choose 1 to {sold.funded_index}; {sold.funded_index} is the funded one.",
         )
     began = initial_minor(statement, initial)
-    product = fitted(sold, statement.currency, began)
+    product = fitted(sold, statement.currency, began, phase_index)
     terms = phase_terms(product, phase_index, calendars)
     unanswered = dict(_not_judged(statement, terms))
     terms = replace(terms, history_rules=tuple(rule for rule in terms.history_rules if rule.id not in unanswered))
@@ -114,14 +114,20 @@ def judge(
     )
 
 
-def fitted(sold: Product, currency: str, initial: int) -> Product:
+def fitted(sold: Product, currency: str, initial: int, phase_index: int = 1) -> Product:
     """Returns `sold` for an account of another size or currency: percentages apply to the new size, fixed amounts stay
     unchanged. Raises BadInput when the terms do not fit such an account."""
-    if (sold.currency, sold.initial_minor) == (currency, initial):
+    if (sold.currency, sold.initial_of(phase_index)) == (currency, initial):
         return sold
     terms = sold.model_dump(mode="json")
     terms |= {"product": f"{sold.product[:33]}-what-if", "currency": currency}
-    terms["initial_balance"] = str(from_minor(initial, currency))
+    phases = [*terms["phases"], terms["funded"]]
+    if initial:
+        terms["initial_balance"] = str(from_minor(initial, currency))
+        for phase in phases:
+            phase.pop("initial_balance", None)
+    else:
+        phases[phase_index - 1]["initial_balance"] = "0"
     try:
         return Product.model_validate(terms)
     except ValidationError as exc:
@@ -268,7 +274,7 @@ def _notes(
     """Yields the assumptions, so that the reader can disagree with them."""
     yield f"Times in the file are read as {statement.zone}; choose another server time with --zone."
     if product is not sold:
-        size = money(sold.initial_minor, sold.currency)
+        size = money(sold.initial_of(phase_index), sold.currency)
         yield (
             f"{sold.ref} is sold at {size}; it was applied to this account's {money(began, statement.currency)}: "
             "percentages apply to that size, fixed amounts are unchanged."

@@ -93,10 +93,10 @@ def available_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> in
 
 def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) -> tuple[Money, Money]:
     """Returns (trader's share rounded half up, firm's share: the rest). `facts`: the number of the payout and the
-    amounts paid before; without them it is the first payout. A share that an offence lowered replaces that of the
-    terms."""
+    amounts paid before; without them it is the first payout. A share that an offence lowered, or that the account has
+    since it has grown, replaces that of the terms."""
     own = terms.chosen(None, 1) if facts is None else terms.chosen(facts.cycle, facts.payout_number)
-    if own.split_tiers and (facts is None or facts.lowered_split_pct is None):
+    if own.split_tiers and (facts is None or facts.own_split_pct is None):
         trader = _by_tier(gross, own, 0 if facts is None else facts.withdrawn_minor)
     else:
         trader = gross.share(_share_pct(own, facts))
@@ -105,8 +105,8 @@ def split(gross: Money, terms: PayoutTerms, facts: PayoutFacts | None = None) ->
 
 def _share_pct(own: PayoutTerms, facts: PayoutFacts | None) -> Decimal:
     """Returns the trader's percentage, for terms without tiers."""
-    if facts is not None and facts.lowered_split_pct is not None:
-        return facts.lowered_split_pct
+    if facts is not None and facts.own_split_pct is not None:
+        return facts.own_split_pct
     trading_days = 0 if facts is None else facts.trading_days
     fitting = (step.pct for step in own.split_by_trading_days if step.below is None or trading_days < step.below)
     return next(fitting, own.split_pct)
@@ -163,7 +163,7 @@ def _by_tier(gross: Money, terms: PayoutTerms, paid_minor: int) -> Money:
 
 def _gross_of_share(share_minor: int, own: PayoutTerms, facts: PayoutFacts, currency: str) -> int:
     """Returns the gross amount that gives the trader this share, rounded half up."""
-    if not own.split_tiers or facts.lowered_split_pct is not None:
+    if not own.split_tiers or facts.own_split_pct is not None:
         return half_up(Decimal(share_minor) * 100 / _share_pct(own, facts))
     gross, left, low = Decimal(0), Decimal(share_minor), facts.withdrawn_minor
     for tier in own.split_tiers:

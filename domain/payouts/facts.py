@@ -37,8 +37,8 @@ class PayoutFacts(BaseModel):
     the last payout. `trading_days`: days with a new position. `total_paid_minor`: everything paid before the split,
     where the totals are those of all accounts of the trader. `paid_lately`: number of days -> what was paid, before the
     split, less than so many times 24 hours ago. `lowered_split_pct`: the share that a consequence set instead of the
-    share of the terms. `live_start_minor`: what a live account of the trader would start with. `closed_by_payout`: a
-    closing payout of the account was paid.
+    share of the terms; `grown_split_pct`: the share since the account has grown. `live_start_minor`: what a live
+    account of the trader would start with. `closed_by_payout`: a closing payout of the account was paid.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,8 +71,14 @@ class PayoutFacts(BaseModel):
     total_paid_minor: Annotated[int | None, LATER] = None
     paid_lately: Annotated[Mapping[int, int], LATER] = {}
     lowered_split_pct: Annotated[Decimal | None, LATER] = None
+    grown_split_pct: Annotated[Decimal | None, LATER] = None
     live_start_minor: Annotated[int | None, LATER] = None
     closed_by_payout: Annotated[bool, LATER] = False
+
+    @property
+    def own_split_pct(self) -> Decimal | None:
+        """The share that replaces that of the terms: an offence has lowered it, or the account has grown."""
+        return self.grown_split_pct if self.lowered_split_pct is None else self.lowered_split_pct
 
     @property
     def open_loss_minor(self) -> int:

@@ -288,14 +288,24 @@ def _tiers(terms: PayoutTerms, context: Context) -> Iterator[str]:
 
 
 def _scaling(plan: Scaling, context: Context) -> str:
-    base = "its original size" if plan.of == "original_size" else "its size"
+    bases = {"original_size": "its original size", "current_size": "its size", "balance": "its balance"}
+    steps = [f"{percent(pct)}" for pct in plan.increases]
+    often = "the account" if not plan.every_months else f"Every {count(plan.every_months, 'month')} the account"
+    to = " to its balance and" if plan.of == "balance" else " by"
+    grows = f"{capital(often)} may grow{to} {steps[0]} of {bases[plan.of]}"
+    if len(steps) > 1:
+        grows += f" (then by {', '.join([*steps[1:-1], f'{steps[-1]} each time'])})"
     most = "" if plan.cap is None else f", up to at most {_money(plan.cap, context)}"
-    needs = [f"a profit of {percent(plan.min_profit_pct)}"] if plan.min_profit_pct else []
+    needs = [f"a profit of {percent(plan.min_profit_pct)} of its size"] if plan.min_profit_pct else []
     needs += [count(plan.min_payouts, "payout")] if plan.min_payouts else []
+    needs += [count(plan.min_profitable_months, "profitable month")] if plan.min_profitable_months else []
     after = f", after {listing(needs)} since the last step" if needs else ""
+    paid = "It waits until your profit has been paid out. " if plan.of != "balance" else ""
+    anew = f"{paid}A new account then starts with the new size, and every rule begins anew."
+    if plan.profit_stays:
+        anew = "The balance grows by as much as the size."
     share = "" if plan.split_pct is None else f" From then on, your share is {percent(plan.split_pct)}."
-    every = count(plan.every_months, "month")
-    return f"Every {every} the account may grow by {percent(plan.increase_pct)} of {base}{most}{after}.{share}"
+    return f"{grows}{most}{after}. {anew}{share}"
 
 
 def _rules(gates: tuple[str, ...]) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from domain.clocks import Clock
+from domain.fees import FeeTerms
 from domain.payouts import PayoutTerms
+from domain.payouts.scaling import Scaling
 from domain.products.phase import Phase
 from domain.rules.base import Consequence, Context, EquityRule, Gate, RuleBase
 from domain.rules.conduct.news_window import NewsWindow
@@ -21,8 +23,11 @@ _UNBOUNDED: Final = frozenset({"below", "profit_target"})
 # (part, field) that the schema knows and nothing applies to a running account -> why, and the remedy. A version that
 # was sold with one of them still loads; no new version may promise it.
 NOT_APPLIED: Final[dict[tuple[type[Terms], str], str]] = {
-    (PayoutTerms, "scaling"): "no account is enlarged yet, so that it cannot be promised; remove it",
+    (Scaling, "profit_stays"): "a grown account starts at its size; remove it, and have the profit paid out before",
     (PayoutTerms, "goodwill_pct"): "nothing is paid after a soft breach yet, so that it cannot be promised; remove it",
+    (FeeTerms, "extension"): "an extension cannot be charged yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "monthly"): "nothing is charged monthly yet, so that its price cannot be promised; remove it",
+    (FeeTerms, "add_ons"): "no add-on can be bought yet, so that its price cannot be promised; remove it",
     (
         NewsWindow,
         "account_types",
@@ -77,14 +82,14 @@ def not_applied(terms: Terms) -> Iterator[Problem]:
                 yield from (((*where, *inner), problem) for inner, problem in not_applied(part))
 
 
-def floors_not_sold(places: Iterable[tuple[Where, Phase]], initial_minor: int) -> Iterator[Problem]:
+def floors_not_sold(places: Iterable[tuple[Where, Phase]], initial_minors: Iterable[int]) -> Iterator[Problem]:
     """Yields what a floor cannot promise. Like `not_applied`, it is refused in new versions only. `places`: each phase
-    with its place.
+    with its place; `initial_minors`: the size of its accounts.
 
     A payout that sets the floor of an account to zero that does not start there leaves no limit. A floor deducts no
     profit: nothing was made that way.
     """
-    for place, phase in places:
+    for (place, phase), initial_minor in zip(places, initial_minors, strict=True):
         for number, rule in enumerate(phase.rules):
             where: Where = (*place, "rules", number, rule.type)
             if initial_minor and getattr(rule, "payout_effect", None) == "floor_set_to_zero":
@@ -112,13 +117,35 @@ def _consequences(rule: RuleBase) -> Iterator[Problem]:
 
 
 def _out_of_range(rule: RuleBase, context: Context) -> Iterator[Problem]:
-    """Yields sizes above the whole account. Loss limits have a tighter check of their own."""
+    """Yields sizes above the whole account. Loss limits have a tighter check of their own. In an account that starts
+    at zero, yields percentages of that zero."""
+    if not context.initial_minor:
+        own = rule.size_field if isinstance(rule, EquityRule) else None
+        yield from ((where, problem) for where, problem in from_zero(rule) if where[0] != own)
+        return
     if isinstance(rule, EquityRule):
         return
     for where, size in _sizes(rule):
         most = size.minor(initial=context.initial_minor, basis=context.initial_minor, currency=context.currency)
         if where[-1] not in _UNBOUNDED and most > context.initial_minor:
             yield (*where, "value"), "it is more than the whole account; use a smaller amount, or at most 100 percent"
+
+
+def from_zero(terms: Terms) -> Iterator[Problem]:
+    """Yields every percentage of the initial balance, and the growth of the size, in the terms of an account that
+    starts at zero."""
+    for name in type(terms).model_fields:
+        value = getattr(terms, name)
+        if name == "type" and value == "pct_of_initial":
+            yield ("type",), "the account starts at zero, so that this percentage is zero; use an amount"
+        if name == "scaling" and value is not None:
+            yield ("scaling",), "an account that starts at zero has no size that could grow; remove it"
+            continue
+        parts = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for number, part in parts:
+            if isinstance(part, Terms):
+                where: Where = (name,) if number is None else (name, number, *part.path)
+                yield from (((*where, *inner), problem) for inner, problem in from_zero(part))
 
 
 def _sizes(terms: Terms) -> Iterator[tuple[Where, Size]]:
@@ -160,7 +187,9 @@ def _time(phase: Phase) -> Iterator[Problem]:
 
 def _beyond_reach(phase: Phase, context: Context) -> Iterator[str]:
     wanted = phase.target.over(context.initial_minor, context.currency) if phase.target else 0
-    if wanted > 10 * context.initial_minor:
+    if not wanted:
+        yield "the target is zero; use an amount, or a percentage of an account that does not start at zero"
+    if context.initial_minor and wanted > 10 * context.initial_minor:
         yield "the target is more than ten times the initial balance; lower it"
     if phase.time_limit_days is None:
         return

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.fees import FEE_NAMES
 from domain.money import to_minor
 from domain.products.product import Product
+from domain.rules.terms import WHOLE
 from domain.wording import count, money, name, number, percent
 
 _SILENT: Final = frozenset({("product",), ("version",)})
@@ -46,8 +48,8 @@ class FieldChange(BaseModel):
 def differences(old: Product | None, new: Product) -> tuple[FieldChange, ...]:
     """Returns every field of `new` that differs from `old`, in the order of the definition; all fields without
     `old`."""
-    before = {} if old is None else dict(_leaves(old.model_dump(mode="json"), (), old.currency))
-    after = dict(_leaves(new.model_dump(mode="json"), (), new.currency))
+    before = {} if old is None else dict(_leaves(old.model_dump(mode="json", context=WHOLE), (), old.currency))
+    after = dict(_leaves(new.model_dump(mode="json", context=WHOLE), (), new.currency))
     paths = [*after, *(path for path in before if path not in after)]
     return tuple(
         FieldChange(field=".".join(path), words=_words(path), was=before.get(path), becomes=after.get(path))
@@ -117,7 +119,7 @@ def _key(part: Any, place: int) -> str:
     return str(place)
 
 
-_MONEY_FIELDS: Final = frozenset({"initial_balance", "fee", "min_request", "cap_per_request", "offset"})
+_MONEY_FIELDS: Final = frozenset({"initial_balance", "fee", *FEE_NAMES, "min_request", "cap_per_request", "offset"})
 
 
 def _scalar(value: Any, path: Path, currency: str) -> str:

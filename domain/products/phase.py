@@ -1,12 +1,15 @@
 """One phase of a product: its rules, its profit target and its time limit."""
 
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from domain.money import ExactDecimal
 from domain.rules.base import EquityRule, HistoryRule
 from domain.rules.registry import AnyRule
-from domain.rules.terms import Size, Terms
+from domain.rules.terms import LATER, Size, Terms, Where
 
 
 class Target(Size):
@@ -35,7 +38,8 @@ class Extension(Terms):
 class Phase(Terms):
     """The terms of one account: its rules, its profit target (none in the funded phase), and its time limit.
 
-    `free_retake`: a trader in profit at the end of the time may restart the phase without a fee.
+    `free_retake`: a trader in profit at the end of the time may restart the phase without a fee. `initial_balance`: the
+    size of the account, if it is not that of the product; 0 for a futures account that starts at zero.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
@@ -45,6 +49,7 @@ class Phase(Terms):
     extension: Extension | None = None
     free_retake: bool = False
     rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
+    initial_balance: Annotated[Annotated[ExactDecimal, Field(ge=0)] | None, LATER] = None
 
     @model_validator(mode="after")
     def _rule_ids_differ(self) -> Self:
@@ -52,6 +57,11 @@ class Phase(Terms):
         if len(set(ids)) != len(ids):
             raise ValueError(f"rules: two rules of phase {self.name!r} share an id; give each its own")
         return self
+
+    def amounts(self) -> Iterator[tuple[Where, Decimal]]:
+        if self.initial_balance is not None:
+            yield ("initial_balance",), self.initial_balance
+        yield from super().amounts()
 
     @property
     def equity_rules(self) -> tuple[EquityRule, ...]:

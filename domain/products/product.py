@@ -13,13 +13,14 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from domain.clocks import Clock
+from domain.fees import FeeTerms, OrderKind
 from domain.money import Currency, ExactDecimal, exponent, is_exact, to_minor
 from domain.payouts import PayoutTerms
 from domain.products import checks as product_checks
 from domain.products.phase import Phase
 from domain.rules.base import Context, Gate, VenueCalendar
-from domain.rules.floors import FloorSpec
-from domain.rules.terms import Terms, Where
+from domain.rules.floors import WARN_AT_PCT, FloorSpec
+from domain.rules.terms import LATER, Terms, Where
 from domain.wording import count
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
@@ -33,7 +34,9 @@ _EVALUATIONS: Final[dict[Family, int]] = {"one-step": 1, "two-step": 2, "three-s
 class Product(Terms):
     """One version of one product. `phases`: the evaluation phases in order. `funded` follows the last.
 
-    `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one.
+    `clock` ends the trading day. `loss_clock`: the clock of anchors and end-of-day peaks, if it is another one. `fee`
+    is the price of the purchase; `fees`: what costs money later. `warn_at_pct`: the share of a limit that is used
+    when the trader is warned; 0: no such warning.
     """
 
     product: Slug
@@ -48,9 +51,11 @@ class Product(Terms):
     loss_clock: Clock | None = None
     dispute_days: Annotated[int, Field(ge=1, le=90)] = 14
     warn_before_reset_minutes: Annotated[int, Field(ge=0, le=720)] = 60
+    warn_at_pct: Annotated[int, Field(ge=0, le=99), LATER] = WARN_AT_PCT
     phases: tuple[Phase, ...]
     funded: Phase
     payout: PayoutTerms
+    fees: Annotated[FeeTerms | None, LATER] = None
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -87,18 +92,36 @@ class Product(Terms):
             yield ("funded", "target"), "a funded phase has no target; remove it"
         if self.funded.free_retake:
             yield ("funded", "free_retake"), "only an evaluation phase can be taken again; remove it"
+        yield from self._in_phases()
+        yield from self._in_payouts()
+        if self.fees is not None and self.fees.activation is not None and not self.phases:
+            yield ("fees", "activation"), "the account is funded when it is bought; add the price to the fee"
+        if self.fees is not None:
+            yield from (
+                (("fees", *where), problem) for where, problem in self.fees.problems(self.fee_minor, self.currency)
+            )
+
+    def _in_phases(self) -> Iterator[tuple[Where, str]]:
         for index, (place, phase) in enumerate(self.places(), start=1):
             for where, problem in product_checks.in_phase(phase, self.context(index)):
                 yield (*place, *where), problem
+            if phase.initial_balance == self.initial_balance:
+                yield (*place, "initial_balance"), "the product already has this size; leave it out here"
+
+    def _in_payouts(self) -> Iterator[tuple[Where, str]]:
         gates = (rule for rule in self.funded.history_rules if isinstance(rule, Gate))
         blocking = frozenset(gate.id for gate in gates if "payout" in gate.blocks)
-        for where, problem in self.payout.problems(self.initial_minor, self.currency, blocking):
-            yield ("payout", *where), problem
+        initial = self.initial_of(self.funded_index)
+        found = [] if initial else list(product_checks.from_zero(self.payout))
+        found += self.payout.problems(initial, self.currency, blocking)
+        if self.payout.scaling is not None:
+            found += [(("scaling", *where), problem) for where, problem in self.payout.scaling.problems()]
+        yield from ((("payout", *where), problem) for where, problem in found)
 
     def _specs(self) -> Iterator[FloorSpec]:
-        for _, phase in self.places():
+        for index, (_, phase) in enumerate(self.places(), start=1):
             for rule in phase.equity_rules:
-                yield from rule.compile(self.initial_minor, self.currency)
+                yield from rule.compile(self.initial_of(index), self.currency)
 
     def places(self) -> list[tuple[Where, Phase]]:
         """Returns every phase with the place of its definition; the funded phase is last."""
@@ -117,6 +140,10 @@ class Product(Terms):
     def fee_minor(self) -> int:
         return to_minor(self.fee, self.currency)
 
+    def order_minor(self, kind: OrderKind) -> int | None:
+        """Returns the price of an order in minor units; None: it is not sold."""
+        return None if self.fees is None else self.fees.order_minor(kind, self.fee_minor, self.currency)
+
     @property
     def ref(self) -> str:
         return f"{self.product}@{self.version}"
@@ -125,17 +152,45 @@ class Product(Terms):
         """Returns phase `index` (from 1); the phase after the last evaluation phase is the funded phase."""
         return self.phases[index - 1] if index <= len(self.phases) else self.funded
 
-    def context(self, index: int, calendars: Mapping[str, VenueCalendar] | None = None) -> Context:
-        """Returns the context for the rules of phase `index`."""
-        target = self.phase(index).target
+    def initial_of(self, index: int) -> int:
+        """Returns the balance with which an account of phase `index` starts, in minor units."""
+        own = self.phase(index).initial_balance
+        return self.initial_minor if own is None else to_minor(own, self.currency)
+
+    @property
+    def initial_minors(self) -> tuple[int, ...]:
+        """The balances with which the accounts of the phases start, in minor units; the funded phase is last."""
+        return tuple(self.initial_of(index) for index in range(1, self.funded_index + 1))
+
+    @property
+    def sizes(self) -> str:
+        """The balances with which the accounts of the phases start: one figure if all are the same."""
+        own = [phase.initial_balance for _, phase in self.places()]
+        if not any(size is not None for size in own):
+            return str(self.initial_balance)
+        return ", ".join(str(self.initial_balance if size is None else size) for size in own)
+
+    def has_size(self, index: int, initial_minor: int) -> bool:
+        """Whether an account of phase `index` may have this size: that of the phase, or one that it grew to."""
+        first, plan = self.initial_of(index), self.payout.scaling
+        if initial_minor == first:
+            return True
+        return index == self.funded_index and plan is not None and plan.reaches(first, initial_minor, self.currency)
+
+    def context(
+        self, index: int, calendars: Mapping[str, VenueCalendar] | None = None, initial_minor: int | None = None
+    ) -> Context:
+        """Returns the context for the rules of phase `index`. `initial_minor`: the size of the account, if it is not
+        that of the phase."""
+        target, initial = self.phase(index).target, self.initial_of(index) if initial_minor is None else initial_minor
         return Context(
-            initial_minor=self.initial_minor,
+            initial_minor=initial,
             currency=self.currency,
             clock=self.clock,
             phase="evaluation" if index <= len(self.phases) else "funded",
             loss_clock=self.loss_clock,
             calendars=calendars or {},
-            target_minor=None if target is None else target.over(self.initial_minor, self.currency),
+            target_minor=None if target is None else target.over(initial, self.currency),
         )
 
     @property

@@ -93,7 +93,7 @@ def check_next_version(product: Product, newest: int | None) -> None:
 
 def check_applied(product: Product) -> None:
     """That the product promises nothing that is not applied to running accounts; raises ProductInvalid."""
-    for where, problem in (*not_applied(product), *floors_not_sold(product.places(), product.initial_minor)):
+    for where, problem in (*not_applied(product), *floors_not_sold(product.places(), product.initial_minors)):
         field = ".".join(str(step) for step in where)
         raise ProductInvalid(f"{field}: {problem}.", field=field, remedy="Propose the version without it.")
 
@@ -117,8 +117,8 @@ def check_movable(old: Product, new: Product) -> None:
         ("product", old.product, new.product),
         ("family", old.family, new.family),
         ("currency", old.currency, new.currency),
-        ("initial_balance", str(old.initial_balance), str(new.initial_balance)),
         ("phases", str(len(old.phases)), str(len(new.phases))),
+        ("initial_balance", old.sizes, new.sizes),
     ):
         if was != becomes:
             raise BadInput(

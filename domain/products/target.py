@@ -12,12 +12,15 @@ def target_reached(
     """Whether the closed balance is at the target, no position is open, there are enough trading days (days with a new
     position), and every gate that blocks a pass is met. Gates may raise the target. `now`: the money of the account.
     `state`: the state of conduct rules and gates; None without such rules."""
-    if terms.target_minor is None or open_positions or trading_days < terms.phase.min_trading_days:
+    target, passing = terms.target_minor, terms.passing_minor
+    if target is None or passing is None or now.balance_minor < passing:
+        return False
+    if open_positions or trading_days < terms.min_trading_days:
         return False
     if state is None:
-        return now.balance_minor >= terms.product.initial_minor + terms.target_minor
+        return True
     rules, context = terms.history_rules, terms.context
-    wanted = history.effective_target(state, rules, context, terms.target_minor, now)
-    if now.balance_minor < terms.product.initial_minor + wanted:
+    wanted = history.effective_target(state, rules, context, target, now)
+    if now.balance_minor < context.initial_minor + wanted:
         return False
     return all(status.met for gate, status in history.gates(state, rules, context, now) if "pass" in gate.blocks)

@@ -5,6 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.fees import FeeTerms, Price, price_minor
 from domain.money import to_minor
 from domain.payouts.words import words as payout_words
 from domain.products.phase import Phase
@@ -96,11 +97,33 @@ def _bought(product: Product) -> Iterator[str]:
     context = product.context(1)
     yield f"A simulated trading account of {context.money(product.initial_minor)}, {_FAMILIES[product.family]}."
     yield f"The fee is {context.money(product.fee_minor)}, paid once."
+    if product.fees is not None:
+        yield from _later_fees(product.fees, product.fee_minor, context)
     yield f"The leverage is up to 1:{product.leverage}."
     if product.phases:
         names = ", then ".join(phase.name for phase in product.phases)
-        yield f"You pass {names}. You trade each phase on a new account with the same starting balance."
+        same = all(phase.initial_balance is None for _, phase in product.places())
+        balance = "the same starting balance" if same else "a starting balance of its own"
+        yield f"You pass {names}. You trade each phase on a new account with {balance}."
     yield "A later version of the product does not change your account, unless two people at the firm move it."
+
+
+def _later_fees(fees: FeeTerms, purchase_minor: int, context: Context) -> Iterator[str]:
+    def price(price: Price) -> str:
+        return context.money(price_minor(price, purchase_minor, context.currency))
+
+    if fees.reset is not None:
+        yield f"A reset costs {price(fees.reset)}: your evaluation phase begins again on a new account."
+    if fees.buyback is not None:
+        yield f"You may buy back a broken account for {price(fees.buyback)}: its phase begins again on a new account."
+    if fees.extension is not None:
+        yield f"An extension costs {price(fees.extension)}."
+    if fees.activation is not None:
+        yield f"The funded account opens once you have paid {price(fees.activation)} for it."
+    if fees.monthly is not None:
+        yield f"Until the account is funded, {price(fees.monthly)} is due every month."
+    for name, costs in fees.add_ons.items():
+        yield f'The add-on "{name}" costs {price(costs)}.'
 
 
 def _clocks(product: Product) -> Iterator[str]:
@@ -109,6 +132,8 @@ def _clocks(product: Product) -> Iterator[str]:
         yield "Loss limits that restart each day restart at the same time."
     else:
         yield f"Loss limits that restart each day restart at {product.loss_clock.words} instead."
+    if product.warn_at_pct:
+        yield f"You are warned when {product.warn_at_pct} % of what a loss limit allows is used."
     if product.warn_before_reset_minutes:
         minutes = count(product.warn_before_reset_minutes, "minute")
         yield f"You are warned {minutes} before a reset that would break a limit even if no price moves."
@@ -116,6 +141,8 @@ def _clocks(product: Product) -> Iterator[str]:
 
 def _phase(product: Product, index: int) -> Iterator[str]:
     phase, context = product.phase(index), product.context(index)
+    if phase.initial_balance is not None:
+        yield f"Account. The account starts with a balance of {context.money(context.initial_minor)}."
     if phase.target is not None:
         goal = context.initial_minor + phase.target.over(context.initial_minor, context.currency)
         yield (

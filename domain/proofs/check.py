@@ -60,7 +60,11 @@ def check(data: Mapping[str, Any]) -> list[Difference]:
         return [*found, Difference("sheet", "nested too deep", "a proof sheet")]
     if not 1 <= sheet.account.phase_index <= known.product.funded_index:
         return [*found, Difference("account.phase_index", str(sheet.account.phase_index), "a phase of the product")]
-    terms = phase_terms(known.product, sheet.account.phase_index)
+    initial_minor = sheet.account.initial_minor
+    if not known.product.has_size(sheet.account.phase_index, initial_minor):
+        size = str(known.product.initial_of(sheet.account.phase_index))
+        return [*found, Difference("account.initial_minor", str(initial_minor), size)]
+    terms = phase_terms(known.product, sheet.account.phase_index, initial_minor=initial_minor)
     parts: tuple[Check, ...] = (_written, *_CHECKS[type(sheet)])
     differences = [*found, *_identity(sheet, terms, known)]
     differences += [difference for part in parts for difference in part(sheet, terms)]
@@ -113,4 +117,3 @@ def _identity(sheet: AnySheet, terms: PhaseTerms, known: _Known) -> Iterator[Dif
     yield from compare("product.terms", sheet.product.terms, known.terms)
     yield from compare("account.phase_name", sheet.account.phase_name, terms.phase.name)
     yield from compare("account.currency", sheet.account.currency, product.currency)
-    yield from compare("account.initial_minor", sheet.account.initial_minor, product.initial_minor)

@@ -248,7 +248,7 @@ def check_pass(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
     if phase.target is None or terms.target_minor is None:
         yield Difference("target", str(target), "a phase with a target")
         return
-    required = terms.product.initial_minor + target.effective_minor
+    required = terms.initial_minor + target.effective_minor
     yield from compare("target.type", target.type, phase.target.type)
     yield from compare("target.value", target.value, phase.target.value)
     yield from compare("target.target_minor", target.target_minor, terms.target_minor)

@@ -29,7 +29,7 @@ def check_refusal(sheet: PayoutRefusalSheet, terms: PhaseTerms) -> Iterator[Diff
         yield Difference("request.currency", sheet.request.currency, exc.message)
         return
     yield from compare("facts", sheet.facts, facts_json(facts))
-    yield from compare("facts.initial_minor", facts.initial_minor, terms.product.initial_minor)
+    yield from compare("facts.initial_minor", facts.initial_minor, terms.initial_minor)
     yield from compare("request.currency", gross.currency, terms.product.currency)
     yield from compare_part("clock", sheet.clock, proof.clock_part(terms.product.clock, facts.now))
     yield from _rooms(sheet, terms, facts)

@@ -102,7 +102,7 @@ def _judged(sheet: BreachSheet | PassSheet, change: Correction, balance: int, eq
         return stands, f"{'passed' if stands else 'not passed'}: balance {balance} of {required}"
     product = Product.model_validate(sheet.product.terms)
     rule, costs = sheet.rule, sheet.costs
-    specs = phase_terms(product, sheet.account.phase_index).specs
+    specs = phase_terms(product, sheet.account.phase_index, initial_minor=sheet.account.initial_minor).specs
     spec = next(s for s in specs if (s.rule_id, s.direction) == (rule.id, rule.floor.direction))
     paid = Costs(costs.commission_minor, costs.swap_minor, costs.fee_minor)
     mark = Mark(balance, equity, sheet.event.seq, sheet.event.at, paid)

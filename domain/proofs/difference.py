@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from domain.proofs.earlier_wording import same_sentence
-from domain.proofs.sheets import GatePart, Part, RefusalPart
+from domain.proofs.part import Part
+from domain.proofs.sheets import GatePart, RefusalPart
 
 Sentenced = GatePart | RefusalPart
 

@@ -6,12 +6,10 @@ and pass.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from domain.clocks import Clock, require_utc, zone_of
@@ -40,6 +38,7 @@ from domain.proofs.sheets import (
     Source,
     TargetPart,
 )
+from domain.proofs.texts import SealedSheet, json_text
 from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, profit_minor
@@ -71,10 +70,7 @@ class JudgedAccount:
 
 def canonical(body: Mapping[str, Any]) -> str:
     """Returns the text that the hash covers: JSON with sorted keys and no spaces, without the hash itself."""
-    return _json({k: v for k, v in body.items() if k != "hash"})
-
-
-_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+    return json_text({k: v for k, v in body.items() if k != "hash"})
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -104,19 +100,21 @@ def _common(part: ProductPart | ClockPart) -> tuple[dict[str, Any], str]:
     return data, canonical(data)
 
 
-def sealed(sheet: AnySheet) -> dict[str, Any]:
-    """Returns the sheet as JSON data with its hash. The hash is `digest`, built from the cached texts of shared
-    parts."""
-    known = {"product": _common(sheet.product), "clock": _common(sheet.clock)}
-    data = sheet.model_dump(mode="json", exclude=set(known))
-    body = {name: known[name][0] if name in known else data[name] for name in type(sheet).model_fields}
-    texts = []
-    for shared, names in groupby(sorted(body), key=known.__contains__):
-        if shared:
-            texts += [f'"{name}":{known[name][1]}' for name in names]
-        else:
-            texts.append(_json({name: body[name] for name in names})[1:-1])
-    return {**body, "hash": hashlib.sha256(f"{{{','.join(texts)}}}".encode()).hexdigest()}
+# No stored text has this character, so that no text of a sheet is taken for one of these places.
+_PLACES: Final = {name: f"\0{name}" for name in ("clock", "product")}
+
+
+def sealed(sheet: AnySheet) -> SealedSheet:
+    """Returns the sheet as JSON data with its hash. The hash is `digest`, with the cached texts of parts that many
+    sheets share put into the text of the others."""
+    shared = {"clock": _common(sheet.clock), "product": _common(sheet.product)}
+    data = sheet.model_dump(mode="json", exclude=set(shared))
+    text = json_text(data | _PLACES)
+    for name, (_, part) in shared.items():
+        text = text.replace(json_text(_PLACES[name]), part, 1)
+    hashed = hashlib.sha256(text.encode()).hexdigest()
+    body = {name: shared[name][0] if name in shared else data[name] for name in type(sheet).model_fields}
+    return SealedSheet(body | {"hash": hashed}, f'{text[:-1]},"hash":"{hashed}"}}')
 
 
 @_remembered
@@ -164,7 +162,7 @@ def head(
             phase_index=terms.phase_index,
             phase_name=terms.phase.name,
             currency=product.currency,
-            initial_minor=product.initial_minor,
+            initial_minor=terms.initial_minor,
         ),
         "product": product_part(product),
         "clock": clock_part(product.clock, at),
@@ -309,7 +307,7 @@ def pass_sheet(
         value=phase.target.value,
         target_minor=target_minor,
         effective_minor=wanted,
-        required_balance_minor=scene.terms.product.initial_minor + wanted,
+        required_balance_minor=scene.terms.initial_minor + wanted,
         min_trading_days=phase.min_trading_days,
         trading_days=tuple(scene.trading_days),
     )

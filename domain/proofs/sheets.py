@@ -8,9 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
+from pydantic import Field, TypeAdapter
 
 from domain.money import Currency
+from domain.proofs.part import Part
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
 from domain.rules.terms import Figures, Operator
@@ -21,18 +22,6 @@ EventKind = Literal[
     "opened", "closed", "order_placed", "order_gone", "stop_changed", "take_profit_changed", "paid_out",
     "payout_requested", "payout_approved", "news",
 ]  # fmt: skip
-
-
-_LATER: Final = ("figures", "subject")
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves the later field out where it is not used, as in earlier sheets."""
-        return {name: value for name, value in serialize(self).items() if value is not None or name not in _LATER}
 
 
 class AccountPart(Part):

@@ -1,5 +1,6 @@
 """The exact judgement of the levels of one account at one event."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from domain.clocks import ONLY_A_DAY, Begins
@@ -62,6 +63,22 @@ def level_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:
         if breached(spec, state.floor_minor, worth):
             found.append(LevelBreach(spec, state, worth))
     return found
+
+
+def compared(
+    specs: Sequence[FloorSpec], found: Iterable[LevelBreach], *, at_reset: bool = False
+) -> dict[str, dict[str, bool]]:
+    """Returns, for every rule, its levels that were compared, by key, and whether each is broken: what
+    `limits.step` takes. `found`: the broken ones. `at_reset`: all levels were compared."""
+    broken = {breach.key: breach for breach in found}
+    levels: dict[str, dict[str, bool]] = {}
+    for spec in specs:
+        mine = levels.setdefault(spec.rule_id, {})
+        if spec.per == "account" and (at_reset or spec.judged_at == "every_event"):
+            mine[spec.key] = spec.key in broken
+    for breach in broken.values():
+        levels[breach.spec.rule_id][breach.key] = True
+    return levels
 
 
 def closing_breaches(rules: AccountRules, mark: Mark) -> list[LevelBreach]:

@@ -77,6 +77,9 @@ class Mark:
     positions: tuple[OpenResult, ...] | None = None
 
 
+WARN_AT_PCT: Final = 80
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorSpec:
     """One level of a rule, for accounts with one initial balance.
@@ -88,6 +91,7 @@ class FloorSpec:
     the basis by its amount. `settles`: the permanent effect of a settled payout; of each one with `reset`, else of the
     first. `steps`: levels of the account that set the floor anew. `judged_at`: `eod` compares at resets only, with the
     level from before the reset. `per`: the worth is that of each symbol or each position by itself.
+    `warn_at_pct`: the used share of the allowance at which a warning is due; 0: never.
     """
 
     rule_id: str
@@ -108,6 +112,7 @@ class FloorSpec:
     steps: tuple[FloorStep, ...] = ()
     judged_at: JudgedAt = "every_event"
     per: Per = "account"
+    warn_at_pct: int = WARN_AT_PCT
     # Read at every mark of every account, so computed once: whether every part of the worth counts; whether a level
     # that is just reached is broken; whether the level needs `Figures`; whether any event can move the basis; which
     # side of the level is beyond; whether every event compares the worth of the whole account.

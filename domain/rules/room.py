@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
-from typing import Final
 
 from domain.clocks import Begins
 from domain.money import half_up
@@ -10,8 +9,6 @@ from domain.rules.evaluate import LevelBreach, judge_rollover, level_breaches, w
 from domain.rules.floors import FloorSpec, Mark, RuleState, room_minor
 from domain.rules.state import AccountRules, on_payout_hold, on_payout_settled
 from domain.rules.terms import NO_LIMIT
-
-WARN_AT_PCT: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,9 @@ class Room:
 
     @property
     def warns(self) -> bool:
-        used = self.allowance_minor - self.room_minor
-        return self.allowance_minor > 0 and used * 100 >= self.allowance_minor * WARN_AT_PCT
+        """Whether a warning is due: so much of the allowance is used that the trader must know."""
+        used, share = self.allowance_minor - self.room_minor, self.spec.warn_at_pct
+        return share > 0 and self.allowance_minor > 0 and used * 100 >= self.allowance_minor * share
 
 
 def _room(spec: FloorSpec, state: RuleState, mark: Mark) -> Room:
@@ -75,7 +73,8 @@ def broken_by_reset(rules: AccountRules, mark: Mark, begins: Begins) -> list[Lev
     return [] if level_breaches(rules, mark) else judge_rollover(rules, mark, begins)[1]
 
 
-def warn_level(spec: FloorSpec, state: RuleState) -> int:
-    """Returns the worth at which WARN_AT_PCT of the allowance is used: a warning is due there and beyond."""
-    left = half_up(Decimal(spec.allowance_of(state)) * (100 - WARN_AT_PCT) / 100)
-    return state.floor_minor + left if spec.direction == "floor" else state.floor_minor - left
+def warn_left(spec: FloorSpec, state: RuleState) -> int:
+    """Returns the room at which a warning is due, and below it; -1 when none is due before the level is broken."""
+    if not spec.warn_at_pct:
+        return -1
+    return half_up(Decimal(spec.allowance_of(state)) * (100 - spec.warn_at_pct) / 100)

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -31,6 +32,7 @@ class Later:
 
 
 LATER: Final = Later()
+WHOLE: Final = {"whole": True}  # the context in which a definition is written with every field, to be compared
 
 
 class Terms(BaseModel):
@@ -39,8 +41,12 @@ class Terms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_serializer(mode="wrap")
-    def _without_unused_later_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unused_later_fields(
+        self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
         data: dict[str, Any] = serialize(self)
+        if info.context == WHOLE:
+            return data
         for name in _later_fields(type(self)):
             if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
                 data.pop(name, None)

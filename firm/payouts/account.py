@@ -58,7 +58,9 @@ async def levels_beyond(session: AsyncSession, payout: Payout, account: Account,
     live = await session.get(AccountLive, account.id, populate_existing=True)
     if live is None:
         return ()
-    rules = from_json(phase_terms(product, account.phase_index).specs, live.rule_state["rules"])
+    rules = from_json(
+        phase_terms(product, account.phase_index, initial_minor=account.initial_minor).specs, live.rule_state["rules"]
+    )
     balance, equity = await money_now(session, live)
     gross, forfeited = await _still_to_leave(session, payout)
     mark = Mark(balance - forfeited, min(balance, equity) - forfeited, 0, live.at)

@@ -47,10 +47,21 @@ async def history(
         facts["clock"] = product.clock
     if terms.live_account is not None:
         facts["live_start_minor"] = await _live_start(session, account, terms.live_account)
+    if terms.fee_refund is not None and terms.fee_refund.amount == "all_fees_paid":
+        facts["all_fees_minor"] = await _all_fees(session, account.challenge_id)
     closing = [cycle.name for cycle in terms.cycles if cycle.closes_account]
     if closing:
         facts["closed_by_payout"] = await closing_payout(session, account.challenge_id, terms) is not None
     return facts
+
+
+async def _all_fees(session: AsyncSession, challenge_id: str) -> int:
+    """Returns the fee of a challenge and those of the challenges whose phase it began again."""
+    total, next_id = 0, str(challenge_id)
+    while next_id:
+        challenge = await session.get_one(Challenge, next_id)
+        total, next_id = total + challenge.fee_minor, challenge.replaces or ""
+    return total
 
 
 async def closing_payout(session: AsyncSession, challenge_id: str, terms: PayoutTerms) -> str | None:

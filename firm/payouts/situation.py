@@ -110,7 +110,7 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
-    terms = phase_terms(product, account.phase_index, calendars)
+    terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
     known = PayoutFacts(
@@ -128,11 +128,12 @@ async def situation(
         first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=holdings.balance_minor - account.initial_minor - await _credited(session, account_id),
+        profit_minor=holdings.balance_minor - account.initial_minor - await credited(session, account_id),
         deducted_minor=deducted,
         lowered_split_pct=await _lowered_split(session, challenge.id),
+        grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=challenge.fee_minor,  # neither an extension nor a retake costs anything
+        last_fee_minor=challenge.fee_minor,  # an order is a challenge of its own
         **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs
@@ -187,7 +188,7 @@ async def _checkpoint(session: AsyncSession, account: Account, live: AccountLive
     return Holdings(balance, equity, sum(1 for lots in open_lots.values() if lots > 0))
 
 
-async def _credited(session: AsyncSession, account_id: str) -> int:
+async def credited(session: AsyncSession, account_id: str) -> int:
     """Returns the amount that the firm paid into the account after its start (negative: took out). It is not profit of
     the trader. Leaves out forfeited amounts, which were profit, and everything up to the last time that an offence
     brought the balance back to the initial one: profit begins anew there."""
@@ -265,6 +266,13 @@ async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | 
     return None if consequence is None else Consequence.model_validate(consequence).split_pct
 
 
+def _grown_split(product: Product, account: Account) -> Decimal | None:
+    """Returns the share after a step of the scaling plan; None before one, or if the plan does not change it."""
+    plan = product.payout.scaling
+    grown = account.initial_minor > product.initial_of(account.phase_index)
+    return plan.split_pct if plan is not None and grown else None
+
+
 async def _happened(
     session: AsyncSession, account: Account, terms: PhaseTerms, holdings: Holdings, now: datetime
 ) -> list[Event]:
@@ -272,7 +280,7 @@ async def _happened(
     bar is the present, so every reset up to now is included."""
     life = await impact.life(session, account, bars=False)
     present = Bar(now - _MINUTE, *(4 * (holdings.equity_minor,)), balance_minor=holdings.balance_minor)
-    lived = list(events(replace(life, bars=(present,)), terms.product))
+    lived = list(events(replace(life, bars=(present,)), terms.product, terms.initial_minor))
     begun = life.opened_at
     announced = await session.scalars(
         select(NewsRelease)
@@ -287,7 +295,7 @@ def _news(row: NewsRelease, terms: PhaseTerms, known_at: datetime) -> Event:
     return News(
         seq=0,
         at=known_at,
-        balance_minor=terms.product.initial_minor,
+        balance_minor=terms.initial_minor,
         news_id=row.key,
         released_at=row.released_at.astimezone(UTC),
         ends_at=row.ends_at.astimezone(UTC) if row.ends_at else None,

@@ -92,7 +92,7 @@ def read_product(text: str, name: str, venues: Venues | None = None) -> Product:
     except ValidationError as exc:
         raise _refused(name, root, [explained(error) for error in exc.errors()]) from exc
     promised = list(product_checks.not_applied(product))
-    promised += product_checks.floors_not_sold(product.places(), product.initial_minor)
+    promised += product_checks.floors_not_sold(product.places(), product.initial_minors)
     if promised:
         raise _refused(name, root, promised)
     if venues is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.approvals import Actor, check_reason
 from domain.errors import BadInput
 from domain.keys import new_id
+from domain.products.product import Product
 from domain.products.publishing import (
     ACCOUNT_MOVE,
     check_approved,
@@ -49,7 +50,7 @@ async def propose(
     check_reason(reason)
     old, new = await products.load(session, product, from_version), await products.load(session, product, to_version)
     check_movable(old, new)
-    chosen = await _chosen(session, product, from_version, numbers)
+    chosen = await _chosen(session, old, new, numbers)
     now = await market_now(session)
     move = AccountMove(
         id=new_id("mov"),
@@ -79,8 +80,9 @@ async def propose(
     return move
 
 
-async def _chosen(session: AsyncSession, product: str, version: int, numbers: Sequence[int] | None) -> list[str]:
+async def _chosen(session: AsyncSession, old: Product, new: Product, numbers: Sequence[int] | None) -> list[str]:
     """Returns the ids of the accounts to move, by number. Raises BadInput with the first accounts that cannot move."""
+    product, version = old.product, old.version
     open_payout = select(Payout.id).where(Payout.account_id == Account.id, Payout.closed_at.is_(None)).exists()
     waiting = (
         select(AccountMoveRow.move_id)
@@ -93,7 +95,8 @@ async def _chosen(session: AsyncSession, product: str, version: int, numbers: Se
         .exists()
     )
     statement = select(
-        Account.number, Account.id, Account.product, Account.version, Account.status, open_payout, waiting
+        *(Account.number, Account.id, Account.product, Account.version, Account.status),
+        *(Account.phase_index, Account.initial_minor, open_payout, waiting),
     ).order_by(Account.number)
     of_version = statement.where(Account.product == product, Account.version == version)
     wanted = of_version if numbers is None else statement.where(Account.number.in_(numbers))
@@ -103,12 +106,14 @@ async def _chosen(session: AsyncSession, product: str, version: int, numbers: Se
         f"A-{number}: there is no such account" for number in dict.fromkeys(numbers or ()) if number not in found
     ]
     chosen: list[str] = []
-    for number, account_id, its_product, its_version, status, has_payout, is_waiting in rows:
+    for number, account_id, its_product, its_version, status, phase, size, has_payout, is_waiting in rows:
         why = ""
         if (its_product, its_version) != (product, version):
             why = f"is under {its_product}@{its_version}"
         elif status != "active":
             why = f"is {status}"
+        elif not new.has_size(phase, size):
+            why = f"has grown to a size that {new.ref} does not have"
         elif has_payout:
             why = "has an open payout; decide that first"
         elif is_waiting:

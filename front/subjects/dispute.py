@@ -7,7 +7,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import dispute_workflow
-from domain.approvals import DECIDERS, ROLES
+from domain.approvals import DECIDERS, PEOPLE
 from domain.disputes import DISPUTE as MACHINE
 from front.subjects.subject import Right, Subject, Verb, Workflow
 from store.models import Dispute
@@ -39,7 +39,7 @@ DISPUTE: Final = Subject(
     plural="disputes",
     waits_as="Disputes to decide",
     waiting=Waiting(_rows, timedelta(hours=24), lambda _: "Disputed breach"),
-    read=Right("disputes.read", frozenset(ROLES)),
+    read=Right("disputes.read", PEOPLE),
     under="/risk",
     page="/disputes",
     api="/disputes",

@@ -7,7 +7,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.ids import payout_workflow
-from domain.approvals import DECIDERS, ROLES
+from domain.approvals import DECIDERS, PEOPLE
 from domain.payouts.payout import PAYOUT as MACHINE
 from front.subjects.subject import Right, Subject, Verb, Workflow
 from store.models import Payout
@@ -48,7 +48,7 @@ PAYOUT: Final = Subject(
     plural="payouts",
     waits_as="Payouts to decide",
     waiting=Waiting(_rows, timedelta(hours=24), _words),
-    read=Right("payouts.read", frozenset(ROLES)),
+    read=Right("payouts.read", PEOPLE),
     under="/payouts",
     page="/payouts",
     api="/payouts",

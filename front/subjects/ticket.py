@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select
 
-from domain.approvals import ROLES
+from domain.approvals import PEOPLE
 from front.subjects.subject import Right, Subject
 from store.models import Ticket
 from store.read.queue import Row, Waiting, waiting_rows
@@ -32,7 +32,7 @@ TICKET: Final = Subject(
     plural="tickets",
     waits_as="Tickets to answer",
     waiting=Waiting(_rows, timedelta(hours=24), _words),
-    read=Right("tickets.read", frozenset(ROLES)),
+    read=Right("tickets.read", PEOPLE),
     under="/tickets",
     page="/tickets",
     list_page="/tickets?state=open",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.money import exponent
-from domain.rules.marking import Instrument, Position
+from domain.rules.marking import Instrument, Position, Side
 from monitor.columns import kernels
 from monitor.columns.account_columns import Floats, Ints, Narrow, grown
 
@@ -200,18 +200,24 @@ class Book:
     def position(self, index: int) -> Position:
         """The exact position at a place."""
         arena, place = self._arena, self._at(index)
+        if arena.price_digits[place] == _BESIDE:
+            return self._beside[int(arena.opened[place])]
+        opened = _EPOCH + int(arena.opened[place]) * _MICROSECOND
+        return Position(self.position_id(index), self.instrument.symbol, *self.terms(index), opened)
+
+    def terms(self, index: int) -> tuple[Side, Decimal, Decimal]:
+        """Side, lots and price at the opening of the position at a place, exactly."""
+        arena, place = self._arena, self._at(index)
         price_digits = int(arena.price_digits[place])
         if price_digits == _BESIDE:
-            return self._beside[int(arena.opened[place])]
+            beside = self._beside[int(arena.opened[place])]
+            return beside.side, beside.lots, beside.open_price
         units = float(arena.units[place])
         lots = abs(units) / float(self.instrument.contract_size)
-        return Position(
-            self.position_id(index),
-            self.instrument.symbol,
+        return (
             "buy" if units > 0 else "sell",
             Decimal(f"{lots:.{arena.lot_digits[place]}f}"),
             Decimal(f"{arena.opens[place]:.{price_digits}f}"),
-            _EPOCH + int(arena.opened[place]) * _MICROSECOND,
         )
 
     def position_id(self, index: int) -> str:

@@ -12,17 +12,15 @@ from typing import Any, Final
 import numpy as np
 from numba import njit, uint32
 
-from domain.rules.room import WARN_AT_PCT
-
 # One row of `hot`: what a mark reads and writes of an account, on one cache line.
 EQUITY, BALANCE, LOW, HIGH, BAR_OPEN, BAR_HIGH, BAR_LOW, TOUCHED = range(8)
 # The quote of a book.
 BID, ASK, FACTOR, TIE_MARGIN = range(4)
 # One level of a phase in the table of terms.
 FOLLOWS, TAKES_MAX, FIXED, TOP, BOTTOM, LOCK_AT, LOCK_LEVEL, INCLUSIVE, CEILING, FLOATING, AT_RESETS, STEPS = range(12)
-LEVEL_FIELDS: Final = 12
-# The part of an allowance that is left when a warning is due.
-WARN_TOP, WARN_BOTTOM = 100 - WARN_AT_PCT, 100
+WARN_PCT: Final = 12  # the percent of the allowance that is left when a warning is due
+LEVEL_FIELDS: Final = 13
+NO_WARNING: Final = -1  # in place of WARN_PCT and WARN_LEFT: no warning is ever due
 # The state of one level on an account, in the order of RuleColumns. WARN_LEFT and NEXT_STEP, the least equity at which
 # a price alone reaches a step, are derived and never stored.
 BASIS, FLOOR, STATE_BALANCE, STATE_EQUITY, PAYOUTS, SEQ, AT, WARN_LEFT, NEXT_STEP = range(9)
@@ -254,7 +252,8 @@ def follow(
                     data[PAYOUTS, k, r] = 0
                     data[SEQ, k, r] = seq
                     data[AT, k, r] = at
-                    data[WARN_LEFT, k, r] = share(allowance, WARN_TOP, WARN_BOTTOM)
+                    left = table[t, k, WARN_PCT]
+                    data[WARN_LEFT, k, r] = NO_WARNING if left == NO_WARNING else share(allowance, left, 100)
                     peaked[r] = True
         low, high = alarm(r, levels[t], table[t], data, warned, nothing, 0, 0)
         hot[r, LOW] = low

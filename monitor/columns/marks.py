@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 
 from domain.errors import RateMissing
-from domain.pnl import conversion_rate
+from domain.pnl import conversion_rate, position_profit_minor
 from domain.rules.events import OpenResult
 from domain.rules.marking import Instrument, Position, QuoteBoard, conversion_symbol, equity_minor, profit_minor
 from monitor.columns import kernels
@@ -53,8 +53,8 @@ class Marks:
         if n < 0:
             place = 0
             for book in touched:
-                for index in book.doubtful_places().tolist():
-                    self._fresh[place + index] = self._profit(book, index)
+                for index, exact in self._doubtful(book):
+                    self._fresh[place + index] = exact
                 place += book.size
             n = kernels.carry(books, arena.spans, arena.rows, arena.profits, self._fresh, hot, self._found)
         return self._found[:n] if n else None
@@ -94,12 +94,28 @@ class Marks:
         if kernels.remark(books, arena.spans, arena.quotes, *positions, self._sums):
             for book in known:
                 profit, rows = book.profit, book.rows
-                for index in book.doubtful_places().tolist():
-                    exact = self._profit(book, index)
+                for index, exact in self._doubtful(book):
                     self._sums[rows[index]] += exact - profit[index]
                     profit[index] = exact
         n = kernels.settle(columns.hot, self._sums, self._found)
         return self._found[:n] if n else None
+
+    def _doubtful(self, book: Book) -> Iterator[tuple[int, int]]:
+        """Yields (place, exact profit) of the doubtful positions of a book with a known value. When the rate is such
+        that many profits are ties there may be hundreds, so quote and rate are looked up once."""
+        places = book.doubtful_places().tolist()
+        if not places:
+            return
+        instrument, prices = book.instrument, self.board.prices
+        bid, ask = prices[instrument.symbol]
+        rate = conversion_rate(instrument.quote_currency, book.currency, prices)
+        for index in places:
+            side, lots, opened = book.terms(index)
+            close = bid if side == "buy" else ask
+            yield (
+                index,
+                position_profit_minor(side, lots, instrument.contract_size, opened, close, rate, book.currency),
+            )
 
     def _profit(self, book: Book, index: int) -> int:
         """The exact profit of one position; 0 while it is not known."""

@@ -17,7 +17,7 @@ from domain.clocks import Begins
 from domain.rules import floors
 from domain.rules.evaluate import next_step_minor
 from domain.rules.floors import FloorSpec, Mark, RuleState
-from domain.rules.room import WARN_AT_PCT, warn_level
+from domain.rules.room import warn_left
 from domain.rules.state import AccountRules
 from domain.rules.terms import Figures
 from monitor.columns import kernels
@@ -25,7 +25,6 @@ from monitor.columns.account_columns import AccountColumns, Bools, Ints, grown, 
 
 _UNSET: Final = np.iinfo(np.int64).min
 _STORED: Final = 7  # all but what follows from them
-_LEFT_AT_WARNING: Final = Fraction(100 - WARN_AT_PCT)
 
 
 def percentage(basis: Ints, percent: Fraction) -> Ints:
@@ -55,6 +54,10 @@ def _share(spec: FloorSpec) -> Fraction:
     return Fraction(spec.allowance_pct or 0) / 100
 
 
+def _warn_pct(spec: FloorSpec) -> int:
+    return 100 - spec.warn_at_pct if spec.warn_at_pct else kernels.NO_WARNING
+
+
 def _level(spec: FloorSpec) -> list[int]:
     """A spec as the compiled loops read it."""
     fields = [0] * kernels.LEVEL_FIELDS
@@ -70,6 +73,7 @@ def _level(spec: FloorSpec) -> list[int]:
     fields[kernels.FLOATING] = spec.holds.floating and spec.per == "account"
     fields[kernels.AT_RESETS] = spec.judged_at == "eod"
     fields[kernels.STEPS] = any(step.when == "equity" for step in spec.steps)
+    fields[kernels.WARN_PCT] = _warn_pct(spec)
     return fields
 
 
@@ -182,7 +186,7 @@ class RuleColumns:
             row = row_of(login)
             if row is not None:
                 self._data[:_STORED, level, row] = fields
-                left = _warn_left(self.symbol_specs(row)[level], self._state(level, row))
+                left = warn_left(self.symbol_specs(row)[level], self._state(level, row))
                 self._data[kernels.WARN_LEFT, level, row] = left
                 rows.append(row)
         return rows
@@ -221,7 +225,7 @@ class RuleColumns:
         step = next_step_minor(spec, s)
         self._data[:, index, row] = (
             *(s.basis_minor, s.floor_minor, s.balance_minor, s.equity_minor, s.payouts_minor),
-            *(s.seq, microseconds(s.at), _warn_left(spec, s), kernels.FAR if step is None else step),
+            *(s.seq, microseconds(s.at), warn_left(spec, s), kernels.FAR if step is None else step),
         )
         self._locked[index, row] = s.locked
         if s.figures is not None:
@@ -267,7 +271,10 @@ class RuleColumns:
         data[kernels.PAYOUTS, index, rows] = 0
         data[kernels.SEQ, index, rows] = seq
         data[kernels.AT, index, rows] = microseconds(at)
-        data[kernels.WARN_LEFT, index, rows] = percentage(allowance, _LEFT_AT_WARNING)
+        left = _warn_pct(spec)
+        data[kernels.WARN_LEFT, index, rows] = (
+            left if left == kernels.NO_WARNING else percentage(allowance, Fraction(left))
+        )
 
     def broken_after_reset(self, spec: FloorSpec, index: int, rows: Ints, money: "LevelMoney", begins: Begins) -> Bools:
         """Which of `rows` the next reset would put beyond level `index` if their money stays as it is. `begins`: the
@@ -318,12 +325,6 @@ class RuleColumns:
         if spec.allowance_pct is None:
             return np.full(basis.shape, spec.allowance_minor, np.int64)
         return percentage(basis, Fraction(spec.allowance_pct))
-
-
-def _warn_left(spec: FloorSpec, state: RuleState) -> int:
-    """How far before the level a warning is due."""
-    left = warn_level(spec, state) - state.floor_minor
-    return left if spec.direction == "floor" else -left
 
 
 def _beyond(spec: FloorSpec, level: Ints, worth: Ints) -> Bools:

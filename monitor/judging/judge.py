@@ -64,6 +64,7 @@ class Judge:
         else:
             self._warn(account, after, mark)
         self._state.set_alarms(account)
+        self._state.facts.offer()
 
     def mark(self, account: AccountRow, trigger: Trigger) -> None:
         """Judges an account that a price has brought beyond an alarm: its limits, then the rules of conduct that follow

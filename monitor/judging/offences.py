@@ -8,7 +8,7 @@ from domain import keys
 from domain.proofs.history import ProofSubject, violation_sheet
 from domain.rules import limits
 from domain.rules.base import Consequence, EquityRule, Violation
-from domain.rules.evaluate import LevelBreach, deducted_minor
+from domain.rules.evaluate import LevelBreach, compared, deducted_minor
 from domain.rules.limits import LimitOffence, LimitState
 from monitor.columns.conduct_state import ConductState
 from monitor.columns.roster import AccountRow
@@ -35,15 +35,8 @@ def limit_verdicts(
     """Folds the limits of an account at an event. `found`: those that are broken now. `at_reset`: the event is a reset,
     at which all limits are compared."""
     broken = {verdict.key: verdict for verdict in found}
-    compared: dict[str, dict[str, bool]] = {}
-    for spec in account.terms.specs:
-        levels = compared.setdefault(spec.rule_id, {})
-        if spec.per == "account" and (at_reset or spec.judged_at == "every_event"):
-            levels[spec.key] = spec.key in broken
-    for each in found:
-        compared[each.spec.rule_id][each.key] = True
     verdicts = LimitVerdicts()
-    for rule_id, levels in compared.items():
+    for rule_id, levels in compared(account.terms.specs, found, at_reset=at_reset).items():
         before, rule = _limit_state(account, conduct, rule_id)
         # a symbol or position that may be cured and is not among the broken ones is back within, or closed
         ended = {key: False for key in before.curing if "/" in key}

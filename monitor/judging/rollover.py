@@ -148,7 +148,5 @@ class Rollover:
 
 def _may_pass(account: AccountRow) -> bool:
     """Returns whether only gates may be missing for a pass: few accounts need the exact judge."""
-    target = account.terms.target_minor
-    if target is None or account.open_positions:
-        return False
-    return account.balance_minor >= account.terms.product.initial_minor + target
+    passing = account.terms.passing_minor
+    return passing is not None and not account.open_positions and account.balance_minor >= passing

@@ -9,7 +9,7 @@ from typing import Final
 
 from domain.clocks import begun_with, period_start
 from domain.rules.evaluate import worth_of
-from domain.rules.floors import FloorSpec, Mark
+from domain.rules.floors import FloorSpec, Mark, room_minor
 from domain.rules.room import Room, broken_by_reset, rooms
 from domain.rules.state import AccountRules
 from monitor.columns.reset_clock import Group
@@ -74,12 +74,9 @@ class ResetWarnings:
         begun = begun_with(group.day, group.day + timedelta(1))
         for verdict in broken_by_reset(account.rules, mark, begun):
             spec = verdict.spec
-            room = Room(spec, verdict.floor_minor, spec.allowance_of(verdict.state), 0)
-            detail = figures(room, verdict.equity_minor) | {
-                "room_minor": verdict.equity_minor - verdict.floor_minor,
-                "reset_at": reset_at,
-                "seq": seq,
-            }
+            beyond = room_minor(spec, verdict.floor_minor, verdict.equity_minor)
+            room = Room(spec, verdict.floor_minor, spec.allowance_of(verdict.state), beyond)
+            detail = figures(room, verdict.equity_minor) | {"reset_at": reset_at, "seq": seq}
             del detail["used_pct"]
             warning = WarningFact(account.account_id, RESET_WOULD_BREACH, spec.key, reset_at, at, detail)
             self._state.facts.warnings.append(warning)

@@ -1,8 +1,14 @@
-"""Writes checkpoints while the shard judges on: in one thread, on a connection of its own, one at a time."""
+"""Writes checkpoints while the shard judges on: in one thread, on a connection of its own, one at a time.
 
+The bars of a minute are written in blocks with pauses, ahead of the rest of their checkpoint: at the end of a minute of
+a large shard, verdicts must not wait for a database that is busy with them. The checkpoint, from which a restart goes
+on, is written when all of them are stored.
+"""
+
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
@@ -13,6 +19,7 @@ from store import live, version_moves
 from store.live_checkpoint import CheckpointWriter
 
 _BEAT_SECONDS: Final = 1.0
+_BLOCK_SECONDS: Final = 0.15  # between two blocks of bars, unless somebody waits for the checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class BackgroundWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"checkpoint-{shard}")
         self._opened: tuple[Connection[Any], CheckpointWriter] | None = None
         self._writing: Future[StoredCheckpoint] | None = None
+        self._awaited = threading.Event()  # somebody waits for the checkpoint that is being written
 
     @property
     def busy(self) -> bool:
@@ -40,6 +48,7 @@ class BackgroundWriter:
     def write(self, data: CheckpointData) -> None:
         """Begins to store a checkpoint. Only while not `busy`."""
         assert self._writing is None
+        self._awaited.clear()
         self._writing = self._thread.submit(self._write, data)
 
     def written(self) -> StoredCheckpoint | None:
@@ -51,6 +60,7 @@ class BackgroundWriter:
 
     def finish(self, beat: Callable[[], None]) -> StoredCheckpoint | None:
         """Waits for a running write, then does the same. `beat` is called once a second."""
+        self._awaited.set()
         while self._writing is not None and not self._writing.done():
             wait((self._writing,), timeout=_BEAT_SECONDS)
             beat()
@@ -58,6 +68,7 @@ class BackgroundWriter:
 
     def close(self) -> None:
         """Waits for a running write, and ignores its outcome."""
+        self._awaited.set()
         self._thread.shutdown(wait=True)
         if self._opened is not None:
             self._opened[0].close()
@@ -67,7 +78,12 @@ class BackgroundWriter:
             connection = psycopg.connect(self._database_url, autocommit=True)
             self._opened = connection, CheckpointWriter(connection, self._shard, self._epoch)
         connection, writer = self._opened
-        writer.write(data.rows())
+        rows = data.rows()
+        for number, block in enumerate(rows.bars):
+            if number:
+                self._awaited.wait(_BLOCK_SECONDS)
+            writer.write_bars(block)
+        writer.write(replace(rows, bars=()))
         moves, versions = (
             live.unfinished_shard_moves(connection, self._shard),
             version_moves.approved_moves(connection, self._shard),

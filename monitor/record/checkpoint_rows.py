@@ -17,7 +17,8 @@ from domain.errors import RateMissing
 from domain.keys import new_id
 from domain.pnl import reported_minor
 from domain.rules.evaluate import has_level
-from domain.rules.marking import Position
+from domain.rules.floors import Mark, room_minor
+from domain.rules.marking import Instrument, Position
 from domain.rules.state import AccountRules
 from monitor.columns.account_columns import Ints
 from monitor.columns.books import Lots
@@ -58,6 +59,7 @@ class _StoredAccount:
         state = rule_state(self.extras, self.rules, self.opening, self.judged, self.synced)
         if self.stated is not None:
             state["stated"] = self.stated
+        mark = Mark(self.balance_minor, self.equity_minor, batch, at, self.extras.costs)
         return (
             self.extras.account_id,
             batch,
@@ -67,7 +69,7 @@ class _StoredAccount:
             len(days),
             days[-1] if days else None,
             json.dumps(positions_json(self.positions)),
-            json.dumps(_floors(self.rules, self.equity_minor)),
+            json.dumps(_floors(self.rules, mark)),
             json.dumps(state),
         )
 
@@ -87,6 +89,7 @@ class CheckpointData:
     account_ids: npt.NDArray[np.bytes_]
     quotes: _Quotes
     stamps: _Stamps
+    instruments: Mapping[str, Instrument]
     quality: dict[str, Any]
     peaks: bytes
     lots: Lots
@@ -132,7 +135,8 @@ class CheckpointData:
         )
 
     def _feed(self) -> dict[str, Any]:
-        """Market time, last quotes and doubts: what a rebuild needs besides the accounts."""
+        """Market time, last quotes and doubts: what a rebuild needs besides the accounts. The instruments are for those
+        who value an account without asking the venue."""
         return {
             "v": FEED_VERSION,
             "now": self.now.isoformat(),
@@ -140,6 +144,9 @@ class CheckpointData:
             "quotes": {
                 symbol: [str(bid), str(ask), self.stamps[symbol][0], self.stamps[symbol][1].isoformat()]
                 for symbol, (bid, ask) in self.quotes.items()
+            },
+            "instruments": {
+                name: [str(each.contract_size), each.quote_currency] for name, each in self.instruments.items()
             },
             "quality": self.quality,
         }
@@ -182,6 +189,7 @@ def take_checkpoint(
         account_ids=state.accounts.account_ids,  # an id in a row never changes; a column that grows is a new array
         quotes=dict(state.board.prices),
         stamps=dict(state.board.stamps),
+        instruments=dict(state.instruments),
         quality=shard.quality.to_json(),
         peaks=state.rules.peaks(peaked, state.accounts.logins) if peaked.size else b"",
         lots=state.marks.lots(),
@@ -213,12 +221,13 @@ def account_row(shard: Shard, account: AccountRow, batch: int) -> Row:
     return _stored(shard.state, account).row(batch, shard.state.now)
 
 
-def _floors(rules: AccountRules, equity: int) -> dict[str, dict[str, Any]]:
+def _floors(rules: AccountRules, mark: Mark) -> dict[str, dict[str, Any]]:
+    """Returns the limits of the account as a whole, by key, with the room that the exact judge sees."""
     return {
         spec.key: {
             "floor_minor": state.floor_minor,
             "operator": spec.operator,
-            "room_minor": equity - state.floor_minor,
+            "room_minor": room_minor(spec, state.floor_minor, spec.counted(mark).equity_minor),
         }
         for spec, state in zip(rules.specs, rules.states, strict=True)
         if spec.per == "account" and has_level(spec, state)

@@ -20,7 +20,7 @@ class RecordedAccounts:
 
     def __init__(self, connection: Connection[Any], which: live.AccountSelection, calendars: Calendars = NONE) -> None:
         self._connection, self._which, self._calendars = connection, which, calendars
-        self._terms: dict[tuple[str, int, int], PhaseTerms] = {}
+        self._terms: dict[tuple[str, int, int, int], PhaseTerms] = {}
 
     def of(self, which: live.AccountSelection) -> "RecordedAccounts":
         """Returns a source of other accounts of the same record."""
@@ -43,7 +43,7 @@ class RecordedAccounts:
         yield from map(self._loaded, self._which.active(self._connection))
 
     def _loaded(self, record: live.AccountRecord) -> Loaded:
-        terms = self.terms(record.product, record.version, record.phase_index)
+        terms = self.terms(record.product, record.version, record.phase_index, record.initial_minor)
         checkpoint = None
         if record.rule_state is not None and record.balance_minor is not None and record.positions is not None:
             checkpoint = checkpoint_from(terms, record.balance_minor, record.positions, record.rule_state)
@@ -64,12 +64,13 @@ class RecordedAccounts:
         waits = record.version_move
         if waits is None:
             return None
-        return Pending(waits["move_id"], self.terms(waits["product"], waits["version"], record.phase_index))
+        terms = self.terms(waits["product"], waits["version"], record.phase_index, record.initial_minor)
+        return Pending(waits["move_id"], terms)
 
-    def terms(self, product: str, version: int, phase_index: int) -> PhaseTerms:
-        """Returns the terms of a phase of a product version."""
-        key = (product, version, phase_index)
+    def terms(self, product: str, version: int, phase_index: int, initial_minor: int) -> PhaseTerms:
+        """Returns the terms of a phase of a product version for an account of this size."""
+        key = (product, version, phase_index, initial_minor)
         if key not in self._terms:
             terms = Product.model_validate(live.product_terms(self._connection, product, version))
-            self._terms[key] = phase_terms(terms, phase_index, self._calendars)
+            self._terms[key] = phase_terms(terms, phase_index, self._calendars, initial_minor)
         return self._terms[key]

@@ -7,6 +7,7 @@ from typing import Any
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal, stored, wire_name
 from domain import keys
+from domain.proofs.texts import text_of
 from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
 
@@ -54,7 +55,7 @@ def _proof(fact: VerdictFact | GateFact) -> dict[str, Any]:
         "account_id": fact.account_id,
         "kind": sheet["kind"],
         "digest": sheet["hash"],
-        "body": sheet,
+        "body": text_of(sheet),
     }
 
 

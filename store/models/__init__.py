@@ -12,7 +12,7 @@ from store.models.cases import (
     Ticket,
     TicketMessage,
 )
-from store.models.challenges import Account, Challenge, ProductVersion, Transition
+from store.models.challenges import Account, Challenge, ProductVersion, ScalingRow, Transition
 from store.models.live import (
     AccountLive,
     BalanceOperationRow,
@@ -23,6 +23,7 @@ from store.models.live import (
     EquityBar,
     Exposure,
     GateStanding,
+    HourBar,
     MarketClock,
     NewsRelease,
     Offence,
@@ -35,7 +36,7 @@ from store.models.live import (
     ShardPeaks,
 )
 from store.models.money import LedgerTransaction, Payout, Posting, ProviderEntryRow
-from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, Wakeup
+from store.models.operations import AuditEntry, IdempotencyKey, InboxEvent, Intent, OutboxMessage, RemovedRows, Wakeup
 from store.models.people import Session, Trader, User
 from store.models.publishing import AccountMove, AccountMoveRow, ProductProposal
 from store.models.watch import CorrectionRow, WarningRow
@@ -63,6 +64,7 @@ __all__ = [
     "EquityBar",
     "Exposure",
     "GateStanding",
+    "HourBar",
     "IdempotencyKey",
     "InboxEvent",
     "Intent",
@@ -78,7 +80,9 @@ __all__ = [
     "ProductVersion",
     "Proof",
     "ProviderEntryRow",
+    "RemovedRows",
     "Review",
+    "ScalingRow",
     "Session",
     "Shard",
     "ShardMove",

@@ -39,6 +39,8 @@ class Challenge(Base):
     phase_index: Mapped[int] = mapped_column(default=0)  # 0 before the first account
     account_id: Mapped[str | None] = mapped_column(String(32))  # the current phase's account
     fee_minor: Mapped[Minor]
+    fee_of: Mapped[str] = mapped_column(String(16), server_default="purchase")  # or reset, buyback, activation
+    replaces: Mapped[str | None] = mapped_column(ForeignKey("challenges.id"), index=True)  # from which this one goes on
     currency: Mapped[str] = mapped_column(String(4))
     provider: Mapped[str] = mapped_column(String(40), server_default="sandbox")  # takes the fee
     checkout_id: Mapped[str | None] = mapped_column(String(80))
@@ -76,6 +78,22 @@ class Account(Base):
     status: Mapped[str] = mapped_column(String(16), index=True)  # opening | active | locked | closed
     opened_at: Mapped[datetime | None]  # market time of activation
     ended_at: Mapped[datetime | None]
+    recorded_at: Mapped[Recorded]
+
+
+class ScalingRow(Base):
+    """One step of a scaling plan: `account_id` ended, and an account of `to_minor` followed it. `number`: from 1.
+    `facts`: what was judged."""
+
+    __tablename__ = "scalings"
+
+    challenge_id: Mapped[str] = mapped_column(ForeignKey("challenges.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), unique=True)
+    from_minor: Mapped[Minor]
+    to_minor: Mapped[Minor]
+    facts: Mapped[Json]
+    occurred_at: Mapped[MarketTime]
     recorded_at: Mapped[Recorded]
 
 

@@ -101,16 +101,23 @@ class AccountLive(Base):
 
 
 class DealRow(Base):
-    """A fill as the venue reported it. `id` is the order of storage; surveillance reads deals by it."""
+    """A fill as the venue reported it. `id` is the order of storage; surveillance reads deals by it.
+
+    `at` is part of the keys because the table is stored in parts by it. A venue never gives one deal two times.
+    """
 
     __tablename__ = "deals"
-    __table_args__ = (UniqueConstraint("account_id", "deal_id"), Index("ix_deals_account_at", "account_id", "at"))
+    __table_args__ = (
+        UniqueConstraint("account_id", "deal_id", "at"),
+        Index("ix_deals_account_at", "account_id", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     deal_id: Mapped[str] = mapped_column(String(40))
     seq: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[MarketTime]
+    at: Mapped[MarketTime] = mapped_column(primary_key=True)
     position_id: Mapped[str] = mapped_column(String(40))
     symbol: Mapped[str] = mapped_column(String(20))
     side: Mapped[str] = mapped_column(String(4))
@@ -139,12 +146,28 @@ class BalanceOperationRow(Base):
 
 
 class EquityBar(Base):
-    """One minute of one account: equity open, high, low, close; balance at the close."""
+    """One minute of one account: equity open, high, low, close; balance at the close. Old minutes become hours."""
 
     __tablename__ = "equity_bars"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (minute)"},)
 
     account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     minute: Mapped[MarketTime] = mapped_column(primary_key=True)
+    open_minor: Mapped[Minor]
+    high_minor: Mapped[Minor]
+    low_minor: Mapped[Minor]
+    close_minor: Mapped[Minor]
+    balance_minor: Mapped[Minor]
+
+
+class HourBar(Base):
+    """One hour of one account, made of its minutes. The minutes are removed then."""
+
+    __tablename__ = "equity_hours"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (hour)"},)
+
+    account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hour: Mapped[MarketTime] = mapped_column(primary_key=True)
     open_minor: Mapped[Minor]
     high_minor: Mapped[Minor]
     low_minor: Mapped[Minor]
@@ -156,6 +179,7 @@ class DailySnapshot(Base):
     """An account's figures at the reset that ended trading day `day`."""
 
     __tablename__ = "daily_snapshots"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (day)"},)
 
     account_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)

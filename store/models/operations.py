@@ -96,10 +96,16 @@ class IdempotencyKey(Base):
 
 
 class AuditEntry(Base):
-    """An entry of the append-only audit log. `digest` also covers the entry before it."""
+    """An entry of the append-only audit log. `digest` also covers the entry before it.
+
+    `recorded_at` is part of the key because the log is stored in parts by it.
+    """
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_subject", "subject_kind", "subject_id"),)
+    __table_args__ = (
+        Index("ix_audit_log_subject", "subject_kind", "subject_id"),
+        {"postgresql_partition_by": "RANGE (recorded_at)"},
+    )
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     actor: Mapped[str] = mapped_column(String(32))  # a user id, or `system`
@@ -110,6 +116,15 @@ class AuditEntry(Base):
     reason: Mapped[str]
     evidence: Mapped[Json]
     occurred_at: Mapped[MarketTime]
-    recorded_at: Mapped[MarketTime]
+    recorded_at: Mapped[MarketTime] = mapped_column(primary_key=True)
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class RemovedRows(Base):
+    """The moment before which `store.keeping` has removed rows of a table for good."""
+
+    __tablename__ = "removed_rows"
+
+    table_name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    before: Mapped[MarketTime]

@@ -28,6 +28,8 @@ class ChallengeRow(View):
     currency: str
     checkout_id: str | None
     checkout_url: str | None
+    fee_of: str
+    replaces: str | None
     bought_at: datetime
     changed_at: datetime
 
@@ -74,6 +76,8 @@ def _fields(challenge: Challenge, trader_name: str, product_name: str) -> dict[s
         "phase_index": challenge.phase_index,
         "account_id": challenge.account_id,
         "fee_minor": challenge.fee_minor,
+        "fee_of": challenge.fee_of,
+        "replaces": challenge.replaces,
         "currency": challenge.currency,
         "checkout_id": challenge.checkout_id,
         "checkout_url": challenge.checkout_url,

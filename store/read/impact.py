@@ -1,10 +1,13 @@
-"""Recorded histories of the accounts of a product version, for a replay under other terms."""
+"""Recorded histories of the accounts of a product version, for a replay under other terms.
+
+A challenge that began before the record was cut (`removed_rows`) has no whole history any more: it is left out.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -16,10 +19,11 @@ from store.models import (
     Breach,
     DailySnapshot,
     DealRow,
-    EquityBar,
     Payout,
     PhasePass,
+    RemovedRows,
 )
+from store.read.bars import ALL
 from store.read.pages import account_number
 
 _Rows = dict[str, list[Any]]  # by account
@@ -27,20 +31,18 @@ _AT_ONCE: Final = 25  # challenges read together; their bars fill the memory
 
 
 async def count(session: AsyncSession, product: str, version: int) -> int:
-    """Returns the number of challenges with opened accounts under this version."""
-    statement = select(func.count(func.distinct(Account.challenge_id))).where(*_under(product, version))
-    return int(await session.scalar(statement) or 0)
+    """Returns the number of challenges with opened accounts and a whole history under this version."""
+    return len(await _challenges(session, product, version, whole=True))
+
+
+async def count_cut(session: AsyncSession, product: str, version: int) -> int:
+    """Returns the number of challenges of this version that `lives` leaves out: part of their record was removed."""
+    return len(await _challenges(session, product, version, whole=False))
 
 
 async def lives(session: AsyncSession, product: str, version: int) -> AsyncIterator[ChallengeLife]:
-    """Yields every challenge with opened accounts under this version, oldest first."""
-    statement = (
-        select(Account.challenge_id)
-        .where(*_under(product, version))
-        .group_by(Account.challenge_id)
-        .order_by(func.min(Account.number))
-    )
-    challenges = list(await session.scalars(statement))
+    """Yields every challenge with opened accounts and a whole history under this version, oldest first."""
+    challenges = await _challenges(session, product, version, whole=True)
     for start in range(0, len(challenges), _AT_ONCE):
         for challenge in await _read(session, challenges[start : start + _AT_ONCE], product, version):
             yield challenge
@@ -51,7 +53,7 @@ async def life(session: AsyncSession, account: Account, *, bars: bool = True) ->
     ids = [account.id]
     return _life(
         account,
-        (await _by_account(session, EquityBar.account_id, ids, EquityBar.minute)) if bars else {},
+        (await _bars(session, ids)) if bars else {},
         await _by_account(session, DealRow.account_id, ids, DealRow.seq),
         await _by_account(session, BalanceOperationRow.account_id, ids, BalanceOperationRow.seq),
         await _by_account(session, DailySnapshot.account_id, ids, DailySnapshot.day),
@@ -68,6 +70,21 @@ def _life(account: Account, bars: _Rows, deals: _Rows, operations: _Rows, snapsh
     )
 
 
+async def _challenges(session: AsyncSession, product: str, version: int, *, whole: bool) -> Sequence[str]:
+    """Returns the challenges with opened accounts under this version, oldest first: those with a whole history, or the
+    others."""
+    cut = select(func.max(RemovedRows.before)).scalar_subquery()
+    begun = func.min(Account.opened_at)
+    statement = (
+        select(Account.challenge_id)
+        .where(*_under(product, version))
+        .group_by(Account.challenge_id)
+        .having(or_(cut.is_(None), begun >= cut) if whole else begun < cut)
+        .order_by(func.min(Account.number))
+    )
+    return (await session.scalars(statement)).all()
+
+
 def _under(product: str, version: int) -> tuple[Any, ...]:
     return (Account.product == product, Account.version == version, Account.opened_at.is_not(None))
 
@@ -81,7 +98,7 @@ async def _read(session: AsyncSession, challenges: Sequence[str], product: str, 
         )
     )
     ids = [account.id for account in accounts]
-    bars = await _by_account(session, EquityBar.account_id, ids, EquityBar.minute)
+    bars = await _bars(session, ids)
     deals = await _by_account(session, DealRow.account_id, ids, DealRow.seq)
     operations = await _by_account(session, BalanceOperationRow.account_id, ids, BalanceOperationRow.seq)
     snapshots = await _by_account(session, DailySnapshot.account_id, ids, DailySnapshot.day)
@@ -97,6 +114,7 @@ async def _read(session: AsyncSession, challenges: Sequence[str], product: str, 
                 life=_life(account, bars, deals, operations, snapshots),
                 live=_verdict(breaches.get(account.id, ()), passes.get(account.id, ())),
                 payouts=tuple(_payout(row) for row in payouts.get(account.id, ()) if row.state == "paid"),
+                initial_minor=account.initial_minor,
             )
         )
     return [ChallengeLife(challenge, _ordered(members)) for challenge, members in found.items() if members]
@@ -118,13 +136,24 @@ async def _by_account(
     return found
 
 
+async def _bars(session: AsyncSession, ids: Sequence[str]) -> _Rows:
+    """Returns the minute and hour bars, {account id: bars in order of time}."""
+    found: _Rows = {}
+    for row in await session.execute(
+        select(ALL).where(ALL.c.account_id.in_(ids)).order_by(ALL.c.account_id, ALL.c.minute)
+    ):
+        found.setdefault(row.account_id, []).append(row)
+    return found
+
+
 def _utc(at: datetime | None) -> datetime:
     assert at is not None
     return at.astimezone(UTC)
 
 
-def _bar(row: EquityBar) -> Bar:
-    return Bar(_utc(row.minute), row.open_minor, row.high_minor, row.low_minor, row.close_minor, row.balance_minor)
+def _bar(row: Row[Any]) -> Bar:
+    money = (row.open_minor, row.high_minor, row.low_minor, row.close_minor, row.balance_minor)
+    return Bar(_utc(row.minute), *money, minutes=row.minutes)
 
 
 def _fill(row: DealRow) -> Fill:

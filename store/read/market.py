@@ -6,10 +6,11 @@ Callers check first that the account may be seen.
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.models import DailySnapshot, DealRow, EquityBar
+from store.models import DailySnapshot, DealRow
+from store.read.bars import ALL
 from store.read.pages import Page, View, Window, keyset
 
 
@@ -33,9 +34,10 @@ class DealView(View):
 
 
 class BarView(View):
-    """One minute of equity. `balance_minor` is the balance at its close."""
+    """Equity from `minute` on, for 1 minute, or for 60 where the record is old. `balance_minor`: at the close."""
 
     minute: datetime
+    minutes: int = 1
     open_minor: int
     high_minor: int
     low_minor: int
@@ -88,30 +90,31 @@ async def bars(
     until: datetime | None = None,
 ) -> Page[BarView]:
     """Returns a page of bars, oldest first. `since` is inclusive, `until` exclusive."""
-    statement = select(EquityBar).where(EquityBar.account_id == account_id)
-    if since is not None:
-        statement = statement.where(EquityBar.minute >= since)
-    if until is not None:
-        statement = statement.where(EquityBar.minute < until)
-    rows, cursor = await keyset(session, statement, [EquityBar.minute], window, descending=False)
-    return Page[BarView](items=tuple(_bar(row.EquityBar) for row in rows), next_cursor=cursor)
+    rows, cursor = await keyset(session, _bars(account_id, since, until), [ALL.c.minute], window, descending=False)
+    return Page[BarView](items=tuple(_bar(row) for row in rows), next_cursor=cursor)
 
 
 async def curve(
     session: AsyncSession, account_id: str, *, since: datetime | None = None, until: datetime | None = None
 ) -> tuple[BarView, ...]:
     """Returns every bar from `since` (inclusive) to `until` (exclusive), oldest first."""
-    statement = select(EquityBar).where(EquityBar.account_id == account_id).order_by(EquityBar.minute)
+    rows = await session.execute(_bars(account_id, since, until).order_by(ALL.c.minute))
+    return tuple(_bar(row) for row in rows)
+
+
+def _bars(account_id: str, since: datetime | None, until: datetime | None) -> Select[Any]:
+    statement = select(ALL).where(ALL.c.account_id == account_id)
     if since is not None:
-        statement = statement.where(EquityBar.minute >= since)
+        statement = statement.where(ALL.c.minute >= since)
     if until is not None:
-        statement = statement.where(EquityBar.minute < until)
-    return tuple(_bar(bar) for bar in await session.scalars(statement))
+        statement = statement.where(ALL.c.minute < until)
+    return statement
 
 
-def _bar(bar: EquityBar) -> BarView:
+def _bar(bar: Row[Any]) -> BarView:
     return BarView(
         minute=bar.minute,
+        minutes=bar.minutes,
         open_minor=bar.open_minor,
         high_minor=bar.high_minor,
         low_minor=bar.low_minor,

@@ -23,6 +23,7 @@ from store.models import (
     Payout,
     PhasePass,
     Review,
+    ScalingRow,
     Ticket,
     Transition,
     WarningRow,
@@ -84,6 +85,10 @@ def _facts(account: Account) -> list[Select[Any]]:
             "rules", "pass", at=PhasePass.occurred_at, serial=PhasePass.id, ref=PhasePass.id,
             phase=PhasePass.phase_index, balance=PhasePass.balance_minor, proof=PhasePass.proof_id,
         ).where(PhasePass.account_id == account.id),
+        _source(
+            "rules", "growth", at=ScalingRow.occurred_at, serial=ScalingRow.number, ref=ScalingRow.challenge_id,
+            before=ScalingRow.from_minor, size=ScalingRow.to_minor,
+        ).where(ScalingRow.challenge_id == account.challenge_id),
         _source(
             "rules", "warning", at=WarningRow.at, serial=WarningRow.id, ref=WarningRow.id, warning=WarningRow.kind,
             rule=WarningRow.rule_id, figures=WarningRow.figures,
@@ -165,6 +170,10 @@ _WORDS: Final[Mapping[str, Callable[[_Entry], str]]] = {
         entry.data["warning"], entry.data["rule"], entry.data["figures"], entry.currency
     ),
     "pass": lambda entry: f"Phase {entry.data['phase']} passed with {entry.money('balance')}",
+    "growth": lambda entry: (
+        f"The account grew from {entry.money('before')} to {entry.money('size')}: a new account follows, and every "
+        "rule begins anew at the new size."
+    ),
     "decision": lambda entry: (
         f"{entry.title('subject')}: {entry.text('decision')} by {entry.data['role']}: {entry.data['reason']}"
     ),

@@ -16,6 +16,7 @@ CASE, REVIEW = derived_id("cas", "one"), derived_id("rev", "one")
 PAYOUT = derived_id("pay", "nobody")
 PROPOSAL, MOVE = derived_id("ppr", "one"), derived_id("mov", "one")
 MOVES = {"product": "two-step", "from_version": 1, "to_version": 2, "accounts": None, "reason": "because"}
+ORDER = {"account_id": derived_id("acc", "tina"), "kind": "market", "symbol": "EURUSD", "side": "buy", "lots": "1"}
 
 # method, path, body, permission; {noun} becomes an id of the person whose things are asked for
 ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
@@ -39,8 +40,10 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/v1/challenges", None, "challenges.read"),
     ("GET", "/v1/challenges/{chl}", None, "challenges.read"),
     ("POST", "/v1/challenges", {"product": "instant"}, "challenges.buy"),
+    ("POST", "/v1/challenges/{chl}/orders", {"kind": "reset"}, "challenges.order"),
     ("POST", "/v1/challenges/{chl}/refund", REASON, "challenges.refund"),
     ("POST", "/v1/challenges/{chl}/extension", REASON, "challenges.extend"),
+    ("POST", "/v1/orders/check", ORDER, "orders.check"),
     ("GET", "/v1/accounts", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}", None, "accounts.read"),
     ("GET", "/v1/accounts/{acc}/deals", None, "accounts.read"),

@@ -13,8 +13,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.app import create_app
 from domain.errors import AlreadyDecided, Conflict, SelfApproval, Unavailable
+from domain.products.product import Product
 from domain.proofs.check import check
 from front.updates import update_key
+from store import products
 from store.models import Challenge, DecisionRequestRow, IdempotencyKey, OutboxMessage, Payout, Proof
 from store.read.pages import encode_cursor
 from tests.api_world import ApiWorld, api_world
@@ -414,3 +416,30 @@ async def test_more_time_is_asked_for_and_refused_with_a_type(world: ApiWorld) -
     assert (await world.ask("eve", "POST", path, body)).status_code == 404
     assert (await world.ask("risk", "POST", path, body)).status_code == 403
     assert (await world.ask("tina", "POST", path, {})).status_code == 422
+
+
+async def test_an_order_goes_on_from_a_challenge_once_and_is_refused_with_a_type(world: ApiWorld) -> None:
+    path = f"/v1/challenges/{world.people['tina'].has('chl')}/orders"
+    unsold = await world.ask("tina", "POST", path, {"kind": "buyback"}, key="order-0001")
+    assert (unsold.status_code, unsold.json()["type"]) == (409, "order-refused")
+    assert (await world.ask("eve", "POST", path, {"kind": "buyback"})).status_code == 404
+    assert (await world.ask("tina", "POST", path, {"kind": "extension"})).status_code == 422
+    async with world.db.transaction() as session:
+        body = (await products.newest(session, "instant")).model_dump(mode="json") | {"product": "again"}
+        await products.publish(session, Product.model_validate(body | {"fees": {"buyback": "300"}}))
+    bought = (await world.ask("tina", "POST", "/v1/challenges", {"product": "again"})).json()
+    async with world.db.transaction() as session:
+        old = await session.get_one(Challenge, world.people["tina"].has("chl"))
+        (await session.get_one(Challenge, bought["id"])).state = "breached"
+        (await session.get_one(Challenge, bought["id"])).account_id = old.account_id
+    path = f"/v1/challenges/{bought['id']}/orders"
+    answers = [await world.ask("tina", "POST", path, {"kind": "buyback"}, key="order-0002") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201], answers[0].text
+    first, again = (answer.json() for answer in answers)
+    assert first == again and (first["fee_minor"], first["product"], first["state"]) == (
+        30_000,
+        "again",
+        "awaiting_payment",
+    )
+    shown = (await world.ask("tina", "GET", f"/v1/challenges/{first['id']}")).json()
+    assert (shown["fee_of"], shown["replaces"]) == ("buyback", bought["id"])

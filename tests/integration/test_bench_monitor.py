@@ -14,7 +14,9 @@ def test_a_small_run_prints_every_figure_and_nothing_wrong() -> None:
     wanted = {
         *("remark_all_ms", "copy_ms", "remark_over_copy", "one_symbol_tick_ms", "python_loop_ms", "polars_ms"),
         *("duckdb_ms", "ticks_per_second", "bare_commit_ms", "bare_lock_ms", "tick_to_commit_ms", "tick_to_lock_ms"),
-        *("mass_breach", "bytes_per_account", "rebuild_seconds", "wrong", "startup_seconds", "scaling"),
+        *("paced_commit_ms", "paced_lock_ms", "commit_over_paced", "lock_over_paced", "minute_end_ms"),
+        *("mass_lock_over_bare", "mass_breach", "bytes_per_account", "rebuild_seconds", "wrong"),
+        *("startup_seconds", "scaling"),
         *("accounts", "positions", "symbols", "breaches", "near_misses", "accounts_with_more_than_three_positions"),
     }
     assert wanted <= figures.keys()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.errors import CheckViolation
 
 from domain.errors import StaleEpoch
+from monitor.columns.minute_bars import Bars
 from monitor.record.background_writer import BackgroundWriter
 from monitor.record.checkpoint_rows import CheckpointData, take_checkpoint
 from monitor.record.minute_rows import MinuteRows, binary_bars
@@ -62,6 +65,46 @@ def test_a_failure_behind_is_raised_where_it_is_asked_for(database_url: str) -> 
     assert rows(database_url, "SELECT batch FROM shards") == [(0,)]
     for table in ("exposures", "shard_peaks", "market_clock"):
         assert rows(database_url, f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def with_bars(batch: int, accounts: int) -> CheckpointData:
+    """The same with the bars of a minute, in blocks of 2,000."""
+    numbers = np.arange(accounts, dtype=np.int64)
+    bars = Bars(MINUTE, numbers, numbers, numbers + 2, numbers - 2, numbers + 1, numbers)
+    ids = np.array([f"acc_{number}".encode() for number in range(accounts)])
+    return replace(taken(batch), bars=[bars], account_ids=ids)
+
+
+def test_bars_are_stored_ahead_of_their_checkpoint_and_again_after_a_failure(database_url: str) -> None:
+    """A failure in the second block stands for a kill there: the checkpoint is not written, and a restart makes the
+    same bars again."""
+    behind = BackgroundWriter(database_url, 0, claim_epoch(database_url, 0))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE equity_bars ADD CONSTRAINT fails CHECK (account_id <> 'acc_3000')")
+        behind.write(with_bars(7, 4_500))
+        with pytest.raises(CheckViolation):
+            behind.finish(lambda: None)
+        assert rows(database_url, "SELECT count(*) FROM equity_bars") == [(2_000,)]
+        assert rows(database_url, "SELECT batch FROM shards") == [(0,)]
+        connection.execute("ALTER TABLE equity_bars DROP CONSTRAINT fails")
+    behind.write(with_bars(7, 4_500))
+    behind.finish(lambda: None)
+    behind.close()
+    assert rows(database_url, "SELECT batch FROM shards") == [(7,)]
+    assert rows(database_url, "SELECT count(*), min(low_minor), max(high_minor) FROM equity_bars") == [
+        (4_500, -2, 4_501)
+    ]
+
+
+def test_a_stale_owner_stores_no_bars(database_url: str) -> None:
+    old = claim_epoch(database_url, 0)
+    claim_epoch(database_url, 0)
+    behind = BackgroundWriter(database_url, 0, old)
+    behind.write(with_bars(7, 10))
+    with pytest.raises(StaleEpoch, match=f"epoch {old} may not write"):
+        behind.finish(lambda: None)
+    behind.close()
+    assert rows(database_url, "SELECT count(*) FROM equity_bars") == [(0,)]
 
 
 def held_by_a_verdict(connection: Connection[Any]) -> None:

@@ -234,3 +234,18 @@ async def test_what_is_not_the_consoles_stays_problem_json(world: ConsoleWorld) 
         assert api.status_code == 404 and api.headers["Content-Type"] == "application/problem+json"
         page = await browser.get("/nowhere")
         assert page.status_code == 404 and page.headers["Content-Type"].startswith("text/html")
+
+
+async def test_the_account_page_says_its_size_and_what_its_next_size_needs(world: ConsoleWorld) -> None:
+    async with world.db.transaction() as session:
+        (account,) = await session.scalars(select(Account).where(Account.number == int(world.firm.funded[2:])))
+        body = (await products.load(session, account.product, account.version)).model_dump(mode="json")
+        body["payout"]["scaling"] = {"increase_pct": "50", "min_payouts": 3}
+        growing = Product.model_validate({**body, "product": "growing", "version": 1})
+        await products.publish(session, growing)
+        account.product, account.version = growing.product, growing.version
+    async with world.browser("ana@firm.example") as browser:
+        page = (await browser.get(f"/accounts/{world.firm.funded}")).text
+        assert f"{growing.initial_minor // 100:,}.00" in page
+        assert "The next size is" in page and "it needs 3 payouts since the last step" in page
+        assert "Growth" not in (await browser.get(f"/accounts/{world.firm.active}")).text

@@ -4,10 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from domain.products.product import Product
 from domain.proofs.check import check
 from ports.platform import AccountSnapshot, AccountState, Batch, Correction, Tick
-from tests.integration.recorded_feed import START, Script, opened, record_one, silent_then_gold_falls
-from tests.integration.scripted_venue import ScriptedVenue, judge, rows
+from tests.integration.recorded_feed import START, Script, opened, record_one, silent_then_gold_falls, two_step
+from tests.integration.scripted_venue import ScriptedVenue, judge, on_record, rows
 
 REVIEWS = (
     "SELECT status, outcome, detail->>'rule_id', (detail->>'floor_minor')::int, (detail->>'equity_minor')::int,"
@@ -15,6 +18,12 @@ REVIEWS = (
     " ORDER BY occurred_at"
 )
 BREACHES = "SELECT rule_id, seq, equity_minor FROM breaches"
+TRAILING = {
+    "type": "max_loss_trailing",
+    "peak_basis": "intraday_equity_peak",
+    "allowance": {"type": "amount", "value": "5000"},
+    "breach_when": "equity < floor",
+}
 WARNINGS = "SELECT kind, rule_id, period, at, figures FROM warnings ORDER BY id"
 
 
@@ -124,6 +133,37 @@ def test_four_fifths_of_a_limit_are_told_once_a_day_with_exact_figures(database_
     script.batch(flush=True)
     judge(database_url, ScriptedVenue(script.batches))
     assert [row[2] for row in rows(database_url, WARNINGS) if row[0] == "limit_used"] == ["2014-05-02", "2014-05-03"]
+
+
+@pytest.mark.parametrize(("share", "told"), [(50, ["50.00"]), (99, []), (0, [])])
+def test_the_product_says_at_which_share_the_trader_is_warned(database_url: str, share: int, told: list[str]) -> None:
+    on_record(database_url, {1: (two_step().model_copy(update={"warn_at_pct": share}), 1)})
+    script = opened()
+    script.tick("1.37751")  # 49.8 %
+    script.tick("1.37750")  # 50 %
+    script.tick("1.37510")  # 98 %
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    found = rows(database_url, "SELECT figures->>'used_pct' FROM warnings WHERE kind = 'limit_used'")
+    assert [used for (used,) in found] == told
+    assert rows(database_url, BREACHES) == []
+
+
+@pytest.mark.parametrize(("share", "told"), [(25, ["25.00"]), (0, [])])
+def test_a_level_that_follows_its_peak_warns_at_the_same_share(database_url: str, share: int, told: list[str]) -> None:
+    made = two_step().model_dump(mode="json") | {"warn_at_pct": share}
+    made["phases"][0]["rules"] = [TRAILING]
+    on_record(database_url, {1: (Product.model_validate(made), 1)})
+    script = opened()
+    script.tick("1.38400")  # a peak of 104,000.00, and a floor of 99,000.00
+    script.tick("1.38276")  # 24.8 %
+    script.tick("1.38275")  # 25 %
+    script.tick("1.37910")  # 98 %
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    found = rows(database_url, "SELECT figures->>'used_pct' FROM warnings WHERE kind = 'limit_used'")
+    assert [used for (used,) in found] == told
+    assert rows(database_url, BREACHES) == []
 
 
 def test_a_reset_that_will_breach_with_no_price_move_is_told_an_hour_before(database_url: str) -> None:

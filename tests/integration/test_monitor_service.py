@@ -6,14 +6,15 @@ from decimal import Decimal
 import pytest
 
 from domain.errors import NotFound, StaleEpoch
+from domain.products.product import Product
 from domain.proofs.check import check
 from ports.platform import (
     AccountSnapshot,
     PositionState,
 )
 from store.live import claim_epoch
-from tests.integration.recorded_feed import BREACHES, START, Script, falling, opened, record_one
-from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, rows
+from tests.integration.recorded_feed import BREACHES, START, Script, falling, opened, record_one, two_step
+from tests.integration.scripted_venue import Killed, ScriptedVenue, judge, on_record, rows
 
 OUTBOX = "SELECT topic, target, name, dispatched_at IS NOT NULL, next_at > clock_timestamp() FROM outbox ORDER BY topic"
 
@@ -265,3 +266,31 @@ def test_a_flushed_batch_is_all_in_the_database(database_url: str) -> None:
     ]
     assert rows(database_url, "SELECT feed, watermark FROM market_clock") == [("sandbox", script.at)]
     assert rows(database_url, "SELECT batch FROM shards") == [(2,)]
+
+
+def test_the_room_to_a_ceiling_and_of_costs_that_do_not_count_is_the_judges_own(database_url: str) -> None:
+    made = two_step().model_dump(mode="json")
+    cap = {
+        "type": "daily_move_cap",
+        "anchor": "balance",
+        "allowance": {"type": "amount", "value": "2000"},
+        "directions": ["down", "up"],
+        "breach_when": "equity <= floor",
+        "consequences": [{"kind": "warn"}],
+    }
+    made["phases"][0]["rules"] = [cap, made["phases"][0]["rules"][1] | {"holds": {"commissions": False}}]
+    on_record(database_url, {1: (Product.model_validate(made), 1)})
+    script = opened()
+    script.deal(1, "p2", "1", "1.38000", "in")
+    fee = script.events[-1].model_copy(update={"commission_minor": -700, "balance_minor": script.balance - 700})
+    script.events[-1], script.balance = fee, script.balance - 700
+    script.tick("1.38100")  # equity 101,093.00
+    script.batch(flush=True)
+    judge(database_url, ScriptedVenue(script.batches))
+    [(floors,)] = rows(database_url, "SELECT floors FROM account_live")
+    assert isinstance(floors, dict)
+    assert {name: floor["room_minor"] for name, floor in floors.items()} == {
+        "daily_cap": 309_300,
+        "daily_cap.up": 90_700,
+        "max_loss": 1_110_000,
+    }

@@ -246,8 +246,13 @@ async def test_a_removed_moved_or_added_row_is_found(firm: World, how: str) -> N
 
 def test_models_and_migrations_agree(database_url: str) -> None:
     engine = sync_engine(database_url)
-    options = {"compare_type": True, "compare_server_default": True}
     with engine.connect() as connection:
+        parts = set(connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relispartition").scalars())
+        options = {
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _: kind != "table" or name not in parts,
+        }
         assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
     engine.dispose()
 

@@ -98,6 +98,14 @@ async def test_news_is_heard_at_once_and_singletons_run(office: Office) -> None:
                     await asyncio.sleep(0.05)
 
 
+async def test_growing_tables_get_their_parts(office: Office, database_url: str) -> None:
+    parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'equity_bars'::regclass"
+    async with office.running(), asyncio.timeout(60):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            while connection.execute(parts).fetchall() == [(1,)]:
+                await asyncio.sleep(0.05)
+
+
 async def _runs(client: Client, workflow_id: str) -> bool:
     query = f"WorkflowId = '{workflow_id}' AND ExecutionStatus = 'Running'"
     return [found.id async for found in client.list_workflows(query)] == [workflow_id]

@@ -1,29 +1,15 @@
 """A database of an earlier version, with rows in it, brought to the newest one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 
-import store
 from domain.errors import Conflict
-from store.db import sync_engine
 from store.migrate import current, upgrade
 from tests import servers
+from tests.integration.earlier_database import upgrade_to, with_rows
 from tests.integration.scripted_venue import WHEN
-
-
-def _at(database_url: str, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(store.__path__[0]) / "migrations"))
-    engine = sync_engine(database_url)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
 
 
 @pytest.fixture
@@ -32,53 +18,6 @@ def earlier(postgres_url: str) -> Iterator[str]:
     servers.create_database(postgres_url, "earlier")
     yield servers.database_of(postgres_url, "earlier")
     servers.drop_database(postgres_url, "earlier")
-
-
-def _fill(
-    url: str, *, platforms: tuple[str, ...] = (), entries: tuple[str, ...] = (), inbox: tuple[str, ...] = ()
-) -> None:
-    """Rows as versions before 0012 wrote them: an account on each platform, and an entry or event of each provider."""
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO traders (id, name, email, email_index, country, identity, created_at)"
-            " VALUES ('trd_1', '\\x00', '\\x00', 'x', 'CZ', 'verified', %s)",
-            (WHEN,),
-        )
-        connection.execute(
-            "INSERT INTO products (product, version, name, content_hash, terms) VALUES ('p', 1, 'P', 'h', '{}')"
-        )
-        connection.execute(
-            "INSERT INTO challenges (id, trader_id, product, version, state, phase_index, fee_minor, currency,"
-            " checkout_id, bought_at, changed_at) VALUES ('chl_1', 'trd_1', 'p', 1, 'active', 1, 1, 'USD', 'co_1',"
-            " %s, %s)",
-            (WHEN, WHEN),
-        )
-        connection.execute("INSERT INTO shards (id, epoch, batch, owner) VALUES (0, 4, 9, 'me')")
-        for number, kind in enumerate(("bad_tick", "gap", "payment")):
-            connection.execute(
-                "INSERT INTO reviews (id, key, kind, detail, status, occurred_at)"
-                " VALUES (%s, %s, %s, '{}', 'open', %s)",
-                (f"rev_{number}", f"{kind}/7", kind, WHEN),
-            )
-        for number, name in enumerate(platforms):
-            connection.execute(
-                "INSERT INTO accounts (id, challenge_id, trader_id, phase_index, attempt, product, version, platform,"
-                " login, shard, clock_group, currency, initial_minor, status)"
-                " VALUES (%s, 'chl_1', 'trd_1', %s, 1, 'p', 1, %s, %s, 0, 'UTC@00:00', 'USD', 1, 'active')",
-                (f"acc_{number}", number, name, number),
-            )
-        for number, name in enumerate(entries):
-            connection.execute(
-                "INSERT INTO provider_entries (provider, entry_id, kind, object_id, reference, amount_minor, currency,"
-                " at) VALUES (%s, %s, 'payment', 'co_1', 'chl_1', 1, 'USD', %s)",
-                (name, f"en_{number}", WHEN),
-            )
-        for number, name in enumerate(inbox):
-            connection.execute(
-                "INSERT INTO inbox (provider, event_id, kind, object_id, attempts)"
-                " VALUES (%s, %s, 'checkout.paid', 'co_1', 0)",
-                (name, f"ev_{number}"),
-            )
 
 
 def _add_payout(url: str) -> None:
@@ -113,8 +52,8 @@ def _review_keys(url: str) -> list[str]:
 
 
 def test_rows_without_any_name_belong_to_the_sandbox(earlier: str) -> None:
-    _at(earlier, "0011")
-    _fill(earlier)
+    upgrade_to(earlier, "0011")
+    with_rows(earlier)
     upgrade(earlier)
     assert _names(earlier)[:3] == ("sandbox", "sandbox", 9)
     assert _review_keys(earlier) == ["sandbox/bad_tick/7", "sandbox/gap/7", "payment/7"], "as the monitor writes them"
@@ -124,8 +63,8 @@ def test_rows_without_any_name_belong_to_the_sandbox(earlier: str) -> None:
 def test_rows_keep_the_names_of_their_platform_and_provider(
     earlier: str, entries: tuple[str, ...], inbox: tuple[str, ...]
 ) -> None:
-    _at(earlier, "0008")
-    _fill(earlier, platforms=("acme", "acme"), entries=entries, inbox=inbox)
+    upgrade_to(earlier, "0008")
+    with_rows(earlier, platforms=("acme", "acme"), entries=entries, inbox=inbox)
     _add_payout(earlier)
     upgrade(earlier)
     assert _names(earlier) == ("x", "acme", 9, ["x"])
@@ -147,8 +86,8 @@ def test_rows_keep_the_names_of_their_platform_and_provider(
 def test_rows_with_two_names_stop_the_upgrade_and_nothing_changes(
     earlier: str, rows: dict[str, tuple[str, ...]], words: str
 ) -> None:
-    _at(earlier, "0008")
-    _fill(earlier, **rows)
+    upgrade_to(earlier, "0008")
+    with_rows(earlier, **rows)
     with pytest.raises(Conflict, match=words) as refused:
         upgrade(earlier)
     assert "start the upgrade again" in str(refused.value.remedy)

@@ -211,17 +211,17 @@ async def test_half_a_kilobyte_of_nested_aliases_is_refused_at_once(world: ApiWo
     assert len(answer.content) < 2_000
 
 
-GROWTH: Final = {"increase_pct": "25", "of": "original_size", "every_months": 4}
+GOODWILL: Final = "50"
 
 
 async def test_what_is_not_applied_cannot_be_put_on_sale(world: ApiWorld) -> None:
     terms = yaml.safe_load(definition())
-    terms["payout"]["scaling"] = GROWTH
+    terms["payout"]["goodwill_pct"] = GOODWILL
     answer = await propose(world, "risk", yaml.safe_dump(terms, sort_keys=False))
     assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[-1]) == (422, "product-invalid")
-    assert answer.json()["field"] == "payout.scaling"
-    assert "no account is enlarged yet, so that it cannot be promised; remove it" in answer.text
-    with pytest.raises(ProductInvalid, match=r"payout\.scaling: no account is enlarged"):
+    assert answer.json()["field"] == "payout.goodwill_pct"
+    assert "nothing is paid after a soft breach yet, so that it cannot be promised; remove it" in answer.text
+    with pytest.raises(ProductInvalid, match=r"payout\.goodwill_pct: nothing is paid"):
         async with world.db.transaction() as session:
             product = Product.model_validate(terms)
             await proposals.propose(
@@ -233,11 +233,11 @@ async def test_a_version_sold_before_with_what_is_not_applied_still_loads(world:
     """A data folder may hold one: its accounts live on under it, and the newest version is sold without."""
     (shipped,) = [product for product in load_products() if product.product == "three-step"]
     old = shipped.model_dump(mode="json") | {"version": 1}
-    old["payout"]["scaling"] = GROWTH
+    old["payout"]["goodwill_pct"] = GOODWILL
     async with world.db.transaction() as session:
         await products.publish(session, Product.model_validate(old))
         await products.publish(session, shipped)
     async with world.db.transaction() as session:
         found = await products.load(session, "three-step", 1)
-        assert found.payout.scaling is not None
-        assert (await products.newest(session, "three-step")).payout.scaling is None
+        assert found.payout.goodwill_pct is not None
+        assert (await products.newest(session, "three-step")).payout.goodwill_pct is None

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from domain.charges import Fees, Prices, step
 from domain.clocks import month_later
 from domain.errors import BadInput
-from domain.fees import Fees, Prices, step
 from tests.unit.worked_cases import check, event
 
 Json = dict[str, Any]

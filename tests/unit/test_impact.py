@@ -73,7 +73,7 @@ DIPPED = RecordedLife(  # down to 95,500.00 within the day and up to 108,000.00 
 
 
 def test_a_minute_is_walked_as_a_candle_and_fills_keep_their_places() -> None:
-    told = list(events(DIPPED, two_step()))
+    told = list(events(DIPPED, two_step(), INITIAL))
     kinds = [type(event) for event in told]
     assert kinds.index(Opened) < kinds.index(Marked) and Closed in kinds
     marks = [event.equity_minor for event in told if isinstance(event, Marked)]
@@ -86,13 +86,13 @@ def test_the_resets_are_those_of_the_terms_and_use_the_snapshot_where_there_is_o
     reset = datetime(2014, 5, 1, 22, tzinfo=UTC)
     bars = (bar(0, INITIAL, INITIAL, INITIAL, 10_100_000), bar(24 * 60, 1, 1, 1, 1))
     life = RecordedLife(opened_at=START, fills=(fill(0, "in", "p"),), bars=bars, snapshots={reset: 10_050_000})
-    told = [event for event in events(life, two_step()) if isinstance(event, Rolled)]
+    told = [event for event in events(life, two_step(), 10_000_000) if isinstance(event, Rolled)]
     assert [(event.at, event.equity_minor) for event in told] == [(reset, 10_050_000)]
     chicago = two_step(clock={"zone": "America/Chicago", "reset": "17:00"})
-    told = [event for event in events(life, chicago) if isinstance(event, Rolled)]
+    told = [event for event in events(life, chicago, 10_000_000) if isinstance(event, Rolled)]
     assert [event.at for event in told] == [reset], "17:00 in Chicago in May is the same instant"
     noon = two_step(clock={"zone": "UTC", "reset": "12:00"})
-    told = [event for event in events(life, noon) if isinstance(event, Rolled)]
+    told = [event for event in events(life, noon, 10_000_000) if isinstance(event, Rolled)]
     assert [event.equity_minor for event in told] == [10_100_000], "the last minute's close, where nothing is on record"
 
 
@@ -118,6 +118,34 @@ def test_where_the_minute_says_otherwise_than_the_live_verdict_it_is_said() -> N
     found = compare(ChallengeLife("chl", (account(1, DIPPED, "breach"),)), two_step(), two_step())
     assert not found.changed
     assert found.differs_from_live == ("A-10001: live breach; the replay by the minute says pass",)
+
+
+def hourly(low: int) -> RecordedLife:
+    """One trade from 9:05 to 10:10. The equity before 10:00 is known by the hour only."""
+    end = INITIAL + 800_000
+    fills = (fill(5, "in", "p"), fill(70, "out", "p", profit=800_000, balance=end))
+    hour = Bar(START, INITIAL, end, low, 10_500_000, INITIAL, minutes=60)
+    return RecordedLife(opened_at=START, fills=fills, bars=(hour, bar(70, end, end, end, end, balance=end)))
+
+
+def test_an_hour_is_walked_at_its_end_and_bounds_the_equity_at_its_fills() -> None:
+    life = hourly(9_990_000)
+    told = list(events(life, two_step(), INITIAL))
+    marks = [(event.at, event.equity_minor) for event in told if isinstance(event, Marked)]
+    end = START + timedelta(hours=1) - timedelta(microseconds=1)
+    assert marks[:3] == [(end, 9_990_000), (end, INITIAL + 800_000), (end, 10_500_000)]
+    opened = next(event for event in events(hourly(INITIAL + 1), two_step(), INITIAL) if isinstance(event, Opened))
+    assert opened.equity_minor == INITIAL + 1, "the hour was never lower"
+    assert life.until(START + timedelta(minutes=59)).bars == ()
+    assert life.until(START + timedelta(minutes=60)).bars == life.bars[:1]
+
+
+def test_a_life_that_is_known_by_the_hour_is_judged_and_said_to_be() -> None:
+    found = compare(ChallengeLife("chl", (account(1, hourly(9_550_000), "breach"),)), two_step(), two_step(daily="4"))
+    assert (found.a.verdicts, found.b.rule_id) == ((("A-10001", "pass"),), "daily_loss")
+    assert found.by_the_hour
+    assert found.differs_from_live == ("A-10001: live breach; the replay by the hour says pass",)
+    assert not compare(ChallengeLife("chl", (account(1, DIPPED, "pass"),)), two_step(), two_step()).by_the_hour
 
 
 def funded(*payouts: PayoutRow, until: int = 30) -> ChallengeLife:

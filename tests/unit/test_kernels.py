@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain.money import half_up
 from domain.rules.floors import FloorSpec, Mark, RuleState, WorthParts, breached, opened
 from domain.rules.marking import Instrument, Position, QuoteBoard, Side, profit_minor
-from domain.rules.room import warn_level
+from domain.rules.room import warn_left
 from domain.rules.state import AccountRules, on_mark
 from monitor.columns import kernels
 from monitor.columns.account_columns import SLOTS, AccountColumns
@@ -139,6 +139,7 @@ def level(number: int, random: Random) -> FloorSpec:
         direction="ceiling" if kind == "ceiling" else "floor",
         ceiling_minor=random.choice([None, 1_000_000, 1_010_000]) if kind == "peak" else None,
         settles="locks",
+        warn_at_pct=random.choice([80, 50, 1, 99, 0]),
     )
 
 
@@ -204,7 +205,8 @@ def exact_alarms(rules: AccountRules, extra: list[int], warned: list[bool], mute
         if not spec.holds.floating or (muted[index] and not spec.follows_equity):
             continue
         broken = state.floor_minor - extra[index]
-        due = broken if warned[index] else warn_level(spec, state) - extra[index]
+        left = 0 if warned[index] else warn_left(spec, state)
+        due = broken + left if spec.direction == "floor" else broken - left
         if spec.direction == "floor":
             last = broken if spec.inclusive else broken - 1
             low = max(low, last if warned[index] else max(last, due))

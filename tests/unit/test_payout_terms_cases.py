@@ -226,6 +226,50 @@ def test_scaling_compounds_where_it_is_said() -> None:
     check("scaling", plan, steps, blocked("computed", sizes=sizes, daily_loss=[6250, 7812.5, 9000]))
 
 
+def test_scaling_waits_for_months_profit_payouts_and_profitable_months() -> None:
+    plan = {
+        "increase_pct": [20, 50],
+        "of": "current_size",
+        "every_months": 2,
+        "min_profit_pct": 5,
+        "min_payouts": 1,
+        "min_profitable_months": 2,
+        "profit_stays": True,
+        "max_loss_pct": 10,
+    }
+    steps = [
+        event("2025-01-31T12:00:00+00:00", "funded"),
+        event("2025-02-10", "day_result", net_pnl=3000),
+        event("2025-03-03", "day_result", net_pnl=1999),
+        event("2025-03-04T10:00:00+00:00", "payout", gross_amount=1000),
+        event("2025-03-31T09:00:00+00:00", "scale_up"),  # 4,999 of 5,000
+        event("2025-03-31T10:00:00+00:00", "trade_close", id="1", symbol="ES", side="buy", lots=1, pnl=1),
+        event("2025-03-31T11:00:00+00:00", "scale_up"),  # the balance is 104,000
+        event("2025-04-01", "day_result", net_pnl=6000),
+        event("2025-05-30", "scale_up"),  # no payout since the step, one month, and too early
+    ]
+    expected = {"sizes": [100_000, 120_000, 120_000], "balances": [104_000 - 1, 124_000, 130_000]}
+    by_event = [{"after_event": 4, "value": 100_000}, {"after_event": 6, "value": 120_000}]
+    check("scaling", plan, steps, blocked("computed", **expected, size=by_event, max_loss=[10_000, 12_000, 12_000]))
+
+
+def test_scaling_to_the_balance_and_a_part_of_it_takes_the_profit() -> None:
+    plan = {"increase_pct": 10, "of": "balance", "cap": 150_000}
+    steps = [
+        event("month 1", "snapshot", balance=120_000, equity=120_000),
+        event("month 1", "scale_up"),
+        event("month 2", "snapshot", balance=140_000, equity=140_000),
+        event("month 2", "scale_up"),
+        event("month 3", "scale_up"),
+    ]
+    check(
+        "scaling",
+        plan,
+        steps,
+        blocked("computed", sizes=[132_000, 150_000, 150_000], balances=[132_000, 150_000, 150_000]),
+    )
+
+
 def test_a_live_account_below_its_largest_size() -> None:
     accounts = [{"size": 50_000, "balance": 10_000}, {"size": 100_000, "balance": 20_000}]
     expected = blocked("computed", start_balance=30_000)

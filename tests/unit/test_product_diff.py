@@ -34,6 +34,13 @@ def test_a_changed_field_is_named_as_people_name_it() -> None:
     ]
 
 
+def test_a_field_that_came_later_is_compared_with_its_default() -> None:
+    for share, told in ((50, "warn at pct: 80 % becomes 50 %"), (0, "warn at pct: 80 % becomes 0 %")):
+        new = two_step() | {"version": 2, "warn_at_pct": share}
+        (change,) = differences(product(two_step()), product(new))
+        assert change.sentence == told
+
+
 def test_a_rule_that_comes_or_goes_is_said_to() -> None:
     new = two_step() | {"version": 2}
     gone = new["funded"]["rules"].pop()

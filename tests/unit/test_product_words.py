@@ -164,3 +164,44 @@ def test_amounts_and_zones_stand_in_the_words() -> None:
     ):
         assert said in told
     assert "equity exactly at the limit is allowed" in "\n".join(body(SHIPPED["two-step"]))
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (
+            {"increase_pct": "25", "min_profit_pct": "10", "min_payouts": 2, "cap": "2000000"},
+            (
+                "Every 4 months the account may grow by 25 % of its original size, up to at most 2,000,000.00 "
+                "USD, after a profit of 10 % of its size and 2 payouts since the last step. It waits until your profit "
+                "has been paid out. A new account then starts with the new size, and every rule begins anew."
+            ),
+        ),
+        (
+            {"increase_pct": ["25", "50", "100"], "of": "current_size", "every_months": 0, "min_profitable_months": 1},
+            (
+                "The account may grow by 25 % of its size (then by 50 %, 100 % each time), after 1 profitable month "
+                "since the last step."
+            ),
+        ),
+        (
+            {"increase_pct": "10", "of": "balance", "split_pct": "95"},
+            (
+                "Every 4 months the account may grow to its balance and 10 % of its balance. A new account then starts "
+                "with the new size, and every rule begins anew. From then on, your share is 95 %."
+            ),
+        ),
+    ],
+)
+def test_a_scaling_plan_is_said(plan: dict[str, Any], said: str) -> None:
+    terms = SHIPPED["two-step"].model_dump(mode="json")
+    terms["payout"]["scaling"] = plan
+    assert said in "\n".join(body(Product.model_validate(terms)))
+
+
+def test_later_fees_are_said() -> None:
+    fees = {"reset": {"type": "pct_of_purchase", "value": "50"}, "buyback": "300", "activation": "149"}
+    told = body(Product.model_validate(SHIPPED["two-step"].model_dump(mode="json") | {"fees": fees}))
+    assert "A reset costs 270.00 USD: your evaluation phase begins again on a new account." in told
+    assert "You may buy back a broken account for 300.00 USD: its phase begins again on a new account." in told
+    assert "The funded account opens once you have paid 149.00 USD for it." in told

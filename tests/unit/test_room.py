@@ -1,5 +1,6 @@
 """How far an account is from every level, and what the next reset would do with no price move."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ import pytest
 from domain.clocks import ONLY_A_DAY
 from domain.rules.equity.daily_loss import DailyLoss
 from domain.rules.floors import FloorSpec, Mark
-from domain.rules.room import broken_by_reset, rooms, warn_level
+from domain.rules.room import broken_by_reset, rooms, warn_left
 from domain.rules.state import AccountRules, fresh, on_rollover
 from domain.rules.terms import Operator, Size
 
@@ -37,7 +38,28 @@ def at(balance: int, equity: int) -> Mark:
 def test_how_much_of_a_limit_is_used(equity: int, used: str, warns: bool) -> None:
     (room,) = rooms(fresh((daily(),)), at(INITIAL, equity))
     assert (room.room_minor, str(room.used_pct), room.warns) == (equity - 9_500_000, used, warns)
-    assert (equity <= warn_level(daily(), fresh((daily(),)).states[0])) is warns
+    assert (room.room_minor <= warn_left(daily(), fresh((daily(),)).states[0])) is warns
+
+
+@pytest.mark.parametrize(
+    ("share", "equity", "warns"),
+    [
+        (50, 9_750_001, False),
+        (50, 9_750_000, True),
+        (1, 9_995_001, False),
+        (1, 9_995_000, True),
+        (99, 9_505_001, False),
+        (99, 9_505_000, True),
+        (0, 9_500_000, False),
+        (0, 9_499_000, False),
+    ],
+)
+def test_the_share_at_which_a_warning_is_due_is_a_term(share: int, equity: int, warns: bool) -> None:
+    spec = replace(daily(), warn_at_pct=share)
+    rules = fresh((spec,))
+    (room,) = rooms(rules, at(INITIAL, equity))
+    assert room.warns is warns
+    assert (share > 0 and room.room_minor <= warn_left(spec, rules.states[0])) is warns
 
 
 @pytest.mark.parametrize(("operator", "equity"), [("equity < floor", 9_500_000), ("equity <= floor", 9_500_001)])

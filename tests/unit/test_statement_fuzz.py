@@ -92,6 +92,7 @@ def test_the_samples_are_read(raw: bytes, tmp_path: Path) -> None:
     [
         (mt5(BOOK), "2025.03.06 18:00", "2025.02.30 18:00"),
         (mt5(BOOK), "2025.03.06 18:00", "2025.03.06 24:00"),
+        (mt4(BOOK), "2025 March 6, 18:00", "2025 February 30, 18:00"),
         (CTRADER, "(UTC+2)", "(UTC+22)"),
         (TOPSTEPX, ",12.000000000,", f",{'9' * 40},"),
     ],

@@ -13,6 +13,10 @@ _WINDOWS: Final = (
     *("whole_phase", "whole_phase", "since_last_payout_request", "since_last_approved_payout"),
     *("since_last_payout", {"days": 1}, {"days": 2}, {"days": 4}),
 )
+_EFFECTS: Final = (
+    *("payout_blocked", "continue_trading", "excess_deducted"),
+    *("profit_target_raised_to_best_day_over_limit", "excess_added_to_target"),
+)
 _DAY_BASES: Final = (
     *("closed_pnl", "closed_pnl_plus_negative_floating"),
     *("closing_balance_minus_opening_balance", "equity_snapshot_to_snapshot"),
@@ -160,10 +164,7 @@ def _best_day(random: Random) -> Json:
         "denominator": random.choice(["total_profit", "profit_target", "profits_only"]),
         "profit_target": size(random, most=4),
         "attribution": random.choice(_DAY_BASES),
-        "effect": random.choice(
-            ["payout_blocked", "continue_trading", "profit_target_raised_to_best_day_over_limit"]
-            + ["excess_added_to_target", "excess_deducted"]
-        ),
+        "effect": random.choice(_EFFECTS),
         "unit": random.choice(["day", "day", "trade"]),
     }
     if found["unit"] == "trade":

@@ -43,11 +43,11 @@ INSTRUMENTS: Final = {
 _LATE: Final = ("USDCHF", "CHFJPY", "GBPCHF", "KWDCHF")
 # around the changes of clocks in Europe and America, the end of a month, and an ordinary week
 _DATES: Final = (
-    datetime(2014, 3, 8, 20),
-    datetime(2014, 3, 29, 20),
-    datetime(2014, 11, 1, 20),
-    datetime(2014, 5, 2, 9),
-    datetime(2014, 6, 5, 7),
+    datetime(2014, 3, 8, 20, tzinfo=UTC),
+    datetime(2014, 3, 29, 20, tzinfo=UTC),
+    datetime(2014, 11, 1, 20, tzinfo=UTC),
+    datetime(2014, 5, 2, 9, tzinfo=UTC),
+    datetime(2014, 6, 5, 7, tzinfo=UTC),
 )
 _GAPS: Final = (1, 60, 3600, 28_800, 100_000)
 _PACES: Final = ([60, 25, 12, 4, 1], [5, 5, 30, 40, 10], [1, 5, 20, 20, 4])
@@ -91,7 +91,7 @@ class Venue:
 
     def __init__(self, random: Random, terms: dict[int, PhaseTerms]) -> None:
         self.random = random
-        self.at = random.choice(_DATES).replace(tzinfo=UTC)
+        self.at = random.choice(_DATES)
         self.seq = 0
         self.events: list[Event] = []
         self.coarse = random.random() < 0.5

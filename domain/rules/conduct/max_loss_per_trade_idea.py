@@ -83,7 +83,8 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         return self
 
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
-        if self.limit_minor(self.start(context), context) >= context.initial_minor:
+        initial = context.initial_minor
+        if initial and self.limit_minor(self.start(context), context) >= initial:
             yield "limit", "one idea could lose the whole account; set a limit below the initial balance"
 
     def start(self, context: Context) -> IdeasState:

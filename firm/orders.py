@@ -1,0 +1,96 @@
+"""Orders that go on from a challenge: a reset or buyback of its phase, or the activation of its funded account.
+
+Each begins in a challenge of its own, so that its payment, refunds and chargebacks are those of every challenge. Once
+it is paid, the challenge that it goes on from is closed.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts.ids import challenge_workflow
+from contracts.messages import ClosedByFirm
+from domain import keys
+from domain.approvals import Actor
+from domain.disputes import DISPUTE
+from domain.errors import NotFound, OrderRefused
+from domain.fees import OrderKind
+from domain.lifecycle import UNPAID, check_orderable, order_of
+from firm import challenges, disputes, messages
+from store.models import Account, Challenge
+
+_ENDED_UNPAID = UNPAID - {"awaiting_payment", "payment_review"}
+
+
+async def order(
+    session: AsyncSession, challenge_id: str, kind: OrderKind, *, return_url: str, provider: str, actor: Actor
+) -> Challenge:
+    """A trader orders what goes on from a challenge. Nothing changes there before it is paid.
+
+    Raises NotFound (also for the challenge of another trader), OrderRefused.
+    """
+    old = await challenges.lock(session, challenge_id)
+    if old.trader_id != actor.trader_id:
+        raise NotFound
+    product, account = await challenges.terms(session, old), await challenges.account(session, old)
+    price = check_orderable(kind, old.state, product.order_minor(kind))
+    if account is None:
+        raise OrderRefused("No phase has begun yet.")
+    if await _disputed(session, old):
+        raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
+    if await _ordered(session, old.id):
+        raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
+    wanted = challenges.Order(kind, old.id, _phase(account, kind), price)
+    return await challenges.buy(
+        session,
+        trader_id=old.trader_id,
+        product=product,
+        return_url=return_url,
+        provider=provider,
+        actor=actor,
+        order=wanted,
+    )
+
+
+async def problem(session: AsyncSession, challenge: Challenge) -> str:
+    """Returns why an order that is being paid is not possible any more, as a sentence; empty when it is. Locks the
+    challenge that it replaces."""
+    if challenge.replaces is None:
+        return ""
+    old = await challenges.lock(session, challenge.replaces)
+    account = await challenges.account(session, old)
+    kind = order_of(old.state)
+    same = kind == challenge.fee_of and account is not None and _phase(account, kind) == challenge.phase_index + 1
+    if not same or await _disputed(session, old):
+        state = old.state.replace("_", " ")
+        return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: it is {state}."
+    return ""
+
+
+def _phase(account: Account, kind: OrderKind) -> int:
+    """Returns the phase that an order opens, after the last account of the challenge that it goes on from."""
+    return account.phase_index + 1 if kind == "activation" else account.phase_index
+
+
+async def close_replaced(session: AsyncSession, challenge: Challenge) -> None:
+    """Has the challenge that this paid one replaces closed."""
+    if challenge.replaces is not None:
+        fact = ClosedByFirm(key=keys.challenge_replaced(challenge.id), case_id="")
+        await messages.signal(session, challenge_workflow(challenge.replaces), fact)
+
+
+async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
+    """Returns the id of the paid challenge that replaces this one; None when there is none."""
+    found: str | None = await session.scalar(
+        select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(UNPAID)).limit(1)
+    )
+    return found
+
+
+async def _ordered(session: AsyncSession, challenge_id: str) -> bool:
+    found = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
+    return await session.scalar(found.limit(1)) is not None
+
+
+async def _disputed(session: AsyncSession, challenge: Challenge) -> bool:
+    dispute = await disputes.of_confirmed_breach(session, challenge.account_id or "")
+    return dispute is not None and dispute.state not in DISPUTE.terminal

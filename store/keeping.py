@@ -1,0 +1,243 @@
+"""What the record keeps, and for how long: parts of tables by time, hour bars for old minutes, old rows removed.
+
+docs/decisions/0010-what-is-kept.md says which table is kept how, and who reads it. Every function is one step within
+the caller's transaction: it happens whole or not at all, and doing it again is harmless.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.disputes import CASE, DISPUTE
+from domain.lifecycle import CHALLENGE
+from domain.payouts.payout import PAYOUT
+from store.outbox import HINTS
+from store.parts import BARS, DEALS, HOURS, LOCK_WAIT, SNAPSHOTS, Part, Table, parts_of
+
+_AT_ONCE: Final = 20_000  # rows removed in one transaction
+
+Days = int | None  # None: for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """For how many days each table is kept. None: for ever."""
+
+    minute_bars: Days = 60
+    hour_bars: Days = None
+    deals: Days = None
+    snapshots: Days = None
+    inbox: Days = 400
+    outbox: Days = 90
+    idempotency_keys: Days = 30
+
+
+STANDARD: Final = Policy()
+
+
+async def roll_up(session: AsyncSession, policy: Policy) -> int:
+    """Makes hours of the oldest day of minute bars that is no longer kept, and removes its minutes. Returns the number
+    of days, 0 or 1."""
+    limit = await kept_from(session, policy.minute_bars)
+    found = None if limit is None else await _oldest_day(session, limit)
+    if found is None:
+        return 0
+    part, day = found
+    whole = part.end is not None and part.start == day
+    await session.execute(text(f"LOCK TABLE {part.name} IN SHARE ROW EXCLUSIVE MODE"))  # no late bar is lost
+    values = {"start": day, "end": day + timedelta(days=1)}
+    await session.execute(text(_ROLL_UP.format(part=part.name)), values)
+    if whole:
+        await _drop(session, part)
+    else:
+        await session.execute(text(f"DELETE FROM {part.name} WHERE minute >= :start AND minute < :end"), values)
+        await _drop_if_empty(session, part, limit)
+    return 1
+
+
+_ROLL_UP: Final = """
+    INSERT INTO equity_hours (account_id, hour, open_minor, high_minor, low_minor, close_minor, balance_minor)
+    SELECT account_id, date_trunc('hour', minute), (array_agg(open_minor ORDER BY minute))[1], max(high_minor),
+           min(low_minor), (array_agg(close_minor ORDER BY minute DESC))[1],
+           (array_agg(balance_minor ORDER BY minute DESC))[1]
+      FROM {part} WHERE minute >= :start AND minute < :end
+     GROUP BY account_id, date_trunc('hour', minute)
+    ON CONFLICT (account_id, hour) DO UPDATE SET (high_minor, low_minor, close_minor, balance_minor) =
+       ROW (greatest(equity_hours.high_minor, excluded.high_minor), least(equity_hours.low_minor, excluded.low_minor),
+            excluded.close_minor, excluded.balance_minor)
+"""
+
+
+async def _oldest_day(session: AsyncSession, limit: datetime | None) -> tuple[Part, datetime] | None:
+    """Returns the oldest day that ends at or before `limit` and its part: one of its own, or one with more days."""
+    for part in await parts_of(session, BARS):
+        if part.end is not None and part.end - part.start <= timedelta(days=1):
+            if limit is not None and part.end <= limit:
+                return part, part.start
+            continue
+        oldest = text(f"SELECT min(minute) FROM {part.name} WHERE minute < :limit")
+        first = await session.scalar(oldest, {"limit": limit})
+        if first is not None:
+            return part, first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return None
+
+
+async def kept_from(session: AsyncSession, days: Days, *, wall: bool = False) -> datetime | None:
+    """Returns the first moment that is kept: the start of the day `days` before the market time of the slowest feed, or
+    `days` before now by the wall clock. None: everything is kept."""
+    if days is None:
+        return None
+    if wall:
+        return datetime.now(UTC) - timedelta(days=days)
+    slowest = await session.scalar(text("SELECT min(watermark) FROM market_clock"))
+    if slowest is None:
+        return None
+    kept: datetime = slowest.astimezone(UTC) - timedelta(days=days)
+    return kept.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+async def _drop(session: AsyncSession, part: Part) -> None:
+    """Drops a part. Raises when a reader still holds it: the caller tries again later."""
+    await session.execute(text(LOCK_WAIT))
+    await session.execute(text(f"DROP TABLE {part.name}"))
+
+
+async def _drop_if_empty(session: AsyncSession, part: Part, limit: datetime | None) -> int:
+    if part.end is None or limit is None or part.end > limit or await _has_rows(session, part):
+        return 0
+    await _drop(session, part)
+    return 1
+
+
+async def remove_hours(session: AsyncSession, policy: Policy) -> int:
+    """Removes the oldest hour bars that are no longer kept: one part, or the rows that are in no part. Returns the
+    number of parts or rows."""
+    limit = await kept_from(session, policy.hour_bars)
+    if limit is None:
+        return 0
+    for part in await parts_of(session, HOURS):
+        if part.end is None:
+            gone = await _count(session, f"DELETE FROM {part.name} WHERE hour < :limit", {"limit": limit})
+            if gone:
+                await _note_removed(session, HOURS, limit)
+            return gone
+        if part.end <= limit:
+            if await _has_rows(session, part):
+                await _note_removed(session, HOURS, part.end)
+            await _drop(session, part)
+            return 1
+    return 0
+
+
+async def _has_rows(session: AsyncSession, part: Part) -> bool:
+    return bool(await session.scalar(text(f"SELECT EXISTS (SELECT FROM {part.name})")))
+
+
+# Payouts, gates and refunds of an open challenge read its deals and snapshots from its first day. A dispute or case
+# that is not decided reads them too. A challenge in a final state never opens again.
+_ENDED: Final = """
+    SELECT a.id FROM accounts a JOIN challenges c ON c.id = a.challenge_id
+     WHERE c.state = ANY(:challenge) AND c.changed_at < :limit
+       AND NOT EXISTS (SELECT FROM payouts p WHERE p.challenge_id = c.id AND p.state <> ALL(:payout))
+       AND NOT EXISTS (SELECT FROM disputes d WHERE d.challenge_id = c.id AND d.state <> ALL(:dispute))
+       AND NOT EXISTS (SELECT FROM case_accounts m JOIN cases k ON k.id = m.case_id
+                        WHERE m.account_id = a.id AND k.state <> ALL(:case))
+"""
+
+
+async def remove_deals(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the deals that are no longer kept. Returns the number of rows and parts."""
+    return await _remove_of_ended(session, DEALS, policy.deals)
+
+
+async def remove_snapshots(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the daily snapshots that are no longer kept. Returns the number of rows and parts."""
+    return await _remove_of_ended(session, SNAPSHOTS, policy.snapshots)
+
+
+async def _remove_of_ended(session: AsyncSession, table: Table, days: Days) -> int:
+    """Removes rows of accounts of ended challenges, from the oldest part that has some; drops a part left empty."""
+    limit = await kept_from(session, days)
+    if limit is None:
+        return 0
+    ended = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
+    for part in await parts_of(session, table):
+        if part.start >= limit:
+            continue
+        gone = await _count(
+            session,
+            f"DELETE FROM {part.name} WHERE ctid IN (SELECT ctid FROM {part.name} WHERE {table.column} < :limit"
+            f" AND account_id IN ({_ENDED}) LIMIT {_AT_ONCE})",
+            {"limit": limit, **ended},
+        )
+        dropped = 0 if gone == _AT_ONCE else await _drop_if_empty(session, part, limit)
+        if gone:
+            await _note_removed(session, table, limit)
+        if gone + dropped:
+            return gone + dropped
+    return 0
+
+
+_MACHINES: Final = {"challenge": CHALLENGE, "payout": PAYOUT, "dispute": DISPUTE, "case": CASE}
+
+
+async def _note_removed(session: AsyncSession, table: Table, before: datetime) -> None:
+    await session.execute(
+        text(
+            "INSERT INTO removed_rows (table_name, before) VALUES (:name, :before)"
+            " ON CONFLICT (table_name) DO UPDATE SET before = greatest(removed_rows.before, excluded.before)"
+        ),
+        {"name": table.name, "before": before},
+    )
+
+
+async def remove_idempotency_keys(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the answers to old requests. Returns their number. Such a key is new again."""
+    return await _remove_old(session, "idempotency_keys", "recorded_at", policy.idempotency_keys)
+
+
+async def remove_inbox(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the old events that were handled. Returns their number. Parked ones wait for a person."""
+    return await _remove_old(session, "inbox", "handled_at", policy.inbox)
+
+
+async def remove_outbox(session: AsyncSession, policy: Policy) -> int:
+    """Removes a portion of the old messages that were delivered. Returns their number.
+
+    The messages of an open challenge, payout, dispute or case are all kept: a workflow that must be started again gets
+    them again. Hints and orders to a venue are never sent again.
+    """
+    tables = {"challenge": "challenges", "payout": "payouts", "dispute": "disputes", "case": "cases"}
+    is_open = " OR ".join(
+        f"EXISTS (SELECT FROM {table} s WHERE outbox.target = '{kind}/' || s.id AND s.state <> ALL(:{kind}))"
+        for kind, table in tables.items()
+    )
+    values: dict[str, Any] = {name: sorted(machine.terminal) for name, machine in _MACHINES.items()}
+    values["hints"] = sorted(HINTS)
+    needless = f"(topic LIKE 'venue.%' OR name = ANY(:hints) OR NOT ({is_open}))"
+    return await _remove_old(session, "outbox", "dispatched_at", policy.outbox, f" AND {needless}", values)
+
+
+async def _remove_old(
+    session: AsyncSession,
+    table: str,
+    column: str,
+    days: Days,
+    condition: str = "",
+    values: dict[str, Any] | None = None,
+) -> int:
+    """Removes a portion of the rows with `column` more than `days` of wall time ago. Returns their number."""
+    limit = await kept_from(session, days, wall=True)
+    if limit is None:
+        return 0
+    old = f"SELECT ctid FROM {table} WHERE {column} < :limit{condition} LIMIT {_AT_ONCE} FOR UPDATE SKIP LOCKED"
+    return await _count(session, f"DELETE FROM {table} WHERE ctid IN ({old})", {"limit": limit, **(values or {})})
+
+
+async def _count(session: AsyncSession, delete: str, values: dict[str, Any]) -> int:
+    """Returns the number of rows that `delete` removed."""
+    counted = f"WITH gone AS ({delete} RETURNING 1) SELECT count(*) FROM gone"
+    return int(await session.scalar(text(counted), values) or 0)

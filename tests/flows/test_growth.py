@@ -1,0 +1,179 @@
+"""A funded account that meets the scaling plan of its product is followed by a larger one."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from contracts.ids import payout_workflow
+from domain.approvals import Actor
+from domain.money import Money
+from domain.products.product import Product
+from firm import growth
+from firm.payouts.situation import Holdings, situation
+from ports.platform import PositionState
+from store import outbox, products
+from store.models import AccountLive, AuditEntry, ScalingRow
+from store.read import timeline
+from store.read.pages import Scope, Window
+from tests.challenge_world import Firm, a_firm, after
+
+PLAN: dict[str, Any] = {"increase_pct": ["25", "50"], "every_months": 1, "min_payouts": 0, "split_pct": "95"}
+
+
+@pytest.fixture
+async def firm(database_url: str, temporal_address: str) -> AsyncIterator[Firm]:
+    async with a_firm(database_url, temporal_address) as found:
+        yield found
+
+
+async def _funded(firm: Firm, ada: Actor | None = None, **plan: Any) -> str:
+    """A funded challenge of a product that has a scaling plan."""
+    async with firm.db.transaction() as session:
+        body = (await products.newest(session, "instant")).model_dump(mode="json")
+        body |= {"product": "growing"}
+        body["payout"]["scaling"] = {**PLAN, **plan}
+        await products.publish(session, Product.model_validate(body))
+    challenge_id = await firm.buy(ada or await firm.add_trader("ada", "verified"), "growing")
+    await firm.pay(challenge_id)
+    await firm.becomes(challenge_id, "funded", phase_index=1)
+    return challenge_id
+
+
+async def _grown(firm: Firm, challenge_id: str, attempt: int) -> bool:
+    found, challenge = await firm.account(challenge_id), await firm.challenge(challenge_id)
+    return (found.attempt, challenge.state) == (attempt, "funded")
+
+
+async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) -> None:
+    challenge_id = await _funded(firm)
+    first = await firm.account(challenge_id)
+    await firm.market_time(after(days=30))  # one day before the month is over
+    await firm.quiet()
+    assert (await firm.account(challenge_id)).id == first.id
+    await firm.market_time(after(days=32))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+    second = await firm.account(challenge_id)
+    assert (first.initial_minor, second.initial_minor) == (10_000_000, 12_500_000)
+    assert not firm.venue.seats[first.login or 0].enabled
+    seat = firm.venue.seats[second.login or 0]
+    assert (seat.enabled, seat.balance_minor) == (True, 12_500_000)
+    async with firm.db.transaction() as session:
+        product = await products.newest(session, "growing")
+        now = await situation(session, second.id, holdings=Holdings(12_600_000, 12_600_000, 0))
+        assert (now.terms.initial_minor, now.facts.profit_minor, now.facts.grown_split_pct) == (
+            12_500_000,
+            100_000,
+            Decimal(95),
+        )
+        assert {spec.initial_minor for spec in now.rules.specs} == {12_500_000}
+        assert now.amount(Money(minor=100_000, currency="USD")).trader == 95_000
+        before = await situation(session, first.id, holdings=Holdings(10_000_000, 10_000_000, 0))
+        assert before.facts.grown_split_pct is None
+    assert product.has_size(1, second.initial_minor) and not product.has_size(1, 12_600_000)
+    await firm.market_time(after(days=64))
+    await firm.until(lambda: _grown(firm, challenge_id, 3))
+    assert (await firm.account(challenge_id)).initial_minor == 12_500_000 + 5_000_000
+    async with firm.db.transaction() as session:
+        rows = (await session.scalars(select(ScalingRow).order_by(ScalingRow.number))).all()
+        assert [(row.number, row.account_id, row.from_minor, row.to_minor) for row in rows] == [
+            (1, first.id, 10_000_000, 12_500_000),
+            (2, second.id, 12_500_000, 17_500_000),
+        ]
+        assert rows[1].facts["steps"] == 1
+        entries = await session.scalars(select(AuditEntry.action).where(AuditEntry.action == "account.scaled"))
+        assert len(entries.all()) == 2
+        third = await firm.account(challenge_id)
+        seen = await growth.shown(session, third.id, {})
+        assert seen is not None and seen.missing is not None
+        assert [str(size) for _, size, _ in seen.steps] == ["125,000.00 USD", "175,000.00 USD"]
+        assert (str(seen.next_size), len(seen.missing)) == ("225,000.00 USD", 1)
+        page = await timeline.page(session, Scope(None), third.id, Window(), kind="rules")
+        told = [entry.words for entry in page.items if entry.ref == challenge_id and "grew" in entry.words]
+        assert told[0].startswith("The account grew from 125,000.00 USD to 175,000.00 USD")
+        ended = await growth.shown(session, first.id, {})
+        assert ended is not None and ended.missing is None
+    steps = await firm.steps("challenge", challenge_id)
+    assert steps[1:] == ["funding_started", "account_scaled", "funding_started", "account_scaled", "funding_started"]
+
+
+async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> None:
+    ada = await firm.add_trader("ada", "verified")
+    challenge_id = await _funded(firm, ada, min_profit_pct="0.5", min_payouts=1)
+    account = await firm.account(challenge_id)
+    await _does_not_grow(firm, challenge_id, after(days=32))  # there is no profit yet
+    await firm.earns(challenge_id, 50_000)
+    await _does_not_grow(firm, challenge_id, after(days=33))  # nothing is paid out
+    payout_id = await firm.ask_payout(challenge_id, ada, 50_000)
+    await firm.payout_becomes(payout_id, "sent")
+    await _does_not_grow(firm, challenge_id, after(days=34))  # the payout is on its way
+    await _arrives(firm, payout_id)
+    async with firm.db.transaction() as session:  # the monitor's next checkpoint
+        live = await session.get_one(AccountLive, account.id)
+        live.balance_minor = live.equity_minor = 10_000_000
+    await firm.market_time(after(days=36))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+    assert (await firm.account(challenge_id)).id != account.id
+    async with firm.db.transaction() as session:
+        step = (await session.scalars(select(ScalingRow))).one()
+        assert (step.facts["profit_minor"], step.facts["payouts_paid"]) == (50_000, 1)
+
+
+async def _arrives(firm: Firm, payout_id: str) -> None:
+    """The provider reports that the transfer has arrived."""
+    transfers = firm.provider.transfers
+    for key, transfer in transfers.items():
+        transfers[key] = transfer.model_copy(update={"status": "paid"})
+    async with firm.db.transaction() as session:
+        await outbox.signal_workflow(
+            session,
+            key=f"arrived/{payout_id}",
+            workflow_id=payout_workflow(payout_id),
+            name="transfer_changed",
+            payload={"key": f"arrived/{payout_id}", "transfer_id": "tr_1"},
+        )
+    await firm.payout_becomes(payout_id, "paid")
+
+
+async def _does_not_grow(firm: Firm, challenge_id: str, at: datetime) -> None:
+    account = await firm.account(challenge_id)
+    await firm.market_time(at)
+    await firm.quiet()
+    assert (await firm.account(challenge_id)).id == account.id
+    assert (await firm.challenge(challenge_id)).state == "funded"
+
+
+async def test_an_open_position_at_the_platform_keeps_the_account(firm: Firm) -> None:
+    challenge_id = await _funded(firm)
+    account = await firm.account(challenge_id)
+    held = {"position_id": "p1", "symbol": "EURUSD", "side": "buy", "lots": "1", "open_price": "1.1"}
+    positions = firm.venue.seats[account.login or 0].positions
+    positions.append(PositionState.model_validate({**held, "opened_at": after(days=31)}))
+    await _does_not_grow(firm, challenge_id, after(days=32))
+    positions.clear()
+    await firm.market_time(after(days=33))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+
+
+async def test_a_broken_account_does_not_grow(firm: Firm) -> None:
+    challenge_id = await _funded(firm)
+    account = await firm.account(challenge_id)
+    await firm.breach(challenge_id)
+    await firm.becomes(challenge_id, "breached")
+    await firm.market_time(after(days=32))
+    await firm.ends(challenge_id, "failed")
+    assert (await firm.account(challenge_id)).id == account.id
+
+
+async def test_a_step_is_never_changed_afterwards(firm: Firm) -> None:
+    challenge_id = await _funded(firm)
+    await firm.market_time(after(days=32))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+    for change in ("UPDATE scalings SET to_minor = 1", "DELETE FROM scalings"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            async with firm.db.transaction() as session:
+                await session.execute(text(change))
