@@ -246,7 +246,7 @@ GATES: Final[dict[str, Maker]] = {
 
 def conduct_rule(random: Random, kind: str, number: int, consequences: list[Json]) -> Json:
     """Returns a rule of conduct of this type with these consequences."""
-    rule = {"type": kind, "id": f"conduct_{number}", "consequences": consequences}
+    rule: Json = {"type": kind, "id": f"conduct_{number}", "consequences": consequences}
     rule |= {name: value for name, value in CONDUCT[kind](random).items() if value is not None}
     if kind == "news_window" and any(one["kind"] == "deduct_profit" for one in consequences):
         terms: list[Json] = [{"counted_pct": "0"}, {"counted_pct": "40"}, {"cap": size(random, most=1)}]
@@ -256,7 +256,7 @@ def conduct_rule(random: Random, kind: str, number: int, consequences: list[Json
 
 def gate(random: Random, kind: str, number: int, blocks: list[str]) -> Json:
     """Returns a gate of this type over a random window."""
-    rule = {"type": kind, "id": f"gate_{number}", "blocks": blocks, "window": random.choice(_WINDOWS)}
+    rule: Json = {"type": kind, "id": f"gate_{number}", "blocks": blocks, "window": random.choice(_WINDOWS)}
     rule |= {name: value for name, value in GATES[kind](random).items() if value is not None}
     if isinstance(rule["window"], dict) and rule.get("required", 0) > rule["window"]["days"]:
         rule["required"] = 1

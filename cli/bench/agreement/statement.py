@@ -33,7 +33,7 @@ _UNSEEN: Final = ("news_window", "exposure_multiple", "required_stop", "inactivi
 def judged_as_statement(world: World, login: int, terms: PhaseTerms, found: Found) -> Replay | None:
     """Returns what a statement of the life shows; None where a statement cannot know it. `found`: the offences of the
     life."""
-    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found):
+    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found) or any(map(_by_value, terms.phase.rules)):
         return None
     statement = statement_of(world, login, terms)
     if statement is None:
@@ -60,6 +60,14 @@ def _is_unseen(rule: RuleBase) -> bool:
     """Whether a statement judges the rule otherwise, or not at all."""
     by_stops = getattr(rule, "only", None) is not None
     return rule.type in _UNSEEN or by_stops or getattr(rule, "reference", "") == "average_of_closed"
+
+
+def _by_value(rule: RuleBase) -> bool:
+    """Whether a gate asks for the value of a trade, which a statement does not contain."""
+    size = getattr(rule, "min_abs_pnl", None)
+    return getattr(rule, "min_trade_value", None) is not None or (
+        size is not None and size.type == "pct_of_trade_value"
+    )
 
 
 def statement_of(world: World, login: int, terms: PhaseTerms) -> Statement | None:
