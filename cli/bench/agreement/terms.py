@@ -149,7 +149,7 @@ def _rules(random: Random, blocks: Literal["pass", "payout"]) -> list[Json]:
         for number, kind in enumerate(kinds)
     ]
     gates = random.sample(list(GATES), random.choice([0, 0, 1, 2, 3]))
-    held = [blocks] if random.random() < 0.7 else ["pass", "payout"]
+    held: list[str] = [blocks] if random.random() < 0.7 else ["pass", "payout"]
     found += [gate(random, kind, number, held) for number, kind in enumerate(gates)]
     random.shuffle(found)
     return found

@@ -51,6 +51,7 @@ _DATES: Final = (
 )
 _GAPS: Final = (1, 60, 3600, 28_800, 100_000)
 _PACES: Final = ([60, 25, 12, 4, 1], [5, 5, 30, 40, 10], [1, 5, 20, 20, 4])
+_SIDES: Final[tuple[tuple[Side, ...], ...]] = (("buy",), ("buy",), ("sell",), ("buy", "sell"))
 _DRIFTS: Final = ([-3, -1, -1, 0, 1, 1, 2], [-2, -1, 1, 1, 3], [-3, -2, 2, 3])
 
 Quotes = dict[str, tuple[Decimal, Decimal]]
@@ -201,7 +202,7 @@ class Venue:
             )
             return
         symbol = random.choice(self.symbols)
-        for side in random.choice([["buy"], ["buy"], ["sell"], ["buy", "sell"]]):
+        for side in random.choice(_SIDES):
             reason = random.choice(["client", "client", "pending_fill"])
             self.fill(account, f"p{self.seq + 1}", symbol, side, lots, "in", reason=reason)
 
