@@ -42,13 +42,13 @@ def replay(
 ) -> Replay:
     """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source
     of the events is still at that event."""
-    fold = _Fold(terms, context, write_proof)
+    fold = Fold(terms, context, write_proof)
     for event in events:
         fold.take(event)
     return fold.result()
 
 
-class _Fold:
+class Fold:
     """The state of the judgement of one history."""
 
     def __init__(self, terms: PhaseTerms, context: Context, write_proof: ProofWriter | None) -> None:
@@ -66,7 +66,8 @@ class _Fold:
         self.expired_at: datetime | None = None
         self.endings: list[_Ending] = []
         self.taken = 0
-        self.resetting = False  # an offence resets the balance: nobody passes until it is the initial one
+        # an offence resets the balance: nobody passes until all is closed and it is the initial one
+        self.resetting = False
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
@@ -90,7 +91,7 @@ class _Fold:
         self._levels(event)
         self._history(event)
         if self.resetting:
-            self.resetting = event.balance_minor != self.context.initial_minor
+            self.resetting = bool(self.open) or event.balance_minor != self.context.initial_minor
         else:
             self._pass(event)
 
@@ -117,7 +118,11 @@ class _Fold:
         self.balance_minor = event.balance_minor
         if isinstance(event, Opened):
             self.open.add(event.position_id)
-            self.costs = replace(self.costs, commission_minor=self.costs.commission_minor + event.commission_minor)
+            self.costs = replace(
+                self.costs,
+                commission_minor=self.costs.commission_minor + event.commission_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
+            )
             if not event.adds:
                 self.opened_today += 1
                 day = self.context.clock.trading_day(event.at)
@@ -129,6 +134,7 @@ class _Fold:
                 self.costs,
                 commission_minor=self.costs.commission_minor + event.commission_minor,
                 swap_minor=self.costs.swap_minor + event.swap_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
             )
             if event.lots_left <= 0:
                 self.open.discard(event.position_id)
@@ -171,7 +177,8 @@ class _Fold:
         if self.write_proof is None:
             self.recent.history = after
         elif after is not self.history or violations:
-            self.recent.take(event, after, self.subject)
+            # no rule of conduct and no gate looks at the results of positions
+            self.recent.take(replace(event, positions=None), after, self.subject)
         for violation in violations:
             self._broken(
                 ReplayedBreach(

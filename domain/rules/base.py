@@ -276,6 +276,16 @@ class HistoryRule(RuleBase, Generic[S]):
         """Returns the state after `event`, and the offences of that event. Pure; returns `state` itself when it did
         not change."""
 
+    @property
+    def follows_equity(self) -> bool:
+        """Whether the equity alone may break the rule."""
+        return False
+
+    def equity_range(self, state: S) -> tuple[int, int]:
+        """Returns (least, most), for a rule that follows the equity: while the equity is from `least` to `most`, it
+        changes nothing. Beyond that the caller steps a `Marked` event."""
+        return -NO_LIMIT, NO_LIMIT
+
     def due(self, state: S, context: Context) -> datetime | None:
         """Returns the next instant at which time alone may decide: the caller then steps a `Clocked` event. None: no
         such instant."""

@@ -141,14 +141,24 @@ class Conduct:
 
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
-        stage = _STAGES.get(operation.operation)
-        if stage is None or account.row not in self._states:
+        if account.row not in self._states:
             return ()
+        stage = _STAGES.get(operation.operation)
+        if stage is None and not account.judged:
+            return ()  # the first deposit comes before the account's first event
+        if stage is None:
+            return self._step(account, Marked(seq=operation.seq, at=operation.at, **self._money(account)))
         amount = abs(operation.amount_minor)
         return self._step(
             account,
             PaidOut(seq=operation.seq, at=operation.at, gross_minor=amount, stage=stage, **self._money(account)),
         )
+
+    def marked(self, account: AccountRow, seq: int, at: datetime) -> tuple[Violation, ...]:
+        """Returns the violations of the rules that follow the equity, when a price has changed it."""
+        if account.row not in self._states or not history.follows_equity(account.terms.history_rules):
+            return ()
+        return self._step(account, Marked(seq=seq, at=at, **self._money(account)))
 
     def end_day(
         self, account: AccountRow, now: Marked, day: date, purpose: Literal["trading_day", "both"]
@@ -250,6 +260,8 @@ class Conduct:
             account.mark_changed()
             self._tried.pop(account.row, None)
             self.plan(account)
+            if history.follows_equity(terms.history_rules):
+                self._state.set_alarms(account)
         return violations
 
     # events of the stream as rules take them
@@ -304,6 +316,7 @@ class Conduct:
             risk_minor=self._risk(account, deal.symbol, deal.side, deal.lots, deal.price, deal.stop_loss),
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
+            fee_minor=deal.fee_minor,
             adds=before is not None,
             action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
@@ -325,6 +338,7 @@ class Conduct:
             gross_minor=deal.profit_minor,
             commission_minor=deal.commission_minor,
             swap_minor=deal.swap_minor,
+            fee_minor=deal.fee_minor,
             value_minor=self._value(account, deal.symbol, deal.lots, price),
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),

@@ -19,9 +19,10 @@ from monitor.state import ShardState
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The event at which an account is judged."""
+    """The event at which an account is judged. `rollover`: the reset of its limits. `rolled`: a reset that only ends
+    the trading day, where another clock resets the limits."""
 
-    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked", "stop_changed"]
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "rolled", "clocked", "stop_changed"]
     seq: int
     at: datetime
     symbol: str | None = None

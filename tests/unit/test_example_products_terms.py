@@ -24,8 +24,10 @@ COMMON: Final = {"id", "type", "consequences", "cure"}
 
 # terms that no shipped product and no example uses. A new term is used by one of them, or is added here.
 UNUSED: Final = {
+    "FromPayout.without",
     "BestDayRatio.profit_target",
     "Cap.at_least",
+    "Cap.steps",
     "Cooldown.after",
     "Cooldown.minutes",
     "DailyLoss.judged_at",
