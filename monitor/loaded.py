@@ -10,6 +10,7 @@ from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules, fresh
 from monitor.columns.conduct_state import ConductState
+from monitor.facts import ReviewNote
 from ports.platform import AccountState
 
 
@@ -44,7 +45,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase."""
+    """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase.
+    `doubtful`: its open reviews of doubtful breaches."""
 
     account_id: str
     challenge_id: str
@@ -55,6 +57,7 @@ class Loaded:
     checkpoint: Checkpoint | None
     pending: Pending | None = None
     ended_seq: int = 0
+    doubtful: tuple[ReviewNote, ...] = ()
     marks: str = "quotes"  # or "states": the venue states the equity itself
 
     def trades_at(self, seq: int) -> bool:

@@ -22,6 +22,12 @@ class DoubtfulBreaches:
         self._state, self._quality = state, quality
         self._open: dict[int, dict[str, ReviewNote]] = {}
 
+    def take_up(self, account: AccountRow, open_: Iterable[ReviewNote]) -> None:
+        """Takes over the reviews that an earlier run opened."""
+        notes = {note.key: note for note in open_}
+        if notes:
+            self._open[account.row] = notes
+
     def rows(self) -> list[int]:
         """The rows that have an open one."""
         return list(self._open)

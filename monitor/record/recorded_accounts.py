@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
+from monitor.facts import ReviewKind, ReviewNote
 from monitor.loaded import Loaded, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars
@@ -73,6 +74,7 @@ class RecordedAccounts:
             checkpoint=checkpoint,
             pending=self._pending(record),
             ended_seq=record.ended_seq,
+            doubtful=tuple(_doubtful(record)),
             marks=record.marks,
         )
 
@@ -86,3 +88,9 @@ class RecordedAccounts:
     def terms(self, product: str, version: int, phase_index: int, initial_minor: int) -> PhaseTerms:
         """Returns the terms of a phase of a product version for an account of this size."""
         return self._terms.of(product, version, phase_index, initial_minor)
+
+
+def _doubtful(record: live.AccountRecord) -> Iterator[ReviewNote]:
+    for row in record.doubtful or ():
+        at = datetime.fromisoformat(row["at"])
+        yield ReviewNote(row["key"], ReviewKind.DOUBTFUL_BREACH, at, row["detail"], record.account_id)
