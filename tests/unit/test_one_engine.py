@@ -145,3 +145,13 @@ def test_a_statement_with_quotes_knows_what_each_position_loses() -> None:
     (breach,) = judge(statement, product, market=MarketData(quotes, instruments())).replay.breaches
     assert (breach.rule_id, breach.worth_minor) == ("floating_loss", -51_000)
     assert breach.proof is not None
+
+
+def test_inactivity_is_found_at_the_instant_of_the_close_that_ends_its_suspension() -> None:
+    """The deadline passed while the position was open. Another event of the same instant finds it."""
+    venue = TwoWays({"type": "inactivity", "calendar_days": 1, "counter_starts": "last_order_placed"} | WARN)
+    venue.open("a")
+    venue.wait(days=2)
+    assert agreed(venue) == []
+    venue.close("a")  # a mark of the clock follows at the same instant
+    assert agreed(venue) == [("warn", "inactivity", 1)]
