@@ -7,12 +7,16 @@ from typing import Any
 from domain.histories.statement_events import MarketData, Quote
 from domain.histories.statements import BalanceRow, Statement, StatementDeal, StatementSummary
 from domain.histories.what_if import judge
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
 from domain.rules import history
 from domain.rules.events import Clocked, Event, Opened, Rolled
 from domain.rules.marking import QuoteBoard
 from monitor.facts import OffenceFact
+from monitor.loaded import Pending
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, Deal, Tick
+from store.news import ScheduledRelease
 from tests.unit.conduct_story import CONTEXT, clocked, opened, rule
 from tests.unit.conduct_venue import DAILY, START
 from tests.unit.market_story import Shelf, instruments
@@ -155,3 +159,21 @@ def test_inactivity_is_found_at_the_instant_of_the_close_that_ends_its_suspensio
     assert agreed(venue) == []
     venue.close("a")  # a mark of the clock follows at the same instant
     assert agreed(venue) == [("warn", "inactivity", 1)]
+
+
+def test_a_position_held_through_a_release_is_one_offence_after_a_change_of_version() -> None:
+    """The rule goes on under the new terms, and is told again of the release."""
+    news = {"type": "news_window", "before_minutes": 0, "after_minutes": 0, "applies_to": ["hold"]}
+    release = ScheduledRelease(1, "nfp", START + timedelta(hours=2), (), "high")
+    venue = TwoWays(news | WARN, target="90000", news=[release])
+    venue.wait(minutes=1)
+    venue.open("a")
+    venue.wait(hours=3)
+    assert venue.found == [("warn", "news_window", 1)]
+    made = venue.terms.product.model_dump(mode="json") | {"version": 2}
+    venue.shard.versions.expect("acc_1", Pending("mov_1", phase_terms(Product.model_validate(made), 1)))
+    venue.wait(days=1)
+    (move,) = venue.shard.state.facts.version_moves
+    assert not move.why
+    venue.wait(hours=1)
+    assert venue.found == [("warn", "news_window", 1)]
