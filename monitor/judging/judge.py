@@ -6,7 +6,7 @@ from datetime import date, datetime
 from domain.errors import RateMissing
 from domain.products.target import target_reached
 from domain.rules.base import Violation
-from domain.rules.evaluate import LevelBreach, in_order, judge, level_breaches
+from domain.rules.evaluate import LevelBreach, balance_levels, in_order, judge, level_breaches, with_levels
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
@@ -44,9 +44,7 @@ class Judge:
         try:
             equity = self._state.exact_equity(account)
         except RateMissing:
-            if moved:
-                account.rules = moved
-            self._state.watch(account)
+            self._on_balance(account, trigger, moved, closing)
             return
         mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)
@@ -67,6 +65,27 @@ class Judge:
         self._state.set_alarms(account)
         self._state.facts.offer()
 
+    def _on_balance(
+        self, account: AccountRow, trigger: Trigger, moved: AccountRules | None, closing: Sequence[LevelBreach]
+    ) -> None:
+        """Judges an account with an unknown equity: the levels that do not count open profit and loss."""
+        state, balance = self._state, account.balance_minor
+        rules = moved or account.rules
+        after, found = judge(balance_levels(rules), Mark(balance, balance, trigger.seq, trigger.at, account.costs))
+        found = in_order(after, [*closing, *found])
+        account.rules = with_levels(rules, after)
+        if after.specs:
+            account.mark_changed()
+        if found and (doubts := self._doubtful.doubts(account, trigger.at, quotes=False)):
+            self._doubtful.review(account, scene_of(state, account, trigger, None), found, doubts)
+        elif after.specs and (ending := self._ending(account, trigger, found, None)):
+            self._breach(account, trigger, ending, None)
+        if after.specs:
+            state.set_alarms(account)
+        if account.judged:
+            state.watch(account)
+        state.facts.offer()
+
     def mark(self, account: AccountRow, trigger: Trigger) -> None:
         """Judges an account that a price has brought beyond an alarm: its limits, then the rules of conduct that follow
         the equity."""
@@ -82,13 +101,15 @@ class Judge:
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
 
     def _ending(
-        self, account: AccountRow, trigger: Trigger, found: list[LevelBreach], equity: int
+        self, account: AccountRow, trigger: Trigger, found: list[LevelBreach], equity: int | None
     ) -> list[LevelBreach]:
-        """Returns the broken limits that end the phase, and records the others with their consequence."""
+        """Returns the broken limits that end the phase, and records the others with their consequence. `equity` None:
+        it is unknown."""
         conduct = account.conduct
         if conduct is None or not (found or conduct.curing):
             return found
-        verdicts = limit_verdicts(account, conduct, found, trigger.at, at_reset=trigger.kind == "rollover")
+        specs = (account.rules if equity is not None else balance_levels(account.rules)).specs
+        verdicts = limit_verdicts(account, conduct, specs, found, trigger.at, at_reset=trigger.kind == "rollover")
         if verdicts.changed:
             self._conduct.plan(account)
             account.mark_changed()
@@ -101,7 +122,7 @@ class Judge:
                 self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
         return verdicts.ending
 
-    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int) -> None:
+    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int | None) -> None:
         """Records every rule that broke at this event, the cause first, and ends the account."""
         found = list({verdict.spec.key: verdict for verdict in reversed(found)}.values())[::-1]
         self._state.facts.verdicts += breach_facts(self._state, account, trigger, found, equity)

@@ -177,3 +177,77 @@ def test_a_position_held_through_a_release_is_one_offence_after_a_change_of_vers
     assert not move.why
     venue.wait(hours=1)
     assert venue.found == [("warn", "news_window", 1)]
+
+
+def _unpriced(venue: TwoWays) -> None:
+    """Opens a position in a symbol that nobody has quoted, so that the equity is unknown."""
+    venue.send(
+        Deal(
+            seq=venue.next, at=venue.now, deal_id="u", login=1, position_id="u", symbol="GBPUSD", side="buy",
+            lots=Decimal(1), price=Decimal("1.3"), entry="in", profit_minor=0, commission_minor=0, swap_minor=0,
+            balance_minor=venue.balance, reason="client",
+        )
+    )  # fmt: skip
+
+
+CLOSED_ONLY: dict[str, Any] = DAILY | {"holds": {"floating": False}}
+
+
+def test_a_limit_of_closed_money_is_judged_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    assert agreed(venue) == []
+    venue.close("a")  # 98,900.00 of 99,000.00
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_a_limit_of_closed_money_ends_the_account_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    assert agreed(venue) == [("fail", "daily_loss", 1)]
+    assert not venue.shard.state.accounts[0].judged
+
+
+def test_the_cure_of_a_limit_of_closed_money_ends_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN | {"cure": {"minutes": 30}})
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    venue.wait(minutes=30)
+    assert agreed(venue) == []
+    venue.wait(minutes=1)
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_the_anchor_of_a_limit_of_closed_money_moves_at_a_reset_with_an_unknown_equity() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09910", minutes=1)
+    venue.close("a")  # 99,100.00
+    venue.wait(days=1)
+    venue.open("b", "10")
+    venue.quote("1.09820", minutes=1)
+    venue.close("b")  # 98,200.00 of 98,109.00
+    assert agreed(venue) == []
+    venue.open("c", "1")
+    venue.quote("1.09700", minutes=1)
+    venue.close("c")  # 98,080.00
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_a_limit_that_only_resets_compare_is_judged_at_one_with_an_unknown_equity() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN | {"judged_at": "eod"})
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    assert agreed(venue) == []
+    venue.wait(days=1)
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
