@@ -242,6 +242,8 @@ def check_pass(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
     if phase.target is None or terms.target_minor is None:
         yield Difference("target", str(target), "a phase with a target")
         return
+    if isinstance(sheet.source, BalanceSource):
+        yield Difference("source", sheet.source.source, "a source of the equity: nothing is open at a pass")
     required = terms.initial_minor + target.effective_minor
     yield from compare("target.type", target.type, phase.target.type)
     yield from compare("target.value", target.value, phase.target.value)

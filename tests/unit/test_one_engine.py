@@ -9,6 +9,8 @@ from domain.histories.statements import BalanceRow, Statement, StatementDeal, St
 from domain.histories.what_if import judge
 from domain.products.phase_terms import phase_terms
 from domain.products.product import Product
+from domain.proofs.document import document
+from domain.proofs.sheets import read
 from domain.rules import history
 from domain.rules.events import Clocked, Event, Opened, Rolled
 from domain.rules.marking import QuoteBoard
@@ -201,6 +203,14 @@ def test_a_limit_of_closed_money_is_judged_while_the_equity_is_unknown() -> None
     assert agreed(venue) == []
     venue.close("a")  # 98,900.00 of 99,000.00
     assert agreed(venue) == [("warn", "daily_loss", 1)]
+    (fact,) = venue.shard.state.facts.verdicts
+    (row,) = [
+        row
+        for part in document(read(fact.proof), fact.proof["hash"]).context
+        for row in part.rows
+        if "Worth" in row.label
+    ]
+    assert "result of the open positions was not known" in str(row.value)
 
 
 def test_a_limit_of_closed_money_ends_the_account_while_the_equity_is_unknown() -> None:
