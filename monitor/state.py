@@ -144,12 +144,6 @@ class ShardState:
         account.judged = False
         self.set_alarms(account)
 
-    def watch(self, account: AccountRow) -> None:
-        """Has an account judged at its next mark, where closed money alone moves a level: its equity is not known, so
-        that its alarms are those of the money from before."""
-        if any(spec.figured or spec.moves == "always" for spec in account.terms.specs):
-            self.columns.low_alarm[account.row] = kernels.HIGHEST
-
     def set_alarms(self, account: AccountRow) -> None:
         """Sets the equity at which an account becomes a candidate for the judge."""
         self.set_alarms_of(np.array([account.row]))

@@ -148,7 +148,8 @@ class RuleColumns:
         if muted is None:
             muted = np.zeros(len(rows), np.int64)
         rules = (self._levels, self._table, self._data, self.warned)
-        kernels.set_alarms(rows, columns.hot, columns.judged, columns.terms, *rules, extra, muted)
+        accounts = (columns.hot, columns.judged, columns.unknown, columns.terms)
+        kernels.set_alarms(rows, *accounts, *rules, extra, muted)
         if self.watches_losses:
             fresh = columns.capacity - len(self.loss_alarm)
             self.loss_alarm = np.append(self.loss_alarm, np.full(fresh, kernels.LOWEST)) if fresh else self.loss_alarm
