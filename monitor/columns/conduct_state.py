@@ -43,6 +43,11 @@ class ConductState(BaseModel):
         """Whether a broken limit may still be cured."""
         return any(state.curing for state in self.limits.values())
 
+    @property
+    def waits_for_venue(self) -> bool:
+        """Whether a pause is to end, or a balance is to be brought back, whatever the rules are by then."""
+        return self.paused is not None or self.resetting is not None
+
     def counted(self, rule_id: str, key: str) -> bool:
         """Returns whether limit `key` of a rule was an offence since its last reset."""
         state = self.limits.get(rule_id)
