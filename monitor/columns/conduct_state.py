@@ -53,6 +53,14 @@ class ConductState(BaseModel):
         state = self.limits.get(rule_id)
         return state is not None and key in state.counted
 
+    def begin_anew(self) -> None:
+        """A wrong end was overturned, and the account has a fresh day: its limits count anew, and nothing from before
+        is still to be done at the venue."""
+        self.limits = {
+            rule_id: state.model_copy(update={"counted": (), "curing": {}}) for rule_id, state in self.limits.items()
+        }
+        self.paused = self.resetting = None
+
     def keep_limits_of(self, terms: PhaseTerms) -> None:
         """Forgets the limits that `terms` do not have."""
         keys = {spec.key for spec in terms.specs}

@@ -87,6 +87,8 @@ class MoneyEvents:
             except RateMissing:
                 equity = account.balance_minor
             rules = on_reinstatement(rules, Mark(account.balance_minor, equity, event.seq, event.at))
+            if account.conduct is not None:
+                account.conduct.begin_anew()
         account.ended, account.judged = False, True
         self._conduct.begin(account, event.seq, event.at)
         self._judge.account(account, Trigger("account", event.seq, event.at), moved=rules, target=True)

@@ -44,6 +44,8 @@ def resync(
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
             if account.offences:
                 back.add(account.row)
+                if account.conduct is not None:
+                    account.conduct.begin_anew()
     shard.quality.gap()
     present = list(state.accounts.present())
     detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(present)}
