@@ -4,7 +4,7 @@ Judging and record read and change accounts through this and through `AccountRow
 take rows of the columns.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -96,10 +96,13 @@ class ShardState:
         known."""
         return self.marks.exact(account)
 
-    def mark(self, account: AccountRow, equity: int, seq: int, at: datetime) -> Mark:
+    def mark(
+        self, account: AccountRow, equity: int, seq: int, at: datetime, specs: Sequence[FloorSpec] | None = None
+    ) -> Mark:
         """Returns the money of an account at an event, and what each position makes where a rule asks. `equity`: its
-        exact equity, which is known."""
-        asks = self.rules.watches_losses and any(spec.per != "account" for spec in account.terms.specs)
+        exact equity, which is known. `specs`: the levels that it is compared with, if not its own."""
+        asked = account.terms.specs if specs is None and self.rules.watches_losses else specs or ()
+        asks = any(spec.per != "account" for spec in asked)
         results = self.marks.results(account) if asks and not self.marks.stated(account.row) else None
         return Mark(account.balance_minor, equity, seq, at, account.costs, results)
 

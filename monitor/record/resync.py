@@ -102,7 +102,7 @@ def _broken_at(account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, 
     if not account.judged:
         return {}
     rules = account.rules
-    mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at)
+    mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at, account.costs)
     after, found = judge(on_reinstatement(rules, mark) if reinstated else rules, mark)
     account.rules = after
     if not found:

@@ -1,8 +1,9 @@
 """A reinstated account has a fresh day: nothing of a limit from before the wrong end binds it."""
 
+from decimal import Decimal
 from typing import Any
 
-from ports.platform import AccountChanged, BalanceOperation
+from ports.platform import AccountChanged, BalanceOperation, Deal
 from tests.unit.conduct_venue import DAILY, Venue
 
 
@@ -59,3 +60,20 @@ def test_an_account_passes_although_its_balance_was_never_brought_back() -> None
     venue.quote("1.09500", minutes=1)
     venue.close("b")
     assert venue.found[-1] == ("pass", "", 0)
+
+
+def test_costs_that_do_not_count_are_added_to_the_fresh_day_too() -> None:
+    venue = Venue(_paused() | {"holds": {"commissions": False}}, target="90000")
+    venue.balance -= 50_000
+    venue.send(
+        Deal(
+            seq=venue.next, at=venue.now, deal_id="c", login=1, position_id="a", symbol="EURUSD", side="buy",
+            lots=Decimal(10), price=venue.bid, entry="in", profit_minor=0, commission_minor=-50_000, swap_minor=0,
+            balance_minor=venue.balance, reason="client",
+        )
+    )  # fmt: skip
+    venue.lots["a"] = ("buy", Decimal(10), venue.bid)
+    _end_and_reinstate(venue, "1.08900", hours=3)
+    levels = venue.shard.state.accounts[0].rules
+    floors = {spec.rule_id: state.floor_minor for spec, state in zip(levels.specs, levels.states, strict=True)}
+    assert floors["daily_loss"] == 10_000_000 + 50_000 - 100_000

@@ -31,3 +31,18 @@ def test_a_pause_from_before_a_change_of_version_ends_at_the_next_reset() -> Non
     assert moved.why == ""
     venue.wait(hours=24)
     assert [resume.at.day for resume in venue.shard.state.facts.resumes] == [3, 4]
+
+
+def test_an_account_whose_position_loses_too_much_for_the_new_version_is_not_moved() -> None:
+    limit = {"type": "floating_loss", "per": "position", "limit": {"type": "pct_of_initial", "value": "1"}}
+    venue = Venue(target="90000")
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    stricter = venue.terms.product.model_dump(mode="json")
+    stricter["version"] += 1
+    stricter["phases"][0]["rules"].append(limit)
+    venue.shard.versions.expect("acc_1", Pending("mv_1", phase_terms(Product.model_validate(stricter), 1)))
+    venue.wait(hours=16)
+    assert venue.found == []
+    (refused,) = venue.shard.state.facts.version_moves
+    assert refused.why.startswith("floating_loss would be broken at once")
