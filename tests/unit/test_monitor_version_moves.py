@@ -46,3 +46,19 @@ def test_an_account_whose_position_loses_too_much_for_the_new_version_is_not_mov
     assert venue.found == []
     (refused,) = venue.shard.state.facts.version_moves
     assert refused.why.startswith("floating_loss would be broken at once")
+
+
+def test_a_limit_of_the_new_version_warns_although_another_one_did() -> None:
+    venue = Venue(target="90000")
+    venue.open("a", "10")
+    venue.quote("1.09100", minutes=1)
+    wider = venue.terms.product.model_dump(mode="json")
+    wider["version"] += 1
+    wider["phases"][0]["rules"] = [
+        _TIGHT
+        | {"id": "wide", "allowance": {"type": "pct_of_initial", "value": "12"}, "consequences": [{"kind": "fail"}]}
+    ]
+    venue.shard.versions.expect("acc_1", Pending("mv_1", phase_terms(Product.model_validate(wider), 1)))
+    venue.wait(hours=16)
+    venue.quote("1.08950", minutes=1)
+    assert [warning.rule_id for warning in venue.shard.state.facts.warnings] == ["max_loss", "wide"]
