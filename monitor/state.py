@@ -211,8 +211,18 @@ class ShardState:
         conduct = self.accounts.conduct_states[row]
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
-        specs = self.rules.symbol_specs(row)
-        return sum(1 << index for index, spec in enumerate(specs) if conduct.counted(spec.rule_id, spec.key))
+        if not any(limit.counted for limit in conduct.limits.values()):
+            return 0
+        account, mask = self.accounts[row], 0
+        for index, spec in enumerate(self.rules.symbol_specs(row)):
+            keys = [spec.key]
+            if spec.per != "account":  # each symbol or position is a limit of its own
+                by_symbol = spec.per == "symbol"
+                subjects = {each.symbol if by_symbol else each.position_id for each in account.positions()}
+                keys = [f"{spec.key}/{subject}" for subject in subjects]
+            if all(conduct.counted(spec.rule_id, key) for key in keys):
+                mask |= 1 << index
+        return mask
 
     def judged_under_clock(self, group: int) -> Ints:
         """The judged rows to which a reset of clock group `group` does something."""
