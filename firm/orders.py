@@ -15,7 +15,8 @@ from domain.disputes import DISPUTE
 from domain.errors import NotFound, OrderRefused
 from domain.fees import OrderKind
 from domain.lifecycle import UNPAID, check_orderable, order_of
-from firm import challenges, disputes, messages
+from firm import challenges, disputes, fees, messages
+from store import chains
 from store.models import Account, Challenge
 
 _ENDED_UNPAID = UNPAID - {"awaiting_payment", "payment_review"}
@@ -37,6 +38,8 @@ async def order(
         raise OrderRefused("No phase has begun yet.")
     if await _disputed(session, old):
         raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
+    if await _has_no_successor(session, old):
+        raise OrderRefused("Nothing can be ordered for this challenge any more.", remedy="Buy a new challenge.")
     if await _ordered(session, old.id):
         raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
     wanted = challenges.Order(kind, old.id, _phase(account, kind), price)
@@ -60,7 +63,7 @@ async def problem(session: AsyncSession, challenge: Challenge) -> str:
     account = await challenges.account(session, old)
     kind = order_of(old.state)
     same = kind == challenge.fee_of and account is not None and _phase(account, kind) == challenge.phase_index + 1
-    if not same or await _disputed(session, old):
+    if not same or await _disputed(session, old) or await _has_no_successor(session, old):
         state = old.state.replace("_", " ")
         return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: it is {state}."
     return ""
@@ -89,6 +92,15 @@ async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
 async def _ordered(session: AsyncSession, challenge_id: str) -> bool:
     found = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
     return await session.scalar(found.limit(1)) is not None
+
+
+async def _has_no_successor(session: AsyncSession, challenge: Challenge) -> bool:
+    """Returns whether nothing goes on from this challenge: a confirmed case blames it, or a payment of it or of one
+    that it goes on from went back to the payer."""
+    if await challenges.case_against(session, challenge.id) is not None:
+        return True
+    chain = await chains.back_from(session, challenge.id)
+    return any([await fees.went_back(session, each) for each in chain])
 
 
 async def _disputed(session: AsyncSession, challenge: Challenge) -> bool:

@@ -133,7 +133,7 @@ async def situation(
         lowered_split_pct=await _lowered_split(session, challenge.id),
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=challenge.fee_minor,  # an order is a challenge of its own
+        last_fee_minor=await paid.last_fee(session, challenge),
         **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs

@@ -9,14 +9,13 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from contracts.ids import payout_workflow
 from domain.approvals import Actor
 from domain.money import Money
 from domain.products.product import Product
 from firm import growth
 from firm.payouts.situation import Holdings, situation
 from ports.platform import PositionState
-from store import outbox, products
+from store import products
 from store.models import AccountLive, AuditEntry, ScalingRow
 from store.read import timeline
 from store.read.pages import Scope, Window
@@ -111,7 +110,7 @@ async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> N
     payout_id = await firm.ask_payout(challenge_id, ada, 50_000)
     await firm.payout_becomes(payout_id, "sent")
     await _does_not_grow(firm, challenge_id, after(days=34))  # the payout is on its way
-    await _arrives(firm, payout_id)
+    await firm.arrives(payout_id)
     async with firm.db.transaction() as session:  # the monitor's next checkpoint
         live = await session.get_one(AccountLive, account.id)
         live.balance_minor = live.equity_minor = 10_000_000
@@ -121,22 +120,6 @@ async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> N
     async with firm.db.transaction() as session:
         step = (await session.scalars(select(ScalingRow))).one()
         assert (step.facts["profit_minor"], step.facts["payouts_paid"]) == (50_000, 1)
-
-
-async def _arrives(firm: Firm, payout_id: str) -> None:
-    """The provider reports that the transfer has arrived."""
-    transfers = firm.provider.transfers
-    for key, transfer in transfers.items():
-        transfers[key] = transfer.model_copy(update={"status": "paid"})
-    async with firm.db.transaction() as session:
-        await outbox.signal_workflow(
-            session,
-            key=f"arrived/{payout_id}",
-            workflow_id=payout_workflow(payout_id),
-            name="transfer_changed",
-            payload={"key": f"arrived/{payout_id}", "transfer_id": "tr_1"},
-        )
-    await firm.payout_becomes(payout_id, "paid")
 
 
 async def _does_not_grow(firm: Firm, challenge_id: str, at: datetime) -> None:
