@@ -110,6 +110,13 @@ async def situation(
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
     holdings = holdings or await _checkpoint(session, account, live)
+    resetting = await payout_account.reset_waits(session, account_id)
+    if resetting:  # judged as if the balance were the initial one again
+        most = account.initial_minor
+        holdings = holdings._replace(
+            balance_minor=min(holdings.balance_minor, most), equity_minor=min(holdings.equity_minor, most)
+        )
+    profit = holdings.balance_minor - account.initial_minor - await credited(session, account_id)
     terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
@@ -128,7 +135,7 @@ async def situation(
         first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=holdings.balance_minor - account.initial_minor - await credited(session, account_id),
+        profit_minor=min(profit, 0) if resetting else profit,
         deducted_minor=deducted,
         lowered_split_pct=await _lowered_split(session, challenge.id),
         grown_split_pct=_grown_split(product, account),
