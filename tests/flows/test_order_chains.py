@@ -1,17 +1,24 @@
 """Money and verdicts along a chain of orders: fees are refunded once, and a case counts for what goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import select
 
+from activities import fees
+from activities.deps import Deps
+from contracts.challenges import ChallengeFact
 from domain.approvals import Actor
 from domain.errors import OrderRefused
 from domain.fees import OrderKind
 from domain.products.product import Product
-from firm import cases, orders
+from firm import cases, challenges, orders
 from firm.payouts.situation import Holdings, situation
 from store import products, surveillance
-from tests.challenge_world import Firm, a_firm, after
+from store.models import OutboxMessage
+from tests.adapters import platforms, providers
+from tests.challenge_world import PATIENCE_SECONDS, Firm, a_firm, after
 from tests.convicted import accuse
 
 BUYBACK = {"buyback": "300"}
@@ -130,3 +137,33 @@ async def test_a_case_against_a_challenge_is_a_case_against_what_goes_on_from_it
     await firm.ends(new_id, "closed")
     async with firm.db.transaction() as session:
         assert await surveillance.confirmed_against(session, new_id) == (case_id,)
+
+
+async def test_a_challenge_that_has_ended_already_needs_no_message(firm: Firm) -> None:
+    ada = await firm.add_trader("ada", "verified")
+    old_id = await _funded(firm, ada, await _again(firm))
+    await _broken(firm, old_id)
+    await firm.market_time(after(days=40))
+    await firm.ends(old_id, "failed")
+    new_id = await _order(firm, old_id, ada, "buyback")
+    await firm.pay(new_id)
+    await firm.becomes(new_id, "funded")
+    await firm.quiet()
+    async with firm.db.transaction() as session:
+        waiting = select(OutboxMessage.key).where(OutboxMessage.dispatched_at.is_(None))
+        assert (await session.scalars(waiting)).all() == []
+
+
+async def test_a_chargeback_of_an_order_does_not_wait_for_what_it_goes_on_from(firm: Firm) -> None:
+    """It holds the trader's row, which a payout of the older challenge asks for after that challenge."""
+    ada = await firm.add_trader("ada", "verified")
+    old_id = await _funded(firm, ada, await _again(firm))
+    await _broken(firm, old_id)
+    new_id = await _order(firm, old_id, ada, "buyback")
+    firm.provider.becomes((await firm.challenge(new_id)).checkout_id or "", "charged_back")
+    fact = ChallengeFact(challenge_id=new_id, key="charged-back")
+    deps = Deps(db=firm.db, platforms=platforms(firm.venue), payments=providers(firm.provider))
+    async with firm.db.transaction() as session:
+        await challenges.lock(session, old_id)
+        row = await asyncio.wait_for(fees.record_chargeback(deps, fact), PATIENCE_SECONDS)
+    assert row.state == "charged_back"
