@@ -248,6 +248,19 @@ def proof_check(
         raise typer.Exit(1)
 
 
+@proof_app.command("chain")
+def proof_chain(
+    account_id: Annotated[str, typer.Argument(help="Id of the account, such as acc_01k…")], data: Data = None
+) -> None:
+    """Fold an account's history from the start of its phase, point by point, and compare the points that its proofs
+    begin from; exit code 1 if one differs."""
+    from cli.proof import chain
+    from settings import load
+
+    if not chain(account_id, load(data_dir=data)):
+        raise typer.Exit(1)
+
+
 @proof_app.command("export")
 def proof_export(
     into: Annotated[Path, typer.Option("--into", help="Folder for the files.")], data: Data = None

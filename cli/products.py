@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # only annotations need them; importing them would slow down 
     from store.db import Database
 
 app = typer.Typer(
-    help="Propose, approve and publish product versions; move accounts between them.", no_args_is_help=True
+    help="Propose, approve and publish product versions; move accounts between them. For a first product of your own, "
+    "copy one of `propos products examples`.",
+    no_args_is_help=True,
 )
 
 app.command()(describe)
@@ -67,6 +69,18 @@ def list_versions(data: Data = None) -> None:
     for table in in_transaction(data, work):
         if table.row_count:
             Console().print(table)
+
+
+@app.command()
+def examples() -> None:
+    """List the example products, modelled on published rulebooks. None is sold until you copy and propose it."""
+    from firm.products.shelf import EXAMPLES, load_products
+
+    files = {f"{product.product}.v{product.version}.yaml": product for product in load_products(EXAMPLES)}
+    width = max(len(file) for file in files)
+    for file, product in files.items():
+        typer.echo(f"{file:<{width}}  {product.family:<18}  {product.name}")
+    typer.echo(f"\nThey are in {EXAMPLES}. Copy one, change it, and read it with: propos products describe FILE")
 
 
 @app.command()

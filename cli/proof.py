@@ -5,19 +5,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from adapters.calendars.exchange import ExchangeCalendars
 from cli.reports.proof import tables
 from domain.errors import BadInput
+from domain.proofs.chain import check_beginning, check_points
 from domain.proofs.check import check as recompute
 from domain.proofs.difference import Difference
 from domain.proofs.document import document
+from domain.proofs.points import Point
 from domain.proofs.sheets import read
+from monitor.record.recorded_accounts import RecordedTerms
 from settings import Settings
-from store.live import proof_bodies, proof_body
+from store.live import history_points, proof_bodies, proof_body, proofs_of
 
 _MAX_BYTES = 20_000_000  # a sheet with thousands of positions or events is far smaller
 _MAX_TEXT = 300  # characters of each side of a difference
@@ -65,6 +71,28 @@ def check(paths: Sequence[Path]) -> bool:
     return not wrong
 
 
+def chain(account_id: str, settings: Settings) -> bool:
+    """Folds the points of an account's history from the start of its phase, compares each proof with the point from
+    which it begins, and prints the differences. Returns whether there are none. Raises NotFound for an unknown account,
+    and BadInput for points that cannot be read."""
+    url, console = settings.required("database_url"), Console()
+    try:
+        points = {name: Point.model_validate(body) for name, body in history_points(url, account_id).items()}
+    except ValidationError as exc:
+        raise BadInput(f"A point of {account_id} is not as this software writes it: {exc}", field="points") from exc
+    with psycopg.connect(url) as connection:
+        terms = RecordedTerms(connection, ExchangeCalendars())
+        found = [(f"point {point.number}: {each.field}", each) for point, each in check_points(points, terms.of)]
+    for sheet in map(read, proofs_of(url, account_id)):
+        found += [(f"{sheet.proof_id}: {each.field}", each) for each in check_beginning(sheet, points)]
+    early = sum(point.kind == "found" for point in points.values())
+    console.print(f"{len(points)} points of {account_id}, {len(found)} differences", highlight=False)
+    if early:
+        console.print(f"{early} of them were taken over from an earlier version: nothing before them can be folded.")
+    _table(console, found)
+    return not found
+
+
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
@@ -98,11 +126,18 @@ def _report(console: Console, differences: list[Difference]) -> None:
     if not differences:
         console.print("[green]The sheet holds: everything in it follows from its own figures.[/]")
         return
+    _table(console, [(each.field, each) for each in differences])
+
+
+def _table(console: Console, differences: Sequence[tuple[str, Difference]]) -> None:
+    """Prints (where, difference) as a table, if there is any."""
+    if not differences:
+        return
     table = Table(
         "Field", "On the sheet", "Recomputed", title=f"{len(differences)} differences", title_style="bold red"
     )
-    for d in differences:
-        table.add_row(escape(d.field), _short(d.stated), _short(d.recomputed))
+    for where, d in differences:
+        table.add_row(escape(where), _short(d.stated), _short(d.recomputed))
     console.print(table)
 
 

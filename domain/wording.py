@@ -32,6 +32,14 @@ def times(how_many: int) -> str:
     return {1: "once", 2: "twice"}.get(how_many, f"{how_many} times")
 
 
+def span(seconds: int) -> str:
+    """Returns a time in the largest unit that says it exactly: "30 seconds", "5 minutes", "90 minutes", "2 hours"."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return count(seconds // size, unit)
+    return count(seconds, "second")
+
+
 def instant(at: datetime) -> str:
     """Returns an instant to the minute: "2026-03-01 12:00 UTC". `at` is in UTC."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

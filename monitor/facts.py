@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from domain import keys
+from domain.proofs.points import PointFact
 from domain.rules.base import ConsequenceKind
 from monitor.columns.minute_bars import Bars
 from ports.platform import BalanceOperation, Correction, Deal
@@ -161,11 +162,13 @@ VerdictFact = BreachFact | PassFact | OffenceFact
 
 @dataclass(slots=True)
 class UnstoredFacts:
-    """Verdicts, resumes and gates are stored with the batch, the others with the next checkpoint."""
+    """Verdicts, resumes, gates and points are stored with the batch, the others with the next checkpoint. `points` may
+    be named by the proofs of any later batch."""
 
     verdicts: list[VerdictFact] = field(default_factory=list)
     resumes: list[ResumeFact] = field(default_factory=list)
     gates: list[GateFact] = field(default_factory=list)
+    points: list[PointFact] = field(default_factory=list)
     deals: list[tuple[str, Deal]] = field(default_factory=list)  # with the account's id
     operations: list[tuple[str, BalanceOperation]] = field(default_factory=list)
     snapshots: list[SnapshotFact] = field(default_factory=list)
@@ -181,10 +184,10 @@ class UnstoredFacts:
         if self.store_many is not None and len(self.verdicts) >= MANY:
             self.store_many()
 
-    def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact]]:
+    def take_verdicts(self) -> tuple[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact]]:
         """Removes and returns what must be committed at once."""
-        taken = self.verdicts, self.resumes, self.gates
-        self.verdicts, self.resumes, self.gates = [], [], []
+        taken = self.verdicts, self.resumes, self.gates, self.points
+        self.verdicts, self.resumes, self.gates, self.points = [], [], [], []
         return taken
 
     def take_for_checkpoint(self) -> "UnstoredFacts":

@@ -16,6 +16,7 @@ import structlog
 from psycopg import Connection
 
 from domain.errors import Unavailable
+from domain.proofs.points import PointFact
 from monitor.columns.roster import AccountRow
 from monitor.facts import GateFact, ResumeFact, VerdictFact
 from monitor.record.checkpoint_rows import checkpoint_rows
@@ -30,7 +31,7 @@ from store.live_checkpoint import CheckpointRows
 
 _log = structlog.get_logger(__name__)
 
-Commit = Callable[[list[VerdictFact], list[ResumeFact], list[GateFact]], None]
+Commit = Callable[[list[VerdictFact], list[ResumeFact], list[GateFact], list[PointFact]], None]
 
 
 class Handover:

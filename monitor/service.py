@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
+from domain.proofs.points import PointFact
 from monitor.facts import GateFact, ResumeFact, VerdictFact
 from monitor.handover import Handover
 from monitor.loaded import Pending
@@ -165,10 +166,14 @@ class _Run:
         self._owner.heartbeat(self.done)
 
     def _commit(
-        self, verdicts: list[VerdictFact], resumes: Sequence[ResumeFact] = (), gates: Sequence[GateFact] = ()
+        self,
+        verdicts: list[VerdictFact],
+        resumes: Sequence[ResumeFact] = (),
+        gates: Sequence[GateFact] = (),
+        points: Sequence[PointFact] = (),
     ) -> None:
-        """Commits verdicts, then places their locks at the venue."""
-        self._verdicts.write(Verdicts(self._received_at, verdicts, resumes, gates))
+        """Commits verdicts and the points that their proofs name, then places their locks at the venue."""
+        self._verdicts.write(Verdicts(self._received_at, verdicts, resumes, gates, points))
 
     def _commit_part(self) -> None:
         """While a batch is judged: begins to commit what it has broken so far."""

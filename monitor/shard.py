@@ -58,6 +58,7 @@ class Shard:
     ) -> None:
         self.state = ShardState(instruments, board or QuoteBoard(), now, last_tick_at)
         self.quality = quality or FeedQuality()
+        self.quality.start_from(self.state.board)
         self._conduct = Conduct(self.state)
         self._judge = Judge(self.state, self.quality, self._conduct)
         self.versions = VersionChanges(self.state, self._judge, self._conduct)
@@ -184,7 +185,7 @@ class Shard:
         if candidates:
             trigger = Trigger("tick", tick.seq, tick.at, tick.symbol)
             for account in state.accounts.in_order_of_login(candidates):
-                self._judge.account(account, trigger)
+                self._judge.mark(account, trigger)
 
     def _check_rejected(self, tick: Tick, doubt: Doubt) -> None:
         """Opens reviews of the accounts that a rejected quote would break."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from domain.clocks import Begins, begun_with
 from domain.products.phase_terms import PhaseTerms
+from domain.rules import history
 from domain.rules.floors import FloorSpec, Mark
 from domain.rules.marking import Instrument, QuoteBoard
 from monitor.columns import kernels
@@ -147,7 +148,8 @@ class ShardState:
     def watch(self, account: AccountRow) -> None:
         """Has an account judged at its next mark, where closed money alone moves a level: its equity is not known, so
         that its alarms are those of the money from before."""
-        if any(spec.figured or spec.moves == "always" for spec in account.terms.specs):
+        follows = history.follows_equity(account.terms.history_rules)
+        if follows or any(spec.figured or spec.moves == "always" for spec in account.terms.specs):
             self.columns.low_alarm[account.row] = kernels.HIGHEST
 
     def set_alarms(self, account: AccountRow) -> None:
@@ -170,6 +172,19 @@ class ShardState:
             masks = [self._muted(row) if row in accounts.conduct_states else 0 for row in rows.tolist()]
             muted = np.array(masks, np.int64)
         self.rules.set_alarms(rows, extra, muted)
+        for row in rows.tolist() if accounts.conduct_states else ():
+            self._narrow_alarms(row)
+
+    def _narrow_alarms(self, row: int) -> None:
+        """Makes an account a candidate where its equity may break a rule of conduct, too."""
+        columns, conduct = self.columns, self.accounts.conduct_states.get(row)
+        if conduct is None or not columns.judged[row]:
+            return
+        terms = self.accounts[row].terms
+        if history.follows_equity(terms.history_rules):
+            least, most = history.equity_range(conduct.history, terms.history_rules, terms.context)
+            columns.low_alarm[row] = max(int(columns.low_alarm[row]), least - 1)
+            columns.high_alarm[row] = min(int(columns.high_alarm[row]), most)
 
     def candidates(self, symbol: str, seq: int, at: datetime) -> set[int]:
         """Marks what the board's new quote of `symbol` affects, moves the peaks that follow equity, and returns the

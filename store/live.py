@@ -248,3 +248,23 @@ def proof_body(database_url: str, proof_id: str) -> dict[str, Any]:
         raise NotFound(f"There is no proof sheet {proof_id}.")
     body: dict[str, Any] = row[0]
     return body
+
+
+def proofs_of(database_url: str, account_id: str) -> list[dict[str, Any]]:
+    """Returns every stored proof sheet of an account, oldest first."""
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT body FROM proofs WHERE account_id = %s ORDER BY recorded_at, id", (account_id,)
+        ).fetchall()
+    return [body for (body,) in found]
+
+
+def history_points(database_url: str, account_id: str) -> dict[str, dict[str, Any]]:
+    """Returns the points of an account's history, in order, by their hash. Raises NotFound for an unknown account."""
+    with psycopg.connect(database_url) as connection:
+        if connection.execute("SELECT FROM accounts WHERE id = %s", (account_id,)).fetchone() is None:
+            raise NotFound(f"There is no account {account_id}.")
+        found = connection.execute(
+            "SELECT hash, body FROM history_points WHERE account_id = %s ORDER BY number, recorded_at", (account_id,)
+        ).fetchall()
+    return dict(found)

@@ -1,6 +1,6 @@
 """Immediate writes of the monitor: verdicts and their consequences. Writing the same rows again is harmless."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from psycopg import Connection
@@ -29,12 +29,24 @@ class VerdictRows:
     offences: list[dict[str, Any]]
     orders: list[dict[str, Any]]  # for the venue, after the offences: key, topic, target, payload
     gates: list[dict[str, Any]]  # the current state of gates
+    points: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # of histories, in order: hash, account_id, number, `body` as JSON text
 
 
 _RECORD: Final = """
     SELECT owner_epoch, waiting
       FROM record_verdicts(%b, %b, %b::jsonb, %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
                            %b::text[], %b::text[], %b::text[])
+"""
+
+
+_POINT_COLUMNS: Final = ("hash", "account_id", "number", "body")
+_POINTS: Final = """
+    INSERT INTO history_points (hash, account_id, number, body)
+    SELECT hash, account_id, number, body::jsonb
+      FROM unnest(%b::text[], %b::text[], %b::int[], %b::text[]) AS r (hash, account_id, number, body)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -74,6 +86,14 @@ class LiveWriter:
 
         Returns the keys of the locks that still have to be placed. Raises StaleEpoch.
         """
+        if not rows.points:
+            return self._record(rows)
+        with self._connection.transaction():
+            placed = self._record(rows)
+            self._connection.execute(_POINTS, [[row[name] for row in rows.points] for name in _POINT_COLUMNS])
+        return placed
+
+    def _record(self, rows: VerdictRows) -> list[str]:
         ended = [lock for lock in rows.locks if lock["ends"]]
         owner, waiting = self._connection.execute(
             _RECORD,

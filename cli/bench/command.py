@@ -49,6 +49,24 @@ def bench_rules(
     _print(figures, as_json=as_json)
 
 
+@app.command("agreement")
+def bench_agreement(
+    lives: Annotated[int, typer.Option("--lives", min=1, help="Number of random lives.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same lives.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Judge random lives under random products live, in a replay, as a statement and by proof sheets. Exit code 1 when
+    two of them disagree."""
+    from cli.bench.agreement.run import LIVES, measure
+
+    with _progress(-(-lives // LIVES)) as step:
+        figures = measure(lives, seed, workers, lambda done: step(f"{done} lives"))
+    _print(figures, as_json=as_json)
+    if figures["disagreements"]:
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     """Shows a progress bar; yields the function to call with the name of each step."""

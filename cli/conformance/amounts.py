@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
-from cli.conformance.daily import engine_events
-from cli.conformance.eligibility import dates_of, payout_eligibility, sizes_in_money
+from cli.conformance.daily import engine_events, has_rollovers
+from cli.conformance.eligibility import dates_of, payout_eligibility, shares_in_money, sizes_in_money
 from cli.conformance.facts import Dates, Past, cycle_dates, facts
-from cli.conformance.gates import amount_of, needed
+from cli.conformance.gates import FROM_RESET_TO_RESET, amount_of, needed
 from cli.conformance.payout_terms import OF_AMOUNT, SHARES, in_force, payout_terms, terms_of
 from domain.money import to_minor
 from domain.payouts.amounts import cap_minor, payout_amount, refund_minor
@@ -32,23 +32,26 @@ _BASES: Final[dict[str, DayBasis]] = {
 def payout_amount_of(case: Case) -> EngineResult:
     given = case.params(*OF_AMOUNT)
     past, result = Past(case, dates_of(case, given)), EngineResult(outcome="eligible")
+    # the last request decides until its payout is over; else the amounts are those of a payout right now
     requests = any(raw.kind == "payout_request" for raw in case.events)
-    paid = False
+    asked = settled = False
     for raw in case.events or (RawEvent(0, "", "", {}),):
         past.step(raw)
-        asks = raw.kind == "payout_request"
-        if asks or not paid:
+        asks, asked = raw.kind == "payout_request", asked and not settled
+        settled = asked and raw.kind == "payout" and "account" not in raw.data
+        if asks or not asked:
             before, requested = past.balance, raw.money("amount", case.currency) if asks else None
             result.outcome, result.amounts = _paid(case, given, past, requested)
             if asks and result.outcome == "eligible":
                 past.pay_out(*_left(case, result))
-            paid = paid or asks
-            shown = result.amounts if paid else {**result.amounts, "balance": case.major(before)}
+            asked = asks
+            # a payout that is requested later has not left the balance yet
+            waits = requests and not asked
+            shown = {**result.amounts, "balance": case.major(before)} if waits else result.amounts
         else:
-            shown = {**result.amounts, "balance": case.major(past.balance)}
+            shown = result.amounts = {**result.amounts, "balance": case.major(past.balance)}
         result.steps.append(shown)
-    if not requests:
-        result.steps[-1:] = [result.amounts]
+    result.steps[-1:] = [result.amounts]
     result.amounts = {**result.amounts, **cycle_dates(case, given)}
     return result
 
@@ -62,7 +65,8 @@ def _left(case: Case, result: EngineResult) -> tuple[int, int]:
 
 def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | None) -> tuple[str, dict[str, Value]]:
     """Returns the outcome and the amounts of a payout now."""
-    known, terms, currency = past.facts(given), terms_of(case, given, past), case.currency
+    own, currency = in_force(case, given, past.next_number), case.currency
+    known, terms = past.facts(own), terms_of(case, given, past)
     amount = payout_amount(known, terms, currency, requested)
     reasons = {refusal.code for refusal in refusals_of_any_amount(known, terms, currency)}
     locked = past.held_back or not reasons.isdisjoint(("locked", "payouts_used_up"))
@@ -76,7 +80,8 @@ def _paid(case: Case, given: Mapping[str, Any], past: Past, requested: int | Non
         "cap": cap_minor(known, terms, currency),
         "max_request": cap_minor(known, terms, currency),
         "withdrawn_total": known.withdrawn_minor,
-        **sizes_in_money(case, in_force(case, given, known.payout_number), past),
+        **sizes_in_money(case, own, past),
+        **shares_in_money(own, known, terms, currency),
     }
     figures: dict[str, Value] = {name: case.major(minor) for name, minor in named.items()}
     figures["payout_number"] = known.payout_number
@@ -99,8 +104,10 @@ def fee_refund(case: Case) -> EngineResult:
             last = raw.money("amount", case.currency) or 0
             every += last
         known = past.facts(given, last_fee_minor=last, all_fees_minor=every)
-        result.outcome = "eligible" if known.payout_number == terms.fee_refund.payout_number else "ineligible"
-        named = {"refund": refund_minor(known, terms), "last_fee_paid": last, "all_fees_paid": every}
+        due = known.payout_number == terms.fee_refund.payout_number and not raw.held_back
+        result.outcome = "eligible" if due else "ineligible"
+        named = {"refund": refund_minor(known, terms) if due else 0, "last_fee_paid": last, "all_fees_paid": every}
+        named["amount"] = named[refund["amount"]]
         result.amounts = {name: case.major(minor) for name, minor in named.items()}
         result.steps.append(result.amounts)
     return result
@@ -117,11 +124,12 @@ def payout_drawdown_effect(case: Case) -> EngineResult:
     for raw in case.events:
         made = raw.money("pnl", case.currency) or raw.money("net_pnl", case.currency) or 0
         given_balance, given_equity = raw.money("balance", case.currency), raw.money("equity", case.currency)
-        left = (raw.money("gross_amount", case.currency) or 0) if raw.kind == "payout" else 0
+        pays = raw.kind == "payout" and "account" not in raw.data
+        left = (raw.money("gross_amount", case.currency) or 0) if pays else 0
         floating = equity - balance
         balance = balance + made - left if given_balance is None else given_balance
         equity = given_equity if given_equity is not None else balance + floating
-        if raw.kind == "payout":
+        if pays:
             paid += 1
             rules = on_payout_settled(on_payout_hold(rules, left))
         floor = None if before is None and not rules.states[0].locked else rules.states[0].floor_minor
@@ -166,11 +174,10 @@ def daily_profit_attribution(case: Case) -> EngineResult:
     basis = _BASES.get(given.get("basis", "equity_snapshot_to_snapshot"))
     if basis is None:
         raise Unsupported(f"daily_profit_attribution: basis {given['basis']}", "basis")
-    midway = any(raw.kind == "rollover" for raw in case.events)
-    book, found = day_book.begin(None if midway else case.initial_minor), list[Value]()
+    book, found = day_book.begin(None if has_rollovers(case) else case.initial_minor), list[Value]()
     result = EngineResult(outcome="computed", amounts={"days": []})
-    strict = midway and basis in ("equity_snapshot_to_snapshot", "closing_balance_minus_opening_balance")
-    for _, events in engine_events(case, case.clock(given.get("day")), close_last=not strict):
+    by_rollovers = basis in FROM_RESET_TO_RESET
+    for _, events in engine_events(case, case.clock(given.get("day")), by_rollovers=by_rollovers):
         for event in events:
             book, ended = day_book.step(book, event)
             whole = (*ended, event) if isinstance(event, DayEnded) else ended

@@ -6,7 +6,7 @@ from typing import Any, Final
 from cli.conformance.case import Case
 
 # the parameters of every rule that can be broken
-PARAMS: Final = ("severity_by_violation", "consequences", "phases", "account_types")
+PARAMS: Final = ("severity_by_violation", "consequences", "split_pct", "phases", "account_types")
 
 
 def binds(case: Case) -> bool:

@@ -27,6 +27,7 @@ __all__ = ("Case", "EngineResult", "Figure", "RawEvent", "Unsupported", "Value",
 
 # Events without a time ("r", "month 4") are still in order.
 _NO_CLOCK: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_SERVER_CLOCK: Final = ("standard", "daylight", "dst_of")
 Figure = Decimal | int | str | bool | date | datetime | None
 Value = Figure | list[Any]
 # the kinds that are gates: what they hold back is a parameter that only counts among several rules
@@ -100,13 +101,17 @@ class Case:
     problem: Unsupported | None = None
 
     def params(self, *known: str) -> Mapping[str, Any]:
-        """Returns the parameters of the rule without its kind. Raises Unsupported for one that is not in `known`."""
+        """Returns the parameters of the rule without its kind; null is as if left out. Raises Unsupported for one that
+        is not in `known`."""
         allowance = ("daily_allowance",) if self._uses_daily_allowance() else ()
         blocks = ("blocks",) if self.kind in GATES else ()
         unknown = sorted(set(self.rule) - {"kind", "severity", *known, *allowance, *blocks})
         if unknown:
             raise Unsupported(f"{self.kind}: parameter {unknown[0]}", unknown[0])
-        return {name: value for name, value in self.rule.items() if name != "kind"}
+        held = self.rule.get("blocks", [])
+        if not isinstance(held, list) or set(held) - {"pass", "payout"}:
+            raise Unsupported(f"blocks {quoted(held)}: a list of pass, payout", "blocks")
+        return {name: value for name, value in self.rule.items() if name != "kind" and value is not None}
 
     def _uses_daily_allowance(self) -> bool:
         return _names_daily_allowance(self.rule)
@@ -173,14 +178,30 @@ class Case:
         try:
             return Clock(zone=zone, reset=reset)
         except ValidationError as exc:
-            wrong = "reset" if exc.errors()[0]["loc"][:1] == ("reset",) else "timezone"
+            wrong = "reset" if exc.errors()[0]["loc"][:1] == ("reset",) else wrong_part(zone, "timezone")
             raise Unsupported(f"{wrong} {quoted(reset if wrong == 'reset' else zone)}", wrong) from exc
+
+
+def wrong_part(zone: Any, field: str) -> str:
+    """Returns the field that makes a zone unknown: `field`, or the part of it that is no zone by itself."""
+    if not isinstance(zone, Mapping):
+        return field
+    unknown = sorted(set(zone) - set(_SERVER_CLOCK))
+    return next(iter(unknown), None) or next((part for part in _SERVER_CLOCK if not _is_zone(zone.get(part))), field)
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        Clock(zone=value, reset="00:00")
+    except ValidationError:
+        return False
+    return True
 
 
 def _more_of_size(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the least amount and the steps of a size, as the engine names them."""
     more: dict[str, Any] = {}
-    if data.get("at_least") is not None:
+    if data.get("at_least"):  # every size is at least 0
         more["at_least"] = data["at_least"]
     given = data.get("steps") or []
     if not isinstance(given, list):
@@ -229,8 +250,9 @@ class EngineResult:
     """The engine's result. Money is in major units. `floors`, `ratios` and `steps` (named amounts) are per event.
 
     For cases with several rules: a rule that can be broken counts its offences so far in `steps[n]["violations"]`. A
-    gate says in `met[n]` whether it is met after event n, and with an effect on the target the raised target in
-    `steps[n]["new_target"]`. A rule that leaves profit out says in `left_out[n]` how much it ever left out.
+    gate says in `met[n]` whether it is met after event n (a request is judged by the window that it ends), and with an
+    effect on the target the raised target in `steps[n]["new_target"]`. A rule that leaves profit out says in
+    `left_out[n]` how much it ever left out.
     """
 
     outcome: str

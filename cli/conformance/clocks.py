@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
-from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
+from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value, wrong_part
 from domain.clocks import Clock, ClockHistory, zone_of
 from domain.quoting import quoted
 
@@ -73,12 +73,12 @@ class _Clocks:
     zones: dict[str, str] = field(default_factory=dict)
 
 
-def _zone_name(value: Any) -> str:
-    """Returns a zone of the case under its name in the engine."""
+def _zone_name(value: Any, field: str = "timezone") -> str:
+    """Returns a zone of the case under its name in the engine. `field`: the one that names it."""
     try:
         return str(Clock.model_validate({"zone": value, "reset": "00:00"}).zone)
     except ValidationError as exc:
-        raise Unsupported(f"timezone {quoted(value)}", "timezone") from exc
+        raise Unsupported(f"{field} {quoted(value)}", wrong_part(value, field)) from exc
 
 
 def _history(case: Case, versions: list[Mapping[str, Any]]) -> ClockHistory:
@@ -107,7 +107,7 @@ def _clocks(case: Case) -> _Clocks:
     named |= {name: value for name, value in rule.items() if name not in _OTHERS}
     for name, value in named.items():
         if not isinstance(value, Mapping):
-            found.zones[name] = _zone_name(value)
+            found.zones[name] = _zone_name(value, name)
         elif "versions" in value:
             case.only("clock", value, ("versions",))
             history = _history(case, value["versions"])
@@ -121,7 +121,7 @@ def _clocks(case: Case) -> _Clocks:
             found.days[name], found.zones[name] = ClockHistory(clock), clock.zone
         elif value:
             case.only("zone", value, ("timezone", "standard", "daylight", "dst_of", "session_end"))
-            found.zones[name] = _zone_name(value.get("timezone", value))
+            found.zones[name] = _zone_name(value["timezone"]) if "timezone" in value else _zone_name(value, name)
     return found
 
 
@@ -146,7 +146,8 @@ def _answer(question: str, clocks: _Clocks) -> Value:
 def day_boundary(case: Case) -> EngineResult:
     clocks = _clocks(case)
     if not clocks.days:
-        raise Unsupported("day_boundary: no clock with a timezone and a reset", "timezone")
+        missing = "reset" if "timezone" in case.rule else "timezone"
+        raise Unsupported("day_boundary: no clock with a timezone and a reset", missing)
     return EngineResult("computed", amounts={name: _answer(name, clocks) for name in case.expected.get("amounts", {})})
 
 

@@ -17,7 +17,7 @@ _LOTS: Final[Mapping[str, tuple[str, ...]]] = {
     "lot_size_band": ("min_lots", "max_lots", "average_lots", "first_lots"),
     "scaling_contracts": ("max_contracts", "exposure"),
 }
-_RESULT: Final = ("outcome", "at_event", "severity", "floor", "rule")
+_RESULT: Final = ("outcome", "at_event", "severity", "rule")
 
 Compared = tuple[Any, Any, bool]
 
@@ -46,10 +46,20 @@ class Comparison:
                 yield name, (wanted, result.offences, same(wanted, result.offences, Decimal(0)))
             elif name == "rules":
                 yield from self._rules(wanted, result)
+            elif name == "floor":
+                yield name, self._floor(wanted, result)
             else:
                 known = name in _RESULT
                 have = getattr(result, name) if known else None
                 yield name, (wanted, have, known and same(wanted, have, self._tolerance(name)))
+
+    def _floor(self, wanted: Any, result: EngineResult) -> Compared:
+        """Compares the floor: at the breach, as compared there. A case may state the one after the last event
+        instead."""
+        least = self._tolerance("floor")
+        if not same(wanted, result.floor, least) and result.floors and same(wanted, result.floors[-1], least):
+            return wanted, result.floors[-1], True
+        return wanted, result.floor, same(wanted, result.floor, least)
 
     def _rules(self, wanted: Mapping[str, Any], result: EngineResult) -> Iterator[tuple[str, Compared]]:
         for rule_id, expected in wanted.items():

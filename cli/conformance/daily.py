@@ -1,7 +1,8 @@
 """The events of a case as events of the engine, with the daily resets that the case implies.
 
-In a case with rollover events these end the day. In a case with trades only, a day ends where the trading day changes,
-and the last day ends with the case.
+A day ends with its rollover event; where a case has none, where the trading day changes, and the last day with the
+case. Results that are measured from rollover to rollover know only rollover events, and so does a case with these but
+without a clock. Nothing but a rollover event moves the figures that sizes are percentages of.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from cli.conformance.case import Case, Figure, RawEvent, Unsupported, Value
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import Clock
 from domain.money import to_minor
+from domain.quoting import quoted
 from domain.rules import history
 from domain.rules.base import Context, Gate, GateStatus, HistoryRule
 from domain.rules.events import Closed, DayEnded, Event, Rolled
+from domain.rules.gates.windows import WindowState
 
 _TRADES: Final = ("trade_open", "trade_close")
 # whole numbers that are not money; other figures differ by type
@@ -25,24 +28,33 @@ _COUNTS: Final = ("days", "trading_days", "profitable_days", "required", "short_
 
 
 def engine_events(
-    case: Case, clock: Clock | None, *, close_last: bool = True
+    case: Case, clock: Clock | None, *, by_rollovers: bool = False, close_last: bool = True
 ) -> Iterator[tuple[RawEvent, list[Event]]]:
-    """Yields each raw event with its engine events. `close_last`: a day without a reset ends with the case."""
-    for number, (raw, events, reset) in enumerate(_with_resets(case, clock)):
+    """Yields each raw event with its engine events. `by_rollovers`: only rollover events end a day, if there are
+    any. `close_last`: else a day without a reset ends with the case."""
+    close_last = close_last and not (by_rollovers and has_rollovers(case))
+    for number, (raw, events, reset) in enumerate(_with_resets(case, clock, by_rollovers=by_rollovers)):
         last = number == len(case.events) - 1
         yield raw, [*events, reset] if last and close_last and reset is not None else events
 
 
-def _with_resets(case: Case, clock: Clock | None) -> Iterator[tuple[RawEvent, list[Event], Rolled | None]]:
+def has_rollovers(case: Case) -> bool:
+    return any(raw.kind == "rollover" for raw in case.events)
+
+
+def _with_resets(
+    case: Case, clock: Clock | None, *, by_rollovers: bool
+) -> Iterator[tuple[RawEvent, list[Event], Rolled | None]]:
     """Yields each raw event with its engine events, and the reset that would end the running day if it ended here.
     None: no day is running."""
     translator = Translator(case, clock, as_written=clock is None)
-    resets = any(raw.kind == "rollover" for raw in case.events)
+    known = has_rollovers(case) and (by_rollovers or clock is None)
     running: date | None = None
     for raw in case.events:
         events = list[Event]()
         day = raw.day(clock)
-        if running is not None and day is not None and day != running and not resets and raw.kind != "news":
+        other = running is not None and day is not None and day != running and raw.kind not in ("news", "rollover")
+        if running is not None and other and not known:
             events.append(_reset(translator, raw, running))
             running = None
         if raw.kind in _TRADES:
@@ -54,18 +66,39 @@ def _with_resets(case: Case, clock: Clock | None) -> Iterator[tuple[RawEvent, li
 
 
 def states_after_events(
-    case: Case, rules: tuple[HistoryRule[Any], ...], context: Context, clock: Clock | None, *, close_last: bool = True
+    case: Case,
+    rules: tuple[HistoryRule[Any], ...],
+    context: Context,
+    clock: Clock | None,
+    *,
+    by_rollovers: bool = False,
 ) -> Iterator[tuple[RawEvent, history.HistoryState]]:
-    """Yields the state of the rules after each raw event. `close_last`: as if the running day ended with that event."""
-    midway = any(raw.kind == "rollover" for raw in case.events)
-    state = history.start(rules, context, midway=midway)
-    for raw, events, reset in _with_resets(case, clock):
+    """Yields the state of the rules after each raw event, as if the running day ended with that event. `by_rollovers`:
+    only rollover events end a day, if there are any."""
+    close_last = not (by_rollovers and has_rollovers(case))
+    state = history.start(rules, context, midway=has_rollovers(case))
+    for raw, events, reset in _with_resets(case, clock, by_rollovers=by_rollovers):
         for event in events:
+            before = state
             state, _ = history.step(state, event, rules, context)
+            if isinstance(event, Rolled) and event.day is not None:  # the case has no rollover event here
+                state = _with_money_of(before, state, rules, context)
         shown = state
         if close_last and reset is not None:
             shown, _ = history.step(state, reset, rules, context)
         yield raw, shown
+
+
+def _with_money_of(
+    before: history.HistoryState, after: history.HistoryState, rules: tuple[HistoryRule[Any], ...], context: Context
+) -> history.HistoryState:
+    """Returns the state `after` with the figures `before` that sizes are percentages of."""
+    kept = dict(after.rules)
+    for rule in rules:
+        old, new = (history.state_of(rule, state, context) for state in (before, after))
+        if isinstance(old, WindowState) and isinstance(new, WindowState) and old.money != new.money:
+            kept[rule.id] = new.model_copy(update={"money": old.money})
+    return after.model_copy(update={"rules": kept})
 
 
 def status(gate: Gate[Any], state: history.HistoryState, context: Context) -> GateStatus:
@@ -77,8 +110,16 @@ def gate_figures(case: Case, figures: Any) -> dict[str, Value]:
     return {name: _figure(case, name, value) for name, value in figures.items()}
 
 
+def calendars_for(case: Case) -> ExchangeCalendars:
+    """Returns the calendars of exchanges. Raises Unsupported if the rule names one that is not among them."""
+    named, known = case.rule.get("calendar"), ExchangeCalendars()
+    if named is not None and (not isinstance(named, str) or named not in known):
+        raise Unsupported(f"calendar {quoted(named)} is not known", "calendar")
+    return known
+
+
 def context(case: Case, clock: Clock | None, target_minor: int | None = None) -> Context:
-    return replace(context_of(case, clock), target_minor=target_minor, calendars=ExchangeCalendars())
+    return replace(context_of(case, clock), target_minor=target_minor, calendars=calendars_for(case))
 
 
 def _figure(case: Case, name: str, value: Any) -> Figure:

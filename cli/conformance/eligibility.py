@@ -7,8 +7,8 @@ from typing import Any, Final
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.daily import context, states_after_events, status
 from cli.conformance.facts import Dates, Past, cycle_dates
-from cli.conformance.gates import profitable_days, window_of
-from cli.conformance.payout_terms import OF_ELIGIBILITY, by_number, in_force, minor_of, terms_of
+from cli.conformance.gates import FROM_RESET_TO_RESET, profitable_days, window_of
+from cli.conformance.payout_terms import OF_ELIGIBILITY, SHARES, by_number, in_force, minor_of, request_zone, terms_of
 from domain.clocks import Clock
 from domain.money import Money
 from domain.payouts import GateFact, PayoutFacts, PayoutTerms
@@ -21,8 +21,10 @@ from domain.payouts.eligibility import (
     refusals_of_any_amount,
     share_refusals,
 )
-from domain.rules.base import Gate, GateStatus
+from domain.payouts.parts import Cap
+from domain.rules.base import GateStatus
 from domain.rules.gates.trading_day_count import TradingDayCount
+from domain.rules.gates.windows import WindowGate
 
 # amounts that state the account's money; without any, a request is compared with the parameters only
 _MONEY: Final = ("balance", "equity", "profit", "net_pnl", "closed_pnl", "pnl", "gross_pnl")
@@ -58,12 +60,12 @@ def payout_eligibility(case: Case) -> EngineResult:
     for place, raw in enumerate(case.events or (RawEvent(0, "", "", {}),)):
         past.step(raw)
         has_money = has_money or any(name in raw.data for name in _MONEY)
-        asked = _amount(case, raw, "amount", asked) if raw.kind == "payout_request" else asked
-        share = _amount(case, raw, "trader_share", share)
+        if raw.kind == "payout_request" or (raw.kind == "payout" and "account" not in raw.data):
+            asked, share = raw.money("amount", case.currency), raw.money("trader_share", case.currency)
         counted = {name: statuses[place] for name, statuses in days.items() if place < len(statuses)}
         gates = [GateFact(rule_id=name, met=found.met, sentence=found.sentence) for name, found in counted.items()]
-        known, terms = past.facts(given, gates=tuple(gates)), terms_of(case, given, past)
-        own = in_force(case, given, known.payout_number)
+        own = in_force(case, given, past.next_number)
+        known, terms = past.facts(own, gates=tuple(gates)), terms_of(case, given, past)
         moment = _Moment(case, own, past, known, terms, has_money, asked, share)
         reasons = list(_reasons(moment))
         result.outcome = "ineligible" if raw.held_back else _outcome(reasons)
@@ -78,7 +80,7 @@ def dates_of(case: Case, given: Mapping[str, Any]) -> Dates:
     days = next((own["request_days"] for _, own in by_number(case, given) if own.get("request_days")), None)
     if days is None:
         return Dates(case.clock(given.get("day")), None)
-    zone = Clock(zone=days.get("timezone", "UTC"), reset="00:00").zone
+    zone = Clock(zone=request_zone(case, days), reset="00:00").zone
     return Dates(case.clock(given.get("day")), zone)
 
 
@@ -115,11 +117,6 @@ def _share(moment: _Moment) -> int | None:
     return split(Money(minor=gross, currency=currency), moment.terms, moment.known)[0].minor
 
 
-def _amount(case: Case, raw: RawEvent, name: str, before: int | None) -> int | None:
-    found = raw.money(name, case.currency)
-    return before if found is None else found
-
-
 def _day_gates(case: Case, given: Mapping[str, Any], clock: Clock | None) -> Iterator[tuple[str, list[GateStatus]]]:
     """Yields the day gates of each step of payout numbers, with their status after each event. A stated total replaces
     the count."""
@@ -153,15 +150,20 @@ def _winning(case: Case, own: Mapping[str, Any], clock: Clock | None) -> list[Ga
         "window": own.get("window"),
     }
     rule, where = profitable_days(case, wanted), context(case, clock)
-    statuses = _statuses(case, rule, clock)
+    statuses = _statuses(case, rule, clock, by_rollovers=rule.basis in FROM_RESET_TO_RESET)
     return [*_stated(case, "winning_days", statuses, lambda total: rule.counted(total, where))]
 
 
-def _statuses(case: Case, rule: Gate[Any], clock: Clock | None) -> list[GateStatus]:
+def _statuses(
+    case: Case, rule: WindowGate[Any], clock: Clock | None, *, by_rollovers: bool = False
+) -> list[GateStatus]:
+    """Returns the status after each event. A request is judged by the window that it ends."""
     where = context(case, clock)
-    if not case.events:
-        return [rule.status(rule.start(where), where)]
-    return [status(rule, state, where) for _, state in states_after_events(case, (rule,), where, clock)]
+    found = [rule.status(rule.start(where), where)]
+    for raw, state in states_after_events(case, (rule,), where, clock, by_rollovers=by_rollovers):
+        ends = raw.kind == "payout_request" and rule.window == "since_last_payout_request"
+        found.append(found[-1] if ends else status(rule, state, where))
+    return found[1:] or found
 
 
 def _stated(case: Case, name: str, statuses: list[GateStatus], counted: Any) -> Iterator[GateStatus]:
@@ -200,10 +202,23 @@ def _amounts(moment: _Moment) -> dict[str, Value]:
         "min_balance": min_balance_minor(known, terms, currency),
         "trader_share": _share(moment),
     }
-    money |= sizes_in_money(case, moment.given, past)
+    money |= sizes_in_money(case, moment.given, past) | shares_in_money(moment.given, known, terms, currency)
     named: dict[str, Value] = {name: case.major(minor) for name, minor in money.items()}
-    date = None if since is None else past.dates.date(since)
+    days = terms.chosen(None, known.payout_number).request_days
+    date = None if since is None else past.dates.date(since, None if days is None else days.zone)
     return named | {"date": date, "payout_number": known.payout_number} | cycle_dates(case, moment.given)
+
+
+def shares_in_money(
+    given: Mapping[str, Any], known: PayoutFacts, terms: PayoutTerms, currency: str
+) -> dict[str, int | None]:
+    """Returns the limits of a request that are a share of something, in minor units."""
+    profit, found = max(0, base_minor(known, terms, currency)), dict[str, int | None]()
+    for name in SHARES:
+        if given.get(name) is not None:
+            cap = Cap.model_validate({"type": name.removeprefix("max_request_"), "value": given[name]})
+            found[name] = cap.of(known, profit, currency)
+    return found
 
 
 def sizes_in_money(case: Case, given: Mapping[str, Any], past: Past) -> dict[str, int | None]:

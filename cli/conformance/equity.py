@@ -102,9 +102,11 @@ class _Fold:
         return Mark(*money, raw.index + 1, raw.at(), positions=event.positions)
 
     def _day_begun(self, raw: RawEvent) -> date:
-        """Returns the day that a rollover begins; without a clock of the rule, by the date as it is written."""
+        """Returns the day that a rollover begins; without a clock of the rule, by the date as it is written. A rollover
+        without a date begins the day after the last one."""
         day = raw.day(self.clock)
-        assert day is not None, "a rollover needs a date"
+        if day is None:
+            return (self.day or raw.at().date()) + timedelta(1)
         given: Mapping[str, Any] = self.case.rule.get("day") or {}
         late = self.clock is None and raw.has_instant and str(given.get("reset", "")) >= "12:00"
         return day + timedelta(1) if late and str(given["reset"])[:1].isdigit() else day

@@ -44,10 +44,10 @@ class Dates:
             return self.at(raw)
         return raw.at() if raw.has_instant else self.days.day_end(raw.day() or date.min) - timedelta(microseconds=1)
 
-    def date(self, at: datetime) -> date:
-        """Returns the date of an instant on which a payout can be requested."""
-        if self.request_zone is not None:
-            return at.astimezone(zone_of(self.request_zone)).date()
+    def date(self, at: datetime, request_zone: str | None) -> date:
+        """Returns the date of an instant on which a payout can be requested, in the zone of its request days."""
+        if request_zone is not None:
+            return at.astimezone(zone_of(request_zone)).date()
         return self.days.trading_day(at)
 
 
@@ -94,6 +94,11 @@ class Past:
     def balance(self) -> int:
         return self.translator.balance
 
+    @property
+    def next_number(self) -> int:
+        """The number of the next payout: as the case states it, else those paid + 1."""
+        return self.paid_count + 1 if self.number is None else self.number
+
     def step(self, raw: RawEvent) -> None:
         """Takes one event into account."""
         opened_before = set(self.translator.lots)
@@ -117,16 +122,16 @@ class Past:
             self.anchor, self.peak = self.balance, max(self.peak, self.balance)
         if raw.kind == "pending_order_placed":
             self.pending.append(str(raw.data.get("id", f"#{raw.index}")))
-        number = raw.data.get("payout_number")
-        self.number = None if number is None else int(number)
+        if raw.kind == "payout_request":
+            number = raw.data.get("payout_number")
+            self.number = None if number is None else int(number)
         self._held(raw)
 
     def pay_out(self, gross: int, forfeited: int) -> None:
         """Takes a payout that was requested off the account."""
         self.translator.balance -= gross + forfeited
         self.translator.equity -= gross + forfeited
-        self.paid_count = self.paid_count if self.number is None else self.number - 1
-        self.number, self.asked = None, gross
+        self.asked = gross
         self._paid(self.at, gross, gross + forfeited)
         self.last_payout_at = self.now
 
@@ -150,9 +155,11 @@ class Past:
 
     def _trade(self, raw: RawEvent, opened_before: set[str]) -> None:
         day, at = raw.day(self.dates.clock), self.dates.at(raw)
-        self.first_trade_at = self.first_trade_at or at
-        self.first_trade_since_payout_at = self.first_trade_since_payout_at or at
-        opens = raw.kind == "trade_open" and str(raw.data.get("id", f"#{raw.index}")) not in opened_before
+        identity = str(raw.data.get("id", f"#{raw.index}"))
+        if identity not in opened_before:  # the rest of a position is no new trade
+            self.first_trade_at = self.first_trade_at or at
+            self.first_trade_since_payout_at = self.first_trade_since_payout_at or at
+        opens = raw.kind == "trade_open" and identity not in opened_before
         if day is not None and (opens or raw.kind == "day_result"):
             self.trading_days.add(day)
 
@@ -166,7 +173,7 @@ class Past:
 
     def _paid(self, at: datetime, gross: int, left: int) -> None:
         self.paid.append((at, gross))
-        self.paid_count += 1
+        self.paid_count, self.number = self.next_number, None
         self.payout_balance = self.balance
         self.first_trade_since_payout_at = None
         self.profit = None if self.profit is None else self.profit - left
@@ -189,18 +196,18 @@ class Past:
         return SizeFigures(self.case.initial_minor, self.anchor, self.peak, self.balance, left)
 
     def facts(self, given: Mapping[str, Any], **more: Any) -> PayoutFacts:
-        """Returns the facts of the next payout. `given`: the parameters of the rule."""
-        number = self.paid_count + 1 if self.number is None else self.number
+        """Returns the facts of the next payout. `given`: its parameters."""
+        number = self.next_number
         counted = [*self.paid, *(self.others if given.get("totals_over") == "trader" else [])]
         total = self.withdrawn + sum(gross for _, gross in counted)
-        periods = {int(cap["per_days"]) for cap in _all_caps(given) if cap.get("per_days") is not None}
+        periods = {int(cap["per_days"]) for cap in given.get("caps") or () if cap.get("per_days") is not None}
         lately = {n: sum(gross for at, gross in counted if self.at - at < n * _DAY) for n in periods}
         known: dict[str, Any] = {
             "now": self.now,
-            "funded_at": self.funded_at or self.begun_at,
+            "funded_at": _until(self.now, self.funded_at or self.begun_at),
             "first_trade_at": self.first_trade_at,
             "first_trade_since_payout_at": self.first_trade_since_payout_at,
-            "last_payout_at": self.last_payout_at,
+            "last_payout_at": _until(self.now, self.last_payout_at),
             "balance_minor": self.balance,
             "profit_minor": self.profit,
             "deducted_minor": self.left_out,
@@ -214,6 +221,11 @@ class Past:
             "clock": self.dates.days,
         }
         return facts(self.case, **{**known, **more})
+
+
+def _until(now: datetime, at: datetime | None) -> datetime | None:
+    """Returns the instant, at most now: a date as written may begin later in the zone of the request days."""
+    return None if at is None else min(now, at)
 
 
 def facts(case: Case, **known: Any) -> PayoutFacts:
@@ -247,11 +259,6 @@ def cycle_dates(case: Case, given: Mapping[str, Any]) -> dict[str, Value]:
         start, end = next_cycle(ended, int(days or first or 1))
         named |= {"cycle_end": ended, "next_cycle_start": start, "next_cycle_end": end}
     return named
-
-
-def _all_caps(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    every = [given, *given.get("by_payout", ())]
-    return [cap for part in every for cap in part.get("caps") or ()]
 
 
 def _day_of(case: Case, kind: str) -> date | None:

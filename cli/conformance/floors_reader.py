@@ -21,6 +21,7 @@ _COMMON: Final = (
     "judged_at",
     "session_end",
     "consequences",
+    "split_pct",
     "cure",
     "severity_by_violation",
     "phases",
@@ -104,11 +105,12 @@ def _max_loss_trailing(case: Case) -> EquityRule:
 
 
 def _floating_loss(case: Case) -> EquityRule:
-    rule = case.params(*_COMMON, "limit", "compare", "per", "split_pct")
+    rule = case.params(*_COMMON, "limit", "compare", "per")
     compare = rule.get("compare", ">")
     if compare not in _LOSS_OPERATORS:
         raise Unsupported(f"compare {quoted(compare)}: > or >=", "compare")
-    _measure(case, rule)
+    if not _measure(case, rule).everything:
+        raise Unsupported("floating_loss: the balance has no open loss", "measure")
     return FloatingLoss.model_validate(
         {
             "type": case.kind,
@@ -185,7 +187,12 @@ def _lock(case: Case, data: Any) -> dict[str, Any] | None:
     case.only("lock", data, ("at", "offset"))
     if data.get("at", "initial") != "initial":
         raise Unsupported(f"max_loss_trailing: lock at {quoted(data['at'])}", "at")
-    return {"offset": Decimal(data.get("offset", 0))}
+    offset = data.get("offset", 0)
+    if isinstance(offset, Mapping):
+        return {"offset": case.major(case.money_of(offset))}
+    if isinstance(offset, bool) or not isinstance(offset, int | Decimal):
+        raise Unsupported(f"max_loss_trailing: offset {quoted(offset)} is not a number", "offset")
+    return {"offset": Decimal(offset)}
 
 
 _READERS: Final[dict[str, Callable[[Case], EquityRule]]] = {

@@ -1,6 +1,7 @@
 """Steps one conduct rule over the events of a case."""
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from cli.conformance import binding
@@ -41,32 +42,36 @@ def fold(
     finish: Finishes | None = None,
 ) -> EngineResult:
     """Steps the rule over every event; a breach does not stop it. Where the rule does not bind (another phase or
-    account type), it finds nothing."""
+    account type), it sees no event."""
     translator = translator or Translator(case)
     life, result, event = history.start((rule,), context), EngineResult(outcome="pass"), None
     violations, told_at, bound = list[Violation](), list[int](), binding.binds(case)
 
+    def step(event: Event, index: int) -> None:
+        nonlocal life
+        life, found = history.step(life, event, (rule,), context)
+        violations.extend(found)
+        told_at.extend(_index(violation, index) for violation in found)
+        if any(violation.consequence.kind == "reset_balance" for violation in found):
+            translator.balance = translator.equity = context.initial_minor
+
     def figures() -> dict[str, Value]:
         named = read(history.state_of(rule, life, context), violations)
-        return named | (_of_consequences(case, rule, violations, life, context) if bound else {})
+        return named | _of_consequences(case, rule, violations, life, context)
 
     for raw in case.events:
         for event in translate(raw) if translate else (translator.event(raw),):
-            life, found = history.step(life, event, (rule,), context)
-            violations += found
-            told_at += [_index(violation, raw.index) for violation in found]
-            if bound and any(violation.consequence.kind == "reset_balance" for violation in found):
-                translator.balance = translator.equity = context.initial_minor
+            if bound:
+                step(event, raw.index)
         money = {"balance": case.major(translator.balance), "equity": case.major(translator.equity)}
         result.steps.append({**money, **figures()})
-    while finish and event and (event := finish(history.state_of(rule, life, context), event)):
-        life, found = history.step(life, event, (rule,), context)
-        violations += found
-        told_at += [_index(violation, case.events[-1].index) for violation in found]
+    while bound and finish and event and (event := finish(history.state_of(rule, life, context), event)):
+        step(event, case.events[-1].index)
         result.steps[-1] |= figures()
-    told_at = told_at if bound else []
-    for raw, step in zip(case.events, result.steps, strict=True):
-        step["violations"] = sum(1 for index in told_at if index <= raw.index)
+    for raw, shown in zip(case.events, result.steps, strict=True):
+        shown["violations"] = sum(1 for index in told_at if index <= raw.index)
+        left_out = shown.get("deducted")
+        result.left_out += [left_out] if isinstance(left_out, Decimal) else []
     result.amounts = result.steps[-1] if result.steps else {"violations": 0}
     if told_at:
         result.outcome, result.at_event, result.severity = "breach", min(told_at), binding.severity(case, len(told_at))
@@ -80,9 +85,9 @@ def _of_consequences(
     named: dict[str, Value] = {}
     if any(consequence.kind == "deduct_profit" for consequence in rule.consequences):
         named["deducted"] = case.major(history.deducted_minor(life, (rule,), context))
-    shares = [violation.consequence.split_pct for violation in violations]
-    lowered = [share for share in shares if share is not None]
-    return named | ({"split_pct": lowered[-1]} if lowered else {})
+    lowered = [violation.consequence.split_pct for violation in violations if violation.consequence.split_pct]
+    split_pct = lowered[-1] if lowered else case.rule.get("split_pct")
+    return named if split_pct is None else named | {"split_pct": Decimal(split_pct)}
 
 
 def _index(violation: Violation, found_at: int) -> int:

@@ -1,17 +1,19 @@
 """Cases about gates: the engine's gate is made from the case, and its status is read after each event."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.case import Case, EngineResult, Unsupported
+from cli.conformance import binding
+from cli.conformance.case import Case, EngineResult, Unsupported, Value
 from cli.conformance.daily import context, gate_figures, states_after_events, status
 from domain.money import from_minor, to_minor
 from domain.rules import history
 from domain.rules.base import Context, GateStatus
 from domain.rules.gates.best_day_ratio import BestDayRatio
 from domain.rules.gates.daily_profit_cap import DailyProfitCap
-from domain.rules.gates.min_hold_time import MinHoldTime
+from domain.rules.gates.min_hold_time import HoldState, MinHoldTime
 from domain.rules.gates.profitable_day_count import ProfitableDayCount
 from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.rules.gates.windows import WindowGate
@@ -19,7 +21,7 @@ from domain.rules.gates.windows import WindowGate
 _WINDOWS: Final = ("whole_phase", "since_last_payout_request", "since_last_approved_payout", "since_last_payout")
 _LATER: Final = ("window", "counts_later", "day")
 _RAISES: Final = ("profit_target_raised_to_best_day_over_limit", "excess_added_to_target")
-_FROM_RESET_TO_RESET: Final = ("closing_balance_minus_opening_balance", "equity_snapshot_to_snapshot")
+FROM_RESET_TO_RESET: Final = ("closing_balance_minus_opening_balance", "equity_snapshot_to_snapshot")
 
 
 def best_day_ratio(case: Case) -> EngineResult:
@@ -40,7 +42,7 @@ def best_day_ratio(case: Case) -> EngineResult:
             "unit": given.get("unit", "day"),
             "binds_above_profit": case.size(sized(given.get("binds_above_profit"))),
             "blocks": ("pass",) if raises else ("payout",),
-            **_window(case, given),
+            **_window(case, given, leaves_out=effect == "excess_deducted"),
         }
     )
     if rule.needs_target and not target:
@@ -61,8 +63,14 @@ def min_hold_time(case: Case) -> EngineResult:
     )
     given = case.params(*known, *_LATER)
     terms = {name: given[name] for name in known if given.get(name) is not None}
-    rule = MinHoldTime.model_validate({"type": "min_hold_time", **terms, **_window(case, given)})
-    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl")
+    rule = MinHoldTime.model_validate(
+        {"type": "min_hold_time", **terms, **_window(case, given, leaves_out="effect" in terms)}
+    )
+
+    def short(state: HoldState) -> dict[str, Value]:
+        return {"short_trades": state.trades - state.long_trades}
+
+    result = _read(case, rule, context(case, case.clock(given.get("day"))), "closed_pnl", short)
     result.ratios = [_decimal(step.get("share_pct")) for step in result.steps]
     result.final_ratio = result.ratios[-1] if result.ratios else None
     if rule.leaves_out:
@@ -76,16 +84,17 @@ def trading_day_count(case: Case) -> EngineResult:
         *("min_pct_of_average_lots", "min_held_seconds", "half_days_count", "calendar"),
     )
     given = case.params(*known, *_LATER)
-    half_days = given.get("half_days_count", True)
+    half_days, counts = given.get("half_days_count", True), given.get("counts", "day_with_new_position_opened")
     rule = TradingDayCount.model_validate(
         {
             "type": "trading_day_count",
-            "counts": given.get("counts", "day_with_new_position_opened"),
+            "counts": counts,
             "min_trade_value": case.size(sized(given.get("min_trade_value"))),
             "min_abs_pnl": case.size(sized(given.get("min_abs_pnl"))),
-            "compare": given.get("compare", ">="),
-            "min_pct_of_average_lots": given.get("min_pct_of_average_lots"),
-            "min_held_seconds": given.get("min_held_seconds"),
+            # a comparison of results; openings have none
+            "compare": given.get("compare", ">=") if counts == "day_with_qualifying_close" else ">=",
+            "min_pct_of_average_lots": given.get("min_pct_of_average_lots") or None,
+            "min_held_seconds": given.get("min_held_seconds") or None,
             "half_days_count": half_days,
             "calendar": None if half_days else needed(case, "calendar"),
             "required": given.get("required", 1),
@@ -115,7 +124,7 @@ def daily_profit_cap(case: Case) -> EngineResult:
             "amount": case.size(sized(needed(case, "amount"))),
             "effect": given.get("effect", "deduct_excess"),
             "basis": given.get("basis", "closed_pnl"),
-            **_window(case, given),
+            **_window(case, given, leaves_out=True),
         }
     )
     result = _read(case, rule, context(case, case.clock(given.get("day"))), rule.basis)
@@ -134,15 +143,17 @@ def profitable_days(case: Case, given: Mapping[str, Any]) -> ProfitableDayCount:
             "basis": given.get("basis", "closed_pnl"),
             "required": given.get("required", 1),
             "consecutive": given.get("consecutive", False),
-            "min_pct_of_best_day": given.get("min_pct_of_best_day"),
+            "min_pct_of_best_day": given.get("min_pct_of_best_day") or None,
             **_window(case, given),
         }
     )
 
 
-def _window(case: Case, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the window of a gate, and whether what it leaves out counts again in later windows."""
-    return {"window": window_of(case, given), "counts_later": given.get("counts_later", False)}
+def _window(case: Case, given: Mapping[str, Any], *, leaves_out: bool = False) -> dict[str, Any]:
+    """Returns the window of a gate, and whether what it leaves out counts again in later windows, if there are any."""
+    window = window_of(case, given)
+    later = leaves_out and window != "whole_phase"
+    return {"window": window, "counts_later": later and given.get("counts_later", False)}
 
 
 def needed(case: Case, name: str) -> Any:
@@ -177,7 +188,8 @@ def amount_of(case: Case, value: Any) -> int | None:
 
 def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     """Returns the window as the engine's gates write it."""
-    window = given.get("window") or "whole_phase"
+    window = given.get("window")
+    window = "whole_phase" if window is None else window
     if isinstance(window, Mapping):
         case.only("window", window, ("days",))
         return {"days": window["days"]}
@@ -186,16 +198,24 @@ def window_of(case: Case, given: Mapping[str, Any]) -> Any:
     return window
 
 
-def _read(case: Case, rule: WindowGate[Any], where: Context, basis: str) -> EngineResult:
-    """Returns outcome and figures of the gate at the end, and after each event."""
+def _read(
+    case: Case, rule: WindowGate[Any], where: Context, basis: str, more: Callable[[Any], dict[str, Value]] | None = None
+) -> EngineResult:
+    """Returns outcome and figures of the gate at the end, and after each event. `more`: further figures of its
+    state."""
     clock = case.clock(case.rule.get("day"))
     result = EngineResult(outcome=rule.status(rule.start(where), where).outcome)
-    close_last = basis not in _FROM_RESET_TO_RESET or not any(raw.kind == "rollover" for raw in case.events)
-    for _, state in states_after_events(case, (rule,), where, clock, close_last=close_last):
+    by_rollovers, window = basis in FROM_RESET_TO_RESET, history.start((rule,), where)
+    for raw, state in states_after_events(case, (rule,), where, clock, by_rollovers=by_rollovers):
         found = status(rule, state, where)
         result.outcome, result.amounts = found.outcome, gate_figures(case, found.figures)
+        result.amounts |= more(history.state_of(rule, state, where)) if more else {}
         result.steps.append(result.amounts)
+        if raw.kind == "payout_request" and rule.window == "since_last_payout_request":
+            window = history.asked(window, (rule,), where, raw.money("amount", case.currency))
+            found = status(rule, window, where)
         result.met.append(found.met)
+        window = state
         if rule.leaves_out:
             result.left_out.append(from_minor(history.deducted_minor(state, (rule,), where), case.currency))
     return result
@@ -220,10 +240,24 @@ def _decimal(value: Any) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
+def _where_it_binds(build: Callable[[Case], EngineResult], free: str) -> Callable[[Case], EngineResult]:
+    """Returns the builder of a gate that holds nothing back where it does not bind: its outcome there is `free`."""
+
+    def judged(case: Case) -> EngineResult:
+        own = {name: value for name, value in case.rule.items() if name not in ("phases", "account_types")}
+        result = build(replace(case, rule=own))
+        if binding.binds(case):
+            return result
+        events = len(case.events)
+        return EngineResult(free, met=[True] * events, steps=[{}] * events, floors=[None] * events)
+
+    return judged
+
+
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {
-    "best_day_ratio": best_day_ratio,
-    "min_hold_time": min_hold_time,
-    "trading_day_count": trading_day_count,
-    "profitable_day_count": profitable_day_count,
-    "daily_profit_cap": daily_profit_cap,
+    "best_day_ratio": _where_it_binds(best_day_ratio, "satisfied"),
+    "min_hold_time": _where_it_binds(min_hold_time, "satisfied"),
+    "trading_day_count": _where_it_binds(trading_day_count, "met"),
+    "profitable_day_count": _where_it_binds(profitable_day_count, "met"),
+    "daily_profit_cap": _where_it_binds(daily_profit_cap, "computed"),
 }

@@ -1,14 +1,15 @@
 """The payout terms of a case: each parameter of the format under its name, as the engine's own terms."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from cli.conformance.case import Case, Unsupported
 from cli.conformance.facts import Past
 from domain.money import from_minor
 from domain.payouts import ApprovalBand, PayoutTerms
-from domain.payouts.schema import Replacing
+from domain.payouts.schema import Removable, Replacing
 from domain.quoting import quoted
 from domain.rules.terms import NO_LIMIT
 
@@ -39,6 +40,8 @@ OF_AMOUNT: Final = (
 # the sizes that the engine's terms know; others become amounts
 _OWN_SIZES: Final = ("amount", "pct_of_initial", "pct_of_balance", "pct_of_payout_balance")
 _COMPARED: Final = ("min_balance_above_initial", "min_profit", "min_request", "min_trader_share")
+TOTALS: Final = ("cap_total", "cap_trader_share")
+REMOVABLE: Final[tuple[Removable, ...]] = get_args(Removable)
 _CAP_FIELDS: Final = ("type", "value", "at_least", "steps", "from_payout", "to_payout", "below_profit", "per_days")
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -56,6 +59,7 @@ def by_number(case: Case, given: Mapping[str, Any]) -> list[tuple[int, Mapping[s
     found: list[tuple[int, Mapping[str, Any]]] = [(1, own)]
     for number in sorted(steps):
         own = {**own, **{name: value for name, value in steps[number].items() if name != "from_payout"}}
+        own = {name: value for name, value in own.items() if value is not None}
         found.append((number, own))
     return found
 
@@ -70,19 +74,25 @@ def terms_of(case: Case, given: Mapping[str, Any], past: Past) -> PayoutTerms:
     first, *later = by_number(case, given)
     terms = _fields(case, first[1], past, 0)
     steps = []
+    before = terms
     for place, (number, own) in enumerate(later, start=1):
         fields = _fields(case, own, past, place)
+        if before["excess"] is not None and fields["excess"] is None:
+            fields["excess"] = "kept_in_account"
         replaced = {name: fields[name] for name in Replacing.model_fields if fields.get(name) is not None}
-        steps.append({"from_payout": number, **replaced})
+        without = [name for name in REMOVABLE if fields.get(name) is None and before.get(name) is not None]
+        steps.append({"from_payout": number, "without": without, **replaced})
+        before = fields
     every = [terms, *steps]
     totals = any(_has_total(each) for each in every)
+    now = in_force(case, given, past.next_number)
     return payout_terms(
         case,
         **terms,
         by_payout=steps,
-        max_payouts=given.get("max_payouts"),
-        totals_over=given.get("totals_over", "account") if totals else _known_totals(given),
-        split_by_payout=[] if terms["split_tiers"] else _splits(given),
+        max_payouts=now.get("max_payouts"),
+        totals_over=now.get("totals_over", "account") if totals else _known_totals(now),
+        split_by_payout=[] if terms["split_tiers"] else _splits(case, now),
     )
 
 
@@ -110,8 +120,8 @@ def size(case: Case, value: Any, past: Past) -> dict[str, Any] | None:
     found = case.size(value)
     if found is None:
         return None
-    if found.type in _OWN_SIZES and not found.steps:
-        return {"type": found.type, "value": found.value, "at_least": found.at_least}
+    if found.type in _OWN_SIZES:
+        return {"type": found.type, "value": found.value, "at_least": found.at_least, "steps": found.steps}
     minor = found.minor_of(past.figures(), case.currency)
     return None if minor == NO_LIMIT else {"type": "amount", "value": from_minor(minor, case.currency)}
 
@@ -120,6 +130,8 @@ def minor_of(case: Case, value: Any, past: Past) -> int | None:
     """Returns a size, or a bare number of money, in minor units."""
     found = case.size(value)
     minor = None if found is None else found.minor_of(past.figures(), case.currency)
+    if found is not None and found.type in ("amount", "pct_of_initial"):  # its steps go by the profit in the balance
+        minor = found.minor(initial=case.initial_minor, basis=past.balance, currency=case.currency)
     return None if minor == NO_LIMIT else minor
 
 
@@ -129,6 +141,8 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         return from_minor(minor, case.currency) if minor else None
 
     base, caps = own.get("base") or _base(past), list(_caps(case, own, past))
+    # a total of nothing is a cap of nothing
+    caps += [{"type": "amount", "value": 0} for name in TOTALS if minor_of(case, own.get(name), past) == 0]
     capped = caps or own.get("cap_total") is not None or own.get("cap_trader_share") is not None
     return {
         **_times(case, own),
@@ -139,7 +153,7 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         "min_profit": size(case, own.get("min_profit"), past),
         "profit_since": _word(own, "profit_since", "initial", "last_payout") if "min_profit" in own else None,
         "compare": _compare(case, own),
-        "min_request": money("min_request"),
+        "min_request": money("min_request") or from_minor(1, case.currency),
         "min_trader_share": money("min_trader_share"),
         "unlock_when_total_withdrawn": money("unlock_when_total_withdrawn"),
         "caps": caps,
@@ -151,7 +165,7 @@ def _fields(case: Case, own: Mapping[str, Any], past: Past, place: int) -> dict[
         "base": base,
         "safety_net": size(case, own.get("safety_net"), past) if "safety_net" in base else None,
         "profit_target": size(case, own.get("profit_target"), past) if "profit_target" in base else None,
-        "split_pct": own.get("split_pct"),
+        "split_pct": own.get("split_pct", 100),
         "split_by_trading_days": None if own.get("split_tiers") else list(_by_age(case, own)),
         "split_tiers": _tiers(case, own, past),
     }
@@ -163,17 +177,17 @@ def _base(past: Past) -> str:
 
 
 def _excess(own: Mapping[str, Any]) -> str | None:
-    if own.get("excess", "deducted_from_account") != "deducted_from_account":
-        raise Unsupported(f"excess {quoted(own['excess'])}", "excess")
-    return own.get("excess")
+    given = own.get("excess")
+    if given not in (None, "deducted_from_account"):
+        raise Unsupported(f"excess {quoted(given)}", "excess")
+    return given
 
 
 def _times(case: Case, own: Mapping[str, Any]) -> dict[str, Any]:
-    traded, funded = own.get("min_days_since_first_trade"), own.get("min_days_since_funded")
-    last = own.get("min_days_since_last_payout")
+    traded = own.get("min_days_since_first_trade")
     return {
-        "first_after_days": int((own.get("first_cycle_days") if funded is None else funded) or 0),
-        "every_days": int((own.get("next_cycle_days") if last is None else last) or 0),
+        "first_after_days": int(own.get("min_days_since_funded") or 0),
+        "every_days": int(own.get("min_days_since_last_payout") or 0),
         "days_are": _word(own, "days_are", "calendar", "business"),
         "after_first_trade": None
         if traded is None
@@ -188,7 +202,18 @@ def _request_days(case: Case, days: Any) -> dict[str, Any] | None:
     case.only("request_days", days, ("weekdays", "from", "timezone"))
     named = days.get("weekdays") or list(_WEEKDAYS)
     weekdays = [_weekday(name) for name in ([named] if isinstance(named, str) else named)]
-    return {"weekdays": weekdays, "opens": days.get("from", "00:00"), "zone": days.get("timezone", "UTC")}
+    return {"weekdays": weekdays, "opens": days.get("from") or "00:00", "zone": request_zone(case, days)}
+
+
+def request_zone(case: Case, days: Mapping[str, Any]) -> Any:
+    """Returns the zone of request days; without one, that of the rule's clock, or the offset that times are written
+    in."""
+    clock = case.clock(case.rule.get("day"))
+    if days.get("timezone") is not None or clock is not None:
+        return days.get("timezone") or (clock and clock.zone)
+    written = (datetime.fromisoformat(raw.t).utcoffset() for raw in case.events if raw.has_instant)
+    minutes = round((next(written, None) or timedelta(0)).total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _weekday(name: Any) -> str:
@@ -206,15 +231,16 @@ def _compare(case: Case, own: Mapping[str, Any]) -> dict[str, str]:
         named = {name: operator for name, operator in given.items() if name in _COMPARED}
     else:
         named = {name: given for name in _COMPARED if own.get(name) is not None}
-    wrong = [operator for operator in named.values() if operator not in (">=", ">")]
+    wrong = [(name, operator) for name, operator in named.items() if operator not in (">=", ">")]
     if wrong:
-        raise Unsupported(f"compare {quoted(wrong[0])}", "compare")
+        name, operator = wrong[0]
+        raise Unsupported(f"compare {quoted(operator)}", name if isinstance(given, Mapping) else "compare")
     return named
 
 
 def _caps(case: Case, own: Mapping[str, Any], past: Past) -> Iterator[dict[str, Any]]:
     """Yields the caps of a request, under each of their names in the format."""
-    if own.get("cap") is not None:
+    if own.get("cap") is not None and own.get("cap_first_payouts") != 0:
         yield from _cap(case, own["cap"], past, {"to_payout": own.get("cap_first_payouts")})
     if own.get("max_request") is not None:
         yield from _cap(case, own["max_request"], past, {})
@@ -230,15 +256,20 @@ def _caps(case: Case, own: Mapping[str, Any], past: Past) -> Iterator[dict[str, 
 
 def _cap(case: Case, value: Any, past: Past, binds: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(value, Mapping) and value.get("type") == "pct_of_profit":
-        case.only("cap", value, ("type", "value", "at_least"))
-        yield {**value, **binds}
+        case.only("cap", value, ("type", "value", "at_least", "steps"))
+        # a share of the payout's own profit, which no other size is of
+        share = case.size({**value, "type": "pct_of_balance"})
+        assert share is not None
+        yield {**share.model_dump(), "type": "pct_of_profit", **binds}
         return
     found = size(case, value, past)
     if found is not None:
         yield {**found, **binds}
 
 
-def _splits(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _splits(case: Case, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    for step in given.get("split_by_payout") or ():
+        case.only("split_by_payout", step, ("from_payout", "pct"))
     by_first = {int(step["from_payout"]): step["pct"] for step in given.get("split_by_payout") or ()}
     return [{"from_payout": first, "pct": by_first[first]} for first in sorted(by_first)]
 
@@ -263,6 +294,8 @@ def _tiers(case: Case, own: Mapping[str, Any], past: Past) -> list[dict[str, Any
     for tier in own.get("split_tiers") or ():
         case.only("split_tiers", tier, ("up_to", "pct"))
         up_to = minor_of(case, tier.get("up_to"), past)
+        if up_to == 0:
+            continue
         tiers.append({"up_to": None if up_to is None else from_minor(up_to, case.currency), "pct": tier["pct"]})
     if tiers and tiers[-1]["up_to"] is not None:
         tiers.append({"up_to": None, "pct": own.get("split_pct", 100)})

@@ -9,6 +9,8 @@ from cli.conformance.case import Case, EngineResult
 # kinds about the whole challenge, through all its phases
 _THROUGHOUT: Final = ("fees", "fee_refund", "day_boundary", "trading_day_label")
 _BY_EVENT: Final = ("floors", "ratios", "steps", "met", "left_out")
+# amounts that list a figure after each event
+_LISTED: Final = ("equivalents", "max_contracts")
 
 
 def by_phase(case: Case, judge: Callable[[Case], EngineResult]) -> EngineResult:
@@ -50,6 +52,10 @@ def _joined(before: EngineResult | None, now: EngineResult, known_ahead: int) ->
         so_far = [] if before is None else getattr(before, name)
         own = getattr(now, name)
         setattr(now, name, [*so_far, *own[known_ahead:]])
+    for name in _LISTED:
+        listed, own = None if before is None else before.amounts.get(name), now.amounts.get(name)
+        if isinstance(listed, list) and isinstance(own, list):
+            now.amounts = {**now.amounts, name: [*listed, *own[known_ahead:]]}
     if before is not None and before.at_event is not None:
         now.severity = before.severity if now.at_event is None else now.severity
         now.outcome, now.at_event, now.floor = before.outcome, before.at_event, before.floor

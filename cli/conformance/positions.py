@@ -9,6 +9,7 @@ from cli.conformance.daily import engine_events
 from cli.conformance.fold import COMMON, Translates, fold, terms
 from cli.conformance.gates import needed, sized
 from cli.conformance.translator import Translator, context_of
+from domain.money import half_up
 from domain.quoting import quoted
 from domain.rules.base import Violation
 from domain.rules.conduct.exposure_multiple import ExposureMultiple
@@ -66,13 +67,17 @@ def max_exposure(case: Case) -> EngineResult:
 def exposure_multiple(case: Case) -> EngineResult:
     known = ("measure", "leverage", "multiple", "basis", "cure", "per", "classes", "only")
     rule = ExposureMultiple.model_validate(terms(case, case.params(*known, *COMMON), known))
-    sums = list[Value]()
+    sums, translator = list[Value](), Translator(case)
 
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         sums.append(case.major(rule.used(state)))
-        return {"exposure": case.major(state.largest_minor), "equivalents": list(sums)}
+        named: dict[str, Value] = {"exposure": case.major(state.largest_minor), "equivalents": list(sums)}
+        if not isinstance(rule.multiple, Mapping):
+            money = {"balance": translator.balance, "equity": translator.equity, "initial": case.initial_minor}
+            named["multiple"] = case.major(half_up(rule.multiple * money[rule.basis]))
+        return named
 
-    return fold(case, rule, context_of(case), read)
+    return fold(case, rule, context_of(case), read, translator)
 
 
 def no_hedging(case: Case) -> EngineResult:
@@ -165,7 +170,8 @@ def _opening(mark: Event, name: str, lots: Decimal, *, adds: bool) -> Opened:
 def max_loss_per_trade_idea(case: Case) -> EngineResult:
     given = case.params("limit", "daily_allowance", "merge_within_minutes", "compare", *COMMON)
     limit, daily = sized(needed(case, "limit")) or {}, sized(given.get("daily_allowance"))
-    of_daily = limit["type"] == "pct_of_daily_allowance"
+    # with a least amount or steps the share is a size of its own
+    of_daily = limit["type"] == "pct_of_daily_allowance" and not {"at_least", "steps"} & set(limit)
     rule = MaxLossPerTradeIdea.model_validate(
         {
             **terms(case, given, ("merge_within_minutes", "compare")),

@@ -1,5 +1,6 @@
 """Runs cases through the engine, and says which agree with what their firms expect."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -99,6 +100,8 @@ def _field_of(exc: Exception) -> str | None:
     return exc.args[0] if isinstance(exc, KeyError) and exc.args and isinstance(exc.args[0], str) else None
 
 
+# what a definition says of a value that it refuses: the field, and what is wrong with it
+_TOLD: Final = re.compile(r"^Value error, ((?:[a-z_]+, )*[a-z_]+): ")
 # fields of the engine that have another name in a case
 _IN_A_CASE: Final = {
     "zone": "timezone",
@@ -113,9 +116,22 @@ def _invalid(case: Case, exc: ValidationError) -> Unsupported:
     """Returns the refusal of a value that the engine's own definition refuses, with the field as the case writes it."""
     text = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
     written = set(_names(case.rule)) | {name for rule in case.rules.values() for name in _names(rule)}
-    places = [[_IN_A_CASE.get(n, n) for n in error["loc"] if isinstance(n, str)] for error in exc.errors()]
+    places = [[_IN_A_CASE.get(name, name) for name in _place(error)] for error in exc.errors()]
     inner = max(([name for name in place if name in written] for place in places), key=len)
-    return Unsupported(text, next(iter((inner or places[0])[-1:]), None))
+    told = [name for error in exc.errors() for name in _told(error, written)]
+    return Unsupported(text, next(iter((told or inner or places[0])[-1:]), None))
+
+
+def _place(error: Mapping[str, Any]) -> list[str]:
+    return [name for name in error["loc"] if isinstance(name, str)]
+
+
+def _told(error: Mapping[str, Any], written: set[str]) -> list[str]:
+    """Returns the field that the sentence of a definition begins with: "leverage: margin needs it". Of several, the
+    last one that the case writes."""
+    found = _TOLD.match(str(error["msg"])) if error["type"] == "value_error" else None
+    names = [] if found is None else [_IN_A_CASE.get(name, name) for name in found[1].split(", ")]
+    return [name for name in names if name in written] or names
 
 
 def _names(part: Any) -> Iterator[str]:

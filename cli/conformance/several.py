@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance import binding
 from cli.conformance.case import GATES, Case, EngineResult, RawEvent, Unsupported, Value
 from cli.conformance.phases import by_phase, phases_of
 from cli.conformance.translator import Translator
@@ -19,7 +20,7 @@ from domain.quoting import quoted
 Build = Callable[[Case], EngineResult]
 
 TARGET: Final = "profit_target"
-_PAYOUTS: Final = ("payout_eligibility", "payout_amount")
+_PAYOUTS: Final = ("payout_eligibility", "payout_amount", "fee_refund")
 _MET: Final = ("met", "satisfied", "computed")
 # a window of a gate may begin at these
 _WINDOW_BEGINS: Final = ("payout", "payout_request", "payout_approved", "phase_start")
@@ -46,7 +47,13 @@ class _Rules:
             own = {name: value for name, value in rule.items() if name != "id"}
             if own["kind"] != TARGET and own["kind"] not in self.kinds:
                 raise Unsupported(f"kind {quoted(own['kind'])}", "kind")
-            self.alone[rule_id] = replace(self.case, kind=own["kind"], rule=_with_target(own, self.case), rules={})
+            self.alone[rule_id] = replace(
+                self.case,
+                kind=own["kind"],
+                rule=_with_target(own, self.case),
+                rules={},
+                expected=self.case.expected.get("rules", {}).get(rule_id, {}),
+            )
 
     def of_kind(self, *kinds: str) -> list[str]:
         return [rule_id for rule_id, own in self.alone.items() if own.kind in kinds]
@@ -62,18 +69,10 @@ class _Rules:
     def blocking(self, what: str, at_event: int) -> bool:
         """Whether a gate that holds back `what` (pass, payout) is not met after this event."""
         held = (gate for gate in self.of_kind(*GATES) if what in self.blocks(gate))
-        return any(not _is_met(self.at(gate, at_event)) for gate in held)
-
-    def at(self, rule_id: str, at_event: int) -> EngineResult:
-        """Returns what a rule says at this event. A request is judged by the window that it ends."""
-        ends = self.case.events[at_event].kind == "payout_request"
-        ends = ends and self.alone[rule_id].rule.get("window") == "since_last_payout_request"
-        return self.judged(rule_id, at_event if ends else at_event + 1)
+        return any(not _is_met(self.judged(gate, at_event + 1)) for gate in held)
 
     def blocks(self, gate: str) -> list[str]:
-        given = self.alone[gate].rule.get("blocks", ["payout"])
-        if not isinstance(given, list) or set(given) - {"pass", "payout"}:
-            raise Unsupported(f"blocks {quoted(given)}: a list of pass, payout", "blocks")
+        given: list[str] = self.alone[gate].rule.get("blocks", ["payout"])
         return given
 
     def left_out(self, rule_id: str, at_event: int) -> int:
@@ -216,7 +215,7 @@ def _targets(rules: _Rules, result: EngineResult) -> Offence | None:
 
 def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | None, EngineResult]:
     """Returns the first event at which a profit target is reached; None: it is not. And the result of its own."""
-    given = case.params("target", "min_trading_days", "day")
+    given = case.params("target", "min_trading_days", "phases", "account_types", "day")
     if "target" not in given:
         raise Unsupported("profit_target: target is missing", "target")
     clock, needed, own = case.clock(given.get("day")), int(given.get("min_trading_days", 0)), EngineResult("pass")
@@ -230,7 +229,7 @@ def _reached(rules: _Rules, case: Case, result: EngineResult) -> tuple[int | Non
             own.amounts = {"balance": balance, "target": case.major(target), "trading_days": days}
             own.steps.append(own.amounts)
             profit = to_minor(balance, case.currency) - phase.initial_minor
-            ready = profit >= target and not progress.open and days >= needed
+            ready = binding.binds(phase) and profit >= target and not progress.open and days >= needed
             if own.at_event is None and ready and rules.lets_pass(profit, target, raw.index):
                 own.outcome, own.at_event = "target_reached", raw.index
     return own.at_event, own

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance.offence_terms import check_offence_terms
 from cli.conformance.refusal import Unsupported
 from cli.conformance.shape import check_once
 from domain.money import is_known
@@ -22,8 +23,29 @@ _DATED: Final = re.compile(r"^[+-]?\d{4}-?\d")
 # percentages that are no share of a whole: they may be above 100
 _NO_SHARES: Final = ("increase_pct", "min_profit_pct", "max_request_pct_of_initial")
 _SHARES: Final = re.compile(r"^(pct|.*_pct|max_request_pct_of_.*|max_short_pct_of_request)$")
+_FLAGS: Final = (
+    *("payout_reduces_anchor", "payout_reduces_peak", "lock_on_first_payout", "open_position_suspends"),
+    *("pending_orders_count", "targeted_instruments_only", "half_days_count", "consecutive", "counts_later"),
+    *("requires_flat", "requires_no_pending_orders", "profit_stays"),
+)
+_WHOLE: Final = (
+    *("required", "min_trading_days", "winning_days_required", "max_payouts", "cap_first_payouts", "max_short_trades"),
+    *("min_days_since_first_trade", "min_days_since_last_payout", "min_days_since_funded", "per_days"),
+    *("first_cycle_days", "next_cycle_days", "from_payout", "to_payout", "calendar_days", "every_months"),
+    *("min_payouts", "min_profitable_months", "times"),
+)
 # figures that may be below 0: where a floor locks or was before
 _ANY_SIGN: Final = ("offset", "floor_before", "from")
+# parameters that are always plain numbers
+_NUMBERS: Final = (
+    *("value", "minutes", "times", "calendar_days", "trading_days", "days", "multiple", "leverage"),
+    *("before_minutes", "after_minutes", "exempt_if_opened_minutes_before", "merge_within_minutes", "grace_seconds"),
+    *("before_close_minutes", "break_longer_than_hours", "min_multiple", "max_multiple", "seconds", "required"),
+    *("max_short_trades", "min_average_seconds", "min_held_seconds", "min_pct_of_average_lots", "min_pct_of_best_day"),
+    *("min_trading_days", "winning_days_required", "min_days_since_funded", "min_days_since_last_payout"),
+    *("min_days_since_first_trade", "max_payouts", "cap_first_payouts", "from_payout", "to_payout", "per_days"),
+    *("first_cycle_days", "next_cycle_days", "every_months", "min_payouts", "min_profitable_months", "micro_weight"),
+)
 
 
 def _number(name: str, value: Any) -> None:
@@ -239,10 +261,11 @@ def _rules(raw: Mapping[str, Any]) -> None:
                 raise Unsupported(f"two rules have the id {quoted(rule['id'])}", "id")
             seen.add(rule["id"])
         _values(rule["kind"], "rule", rule)
+        check_offence_terms(rule)
 
 
 def _values(kind: str, name: str, value: Any) -> None:
-    """Checks the numbers of a rule, at any depth; `name`: the field that holds them."""
+    """Checks the values of a rule, at any depth; `name`: the field that holds them."""
     if isinstance(value, Mapping):
         whole = name == "allowance" and str(value.get("type")).startswith("pct_of_")
         for key, each in value.items():
@@ -252,7 +275,18 @@ def _values(kind: str, name: str, value: Any) -> None:
     elif isinstance(value, list):
         for each in value:
             _values(kind, name, each)
-    elif value is not None and (name == "value" or _SHARES.match(name) or type(value) in (int, Decimal)):
+    elif value is not None:
+        _plain(kind, name, value)
+
+
+def _plain(kind: str, name: str, value: Any) -> None:
+    """Checks one value that has no parts."""
+    if name in _FLAGS or isinstance(value, bool):
+        if name not in _FLAGS or not isinstance(value, bool):
+            raise Unsupported(f"{name} {quoted(value)}: only a flag is true or false", name)
+    elif name in _WHOLE:
+        _count(name, value)
+    elif name in _NUMBERS or _SHARES.match(name) or type(value) in (int, Decimal):
         (_number if name in _ANY_SIGN else _not_negative)(name, value)
         if value > 100 and _is_share(kind, name):
             raise Unsupported(f"{name} {value} is above 100", name)

@@ -1,29 +1,24 @@
 """Cases about time: inactivity, hours to be flat, news. The engine's rule is made from the case and stepped over its
 events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from adapters.calendars.exchange import ExchangeCalendars
 from cli.conformance import binding
 from cli.conformance.case import Case, EngineResult, RawEvent, Unsupported, Value
+from cli.conformance.daily import calendars_for
+from cli.conformance.fold import Translates, fold, only
 from cli.conformance.translator import Translator, context_of
 from domain.clocks import WEEKDAYS, Clock
-from domain.rules.base import ConductRule, Context, State, Violation
-from domain.rules.conduct import offending
+from domain.rules.base import State, Violation
 from domain.rules.conduct.flat_by import FlatBy
 from domain.rules.conduct.inactivity import Inactivity
 from domain.rules.conduct.news_window import NewsWindow
-from domain.rules.conduct.offending import OffendingProfit
-
-S = TypeVar("S", bound=State)
-Reads = Callable[[Any, list[Violation]], dict[str, Value]]
+from domain.rules.events import Event
 
 _EVERY_DAY: Final = ("daily", "every_day", "any", "all")
-_CALENDARS: Final = ExchangeCalendars()
 
 
 def inactivity(case: Case) -> EngineResult:
@@ -33,9 +28,9 @@ def inactivity(case: Case) -> EngineResult:
     )
     given = case.params(*known, *binding.PARAMS, "day")
     clock = case.clock(given.get("day"))
-    rule = Inactivity.model_validate({"type": "inactivity", **_only(given, known), **binding.consequences(case)})
-    context = replace(context_of(case, clock or _as_written(case)), calendars=_CALENDARS)
-    return _fold(
+    rule = Inactivity.model_validate({"type": "inactivity", **only(given, known), **binding.consequences(case)})
+    context = replace(context_of(case, clock or _as_written(case)), calendars=calendars_for(case))
+    return fold(
         case, rule, context, lambda state, _: {"deadline": rule.deadline(state, context)}, Translator(case, clock)
     )
 
@@ -64,7 +59,7 @@ def flat_by(case: Case) -> EngineResult:
     rule = FlatBy.model_validate(
         {
             "type": "flat_by",
-            **_only(given, known),
+            **only(given, known),
             "weekday": _weekday("weekday", given.get("weekday")),
             "reopens_weekday": _weekday("reopens_weekday", given.get("reopens_weekday")),
             "zone": None if "time" not in given else "UTC" if as_written else zone,
@@ -75,8 +70,8 @@ def flat_by(case: Case) -> EngineResult:
     def read(_: State, violations: list[Violation]) -> dict[str, Value]:
         return {"positions_closed": sum(violation.figures["positions"] for violation in violations)}
 
-    context = replace(context_of(case), calendars=_CALENDARS)
-    return _fold(case, rule, context, read, Translator(case, as_written=as_written))
+    context = replace(context_of(case), calendars=calendars_for(case))
+    return fold(case, rule, context, read, Translator(case, as_written=as_written))
 
 
 def _weekday(field: str, name: Any) -> str | None:
@@ -101,7 +96,7 @@ def news_window(case: Case) -> EngineResult:
             "before_minutes": 0,
             "after_minutes": 0,
             "targeted_instruments_only": False,
-            **_only(given, known),
+            **only(given, known),
             **binding.consequences(case),
             # of an offending position all profit is deducted
             **({"counted_pct": 0} if deducts else {}),
@@ -112,11 +107,26 @@ def news_window(case: Case) -> EngineResult:
     def read(state: Any, _: list[Violation]) -> dict[str, Value]:
         return {"deducted": case.major(rule.deducted_minor(state, context))}
 
-    return _fold(case, rule, context, read)
+    translator = Translator(case)
+    return fold(case, rule, context, read, translator, _known_ahead(case, translator))
+
+
+def _known_ahead(case: Case, translator: Translator) -> Translates:
+    """Translates the events so that every release is known from the first event on, wherever the case lists it."""
+    first = next((number for number, raw in enumerate(case.events) if raw.kind != "news"), len(case.events))
+    later = [raw for raw in case.events[first:] if raw.kind == "news"]
+
+    def translate(raw: RawEvent) -> Iterable[Event]:
+        ahead = [translator.event(release) for release in later] if raw is case.events[0] else []
+        now = replace(raw, kind="clock", data={}) if raw in later else raw
+        return (*ahead, translator.event(now))
+
+    return translate
 
 
 def news_profit_haircut(case: Case) -> EngineResult:
     given = case.params("counted_pct", "cap", "before_minutes", "after_minutes", "day")
+    cap = given.get("cap")
     rule = NewsWindow.model_validate(
         {
             "type": "news_window",
@@ -124,7 +134,7 @@ def news_profit_haircut(case: Case) -> EngineResult:
             "after_minutes": given.get("after_minutes", 0),
             "applies_to": ["open", "close"],
             "counted_pct": given.get("counted_pct", 100),
-            "cap": case.size(given.get("cap")),
+            "cap": case.size(cap),
             "consequences": [{"kind": "deduct_profit"}],
         }
     )
@@ -139,6 +149,8 @@ def news_profit_haircut(case: Case) -> EngineResult:
         rest = raw.money("profit_excluding_news_profits", case.currency)
         other = other if rest is None else rest
         result.amounts = {"news_counted": case.major(counted), "total": case.major(counted + other)}
+        if cap is not None:
+            result.amounts["cap"] = case.major(case.money_of(cap))
         result.steps.append(result.amounts)
     return result
 
@@ -148,37 +160,6 @@ def _profits(raw: RawEvent, currency: str) -> list[int]:
     given = raw.data["news_profits"]
     each = given if isinstance(given, list) else [given]
     return [RawEvent(raw.index, raw.kind, raw.t, {"value": one}).money("value", currency) or 0 for one in each]
-
-
-def _only(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    return {name: given[name] for name in known if name in given}
-
-
-def _fold(
-    case: Case, rule: ConductRule[S], context: Context, read: Reads, translator: Translator | None = None
-) -> EngineResult:
-    """Steps the rule over every event; a breach does not stop it."""
-    translator = translator or Translator(case)
-    state, result, violations = rule.start(context), EngineResult(outcome="pass"), list[Violation]()
-    profit, deducts = OffendingProfit(), offending.deducts(rule)
-    bound = binding.binds(case)
-    for raw in case.events:
-        event = translator.event(raw)
-        if bound:
-            state, found = rule.step(state, event, context)
-            violations += found
-            profit = offending.after(profit, event, found, (rule,))
-        if violations and result.at_event is None:
-            result.outcome, result.at_event = "breach", raw.index
-        result.amounts = {**read(state, violations), "violations": len(violations)}
-        if deducts:
-            result.amounts["deducted"] = case.major(profit.deducted_minor(rule.id))
-        result.steps.append(result.amounts)
-        left_out = result.amounts.get("deducted")
-        if isinstance(left_out, Decimal):
-            result.left_out.append(left_out)
-    result.severity = binding.severity(case, len(violations))
-    return result
 
 
 KINDS: Final[dict[str, Callable[[Case], EngineResult]]] = {

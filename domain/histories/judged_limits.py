@@ -49,7 +49,7 @@ class JudgedLimits:
 
     def past(self, at: datetime, event: Event) -> list[ReplayedBreach]:
         """Returns the offences that time alone finds at `at`, before `event`. Each has the figures and the proof of the
-        event at which its limit was broken."""
+        event at which its limit was broken; if profit is deducted, of the last event at which it was."""
         found: list[ReplayedBreach] = []
         for rule_id, rule in self._rules.items():
             self._states[rule_id], offences = limits.step(self._state(rule_id), rule, {}, at)
@@ -128,8 +128,10 @@ class JudgedLimits:
         self._states[rule_id] = after
         for key in [key for key in before.curing if key not in after.curing]:
             del self._curing[key]
-        for key in [key for key in after.curing if key not in before.curing]:
-            number = after.offences + 1
+        number = after.offences + 1
+        # what is above a ceiling is deducted as it is when the time of the cure ends: as at the last event before
+        refreshed = rule.consequence(number).kind == "deduct_profit"
+        for key in [key for key in after.curing if key not in before.curing or (refreshed and key in seen)]:
             self._curing[key] = self._breach(
                 LimitOffence(rule_id, key, number, rule.consequence(number), broken=True), seen[key]
             )

@@ -24,6 +24,7 @@ from domain.histories.results import (
 from domain.lifecycle import phase_deadline
 from domain.products.phase_terms import PhaseTerms
 from domain.products.target import target_reached
+from domain.proofs.points import PointSubject, RecentHistory
 from domain.rules import history
 from domain.rules.base import ConductRule, Context, EquityRule, Gate, HistoryRule
 from domain.rules.events import Clocked, Closed, DayEnded, Event, News, Opened, Rolled
@@ -41,21 +42,21 @@ def replay(
 ) -> Replay:
     """Judges `events`, which are in order of time. `write_proof` is called at the deciding event, while the source
     of the events is still at that event."""
-    fold = _Fold(terms, context, write_proof)
+    fold = Fold(terms, context, write_proof)
     for event in events:
         fold.take(event)
     return fold.result()
 
 
-class _Fold:
+class Fold:
     """The state of the judgement of one history."""
 
     def __init__(self, terms: PhaseTerms, context: Context, write_proof: ProofWriter | None) -> None:
         self.terms, self.context, self.write_proof = terms, context, write_proof
         self.history_rules: Sequence[HistoryRule[Any]] = terms.history_rules
         self.limits = JudgedLimits(terms, context, write_proof)
-        self.moved: list[Event] = []
-        self.history: HistoryState = history.start(self.history_rules, context)
+        self.recent = RecentHistory(history=history.start(self.history_rules, context))
+        self.subject = PointSubject("", terms)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
         self.breaches: list[ReplayedBreach] = []
@@ -65,12 +66,17 @@ class _Fold:
         self.expired_at: datetime | None = None
         self.endings: list[_Ending] = []
         self.taken = 0
-        self.resetting = False  # an offence resets the balance: nobody passes until it is the initial one
+        # an offence resets the balance: nobody passes until all is closed and it is the initial one
+        self.resetting = False
         self.started_at: datetime | None = None
         self.last: Event | None = None
         self.balance_minor = context.initial_minor
         self.closed_minor = 0
         self.opened_today = 0
+
+    @property
+    def history(self) -> HistoryState:
+        return self.recent.history
 
     def take(self, event: Event) -> None:
         if isinstance(event, DayEnded):
@@ -85,7 +91,7 @@ class _Fold:
         self._levels(event)
         self._history(event)
         if self.resetting:
-            self.resetting = event.balance_minor != self.context.initial_minor
+            self.resetting = bool(self.open) or event.balance_minor != self.context.initial_minor
         else:
             self._pass(event)
 
@@ -112,7 +118,11 @@ class _Fold:
         self.balance_minor = event.balance_minor
         if isinstance(event, Opened):
             self.open.add(event.position_id)
-            self.costs = replace(self.costs, commission_minor=self.costs.commission_minor + event.commission_minor)
+            self.costs = replace(
+                self.costs,
+                commission_minor=self.costs.commission_minor + event.commission_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
+            )
             if not event.adds:
                 self.opened_today += 1
                 day = self.context.clock.trading_day(event.at)
@@ -124,6 +134,7 @@ class _Fold:
                 self.costs,
                 commission_minor=self.costs.commission_minor + event.commission_minor,
                 swap_minor=self.costs.swap_minor + event.swap_minor,
+                fee_minor=self.costs.fee_minor + event.fee_minor,
             )
             if event.lots_left <= 0:
                 self.open.discard(event.position_id)
@@ -163,11 +174,12 @@ class _Fold:
     def _history(self, event: Event) -> None:
         """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""
         after, violations = history.step(self.history, event, self.history_rules, self.context)
-        if after is not self.history or violations:
-            self.moved.append(event)
-        self.history = after
+        if self.write_proof is None:
+            self.recent.history = after
+        elif after is not self.history or violations:
+            # no rule of conduct and no gate looks at the results of positions
+            self.recent.take(replace(event, positions=None), after, self.subject)
         for violation in violations:
-            moment = DecidingMoment(event, self._mark(event), self.moved, violation.rule_id, violation.offence)
             self._broken(
                 ReplayedBreach(
                     rule_id=violation.rule_id,
@@ -180,13 +192,22 @@ class _Fold:
                     sentence=violation.sentence,
                     figures=dict(violation.figures),
                     position_ids=violation.position_ids,
-                    proof=self.write_proof(moment) if self.write_proof else None,
+                    proof=self._proof(event, rule_id=violation.rule_id, offence=violation.offence),
                 )
             )
         if event.equity_minor is None and isinstance(event, Rolled | Opened):
             for rule in self.history_rules:
                 if _needs_floating(rule):
                     self.limits.needs_price(rule.id, event, "it counts the floating result of open positions")
+
+    def _proof(self, event: Event, **subject: Any) -> dict[str, Any] | None:
+        if self.write_proof is None:
+            return None
+        recent = self.recent
+        moment = DecidingMoment(
+            event, self._mark(event), tuple(recent.events), began=recent.began, point=recent.point, **subject
+        )
+        return self.write_proof(moment)
 
     def _pass(self, event: Event) -> None:
         """Checks for a pass: closed balance at the target, no open position, enough trading days, all gates met."""
@@ -198,8 +219,7 @@ class _Fold:
         required = context.initial_minor + history.effective_target(
             self.history, rules, context, self.terms.target_minor, event
         )
-        moment = DecidingMoment(event, self._mark(event), self.moved, trading_days=tuple(self.trading_days))
-        proof = self.write_proof(moment) if self.write_proof else None
+        proof = self._proof(event, trading_days=tuple(self.trading_days))
         self.passed = Passed(event.at, event.seq, event.balance_minor, required, proof)
         self.endings.append((event.at, self.taken, 1, "pass"))
 

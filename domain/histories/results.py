@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from domain.histories.known_floors import Knowledge
+from domain.proofs.sheets import PointPart
 from domain.rules.base import Consequence, Gate, GateStatus
 from domain.rules.events import Event
 from domain.rules.floors import FloorSpec, Mark, RuleState
+from domain.rules.history import HistoryState
 
 ReplayOutcome = Literal["breach", "pass", "expired", "in_progress", "undecided"]
 ProofWriter = Callable[["DecidingMoment"], dict[str, Any] | None]
@@ -19,8 +21,8 @@ ProofWriter = Callable[["DecidingMoment"], dict[str, Any] | None]
 class DecidingMoment:
     """The deciding moment, for the writer of its proof. A loss limit has `spec` and `state`, and the `subject` that
     loses too much where each symbol or position is a limit of its own; a conduct rule has only `rule_id`; without it
-    the phase was passed. `history`: the events that changed conduct rules and gates; the replay adds to it after the
-    moment, so that a writer that keeps it must copy it."""
+    the phase was passed. `history`: the last events that changed conduct rules and gates, since the state `began` that
+    `point` names; from the start of the phase when it is None."""
 
     event: Event
     mark: Mark
@@ -31,6 +33,8 @@ class DecidingMoment:
     state: RuleState | None = None
     trading_days: tuple[date, ...] = ()
     subject: str | None = None
+    began: HistoryState | None = None
+    point: PointPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

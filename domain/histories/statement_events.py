@@ -20,8 +20,8 @@ from domain.histories.statement_fills import entries as entries_of
 from domain.histories.statement_sums import Discrepancy, brought_forward
 from domain.histories.statements import Statement
 from domain.proofs.sheets import Movement
-from domain.rules.events import Clocked, Closed, Event, Marked, Opened, PaidOut, Rolled
-from domain.rules.marking import Instrument, Position, QuoteBoard, equity_minor
+from domain.rules.events import Clocked, Closed, Event, Marked, Opened, OpenResult, PaidOut, Rolled
+from domain.rules.marking import Instrument, Position, QuoteBoard, profit_minor
 
 Purpose = Literal["trading_day", "loss_snapshot", "both"]
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -34,6 +34,7 @@ class _Money(TypedDict):
     at: datetime
     balance_minor: int
     equity_minor: int | None
+    positions: tuple[OpenResult, ...] | None
 
 
 class Quote(NamedTuple):
@@ -162,17 +163,32 @@ class Timeline:
 
     def _money(self, at: datetime) -> _Money:
         self.seq += 1
-        return {"seq": self.seq, "at": at, "balance_minor": self.balance_minor, "equity_minor": self._equity()}
+        equity, results = None, self._results()
+        if results is not None:
+            equity = self.balance_minor + sum(self._pending.values()) + sum(each.pnl_minor for each in results)
+        return {
+            "seq": self.seq,
+            "at": at,
+            "balance_minor": self.balance_minor,
+            "equity_minor": equity,
+            "positions": results,
+        }
 
-    def _equity(self) -> int | None:
+    def _results(self) -> tuple[OpenResult, ...] | None:
+        """Returns what each open position makes, without its costs; None while a price is unknown."""
         if not self._left:
-            return self.balance_minor
+            return ()
         if self.market is None or self._unmarked:
             return None
-        worth = self.balance_minor + sum(self._pending.values())
+        instruments, currency = self.market.instruments, self.statement.currency
         try:
-            return equity_minor(
-                worth, self.positions.values(), self.board, self.market.instruments, self.statement.currency
+            return tuple(
+                OpenResult(
+                    position_id=held.position_id,
+                    symbol=held.symbol,
+                    pnl_minor=profit_minor(held, self.board, instruments, currency),
+                )
+                for held in self.positions.values()
             )
         except RateMissing:
             return None

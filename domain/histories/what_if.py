@@ -21,7 +21,7 @@ from domain.proofs.check import check
 from domain.proofs.history import ProofSubject, pass_history, pass_rules, violation_sheet
 from domain.proofs.money import JudgedAccount
 from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
-from domain.rules.base import ConductRule, VenueCalendar
+from domain.rules.base import VenueCalendar
 from domain.rules.conduct.lot_size_band import LotSizeBand
 from domain.rules.conduct.max_exposure import MaxExposure
 from domain.rules.events import Clocked, Event, Marked, PaidOut, PayoutRequested, Rolled
@@ -34,8 +34,6 @@ _NEEDS: Final = {
     "exposure_multiple": "a statement does not contain the value of positions",
     "required_stop": "a statement contains the last stop of a trade, but not when it was set",
 }
-# each sheet folds the whole history again, so only the first offences of a rule get a proof
-_PROVEN: Final = 3
 _BY_SIZE: Final = ("lot_size_band", "max_exposure")
 
 
@@ -153,13 +151,12 @@ class _SheetWriter:
         return None if sheet is None or check(sheet) else sheet
 
     def _sheet(self, moment: DecidingMoment) -> dict[str, Any] | None:
-        name, line = self._id(moment), self._timeline
+        name, line, events = self._id(moment), self._timeline, moment.history
         if moment.rule_id is not None and moment.spec is None:
-            rule = self._terms.rule(moment.rule_id)
-            kinds = len(rule.consequences) if isinstance(rule, ConductRule) else 1
-            if moment.offence > max(_PROVEN, kinds):
-                return None
-            return violation_sheet(name, self._subject, moment.rule_id, moment.offence, moment.history)
+            rule_id, offence = moment.rule_id, moment.offence
+            return violation_sheet(
+                name, self._subject, rule_id, offence, events, began=moment.began, point=moment.point
+            )
         snapshot = self._snapshot(moment)
         if snapshot is None:
             return None
@@ -180,7 +177,7 @@ class _SheetWriter:
             balance_minor=snapshot.balance.balance_minor,
             equity_minor=snapshot.equity_minor,
         )
-        history, gates, effective = pass_history(self._terms, moment.history, now)
+        history, gates, effective = pass_history(self._terms, events, now, began=moment.began, point=moment.point)
         if not pass_rules(self._terms):
             return proof.pass_sheet(name, snapshot, line.board, line.instruments)
         return proof.pass_sheet(

@@ -70,7 +70,8 @@ def _caps(facts: PayoutFacts, terms: PayoutTerms, profit: int, currency: str) ->
     if terms.cap_total is not None:
         yield to_minor(terms.cap_total, currency) - facts.withdrawn_minor
     if terms.cap_trader_share is not None:
-        yield _gross_of_share(to_minor(terms.cap_trader_share, currency), terms, facts, currency)
+        gross = _gross_of_share(to_minor(terms.cap_trader_share, currency), terms, facts, currency)
+        yield from () if gross is None else (gross,)
 
 
 def _uncut_minor(facts: PayoutFacts, terms: PayoutTerms, currency: str) -> int:
@@ -161,15 +162,19 @@ def _by_tier(gross: Money, terms: PayoutTerms, paid_minor: int) -> Money:
     return Money(minor=half_up(share), currency=gross.currency)
 
 
-def _gross_of_share(share_minor: int, own: PayoutTerms, facts: PayoutFacts, currency: str) -> int:
-    """Returns the gross amount that gives the trader this share, rounded half up."""
+def _gross_of_share(share_minor: int, own: PayoutTerms, facts: PayoutFacts, currency: str) -> int | None:
+    """Returns the gross amount that gives the trader this share, rounded half up; None: no amount does."""
     if not own.split_tiers or facts.own_split_pct is not None:
-        return half_up(Decimal(share_minor) * 100 / _share_pct(own, facts))
+        pct = _share_pct(own, facts)
+        return half_up(Decimal(share_minor) * 100 / pct) if pct else None
     gross, left, low = Decimal(0), Decimal(share_minor), facts.withdrawn_minor
     for tier in own.split_tiers:
         end = None if tier.up_to is None else to_minor(tier.up_to, currency)
-        whole = left * 100 / tier.pct
-        part = whole if end is None else min(whole, Decimal(max(0, end - low)))
+        if end is None and not tier.pct:
+            return half_up(gross) if not left else None
+        room = Decimal(max(0, (low if end is None else end) - low))
+        whole = left * 100 / tier.pct if tier.pct else room
+        part = whole if end is None else min(whole, room)
         gross, left = gross + part, left - part * tier.pct / 100
         low = low if end is None else max(low, end)
     return half_up(gross)

@@ -65,7 +65,7 @@ def _starts(facts: PayoutFacts, own: PayoutTerms) -> Iterator[datetime | None]:
     """Yields the end of every waiting time; None where it has not begun. Nothing after a payout without a wait."""
     begun = facts.first_trade_at if own.first_after == "first_trade" else facts.funded_at
     first, last = _after(facts, own, begun, own.first_after_days), facts.last_payout_at
-    if last is None or (own.first_after == "first_trade" and first is not None):
+    if (last is None and not facts.payouts_paid) or (own.first_after == "first_trade" and first is not None):
         yield first
     if last is not None and own.cycle == "fixed" and first is not None:
         every = timedelta(days=own.every_days)
@@ -230,7 +230,11 @@ def _amount(facts: PayoutFacts, terms: PayoutTerms, gross: Money) -> Iterator[Re
         yield Refusal(
             code="request_too_small", sentence=f"the smallest request is {money(least, currency)}", figures=figures
         )
-    yield from share_refusals(split(gross, terms, facts)[0].minor, terms, currency)
+    trader = split(gross, terms, facts)[0].minor
+    yield from share_refusals(trader, terms, currency)
+    if terms.min_trader_share is None and not trader and _may_be_nothing(facts, terms):
+        figures = {"trader_share": 0, "min_trader_share": 1}
+        yield Refusal(code="share_too_small", sentence="your share of this payout would be nothing", figures=figures)
 
 
 def share_refusals(trader_minor: int, terms: PayoutTerms, currency: str) -> Iterator[Refusal]:
@@ -242,6 +246,12 @@ def share_refusals(trader_minor: int, terms: PayoutTerms, currency: str) -> Iter
         sentence = f"your share must be {_at_least(terms, 'min_trader_share')} {money(wanted, currency)}"
         figures = {"trader_share": trader_minor, "min_trader_share": wanted}
         yield Refusal(code="share_too_small", sentence=sentence, figures=figures)
+
+
+def _may_be_nothing(facts: PayoutFacts, own: PayoutTerms) -> bool:
+    """Whether a share of 0 percent is possible."""
+    steps = [*(tier.pct for tier in own.split_tiers), *(step.pct for step in own.split_by_trading_days)]
+    return 0 in (own.split_pct, facts.own_split_pct, *steps)
 
 
 def _beneficiary() -> Refusal:

@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 from domain.clocks import Zone, zone_of
 from domain.money import ExactDecimal, half_up, to_minor
 from domain.payouts.facts import PayoutFacts
-from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms, Where
+from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, SizeStep, Terms, Where
 
 Percent = Annotated[ExactDecimal, Field(gt=0, le=100)]
+Share = Annotated[ExactDecimal, Field(ge=0, le=100)]
 Amount = Annotated[ExactDecimal, Field(gt=0)]
 PayoutNumber = Annotated[int, Field(ge=1, le=1000)]
-Days = Annotated[int, Field(ge=0, le=365)]
+Days = Annotated[int, Field(ge=0, le=3650)]
 DaysAre = Literal["full", "calendar", "business"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -56,7 +57,8 @@ class Cap(Terms):
     """The largest request (before the split), from payout number `from_payout` to `to_payout` (None: no end).
 
     `until`: the cap no longer applies once this gate is met. `below_profit`: it applies only while the profit is below
-    this. `per_days`: together with everything paid less than so many times 24 hours ago.
+    this. `per_days`: together with everything paid less than so many times 24 hours ago. `steps`: another value from
+    such a profit on, None: no cap.
     """
 
     type: Literal["amount", "pct_of_initial", "pct_of_balance", "pct_of_profit", "pct_of_payout_balance"]
@@ -66,14 +68,19 @@ class Cap(Terms):
     until: RuleId | None = None
     at_least: Annotated[Amount | None, LATER] = None
     below_profit: Annotated[Least | None, LATER] = None
-    per_days: Annotated[Annotated[int, Field(ge=1, le=365)] | None, LATER] = None
+    per_days: Annotated[Annotated[int, Field(ge=1, le=3650)] | None, LATER] = None
+    steps: Annotated[tuple[SizeStep, ...], LATER] = ()
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.to_payout is not None and self.to_payout < self.from_payout:
             raise ValueError("to_payout: it is before from_payout; set the last payout that the cap applies to")
-        if self.type in ("pct_of_balance", "pct_of_profit") and self.value > 100:
+        values = [self.value, *(step.value for step in self.steps if step.value is not None)]
+        if self.type in ("pct_of_balance", "pct_of_profit") and max(values) > 100:
             raise ValueError("value: a cap above 100 percent has no effect; use at most 100")
+        starts = [step.from_profit for step in self.steps]
+        if starts != sorted(set(starts)):
+            raise ValueError("steps: each begins at a larger profit than the one before it")
         return self
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
@@ -81,7 +88,18 @@ class Cap(Terms):
             yield ("value",), self.value
         if self.at_least is not None:
             yield ("at_least",), self.at_least
+        for number, step in enumerate(self.steps):
+            if self.type == "amount" and step.value is not None:
+                yield ("steps", number, "value"), step.value
         yield from super().amounts()
+
+    def value_at(self, profit: int, currency: str) -> Decimal | None:
+        """Returns the value at this profit (minor units); None: no cap."""
+        value: Decimal | None = self.value
+        for step in self.steps:
+            if profit >= to_minor(step.from_profit, currency):
+                value = step.value
+        return value
 
     def applies(self, facts: PayoutFacts, profit: int, currency: str) -> bool:
         """Whether the cap limits the next payout. `profit`: the base of the payout, in minor units."""
@@ -90,12 +108,15 @@ class Cap(Terms):
             return False
         if self.until is not None and any(gate.met for gate in facts.gates if gate.rule_id == self.until):
             return False
+        if self.value_at(profit, currency) is None:
+            return False
         return self.below_profit is None or profit < self.below_profit.of_facts(facts, currency)
 
     def of(self, facts: PayoutFacts, profit: int, currency: str) -> int:
         """Returns the cap of the next payout in minor units, rounded half up."""
+        value = self.value_at(profit, currency) or Decimal(0)
         if self.type == "amount":
-            whole = to_minor(self.value, currency)
+            whole = to_minor(value, currency)
         else:
             figures = {
                 "pct_of_initial": facts.initial_minor,
@@ -103,7 +124,7 @@ class Cap(Terms):
                 "pct_of_payout_balance": facts.left_by_payout_minor,
                 "pct_of_profit": profit,
             }
-            whole = half_up(Decimal(max(0, figures[self.type])) * self.value / 100)
+            whole = half_up(Decimal(max(0, figures[self.type])) * value / 100)
         if self.at_least is not None:
             whole = max(whole, to_minor(self.at_least, currency))
         return whole if self.per_days is None else whole - facts.paid_lately.get(self.per_days, 0)
@@ -113,14 +134,14 @@ class PayoutSplit(Terms):
     """From payout number `from_payout` on, the trader's share is `pct`."""
 
     from_payout: PayoutNumber
-    pct: Percent
+    pct: Share
 
 
 class DaysSplit(Terms):
     """The trader's share is `pct` while the account has fewer than `below` trading days (None: any number)."""
 
     below: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    pct: Percent
+    pct: Share
 
 
 class SplitTier(Terms):
@@ -128,7 +149,7 @@ class SplitTier(Terms):
     rest)."""
 
     up_to: Amount | None
-    pct: Percent
+    pct: Share
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         if self.up_to is not None:
@@ -146,7 +167,7 @@ class FeeRefund(Terms):
 
     amount: Literal["last_fee_paid", "all_fees_paid"] = "last_fee_paid"
     paid_with: Literal["first_payout"] | WithPayout = "first_payout"
-    pct: Annotated[ExactDecimal, Field(gt=0, le=1000)] = Decimal(100)
+    pct: Annotated[ExactDecimal, Field(ge=0, le=1000)] = Decimal(100)
 
     @property
     def payout_number(self) -> int:

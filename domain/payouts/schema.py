@@ -26,6 +26,7 @@ from domain.payouts.parts import (
     PayoutSplit,
     Percent,
     RequestDays,
+    Share,
     SplitTier,
 )
 from domain.payouts.scaling import Scaling
@@ -45,7 +46,19 @@ Compared = Literal["min_balance_above_initial", "min_profit", "min_request", "mi
 Compare = Comparison | dict[Compared, Comparison]
 Excess = Literal["kept_in_account", "deducted_from_account"]
 ProfitSince = Literal["initial", "last_payout"]
-EveryDays = Annotated[int, Field(ge=0, le=365)]
+Removable = Literal[
+    "after_first_trade",
+    "request_days",
+    "min_balance_above_initial",
+    "min_profit",
+    "min_trader_share",
+    "unlock_when_total_withdrawn",
+    "cap_per_request",
+    "cap_total",
+    "cap_trader_share",
+    "in_blocks_of",
+]
+EveryDays = Annotated[int, Field(ge=0, le=3650)]
 Gates = tuple[RuleId, ...]
 _AMOUNTS: Final = (
     *("min_request", "cap_per_request", "min_trader_share", "unlock_when_total_withdrawn"),
@@ -60,7 +73,7 @@ class Replacing(Terms):
 
     first_after_days: Days | None = None
     every_days: EveryDays | None = None
-    split_pct: Percent | None = None
+    split_pct: Share | None = None
     gates: Gates | None = None
     caps: tuple[Cap, ...] | None = None
     after_first_trade: Annotated[AfterFirstTrade | None, LATER] = None
@@ -104,9 +117,11 @@ class Cycle(Replacing):
 
 
 class FromPayout(Replacing):
-    """From payout number `from_payout` on, these terms replace those of the product."""
+    """From payout number `from_payout` on, these terms replace those of the product. `without`: terms that no longer
+    apply."""
 
     from_payout: PayoutNumber
+    without: Annotated[tuple[Removable, ...], LATER] = ()
 
 
 class PayoutTerms(Terms):
@@ -159,7 +174,7 @@ class PayoutTerms(Terms):
     base: Base = "balance_minus_initial"
     safety_net: Least | None = None
     profit_target: Least | None = None
-    split_pct: Percent
+    split_pct: Share
     split_by_payout: tuple[PayoutSplit, ...] = ()
     split_by_trading_days: Annotated[tuple[DaysSplit, ...], LATER] = ()
     split_tiers: tuple[SplitTier, ...] = ()
@@ -184,7 +199,7 @@ class PayoutTerms(Terms):
         own = dict[str, Any]()
         for step in self.by_payout:
             if step.from_payout <= payout_number:
-                own |= step.replaced()
+                own |= dict.fromkeys(step.without) | step.replaced()
         if cycle is not None:
             own |= {each.name: each for each in self.cycles}[cycle].replaced()
         for split in self.split_by_payout:
@@ -230,7 +245,7 @@ class PayoutTerms(Terms):
         initial, least = from_minor(initial_minor, currency), to_minor(self.min_request, currency)
         for where, cap in caps:
             most = {"amount": cap.value, "pct_of_initial": initial * cap.value / 100}.get(cap.type)
-            if most is not None and to_minor(max(most, cap.at_least or most), currency) < least:
+            if most is not None and not cap.steps and to_minor(max(most, cap.at_least or most), currency) < least:
                 yield where, "it is below min_request, so nothing can be requested; raise it"
         largest = None if self.scaling is None else self.scaling.cap
         if largest is not None and to_minor(largest, currency) <= initial_minor:
@@ -287,6 +302,11 @@ class PayoutTerms(Terms):
             raise ValueError("profit_since: there is no min_profit that it counts for; add it, or leave this out")
         if self.totals_over == "trader" and not any(_has_total(own) for own in every):
             raise ValueError("totals_over: the terms have no total; leave it out")
+        for step in self.by_payout:
+            before = self.chosen(None, step.from_payout - 1)
+            unset = next((name for name in step.without if getattr(before, name) is None), None)
+            if unset is not None:
+                raise ValueError(f"by_payout: without {unset}: the payouts before have none; leave it out")
         if self.split_tiers and self.split_by_trading_days:
             raise ValueError("split_tiers: a split depends on trading days or on tiers; remove one of the two")
         return self

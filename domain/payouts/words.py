@@ -7,7 +7,7 @@ from typing import Final
 from domain.money import from_minor, to_minor
 from domain.payouts.parts import AfterFirstTrade, Cap, DaysAre, FeeRefund, RequestDays, WithPayout
 from domain.payouts.scaling import Scaling
-from domain.payouts.schema import Base, Compared, PayoutTerms, Replacing
+from domain.payouts.schema import Base, Compared, FromPayout, PayoutTerms, Removable, Replacing
 from domain.rules.base import Context
 from domain.wording import capital, clause, count, listing, name, percent
 
@@ -21,6 +21,18 @@ _BASE_WORDS: Final[dict[Base, str]] = {
 }
 _DONE: Final = {"funded": "the account is funded", "first_trade": "you have made your first trade"}
 _UNITS: Final[dict[DaysAre, str]] = {"full": "day", "calendar": "calendar day", "business": "business day"}
+_REMOVED_WORDS: Final[dict[Removable, str]] = {
+    "after_first_trade": "waiting time after the first trade",
+    "request_days": "limit to certain days",
+    "min_balance_above_initial": "minimum balance",
+    "min_profit": "minimum profit",
+    "min_trader_share": "minimum for your share",
+    "unlock_when_total_withdrawn": "total to withdraw first",
+    "cap_per_request": "cap on a request",
+    "cap_total": "cap on all payouts together",
+    "cap_trader_share": "cap on your share",
+    "in_blocks_of": "multiple that a request must be",
+}
 _OPEN_WORDS: Final = (
     "Positions may stay open: their open losses count against the payout, their open gains do not count."
 )
@@ -59,7 +71,8 @@ def _when(terms: PayoutTerms) -> Iterator[str]:
     if terms.max_payouts is not None:
         yield f"At most {count(terms.max_payouts, 'payout')} can be paid from this account."
     if terms.live_account is not None:
-        yield f"After the last of them, a live account would start with {terms.live_account.words}."
+        live = terms.live_account.words
+        yield f"After the last of them, a live account would start with {live} of your simulated accounts."
 
 
 def _days(days: int, terms: PayoutTerms) -> str:
@@ -68,21 +81,29 @@ def _days(days: int, terms: PayoutTerms) -> str:
 
 def _after_trade(wait: AfterFirstTrade, terms: PayoutTerms) -> str:
     which = "your first trade" if wait.since == "start" else "your first trade since the last payout"
-    waits = f"{_days(wait.days, terms)} after {which}" if wait.days else f"as soon as you have made {which}"
-    return f"every payout can be requested {waits}"
+    return f"every payout must wait {f'{_days(wait.days, terms)} after' if wait.days else 'for'} {which}"
 
 
 def _on_days(days: RequestDays) -> str:
     named = listing([f"{capital(day)}s" for day in days.weekdays])
-    return f"a payout can be requested only on {named}, from {days.opens} on ({days.zone})"
+    opens = "" if days.opens == "00:00" else f", from {days.opens} on"
+    return f"a payout can be requested only on {named}{opens} ({days.zone})"
 
 
 def _later_payouts(terms: PayoutTerms, context: Context) -> Iterator[str]:
     for step in terms.by_payout:
-        yield f"From payout {step.from_payout} on: {_replaced(step, terms, context)}."
+        yield f"From payout {step.from_payout} on: {_from_payout(step, terms, context)}."
     for cycle in terms.cycles:
         closes = "; the account is closed once it is paid" if cycle.closes_account else ""
         yield f'You may choose the cycle "{cycle.name}": {_replaced(cycle, terms, context)}{closes}.'
+
+
+def _from_payout(step: FromPayout, terms: PayoutTerms, context: Context) -> str:
+    replaced = _replaced(step, terms, context)
+    if not step.without:
+        return replaced
+    without = f"there is no {listing([_REMOVED_WORDS[field] for field in step.without], last='or')} any more"
+    return f"{replaced}; {without}" if step.replaced() else without
 
 
 def _replaced(part: Replacing, terms: PayoutTerms, context: Context) -> str:
@@ -101,7 +122,9 @@ def _replaced_times(part: Replacing, own: PayoutTerms) -> Iterator[str]:
             else ("first payout at once")
         )
     if part.every_days is not None:
-        yield f"then every {_days(part.every_days, own)}" if part.every_days else "then at once"
+        then = "then every" if part.first_after_days is not None else "a payout every"
+        again = "the next one as soon as the last one is paid"
+        yield f"{then} {_days(part.every_days, own)}" if part.every_days else again
     if part.days_are is not None:
         yield {"full": "days are 24 hours", "calendar": "days are dates", "business": "days are Monday to Friday"}[
             part.days_are
@@ -114,7 +137,7 @@ def _replaced_times(part: Replacing, own: PayoutTerms) -> Iterator[str]:
 
 def _replaced_conditions(part: Replacing, own: PayoutTerms, context: Context) -> Iterator[str]:
     if part.gates is not None:
-        yield f"these rules must be met: {_rules(part.gates)}" if part.gates else "no rule must be met"
+        yield clause(_gates(part.gates))
     if part.requires_flat is not None:
         yield "all positions must be closed" if part.requires_flat else "positions may stay open"
     if part.requires_no_pending_orders is not None:
@@ -158,13 +181,15 @@ def _replaced_shares(part: Replacing, own: PayoutTerms, context: Context) -> Ite
         yield from (clause(sentence) for sentence in _by_age(own))
     if part.split_tiers is not None:
         yield from (clause(sentence) for sentence in _tiers(own, context))
+        if not part.split_tiers and part.split_pct is None:
+            yield f"your share is {percent(own.split_pct)}"
 
 
 def _conditions(terms: PayoutTerms, context: Context) -> Iterator[str]:
     yield "All positions must be closed." if terms.requires_flat else _OPEN_WORDS
     yield "No order may be pending." if terms.requires_no_pending_orders else "Pending orders may stay open."
     if terms.gates is not None:
-        yield f"These rules must be met: {_rules(terms.gates)}." if terms.gates else "No rule must be met."
+        yield _gates(terms.gates)
     for _, sentence in _minimums(terms, context):
         yield sentence
     if terms.unlock_when_total_withdrawn is not None:
@@ -179,8 +204,9 @@ def _minimums(terms: PayoutTerms, context: Context) -> Iterator[tuple[Compared, 
 
     if terms.min_balance_above_initial is not None:
         field: Compared = "min_balance_above_initial"
-        least = context.size(terms.min_balance_above_initial)
-        yield field, f"The balance must be {more(field)} {least} above the initial balance."
+        size = terms.min_balance_above_initial
+        above = f"{context.size(size)} above " if size.value or not size.is_plain else ""
+        yield field, f"The balance must be {more(field)} {above}the initial balance."
     if terms.min_profit is not None:
         since = " since the last payout" if terms.profit_since == "last_payout" else ""
         yield "min_profit", f"The profit{since} must be {more('min_profit')} {context.size(terms.min_profit)}."
@@ -220,12 +246,17 @@ def _capped(cap: Cap, context: Context) -> str:
     which = "a request"
     if cap.to_payout is not None:
         which = f"for payouts {cap.from_payout} to {cap.to_payout}, a request"
+        which = f"for the first {cap.to_payout} payouts, a request" if cap.from_payout == 1 else which
         which = f"for payout {cap.to_payout}, a request" if cap.to_payout == cap.from_payout else which
     elif cap.from_payout > 1:
         which = f"from payout {cap.from_payout} on, a request"
     if cap.per_days is not None:
-        which += f", with everything paid in the {count(cap.per_days, 'day')} before it,"
+        which += f", together with everything paid in the {count(cap.per_days, 'day')} before it,"
     most = _sized(cap.type, cap.value, cap.at_least, context)
+    for change in cap.steps:
+        profit = _money(change.from_profit, context)
+        value = "without a cap" if change.value is None else _sized(cap.type, change.value, None, context)
+        most += f", from a profit of {profit} on {value}"
     until = "" if cap.until is None else f", until the rule {_rule(cap.until)} is met"
     below = "" if cap.below_profit is None else f", while the profit is below {context.size(cap.below_profit)}"
     return f"{which} may be at most {most}{until}{below}"
@@ -308,8 +339,11 @@ def _scaling(plan: Scaling, context: Context) -> str:
     return f"{grows}{most}{after}. {anew}{share}"
 
 
-def _rules(gates: tuple[str, ...]) -> str:
-    return ", ".join(_rule(gate) for gate in gates)
+def _gates(gates: tuple[str, ...]) -> str:
+    """Returns which of the rules about payouts apply, as a sentence."""
+    if not gates:
+        return "The rules above that hold back a payout do not apply."
+    return f"Of the rules above that hold back a payout, only {listing([_rule(gate) for gate in gates])} must be met."
 
 
 def _rule(gate: str) -> str:

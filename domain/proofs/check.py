@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -51,21 +53,38 @@ def check(data: Mapping[str, Any]) -> list[Difference]:
         found.append(Difference("hash", str(data.get("hash")), actual))
     try:
         sheet = read(dict(data))
-        product = Product.model_validate(sheet.product.terms)
+        known = _known(json.dumps(sheet.product.terms, sort_keys=True))
     except ValidationError as exc:
         return [*found, *_misshapen(exc, str(data.get("kind")))]
     except RecursionError:
         return [*found, Difference("sheet", "nested too deep", "a proof sheet")]
-    if not 1 <= sheet.account.phase_index <= product.funded_index:
+    if not 1 <= sheet.account.phase_index <= known.product.funded_index:
         return [*found, Difference("account.phase_index", str(sheet.account.phase_index), "a phase of the product")]
     initial_minor = sheet.account.initial_minor
-    if not product.has_size(sheet.account.phase_index, initial_minor):
-        size = str(product.initial_of(sheet.account.phase_index))
+    if not known.product.has_size(sheet.account.phase_index, initial_minor):
+        size = str(known.product.initial_of(sheet.account.phase_index))
         return [*found, Difference("account.initial_minor", str(initial_minor), size)]
-    terms = phase_terms(product, sheet.account.phase_index, initial_minor=initial_minor)
-    parts: tuple[Check, ...] = (_written, _identity, *_CHECKS[type(sheet)])
-    differences = found + [difference for part in parts for difference in part(sheet, terms)]
+    terms = phase_terms(known.product, sheet.account.phase_index, initial_minor=initial_minor)
+    parts: tuple[Check, ...] = (_written, *_CHECKS[type(sheet)])
+    differences = [*found, *_identity(sheet, terms, known)]
+    differences += [difference for part in parts for difference in part(sheet, terms)]
     return differences + list(_as_text(data, sheet, differences))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The product of a sheet, with its terms as data and their hash."""
+
+    product: Product
+    terms: dict[str, Any]
+    content_hash: str
+
+
+@lru_cache(maxsize=32)
+def _known(terms: str) -> _Known:
+    """Returns the product with these terms, written as JSON. A file of sheets is mostly about one product."""
+    product = Product.model_validate(json.loads(terms))
+    return _Known(product, product.model_dump(mode="json"), product.content_hash)
 
 
 def _misshapen(exc: ValidationError, kind: str) -> Iterator[Difference]:
@@ -91,10 +110,10 @@ def _written(sheet: AnySheet, terms: PhaseTerms) -> Iterator[Difference]:
         yield from compare_part("clock", sheet.clock, proof.clock_part(terms.product.clock, at))
 
 
-def _identity(sheet: AnySheet, terms: PhaseTerms) -> Iterator[Difference]:
+def _identity(sheet: AnySheet, terms: PhaseTerms, known: _Known) -> Iterator[Difference]:
     product = terms.product
     yield from compare("product.ref", sheet.product.ref, product.ref)
-    yield from compare("product.content_hash", sheet.product.content_hash, product.content_hash)
-    yield from compare("product.terms", sheet.product.terms, product.model_dump(mode="json"))
+    yield from compare("product.content_hash", sheet.product.content_hash, known.content_hash)
+    yield from compare("product.terms", sheet.product.terms, known.terms)
     yield from compare("account.phase_name", sheet.account.phase_name, terms.phase.name)
     yield from compare("account.currency", sheet.account.currency, product.currency)

@@ -1,6 +1,6 @@
 """Checks the sheets about an account's history: folds the stored events again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from domain.errors import PropOSError
@@ -17,6 +17,7 @@ from domain.proofs.history import (
     offence_of,
     pass_rules,
     refold,
+    unused_answers,
     violation_verdict,
 )
 from domain.proofs.sheets import GateSheet, HistoryPart, HistoryRulePart, PassSheet, ViolationSheet
@@ -34,13 +35,13 @@ def check_violation(sheet: ViolationSheet, terms: PhaseTerms) -> Iterator[Differ
         yield Difference("rule.id", sheet.rule.id, "a conduct rule of this phase")
         return
     yield from _rule(sheet.rule, rule)
-    yield from _needed(sheet.history, (rule,), terms.context)
     try:
-        folded, _ = refold((rule,), terms.context, sheet.history)
+        folded, context = refold((rule,), terms.context, sheet.history)
         event, found = offence_of(folded, sheet.offence)
     except _WRONG as exc:
         yield Difference("history", f"offence {sheet.offence}", str(exc))
         return
+    yield from _needed(sheet.history, folded, context)
     yield from compare_part("event", sheet.event, event_part(event))
     yield from compare("consequence", sheet.consequence, found.consequence.model_dump(mode="json"))
     yield from compare("figures", sheet.figures, json_value(found.figures))
@@ -54,7 +55,6 @@ def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
         yield Difference("rule.id", sheet.rule.id, "a gate of this phase")
         return
     yield from _rule(sheet.rule, rule)
-    yield from _needed(sheet.history, (rule,), terms.context)
     now = Marked(**sheet.now.model_dump())
     try:
         folded, context = refold((rule,), terms.context, sheet.history)
@@ -62,6 +62,7 @@ def check_gate(sheet: GateSheet, terms: PhaseTerms) -> Iterator[Difference]:
     except _WRONG as exc:
         yield Difference("history", sheet.outcome, str(exc))
         return
+    yield from _needed(sheet.history, folded, context)
     if folded.moved and folded.moved[-1].at > now.at:
         yield Difference("now.at", str(now.at), f"not before the last event, {folded.moved[-1].at}")
     yield from _verdict(sheet.verdict, expected.pop("verdict"))
@@ -78,7 +79,6 @@ def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference
         yield from compare("gates", sheet.gates, ())
         yield from compare("target.effective_minor", sheet.target.effective_minor, sheet.target.target_minor)
         return
-    yield from _needed(sheet.history, rules, terms.context)
     event, balance = sheet.event, sheet.balance.balance_minor
     now = Marked(seq=event.seq, at=event.at, balance_minor=balance, equity_minor=sheet.equity_minor)
     try:
@@ -88,6 +88,7 @@ def check_pass_gates(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference
     except _WRONG as exc:
         yield Difference("history", "gates", str(exc))
         return
+    yield from _needed(sheet.history, folded, context)
     yield from compare_sentences("gates", sheet.gates, expected)
     yield from compare("target.effective_minor", sheet.target.effective_minor, wanted)
 
@@ -97,13 +98,13 @@ def _rule(stated: HistoryRulePart, rule: HistoryRule[Any]) -> Iterator[Differenc
     yield from compare("rule.parameters", stated.parameters, proof.parameters(rule))
 
 
-def _needed(part: HistoryPart, rules: Sequence[HistoryRule[Any]], context: Context) -> Iterator[Difference]:
-    """Every stored event must change a state, so that none can be added to a sheet."""
-    try:
-        folded: Folded = refold(rules, context, part)[0]
-    except _WRONG:
-        return  # reported where the verdict is recomputed
+def _needed(part: HistoryPart, folded: Folded, context: Context) -> Iterator[Difference]:
+    """Every stored event must change a state, and every answer of a calendar must be asked for, so that none can be
+    added to a sheet. `folded`: the sheet's own fold, in `context`."""
     yield from compare("history.events", len(part.events), len(folded.moved))
+    yield from compare("history.calendars", "unused answers: 0", f"unused answers: {unused_answers(context)}")
+    if part.began is None:
+        yield from compare("history.point", part.point, None)
 
 
 def _verdict(stated: str, recomputed: str) -> Iterator[Difference]:

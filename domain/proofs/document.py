@@ -24,6 +24,7 @@ from domain.proofs.sheets import (
     ClockPart,
     ConfirmationPart,
     GateSheet,
+    HistoryPart,
     HistoryRulePart,
     MoneySheet,
     PassSheet,
@@ -134,7 +135,7 @@ def _target_rule(sheet: PassSheet) -> list[Row]:
     target = sheet.target
     days = ", ".join(map(str, target.trading_days)) or "none"
     size = f"{target.value} {words(target.type)}"
-    return [Row("Kind", "target"), Row("Size", size), Row("Trading days", days)]
+    return [Row("Kind", "target"), Row("Size", size), Row("Trading days", days), *_beginning(sheet.history)]
 
 
 def _history_rule(sheet: ViolationSheet | GateSheet, rule: HistoryRulePart) -> list[Row]:
@@ -146,7 +147,14 @@ def _history_rule(sheet: ViolationSheet | GateSheet, rule: HistoryRulePart) -> l
         Row("Calendar", f"{calendar.name}, session dates looked up: {len(calendar.closes)}")
         for calendar in sheet.history.calendars
     ]
-    return [*rows, *_parameters(rule.parameters), *calendars]
+    return [*rows, *_beginning(sheet.history), *_parameters(rule.parameters), *calendars]
+
+
+def _beginning(part: HistoryPart | None) -> list[Row]:
+    """The point from which the events of a sheet begin."""
+    if part is None or part.point is None:
+        return []
+    return [Row("History from", f"point {part.point.number}, {part.point.hash}")]
 
 
 def _event(sheet: AnySheet) -> list[Row]:

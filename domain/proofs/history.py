@@ -4,7 +4,7 @@ A sheet stores only the events that changed the state of the rule or its day boo
 rule results in the same state, because other events change nothing. The answers of venue calendars are stored too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from domain.proofs.sheets import (
     HistoryPart,
     HistoryRulePart,
     NowPart,
+    PointPart,
     ViolationSheet,
 )
 from domain.rules import history
@@ -65,20 +66,63 @@ class _Recorder:
         return self.early[day]
 
 
+class _Recorders(Mapping[str, VenueCalendar]):
+    """Calendars that record their answers, each created when a rule asks for it: a source may know a hundred."""
+
+    def __init__(self, calendars: Mapping[str, VenueCalendar]) -> None:
+        self._calendars = calendars
+        self._made: dict[str, _Recorder] = {}
+
+    def __getitem__(self, name: str) -> _Recorder:
+        if name not in self._made:
+            self._made[name] = _Recorder(self._calendars[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._calendars)
+
+    def __len__(self) -> int:
+        return len(self._calendars)
+
+    @property
+    def parts(self) -> tuple[CalendarPart, ...]:
+        """The answers of each calendar that was asked."""
+        return tuple(
+            CalendarPart(
+                name=name,
+                closes=tuple(asked.closes.items()),
+                opens=tuple(asked.opens.items()),
+                early=tuple(asked.early.items()),
+            )
+            for name, asked in self._made.items()
+            if asked.closes or asked.opens or asked.early
+        )
+
+
 class _Answers:
-    """A calendar of recorded answers. Raises LookupError for a question without one."""
+    """A calendar of recorded answers. Raises LookupError for a question without one. `unused`: the answers to questions
+    that nobody has asked yet."""
 
     def __init__(self, part: CalendarPart) -> None:
         self._closes, self._opens, self._early = dict(part.closes), dict(part.opens), dict(part.early)
+        self.unused: set[object] = {*self._closes, *self._opens, *(("early", day) for day in self._early)}
 
     def close_on(self, day: date) -> datetime | None:
+        self.unused.discard(day)
         return self._closes[day]
 
     def next_open(self, after: datetime) -> datetime:
+        self.unused.discard(after)
         return self._opens[after]
 
     def closes_early(self, day: date) -> bool:
+        self.unused.discard(("early", day))
         return self._early[day]
+
+
+def unused_answers(context: Context) -> int:
+    """Returns the number of calendar answers of a sheet that its fold in this `context` did not ask for."""
+    return sum(len(calendar.unused) for calendar in context.calendars.values() if isinstance(calendar, _Answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,34 +162,45 @@ def fold(
 def history_part(
     rules: Sequence[HistoryRule[Any]],
     context: Context,
-    moved: Sequence[Event],
+    events: Iterable[Event],
     *,
     midway: bool,
+    until: int | None = None,
     began: HistoryState | None = None,
+    point: PointPart | None = None,
 ) -> tuple[Folded, HistoryPart]:
-    """Folds `moved` and returns the result with everything that a second fold needs: events and calendar answers."""
-    asked = {name: _Recorder(calendar) for name, calendar in context.calendars.items()}
+    """Folds `events` and returns the result with everything that a second fold needs: the events that changed the
+    rules, and calendar answers. `until`, `began`: as of `fold`; `point` names the state `began`."""
+    folded, asked = _recorded(rules, context, events, midway=midway, until=until, began=began)
+    if asked.parts:
+        # an event that changed nothing may have asked, too: a second fold will not
+        folded, asked = _recorded(rules, context, folded.moved, midway=midway, until=None, began=began)
+    return folded, HistoryPart(
+        joined_midway=midway,
+        events=tuple(map(to_json, folded.moved)),
+        calendars=asked.parts,
+        began=None if began is None else _states_of(began, rules).model_dump(mode="json"),
+        point=point,
+    )
+
+
+def _recorded(
+    rules: Sequence[HistoryRule[Any]],
+    context: Context,
+    events: Iterable[Event],
+    *,
+    midway: bool,
+    until: int | None,
+    began: HistoryState | None,
+) -> tuple[Folded, _Recorders]:
+    """Folds `events`, and asks for the status of gates. Returns the result, and the calendars with their answers."""
+    asked = _Recorders(context.calendars)
     recorded_context = replace(context, calendars=asked)
-    folded = fold(rules, recorded_context, moved, midway=midway, began=began)
+    folded = fold(rules, recorded_context, events, midway=midway, until=until, began=began)
     for rule in rules:
         if isinstance(rule, Gate):
             rule.status(history.state_of(rule, folded.state, recorded_context), recorded_context)
-    calendars = tuple(
-        CalendarPart(
-            name=name,
-            closes=tuple(recorder.closes.items()),
-            opens=tuple(recorder.opens.items()),
-            early=tuple(recorder.early.items()),
-        )
-        for name, recorder in asked.items()
-        if recorder.closes or recorder.opens or recorder.early
-    )
-    return folded, HistoryPart(
-        joined_midway=midway,
-        events=tuple(map(to_json, moved)),
-        calendars=calendars,
-        began=None if began is None else _states_of(began, rules).model_dump(mode="json"),
-    )
+    return folded, asked
 
 
 def _states_of(began: HistoryState, rules: Sequence[HistoryRule[Any]]) -> HistoryState:
@@ -191,13 +246,13 @@ def violation_sheet(
     *,
     midway: bool = False,
     began: HistoryState | None = None,
+    point: PointPart | None = None,
 ) -> dict[str, Any]:
     """Returns the sealed proof of offence number `offence` against a conduct rule. `events`: all events of the
-    phase, at least up to the offence. `midway`: they start in the middle of a day. `began`: the state before
-    them, for a phase that changed its terms. Raises ValueError when the events contain no such offence."""
+    phase, at least up to the offence, or those since the state `began`, which `point` names. `midway`: they start in
+    the middle of a day. Raises ValueError when the events contain no such offence."""
     rule, context = _named(subject.terms.history_rules, rule_id), subject.terms.context
-    moved = fold((rule,), context, events, midway=midway, until=offence, began=began).moved
-    folded, part = history_part((rule,), context, moved, midway=midway, began=began)
+    folded, part = history_part((rule,), context, events, midway=midway, until=offence, began=began, point=point)
     event, found = offence_of(folded, offence)
     return sealed(
         ViolationSheet(
@@ -231,12 +286,12 @@ def gate_sheet(
     *,
     midway: bool = False,
     began: HistoryState | None = None,
+    point: PointPart | None = None,
 ) -> dict[str, Any]:
     """Returns the sealed proof of the status of a gate. `now`: the money of the account at that moment. `events`: all
-    events of the phase until then."""
+    events of the phase until then, or those since the state `began`, which `point` names."""
     rule, context = _named(gates_of(subject.terms), rule_id), subject.terms.context
-    moved = fold((rule,), context, events, midway=midway, began=began).moved
-    folded, part = history_part((rule,), context, moved, midway=midway, began=began)
+    folded, part = history_part((rule,), context, events, midway=midway, began=began, point=point)
     return sealed(
         GateSheet(
             **head_of("gate", proof_id, subject, now.at),
@@ -276,14 +331,14 @@ def pass_history(
     *,
     midway: bool = False,
     began: HistoryState | None = None,
+    point: PointPart | None = None,
 ) -> tuple[HistoryPart, tuple[GatePart, ...], int]:
-    """Returns the history, the gates and the required profit of a pass. `now`: the money of the account. Raises
-    ValueError for a phase without a target."""
+    """Returns the history, the gates and the required profit of a pass. `now`: the money of the account. `events`,
+    `began`, `point`: as of `gate_sheet`. Raises ValueError for a phase without a target."""
     if terms.target_minor is None:
         raise ValueError("a phase without a target cannot be passed")
     rules, context = pass_rules(terms), terms.context
-    moved = fold(rules, context, events, midway=midway, began=began).moved
-    folded, part = history_part(rules, context, moved, midway=midway, began=began)
+    folded, part = history_part(rules, context, events, midway=midway, began=began, point=point)
     return part, gate_parts(rules, folded, context, now), effective(rules, folded, context, terms.target_minor, now)
 
 

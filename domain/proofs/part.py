@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-_LATER: Final = ("figures", "subject")
+_LATER: Final = ("figures", "subject", "point")
 
 
 class Part(BaseModel):

@@ -234,15 +234,23 @@ class CalendarPart(Part):
     early: tuple[tuple[date, bool], ...] = ()
 
 
+class PointPart(Part):
+    """The name of a point of an account's history (see `domain.proofs.points`)."""
+
+    number: int
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class HistoryPart(Part):
     """The events that changed the rule or its day book, in order. `joined_midway`: they start in the middle of a day.
-    `began`: the state of the rule when the account changed to these terms in the middle of its phase; the events are
-    those since then."""
+    `began`: the state of the rule before the events, where they are not all of the phase. `point`: the point of the
+    account's history with that state; a sheet of an earlier version has none."""
 
     joined_midway: bool
     events: tuple[dict[str, Any], ...]
     calendars: tuple[CalendarPart, ...]
     began: dict[str, Any] | None = None
+    point: PointPart | None = None
 
 
 class HistoryRulePart(Part):

@@ -40,7 +40,7 @@ class Consequence(Terms):
     """
 
     kind: ConsequenceKind
-    split_pct: Annotated[ExactDecimal | None, Field(gt=0, le=100), LATER] = None
+    split_pct: Annotated[ExactDecimal | None, Field(ge=0, le=100), LATER] = None
 
     @model_validator(mode="after")
     def _share_belongs_to_its_kind(self) -> Self:
@@ -197,21 +197,35 @@ class EquityRule(BindingRule):
 
     def breach_words(self, context: Context) -> str:
         """Returns the last sentences of the rule's words: when it is broken, and the consequences."""
-        words = (
-            "You break the rule as soon as your equity goes beyond the limit; equity exactly at the limit is allowed."
-        )
-        if self.breach_when == "equity <= floor":
-            words = (
-                "You break the rule as soon as your equity reaches the limit; equity exactly at the limit is a breach."
-            )
-        if self.cure:
-            words += (
-                f" It does not count if your equity is back within the limit after {self.cure.minutes} minutes at most;"
-            )
-            words += f" this is allowed {wording.times(self.cure.times)} per phase."
-        if any(consequence.kind != "fail" for consequence in self.consequences):
-            words += " It counts once until the next reset, however often you go beyond the limit until then."
-        return f"{words} {self.consequence_words}"
+        strict = self.breach_when == "equity <= floor"
+        if getattr(self, "judged_at", "every_event") == "eod":
+            words = f"You break the rule if your equity is {'at or ' if strict else ''}beyond the limit then;"
+        else:
+            words = f"You break the rule as soon as your equity {'reaches' if strict else 'goes beyond'} the limit;"
+        words += f" equity exactly at the limit is {'a breach' if strict else 'allowed'}."
+        return f"{words}{self.cure_words('your equity')}{self.once_words('you go')} {self.consequence_words}"
+
+    def cure_words(self, what: str) -> str:
+        """Returns what a cure allows, as sentences after a space. `what`: what must be back within the limit."""
+        if self.cure is None:
+            return ""
+        back = f" It does not count if {what} is back within the limit after {wording.span(60 * self.cure.minutes)}"
+        return f"{back} at most; this is allowed {wording.times(self.cure.times)} per phase."
+
+    def once_words(self, what: str) -> str:
+        """Returns that an offence counts once, as a sentence after a space; empty where the first ends the phase."""
+        if all(consequence.kind == "fail" for consequence in self.consequences):
+            return ""
+        period = getattr(self, "period", "day")
+        until = "the next reset" if period == "day" else f"the next {period} begins"
+        return f" It counts once until {until}, however often {what} beyond the limit until then."
+
+    @property
+    def consequence_words(self) -> str:
+        words = super().consequence_words
+        if getattr(self, "per", "account") == "account":
+            words = words.replace("the position is closed", "all positions are closed")
+        return words
 
     @abstractmethod
     def compile(self, initial_minor: int, currency: str) -> tuple[FloorSpec, ...]:
@@ -261,6 +275,16 @@ class HistoryRule(RuleBase, Generic[S]):
     def step(self, state: S, event: Event, context: Context) -> tuple[S, tuple[Violation, ...]]:
         """Returns the state after `event`, and the offences of that event. Pure; returns `state` itself when it did
         not change."""
+
+    @property
+    def follows_equity(self) -> bool:
+        """Whether the equity alone may break the rule."""
+        return False
+
+    def equity_range(self, state: S) -> tuple[int, int]:
+        """Returns (least, most), for a rule that follows the equity: while the equity is from `least` to `most`, it
+        changes nothing. Beyond that the caller steps a `Marked` event."""
+        return -NO_LIMIT, NO_LIMIT
 
     def due(self, state: S, context: Context) -> datetime | None:
         """Returns the next instant at which time alone may decide: the caller then steps a `Clocked` event. None: no

@@ -97,6 +97,7 @@ class Opened(Moment):
     risk_minor: int | None = None
     value_minor: int | None = None
     commission_minor: int = 0
+    fee_minor: int = 0
     adds: bool = False
     action: Action = "open"
 
@@ -116,6 +117,7 @@ class Closed(Moment):
     gross_minor: int | None = None
     commission_minor: int = 0
     swap_minor: int = 0
+    fee_minor: int = 0
     value_minor: int | None = None
     action: CloseAction = "close"
 

@@ -16,9 +16,10 @@ from domain.rules.base import ConductRule, Context, Gate, GateStatus, HistoryRul
 from domain.rules.conduct import offending
 from domain.rules.conduct.offending import OffendingProfit
 from domain.rules.days import DayBook
-from domain.rules.events import Event, Moment
+from domain.rules.events import Event, Moment, Rolled
 from domain.rules.gates import windows
 from domain.rules.gates.windows import WindowGate, WindowState
+from domain.rules.terms import NO_LIMIT
 
 Rules = Sequence[HistoryRule[Any]]
 # stays plain data until its rule reads it: only the rule knows the class
@@ -47,8 +48,11 @@ def step(
     """Returns the state after `event`, and its offences in the order of the rules. Returns `state` itself when it did
     not change.
 
-    A source that knows only whole days sends `DayEnded` and no `Rolled`; a source that sends resets sends no days.
+    A source that knows only whole days sends `DayEnded` and no `Rolled`; a source that sends resets sends no days. The
+    clock of conduct rules and gates is that of the trading day: a reset of anchors and peaks alone is no event here.
     """
+    if isinstance(event, Rolled) and event.purpose == "loss_snapshot":
+        return state, ()
     book, ended = days.step(state.book, event)
     moved: dict[str, State] = {}
     violations: list[Violation] = []
@@ -74,6 +78,18 @@ def due(state: HistoryState, rules: Rules, context: Context) -> datetime | None:
     timed = (rule for rule in rules if type(rule).due is not HistoryRule.due)  # most rules wait for events only
     instants = (rule.due(state_of(rule, state, context), context) for rule in timed)
     return min((at for at in instants if at is not None), default=None)
+
+
+def follows_equity(rules: Rules) -> bool:
+    """Returns whether the equity alone may break any of the rules."""
+    return any(rule.follows_equity for rule in rules)
+
+
+def equity_range(state: HistoryState, rules: Rules, context: Context) -> tuple[int, int]:
+    """Returns (least, most): while the equity is from `least` to `most`, it changes nothing for any rule. Beyond that
+    the caller steps a `Marked` event."""
+    ranges = [rule.equity_range(state_of(rule, state, context)) for rule in rules if rule.follows_equity]
+    return max((low for low, _ in ranges), default=-NO_LIMIT), min((high for _, high in ranges), default=NO_LIMIT)
 
 
 def asked(state: HistoryState, rules: Rules, context: Context, amount_minor: int | None) -> HistoryState:

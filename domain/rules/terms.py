@@ -230,10 +230,10 @@ _FIGURES: Final[dict[SizeType, str]] = {
     "pct_of_anchor": "{anchor}",
     "pct_of_peak": "{peak}",
     "pct_of_trade_value": "the trade value",
-    "pct_of_balance": "the balance of the moment",
+    "pct_of_balance": "your current balance",
     "pct_of_payout_balance": "the balance that the last payout left (before any, the initial balance)",
-    "pct_of_anchor_profit": "the profit in {anchor}",
-    "pct_of_peak_profit": "the profit in {peak}",
+    "pct_of_anchor_profit": "the amount by which {anchor} exceeds the initial balance",
+    "pct_of_peak_profit": "the amount by which {peak} exceeds the initial balance",
 }
 ANCHOR: Final = "the balance at the last daily reset"
 PEAK: Final = "the highest balance at a daily reset"

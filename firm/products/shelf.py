@@ -19,6 +19,7 @@ from firm.products.shelf_errors import Path, explained
 from firm.products.yaml_text import read_text, read_yaml
 
 SHELF = FilePath(__file__).parents[2] / "products"
+EXAMPLES = SHELF / "examples"  # to copy from; `load_products` of the shelf leaves them out
 # asked only when a rule names one: the calendars take a moment to load
 Venues = Callable[[], Collection[str]]
 _MOST_ROWS: Final = 50  # of one error

@@ -2,41 +2,49 @@
 JSON."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import Field
 
 from domain.products.phase_terms import PhaseTerms
-from domain.rules import events_json, history
-from domain.rules.history import HistoryState
+from domain.proofs.points import RecentHistory
+from domain.rules.base import State
+from domain.rules.events import News
 from domain.rules.limits import LimitState
 
-StoredEvent = Annotated[
-    Any,
-    BeforeValidator(lambda data: events_json.from_json(data) if isinstance(data, dict) else data),
-    PlainSerializer(events_json.to_json, return_type=dict),
-]
+
+class ToldRelease(State):
+    """A scheduled release as it was announced to the rules of an account."""
+
+    released_at: datetime
+    ends_at: datetime | None
+    symbols: tuple[str, ...]
+    impact: str
+
+    @classmethod
+    def of(cls, news: News) -> "ToldRelease":
+        return cls(released_at=news.released_at, ends_at=news.ends_at, symbols=news.symbols, impact=news.impact)
+
+    @property
+    def over_at(self) -> datetime:
+        return max(self.released_at, self.ends_at or self.released_at)
 
 
-class ConductState(BaseModel):
+class ConductState(RecentHistory):
     """Only accounts whose rules need it have it. The field names are stored: never rename one.
 
-    `events`: those that changed the history; proof sheets fold them again. `began`: the history at the moment when the
-    account changed to other terms, if it did. `limits`: the offences of the limits, by rule id; the number of offences
-    in it is taken from the account at every step. `paused`: the offence for which the venue has paused the account.
-    `resetting`: the offence for which the venue is to bring the balance back to the initial one: until it has, the
-    account cannot pass. `gates`: the last recorded outcome of each gate.
+    `limits`: the offences of the limits, by rule id; the number of offences in it is taken from the account at every
+    step. `paused`: the offence for which the venue has paused the account. `resetting`: the offence for which the venue
+    is to bring the balance back to the initial one: until it has, the account cannot pass. `gates`: the last recorded
+    outcome of each gate. `told`: the scheduled releases that the rules know, by id.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    history: HistoryState
-    events: list[StoredEvent] = Field(default_factory=list)
-    began: HistoryState | None = None
     limits: dict[str, LimitState] = Field(default_factory=dict)
     paused: str | None = None
     resetting: str | None = None
     gates: dict[str, str] = Field(default_factory=dict)
+    told: dict[str, ToldRelease] = Field(default_factory=dict)
 
     @property
     def curing(self) -> bool:
@@ -70,12 +78,13 @@ def needs_conduct_state(terms: PhaseTerms) -> bool:
 
 
 def fresh_conduct_state(terms: PhaseTerms) -> ConductState:
-    return ConductState(history=history.start(terms.history_rules, terms.context))
+    return ConductState.fresh(terms)
 
 
 def stored_conduct_state(data: Mapping[str, Any], terms: PhaseTerms) -> ConductState:
     """Reads back a stored state. Earlier checkpoints have `muted`, `curing` and `cured` by rule, in place of `limits`:
-    a muted rule has been an offence with each of its limits; a rule that may be cured is broken at its first limit."""
+    a muted rule has been an offence with each of its limits; a rule that may be cured is broken at its first limit.
+    They have the known releases among `events`, in place of `told`."""
     kept = dict(data)
     muted, curing, cured = (kept.pop(name, {}) for name in ("muted", "curing", "cured"))
     if muted or curing or cured:
@@ -90,4 +99,7 @@ def stored_conduct_state(data: Mapping[str, Any], terms: PhaseTerms) -> ConductS
             }
             for rule_id, keys in levels.items()
         }
-    return ConductState.model_validate(kept)
+    conduct = ConductState.model_validate(kept)
+    if "told" not in kept:
+        conduct.told = {event.news_id: ToldRelease.of(event) for event in conduct.events if isinstance(event, News)}
+    return conduct

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import Movement
+from domain.rules import history
 from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules
@@ -285,7 +286,7 @@ class Roster:
         if number is None:
             number = self._numbers[id(terms)] = len(self.terms)  # the table keeps the object, and so its id
             self.terms.append(terms)
-            self.rules.bind(number, terms.specs)
+            self.rules.bind(number, terms.specs, exact=history.follows_equity(terms.history_rules))
         return number
 
     def _sort(self) -> None:

@@ -109,8 +109,9 @@ class RuleColumns:
         self.watches_losses = False  # whether any terms limit the loss of a symbol or of a position
         self._figures: dict[tuple[int, int], Figures] = {}  # (level, row) -> what few levels need beside their basis
 
-    def bind(self, number: int, specs: Sequence[FloorSpec]) -> None:
-        """Terms `number` (counted from 0, in order) have these levels."""
+    def bind(self, number: int, specs: Sequence[FloorSpec], *, exact: bool = False) -> None:
+        """Terms `number` (counted from 0, in order) have these levels. `exact`: whatever is beyond an alarm goes to the
+        exact evaluator, because other rules have alarms too."""
         if number < len(self.specs):
             return
         most = max(self._table.shape[1], len(specs))
@@ -119,7 +120,7 @@ class RuleColumns:
         for index, spec in enumerate(specs):
             table[number, index] = _level(spec)
         self._table = table
-        count = len(specs) if all(map(_movable, specs)) else -len(specs)
+        count = len(specs) if all(map(_movable, specs)) and not exact else -len(specs)
         self._levels = np.append(self._levels, count)
         self.watches_losses |= any(spec.per != "account" for spec in specs)
         self.specs.append(tuple(specs))

@@ -7,13 +7,14 @@ Instants at which time alone decides something wait in a heap.
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import RateMissing
 from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
+from domain.proofs.points import PointSubject, TermsChange
 from domain.rules import history, limits
 from domain.rules.base import Violation
 from domain.rules.carry import carried_history
@@ -36,12 +37,13 @@ from domain.rules.events import (
 )
 from domain.rules.floors import Mark
 from domain.rules.marking import Position
-from monitor.columns.conduct_state import ConductState, fresh_conduct_state, needs_conduct_state
+from monitor.columns.conduct_state import ConductState, ToldRelease, fresh_conduct_state, needs_conduct_state
 from monitor.columns.roster import AccountRow
 from monitor.state import ShardState
 from ports.platform import BalanceOperation, Deal, PendingOrder, StopsChanged
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_REMEMBERED: Final = timedelta(days=14)  # longer than any window around a release
 _STAGES: Final[Mapping[str, Literal["held", "released", "settled"]]] = {
     "payout_hold": "held",
     "payout_release": "released",
@@ -77,11 +79,25 @@ class Conduct:
         if not needs_conduct_state(terms):
             return
         conduct = kept or fresh_conduct_state(terms)
-        conduct.history = carried_history(
+        carried = carried_history(
             kept.history if kept else None, before.history_rules, terms.history_rules, terms.context, mark
         )
         # proofs fold the events from here on under the new terms, not those that were judged under the old ones
-        conduct.began, conduct.events = conduct.history, []
+        now = Marked(seq=mark.seq, at=mark.at, balance_minor=mark.balance_minor, equity_minor=mark.equity_minor)
+        old = PointSubject(account.account_id, before)
+        if conduct.behind:
+            self._state.facts.points += conduct.catch_up(old, now)
+        change = TermsChange(
+            product=before.product.product,
+            version=before.product.version,
+            initial_minor=before.context.initial_minor,
+            kept=kept is not None,
+            balance_minor=mark.balance_minor,
+            equity_minor=mark.equity_minor,
+        )
+        new = PointSubject(account.account_id, terms)
+        self._state.facts.points.append(conduct.change_terms(carried, new, change, now))
+        conduct.told = {}  # a rule that is new has heard of no release
         conduct.keep_limits_of(terms)
         self._states[account.row] = conduct
         self._catch_up_news(account)
@@ -125,14 +141,24 @@ class Conduct:
 
     def operation(self, account: AccountRow, operation: BalanceOperation) -> tuple[Violation, ...]:
         """Returns the violations of a balance operation."""
-        stage = _STAGES.get(operation.operation)
-        if stage is None or account.row not in self._states:
+        if account.row not in self._states:
             return ()
+        stage = _STAGES.get(operation.operation)
+        if stage is None and not account.judged:
+            return ()  # the first deposit comes before the account's first event
+        if stage is None:
+            return self._step(account, Marked(seq=operation.seq, at=operation.at, **self._money(account)))
         amount = abs(operation.amount_minor)
         return self._step(
             account,
             PaidOut(seq=operation.seq, at=operation.at, gross_minor=amount, stage=stage, **self._money(account)),
         )
+
+    def marked(self, account: AccountRow, seq: int, at: datetime) -> tuple[Violation, ...]:
+        """Returns the violations of the rules that follow the equity, when a price has changed it."""
+        if account.row not in self._states or not history.follows_equity(account.terms.history_rules):
+            return ()
+        return self._step(account, Marked(seq=seq, at=at, **self._money(account)))
 
     def end_day(
         self, account: AccountRow, now: Marked, day: date, purpose: Literal["trading_day", "both"]
@@ -153,12 +179,14 @@ class Conduct:
     def announce(self, releases: Iterable[News]) -> Iterator[tuple[AccountRow, tuple[Violation, ...]]]:
         """Passes newly known or moved releases to every account with such rules. Yields the violations."""
         for release in releases:
-            if release.news_id in self._news and _same_release(self._news[release.news_id], release):
+            known = self._news.get(release.news_id)
+            if known is not None and ToldRelease.of(known) == ToldRelease.of(release):
                 continue
             self._news[release.news_id] = release
             for row in list(self._states):
                 account = self._state.accounts[row]
                 yield account, self._announce_to(account, release)
+        self._news = {key: news for key, news in self._news.items() if not self._forgotten(ToldRelease.of(news))}
 
     def _catch_up_news(self, account: AccountRow) -> None:
         for release in self._news.values():
@@ -167,11 +195,14 @@ class Conduct:
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
         """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that
         it has."""
-        told = (event for event in reversed(self._states[account.row].events) if isinstance(event, News))
-        known = next((event for event in told if event.news_id == release.news_id), None)
-        if known is not None and _same_release(known, release):
+        told, now = self._states[account.row].told, ToldRelease.of(release)
+        if told.get(release.news_id) == now or self._forgotten(now):
             return ()
         return self._step(account, replace(release, **self._money(account)))
+
+    def _forgotten(self, release: ToldRelease) -> bool:
+        """Whether a release was over so long ago that no rule asks for it."""
+        return release.over_at < self._state.now - _REMEMBERED
 
     # what time alone decides
 
@@ -217,11 +248,20 @@ class Conduct:
         conduct, terms = self._states[account.row], account.terms
         after, violations = history.step(conduct.history, event, terms.history_rules, terms.context)
         if after is not conduct.history or violations:
-            conduct.history = after
-            conduct.events.append(event)
+            subject = PointSubject(account.account_id, terms)
+            if conduct.behind:
+                self._state.facts.points += conduct.catch_up(subject, event)
+            point = conduct.take(event, after, subject)
+            if point is not None:
+                self._state.facts.points.append(point)
+            if isinstance(event, News):
+                told = {key: one for key, one in conduct.told.items() if not self._forgotten(one)}
+                conduct.told = {**told, event.news_id: ToldRelease.of(event)}
             account.mark_changed()
             self._tried.pop(account.row, None)
             self.plan(account)
+            if history.follows_equity(terms.history_rules):
+                self._state.set_alarms(account)
         return violations
 
     # events of the stream as rules take them
@@ -276,6 +316,7 @@ class Conduct:
             risk_minor=self._risk(account, deal.symbol, deal.side, deal.lots, deal.price, deal.stop_loss),
             value_minor=self._value(account, deal.symbol, deal.lots, deal.price),
             commission_minor=deal.commission_minor,
+            fee_minor=deal.fee_minor,
             adds=before is not None,
             action=OPENED_BY.get(deal.reason, "open"),
             **self._money(account),
@@ -297,16 +338,8 @@ class Conduct:
             gross_minor=deal.profit_minor,
             commission_minor=deal.commission_minor,
             swap_minor=deal.swap_minor,
+            fee_minor=deal.fee_minor,
             value_minor=self._value(account, deal.symbol, deal.lots, price),
             action=CLOSED_BY.get(deal.reason, "close"),
             **self._money(account),
         )
-
-
-def _same_release(one: News, other: News) -> bool:
-    return (one.released_at, one.ends_at, one.symbols, one.impact) == (
-        other.released_at,
-        other.ends_at,
-        other.symbols,
-        other.impact,
-    )

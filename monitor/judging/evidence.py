@@ -19,9 +19,10 @@ from monitor.state import ShardState
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The event at which an account is judged."""
+    """The event at which an account is judged. `rollover`: the reset of its limits. `rolled`: a reset that only ends
+    the trading day, where another clock resets the limits."""
 
-    kind: Literal["tick", "deal", "balance", "account", "rollover", "clocked", "stop_changed"]
+    kind: Literal["tick", "deal", "balance", "account", "rollover", "rolled", "clocked", "stop_changed"]
     seq: int
     at: datetime
     symbol: str | None = None
@@ -126,4 +127,5 @@ def _pass_history(account: AccountRow, now: Marked) -> tuple[HistoryPart | None,
     """Returns the (history, gates, target) of a pass in a phase that has gates."""
     if account.conduct is None or not pass_rules(account.terms):
         return None, (), None
-    return pass_history(account.terms, account.conduct.events, now, began=account.conduct.began)
+    recent = account.conduct
+    return pass_history(account.terms, recent.events, now, began=recent.began, point=recent.point)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from domain.rules.marking import QuoteBoard
 from monitor.facts import ReviewKind, ReviewNote
 from ports.platform import AccountState, Tick
 
@@ -260,6 +261,15 @@ class FeedQuality:
 
     def estimated(self, account_id: str) -> bool:
         return account_id in self._estimated
+
+    def start_from(self, board: QuoteBoard) -> None:
+        """Takes the quotes of the board for the last ones of their symbols, where this object knows none: a quote that
+        is older than the board's is late."""
+        for symbol, (bid, ask) in board.prices.items():
+            if symbol not in self._symbols:
+                self._symbols[symbol] = _Symbol(float(bid + ask) / 2, *board.stamps[symbol])
+        if self._last is None and board.stamps:
+            self._last = max(board.stamps.values(), key=lambda stamp: stamp[1])
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -29,6 +29,6 @@ def changed_gates(account: AccountRow, now: Moment) -> Iterator[GateFact]:
             sentence=status.sentence,
             blocks=gate.blocks,
             proof_id=proof_id,
-            proof=gate_sheet(proof_id, subject, gate.id, now, conduct.events, began=conduct.began),
+            proof=gate_sheet(proof_id, subject, gate.id, now, conduct.events, began=conduct.began, point=conduct.point),
             at=now.at,
         )

@@ -66,6 +66,13 @@ class Judge:
         self._state.set_alarms(account)
         self._state.facts.offer()
 
+    def mark(self, account: AccountRow, trigger: Trigger) -> None:
+        """Judges an account that a price has brought beyond an alarm: its limits, then the rules of conduct that follow
+        the equity."""
+        self.account(account, trigger)
+        if account.judged and not account.contains(trigger.seq):
+            self.conduct(account, trigger, self._conduct.marked(account, trigger.seq, trigger.at))
+
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
         if account.conduct is not None and account.conduct.resetting is not None:
             return False

@@ -137,6 +137,8 @@ class MoneyEvents:
             position = replace(held, lots=lots, open_price=price)
         self._state.marks.put(account, position)
         day = self._state.trading_day(account)
+        if held is not None:
+            return  # only a new position makes a trading day
         if not account.trading_days or account.trading_days[-1] != day:
             account.trading_days = (*account.trading_days, day)
 

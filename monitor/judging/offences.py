@@ -204,7 +204,9 @@ def _violation_sheet(account: AccountRow, violation: Violation) -> dict[str, obj
     phase, rule_id, offence = account.terms.phase_index, violation.rule_id, violation.offence
     proof_id = keys.violation_proof(account.account_id, phase, rule_id, offence)
     subject = ProofSubject(account.account_id, account.challenge_id, account.login, account.terms)
-    return violation_sheet(proof_id, subject, rule_id, offence, conduct.events, began=conduct.began)
+    return violation_sheet(
+        proof_id, subject, rule_id, offence, conduct.events, began=conduct.began, point=conduct.point
+    )
 
 
 def _soft_offence(

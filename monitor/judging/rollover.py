@@ -140,9 +140,10 @@ class Rollover:
             now = Marked(seq=trigger.seq, at=reset.at, balance_minor=account.balance_minor, equity_minor=equity)
             violations = self._conduct.end_day(account, now, reset.ended_day, purpose)
             state.facts.gates += changed_gates(account, now)
-            self._judge.conduct(account, trigger, violations)
+            at_reset = trigger if both else Trigger("rolled", trigger.seq, trigger.at)
+            self._judge.conduct(account, at_reset, violations)
             if _may_pass(account):
-                self._judge.account(account, trigger, target=True)
+                self._judge.account(account, at_reset, target=True)
 
 
 def _may_pass(account: AccountRow) -> bool:

@@ -38,7 +38,7 @@ class VenueStates:
         account.mark_changed()
         self._state.bars.touch_row(account.row)
         if account.judged and account.beyond_alarm:
-            self._judge.account(account, Trigger("account", event.seq, event.at))
+            self._judge.mark(account, Trigger("account", event.seq, event.at))
 
     def _compare(self, account: AccountRow, event: AccountState) -> None:
         """Compares the venue's equity with ours. A difference opens a review once a day; it is never a verdict."""

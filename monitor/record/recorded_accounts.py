@@ -15,12 +15,28 @@ from store import live, news
 from store.news import ScheduledRelease
 
 
+class RecordedTerms:
+    """The terms of published product versions. Each is read once."""
+
+    def __init__(self, connection: Connection[Any], calendars: Calendars = NONE) -> None:
+        self._connection, self._calendars = connection, calendars
+        self._known: dict[tuple[str, int, int, int], PhaseTerms] = {}
+
+    def of(self, product: str, version: int, phase_index: int, initial_minor: int) -> PhaseTerms:
+        """Returns the terms of a phase of a product version for an account of this size. Raises NotFound."""
+        key = (product, version, phase_index, initial_minor)
+        if key not in self._known:
+            terms = Product.model_validate(live.product_terms(self._connection, product, version))
+            self._known[key] = phase_terms(terms, phase_index, self._calendars, initial_minor)
+        return self._known[key]
+
+
 class RecordedAccounts:
-    """The record as a shard's source of accounts. Each product's terms are read once."""
+    """The record as a shard's source of accounts."""
 
     def __init__(self, connection: Connection[Any], which: live.AccountSelection, calendars: Calendars = NONE) -> None:
         self._connection, self._which, self._calendars = connection, which, calendars
-        self._terms: dict[tuple[str, int, int, int], PhaseTerms] = {}
+        self._terms = RecordedTerms(connection, calendars)
 
     def of(self, which: live.AccountSelection) -> "RecordedAccounts":
         """Returns a source of other accounts of the same record."""
@@ -69,8 +85,4 @@ class RecordedAccounts:
 
     def terms(self, product: str, version: int, phase_index: int, initial_minor: int) -> PhaseTerms:
         """Returns the terms of a phase of a product version for an account of this size."""
-        key = (product, version, phase_index, initial_minor)
-        if key not in self._terms:
-            terms = Product.model_validate(live.product_terms(self._connection, product, version))
-            self._terms[key] = phase_terms(terms, phase_index, self._calendars, initial_minor)
-        return self._terms[key]
+        return self._terms.of(product, version, phase_index, initial_minor)

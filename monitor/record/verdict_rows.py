@@ -7,6 +7,7 @@ from typing import Any
 from contracts.ids import challenge_workflow
 from contracts.messages import BreachDetected, LockAccount, PhasePassed, Signal, stored, wire_name
 from domain import keys
+from domain.proofs.points import PointFact
 from domain.proofs.texts import text_of
 from monitor.facts import BreachFact, GateFact, OffenceFact, PassFact, ResumeFact, VerdictFact
 from store.live_write import VerdictRows
@@ -18,9 +19,10 @@ def verdict_rows(
     received_at: datetime,
     resumes: Sequence[ResumeFact] = (),
     gates: Sequence[GateFact] = (),
+    points: Sequence[PointFact] = (),
 ) -> VerdictRows:
     """Returns the rows of one batch. `received_at`: the wall time at which the batch arrived."""
-    rows = VerdictRows([], [], [], [], [], [], [], [])
+    rows = VerdictRows([], [], [], [], [], [], [], [], points=[_point(fact) for fact in points])
     for fact in facts:
         rows.proofs.append(_proof(fact))
         if isinstance(fact, BreachFact):
@@ -46,6 +48,16 @@ def verdict_rows(
             }
         )
     return rows
+
+
+def _point(fact: PointFact) -> dict[str, Any]:
+    point = fact.point
+    return {
+        "hash": fact.name.hash,
+        "account_id": point.account_id,
+        "number": point.number,
+        "body": point.model_dump_json(),
+    }
 
 
 def _proof(fact: VerdictFact | GateFact) -> dict[str, Any]:

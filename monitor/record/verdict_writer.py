@@ -16,6 +16,7 @@ import psycopg
 import structlog
 
 from domain.errors import PropOSError, Unavailable
+from domain.proofs.points import PointFact
 from monitor.facts import GateFact, ResumeFact, VerdictFact
 from monitor.record.verdict_rows import verdict_rows
 from ports.platform import PlatformStream
@@ -34,6 +35,7 @@ class Verdicts:
     verdicts: list[VerdictFact]
     resumes: Sequence[ResumeFact] = ()
     gates: Sequence[GateFact] = ()
+    points: Sequence[PointFact] = ()
 
 
 class VerdictWriter:
@@ -76,7 +78,7 @@ class VerdictWriter:
 
     def _commit(self, found: Verdicts) -> list[Lock]:
         """Commits verdicts. Returns the locks that still have to be placed."""
-        rows = verdict_rows(found.verdicts, self._epoch, found.received_at, found.resumes, found.gates)
+        rows = verdict_rows(found.verdicts, self._epoch, found.received_at, found.resumes, found.gates, found.points)
         waiting = set(self._writer.commit_verdicts(rows))
         for fact in found.verdicts:
             kind, proof_id = fact.proof["kind"], fact.proof_id

@@ -299,6 +299,21 @@ class Proof(Base):
     recorded_at: Mapped[Recorded]
 
 
+class HistoryPoint(Base):
+    """A point of an account's history, by its hash: see `domain.proofs.points`. `body` holds the state of its rules,
+    the events since the point before, and the hash of that point. A shard that judges again after a crash makes the
+    same points; where it had other news to tell, the chain has two branches."""
+
+    __tablename__ = "history_points"
+    __table_args__ = (Index("ix_history_points_account", "account_id", "number"),)
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    number: Mapped[int]
+    body: Mapped[Json]
+    recorded_at: Mapped[Recorded]
+
+
 class Review(Base):
     """A doubt about the feed, an account or a payment, for a person to look at. Never a verdict.
 

@@ -237,3 +237,10 @@ async def test_a_payout_in_another_cycle_closes_nothing(firm: World) -> None:
     assert (await ChallengeActivities(firm.deps).close_account(fact)).state == "funded"
     async with firm.db.transaction() as session:
         assert (await session.get_one(Payout, payout_id)).state == "paid"
+
+
+async def test_a_payout_of_which_the_trader_gets_nothing_is_not_made(firm: World) -> None:
+    tiers = [{"up_to": "1000", "pct": "0"}, {"up_to": None, "pct": "90"}]
+    trader = await _trader(firm, split_tiers=tiers)
+    assert await _refused(firm, trader, SMALL) == {"share_too_small": {"trader_share": 0, "min_trader_share": 1}}
+    assert (await firm.payout(await firm.paid(trader, 100_100))).trader_minor == 90

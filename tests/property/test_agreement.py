@@ -1,29 +1,28 @@
-"""A live shard and the replay agree on random lives: the same offences, at the same events, with the same numbers."""
+"""One engine: the shard, the replay, the statement and the proof sheets agree on random lives under random products."""
 
-from collections import Counter
-from random import Random
+import pytest
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from cli.bench.agreement.history_terms import CONDUCT, GATES
+from cli.bench.agreement.run import LIVES, one_product
+from domain.rules.base import ConductRule, Gate
+from domain.rules.registry import rule_types
 
-from tests.property.lives import Lives
-
-
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**32), length=st.integers(5, 60), accounts=st.sampled_from([1, 1, 2]))
-def test_live_and_replay_agree(seed: int, length: int, accounts: int) -> None:
-    lives = Lives(Random(seed), accounts, length)
-    assert lives.live() == lives.replayed()
+CHUNKS, PER_CHUNK = 40, 21  # products: more than 10,000 lives in all
 
 
-def test_the_lives_are_about_offences_cures_and_endings() -> None:
-    """Every consequence and every way to find an offence occurs in a run's worth of lives."""
-    kinds, numbers, ended = Counter[str](), Counter[int](), Counter[str]()
-    for seed in range(150):
-        for judged in Lives(Random(seed), 1, 40).replayed().values():
-            kinds.update(kind for kind, *_ in judged.offences)
-            numbers.update(number for _, _, number, _, _ in judged.offences)
-            ended["pass" if judged.passed_at else "other"] += 1
-    assert set(kinds) == {"fail", "warn", "review", "close_position", "pause_until_reset", "deduct_profit"}
-    assert min(kinds.values()) >= 5, kinds
-    assert min(numbers[1], numbers[2], numbers[3], ended["pass"], ended["other"]) >= 5, (numbers, ended)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_way_to_judge_a_life_agrees(chunk: int) -> None:
+    for number in range(PER_CHUNK):
+        found = one_product(chunk * PER_CHUNK + number)
+        assert found.disagreements == []
+
+
+def test_the_chunks_are_ten_thousand_lives() -> None:
+    assert CHUNKS * PER_CHUNK * LIVES >= 10_000
+
+
+def test_every_rule_type_has_a_maker() -> None:
+    """A new type of rule that the random products do not have is found here."""
+    types = rule_types()
+    assert set(CONDUCT) == {name for name, kind in types.items() if issubclass(kind, ConductRule)}
+    assert set(GATES) == {name for name, kind in types.items() if issubclass(kind, Gate)}

@@ -45,9 +45,15 @@ class Venue:
 
     feed_limits = Limits()
 
-    def __init__(self, *rules: dict[str, Any], target: str = "500", news: list[ScheduledRelease] | None = None) -> None:
+    def __init__(
+        self,
+        *rules: dict[str, Any],
+        target: str = "500",
+        news: list[ScheduledRelease] | None = None,
+        loss_clock: dict[str, str] | None = None,
+    ) -> None:
         made = product(Random(1)).model_dump(mode="json")
-        made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": None, "initial_balance": "100000"}
+        made |= {"clock": {"zone": "UTC", "reset": "00:00"}, "loss_clock": loss_clock, "initial_balance": "100000"}
         made["phases"][0] |= {"rules": [LOSS, *rules], "target": {"type": "amount", "value": target}}
         made["phases"][0]["min_trading_days"] = 0
         self.terms = phase_terms(Product.model_validate(made), 1)
@@ -134,7 +140,8 @@ class Venue:
         self.begin(checkpoint_from(self.terms, row[3], positions, state))
         self.shard.state.board.prices.update(board.prices)
         self.shard.state.board.stamps.update(board.stamps)
-        self.shard.state.facts.verdicts, self.shard.state.facts.gates = waiting.verdicts, waiting.gates
+        facts = self.shard.state.facts
+        facts.verdicts, facts.gates, facts.points = waiting.verdicts, waiting.gates, waiting.points
         self.quote(str(self.bid))
 
     @property

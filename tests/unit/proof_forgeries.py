@@ -8,7 +8,7 @@ from typing import Any
 from domain.proofs import money as proof
 
 # Fields that the checker takes as given: the account, and inputs from the venue, the clock and the record. Only the
-# hash guards them.
+# hash guards them. The state from which a history begins is compared with its point on record.
 GIVEN = re.compile(
     r"""proof_id | account\.(account_id|challenge_id|login) | event\.(seq|symbol) | offence
     | balance\.(opening_seq|opening_at) | balance\.movements\.\d+\.(seq|at|kind|reference)
@@ -17,6 +17,7 @@ GIVEN = re.compile(
     | positions\.\d+\.contract_size
     | (rule\.floor|rooms\.\d+)\.basis\.(set_seq|set_at|balance_minor|equity_minor)
     | target\.trading_days\.\d+ | now\.\w+ | confirmation\..*
+    | history\.(began|point)\..*
     | history\.joined_midway | history\.events\.\d+\.\w+ | history\.calendars\.\d+\.opens\.\d+\.\d+
     | facts\.(last_fee_minor|paid_gross_minor|paid_trader_minor|payouts_paid|pending_orders|profit_minor)
     """,

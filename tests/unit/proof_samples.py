@@ -11,10 +11,10 @@ from domain.money import Money
 from domain.payouts import PayoutFacts
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from domain.proofs.history import ProofSubject, gate_sheet, pass_history, violation_sheet
+from domain.proofs.history import ProofSubject, fold, gate_sheet, pass_history, violation_sheet
 from domain.proofs.money import BalancePart, EventPart, JudgedAccount, breach_sheet, pass_sheet
 from domain.proofs.payout import payout_refusal_sheet
-from domain.proofs.sheets import BarSource, Source, StatementSource, StateSource
+from domain.proofs.sheets import BarSource, PointPart, Source, StatementSource, StateSource
 from domain.rules import state as rules_of
 from domain.rules.events import Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.floors import Costs, Mark
@@ -215,12 +215,22 @@ def of_history() -> list[dict[str, Any]]:
         violation_sheet("prf_lots_1", whose(), "exposure", 1, events),
         violation_sheet("prf_lots_2", whose(), "exposure", 2, events),
         violation_sheet("prf_flat", whose(), "flat", 1, events),
+        _later("prf_later", events),
         gate_sheet("prf_days", whose(), "days", now(1_080_000), events),
         gate_sheet("prf_best", whose(), "best_day", now(1_060_000), [*events, *_paid()]),
         gate_sheet("prf_none", whose(), "best_day", now(1_000_000), []),
         gate_sheet("prf_midway", whose(), "days", now(1_080_000), events[2:], midway=True),
         pass_sheet("prf_pass", passed, QuoteBoard(), {}, history=part, gates=gates, effective_minor=wanted),
     ]
+
+
+def _later(name: str, events: list[Event]) -> dict[str, Any]:
+    """The second offence, from the state after the second day on."""
+    first, later = [e for e in events if e.at <= at(38)], [e for e in events if e.at > at(38)]
+    began = fold(terms().history_rules, terms().context, first).state
+    return violation_sheet(
+        name, whose(), "exposure", 2, later, began=began, point=PointPart(number=7, hash=f"{7:064x}")
+    )
 
 
 def _paid() -> list[Event]:

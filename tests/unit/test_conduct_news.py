@@ -336,7 +336,7 @@ def test_words_of_holding_exemption_and_cap() -> None:
         consequences=[{"kind": "deduct_profit"}],
     ).words(CONTEXT)
     assert "A position from before must be closed when that time begins." in words
-    assert "Positions opened at least 60 minutes before the release are free." in words
+    assert "Positions opened at least 1 hour before the release are free." in words
     assert "Of all affected orders together at most 500.00 USD counts. Losses count in full." in words
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.conformance.case import Case, EngineResult, read_cases
-from cli.conformance.run import KINDS, run
+from cli.conformance.run import run
 from cli.conformance.several import judge_rules
 from tests.unit.worked_cases import CLOSE, DAY, OPEN, days, event
 
@@ -130,6 +130,33 @@ def test_profit_left_out_in_an_earlier_window_is_off_the_base_too() -> None:
     check([cap, PAY], [*events, request()], {"rules": {"pay": {"outcome": "eligible", "amounts": amounts}}})
 
 
+def test_a_refund_waits_for_the_gates_like_every_payout() -> None:
+    gate: Json = {
+        "id": "days",
+        "kind": "trading_day_count",
+        "required": 2,
+        "day": {"timezone": "UTC", "reset": "00:00"},
+    }
+    bought = event("2025-06-01T10:00:00Z", "payment", kind="purchase", amount=99)
+    refund = {"refund": {"outcome": "ineligible", "amounts": {"refund": 0}}}
+    rules: list[Json] = [gate, {"id": "refund", "kind": "fee_refund"}]
+    check(rules, [bought, opened(9, "a"), request()], {"outcome": "pass", "rules": refund})
+
+
+@pytest.mark.parametrize(("amount", "outcome"), [(999, "ineligible"), (1000, "eligible")])
+@pytest.mark.parametrize("window", ["whole_phase", "since_last_payout_request"])
+def test_short_gains_are_compared_with_the_request_that_ends_the_window(amount: int, outcome: str, window: str) -> None:
+    gate: Json = {"id": "hold", "kind": "min_hold_time", "seconds": 60, "max_short_pct_of_request": 10}
+    pay: Json = {"id": "pay", "kind": "payout_amount", "base": "balance_minus_initial"}
+    short = [
+        event("2025-06-02T10:00:00Z", OPEN, id="a", symbol="EURUSD"),
+        event("2025-06-02T10:00:30Z", CLOSE, id="a", symbol="EURUSD", pnl=100),
+    ]
+    asks = event("2025-06-03T12:00:00Z", "payout_request", amount=amount)
+    events = [*short, opened(11, "b"), closed(12, "b", 900), asks]
+    check([{**gate, "window": window}, pay], events, {"outcome": "pass", "rules": {"pay": {"outcome": outcome}}})
+
+
 def test_a_phase_begins_every_rule_anew_with_its_own_balance() -> None:
     phase = event("2025-06-03T00:00:00+00:00", "phase_start", phase="funded", initial_balance=50_000)
     rule = {name: value for name, value in MAX.items() if name != "id"}
@@ -202,19 +229,11 @@ def test_an_offence_may_set_the_balance_back() -> None:
     assert result.amounts == {"balance": 100_070, "equity": 100_070}
 
 
-@pytest.mark.parametrize(
-    ("window", "outcome"), [("since_last_payout_request", "eligible"), ("whole_phase", "ineligible")]
-)
-def test_a_request_is_judged_by_the_window_that_it_ends(window: str, outcome: str) -> None:
-    def count(case: Case) -> EngineResult:
-        """Returns a gate that is met until the request."""
-        requested = any(raw.kind == "payout_request" for raw in case.events)
-        return EngineResult(outcome="not_met" if requested else "met")
-
-    gate = {"id": "days", "kind": "trading_day_count", "window": window}
-    (case,) = read_cases(json.dumps([raw_case([gate, ELIGIBLE], [*days(500), request()], {})]), "ours")
-    result = judge_rules(case, {**KINDS, "trading_day_count": count})
-    assert result.rules["may"].outcome == outcome
+@pytest.mark.parametrize(("requests", "outcome"), [(1, "eligible"), (2, "ineligible")])
+def test_a_request_is_judged_by_the_window_that_it_ends(requests: int, outcome: str) -> None:
+    gate: Json = {"id": "days", "kind": "trading_day_count", "required": 1, "window": "since_last_payout_request"}
+    events = [*days(500), *(request(day) for day in (20, 21)[:requests])]
+    check([gate, ELIGIBLE], events, {"outcome": "pass", "rules": {"may": {"outcome": outcome}}})
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def test_a_limit_of_open_losses_reads_as_it_binds() -> None:
     product = with_rule(OPEN_LOSS)
     words = product.funded.rules[-1].words(product.context(product.funded_index))
     assert words == (
-        "Open loss. One open position may lose at most 30 % of the profit in the balance at the last daily reset (never"
-        " less than 750.00 EUR) at any moment. Each position that loses more is an offence of its own. Consequence: the"
-        " account is closed."
+        "Open loss. At any moment, one open position may lose at most 30 % of the amount by which the balance at the"
+        " last daily reset exceeds the initial balance (never less than 750.00 EUR). Each position that loses more is"
+        " an offence of its own. Consequence: the account is closed."
     ).replace("EUR", product.currency)
 
 

@@ -171,3 +171,73 @@ def test_what_cannot_be_expressed_is_named(kind: str, rule: dict[str, Any], name
     result = run(read_cases(json.dumps([case]), "ours")[0])
     assert result.status == "unsupported"
     assert names in result.line
+
+
+UTC = {"timezone": "UTC", "reset": "00:00"}
+FIRST = event("2025-06-02T00:00:00Z", ROLL, balance=200_000, equity=200_000)
+TWO_DAYS = [
+    *(event("2025-06-02T10:00:00Z", OPEN, id="a"), event("2025-06-02T11:00:00Z", CLOSE, id="a", pnl=1000)),
+    *(event("2025-06-03T10:00:00Z", OPEN, id="b"), event("2025-06-03T11:00:00Z", CLOSE, id="b", pnl=1001)),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "events", "expected"),
+    [
+        # the clock ends a day where the case has no rollover event
+        ("daily_profit_cap", {"amount": 1500}, [FIRST, *TWO_DAYS], blocked("computed", deducted=0)),
+        ("payout_eligibility", {"winning_days_required": 2}, [FIRST, *TWO_DAYS], blocked("eligible", winning_days=2)),
+        (
+            "daily_profit_attribution",
+            {"basis": "closed_pnl"},
+            [FIRST, *TWO_DAYS],
+            blocked("computed", days=[1000, 1001]),
+        ),
+        # a balance is measured from rollover to rollover
+        (
+            "profitable_day_count",
+            {"threshold": 1, "required": 1, "basis": "closing_balance_minus_opening_balance"},
+            [FIRST, *TWO_DAYS],
+            blocked("not_met", profitable_days=0),
+        ),
+        # nothing but a rollover event moves the anchor
+        (
+            "profitable_day_count",
+            {"threshold": {"type": "pct_of_anchor", "value": 0.5}, "required": 2},
+            [FIRST, *TWO_DAYS],
+            blocked("met", threshold=1000),
+        ),
+        (
+            "profitable_day_count",
+            {"threshold": {"type": "pct_of_anchor", "value": 1}, "required": 2},
+            TWO_DAYS,
+            blocked("met", threshold=1000),
+        ),
+        (
+            "profitable_day_count",
+            {"threshold": {"type": "pct_of_anchor", "value": 0.5}, "required": 2},
+            [FIRST, *TWO_DAYS[:2], event("2025-06-03T00:00:00Z", ROLL, balance=201_000, equity=201_000), *TWO_DAYS[2:]],
+            blocked("not_met", threshold=1005),
+        ),
+    ],
+)
+def test_days_by_the_clock_and_by_rollovers(
+    kind: str, rule: dict[str, Any], events: list[dict[str, Any]], expected: dict[str, Any]
+) -> None:
+    check(kind, {**rule, "day": UTC}, events, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("daily_profit_cap", {"amount": 5000, "counts_later": True}),
+        ("trading_day_count", {"required": 2, "compare": ">", "counts_later": True}),
+        ("trading_day_count", {"required": 2, "min_held_seconds": 0, "min_pct_of_average_lots": 0}),
+        ("profitable_day_count", {"required": 2, "threshold": 1, "min_pct_of_best_day": 0, "consecutive": None}),
+        ("best_day_ratio", {"limit_pct": 90, "compare": "<=", "effect": None, "counts_later": True, "window": None}),
+        ("min_hold_time", {"seconds": 0, "min_share_pct": 50, "counts_later": True, "held": None}),
+    ],
+)
+def test_a_parameter_without_effect_is_taken(kind: str, rule: dict[str, Any]) -> None:
+    outcome = {"daily_profit_cap": "computed", "best_day_ratio": "satisfied", "min_hold_time": "satisfied"}
+    check(kind, {**rule, "day": UTC}, TWO_DAYS, blocked(outcome.get(kind, "met")))

@@ -423,7 +423,7 @@ def test_the_words_state_every_term() -> None:
     assert "out for good" in words
     hold = {"type": "min_hold_time", "seconds": 60, "held": ">=", "max_short_trades": 1, "min_average_seconds": 90}
     words = MinHoldTime.model_validate(hold).words(CONTEXT)
-    assert "Of the trades that are not held for at least 60 seconds: at most 1 trade may be shorter." in words
+    assert "Of the trades that are not held for at least 1 minute: at most 1 trade may be shorter." in words
     assert "On average a trade must be held for at least 90 seconds." in words
     best = {"type": "best_day_ratio", "limit_pct": 20, "compare": "<=", "unit": "trade", "denominator": "profits_only"}
     best |= {"binds_above_profit": {"type": "amount", "value": 100}, "window": "since_last_payout_request"}
@@ -435,7 +435,7 @@ def test_the_words_state_every_term() -> None:
     days |= {"half_days_count": False, "calendar": "XNYS"}
     words = TradingDayCount.model_validate(days).words(CONTEXT)
     assert "at least 20 % of the average size of the positions opened before it" in words
-    assert "it is held for at least 60 seconds" in words
+    assert "it is held for at least 1 minute" in words
     assert "A day on which XNYS closes early does not count." in words
 
 

@@ -329,9 +329,10 @@ def test_the_words_say_what_binds() -> None:
     told = " ".join(words(own, context))
     for sentence in (
         "The first payout can be requested 14 days after your first trade.",
-        'You may choose the cycle "on-demand": your share is 90 %; these rules must be met: "best day".',
+        'You may choose the cycle "on-demand": your share is 90 %; of the rules above that hold back a payout',
+        'only "best day" must be met.',
         "The profit must be more than 4,000.00 USD.",
-        "For payouts 1 to 2, a request may be at most 6 % of the initial balance (6,000.00 USD).",
+        "For the first 2 payouts, a request may be at most 6 % of the initial balance (6,000.00 USD).",
         'A request may be at most 50 % of the balance, until the rule "winning days" is met.',
         "Profit above the cap leaves the account and is paid to nobody.",
         "You receive 90 % of the total paid out above 10,000.00 USD.",

@@ -25,6 +25,7 @@ PLAIN = {
     "bands": [{"up_to": None, "approvers": 1}],
 }
 CONTEXT = Context(initial_minor=10_000_000, currency="USD", clock=Clock(zone="UTC", reset="00:00"))
+CAP = {"type": "amount", "value": "90"}
 NET = {"type": "amount", "value": "2000"}
 
 
@@ -55,7 +56,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"every_days": 0}, "The next payout can be requested as soon as the last one is paid."),
     (
         {"after_first_trade": {"days": 5, "since": "last_payout"}},
-        "Every payout can be requested 5 days after your first trade since the last payout.",
+        "Every payout must wait 5 days after your first trade since the last payout.",
     ),
     ({"days_are": "business"}, "14 business days after the account is funded."),
     (
@@ -67,7 +68,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"max_payouts": 4}, "At most 4 payouts can be paid from this account."),
     (
         {"max_payouts": 1, "live_account": {"formula": "min(sum_of_balances,largest_size)"}},
-        "a live account would start with the smaller of the sum of balances and the largest size.",
+        "a live account would start with the smaller of the sum of balances and the largest size of your simulated",
     ),
     ({"cap_total": "5000"}, "All payouts together may be at most 5,000.00 USD."),
     ({"cap_total": "5000", "totals_over": "trader"}, "Totals count the payouts of all your accounts together."),
@@ -75,7 +76,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"in_blocks_of": "250"}, "A request must be a multiple of 250.00 USD."),
     (
         {"caps": [{"type": "amount", "value": "900", "per_days": 30}]},
-        "A request, with everything paid in the 30 days before it, may be at most 900.00 USD.",
+        "A request, together with everything paid in the 30 days before it, may be at most 900.00 USD.",
     ),
     (
         {"caps": [{"type": "pct_of_profit", "value": "60", "below_profit": NET}]},
@@ -89,6 +90,23 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ({"fee_refund": {"pct": "150", "paid_with": {"payout": 3}}}, "With payout 3 you get back 150 % of the last fee"),
     ({"fee_refund": {"amount": "all_fees_paid"}}, "you get back 100 % of all fees you paid."),
     ({"by_payout": [{"from_payout": 2, "split_pct": "90"}]}, "From payout 2 on: your share is 90 %."),
+    (
+        {"cap_total": "5000", "by_payout": [{"from_payout": 2, "without": ["min_profit", "cap_total"]}]},
+        "From payout 2 on: there is no minimum profit or cap on all payouts together any more.",
+    ),
+    (
+        {"by_payout": [{"from_payout": 2, "split_pct": "90", "without": ["min_profit"]}]},
+        "From payout 2 on: your share is 90 %; there is no minimum profit any more.",
+    ),
+    (
+        {"caps": [{"type": "amount", "value": "900", "steps": [{"from_profit": "3000", "value": "1500"}]}]},
+        "A request may be at most 900.00 USD, from a profit of 3,000.00 USD on 1,500.00 USD.",
+    ),
+    (
+        {"caps": [{"type": "pct_of_profit", "value": "50", "steps": [{"from_profit": "3000", "value": None}]}]},
+        "A request may be at most 50 % of the profit, from a profit of 3,000.00 USD on without a cap.",
+    ),
+    ({"split_pct": "0"}, "Your share is 0 %."),
     (
         {"cycles": [{"name": "closing", "closes_account": True, "split_pct": "50"}]},
         'the cycle "closing": your share is 50 %; the account is closed once it is paid.',
@@ -179,6 +197,12 @@ def test_the_cycle_that_is_chosen_wins_over_the_payout_number() -> None:
         ({"min_profit": {"type": "pct_of_peak", "value": "1"}}, "a payout knows no pct_of_peak"),
         ({"split_tiers": [{"up_to": None, "pct": "9"}], "split_by_trading_days": [{"pct": "9"}]}, "or on tiers"),
         ({"compare": {"split_pct": ">"}}, "compare"),
+        ({"by_payout": [{"from_payout": 2, "without": ["cap_total"]}]}, "the payouts before have none"),
+        ({"caps": [{**CAP, "steps": [{"from_profit": "9", "value": "5"}] * 2}]}, "steps: each begins at a larger"),
+        (
+            {"caps": [{**CAP, "type": "pct_of_profit", "steps": [{"from_profit": "9", "value": "101"}]}]},
+            "above 100 percent has no effect",
+        ),
     ],
 )
 def test_a_contradiction_is_refused(changes: dict[str, Any], problem: str) -> None:

@@ -42,3 +42,11 @@ def test_a_rule_about_stops_is_not_judged(tmp_path: Path) -> None:
     found = judged(tmp_path, ["1"], type="max_exposure", limit="0.5", only="without_stop")
     assert "when it was set" in found.not_judged["max_exposure"]
     assert found.replay.breaches == ()
+
+
+def test_every_offence_of_a_statement_has_a_proof(tmp_path: Path) -> None:
+    too_large = {"type": "max_exposure", "limit": "2", "consequences": [{"kind": "warn"}]}
+    breaches = judged(tmp_path, ["3"] * 12, **too_large).replay.breaches
+    assert [breach.offence for breach in breaches] == list(range(1, 13))
+    for breach in breaches:
+        assert breach.proof is not None and check(breach.proof) == []

@@ -24,8 +24,8 @@ from domain.rules.positions.exposure import (
     moved,
     sum_of,
 )
-from domain.rules.terms import LATER, RuleId
-from domain.wording import number, times
+from domain.rules.terms import LATER, NO_LIMIT, RuleId
+from domain.wording import number, span, times
 
 Multiple = Annotated[ExactDecimal, Field(gt=0)]
 
@@ -186,6 +186,20 @@ class ExposureMultiple(ConductRule[MultipleState]):
     def _is_late(self, excess: Excess, at: datetime) -> bool:
         return self.cure is not None and not excess.told and at > excess.since + timedelta(minutes=self.cure.minutes)
 
+    @property
+    def follows_equity(self) -> bool:
+        return self.basis == "equity"
+
+    def equity_range(self, state: MultipleState) -> tuple[int, int]:
+        least, most = -NO_LIMIT, NO_LIMIT
+        for name, value in self._sums(state).items():
+            multiple = limit_for(self.multiple, name)
+            if multiple is None:
+                continue
+            level = int(self.used_minor(value) / multiple)  # above its limit at an equity of about this, or less
+            least, most = (least, min(most, level - 1)) if name in state.over else (max(least, level + 2), most)
+        return least, most
+
     def due(self, state: MultipleState, context: Context) -> datetime | None:
         waiting = [excess.since for excess in state.over.values() if not excess.told]
         if self.cure is None or not waiting:
@@ -201,6 +215,6 @@ class ExposureMultiple(ConductRule[MultipleState]):
         words += " There is no limit for any other." if isinstance(self.multiple, Mapping) else ""
         words += classes_words(self.classes)
         if self.cure is not None:
-            words += f" It is no offence if you are back within the limit after {self.cure.minutes} minutes at most;"
+            words += f" It is no offence if you are back within the limit after {span(60 * self.cure.minutes)} at most;"
             words += f" this is allowed {times(self.cure.times)}."
         return f"{words} {self.consequence_words}"

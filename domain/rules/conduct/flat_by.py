@@ -14,7 +14,7 @@ from domain.rules.events import Clocked, DayEnded, Event, News, Opened
 from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, calendar_of, held_after
 from domain.rules.terms import LATER, RuleId
 from domain.wording import count as counted
-from domain.wording import instant, number
+from domain.wording import instant, number, span
 
 _NEXT: Final = timedelta(microseconds=1)
 # No window lasts longer than so many days: the longest breaks of venues are holiday weeks.
@@ -77,13 +77,28 @@ class Times(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
+def _window_on(times: Times, calendar: VenueCalendar | None, day: date) -> Window | None:
+    return times.window_on(day, calendar)
+
+
+@lru_cache(maxsize=4096)
+def _windows_near(times: Times, calendar: VenueCalendar | None, day: date) -> tuple[Window, ...]:
+    """Returns the windows that had not ended when UTC date `day` began and start by its end, in order, and perhaps
+    some of the next date. Rules ask this at every event, so it is found once."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    days = (day + timedelta(days) for days in range(-_LONGEST, 2))
+    windows = (_window_on(times, calendar, one) for one in days)
+    return tuple(window for window in windows if window is not None and window.end > begin)
+
+
+@lru_cache(maxsize=4096)
 def _windows_around(times: Times, calendar: VenueCalendar | None, day: date) -> tuple[Window, ...]:
     """Returns the windows that had not ended when UTC date `day` began, in order, up to the first that starts after it.
-    Rules ask this at every event, so the windows of a day are found once."""
+    Planning asks this after every event, so the windows of a day are found once."""
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     found: list[Window] = []
     for days in range(-_LONGEST, _SEARCHED):
-        window = times.window_on(day + timedelta(days), calendar)
+        window = _window_on(times, calendar, day + timedelta(days))
         if window is None or window.end <= begin:
             continue
         found.append(window)
@@ -153,9 +168,7 @@ class FlatBy(ConductRule[FlatByState]):
         number."""
         judged, stated = state.judged, _stated_positions(event)
         since = event.at if state.at is None or not state.holdings else state.at
-        for window in self._windows(since, context):
-            if window.start > event.at:
-                break
+        for window in self._windows_until(since, event.at, context):
             reached = state.at is not None and state.at < window.start
             # a position that closes exactly at the start is closed in time
             held = state.holdings if window.start < event.at else after
@@ -172,6 +185,17 @@ class FlatBy(ConductRule[FlatByState]):
                     yield window, tuple(holding for holding in after if holding.position_id == event.position_id), 1
             elif stated and judged != window.start:
                 yield window, (), stated
+
+    def _windows_until(self, since: datetime, until: datetime, context: Context) -> Iterator[Window]:
+        """Yields the windows that had not ended at `since` and start by `until`, in order. Asks the calendar for no
+        later day than the one after `until`, so that a proof has no answers that decide nothing."""
+        calendar = None if self.calendar is None else calendar_of(context, self.calendar)
+        times, day = self._times, since.date()
+        found = _windows_near(times, calendar, day)
+        for days in range(2, (until.date() - day).days + 2):
+            window = _window_on(times, calendar, day + timedelta(days))
+            found = found if window is None else (*found, window)
+        yield from (window for window in found if window.end > since and window.start <= until)
 
     def _windows(self, since: datetime, context: Context) -> Iterator[Window]:
         """Yields the windows that had not ended at `since`, in order; there is always another day to ask for."""
@@ -216,7 +240,7 @@ class FlatBy(ConductRule[FlatByState]):
             on = f" on {self.reopens_weekday.capitalize()}" if self.reopens_weekday else ""
             words += f"{self._wall_time(self.reopens)}{on}." if self.reopens else "the end of that day."
         else:
-            when = f"{self.before_close_minutes} minutes before" if self.before_close_minutes else "by"
+            when = f"{span(60 * self.before_close_minutes)} before" if self.before_close_minutes else "by"
             words = f"Close all positions {when} the end of each session of {self.calendar}, including early closes and"
             words += " holidays"
             if self.break_longer_than_hours is not None:

@@ -12,7 +12,7 @@ from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested,
 from domain.rules.positions import closed_trades
 from domain.rules.positions.closed_trades import ClosedTrades
 from domain.rules.terms import LATER, RuleId
-from domain.wording import number
+from domain.wording import number, span
 
 Multiple = Annotated[ExactDecimal, Field(gt=0)]
 
@@ -157,7 +157,7 @@ class LotSizeBand(ConductRule[BandState]):
             words += " This is judged at each request of a payout, over all positions that are closed for good by then."
         if self.merge_within_minutes is not None:
             words += " Openings of the same symbol in the same direction count as one trade if they are at most"
-            words += f" {self.merge_within_minutes} minutes after the first of them."
+            words += f" {span(60 * self.merge_within_minutes)} after the first of them."
         return f"{words} {self.consequence_words}"
 
 

@@ -172,7 +172,7 @@ class MaxExposure(ConductRule[ExposureState]):
     def _evaluates_at(self, event: Event) -> bool:
         """Whether the profit is evaluated at this event."""
         if isinstance(event, Rolled):
-            return event.purpose != "loss_snapshot" or self.evaluated == "live"
+            return True
         return self.evaluated == "live" and not isinstance(event, DayEnded)
 
     def words(self, context: Context) -> str:

@@ -12,7 +12,7 @@ from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Closed, Event, Opened, Side
 from domain.rules.positions.size_basis import SizeBasis, basis_after, figures
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size, Terms
-from domain.wording import percent
+from domain.wording import percent, span
 
 _ANCHOR: Final = "the balance at the last reset"
 
@@ -170,7 +170,7 @@ class MaxLossPerTradeIdea(ConductRule[IdeasState]):
         words = f"Loss per trade idea. One trade idea may lose {most} {limit}."
         if self.merge_within_minutes:
             words += (
-                f" Opening the same symbol in the same direction within {self.merge_within_minutes} minutes after a"
+                f" Opening the same symbol in the same direction within {span(60 * self.merge_within_minutes)} after a"
             )
             words += " losing close continues the same idea."
         if self.splits:

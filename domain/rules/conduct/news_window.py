@@ -12,7 +12,7 @@ from domain.rules.base import ConductRule, Context, State, Violation
 from domain.rules.events import Action, CloseAction, Closed, Event, News, Opened
 from domain.rules.holdings import NOTHING_HELD, Holding, Holdings, held_after
 from domain.rules.terms import LATER, RuleId, Size, Terms
-from domain.wording import capital, count, listing, percent
+from domain.wording import capital, listing, percent, span
 
 Minutes = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
 Phase = Literal["evaluation", "funded"]
@@ -342,9 +342,9 @@ class NewsWindow(ConductRule[NewsState]):
         if "hold" in self.applies_to:
             words += " A position from before must be closed when that time begins."
         if self.exempt_if_opened_minutes_before is not None:
-            words += f" Positions opened at least {count(self.exempt_if_opened_minutes_before, 'minute')} before the"
+            words += f" Positions opened at least {span(60 * self.exempt_if_opened_minutes_before)} before the"
             words += " release are free."
-        words += f" The rule applies in the {listing([f'{phase} phase' for phase in self.phases])}"
+        words += f" The rule applies in {listing([f'the {phase} phase' for phase in self.phases])}"
         words += "." if self.account_types is None else f", on accounts of type {listing(self.account_types, 'or')}."
         for target in self.targets:
             words += f" A release for {target.name} affects {', '.join(target.symbols)}."

@@ -11,7 +11,7 @@ from domain.rules.events import Closed, Event, News, Opened, StopChanged, TakePr
 from domain.rules.holdings import ById
 from domain.rules.positions.size_basis import SizeBasis, basis_after, figures, follows_events
 from domain.rules.terms import LATER, NO_LIMIT, RuleId, Size
-from domain.wording import capital
+from domain.wording import capital, span
 
 Required = Literal["stop", "take_profit", "both"]
 
@@ -173,7 +173,7 @@ class RequiredStop(ConductRule[StopState]):
         what = "a stop loss and a take profit" if self.require == "both" else f"a {_NAMES[self.require]}"
         words = f"{capital(_NAMES[self.require])}. Every position must have {what}"
         if self.grace_seconds:
-            words += f" within {self.grace_seconds} seconds of opening, and again within that time after it is removed."
+            words += f" within {span(self.grace_seconds)} of opening, and again within that time after it is removed."
         else:
             words += " from the moment it is opened, for as long as it is open."
         if self.max_risk is not None:

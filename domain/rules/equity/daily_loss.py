@@ -92,7 +92,7 @@ def reset_words(context: Context, period: Period = "day") -> str:
     reset = (context.loss_clock or context.clock).words
     if period == "day":
         return f"one daily reset ({reset}) to the next,"
-    return f"the daily reset ({reset}) that begins a {period} to the next one that does,"
+    return f"the first daily reset of a {period} ({reset}) to that of the next {period},"
 
 
 def judged_words(judged_at: JudgedAt) -> str:
@@ -104,13 +104,16 @@ def judged_words(judged_at: JudgedAt) -> str:
 
 def measured_words(size: Size, anchor: Anchor, context: Context, period: Period = "day") -> str:
     """Returns an allowance and the anchor that it is measured from, up to the full stop."""
-    reset = "the daily reset" if period == "day" else f"the reset that begins the {period}"
+    reset = "the daily reset" if period == "day" else f"the first reset of the {period}"
     named = _ANCHOR_WORDS[anchor].format(reset=reset, session=_SESSIONS[period])
     words = f"{context.size(size, anchor=named)}, measured from {named}."
     if size.type == "pct_of_anchor" and size.is_plain:
         first = size.minor(initial=context.initial_minor, basis=context.initial_minor, currency=context.currency)
         span = "on the first day" if period == "day" else f"in the first {period}"
         words = f"{context.size(size, anchor=named)} ({context.money(first)} {span}), measured from that figure."
-    if anchor != "initial_balance":
-        words += " Until the first reset the limit is measured from the initial balance."
+    first_reset = "the first reset" if period == "day" else f"a reset begins a {period} for the first time,"
+    if anchor == "intraday_equity_peak":
+        words += f" Until {first_reset} it is the highest equity since the start, and at least the initial balance."
+    elif anchor != "initial_balance":
+        words += f" Until {first_reset} the limit is measured from the initial balance."
     return words

@@ -4,7 +4,6 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
-from domain import wording
 from domain.rules.base import Context, EquityRule
 from domain.rules.equity.allowances import allowance, allowance_problem
 from domain.rules.equity.daily_loss import judged_words
@@ -17,9 +16,9 @@ _LEVELS: Final[dict[Per, tuple[Source, BasisMoves]]] = {
     "position": ("zero", "never"),
 }
 _SUBJECTS: Final[dict[Per, str]] = {
-    "account": "All your open positions together",
-    "symbol": "All your open positions in one symbol together",
-    "position": "One open position",
+    "account": "all your open positions together",
+    "symbol": "all your open positions in one symbol together",
+    "position": "one open position",
 }
 
 
@@ -62,14 +61,8 @@ class FloatingLoss(EquityRule):
 
     def words(self, context: Context) -> str:
         most = "at most" if self.breach_when == "equity < floor" else "less than"
-        words = f"Open loss. {_SUBJECTS[self.per]} may lose {most} {context.size(self.limit)} at any moment."
+        words = f"Open loss. At any moment, {_SUBJECTS[self.per]} may lose {most} {context.size(self.limit)}."
         if self.per != "account":
             words += f" Each {self.per} that loses more is an offence of its own."
-        if self.cure:
-            words += (
-                f" It does not count if the loss is back within the limit after {self.cure.minutes} minutes at most;"
-            )
-            words += f" this is allowed {wording.times(self.cure.times)} per phase."
-        if any(consequence.kind != "fail" for consequence in self.consequences):
-            words += " It counts once until the next reset, however often the loss goes beyond the limit until then."
+        words += self.cure_words("the loss") + self.once_words("the loss goes")
         return f"{words}{judged_words(self.judged_at)} {self.consequence_words}"

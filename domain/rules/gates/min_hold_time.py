@@ -13,7 +13,7 @@ from domain.rules.events import Closed, Event, Opened, PaidOut, PayoutRequested
 from domain.rules.gates.windows import Window, WindowGate, WindowState, day_of
 from domain.rules.holdings import NOTHING_HELD, Holdings, held_after
 from domain.rules.terms import LATER, RuleId
-from domain.wording import capital, count, listing, percent
+from domain.wording import capital, count, listing, percent, span
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -55,7 +55,7 @@ class MinHoldTime(WindowGate[HoldState]):
 
     type: Literal["min_hold_time"]
     id: RuleId = "min_hold_time"
-    seconds: Annotated[int, Field(ge=1, le=30 * 24 * 3600)]
+    seconds: Annotated[int, Field(ge=0, le=30 * 24 * 3600)]
     min_share_pct: Annotated[ExactDecimal, Field(ge=0, le=100)] | None = None
     compare: Literal[">", ">="] = ">="
     metric: Literal["trade_count", "profit"] = "trade_count"
@@ -133,12 +133,12 @@ class MinHoldTime(WindowGate[HoldState]):
         return GateStatus(met, "satisfied" if met else "blocked", " ".join(sentences), figures)
 
     def words(self, context: Context) -> str:
-        long = f"held for {'longer than' if self.held == '>' else 'at least'} {count(self.seconds, 'second')}"
+        long = f"held for {'longer than' if self.held == '>' else 'at least'} {span(self.seconds)}"
         parts = []
         if self.min_share_pct is not None:
-            what = "closed trades" if self.metric == "trade_count" else "net profit"
+            what = "closed trades must be" if self.metric == "trade_count" else "net profit must come from trades"
             share = f"{'more than' if self.compare == '>' else 'at least'} {percent(self.min_share_pct)}"
-            parts.append(f"{capital(share)} of your {what} must come from positions {long}.")
+            parts.append(f"{capital(share)} of your {what} {long}.")
         limits = []
         if self.max_short_trades is not None:
             limits.append(f"at most {count(self.max_short_trades, 'trade')} may be shorter")
@@ -149,7 +149,7 @@ class MinHoldTime(WindowGate[HoldState]):
         if limits:
             parts.append(f"Of the trades that are not {long}: {listing(limits)}.")
         if self.min_average_seconds is not None:
-            parts.append(f"On average a trade must be held for at least {count(self.min_average_seconds, 'second')}.")
+            parts.append(f"On average a trade must be held for at least {span(self.min_average_seconds)}.")
         if self.leaves_out:
             parts.append(f"The gains of positions that were not {long} do not count.")
         window = "" if self.window == "whole_phase" else f" The trades are those {self.window_words}."

@@ -40,7 +40,7 @@ class ProfitableDayCount(WindowGate[ProfitableDaysState]):
     threshold: Size | None = None
     compare: Literal[">=", ">"]
     basis: DayBasis = "closed_pnl"
-    required: Annotated[int, Field(ge=1, le=365)]
+    required: Annotated[int, Field(ge=0, le=3650)]
     consecutive: bool = False
     min_pct_of_best_day: Annotated[Annotated[ExactDecimal, Field(gt=0, le=100)] | None, LATER] = None
 
@@ -112,7 +112,7 @@ class ProfitableDayCount(WindowGate[ProfitableDaysState]):
         row = " in a row" if self.consecutive else ""
         window = "" if self.window == "whole_phase" else f" {self.window_words}"
         days = count(self.required, "profitable day")
-        words = f"Profitable days. You need at least {days}{row}{window} before {self.blocked_words}."
+        words = f"Profitable days. Before {self.blocked_words} you need at least {days}{row}{window}."
         if self.threshold is None:
             result = "made no loss" if self.compare == ">=" else "made a profit"
         else:

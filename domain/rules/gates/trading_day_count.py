@@ -13,7 +13,7 @@ from domain.rules.events import Closed, DayEnded, Event, Opened
 from domain.rules.gates.windows import LastDays, WindowGate, WindowState, day_of
 from domain.rules.holdings import calendar_of
 from domain.rules.terms import LATER, RuleId, Size
-from domain.wording import count, percent
+from domain.wording import count, percent, span
 
 
 class Waiting(State):
@@ -52,7 +52,7 @@ class TradingDayCount(WindowGate[TradingDaysState]):
     type: Literal["trading_day_count"]
     id: RuleId = "trading_days"
     counts: Literal["day_with_new_position_opened", "day_with_qualifying_close"] = "day_with_new_position_opened"
-    required: Annotated[int, Field(ge=1, le=365)]
+    required: Annotated[int, Field(ge=0, le=3650)]
     min_trade_value: Size | None = None
     min_abs_pnl: Size | None = None
     compare: Annotated[Literal[">=", ">"], LATER] = ">="
@@ -126,7 +126,7 @@ class TradingDayCount(WindowGate[TradingDaysState]):
     def words(self, context: Context) -> str:
         window = "" if self.window == "whole_phase" else f" {self.window_words}"
         days = count(self.required, "trading day")
-        words = f"Trading days. You need at least {days}{window} before {self.blocked_words}."
+        words = f"Trading days. Before {self.blocked_words} you need at least {days}{window}."
         words += self._opening_words() if self.counts == "day_with_new_position_opened" else self._close_words(context)
         if not self.half_days_count:
             words += f" A day on which {self.calendar} closes early does not count."
@@ -139,7 +139,7 @@ class TradingDayCount(WindowGate[TradingDaysState]):
             least = percent(self.min_pct_of_average_lots)
             conditions.append(f"its size is at least {least} of the average size of the positions opened before it")
         if self.min_held_seconds is not None:
-            conditions.append(f"it is held for at least {count(self.min_held_seconds, 'second')}")
+            conditions.append(f"it is held for at least {span(self.min_held_seconds)}")
         return f"{words}{', provided that ' if conditions else ''}{' and '.join(conditions)}."
 
     def _close_words(self, context: Context) -> str:

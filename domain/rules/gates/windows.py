@@ -204,7 +204,9 @@ class WindowGate(Gate[W]):
         if self.window == "whole_phase" or not self.leaves_out:
             return ""
         if self.counts_later:
-            return " What does not count now counts again once it is no longer in that time."
+            if isinstance(self.window, LastDays):
+                return " What does not count is not lost: it counts again once its day is no longer one of them."
+            return " What does not count is not lost: it counts again after the next payout."
         return " What does not count is out for good: later payouts leave it out too."
 
     def _begun(self, state: W, event: Event, context: Context) -> W:
