@@ -14,6 +14,7 @@ from monitor.facts import ReviewKind
 from monitor.judging.conduct import Conduct
 from monitor.judging.evidence import Trigger
 from monitor.judging.judge import Judge
+from monitor.judging.offences import has_initial_balance
 from monitor.state import ShardState
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal
 
@@ -110,6 +111,8 @@ class MoneyEvents:
         target: bool = True,
     ) -> None:
         account.mark_changed()
+        if account.conduct is not None and has_initial_balance(account):
+            account.conduct.resetting = None
         self._state.bars.touch_row(account.row)
         if account.judged:
             self._judge.money(account, trigger, violations, moved=moved, target=target)
