@@ -46,7 +46,7 @@ class Judge:
         except RateMissing:
             if moved:
                 account.rules = moved
-            self._state.watch(account)
+            self._state.set_alarms(account)
             return
         mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)

@@ -87,7 +87,10 @@ class MoneyEvents:
                 equity = self._state.exact_equity(account)
             except RateMissing:
                 equity = account.balance_minor
-            rules = on_reinstatement(rules, Mark(account.balance_minor, equity, event.seq, event.at))
+            now = Mark(account.balance_minor, equity, event.seq, event.at, account.costs)
+            rules = on_reinstatement(rules, now)
+            if account.conduct is not None:
+                account.conduct.begin_anew()
         account.ended, account.judged = False, True
         self._conduct.begin(account, event.seq, event.at)
         self._judge.account(account, Trigger("account", event.seq, event.at), moved=rules, target=True)
