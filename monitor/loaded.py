@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import Movement
@@ -10,7 +10,6 @@ from domain.rules.floors import NO_COSTS, Costs
 from domain.rules.marking import Position
 from domain.rules.state import AccountRules, fresh
 from monitor.columns.conduct_state import ConductState
-from monitor.facts import ReviewNote
 from ports.platform import AccountState
 
 
@@ -44,6 +43,15 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDoubt:
+    """An open review of a doubtful breach: its key, its market time and its detail."""
+
+    key: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase.
     `doubtful`: its open reviews of doubtful breaches."""
@@ -57,7 +65,7 @@ class Loaded:
     checkpoint: Checkpoint | None
     pending: Pending | None = None
     ended_seq: int = 0
-    doubtful: tuple[ReviewNote, ...] = ()
+    doubtful: tuple[OpenDoubt, ...] = ()
     marks: str = "quotes"  # or "states": the venue states the equity itself
 
     def trades_at(self, seq: int) -> bool:

@@ -1,4 +1,4 @@
-"""Where a proof sheet takes the worth of an account from. `seq` numbers are those of that source."""
+"""Where a sheet takes the worth of an account from: quotes, the venue's own state, a statement, a bar, the balance alone."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -10,13 +10,13 @@ from domain.rules.evaluate import LevelBreach, balance_levels, in_order, judge, 
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
-from monitor.facts import ReviewNote
 from monitor.judging.conduct import Conduct
 from monitor.judging.doubtful import DoubtfulBreaches
 from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_fact, scene_of
 from monitor.judging.feed_quality import Doubt, FeedQuality
 from monitor.judging.offences import Offences, limit_verdicts, reset_limits
 from monitor.judging.warnings import limits_used
+from monitor.loaded import OpenDoubt
 from monitor.state import ShardState
 
 
@@ -80,10 +80,7 @@ class Judge:
             self._doubtful.review(account, scene_of(state, account, trigger, None), found, doubts)
         elif after.specs and (ending := self._ending(account, trigger, found, None)):
             self._breach(account, trigger, ending, None)
-        if after.specs:
-            state.set_alarms(account)
-        if account.judged:
-            state.watch(account)
+        state.set_alarms(account)
         state.facts.offer()
 
     def mark(self, account: AccountRow, trigger: Trigger) -> None:
@@ -194,7 +191,7 @@ class Judge:
             doubts = [doubt, *self._doubtful.doubts(account, trigger.at, besides=doubt)]
             self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)
 
-    def take_up_doubtful(self, account: AccountRow, open_: Iterable[ReviewNote]) -> None:
+    def take_up_doubtful(self, account: AccountRow, open_: Iterable[OpenDoubt]) -> None:
         """Takes over the reviews of doubtful breaches that an earlier run opened."""
         self._doubtful.take_up(account, open_)
 

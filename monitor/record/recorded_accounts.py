@@ -8,8 +8,7 @@ from psycopg import Connection
 
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from monitor.facts import ReviewKind, ReviewNote
-from monitor.loaded import Loaded, Pending
+from monitor.loaded import Loaded, OpenDoubt, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars
 from store import live, news
@@ -74,7 +73,9 @@ class RecordedAccounts:
             checkpoint=checkpoint,
             pending=self._pending(record),
             ended_seq=record.ended_seq,
-            doubtful=tuple(_doubtful(record)),
+            doubtful=tuple(
+                OpenDoubt(row["key"], datetime.fromisoformat(row["at"]), row["detail"]) for row in record.doubtful or ()
+            ),
             marks=record.marks,
         )
 
@@ -88,9 +89,3 @@ class RecordedAccounts:
     def terms(self, product: str, version: int, phase_index: int, initial_minor: int) -> PhaseTerms:
         """Returns the terms of a phase of a product version for an account of this size."""
         return self._terms.of(product, version, phase_index, initial_minor)
-
-
-def _doubtful(record: live.AccountRecord) -> Iterator[ReviewNote]:
-    for row in record.doubtful or ():
-        at = datetime.fromisoformat(row["at"])
-        yield ReviewNote(row["key"], ReviewKind.DOUBTFUL_BREACH, at, row["detail"], record.account_id)
