@@ -1,4 +1,4 @@
-"""Where a sheet takes the worth of an account from: quotes, the venue's own state, a statement, a bar, the balance alone."""
+"""Where a sheet takes the worth of an account from: quotes, the venue's own state, a statement, a bar, the balance."""
 
 from datetime import datetime
 from typing import Annotated, Literal
