@@ -33,10 +33,11 @@ _UNSEEN: Final = ("news_window", "exposure_multiple", "required_stop", "inactivi
 def judged_as_statement(world: World, login: int, terms: PhaseTerms, found: Found) -> Replay | None:
     """Returns what a statement of the life shows; None where a statement cannot know it. `found`: the offences of the
     life."""
-    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found) or any(map(_by_value, terms.phase.rules)):
+    rules = terms.phase.rules
+    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found) or any(map(_by_average, rules)):
         return None
     statement = statement_of(world, login, terms)
-    if statement is None:
+    if statement is None or any(map(_by_value, rules)):
         return None
     quotes = tuple(_quotes(world.events))
     if any(later.at < quote.at for quote, later in pairwise(quotes)):
@@ -59,7 +60,13 @@ def statement_offences(result: Replay) -> list[tuple[str, str, int, datetime]]:
 def _is_unseen(rule: RuleBase) -> bool:
     """Whether a statement judges the rule otherwise, or not at all."""
     by_stops = getattr(rule, "only", None) is not None
-    return rule.type in _UNSEEN or by_stops or getattr(rule, "reference", "") == "average_of_closed"
+    return rule.type in _UNSEEN or by_stops
+
+
+def _by_average(rule: RuleBase) -> bool:
+    """Whether the rule judges closed trades at a request of a payout. A life without one is not judged by it, while a
+    statement is judged after its last event."""
+    return getattr(rule, "reference", "") == "average_of_closed"
 
 
 def _by_value(rule: RuleBase) -> bool:
