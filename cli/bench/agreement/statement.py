@@ -23,6 +23,7 @@ from domain.histories.statements import (
 from domain.histories.what_if import judge
 from domain.products.phase_terms import PhaseTerms
 from domain.rules.base import RuleBase
+from domain.rules.gates.trading_day_count import TradingDayCount
 from ports.platform import BalanceOperation, Deal, Event, Tick
 
 _ENDINGS: Final[dict[str, Ending]] = {"stop_loss": "stop_loss", "take_profit": "take_profit"}
@@ -71,10 +72,7 @@ def _by_average(rule: RuleBase) -> bool:
 
 def _by_value(rule: RuleBase) -> bool:
     """Whether a gate asks for the value of a trade, which a statement does not contain."""
-    size = getattr(rule, "min_abs_pnl", None)
-    return getattr(rule, "min_trade_value", None) is not None or (
-        size is not None and size.type == "pct_of_trade_value"
-    )
+    return isinstance(rule, TradingDayCount) and rule.needs_value
 
 
 def statement_of(world: World, login: int, terms: PhaseTerms) -> Statement | None:
