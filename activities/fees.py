@@ -72,7 +72,8 @@ async def _settle(session: AsyncSession, challenge: Challenge, checkout: Checkou
     status, difference = checkout.status if checkout else None, ""
     if checkout and status in ("paid", "refunded", "charged_back"):
         paid = _paid(checkout)
-        in_vain = await orders.problem(session, challenge)
+        # a payment that went back opens nothing: what it was for is not asked
+        in_vain = await orders.problem(session, challenge) if status == "paid" else ""
         difference = await fees.receive(
             session, challenge, paid=paid, reference=checkout.reference, provider=provider, in_vain=in_vain
         )

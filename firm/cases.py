@@ -17,7 +17,7 @@ from domain.surveillance.findings import CloseChallenges, DisputeBreach, Finding
 from firm import decide as guard
 from firm import disputes, messages
 from firm.payouts import signals
-from store import audit, rows, surveillance
+from store import audit, chains, rows, surveillance
 from store.models import Account, Alert, Breach, Case, CaseAccount, Challenge
 
 _TRIGGERS = {"clear": "suspicion_cleared", "confirm": "abuse_confirmed"}
@@ -92,11 +92,12 @@ async def _act_on(session: AsyncSession, case: Case, finding: Finding, actor: Ac
 
 
 async def _close_challenges(session: AsyncSession, case: Case, blamed: Sequence[str]) -> None:
+    """Closes the challenges of the blamed accounts, and those that go on from them."""
+    traded_in = await session.scalars(select(Account.challenge_id).where(Account.id.in_(blamed)))
+    chain = await chains.onward_from(session, set(traded_in))
     found = await session.scalars(
         select(Challenge.id)
-        .join(Account, Account.challenge_id == Challenge.id)
-        .where(Account.id.in_(blamed), Challenge.state.not_in(CHALLENGE.terminal))
-        .distinct()
+        .where(Challenge.id.in_(chain), Challenge.state.not_in(CHALLENGE.terminal))
         .order_by(Challenge.id)
     )
     for challenge_id in found.all():

@@ -201,6 +201,11 @@ async def book_parts(session: AsyncSession, challenge: Challenge, *, currency: s
     return booked
 
 
+async def went_back(session: AsyncSession, challenge_id: str) -> bool:
+    """Returns whether the payment of this challenge was refunded or charged back."""
+    return bool(await _booked(session, challenge_id) & (_REFUNDED | _CHARGED_BACK))
+
+
 async def _booked(session: AsyncSession, challenge_id: str) -> set[str]:
     """Returns the kinds of ledger entries of this challenge."""
     statement = select(LedgerTransaction.kind).where(LedgerTransaction.reference == challenge_id)

@@ -14,8 +14,9 @@ from domain.approvals import Actor
 from domain.disputes import DISPUTE
 from domain.errors import NotFound, OrderRefused
 from domain.fees import OrderKind
-from domain.lifecycle import UNPAID, check_orderable, order_of
-from firm import challenges, disputes, messages
+from domain.lifecycle import CHALLENGE, UNPAID, check_orderable, order_of
+from firm import challenges, disputes, fees, messages
+from store import chains
 from store.models import Account, Challenge
 
 _ENDED_UNPAID = UNPAID - {"awaiting_payment", "payment_review"}
@@ -37,6 +38,8 @@ async def order(
         raise OrderRefused("No phase has begun yet.")
     if await _disputed(session, old):
         raise OrderRefused("The breach of this challenge is disputed.", remedy="Wait for the decision.")
+    if await _has_no_successor(session, old):
+        raise OrderRefused("Nothing can be ordered for this challenge any more.", remedy="Buy a new challenge.")
     if await _ordered(session, old.id):
         raise OrderRefused("It was ordered already.", remedy="Pay that order, or let it expire.")
     wanted = challenges.Order(kind, old.id, _phase(account, kind), price)
@@ -60,10 +63,13 @@ async def problem(session: AsyncSession, challenge: Challenge) -> str:
     account = await challenges.account(session, old)
     kind = order_of(old.state)
     same = kind == challenge.fee_of and account is not None and _phase(account, kind) == challenge.phase_index + 1
-    if not same or await _disputed(session, old):
-        state = old.state.replace("_", " ")
-        return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: it is {state}."
-    return ""
+    if await _has_no_successor(session, old):
+        why = "a payment for it went back, or a case against it was confirmed"
+    elif not same or await _disputed(session, old):
+        why = f"it is {old.state.replace('_', ' ')}"
+    else:
+        return ""
+    return f"The {challenge.fee_of} of challenge {old.id} is not possible any more: {why}."
 
 
 def _phase(account: Account, kind: OrderKind) -> int:
@@ -72,10 +78,11 @@ def _phase(account: Account, kind: OrderKind) -> int:
 
 
 async def close_replaced(session: AsyncSession, challenge: Challenge) -> None:
-    """Has the challenge that this paid one replaces closed."""
-    if challenge.replaces is not None:
+    """Has the challenge that this paid one replaces closed, unless it has ended. The caller has asked for `problem`."""
+    old = None if challenge.replaces is None else await session.get_one(Challenge, challenge.replaces)
+    if old is not None and old.state not in CHALLENGE.terminal:
         fact = ClosedByFirm(key=keys.challenge_replaced(challenge.id), case_id="")
-        await messages.signal(session, challenge_workflow(challenge.replaces), fact)
+        await messages.signal(session, challenge_workflow(old.id), fact)
 
 
 async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
@@ -89,6 +96,15 @@ async def replaced_by(session: AsyncSession, challenge_id: str) -> str | None:
 async def _ordered(session: AsyncSession, challenge_id: str) -> bool:
     found = select(Challenge.id).where(Challenge.replaces == challenge_id, Challenge.state.not_in(_ENDED_UNPAID))
     return await session.scalar(found.limit(1)) is not None
+
+
+async def _has_no_successor(session: AsyncSession, challenge: Challenge) -> bool:
+    """Returns whether nothing goes on from this challenge: a confirmed case blames it, or a payment of it or of one
+    that it goes on from went back to the payer."""
+    if await challenges.case_against(session, challenge.id) is not None:
+        return True
+    chain = await chains.back_from(session, challenge.id)
+    return any([await fees.went_back(session, each) for each in chain])
 
 
 async def _disputed(session: AsyncSession, challenge: Challenge) -> bool:

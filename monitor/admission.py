@@ -4,15 +4,18 @@ from datetime import datetime
 
 from monitor.columns.roster import AccountRow
 from monitor.judging.conduct import Conduct
+from monitor.judging.judge import Judge
 from monitor.judging.version_changes import VersionChanges
 from monitor.loaded import AccountSource, Loaded
 from monitor.state import ShardState
 
 
 class Admission:
-    def __init__(self, state: ShardState, source: AccountSource, conduct: Conduct, versions: VersionChanges) -> None:
+    def __init__(
+        self, state: ShardState, source: AccountSource, conduct: Conduct, versions: VersionChanges, judge: Judge
+    ) -> None:
         self._state, self._source = state, source
-        self._conduct, self._versions = conduct, versions
+        self._conduct, self._versions, self._judge = conduct, versions, judge
         self._foreign: set[int] = set()  # logins that the stream named and another shard judges
 
     def load(self, login: int) -> Loaded | None:
@@ -46,6 +49,7 @@ class Admission:
         state.bars.restart(account.row)
         state.set_alarms(account)
         self._versions.expect(account.account_id, loaded.pending)
+        self._judge.take_up_doubtful(account, loaded.doubtful)
         return account
 
     def release(self, account: AccountRow) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.products.phase_terms import PhaseTerms
 from domain.proofs.money import Movement
@@ -43,8 +43,18 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDoubt:
+    """An open review of a doubtful breach: its key, its market time and its detail."""
+
+    key: str
+    at: datetime
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
-    """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase."""
+    """An account as the record has it. `breaches`: (rule id, sequence number) of all breaches of this phase.
+    `doubtful`: its open reviews of doubtful breaches."""
 
     account_id: str
     challenge_id: str
@@ -55,6 +65,7 @@ class Loaded:
     checkpoint: Checkpoint | None
     pending: Pending | None = None
     ended_seq: int = 0
+    doubtful: tuple[OpenDoubt, ...] = ()
     marks: str = "quotes"  # or "states": the venue states the equity itself
 
     def trades_at(self, seq: int) -> bool:

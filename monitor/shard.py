@@ -66,7 +66,7 @@ class Shard:
         self._venue_states = VenueStates(self.state, self.quality, self._judge, self._money)
         self._rollover = Rollover(self.state, self._judge, self._conduct, self.versions)
         self._reset_warnings = ResetWarnings(self.state)
-        self.admission = Admission(self.state, source, self._conduct, self.versions)
+        self.admission = Admission(self.state, source, self._conduct, self.versions, self._judge)
         self._news, self._last_release = news, 0
         self._last_seq = 0  # of the last batch; 0 before the first
 

@@ -4,7 +4,7 @@ Judging and record read and change accounts through this and through `AccountRow
 take rows of the columns.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -97,10 +97,13 @@ class ShardState:
         known."""
         return self.marks.exact(account)
 
-    def mark(self, account: AccountRow, equity: int, seq: int, at: datetime) -> Mark:
+    def mark(
+        self, account: AccountRow, equity: int, seq: int, at: datetime, specs: Sequence[FloorSpec] | None = None
+    ) -> Mark:
         """Returns the money of an account at an event, and what each position makes where a rule asks. `equity`: its
-        exact equity, which is known."""
-        asks = self.rules.watches_losses and any(spec.per != "account" for spec in account.terms.specs)
+        exact equity, which is known. `specs`: the levels that it is compared with, if not its own."""
+        asked = account.terms.specs if specs is None and self.rules.watches_losses else specs or ()
+        asks = any(spec.per != "account" for spec in asked)
         results = self.marks.results(account) if asks and not self.marks.stated(account.row) else None
         return Mark(account.balance_minor, equity, seq, at, account.costs, results)
 
@@ -144,13 +147,6 @@ class ShardState:
         """Stops judging an account, for example because it was disabled."""
         account.judged = False
         self.set_alarms(account)
-
-    def watch(self, account: AccountRow) -> None:
-        """Has an account judged at its next mark, where closed money alone moves a level: its equity is not known, so
-        that its alarms are those of the money from before."""
-        follows = history.follows_equity(account.terms.history_rules)
-        if follows or any(spec.figured or spec.moves == "always" for spec in account.terms.specs):
-            self.columns.low_alarm[account.row] = kernels.HIGHEST
 
     def set_alarms(self, account: AccountRow) -> None:
         """Sets the equity at which an account becomes a candidate for the judge."""
@@ -229,8 +225,18 @@ class ShardState:
         conduct = self.accounts.conduct_states[row]
         if conduct.curing:
             return kernels.EVERY_MARK  # every mark may be the one that cures
-        specs = self.rules.symbol_specs(row)
-        return sum(1 << index for index, spec in enumerate(specs) if conduct.counted(spec.rule_id, spec.key))
+        if not any(limit.counted for limit in conduct.limits.values()):
+            return 0
+        account, mask = self.accounts[row], 0
+        for index, spec in enumerate(self.rules.symbol_specs(row)):
+            keys = [spec.key]
+            if spec.per != "account":  # each symbol or position is a limit of its own
+                by_symbol = spec.per == "symbol"
+                subjects = {each.symbol if by_symbol else each.position_id for each in account.positions()}
+                keys = [f"{spec.key}/{subject}" for subject in subjects]
+            if all(conduct.counted(spec.rule_id, key) for key in keys):
+                mask |= 1 << index
+        return mask
 
     def judged_under_clock(self, group: int) -> Ints:
         """The judged rows to which a reset of clock group `group` does something."""

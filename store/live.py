@@ -33,7 +33,11 @@ _ACCOUNT: Final = """
            (SELECT jsonb_build_object('move_id', r.move_id, 'product', v.product, 'version', v.to_version)
               FROM account_move_rows r JOIN account_moves v ON v.id = r.move_id
              WHERE r.account_id = a.id AND r.state = 'waiting' AND r.taken_batch IS NOT NULL
-             ORDER BY r.taken_batch LIMIT 1) AS version_move
+             ORDER BY r.taken_batch LIMIT 1) AS version_move,
+           (SELECT jsonb_agg(jsonb_build_object('key', w.key, 'at', w.occurred_at, 'detail', w.detail))
+              FROM reviews w
+             WHERE w.account_id = a.id AND w.kind = 'doubtful_breach' AND w.status = 'open'
+               AND NOT w.detail ? 'good_data') AS doubtful
       FROM accounts a LEFT JOIN account_live l ON l.account_id = a.id
 """
 _OF_SHARD: Final = " WHERE a.platform = %(platform)s AND a.shard = %(shard)s"
@@ -68,6 +72,7 @@ class AccountRecord:
     breaches: list[tuple[str, int]]
     ended_seq: int  # seq of the event that ended it last; 0: none
     version_move: dict[str, Any] | None = None  # pending, applied at the next reset: move_id, product, version
+    doubtful: list[dict[str, Any]] | None = None  # open reviews of doubtful breaches that no good data have refuted
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ async def _make(session: AsyncSession, table: Table, start: datetime, end: datet
     for a time that its rest has rows of."""
     rest, name = f"{table.name}_default", f"{table.name}_{start:{'%Y%m%d' if table.period == 'day' else '%Y%m'}}"
     within = f"{table.column} >= '{start.isoformat()}' AND {table.column} < '{end.isoformat()}'"
+    # who writes from here on waits before a part is chosen: a row chosen for the rest would be refused there afterwards
+    await session.execute(text(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE"))
     await session.execute(text(f"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE"))
     has_rows = await session.scalar(text(f"SELECT EXISTS (SELECT FROM {rest} WHERE {within})"))
     if has_rows and table.sealed:

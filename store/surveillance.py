@@ -12,6 +12,7 @@ from domain import keys
 from domain.surveillance import stored
 from domain.surveillance.base import Fill
 from domain.surveillance.findings import Finding
+from store import chains
 from store.models import Account, Alert, Case, CaseAccount, DealRow, SurveillanceCursor
 
 # A deal can become visible after one with a higher number: this many of those that were read are read again.
@@ -104,14 +105,15 @@ def finding(alert: Alert) -> Finding:
 
 
 async def confirmed_against(session: AsyncSession, challenge_id: str) -> Sequence[str]:
-    """Returns the ids of the confirmed cases that blame an account of this challenge. Who was only named in a case,
-    such as the trader who was copied, has broken no rule."""
+    """Returns the ids of the confirmed cases that blame an account of this challenge, or of one that it goes on from.
+    Who was only named in a case, such as the trader who was copied, has broken no rule."""
+    chain = await chains.back_from(session, challenge_id)
     rows = await session.execute(
         select(Case.id, Alert, CaseAccount.account_id)
         .join(Alert, Alert.id == Case.alert_id)
         .join(CaseAccount, CaseAccount.case_id == Case.id)
         .join(Account, Account.id == CaseAccount.account_id)
-        .where(Account.challenge_id == challenge_id, Case.state == "confirmed")
+        .where(Account.challenge_id.in_(chain), Case.state == "confirmed")
         .order_by(Case.id)
     )
     blaming = [case_id for case_id, alert, account_id in rows if account_id in finding(alert).blamed]

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from activities.deps import Deps
 from activities.operations import OperationsActivities
-from contracts.ids import challenge_workflow, dispute_workflow
+from contracts.ids import challenge_workflow, dispute_workflow, payout_workflow
 from contracts.messages import BreachDetected, DecisionRequest, PhasePassed, ReconciliationStart
 from contracts.operations import ReconciliationReport
 from domain.approvals import Actor, Role
@@ -526,6 +526,21 @@ class Firm:
             return (await self.payout(payout_id)).state == state
 
         await self.until(there)
+
+    async def arrives(self, payout_id: str) -> None:
+        """The provider reports that the transfer of a payout has arrived."""
+        await self.payout_becomes(payout_id, "sent")
+        for key, transfer in self.provider.transfers.items():
+            self.provider.transfers[key] = transfer.model_copy(update={"status": "paid"})
+        async with self.db.transaction() as session:
+            await outbox.signal_workflow(
+                session,
+                key=f"arrived/{payout_id}",
+                workflow_id=payout_workflow(payout_id),
+                name="transfer_changed",
+                payload={"key": f"arrived/{payout_id}", "transfer_id": "tr_1"},
+            )
+        await self.payout_becomes(payout_id, "paid")
 
     async def dispute(self, breach_id: str, actor: Actor) -> str:
         async with self.db.transaction() as session:

@@ -1,16 +1,22 @@
 """The base of every part of a proof sheet."""
 
-from typing import Any, Final
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
-
-_LATER: Final = ("figures", "subject", "point")
 
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class GrownPart(Part):
+    """A part with a field that came later: `later`. Unused, it is left out, as in earlier sheets."""
+
+    later: ClassVar[str]
+
     @model_serializer(mode="wrap")
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves the later field out where it is not used, as in earlier sheets."""
-        return {name: value for name, value in serialize(self).items() if value is not None or name not in _LATER}
+        data: dict[str, Any] = serialize(self)
+        if data[self.later] is None:
+            del data[self.later]
+        return data

@@ -6,12 +6,12 @@ those of that source.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
 from domain.money import Currency
-from domain.proofs.part import Part
+from domain.proofs.part import GrownPart, Part
 from domain.rules.floors import Direction
 from domain.rules.marking import Side
 from domain.rules.terms import Figures, Operator
@@ -165,10 +165,11 @@ class Step(Part):
     minor: int
 
 
-class BasisPart(Part):
+class BasisPart(GrownPart):
     """The anchor or peak, and the figures of the account, as the rule counts them, at the event that set it (seq 0: the
     initial balance). `figures`: of levels that need them."""
 
+    later: ClassVar[str] = "figures"
     source: str
     moves: str
     value_minor: int
@@ -192,9 +193,10 @@ class FloorPart(Part):
     floor_minor: int
 
 
-class RulePart(Part):
+class RulePart(GrownPart):
     """`worth`: the steps to `worth_minor`: the account, or the symbol or position `subject`, as the rule counts it."""
 
+    later: ClassVar[str] = "subject"
     id: str
     type: str
     parameters: dict[str, Any]
@@ -241,11 +243,12 @@ class PointPart(Part):
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class HistoryPart(Part):
+class HistoryPart(GrownPart):
     """The events that changed the rule or its day book, in order. `joined_midway`: they start in the middle of a day.
     `began`: the state of the rule before the events, where they are not all of the phase. `point`: the point of the
     account's history with that state; a sheet of an earlier version has none."""
 
+    later: ClassVar[str] = "point"
     joined_midway: bool
     events: tuple[dict[str, Any], ...]
     calendars: tuple[CalendarPart, ...]

@@ -50,8 +50,8 @@ def _kept(old: FloorSpec, state: RuleState, spec: FloorSpec, mark: Mark) -> Rule
 
 
 def _same(old: FloorSpec, new: FloorSpec) -> bool:
-    return (old.rule_type, old.moves, old.initial_minor, old.source == "zero") == (
-        (new.rule_type, new.moves, new.initial_minor, new.source == "zero")
+    return (old.rule_type, old.moves, old.period, old.initial_minor, old.source == "zero") == (
+        (new.rule_type, new.moves, new.period, new.initial_minor, new.source == "zero")
     )
 
 

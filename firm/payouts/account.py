@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import keys
@@ -13,7 +13,18 @@ from domain.reviews import KINDS, holding
 from domain.rules.floors import Mark
 from domain.rules.room import rooms_after_payout
 from domain.rules.state import from_json
-from store.models import Account, AccountLive, BalanceOperationRow, Breach, Challenge, EquityBar, Payout, Review
+from store.models import (
+    Account,
+    AccountLive,
+    BalanceOperationRow,
+    Breach,
+    Challenge,
+    EquityBar,
+    Offence,
+    OutboxMessage,
+    Payout,
+    Review,
+)
 
 
 async def lock(session: AsyncSession, challenge_id: str, account_id: str) -> tuple[Challenge, Account]:
@@ -51,6 +62,19 @@ async def open_reviews(session: AsyncSession, account_id: str) -> tuple[str, ...
         .order_by(Review.id)
     )
     return tuple(f"{review_id} ({KINDS[kind].words})" for review_id, kind in found)
+
+
+async def reset_waits(session: AsyncSession, account_id: str) -> bool:
+    """Returns whether an offence is to bring the balance of the account back to the initial one, and the venue has not
+    been told yet."""
+    key = func.concat(keys.RESET_BALANCE, Offence.id)
+    waiting = (
+        select(Offence.id)
+        .join(OutboxMessage, OutboxMessage.key == key)
+        .where(Offence.account_id == account_id, OutboxMessage.dispatched_at.is_(None))
+        .limit(1)
+    )
+    return await session.scalar(waiting) is not None
 
 
 async def levels_beyond(session: AsyncSession, payout: Payout, account: Account, product: Product) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What was paid and traded before a payout, as far as its terms ask for it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,20 @@ from domain import keys
 from domain.payouts import PayoutTerms
 from domain.payouts.live_account import LiveAccountStart, SimulatedAccount
 from domain.products.product import Product
-from store.models import Account, AccountLive, BalanceOperationRow, Challenge, DealRow, Payout, Trader
+from store import chains
+from store.models import (
+    Account,
+    AccountLive,
+    BalanceOperationRow,
+    Challenge,
+    DealRow,
+    LedgerTransaction,
+    Payout,
+    Posting,
+    Trader,
+)
+
+_FEES_BACK: Final = ("fee_refunded", "fee_partly_refunded", "fee_charged_back")
 
 
 async def lock_totals(session: AsyncSession, terms: PayoutTerms, trader_id: str) -> None:
@@ -55,12 +68,33 @@ async def history(
     return facts
 
 
+async def last_fee(session: AsyncSession, challenge: Challenge) -> int:
+    """Returns the fee of a challenge without what went back to the payer. An order is a challenge of its own."""
+    went_back = await session.scalar(
+        select(func.coalesce(func.sum(Posting.amount_minor), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == Posting.transaction_id)
+        .where(
+            LedgerTransaction.reference == challenge.id,
+            LedgerTransaction.kind.in_(_FEES_BACK),
+            Posting.account == f"provider:{challenge.provider}",
+        )
+    )
+    return max(0, challenge.fee_minor + int(went_back or 0))
+
+
 async def _all_fees(session: AsyncSession, challenge_id: str) -> int:
-    """Returns the fee of a challenge and those of the challenges whose phase it began again."""
-    total, next_id = 0, str(challenge_id)
-    while next_id:
-        challenge = await session.get_one(Challenge, next_id)
-        total, next_id = total + challenge.fee_minor, challenge.replaces or ""
+    """Returns the fees of a challenge and of those that it goes on from, up to one whose payout refunded the fees
+    until then."""
+    total = 0
+    for each in await chains.back_from(session, challenge_id):
+        refunded = select(Payout.id).where(
+            Payout.challenge_id == each,
+            Payout.refund_minor > 0,
+            or_(Payout.state == "paid", Payout.closed_at.is_(None)),
+        )
+        if each != challenge_id and await session.scalar(refunded.limit(1)) is not None:
+            break
+        total += await last_fee(session, await session.get_one(Challenge, each))
     return total
 
 

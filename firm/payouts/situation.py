@@ -109,7 +109,7 @@ async def situation(
     product = await products.load(session, account.product, account.version)
     _check_cycle(product, cycle)
     live, now = await session.get(AccountLive, account_id), await market_now(session)
-    holdings = holdings or await _checkpoint(session, account, live)
+    holdings, profit = await _judged(session, account, holdings or await _checkpoint(session, account, live))
     terms = phase_terms(product, account.phase_index, calendars, account.initial_minor)
     is_funded_phase = challenge.account_id == account_id and account.phase_index == product.funded_index
     gates, deducted = await _judged_by_history(session, account, terms, holdings, now, requested)
@@ -128,12 +128,12 @@ async def situation(
         first_trade_at=await paid.first_trade(session, account_id),
         pending_orders=0,  # no platform we speak with has pending orders: its port reports fills alone
         cycle=cycle,
-        profit_minor=holdings.balance_minor - account.initial_minor - await credited(session, account_id),
+        profit_minor=profit,
         deducted_minor=deducted,
         lowered_split_pct=await _lowered_split(session, challenge.id),
         grown_split_pct=_grown_split(product, account),
         gates=gates,
-        last_fee_minor=challenge.fee_minor,  # an order is a challenge of its own
+        last_fee_minor=await paid.last_fee(session, challenge),
         **await paid.history(session, account, product, now, judged),
     )
     specs = terms.specs
@@ -144,6 +144,16 @@ async def situation(
     }
     mark = Mark(holdings.balance_minor, known.worth_minor, 0, now)  # an open gain may be gone before the money is
     return Situation(known, product, account, challenge, trader, spare, rules, mark, terms)
+
+
+async def _judged(session: AsyncSession, account: Account, found: Holdings) -> tuple[Holdings, int]:
+    """Returns (the money and positions that are judged, the profit of the trader in them). While an offence is to bring
+    the balance back to the initial one, there is nothing above it."""
+    profit = found.balance_minor - account.initial_minor - await credited(session, account.id)
+    if not await payout_account.reset_waits(session, account.id):
+        return found, profit
+    balance, equity = (min(minor, account.initial_minor) for minor in (found.balance_minor, found.equity_minor))
+    return Holdings(balance, equity, found.open_positions), min(profit, 0)
 
 
 def rooms_left(current: Situation, gross: Money) -> tuple[Room, ...]:

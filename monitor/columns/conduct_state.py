@@ -51,10 +51,23 @@ class ConductState(RecentHistory):
         """Whether a broken limit may still be cured."""
         return any(state.curing for state in self.limits.values())
 
+    @property
+    def waits_for_venue(self) -> bool:
+        """Whether a pause is to end, or a balance is to be brought back, whatever the rules are by then."""
+        return self.paused is not None or self.resetting is not None
+
     def counted(self, rule_id: str, key: str) -> bool:
         """Returns whether limit `key` of a rule was an offence since its last reset."""
         state = self.limits.get(rule_id)
         return state is not None and key in state.counted
+
+    def begin_anew(self) -> None:
+        """A wrong end was overturned, and the account has a fresh day: its limits count anew, and nothing from before
+        is still to be done at the venue."""
+        self.limits = {
+            rule_id: state.model_copy(update={"counted": (), "curing": {}}) for rule_id, state in self.limits.items()
+        }
+        self.paused = self.resetting = None
 
     def keep_limits_of(self, terms: PhaseTerms) -> None:
         """Forgets the limits that `terms` do not have."""

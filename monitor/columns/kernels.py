@@ -197,15 +197,15 @@ def alarm(row: int, count: int, fields: Any, data: Any, warned: Any, extra: Any,
 
 @njit(cache=True, nogil=True)
 def set_alarms(
-    rows: Any, hot: Any, judged: Any, terms: Any, levels: Any, table: Any, data: Any, warned: Any, extra: Any,
-    muted: Any,
+    rows: Any, hot: Any, judged: Any, unknown: Any, terms: Any, levels: Any, table: Any, data: Any, warned: Any,
+    extra: Any, muted: Any,
 ) -> None:  # fmt: skip
     """Set the alarms of `rows`. extra: levels x rows; muted: by row, or EVERY_MARK. An account that is not judged has
-    none."""
+    none. One without a known equity is judged at the first mark that makes it known: levels may have moved before."""
     for i in range(rows.shape[0]):
         r = rows[i]
         low, high = LOWEST, HIGHEST
-        if judged[r] and muted[i] == EVERY_MARK:
+        if judged[r] and (muted[i] == EVERY_MARK or unknown[r] > 0):
             low = HIGHEST
         elif judged[r]:
             t = terms[r]
@@ -295,4 +295,4 @@ def ready() -> None:
     data = np.zeros((STATE_FIELDS, 1, 1), np.int64)
     losing(books, spans, rows, profits, levels, found)
     follow(found, 1, hot, no, short, levels, short, levels, table, data, flags, flags, no, 1, 1, found.copy())
-    set_alarms(found, hot, no, short, levels, table, data, flags, np.zeros((1, 1), np.int64), levels)
+    set_alarms(found, hot, no, short, short, levels, table, data, flags, np.zeros((1, 1), np.int64), levels)

@@ -56,6 +56,7 @@ class AccountRow:
     @terms.setter
     def terms(self, terms: PhaseTerms) -> None:
         self._roster.columns.terms[self.row] = self._roster.number_of(terms)
+        self._roster.rules.warned[:, self.row] = False  # by the place of a level: another one may have it now
 
     # money
 

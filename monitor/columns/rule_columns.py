@@ -149,18 +149,22 @@ class RuleColumns:
         if muted is None:
             muted = np.zeros(len(rows), np.int64)
         rules = (self._levels, self._table, self._data, self.warned)
-        kernels.set_alarms(rows, columns.hot, columns.judged, columns.terms, *rules, extra, muted)
+        accounts = (columns.hot, columns.judged, columns.unknown, columns.terms)
+        kernels.set_alarms(rows, *accounts, *rules, extra, muted)
         if self.watches_losses:
             fresh = columns.capacity - len(self.loss_alarm)
             self.loss_alarm = np.append(self.loss_alarm, np.full(fresh, kernels.LOWEST)) if fresh else self.loss_alarm
-            for row in rows.tolist():
-                self.loss_alarm[row] = self._loss_alarm(row) if columns.judged[row] else kernels.LOWEST
+            for row, mask in zip(rows.tolist(), muted.tolist(), strict=True):
+                self.loss_alarm[row] = self._loss_alarm(row, mask) if columns.judged[row] else kernels.LOWEST
 
-    def _loss_alarm(self, row: int) -> int:
-        """Where a symbol loses too much, one of the account's positions loses its share of that or more."""
+    def _loss_alarm(self, row: int, muted: int) -> int:
+        """Where a symbol loses too much, one of the account's positions loses its share of that or more. `muted` as in
+        `set_alarms`."""
         found, held = kernels.LOWEST, max(int(self._columns.positions[row]), 1)
         for index, spec in enumerate(self.symbol_specs(row)):
-            if spec.per != "account" and not (spec.judged_at == "eod" and self.warned[index, row]):
+            silent = spec.judged_at == "eod" and self.warned[index, row]
+            silent |= muted != kernels.EVERY_MARK and bool(muted >> index & 1)
+            if spec.per != "account" and not silent:
                 left = 0 if self.warned[index, row] else int(self._data[kernels.WARN_LEFT, index, row]) + 1
                 first = int(self._data[kernels.FLOOR, index, row]) + max(spec.inclusive, left)
                 found = max(found, first if spec.per == "position" else -(-first // held))

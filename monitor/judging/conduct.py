@@ -76,7 +76,8 @@ class Conduct:
         kept, terms = self._states.pop(account.row, None), account.terms
         self._planned.pop(account.row, None)
         self._tried.pop(account.row, None)
-        if not needs_conduct_state(terms):
+        unfinished = kept is not None and kept.waits_for_venue
+        if not needs_conduct_state(terms) and not unfinished:
             return
         conduct = kept or fresh_conduct_state(terms)
         carried = carried_history(

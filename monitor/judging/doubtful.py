@@ -12,6 +12,7 @@ from monitor.facts import ReviewKind, ReviewNote
 from monitor.judging.evidence import breach_sheet
 from monitor.judging.feed_quality import Doubt, FeedQuality
 from monitor.judging.warnings import warning_period
+from monitor.loaded import OpenDoubt
 from monitor.state import ShardState
 
 
@@ -21,6 +22,13 @@ class DoubtfulBreaches:
     def __init__(self, state: ShardState, quality: FeedQuality) -> None:
         self._state, self._quality = state, quality
         self._open: dict[int, dict[str, ReviewNote]] = {}
+
+    def take_up(self, account: AccountRow, open_: Iterable[OpenDoubt]) -> None:
+        """Takes over the reviews that an earlier run opened."""
+        kind, account_id = ReviewKind.DOUBTFUL_BREACH, account.account_id
+        notes = {each.key: ReviewNote(each.key, kind, each.at, each.detail, account_id) for each in open_}
+        if notes:
+            self._open[account.row] = notes
 
     def rows(self) -> list[int]:
         """The rows that have an open one."""

@@ -1,6 +1,6 @@
 """The judge: a candidate of the columns, or an account whose money has changed, is judged by the exact evaluator."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -18,6 +18,7 @@ from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_f
 from monitor.judging.feed_quality import Doubt, FeedQuality
 from monitor.judging.offences import Broken, Offences, limit_verdicts, reset_limits
 from monitor.judging.warnings import limits_used
+from monitor.loaded import OpenDoubt
 from monitor.state import ShardState
 
 
@@ -49,7 +50,7 @@ class Judge:
         except RateMissing:
             if moved:
                 account.rules = moved
-            self._state.watch(account)
+            self._state.set_alarms(account)
             return
         mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)
@@ -210,6 +211,10 @@ class Judge:
         if found:
             doubts = [doubt, *self._doubtful.doubts(account, trigger.at, besides=doubt)]
             self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)
+
+    def take_up_doubtful(self, account: AccountRow, open_: Iterable[OpenDoubt]) -> None:
+        """Takes over the reviews of doubtful breaches that an earlier run opened."""
+        self._doubtful.take_up(account, open_)
 
     def recheck_doubtful(self, at: datetime) -> None:
         """Updates the reviews of doubtful breaches that good data have refuted."""

@@ -14,6 +14,7 @@ from monitor.facts import ReviewKind
 from monitor.judging.conduct import Conduct
 from monitor.judging.evidence import Trigger
 from monitor.judging.judge import Judge
+from monitor.judging.offences import has_initial_balance
 from monitor.state import ShardState
 from ports.platform import AccountChanged, AccountState, BalanceOperation, Deal
 
@@ -86,7 +87,10 @@ class MoneyEvents:
                 equity = self._state.exact_equity(account)
             except RateMissing:
                 equity = account.balance_minor
-            rules = on_reinstatement(rules, Mark(account.balance_minor, equity, event.seq, event.at))
+            now = Mark(account.balance_minor, equity, event.seq, event.at, account.costs)
+            rules = on_reinstatement(rules, now)
+            if account.conduct is not None:
+                account.conduct.begin_anew()
         account.ended, account.judged = False, True
         self._conduct.begin(account, event.seq, event.at)
         self._judge.account(account, Trigger("account", event.seq, event.at), moved=rules, target=True)
@@ -107,6 +111,8 @@ class MoneyEvents:
         target: bool = True,
     ) -> None:
         account.mark_changed()
+        if account.conduct is not None and has_initial_balance(account):
+            account.conduct.resetting = None
         self._state.bars.touch_row(account.row)
         if account.judged:
             self._judge.money(account, trigger, violations, moved=moved, target=target)

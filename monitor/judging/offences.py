@@ -173,7 +173,7 @@ class Offences:
         """Pauses or resets the account, or asks a person, as the consequence says."""
         if fact.consequence == "pause_until_reset" and account.conduct is not None:
             account.conduct.paused = fact.offence_id
-        if fact.consequence == "reset_balance" and account.conduct is not None:
+        if fact.consequence == "reset_balance" and account.conduct is not None and not has_initial_balance(account):
             account.conduct.resetting = fact.offence_id
         if fact.consequence == "review":
             detail = {
@@ -185,6 +185,11 @@ class Offences:
             }
             key = keys.offence_review(fact.offence_id)
             self._facts.reviews.append(ReviewNote(key, ReviewKind.OFFENCE, fact.at, detail, account.account_id))
+
+
+def has_initial_balance(account: AccountRow) -> bool:
+    """Returns whether the account is flat with its initial balance: a venue that is to reset it then moves no money."""
+    return not account.open_positions and account.balance_minor == account.terms.initial_minor
 
 
 def _offending(account: AccountRow, verdict: LevelBreach) -> tuple[str, ...]:

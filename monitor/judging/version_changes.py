@@ -59,7 +59,7 @@ class VersionChanges:
 
     def _change(self, account: AccountRow, pending: Pending, at: datetime, seq: int) -> None:
         state, terms, product = self._state, pending.terms, pending.terms.product
-        mark = Mark(account.balance_minor, account.equity_minor, seq, at, account.costs)
+        mark = state.mark(account, account.equity_minor, seq, at, terms.specs)
         rules = carried(account.rules, terms.specs, mark)
         why = _broken(rules, mark, product.currency)
         done = MoveOutcome(

@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from domain.products.phase_terms import PhaseTerms, phase_terms
 from domain.products.product import Product
-from monitor.loaded import Loaded, Pending
+from monitor.loaded import Loaded, OpenDoubt, Pending
 from monitor.record.checkpoints import checkpoint_from
 from ports.calendars import NONE, Calendars
 from store import live, news
@@ -73,6 +73,9 @@ class RecordedAccounts:
             checkpoint=checkpoint,
             pending=self._pending(record),
             ended_seq=record.ended_seq,
+            doubtful=tuple(
+                OpenDoubt(row["key"], datetime.fromisoformat(row["at"]), row["detail"]) for row in record.doubtful or ()
+            ),
             marks=record.marks,
         )
 

@@ -44,6 +44,8 @@ def resync(
             account.ended, account.offences = False, loaded.offences_before(_NEWEST)
             if account.offences:
                 back.add(account.row)
+                if account.conduct is not None:
+                    account.conduct.begin_anew()
     shard.quality.gap()
     present = list(state.accounts.present())
     detail = {"shard": number, "asked": gap.asked, "first": gap.first, "accounts": len(present)}
@@ -100,7 +102,7 @@ def _broken_at(account: AccountRow, snapshot: AccountSnapshot, at: datetime, *, 
     if not account.judged:
         return {}
     rules = account.rules
-    mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at)
+    mark = Mark(snapshot.balance_minor, snapshot.equity_minor, snapshot.seq, at, account.costs)
     after, found = judge(on_reinstatement(rules, mark) if reinstated else rules, mark)
     account.rules = after
     if not found:

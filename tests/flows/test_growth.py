@@ -6,18 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from contracts.ids import payout_workflow
+from domain import keys
 from domain.approvals import Actor
 from domain.money import Money
 from domain.products.product import Product
 from firm import growth
 from firm.payouts.situation import Holdings, situation
 from ports.platform import PositionState
-from store import outbox, products
-from store.models import AccountLive, AuditEntry, ScalingRow
+from store import products
+from store.models import AccountLive, AuditEntry, Offence, OutboxMessage, Proof, ScalingRow
 from store.read import timeline
 from store.read.pages import Scope, Window
 from tests.challenge_world import Firm, a_firm, after
@@ -53,6 +53,7 @@ async def test_an_account_grows_step_by_step_and_the_old_one_ends(firm: Firm) ->
     challenge_id = await _funded(firm)
     first = await firm.account(challenge_id)
     await firm.market_time(after(days=30))  # one day before the month is over
+    await firm.pump()
     await firm.quiet()
     assert (await firm.account(challenge_id)).id == first.id
     await firm.market_time(after(days=32))
@@ -111,7 +112,7 @@ async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> N
     payout_id = await firm.ask_payout(challenge_id, ada, 50_000)
     await firm.payout_becomes(payout_id, "sent")
     await _does_not_grow(firm, challenge_id, after(days=34))  # the payout is on its way
-    await _arrives(firm, payout_id)
+    await firm.arrives(payout_id)
     async with firm.db.transaction() as session:  # the monitor's next checkpoint
         live = await session.get_one(AccountLive, account.id)
         live.balance_minor = live.equity_minor = 10_000_000
@@ -123,25 +124,10 @@ async def test_a_step_waits_for_profit_and_until_it_is_paid_out(firm: Firm) -> N
         assert (step.facts["profit_minor"], step.facts["payouts_paid"]) == (50_000, 1)
 
 
-async def _arrives(firm: Firm, payout_id: str) -> None:
-    """The provider reports that the transfer has arrived."""
-    transfers = firm.provider.transfers
-    for key, transfer in transfers.items():
-        transfers[key] = transfer.model_copy(update={"status": "paid"})
-    async with firm.db.transaction() as session:
-        await outbox.signal_workflow(
-            session,
-            key=f"arrived/{payout_id}",
-            workflow_id=payout_workflow(payout_id),
-            name="transfer_changed",
-            payload={"key": f"arrived/{payout_id}", "transfer_id": "tr_1"},
-        )
-    await firm.payout_becomes(payout_id, "paid")
-
-
 async def _does_not_grow(firm: Firm, challenge_id: str, at: datetime) -> None:
     account = await firm.account(challenge_id)
     await firm.market_time(at)
+    await firm.pump()  # wakes it
     await firm.quiet()
     assert (await firm.account(challenge_id)).id == account.id
     assert (await firm.challenge(challenge_id)).state == "funded"
@@ -155,6 +141,42 @@ async def test_an_open_position_at_the_platform_keeps_the_account(firm: Firm) ->
     positions.append(PositionState.model_validate({**held, "opened_at": after(days=31)}))
     await _does_not_grow(firm, challenge_id, after(days=32))
     positions.clear()
+    await firm.market_time(after(days=33))
+    await firm.until(lambda: _grown(firm, challenge_id, 2))
+
+
+async def test_an_account_whose_balance_is_to_be_reset_does_not_grow(firm: Firm) -> None:
+    challenge_id = await _funded(firm, of="balance")
+    account, key = await firm.account(challenge_id), keys.reset_balance("off_1")
+    async with firm.db.transaction() as session:
+        session.add(Proof(id="prf_1", account_id=account.id, kind="violation", digest="0" * 64, body={}))
+        await session.flush()
+        session.add(
+            Offence(
+                id="off_1",
+                account_id=account.id,
+                challenge_id=challenge_id,
+                phase_index=1,
+                rule_id="daily_loss",
+                offence=1,
+                consequence="reset_balance",
+                sentence="Too much was lost.",
+                deducted_minor=0,
+                proof_id="prf_1",
+                seq=1,
+                occurred_at=after(days=31),
+                epoch=1,
+            )
+        )
+        payload, login = {"account_id": account.id}, str(account.login)
+        refused = {"parked_at": after(days=31)}  # the venue refused it: a person looks at it
+        session.add(
+            OutboxMessage(key=key, topic="venue.reset_balance", target=login, name="", payload=payload, **refused)
+        )
+    await _does_not_grow(firm, challenge_id, after(days=32))
+    async with firm.db.transaction() as session:
+        await session.execute(update(OutboxMessage).where(OutboxMessage.key == key).values(parked_at=None))
+    await firm.quiet()
     await firm.market_time(after(days=33))
     await firm.until(lambda: _grown(firm, challenge_id, 2))
 

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -17,11 +19,14 @@ from psycopg.errors import RestrictViolation
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from monitor.record.minute_rows import MinuteRows, binary_bars
 from relay.keeper import Keeper
 from store import audit, keeping, parts
 from store.db import Database
 from store.held import held, without_part
 from store.keeping import Policy
+from store.live import claim_epoch
+from store.live_checkpoint import CheckpointWriter
 from store.migrate import upgrade
 from store.models import Account
 from store.read import impact, market
@@ -113,6 +118,23 @@ async def test_rows_stored_before_their_part_move_into_it(firm: World) -> None:
     await _rounds(firm, FOR_EVER)
     assert _run(firm.db.url, "SELECT tableoid::regclass::text FROM equity_bars") == [("equity_bars_20260620",)]
     assert _run(firm.db.url, "SELECT tableoid::regclass::text, deal_id FROM deals") == [("deals_202606", "d1")]
+
+
+async def test_a_checkpoint_that_begins_while_a_part_is_made_is_stored_in_it(firm: World) -> None:
+    _bars(firm.db.url, "acc_ada", NOW, [(1, 2, 0, 1, 1)])
+    epoch = claim_epoch(firm.db.url, 0)
+    minute = np.array([[1, 2, 0, 1, 1]])
+    block = b"".join(binary_bars([MinuteRows(NOW + timedelta(minutes=1), np.array([b"acc_ada"]), minute)]))
+    with psycopg.connect(firm.db.url, autocommit=True) as connection, ThreadPoolExecutor(1) as thread:
+        writer = CheckpointWriter(connection, 0, epoch)
+        async with firm.db.transaction() as session:
+            assert await parts.alone(session) and await parts.make_parts(session)
+            writing = thread.submit(writer.write_bars, block)
+            waits = "SELECT pid FROM pg_locks WHERE pid = %s AND NOT granted"
+            while not writing.done() and not _run(firm.db.url, waits, connection.info.backend_pid):
+                await asyncio.sleep(0.01)
+        await asyncio.to_thread(writing.result)
+    assert _run(firm.db.url, "SELECT count(*) FROM equity_bars_20260620") == [(2,)]
 
 
 async def test_a_row_of_any_time_can_be_stored(firm: World) -> None:

@@ -27,7 +27,17 @@ from firm.payouts import situation as payout_facts
 from firm.payouts.preview import preview
 from ports.platform import BalanceKind, PositionState
 from store import ledger
-from store.models import AccountLive, BalanceOperationRow, Intent, NewsRelease, Offence, Payout, Posting, Proof
+from store.models import (
+    AccountLive,
+    BalanceOperationRow,
+    Intent,
+    NewsRelease,
+    Offence,
+    OutboxMessage,
+    Payout,
+    Posting,
+    Proof,
+)
 from tests.adapters import platforms, providers
 from tests.payout_world import INITIAL, MEDIUM, SMALL, START, Killed, Venue, World, a_firm, ref
 
@@ -170,6 +180,24 @@ async def test_profit_begins_anew_where_an_offence_reset_the_balance(firm: World
         session.add(_operation("dispute/dsp_2", "adjustment", 100_000, seq=7))
     facts = await _facts(firm)
     assert facts.profit_minor == 400_000 - 100_000
+
+
+async def test_profit_that_an_offence_resets_cannot_be_requested_before_the_venue_has_reset_it(firm: World) -> None:
+    actor = await _trader(firm)
+    asked = await firm.request(actor, SMALL)
+    async with firm.db.transaction() as session:  # as the monitor commits it
+        proof = Proof(id="prf_reset", account_id="acc_tina", kind="breach", digest="0" * 64, body={})
+        session.add(proof)
+        await session.flush()
+        offence = _offence("daily_loss", 0, proof.id)
+        offence.consequence = "reset_balance"
+        session.add(offence)
+        payload = {"account_id": "acc_tina"}
+        key = keys.reset_balance(offence.id)
+        session.add(OutboxMessage(key=key, topic="venue.reset_balance", target="1", name="", payload=payload))
+    assert (await firm.activities.place_hold(ref(asked))).state == "refused"
+    with pytest.raises(PayoutRefused, match=r"more than the 0\.00 USD available"):
+        await firm.request(actor, SMALL)
 
 
 def _offence(rule_id: str, minor: int, proof_id: str) -> Offence:

@@ -81,6 +81,11 @@ def test_a_new_daily_rule_takes_its_anchor_now(anchor: str, basis: int) -> None:
     assert moved == {"daily_loss": (basis, basis - 500_000, False)}
 
 
+def test_a_limit_of_another_period_takes_its_anchor_now() -> None:
+    rules = stood(under(DAILY | {"period": "month"}), Mark(12_000_000, 12_000_000, 5, AT))
+    assert after(rules, under(DAILY)) == {"daily_loss": (10_400_000, 9_900_000, False)}
+
+
 def test_a_new_peak_is_the_higher_of_the_start_and_now() -> None:
     assert after(stood(under(DAILY)), under(TRAILING))["trailing_loss"][0] == 10_400_000
     low = Mark(9_800_000, 9_800_000, 9, AT)

@@ -286,3 +286,16 @@ def test_an_opening_outside_the_hours_is_closed_and_too_many_are_reviewed() -> N
 def test_an_account_without_such_rules_carries_nothing() -> None:
     venue = Venue(DAILY)
     assert venue.shard.state.accounts.conduct_states == {}
+
+
+def test_an_account_whose_balance_needs_no_reset_can_pass_after_the_offence() -> None:
+    """Its positions were closed without a result, so the venue moves no money."""
+    venue = Venue({"type": "max_exposure", "limit": "2", "consequences": [{"kind": "reset_balance"}]})
+    venue.open("a", "3")
+    assert venue.found == [("reset_balance", "max_exposure", 1)]
+    venue.close("a")
+    venue.restart()
+    venue.open("b", "1")
+    venue.quote("1.10600")
+    venue.close("b")
+    assert venue.found[1:] == [("pass", "", 0)]
