@@ -313,7 +313,8 @@ class PayoutTerms(Terms):
             unset = next((name for name in step.without if getattr(before, name) is None), None)
             if unset is not None:
                 raise ValueError(f"by_payout: without {unset}: the payouts before have none; leave it out")
-        if any(part.split_tiers and part.split_by_trading_days for part in (self, *self.by_payout, *self.cycles)):
+        parts: tuple[PayoutTerms | Replacing, ...] = (self, *self.by_payout, *self.cycles)
+        if any(part.split_tiers and part.split_by_trading_days for part in parts):
             raise ValueError("split_tiers: a split depends on trading days or on tiers; remove one of the two")
         return self
 
