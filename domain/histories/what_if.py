@@ -20,7 +20,8 @@ from domain.proofs import money as proof
 from domain.proofs.check import check
 from domain.proofs.history import ProofSubject, pass_history, pass_rules, violation_sheet
 from domain.proofs.money import JudgedAccount
-from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement, StatementSource
+from domain.proofs.sheets import BalancePart, EventKind, EventPart, Movement
+from domain.proofs.sources import StatementSource
 from domain.rules.base import VenueCalendar
 from domain.rules.conduct.lot_size_band import LotSizeBand
 from domain.rules.conduct.max_exposure import MaxExposure

@@ -10,16 +10,8 @@ from domain.products.phase_terms import PhaseTerms
 from domain.proofs import levels
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
-from domain.proofs.sheets import (
-    BarSource,
-    BasisPart,
-    BreachSheet,
-    MoneySheet,
-    PassSheet,
-    PositionPart,
-    StatementSource,
-    StateSource,
-)
+from domain.proofs.sheets import BasisPart, BreachSheet, MoneySheet, PassSheet, PositionPart
+from domain.proofs.sources import BarSource, StatementSource, StateSource
 from domain.rules.base import EquityRule
 from domain.rules.floors import Costs, FloorSpec, Mark, RuleState
 

@@ -19,7 +19,6 @@ from domain.proofs.figures import (
 from domain.proofs.lists import ListTable, tables
 from domain.proofs.sheets import (
     AnySheet,
-    BarSource,
     BreachSheet,
     ClockPart,
     ConfirmationPart,
@@ -29,12 +28,10 @@ from domain.proofs.sheets import (
     MoneySheet,
     PassSheet,
     PayoutRefusalSheet,
-    Source,
-    StatementSource,
-    StateSource,
     Step,
     ViolationSheet,
 )
+from domain.proofs.sources import BarSource, Source, StatementSource, StateSource
 
 _SHOWN_ELSEWHERE: Final = ("id", "type", "breach_when")  # parameters that have a row of their own
 

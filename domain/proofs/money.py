@@ -33,11 +33,10 @@ from domain.proofs.sheets import (
     PositionPart,
     ProductPart,
     QuotePart,
-    QuotesSource,
     RulePart,
-    Source,
     TargetPart,
 )
+from domain.proofs.sources import QuotesSource, Source
 from domain.proofs.texts import SealedSheet, json_text
 from domain.rules.base import EquityRule, RuleBase
 from domain.rules.floors import NO_COSTS, Costs, FloorSpec, Mark, RuleState

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from domain.errors import StateMissing
-from domain.proofs.sheets import QuotesSource, Source, StateSource
+from domain.proofs.sources import QuotesSource, Source, StateSource
 from domain.rules.marking import Instrument, Position, QuoteBoard
 from monitor.columns.account_columns import AccountColumns
 from monitor.columns.books import Book

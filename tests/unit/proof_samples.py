@@ -14,7 +14,8 @@ from domain.products.product import Product
 from domain.proofs.history import ProofSubject, fold, gate_sheet, pass_history, violation_sheet
 from domain.proofs.money import BalancePart, EventPart, JudgedAccount, breach_sheet, pass_sheet
 from domain.proofs.payout import payout_refusal_sheet
-from domain.proofs.sheets import BarSource, PointPart, Source, StatementSource, StateSource
+from domain.proofs.sheets import PointPart
+from domain.proofs.sources import BarSource, Source, StatementSource, StateSource
 from domain.rules import state as rules_of
 from domain.rules.events import Closed, Event, Marked, Opened, PaidOut, Rolled
 from domain.rules.floors import Costs, Mark
