@@ -128,8 +128,8 @@ class Inactivity(ConductRule[InactivityState]):
         if deadline is None:
             return None
         # the deadline may have passed while a position suspended the rule: it is broken when that one is closed
-        free = state.freed if self.open_position_suspends and state.freed is not None else deadline
-        return max(deadline, free) + timedelta(microseconds=1)
+        past = deadline + timedelta(microseconds=1)
+        return past if state.freed is None or not self.open_position_suspends else max(past, state.freed)
 
     def words(self, context: Context) -> str:
         days = count(self.calendar_days or 0, "day")
