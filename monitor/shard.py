@@ -120,8 +120,7 @@ class Shard:
         for account, due, violations in self._conduct.due(until, seq):
             if account.judged:
                 trigger = Trigger("clocked", seq, due)
-                self._judge.account(account, trigger)
-                self._judge.conduct(account, trigger, violations)
+                self._judge.both(account, trigger, violations)
 
     def _announce_news(self, at: datetime, seq: int) -> None:
         """Passes newly known releases to the accounts that have rules about news."""

@@ -58,10 +58,18 @@ def by_number(case: Case, given: Mapping[str, Any]) -> list[tuple[int, Mapping[s
     own = {name: value for name, value in given.items() if name != "by_payout"}
     found: list[tuple[int, Mapping[str, Any]]] = [(1, own)]
     for number in sorted(steps):
-        own = {**own, **{name: value for name, value in steps[number].items() if name != "from_payout"}}
+        step = {name: value for name, value in steps[number].items() if name != "from_payout"}
+        own = {**own, **_other_splits(step), **step}
         own = {name: value for name, value in own.items() if value is not None}
         found.append((number, own))
     return found
+
+
+def _other_splits(step: Mapping[str, Any]) -> dict[str, None]:
+    """Returns the splits that the one of a step replaces."""
+    if step.get("split_tiers"):
+        return {"split_by_trading_days": None}
+    return {"split_tiers": None} if step.get("split_by_trading_days") or "split_pct" in step else {}
 
 
 def in_force(case: Case, given: Mapping[str, Any], number: int) -> Mapping[str, Any]:

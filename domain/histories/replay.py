@@ -59,6 +59,7 @@ class Fold:
         self.subject = PointSubject("", terms)
         self.costs: Costs = NO_COSTS
         self.open: set[str] = set()
+        self.places = {rule.id: place for place, rule in enumerate(terms.phase.rules)}
         self.breaches: list[ReplayedBreach] = []
         self.days: list[Day] = []
         self.trading_days: list[date] = []
@@ -88,8 +89,10 @@ class Fold:
         self.taken += 1
         self._time_alone(event)
         self._money(event)
+        before = len(self.breaches)
         self._levels(event)
         self._history(event)
+        self._as_listed(before)
         if self.resetting:
             self.resetting = bool(self.open) or event.balance_minor != self.context.initial_minor
         else:
@@ -104,11 +107,12 @@ class Fold:
             due = min((at for at in instants if at is not None and at <= event.at), default=None)
             if due is None:
                 break
-            tried = due
+            tried, before = due, len(self.breaches)
             for breach in self.limits.past(due, event):
                 self._broken(breach)
             equity = self.balance_minor if not self.open else None
             self._history(Clocked(seq=event.seq, at=due, balance_minor=self.balance_minor, equity_minor=equity))
+            self._as_listed(before)
         deadline = phase_deadline(self.started_at or event.at, self.terms.phase.time_limit_days, ())
         if deadline is not None and event.at > deadline and self.expired_at is None:
             self.expired_at = deadline
@@ -170,6 +174,11 @@ class Fold:
             self.resetting = True
         if breach.fails:
             self.endings.append((breach.at, self.taken, 0, "breach"))
+
+    def _as_listed(self, since: int) -> None:
+        """Puts the offences of one event, from number `since` on, in the order of the product's rules: of several that
+        end the phase, the first is the cause."""
+        self.breaches[since:] = sorted(self.breaches[since:], key=lambda breach: self.places[breach.rule_id])
 
     def _history(self, event: Event) -> None:
         """Steps conduct rules and gates. At a reset without equity, rules that count floating results are undecided."""

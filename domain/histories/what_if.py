@@ -26,6 +26,7 @@ from domain.rules.base import VenueCalendar
 from domain.rules.conduct.lot_size_band import LotSizeBand
 from domain.rules.conduct.max_exposure import MaxExposure
 from domain.rules.events import Clocked, Event, Marked, PaidOut, PayoutRequested, Rolled
+from domain.rules.gates.trading_day_count import TradingDayCount
 from domain.wording import money
 
 Wrap = Callable[[Iterator[Event]], Iterator[Event]]
@@ -251,6 +252,8 @@ def _not_judged(statement: Statement, terms: PhaseTerms) -> Iterator[tuple[str, 
             yield rule.id, "the file does not contain the size of its trades"
         elif isinstance(rule, MaxExposure) and rule.only is not None:
             yield rule.id, _NEEDS["required_stop"]
+        elif isinstance(rule, TradingDayCount) and rule.needs_value:
+            yield rule.id, _NEEDS["exposure_multiple"]
 
 
 def _with_last_request(events: Iterator[Event], terms: PhaseTerms) -> Iterator[Event]:

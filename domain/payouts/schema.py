@@ -69,7 +69,8 @@ _NO_TARGET: Final = "profit_target: a base that names it needs it, and no other 
 
 
 class Replacing(Terms):
-    """Terms that replace those of the product. None: as in the product. `gates`: the gates that must be met."""
+    """Terms that replace those of the product. None: as in the product. `gates`: the gates that must be met. A split
+    replaces tiers, and tiers replace a split by trading days."""
 
     first_after_days: Days | None = None
     every_days: EveryDays | None = None
@@ -102,7 +103,12 @@ class Replacing(Terms):
     def replaced(self) -> dict[str, Any]:
         """Returns the fields that are replaced, with their values."""
         values = {name: getattr(self, name) for name in Replacing.model_fields}
-        return {name: value for name, value in values.items() if value is not None}
+        values = {name: value for name, value in values.items() if value is not None}
+        if self.split_tiers:
+            return {**values, "split_by_trading_days": ()}
+        if self.split_by_trading_days or self.split_pct is not None:
+            return {**values, "split_tiers": ()}
+        return values
 
     def amounts(self) -> Iterator[tuple[Where, Decimal]]:
         yield from _plain_amounts(self)
@@ -307,7 +313,8 @@ class PayoutTerms(Terms):
             unset = next((name for name in step.without if getattr(before, name) is None), None)
             if unset is not None:
                 raise ValueError(f"by_payout: without {unset}: the payouts before have none; leave it out")
-        if self.split_tiers and self.split_by_trading_days:
+        parts: tuple[PayoutTerms | Replacing, ...] = (self, *self.by_payout, *self.cycles)
+        if any(part.split_tiers and part.split_by_trading_days for part in parts):
             raise ValueError("split_tiers: a split depends on trading days or on tiers; remove one of the two")
         return self
 

@@ -109,7 +109,7 @@ def _from_payout(step: FromPayout, terms: PayoutTerms, context: Context) -> str:
 def _replaced(part: Replacing, terms: PayoutTerms, context: Context) -> str:
     """Returns what a cycle or a payout number replaces, as clauses."""
     own = terms.model_copy(update=part.replaced())
-    parts = [*_replaced_times(part, own), *_replaced_shares(part, own, context)]
+    parts = [*_replaced_times(part, own), *_replaced_shares(part, terms, own, context)]
     parts += [*_replaced_conditions(part, own, context), *_replaced_amounts(part, context)]
     return "; ".join(parts) or "the terms above, unchanged"
 
@@ -174,15 +174,16 @@ def _replaced_amounts(part: Replacing, context: Context) -> Iterator[str]:
         )
 
 
-def _replaced_shares(part: Replacing, own: PayoutTerms, context: Context) -> Iterator[str]:
+def _replaced_shares(part: Replacing, terms: PayoutTerms, own: PayoutTerms, context: Context) -> Iterator[str]:
     if part.split_pct is not None:
         yield f"your share is {percent(part.split_pct)}"
     if part.split_by_trading_days is not None:
         yield from (clause(sentence) for sentence in _by_age(own))
-    if part.split_tiers is not None:
-        yield from (clause(sentence) for sentence in _tiers(own, context))
-        if not part.split_tiers and part.split_pct is None:
-            yield f"your share is {percent(own.split_pct)}"
+    yield from (clause(sentence) for sentence in (_tiers(own, context) if part.split_tiers else ()))
+    no_tiers = part.split_tiers == () or bool(terms.split_tiers and not own.split_tiers)
+    if no_tiers and part.split_pct is None and not _covers_every_age(own):
+        otherwise = "otherwise " if own.split_by_trading_days else ""
+        yield f"{otherwise}your share is {percent(own.split_pct)}"
 
 
 def _conditions(terms: PayoutTerms, context: Context) -> Iterator[str]:
@@ -278,8 +279,7 @@ def _sized(kind: str, value: Decimal, at_least: Decimal | None, context: Context
 def _shares(terms: PayoutTerms, context: Context) -> Iterator[str]:
     yield from _tiers(terms, context)
     if not terms.split_tiers:
-        covered = any(step.below is None for step in terms.split_by_trading_days)
-        yield from () if covered else (f"Your share is {percent(terms.split_pct)}.",)
+        yield from () if _covers_every_age(terms) else (f"Your share is {percent(terms.split_pct)}.",)
     yield from _by_age(terms)
     for step in terms.split_by_payout:
         yield f"From payout {step.from_payout} on, your share is {percent(step.pct)}."
@@ -290,6 +290,10 @@ def _shares(terms: PayoutTerms, context: Context) -> Iterator[str]:
         yield f"After a soft breach you still receive {percent(terms.goodwill_pct)} of the profit made until then."
     if terms.scaling is not None:
         yield _scaling(terms.scaling, context)
+
+
+def _covers_every_age(terms: PayoutTerms) -> bool:
+    return any(step.below is None for step in terms.split_by_trading_days)
 
 
 def _by_age(terms: PayoutTerms) -> Iterator[str]:

@@ -244,7 +244,8 @@ S = TypeVar("S", bound=State)
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One offence against a conduct rule, at one event. `figures` are the figures of the proof: minor units as int,
-    instants as datetime, ratios and lots as Decimal."""
+    instants as datetime, ratios and lots as Decimal. `closed_ids`: those of its positions that were closed for good
+    before this event, `closed_profit_minor`: what these made, each only if it is a profit."""
 
     rule_id: str
     offence: int
@@ -252,6 +253,8 @@ class Violation:
     sentence: str
     figures: Mapping[str, Any]
     position_ids: tuple[str, ...] = ()
+    closed_ids: tuple[str, ...] = ()
+    closed_profit_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The judge: a candidate of the columns, or an account whose money has changed, is judged by the exact evaluator."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from domain.errors import RateMissing
@@ -10,11 +11,12 @@ from domain.rules.evaluate import LevelBreach, balance_levels, in_order, judge, 
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
+from monitor.facts import BreachFact
 from monitor.judging.conduct import Conduct
 from monitor.judging.doubtful import DoubtfulBreaches
 from monitor.judging.evidence import Trigger, breach_facts, breach_sheet, pass_fact, scene_of
 from monitor.judging.feed_quality import Doubt, FeedQuality
-from monitor.judging.offences import Offences, limit_verdicts, reset_limits
+from monitor.judging.offences import Broken, Offences, limit_verdicts, reset_limits
 from monitor.judging.warnings import limits_used
 from monitor.loaded import OpenDoubt
 from monitor.state import ShardState
@@ -33,10 +35,12 @@ class Judge:
         *,
         moved: AccountRules | None = None,
         closing: Sequence[LevelBreach] = (),
+        violations: Sequence[Violation] = (),
         target: bool = False,
     ) -> None:
         """Judges one account exactly. `moved`: its rules after what the event itself did to them. `closing`: the levels
-        that were broken at this reset, before it moved them. `target`: closed money has changed, so that the target may
+        that were broken at this reset, before it moved them. `violations`: those of conduct rules at this event, which
+        are recorded here only if a limit ends the account. `target`: closed money has changed, so that the target may
         have been reached."""
         if not account.judged or account.contains(trigger.seq):
             return
@@ -44,7 +48,7 @@ class Judge:
         try:
             equity = self._state.exact_equity(account)
         except RateMissing:
-            self._on_balance(account, trigger, moved, closing)
+            self._on_balance(account, trigger, moved, closing, violations)
             return
         mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)
@@ -56,7 +60,7 @@ class Judge:
         if found and (doubts := self._doubtful.doubts(account, trigger.at)):
             self._doubtful.review(account, scene_of(self._state, account, trigger, equity), found, doubts)
         elif ending := self._ending(account, trigger, found, equity):
-            self._breach(account, trigger, ending, equity)
+            self._breach(account, trigger, ending, equity, violations)
         elif target and self._target_reached(account, trigger, equity):
             self._state.facts.verdicts.append(pass_fact(self._state, account, trigger, equity))
             self._end(account)
@@ -66,7 +70,12 @@ class Judge:
         self._state.facts.offer()
 
     def _on_balance(
-        self, account: AccountRow, trigger: Trigger, moved: AccountRules | None, closing: Sequence[LevelBreach]
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        moved: AccountRules | None,
+        closing: Sequence[LevelBreach],
+        violations: Sequence[Violation],
     ) -> None:
         """Judges an account with an unknown equity: the levels that do not count open profit and loss."""
         state, balance = self._state, account.balance_minor
@@ -79,16 +88,15 @@ class Judge:
         if found and (doubts := self._doubtful.doubts(account, trigger.at, quotes=False)):
             self._doubtful.review(account, scene_of(state, account, trigger, None), found, doubts)
         elif after.specs and (ending := self._ending(account, trigger, found, None)):
-            self._breach(account, trigger, ending, None)
+            self._breach(account, trigger, ending, None, violations)
         state.set_alarms(account)
         state.facts.offer()
 
     def mark(self, account: AccountRow, trigger: Trigger) -> None:
         """Judges an account that a price has brought beyond an alarm: its limits, then the rules of conduct that follow
         the equity."""
-        self.account(account, trigger)
         if account.judged and not account.contains(trigger.seq):
-            self.conduct(account, trigger, self._conduct.marked(account, trigger.seq, trigger.at))
+            self.both(account, trigger, self._conduct.marked(account, trigger.seq, trigger.at))
 
     def _target_reached(self, account: AccountRow, trigger: Trigger, equity: int) -> bool:
         if account.conduct is not None and account.conduct.resetting is not None:
@@ -119,11 +127,33 @@ class Judge:
                 self._offences.limit(account, verdict, consequence, trigger.seq, trigger.at, sheet)
         return verdicts.ending
 
-    def _breach(self, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int | None) -> None:
-        """Records every rule that broke at this event, the cause first, and ends the account."""
+    def _breach(
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        found: Sequence[LevelBreach],
+        equity: int | None,
+        violations: Sequence[Violation],
+    ) -> None:
+        """Records every rule that broke at this event, and ends the account. The cause comes first: of limits and
+        conduct rules that end the phase, the one that the product lists first."""
         found = list({verdict.spec.key: verdict for verdict in reversed(found)}.values())[::-1]
-        self._state.facts.verdicts += breach_facts(self._state, account, trigger, found, equity)
+        facts: list[Broken] = [*breach_facts(self._state, account, trigger, found, equity)]
         account.offences |= {verdict.spec.rule_id: account.next_offence(verdict.spec.rule_id) for verdict in found}
+        worth = account.equity_minor if equity is None else equity
+        facts += self._offences.conduct(account, violations, trigger.seq, trigger.at, worth)
+        self._ended_by(account, facts)
+
+    def _ended_by(self, account: AccountRow, facts: Sequence[Broken]) -> None:
+        """Records the event that ends the account, in the order of the product's rules: the first that ends the phase
+        is the cause."""
+        places = {rule.id: place for place, rule in enumerate(account.terms.phase.rules)}
+        listed = sorted(facts, key=lambda fact: places[fact.rule_id])
+        ends = [fact for fact in listed if isinstance(fact, BreachFact)]
+        self._state.facts.verdicts += [
+            replace(f, cause=f is ends[0]) if isinstance(f, BreachFact) else f for f in listed
+        ]
+        account.offences |= {fact.rule_id: fact.offence for fact in ends}
         self._end(account)
 
     @staticmethod
@@ -145,21 +175,36 @@ class Judge:
         moved: AccountRules | None = None,
         target: bool = True,
     ) -> None:
-        """Judges an event that changed closed money: first limits, then violations of conduct rules. Only an account
-        that neither has ended may pass."""
-        self.account(account, trigger, moved=moved, target=target and not violations)
-        self.conduct(account, trigger, violations)
+        """Judges an event that changed closed money: limits and conduct rules. Only an account that neither has ended
+        may pass."""
+        self.both(account, trigger, violations, moved=moved, target=target and not violations)
         if violations and target:
             self.account(account, trigger, target=True)
+
+    def both(
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        violations: Sequence[Violation],
+        *,
+        moved: AccountRules | None = None,
+        closing: Sequence[LevelBreach] = (),
+        target: bool = False,
+    ) -> None:
+        """Judges the limits and the conduct rules of one event. The parameters are those of `account`."""
+        self.account(account, trigger, moved=moved, closing=closing, violations=violations, target=target)
+        self.conduct(account, trigger, violations)
 
     def conduct(self, account: AccountRow, trigger: Trigger, violations: Sequence[Violation]) -> None:
         """Records violations of conduct rules, unless the account has ended before."""
         if not violations or not account.judged:
             return
-        if self._offences.conduct(account, violations, trigger.seq, trigger.at, account.equity_minor):
-            account.offences |= {v.rule_id: v.offence for v in violations if v.consequence.kind == "fail"}
-            self._end(account)
+        facts = self._offences.conduct(account, violations, trigger.seq, trigger.at, account.equity_minor)
+        if any(isinstance(fact, BreachFact) for fact in facts):
+            self._ended_by(account, facts)
             self._state.set_alarms(account)
+        else:
+            self._state.facts.verdicts += facts
 
     def reset_limits(self, account: AccountRow, trigger: Trigger, day: date) -> None:
         """The reset that begins `day`, from which limits count anew."""

@@ -16,6 +16,7 @@ from monitor.columns.roster import AccountRow
 from monitor.facts import BreachFact, OffenceFact, ResumeFact, ReviewKind, ReviewNote, UnstoredFacts
 
 SoftBreach = tuple[LevelBreach, Consequence]
+Broken = BreachFact | OffenceFact
 
 
 @dataclass(slots=True)
@@ -119,7 +120,8 @@ class Offences:
             seq=seq,
             at=at,
         )
-        self._record(account, fact)
+        self._facts.verdicts.append(fact)
+        self._apply(account, fact)
         account.offences |= {rule_id: offence}
 
     def unseen(self, account: AccountRow, offence: LimitOffence, seq: int, at: datetime) -> None:
@@ -135,15 +137,18 @@ class Offences:
 
     def conduct(
         self, account: AccountRow, violations: Sequence[Violation], seq: int, at: datetime, equity_minor: int
-    ) -> bool:
-        """Records violations of conduct rules. Returns whether one of them ends the phase."""
-        ended = False
+    ) -> list[Broken]:
+        """Returns the facts of violations of conduct rules, and applies what those that end no phase do to the
+        account."""
+        found: list[Broken] = []
         for violation in violations:
             sheet = _violation_sheet(account, violation)
             if violation.consequence.kind != "fail":
-                self._record(account, _soft_offence(account, violation, sheet, seq, at))
+                fact = _soft_offence(account, violation, sheet, seq, at)
+                self._apply(account, fact)
+                found.append(fact)
                 continue
-            self._facts.verdicts.append(
+            found.append(
                 BreachFact(
                     account_id=account.account_id,
                     challenge_id=account.challenge_id,
@@ -157,11 +162,10 @@ class Offences:
                     at=at,
                     floor_minor=None,
                     equity_minor=equity_minor,
-                    cause=not ended,
+                    cause=False,
                 )
             )
-            ended = True
-        return ended
+        return found
 
     def resume(self, account: AccountRow, at: datetime) -> bool:
         """Ends the pause of an account. Returns whether it was paused."""
@@ -172,8 +176,8 @@ class Offences:
         conduct.paused = None
         return True
 
-    def _record(self, account: AccountRow, fact: OffenceFact) -> None:
-        self._facts.verdicts.append(fact)
+    def _apply(self, account: AccountRow, fact: OffenceFact) -> None:
+        """Pauses or resets the account, or asks a person, as the consequence says."""
         if fact.consequence == "pause_until_reset" and account.conduct is not None:
             account.conduct.paused = fact.offence_id
         if fact.consequence == "reset_balance" and account.conduct is not None and not has_initial_balance(account):

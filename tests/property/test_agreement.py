@@ -17,6 +17,14 @@ def test_every_way_to_judge_a_life_agrees(chunk: int) -> None:
         assert found.disagreements == []
 
 
+def test_a_statement_is_judged_by_the_average_after_its_last_event_and_a_life_at_a_request_only() -> None:
+    assert one_product(40084).disagreements == []
+
+
+def test_an_inactivity_that_a_position_suspended_is_found_at_its_close() -> None:
+    assert one_product(41091).disagreements == []
+
+
 def test_the_chunks_are_ten_thousand_lives() -> None:
     assert CHUNKS * PER_CHUNK * LIVES >= 10_000
 

@@ -113,6 +113,7 @@ def test_inactivity_since_the_last_order(events: list[Event], offences: int) -> 
 
 
 def test_a_deadline_that_passed_while_a_position_was_open_is_due_when_it_is_closed() -> None:
+    """At that very instant: whatever else is told of it finds the offence too."""
     rule = silence(counter_starts="last_order_placed")
     state, _ = tell(rule, opened("2025-06-01"), closed("2025-08-02"))
     assert rule.due(state, CONTEXT) == at("2025-08-02")

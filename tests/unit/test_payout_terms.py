@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -204,6 +205,45 @@ def test_the_split_by_payout_number() -> None:
 def test_the_split_by_tier_counts_what_was_paid_before(before: int, gross: int, share: int) -> None:
     own = terms(split_tiers=[{"up_to": "10000", "pct": "100"}, {"up_to": None, "pct": "90"}])
     assert split(usd(gross), own, facts(paid_gross_minor=before))[0].minor == share
+
+
+@pytest.mark.parametrize(
+    ("change", "share"),
+    [
+        # tiers: 100 percent of the first 100.00, then 90; trading days: 50 percent below 10, then 80
+        ({"split_by_trading_days": [{"below": 10, "pct": "50"}, {"pct": "70"}]}, 14_000),
+        ({"split_by_trading_days": [{"below": 10, "pct": "50"}], "split_pct": "60"}, 12_000),
+        ({"split_pct": "60"}, 12_000),
+        ({"split_tiers": [{"up_to": None, "pct": "40"}]}, 8_000),
+        ({"min_request": "60"}, 19_000),
+    ],
+)
+def test_the_split_of_a_variant_replaces_the_tiers_of_the_product(change: dict[str, Any], share: int) -> None:
+    tiers = {"split_tiers": [{"up_to": "100", "pct": "100"}, {"up_to": None, "pct": "90"}]}
+    stepped = terms(**tiers, by_payout=[{"from_payout": 2, **change}])
+    assert split(usd(20_000), stepped, facts(trading_days=10))[0].minor == 19_000
+    paid = facts(trading_days=10, payouts_paid=1)
+    assert split(usd(20_000), stepped, paid)[0].minor == share
+    cycled = terms(**tiers, cycles=[{"name": "other", **change}])
+    assert split(usd(20_000), cycled, facts(trading_days=10, cycle="other"))[0].minor == share
+    # the cycle replaces also what a payout number replaces
+    both = terms(by_payout=[{"from_payout": 2, **tiers}], cycles=[{"name": "other", **change}])
+    assert split(usd(20_000), both, paid.model_copy(update={"cycle": "other"}))[0].minor == share
+
+
+def test_tiers_of_a_variant_replace_the_split_by_trading_days() -> None:
+    tiers = [{"up_to": "100", "pct": "100"}, {"up_to": None, "pct": "90"}]
+    own = terms(split_by_trading_days=[{"pct": "50"}], by_payout=[{"from_payout": 2, "split_tiers": tiers}])
+    assert split(usd(20_000), own, facts())[0].minor == 10_000
+    assert split(usd(20_000), own, facts(payouts_paid=1))[0].minor == 19_000
+    assert own.chosen(None, 2).split_by_trading_days == ()
+
+
+def test_a_variant_has_one_kind_of_split() -> None:
+    both = {"split_tiers": [{"up_to": None, "pct": "90"}], "split_by_trading_days": [{"pct": "80"}]}
+    for variant in ({"by_payout": [{"from_payout": 2, **both}]}, {"cycles": [{"name": "other", **both}]}):
+        with pytest.raises(ValueError, match="or on tiers"):
+            terms(**variant)
 
 
 @given(

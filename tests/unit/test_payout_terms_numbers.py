@@ -291,6 +291,21 @@ AMOUNTS: list[tuple[Json, list[Json], Json]] = [
         [event("t", "totals", trading_days=10), snap(101_000)],
         outcome("eligible", trader=900),
     ),
+    (
+        {**PROFIT, "split_tiers": TIERS, "by_payout": [{"from_payout": 2, "split_pct": 70}]},
+        [pay(400), snap(101_000)],
+        outcome("eligible", trader=700),
+    ),
+    (
+        {**PROFIT, "split_tiers": TIERS, "by_payout": [{"from_payout": 2, "split_by_trading_days": AGES}]},
+        [pay(400), event("t", "totals", trading_days=10), snap(101_000)],
+        outcome("eligible", trader=600),
+    ),
+    (
+        {**PROFIT, "split_by_trading_days": AGES, "by_payout": [{"from_payout": 2, "split_tiers": TIERS}]},
+        [pay(400), snap(101_000)],
+        outcome("eligible", trader=960),
+    ),
     ({**PROFIT, "split_tiers": TIERS}, [pay(400), snap(101_000)], outcome("eligible", trader=960, firm=40)),
     (
         {**PROFIT, "split_tiers": TIERS, "totals_over": "trader"},

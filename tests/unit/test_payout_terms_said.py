@@ -210,6 +210,15 @@ def test_a_contradiction_is_refused(changes: dict[str, Any], problem: str) -> No
         terms(**changes)
 
 
+def test_the_split_that_replaces_tiers_is_said_whole() -> None:
+    ages = [{"below": 5, "pct": "50"}]
+    own = terms(
+        split_tiers=[{"up_to": None, "pct": "90"}], by_payout=[{"from_payout": 2, "split_by_trading_days": ages}]
+    )
+    said = told(own).replace("\N{NO-BREAK SPACE}", " ")
+    assert "From payout 2 on: with fewer than 5 trading days, your share is 50 %; otherwise your share is 80 %." in said
+
+
 def test_a_lowered_share_replaces_every_other() -> None:
     own = terms(split_tiers=[{"up_to": None, "pct": "90"}], cap_trader_share="100", caps=[])
     gross = Money(minor=10_000, currency="USD")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from adapters.statements.read import read_statement
 from domain.histories.what_if import WhatIf, judge
 from domain.products.product import Product
@@ -26,6 +28,7 @@ def judged(folder: Path, lots: list[str], **rule: Any) -> WhatIf:
     sold = next(product for product in load_products() if product.product == "two-step")
     terms = sold.model_dump(mode="json")
     terms["phases"][0]["rules"].append(rule)
+    terms["phases"][0]["min_trading_days"] = 0
     return judge(read_statement(path, "UTC", None), Product.model_validate(terms))
 
 
@@ -42,6 +45,27 @@ def test_a_rule_about_stops_is_not_judged(tmp_path: Path) -> None:
     found = judged(tmp_path, ["1"], type="max_exposure", limit="0.5", only="without_stop")
     assert "when it was set" in found.not_judged["max_exposure"]
     assert found.replay.breaches == ()
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"min_trade_value": {"type": "amount", "value": "1"}},
+        {"min_abs_pnl": {"type": "pct_of_trade_value", "value": "0"}},
+    ],
+)
+def test_a_rule_about_the_value_of_trades_is_not_judged(tmp_path: Path, condition: dict[str, Any]) -> None:
+    days = {"type": "trading_day_count", "id": "valued", "counts": "day_with_qualifying_close", "required": 1}
+    found = judged(tmp_path, ["1"], **days, **condition, blocks=["pass"])
+    assert "value of positions" in found.not_judged["valued"]
+    assert "valued" not in {gate.id for gate, _ in found.replay.gates}
+
+
+def test_a_rule_about_closes_of_any_value_is_judged(tmp_path: Path) -> None:
+    days = {"type": "trading_day_count", "id": "closes", "counts": "day_with_qualifying_close", "required": 1}
+    found = judged(tmp_path, ["1"], **days, blocks=["pass"])
+    assert found.not_judged == {}
+    assert [status.met for gate, status in found.replay.gates if gate.id == "closes"] == [True]
 
 
 def test_every_offence_of_a_statement_has_a_proof(tmp_path: Path) -> None:

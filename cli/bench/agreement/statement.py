@@ -23,6 +23,7 @@ from domain.histories.statements import (
 from domain.histories.what_if import judge
 from domain.products.phase_terms import PhaseTerms
 from domain.rules.base import RuleBase
+from domain.rules.gates.trading_day_count import TradingDayCount
 from ports.platform import BalanceOperation, Deal, Event, Tick
 
 _ENDINGS: Final[dict[str, Ending]] = {"stop_loss": "stop_loss", "take_profit": "take_profit"}
@@ -33,10 +34,11 @@ _UNSEEN: Final = ("news_window", "exposure_multiple", "required_stop", "inactivi
 def judged_as_statement(world: World, login: int, terms: PhaseTerms, found: Found) -> Replay | None:
     """Returns what a statement of the life shows; None where a statement cannot know it. `found`: the offences of the
     life."""
-    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found) or any(map(_by_value, terms.phase.rules)):
+    rules = terms.phase.rules
+    if any(_is_unseen(terms.rule(rule_id)) for _, rule_id, *_ in found) or any(map(_by_average, rules)):
         return None
     statement = statement_of(world, login, terms)
-    if statement is None:
+    if statement is None or any(map(_by_value, rules)):
         return None
     quotes = tuple(_quotes(world.events))
     if any(later.at < quote.at for quote, later in pairwise(quotes)):
@@ -59,15 +61,18 @@ def statement_offences(result: Replay) -> list[tuple[str, str, int, datetime]]:
 def _is_unseen(rule: RuleBase) -> bool:
     """Whether a statement judges the rule otherwise, or not at all."""
     by_stops = getattr(rule, "only", None) is not None
-    return rule.type in _UNSEEN or by_stops or getattr(rule, "reference", "") == "average_of_closed"
+    return rule.type in _UNSEEN or by_stops
+
+
+def _by_average(rule: RuleBase) -> bool:
+    """Whether the rule judges closed trades at a request of a payout. A life without one is not judged by it, while a
+    statement is judged after its last event."""
+    return getattr(rule, "reference", "") == "average_of_closed"
 
 
 def _by_value(rule: RuleBase) -> bool:
     """Whether a gate asks for the value of a trade, which a statement does not contain."""
-    size = getattr(rule, "min_abs_pnl", None)
-    return getattr(rule, "min_trade_value", None) is not None or (
-        size is not None and size.type == "pct_of_trade_value"
-    )
+    return isinstance(rule, TradingDayCount) and rule.needs_value
 
 
 def statement_of(world: World, login: int, terms: PhaseTerms) -> Statement | None:

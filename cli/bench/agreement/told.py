@@ -62,20 +62,15 @@ def live_offences(verdicts: Iterable[VerdictFact]) -> Found:
 
 
 def replayed_offences(result: Replay) -> Found:
-    """Returns what a replay found until the account ended: a shard does not judge it after that. At the event that
-    ends it, conduct is not judged any more where a limit ends it."""
-    ends = next(((breach.at, breach.seq) for breach in result.breaches if breach.fails), None)
-    if result.outcome == "pass" and result.passed is not None:
-        ends = (result.passed.at, result.passed.seq)
-    by_limit = any(
-        breach.fails and breach.family == "equity" and (breach.at, breach.seq) == ends for breach in result.breaches
-    )
+    """Returns what a replay found until the account ended: a shard does not judge it after that event."""
+    passed = result.passed if result.outcome == "pass" else None
+    last: tuple[datetime, int, str] | None = None
     found = Found()
     for breach in result.breaches:
-        if ends is not None and (breach.seq > ends[1] or (breach.seq == ends[1] and breach.at > ends[0])):
+        moment = (breach.at, breach.seq, breach.event)
+        if (last or moment) != moment or (passed and (breach.seq, breach.at) > (passed.seq, passed.at)):
             break
-        if by_limit and breach.family == "conduct" and (breach.at, breach.seq) == ends:
-            continue
+        last = moment if breach.fails else last
         found.append((breach.consequence.kind, breach.rule_id, breach.offence, breach.seq, breach.at))
     return sorted(found, key=_by_event)
 

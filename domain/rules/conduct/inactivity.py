@@ -127,10 +127,9 @@ class Inactivity(ConductRule[InactivityState]):
         deadline = None if state.told or self._suspended(state) else self.deadline(state, context)
         if deadline is None:
             return None
+        # the deadline may have passed while a position suspended the rule: it is broken when that one is closed
         past = deadline + timedelta(microseconds=1)
-        # the deadline may have passed while a position suspended the rule: right after its close the rule is broken, at
-        # that very instant
-        return max(past, state.freed) if self.open_position_suspends and state.freed is not None else past
+        return past if state.freed is None or not self.open_position_suspends else max(past, state.freed)
 
     def words(self, context: Context) -> str:
         days = count(self.calendar_days or 0, "day")

@@ -1,5 +1,6 @@
 """Lot size band: the size of every trade stays within a multiple of the first one, or of the average."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +19,8 @@ Multiple = Annotated[ExactDecimal, Field(gt=0)]
 
 
 class Opening(State):
-    """Openings of one symbol and side that count as one, at the last of them."""
+    """Openings of one symbol and side that count as one, at the last of them. `made`: what the positions that were
+    closed since, in full or in part, made, where a profit may be deducted; `closed_ids`: those closed for good."""
 
     symbol: str
     side: Side
@@ -27,6 +29,13 @@ class Opening(State):
     last_at: datetime
     last_seq: int
     position_ids: tuple[str, ...]
+    made: dict[str, int] = Field(default_factory=dict)
+    closed_ids: tuple[str, ...] = ()
+
+    @property
+    def profit_minor(self) -> int:
+        """What the positions closed for good made, each only if it is a profit."""
+        return sum(max(self.made.get(position, 0), 0) for position in self.closed_ids)
 
 
 class BandState(State):
@@ -70,6 +79,10 @@ class LotSizeBand(ConductRule[BandState]):
     def _merge(self) -> timedelta | None:
         return None if self.merge_within_minutes is None else timedelta(minutes=self.merge_within_minutes)
 
+    @property
+    def _deducts(self) -> bool:
+        return any(consequence.kind == "deduct_profit" for consequence in self.consequences)
+
     def start(self, context: Context) -> BandState:
         return BandState(closed=ClosedTrades() if self.reference == "average_of_closed" else None)
 
@@ -91,6 +104,9 @@ class LotSizeBand(ConductRule[BandState]):
         if self._merge is None:
             return self._judged(state, _opening(event)) if isinstance(event, Opened) else (state, ())
         state, found = self._complete(state, event.at, self._merge)
+        if isinstance(event, Closed) and self._deducts:
+            pending = tuple(_closed(opening, event) for opening in state.pending)
+            return (state if pending == state.pending else state.model_copy(update={"pending": pending})), found
         if not isinstance(event, Opened):
             return state, found
         open_now = (o for o in state.pending if event.at <= o.first_at + self._merge)
@@ -118,7 +134,8 @@ class LotSizeBand(ConductRule[BandState]):
         figures: dict[str, Any] = {"lots": opening.lots, "first_lots": state.first, "min_lots": low, "max_lots": high}
         if self._merge is not None:
             figures |= {"opened_at": opening.last_at, "opened_seq": opening.last_seq}
-        return state, (self.offended(state.offences, sentence, figures, opening.position_ids),)
+        offence = self.offended(state.offences, sentence, figures, opening.position_ids)
+        return state, (replace(offence, closed_ids=opening.closed_ids, closed_profit_minor=opening.profit_minor),)
 
     def _by_average(
         self, state: BandState, closed: ClosedTrades, event: Event
@@ -126,7 +143,8 @@ class LotSizeBand(ConductRule[BandState]):
         if isinstance(event, Opened):
             return state.model_copy(update={"closed": closed_trades.opened(closed, event, self._merge)}), ()
         if isinstance(event, Closed):
-            return state.model_copy(update={"closed": closed_trades.closed(closed, event, self._merge)}), ()
+            made = event.pnl_minor if self._deducts else 0
+            return state.model_copy(update={"closed": closed_trades.closed(closed, event, self._merge, made)}), ()
         # on a live account the hold of the money is the request
         if not isinstance(event, PayoutRequested) and not (isinstance(event, PaidOut) and event.stage == "held"):
             return state, ()
@@ -135,11 +153,12 @@ class LotSizeBand(ConductRule[BandState]):
         low, high = self.band(state)
         closed, outside = closed_trades.told_outside(closed, low, high)
         found = []
-        for offence, (size, ids) in enumerate(outside, start=state.offences + 1):
+        for offence, (size, ids, profit) in enumerate(outside, start=state.offences + 1):
             sentence = f"A position of {number(size)} lots was closed; by the average of your closed positions,"
             sentence += f" the rule allows {_between(low, high)}."
             figures = {"lots": size, "average_lots": self.average(state), "min_lots": low, "max_lots": high}
-            found.append(self.offended(offence, sentence, figures, ids))
+            violation = self.offended(offence, sentence, figures, ids)
+            found.append(replace(violation, closed_ids=ids, closed_profit_minor=profit))
         update = {"closed": closed, "offences": state.offences + len(found)}
         return state.model_copy(update=update), tuple(found)
 
@@ -171,7 +190,19 @@ def _opening(event: Opened, earlier: Opening | None = None) -> Opening:
         last_at=event.at,
         last_seq=event.seq,
         position_ids=(*(earlier.position_ids if earlier else ()), event.position_id),
+        made=earlier.made if earlier else {},
+        closed_ids=earlier.closed_ids if earlier else (),
     )
+
+
+def _closed(opening: Opening, event: Closed) -> Opening:
+    """Returns the opening after a close; itself when the position is none of its own."""
+    position = event.position_id
+    if position not in opening.position_ids:
+        return opening
+    made = {**opening.made, position: opening.made.get(position, 0) + event.pnl_minor}
+    gone = () if event.lots_left > 0 else (position,)
+    return opening.model_copy(update={"made": made, "closed_ids": (*opening.closed_ids, *gone)})
 
 
 def _between(low: Decimal | None, high: Decimal | None) -> str:

@@ -50,10 +50,20 @@ def after(
         return state
     for violation in violations:
         if violation.rule_id in counted and violation.consequence.kind == "deduct_profit":
-            known = state.held.get(violation.rule_id, ())
-            held = tuple(dict.fromkeys((*known, *violation.position_ids)))
-            state = state.model_copy(update={"held": {**state.held, violation.rule_id: held}})
+            state = _offended(state, violation)
     return _closed(state, event) if isinstance(event, Closed) else state
+
+
+def _offended(state: OffendingProfit, violation: Violation) -> OffendingProfit:
+    """Returns the state with the positions of an offence: those still open wait for their close, the others count at
+    once."""
+    rule_id = violation.rule_id
+    still_open = (one for one in violation.position_ids if one not in violation.closed_ids)
+    held = {**state.held, rule_id: tuple(dict.fromkeys((*state.held.get(rule_id, ()), *still_open)))}
+    closed = state.closed_minor
+    if violation.closed_profit_minor:
+        closed = {**closed, **dict(_added(state, {rule_id}, violation.closed_profit_minor))}
+    return state.model_copy(update={"held": held, "closed_minor": closed})
 
 
 def _closed(state: OffendingProfit, event: Closed) -> OffendingProfit:

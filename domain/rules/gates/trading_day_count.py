@@ -79,6 +79,12 @@ class TradingDayCount(WindowGate[TradingDaysState]):
             raise ValueError("calendar: half days that do not count need the calendar that names them; write both")
         return self
 
+    @property
+    def needs_value(self) -> bool:
+        """Whether a close counts only if its value is known."""
+        of_value = self.min_abs_pnl is not None and self.min_abs_pnl.type == "pct_of_trade_value"
+        return self.min_trade_value is not None or of_value
+
     def problems(self, context: Context) -> Iterator[tuple[str, str]]:
         if isinstance(self.window, LastDays) and self.required > self.window.days:
             yield "required", f"more days than the window of {self.window.days} contains; lower it"

@@ -1,4 +1,4 @@
-"""The sizes of all trades that were closed for good, with openings within some minutes of each other as one trade."""
+"""The sizes and profits of trades that were closed for good, with openings within some minutes of each other as one."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,7 +16,8 @@ Ids = tuple[str, ...]
 
 class Trade(State):
     """One position, or several that were opened as one: `ids`. `position_id`: the first of them. `open_positions`: how
-    many are still open. `told`: it is already counted as an offence."""
+    many are still open. `told`: it is already counted as an offence. `profit_minor`: what its closed positions made,
+    each only if it is a profit."""
 
     position_id: str
     symbol: str
@@ -26,21 +27,25 @@ class Trade(State):
     ids: Ids
     open_positions: int = 1
     told: bool = False
+    profit_minor: int = 0
 
 
 class Member(State):
-    """An open position, and the trade that it belongs to."""
+    """An open position, and the trade that it belongs to. `made_minor`: what the parts closed so far made."""
 
     position_id: str
     trade_id: str
+    made_minor: int = 0
 
 
 class ClosedSize(State):
-    """Closed trades of one size: the positions of those that are no offence yet, and how many are one."""
+    """Closed trades of one size: the positions of those that are no offence yet, and how many are one. `profits`: the
+    profit of those that are no offence yet, by the first of their positions, where there is one."""
 
     lots: Decimal
     untold: tuple[Ids, ...] = ()
     told: int = 0
+    profits: dict[str, int] = Field(default_factory=dict)
 
     @property
     def trades(self) -> int:
@@ -67,7 +72,8 @@ def opened(state: ClosedTrades, event: Opened, merge: timedelta | None) -> Close
     changes: dict[str, Any] = {"lots": trade.lots + event.lots}
     if member is None:
         changes |= {"ids": (*trade.ids, event.position_id), "open_positions": trade.open_positions + 1}
-    members = state.members.with_(Member(position_id=event.position_id, trade_id=trade.position_id))
+    made = member.made_minor if member else 0
+    members = state.members.with_(Member(position_id=event.position_id, trade_id=trade.position_id, made_minor=made))
     trades = state.trades.with_(trade.model_copy(update=changes))
     return state.model_copy(update={"trades": trades, "members": members})
 
@@ -95,15 +101,21 @@ def _begun(state: ClosedTrades, event: Opened | Closed) -> ClosedTrades:
     return state.model_copy(update={"trades": state.trades.with_(trade), "members": members})
 
 
-def closed(state: ClosedTrades, event: Closed, merge: timedelta | None) -> ClosedTrades:
-    """Returns the state after a close, in full or in part. `merge` as in `opened`."""
+def closed(state: ClosedTrades, event: Closed, merge: timedelta | None, made_minor: int = 0) -> ClosedTrades:
+    """Returns the state after a close, in full or in part. `merge` as in `opened`. `made_minor`: what the close made;
+    0 where nobody asks for profits."""
     if state.members.get(event.position_id) is None:
         state = _begun(state, event)  # opened before the first event
     member = state.members.get(event.position_id)
     trade = state.trades.get(member.trade_id) if member else None
-    if trade is None or event.lots_left > 0:
+    if member is None or trade is None:
         return state
-    trade = trade.model_copy(update={"open_positions": trade.open_positions - 1})
+    made = member.made_minor + made_minor
+    if event.lots_left > 0:
+        kept = member.model_copy(update={"made_minor": made})
+        return state.model_copy(update={"members": state.members.with_(kept)}) if made_minor else state
+    profit = trade.profit_minor + max(made, 0)
+    trade = trade.model_copy(update={"open_positions": trade.open_positions - 1, "profit_minor": profit})
     state = state.model_copy(
         update={"trades": state.trades.with_(trade), "members": state.members.without(event.position_id)}
     )
@@ -115,7 +127,9 @@ def _finished(state: ClosedTrades, trade: Trade) -> ClosedTrades:
     """Returns the state with a closed trade among the sizes."""
     key = f"{trade.lots.normalize():f}"
     size = state.sizes.get(key) or ClosedSize(lots=trade.lots)
-    more = {"told": size.told + 1} if trade.told else {"untold": (*size.untold, trade.ids)}
+    more: dict[str, Any] = {"told": size.told + 1} if trade.told else {"untold": (*size.untold, trade.ids)}
+    if trade.profit_minor and not trade.told:
+        more["profits"] = {**size.profits, trade.position_id: trade.profit_minor}
     sizes = {**state.sizes, key: size.model_copy(update=more)}
     return state.model_copy(update={"trades": state.trades.without(trade.position_id), "sizes": sizes})
 
@@ -130,18 +144,18 @@ def total(state: ClosedTrades) -> tuple[int, Decimal]:
 
 def told_outside(
     state: ClosedTrades, low: Decimal | None, high: Decimal | None
-) -> tuple[ClosedTrades, list[tuple[Decimal, Ids]]]:
+) -> tuple[ClosedTrades, list[tuple[Decimal, Ids, int]]]:
     """Returns the state after all closed trades with fewer lots than `low` or more than `high` were told, and those
-    that were not told before: lots and positions."""
-    found: list[tuple[Decimal, Ids]] = []
+    that were not told before: lots, positions and profit in minor units."""
+    found: list[tuple[Decimal, Ids, int]] = []
     sizes, trades = dict(state.sizes), state.trades
     for key, size in sorted(state.sizes.items(), key=lambda entry: entry[1].lots):
         if _outside(size.lots, low, high) and size.untold:
-            found += [(size.lots, ids) for ids in size.untold]
+            found += [(size.lots, ids, size.profits.get(ids[0], 0)) for ids in size.untold]
             sizes[key] = ClosedSize(lots=size.lots, told=size.trades)
     for trade in _closed_now(state):
         if _outside(trade.lots, low, high) and not trade.told:
-            found.append((trade.lots, trade.ids))
+            found.append((trade.lots, trade.ids, trade.profit_minor))
             trades = trades.with_(trade.model_copy(update={"told": True}))
     return state.model_copy(update={"sizes": sizes, "trades": trades}), found
 
