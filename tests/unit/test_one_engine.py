@@ -261,3 +261,13 @@ def test_a_limit_that_only_resets_compare_is_judged_at_one_with_an_unknown_equit
     assert agreed(venue) == []
     venue.wait(days=1)
     assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_a_mark_of_the_clock_at_the_very_time_to_be_flat_is_no_event_of_the_account() -> None:
+    """It may still be closed at that instant."""
+    venue = TwoWays({"type": "flat_by", "time": "10:00", "zone": "UTC"} | WARN)
+    venue.open("a")
+    venue.wait(hours=1)
+    assert agreed(venue) == []
+    venue.wait(minutes=1)
+    assert agreed(venue) == [("warn", "flat_by", 1)]
