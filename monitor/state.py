@@ -268,13 +268,15 @@ class ShardState:
         """Those of `rows` in which event `seq` is already contained."""
         return rows[self.columns.synced[rows] >= seq]
 
-    def move_anchors(self, rows: Ints, at: datetime, seq: int, begins: Begins) -> None:
+    def move_anchors(self, rows: Ints, at: datetime, seq: int, begins: Begins, *, on_balance: bool = False) -> None:
         """The daily reset of the levels of `rows`, with their money of the moment. `begins`: the periods that begin
-        with it."""
+        with it. `on_balance`: only of the levels that leave open profit and loss out, because the equity is unknown."""
         columns = self.columns
         columns.dirty[rows] = True
         for specs, mine in self._by_terms(rows):
             for index, spec in enumerate(specs):
+                if on_balance and spec.holds.floating:
+                    continue
                 self.rules.roll(spec, index, mine, self._money_for(spec, mine, at, seq), begins)
         self.set_alarms_of(rows)
 

@@ -98,6 +98,12 @@ class Fold:
         else:
             self._pass(event)
 
+    def pass_time(self, event: Event) -> None:
+        """Applies what time alone decides up to `event`, at which nothing happens to the account."""
+        self.last = event
+        self.taken += 1
+        self._time_alone(event)
+
     def _time_alone(self, event: Event) -> None:
         """Applies what time alone decides before `event`."""
         tried: datetime | None = None

@@ -11,7 +11,7 @@ from domain.proofs import levels
 from domain.proofs import money as proof
 from domain.proofs.difference import Difference, compare, compare_part
 from domain.proofs.sheets import BasisPart, BreachSheet, MoneySheet, PassSheet, PositionPart
-from domain.proofs.sources import BarSource, StatementSource, StateSource
+from domain.proofs.sources import BalanceSource, BarSource, StatementSource, StateSource
 from domain.rules.base import EquityRule
 from domain.rules.floors import Costs, FloorSpec, Mark, RuleState
 
@@ -151,6 +151,8 @@ def _compared(sheet: BreachSheet, spec: FloorSpec) -> Iterator[Difference]:
     floor, subject = sheet.rule.floor, sheet.rule.subject
     if (subject is None) is not (spec.per == "account"):
         yield Difference("rule.subject", str(subject), f"the worth of each {spec.per}")
+    if isinstance(sheet.source, BalanceSource) and spec.holds.floating:
+        yield Difference("source", sheet.source.source, "a source of the equity: the rule counts open profit and loss")
     if spec.judged_at == "eod":
         yield from compare("event.kind", sheet.event.kind, "rollover")
         return
@@ -240,6 +242,8 @@ def check_pass(sheet: PassSheet, terms: PhaseTerms) -> Iterator[Difference]:
     if phase.target is None or terms.target_minor is None:
         yield Difference("target", str(target), "a phase with a target")
         return
+    if isinstance(sheet.source, BalanceSource):
+        yield Difference("source", sheet.source.source, "a source of the equity: nothing is open at a pass")
     required = terms.initial_minor + target.effective_minor
     yield from compare("target.type", target.type, phase.target.type)
     yield from compare("target.value", target.value, phase.target.value)

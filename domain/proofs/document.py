@@ -31,7 +31,7 @@ from domain.proofs.sheets import (
     Step,
     ViolationSheet,
 )
-from domain.proofs.sources import BarSource, Source, StatementSource, StateSource
+from domain.proofs.sources import BalanceSource, BarSource, Source, StatementSource, StateSource
 
 _SHOWN_ELSEWHERE: Final = ("id", "type", "breach_when")  # parameters that have a row of their own
 
@@ -185,6 +185,8 @@ def _source(source: Source, currency: str) -> str:
         return f"the statement {source.file} (SHA-256 {source.sha256[:16]}…){equity}"
     if isinstance(source, BarSource):
         return f"the {source.taken} of the stored one-minute bar of {instant_text(source.minute)}"
+    if isinstance(source, BalanceSource):
+        return "the balance: the result of the open positions was not known, and the rule does not count it"
     return "quotes and deals of the venue's stream"
 
 

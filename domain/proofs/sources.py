@@ -1,4 +1,4 @@
-"""Where the worth of an account in a sheet comes from: quotes, the venue's own state, a statement, a bar."""
+"""Where a sheet takes the worth of an account from: quotes, the venue's own state, a statement, a bar, the balance."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -52,4 +52,13 @@ class BarSource(Part):
         return figures[self.taken]
 
 
-Source = Annotated[QuotesSource | StateSource | StatementSource | BarSource, Field(discriminator="source")]
+class BalanceSource(Part):
+    """The result of the open positions is not known at this moment. Only a rule that does not count it is judged: the
+    equity of the sheet is the balance, and the sheet lists no positions."""
+
+    source: Literal["balance"] = "balance"
+
+
+Source = Annotated[
+    QuotesSource | StateSource | StatementSource | BarSource | BalanceSource, Field(discriminator="source")
+]

@@ -43,6 +43,23 @@ def judge(rules: AccountRules, mark: Mark) -> tuple[AccountRules, list[LevelBrea
     return rules, level_breaches(rules, mark)
 
 
+def balance_levels(rules: AccountRules) -> AccountRules:
+    """Returns the levels that leave open profit and loss out: they move and are compared while the equity is unknown,
+    at a mark with the balance in its place."""
+    pairs = zip(rules.specs, rules.states, strict=True)
+    certain = [(spec, state) for spec, state in pairs if not spec.holds.floating]
+    return AccountRules(tuple(spec for spec, _ in certain), tuple(state for _, state in certain))
+
+
+def with_levels(rules: AccountRules, moved: AccountRules) -> AccountRules:
+    """Returns `rules` with the states of `moved`, which has some of their levels. Returns `rules` itself when no state
+    differs."""
+    after = {spec.key: state for spec, state in zip(moved.specs, moved.states, strict=True)}
+    pairs = zip(rules.specs, rules.states, strict=True)
+    states = tuple(after.get(spec.key, state) for spec, state in pairs)
+    return rules if states == rules.states else AccountRules(rules.specs, states)
+
+
 def judge_rollover(
     rules: AccountRules, mark: Mark, begins: Begins = ONLY_A_DAY
 ) -> tuple[AccountRules, list[LevelBreach]]:

@@ -67,7 +67,7 @@ class Conduct:
         if kept is None and not needs_conduct_state(account.terms):
             return
         self._states[account.row] = kept or fresh_conduct_state(account.terms)
-        self._catch_up_news(account)
+        self._catch_up_news(account, self._state.now)
         self.plan(account)
 
     def rebind(self, account: AccountRow, before: PhaseTerms, mark: Mark) -> None:
@@ -101,7 +101,7 @@ class Conduct:
         conduct.told = {}  # a rule that is new has heard of no release
         conduct.keep_limits_of(terms)
         self._states[account.row] = conduct
-        self._catch_up_news(account)
+        self._catch_up_news(account, mark.at, mark.seq)
         self.plan(account)
 
     def begin(self, account: AccountRow, seq: int, at: datetime) -> None:
@@ -189,9 +189,11 @@ class Conduct:
                 yield account, self._announce_to(account, release)
         self._news = {key: news for key, news in self._news.items() if not self._forgotten(ToldRelease.of(news))}
 
-    def _catch_up_news(self, account: AccountRow) -> None:
+    def _catch_up_news(self, account: AccountRow, at: datetime, seq: int | None = None) -> None:
+        """Tells an account at `at` of all known releases. Told as of their announcement, a window that has passed would
+        be judged again."""
         for release in self._news.values():
-            self._announce_to(account, release)
+            self._announce_to(account, replace(release, at=at, seq=release.seq if seq is None else seq))
 
     def _announce_to(self, account: AccountRow, release: News) -> tuple[Violation, ...]:
         """Passes a release to an account that does not have it yet as it is now. A checkpoint keeps the releases that

@@ -34,9 +34,12 @@ class DoubtfulBreaches:
         """The rows that have an open one."""
         return list(self._open)
 
-    def doubts(self, account: AccountRow, at: datetime, *, besides: Doubt | None = None) -> list[Doubt]:
-        """Returns the doubts about the account's equity at `at`, without those of the kind of `besides`."""
-        found = self._quality.doubts(account.account_id, self._symbols(account), at)
+    def doubts(
+        self, account: AccountRow, at: datetime, *, besides: Doubt | None = None, quotes: bool = True
+    ) -> list[Doubt]:
+        """Returns the doubts about the account's equity at `at`, without those of the kind of `besides`; without
+        `quotes`, only those about its balance."""
+        found = self._quality.doubts(account.account_id, self._symbols(account) if quotes else (), at)
         return [doubt for doubt in found if besides is None or doubt.kind is not besides.kind]
 
     def _symbols(self, account: AccountRow) -> set[str]:

@@ -10,6 +10,7 @@ from domain.proofs import money as proof
 from domain.proofs.history import pass_history, pass_rules
 from domain.proofs.money import BalancePart, EventPart, JudgedAccount
 from domain.proofs.sheets import GatePart, HistoryPart
+from domain.proofs.sources import BalanceSource
 from domain.rules.evaluate import LevelBreach
 from domain.rules.events import Marked
 from monitor.columns.roster import AccountRow
@@ -32,8 +33,8 @@ class Trigger:
         return Marked(seq=self.seq, at=self.at, balance_minor=balance_minor, equity_minor=equity_minor)
 
 
-def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int) -> JudgedAccount:
-    """Returns what is known of an account at an event. `equity`: its exact equity there."""
+def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: int | None) -> JudgedAccount:
+    """Returns what is known of an account at an event. `equity`: its exact equity there; None while it is unknown."""
     opening, opening_at, opening_seq = account.opening
     return JudgedAccount(
         account_id=account.account_id,
@@ -49,10 +50,10 @@ def scene_of(state: ShardState, account: AccountRow, trigger: Trigger, equity: i
             balance_minor=account.balance_minor,
         ),
         positions=account.positions(),
-        equity_minor=equity,
+        equity_minor=account.balance_minor if equity is None else equity,
         trading_days=account.trading_days,
         costs=account.costs,
-        source=state.marks.source(account),
+        source=BalanceSource() if equity is None else state.marks.source(account),
     )
 
 
@@ -74,7 +75,7 @@ def breach_sheet(state: ShardState, account: AccountRow, scene: JudgedAccount, v
 
 
 def breach_facts(
-    state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int
+    state: ShardState, account: AccountRow, trigger: Trigger, found: Sequence[LevelBreach], equity: int | None
 ) -> list[BreachFact]:
     """Returns one fact per broken level, the cause first."""
     scene = scene_of(state, account, trigger, equity)

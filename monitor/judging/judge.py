@@ -7,7 +7,7 @@ from datetime import date, datetime
 from domain.errors import RateMissing
 from domain.products.target import target_reached
 from domain.rules.base import Violation
-from domain.rules.evaluate import LevelBreach, in_order, judge, level_breaches
+from domain.rules.evaluate import LevelBreach, balance_levels, in_order, judge, level_breaches, with_levels
 from domain.rules.floors import Mark
 from domain.rules.state import AccountRules
 from monitor.columns.roster import AccountRow
@@ -48,9 +48,7 @@ class Judge:
         try:
             equity = self._state.exact_equity(account)
         except RateMissing:
-            if moved:
-                account.rules = moved
-            self._state.set_alarms(account)
+            self._on_balance(account, trigger, moved, closing, violations)
             return
         mark = self._state.mark(account, equity, trigger.seq, trigger.at)
         after, found = judge(rules, mark)
@@ -71,6 +69,29 @@ class Judge:
         self._state.set_alarms(account)
         self._state.facts.offer()
 
+    def _on_balance(
+        self,
+        account: AccountRow,
+        trigger: Trigger,
+        moved: AccountRules | None,
+        closing: Sequence[LevelBreach],
+        violations: Sequence[Violation],
+    ) -> None:
+        """Judges an account with an unknown equity: the levels that do not count open profit and loss."""
+        state, balance = self._state, account.balance_minor
+        rules = moved or account.rules
+        after, found = judge(balance_levels(rules), Mark(balance, balance, trigger.seq, trigger.at, account.costs))
+        found = in_order(after, [*closing, *found])
+        account.rules = with_levels(rules, after)
+        if after.specs:
+            account.mark_changed()
+        if found and (doubts := self._doubtful.doubts(account, trigger.at, quotes=False)):
+            self._doubtful.review(account, scene_of(state, account, trigger, None), found, doubts)
+        elif after.specs and (ending := self._ending(account, trigger, found, None)):
+            self._breach(account, trigger, ending, None, violations)
+        state.set_alarms(account)
+        state.facts.offer()
+
     def mark(self, account: AccountRow, trigger: Trigger) -> None:
         """Judges an account that a price has brought beyond an alarm: its limits, then the rules of conduct that follow
         the equity."""
@@ -85,13 +106,15 @@ class Judge:
         return target_reached(account.terms, now, account.open_positions, len(account.trading_days), history)
 
     def _ending(
-        self, account: AccountRow, trigger: Trigger, found: list[LevelBreach], equity: int
+        self, account: AccountRow, trigger: Trigger, found: list[LevelBreach], equity: int | None
     ) -> list[LevelBreach]:
-        """Returns the broken limits that end the phase, and records the others with their consequence."""
+        """Returns the broken limits that end the phase, and records the others with their consequence. `equity` None:
+        it is unknown."""
         conduct = account.conduct
         if conduct is None or not (found or conduct.curing):
             return found
-        verdicts = limit_verdicts(account, conduct, found, trigger.at, at_reset=trigger.kind == "rollover")
+        specs = (account.rules if equity is not None else balance_levels(account.rules)).specs
+        verdicts = limit_verdicts(account, conduct, specs, found, trigger.at, at_reset=trigger.kind == "rollover")
         if verdicts.changed:
             self._conduct.plan(account)
             account.mark_changed()
@@ -109,7 +132,7 @@ class Judge:
         account: AccountRow,
         trigger: Trigger,
         found: Sequence[LevelBreach],
-        equity: int,
+        equity: int | None,
         violations: Sequence[Violation],
     ) -> None:
         """Records every rule that broke at this event, and ends the account. The cause comes first: of limits and
@@ -117,7 +140,8 @@ class Judge:
         found = list({verdict.spec.key: verdict for verdict in reversed(found)}.values())[::-1]
         facts: list[Broken] = [*breach_facts(self._state, account, trigger, found, equity)]
         account.offences |= {verdict.spec.rule_id: account.next_offence(verdict.spec.rule_id) for verdict in found}
-        facts += self._offences.conduct(account, violations, trigger.seq, trigger.at, equity)
+        worth = account.equity_minor if equity is None else equity
+        facts += self._offences.conduct(account, violations, trigger.seq, trigger.at, worth)
         self._ended_by(account, facts)
 
     def _ended_by(self, account: AccountRow, facts: Sequence[Broken]) -> None:

@@ -9,6 +9,7 @@ from domain.proofs.history import ProofSubject, violation_sheet
 from domain.rules import limits
 from domain.rules.base import Consequence, EquityRule, Violation
 from domain.rules.evaluate import LevelBreach, compared, deducted_minor
+from domain.rules.floors import FloorSpec
 from domain.rules.limits import LimitOffence, LimitState
 from monitor.columns.conduct_state import ConductState
 from monitor.columns.roster import AccountRow
@@ -31,13 +32,19 @@ class LimitVerdicts:
 
 
 def limit_verdicts(
-    account: AccountRow, conduct: ConductState, found: Sequence[LevelBreach], at: datetime, *, at_reset: bool
+    account: AccountRow,
+    conduct: ConductState,
+    specs: Sequence[FloorSpec],
+    found: Sequence[LevelBreach],
+    at: datetime,
+    *,
+    at_reset: bool,
 ) -> LimitVerdicts:
-    """Folds the limits of an account at an event. `found`: those that are broken now. `at_reset`: the event is a reset,
-    at which all limits are compared."""
+    """Folds the limits of an account at an event. `specs`: the levels that can be compared. `found`: those that are
+    broken now. `at_reset`: the event is a reset, at which all limits are compared."""
     broken = {verdict.key: verdict for verdict in found}
     verdicts = LimitVerdicts()
-    for rule_id, levels in compared(account.terms.specs, found, at_reset=at_reset).items():
+    for rule_id, levels in compared(specs, found, at_reset=at_reset).items():
         before, rule = _limit_state(account, conduct, rule_id)
         # a symbol or position that may be cured and is not among the broken ones is back within, or closed
         ended = {key: False for key in before.curing if "/" in key}

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
 
-from domain.clocks import begun_with
+import numpy as np
+
+from domain.clocks import Begins, begun_with
 from domain.errors import RateMissing
-from domain.rules.evaluate import LevelBreach, closing_breaches
+from domain.rules.evaluate import LevelBreach, balance_levels, closing_breaches
 from domain.rules.events import Marked
+from domain.rules.floors import Mark
 from monitor.columns.account_columns import Ints
 from monitor.columns.reset_clock import Reset
 from monitor.columns.roster import AccountRow
@@ -57,12 +60,13 @@ class Rollover:
         limits, days = state.limits_under(known, group), state.days_under(known, group)
         trigger = Trigger("rollover", seq, reset.at)
         self._count_anew_and_resume(rows, reset, trigger)
-        closing = self._broken_at_close(limits, trigger)
-        state.move_anchors(limits, reset.at, seq, begun_with(reset.ended_day, reset.group.day))
+        closing, begins = self._broken_at_close(limits, trigger), begun_with(reset.ended_day, reset.group.day)
+        state.move_anchors(limits, reset.at, seq, begins)
         state.open_day(days, reset.at, seq)
         self._snapshots(days, reset)
         for account in self._to_judge(limits, closing):
             self._judge.account(account, trigger, closing=closing.get(account.row, ()))
+        self._on_balance(state.limits_under(rows, group), trigger, begins)
         with _without_collections():
             self._end_days(state.days_under(rows, group), reset, trigger)
         self._versions.carry_out(days, reset, seq)
@@ -74,6 +78,20 @@ class Rollover:
             mark = state.mark(account, state.exact_equity(account), trigger.seq, trigger.at)
             found[account.row] = closing_breaches(account.rules, mark)
         return found
+
+    def _on_balance(self, rows: Ints, trigger: Trigger, begins: Begins) -> None:
+        """Moves and compares the levels that leave open profit and loss out, where the equity is unknown."""
+        state = self._state
+        unknown = rows[~state.value_known(rows)]
+        closing = dict[int, list[LevelBreach]]()
+        for account in state.accounts.in_order_of_login(unknown.tolist()):
+            levels, balance = balance_levels(account.rules), account.balance_minor
+            if levels.specs:
+                mark = Mark(balance, balance, trigger.seq, trigger.at, account.costs)
+                closing[account.row] = closing_breaches(levels, mark)
+        state.move_anchors(np.array(list(closing), np.int64), trigger.at, trigger.seq, begins, on_balance=True)
+        for row, found in closing.items():
+            self._judge.account(state.accounts[row], trigger, closing=found)
 
     def _with_known_value(self, rows: Ints, reset: Reset) -> Ints:
         """Those of `rows` whose equity is known. The others miss the reset, which opens a review."""

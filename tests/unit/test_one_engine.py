@@ -7,12 +7,18 @@ from typing import Any
 from domain.histories.statement_events import MarketData, Quote
 from domain.histories.statements import BalanceRow, Statement, StatementDeal, StatementSummary
 from domain.histories.what_if import judge
+from domain.products.phase_terms import phase_terms
+from domain.products.product import Product
+from domain.proofs.document import document
+from domain.proofs.sheets import read
 from domain.rules import history
 from domain.rules.events import Clocked, Event, Opened, Rolled
 from domain.rules.marking import QuoteBoard
 from monitor.facts import OffenceFact
+from monitor.loaded import Pending
 from monitor.shard import Shard
 from ports.platform import Batch, ClockMark, Deal, Tick
+from store.news import ScheduledRelease
 from tests.unit.conduct_story import CONTEXT, clocked, opened, rule
 from tests.unit.conduct_venue import DAILY, START
 from tests.unit.market_story import Shelf, instruments
@@ -145,3 +151,123 @@ def test_a_statement_with_quotes_knows_what_each_position_loses() -> None:
     (breach,) = judge(statement, product, market=MarketData(quotes, instruments())).replay.breaches
     assert (breach.rule_id, breach.worth_minor) == ("floating_loss", -51_000)
     assert breach.proof is not None
+
+
+def test_inactivity_is_found_at_the_instant_of_the_close_that_ends_its_suspension() -> None:
+    """The deadline passed while the position was open. Another event of the same instant finds it."""
+    venue = TwoWays({"type": "inactivity", "calendar_days": 1, "counter_starts": "last_order_placed"} | WARN)
+    venue.open("a")
+    venue.wait(days=2)
+    assert agreed(venue) == []
+    venue.close("a")  # a mark of the clock follows at the same instant
+    assert agreed(venue) == [("warn", "inactivity", 1)]
+
+
+def test_a_position_held_through_a_release_is_one_offence_after_a_change_of_version() -> None:
+    """The rule goes on under the new terms, and is told again of the release."""
+    news = {"type": "news_window", "before_minutes": 0, "after_minutes": 0, "applies_to": ["hold"]}
+    release = ScheduledRelease(1, "nfp", START + timedelta(hours=2), (), "high")
+    venue = TwoWays(news | WARN, target="90000", news=[release])
+    venue.wait(minutes=1)
+    venue.open("a")
+    venue.wait(hours=3)
+    assert venue.found == [("warn", "news_window", 1)]
+    made = venue.terms.product.model_dump(mode="json") | {"version": 2}
+    venue.shard.versions.expect("acc_1", Pending("mov_1", phase_terms(Product.model_validate(made), 1)))
+    venue.wait(days=1)
+    (move,) = venue.shard.state.facts.version_moves
+    assert not move.why
+    venue.wait(hours=1)
+    assert venue.found == [("warn", "news_window", 1)]
+
+
+def _unpriced(venue: TwoWays) -> None:
+    """Opens a position in a symbol that nobody has quoted, so that the equity is unknown."""
+    venue.send(
+        Deal(
+            seq=venue.next, at=venue.now, deal_id="u", login=1, position_id="u", symbol="GBPUSD", side="buy",
+            lots=Decimal(1), price=Decimal("1.3"), entry="in", profit_minor=0, commission_minor=0, swap_minor=0,
+            balance_minor=venue.balance, reason="client",
+        )
+    )  # fmt: skip
+
+
+CLOSED_ONLY: dict[str, Any] = DAILY | {"holds": {"floating": False}}
+
+
+def test_a_limit_of_closed_money_is_judged_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    assert agreed(venue) == []
+    venue.close("a")  # 98,900.00 of 99,000.00
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+    (fact,) = venue.shard.state.facts.verdicts
+    (row,) = [
+        row
+        for part in document(read(fact.proof), fact.proof["hash"]).context
+        for row in part.rows
+        if "Worth" in row.label
+    ]
+    assert "result of the open positions was not known" in str(row.value)
+
+
+def test_a_limit_of_closed_money_ends_the_account_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    assert agreed(venue) == [("fail", "daily_loss", 1)]
+    assert not venue.shard.state.accounts[0].judged
+
+
+def test_the_cure_of_a_limit_of_closed_money_ends_while_the_equity_is_unknown() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN | {"cure": {"minutes": 30}})
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    venue.wait(minutes=30)
+    assert agreed(venue) == []
+    venue.wait(minutes=1)
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_the_anchor_of_a_limit_of_closed_money_moves_at_a_reset_with_an_unknown_equity() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN)
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09910", minutes=1)
+    venue.close("a")  # 99,100.00
+    venue.wait(days=1)
+    venue.open("b", "10")
+    venue.quote("1.09820", minutes=1)
+    venue.close("b")  # 98,200.00 of 98,109.00
+    assert agreed(venue) == []
+    venue.open("c", "1")
+    venue.quote("1.09700", minutes=1)
+    venue.close("c")  # 98,080.00
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_a_limit_that_only_resets_compare_is_judged_at_one_with_an_unknown_equity() -> None:
+    venue = TwoWays(CLOSED_ONLY | WARN | {"judged_at": "eod"})
+    _unpriced(venue)
+    venue.open("a", "10")
+    venue.quote("1.09890", minutes=1)
+    venue.close("a")
+    assert agreed(venue) == []
+    venue.wait(days=1)
+    assert agreed(venue) == [("warn", "daily_loss", 1)]
+
+
+def test_a_mark_of_the_clock_at_the_very_time_to_be_flat_is_no_event_of_the_account() -> None:
+    """It may still be closed at that instant."""
+    venue = TwoWays({"type": "flat_by", "time": "10:00", "zone": "UTC"} | WARN)
+    venue.open("a")
+    venue.wait(hours=1)
+    assert agreed(venue) == []
+    venue.wait(minutes=1)
+    assert agreed(venue) == [("warn", "flat_by", 1)]

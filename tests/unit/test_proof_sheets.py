@@ -98,6 +98,14 @@ def test_a_forger_who_seals_again_is_found_by_the_figures() -> None:
     assert "product.content_hash" in fields(sheet)
 
 
+@pytest.mark.parametrize("kind", ["breach", "pass"])
+def test_open_positions_cannot_be_left_out_of_a_verdict_that_depends_on_them(kind: str) -> None:
+    sheet = breach_with_positions() if kind == "breach" else next(s for s in SHEETS if s["kind"] == "pass")
+    sheet = copy.deepcopy(sheet) | {"source": {"source": "balance"}, "positions": []}
+    sheet["equity_minor"] = sheet["balance"]["balance_minor"]
+    assert "source" in fields(sheet)
+
+
 def test_a_sheet_that_proves_nothing_is_not_accepted() -> None:
     sheet = breach_with_positions()
     assert {d.field for d in check({})} >= {"hash", "kind"}

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
-from domain.histories.replay import replay
+from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences, take
+from domain.histories.replay import Fold
 from domain.histories.results import Replay
 from domain.rules.events import Event as Told
 from monitor.judging.feed_quality import Limits
@@ -38,7 +38,10 @@ class TwoWays(Venue):
         return [told for event in self.sent for told in teller.tell(event)]
 
     def replay(self) -> Replay:
-        return replay(self.told(), self.terms, self.terms.context)
+        fold = Fold(self.terms, self.terms.context, None)
+        for told in self.told():
+            take(fold, told)
+        return fold.result()
 
 
 def agreed(venue: TwoWays) -> list[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.bench.agreement.statement import judged_as_statement, offences_by_time, statement_offences
 from cli.bench.agreement.terms import next_version
-from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences
+from cli.bench.agreement.told import EventTeller, Found, live_offences, replayed_offences, take
 from cli.bench.agreement.venue import INSTRUMENTS
 from cli.bench.agreement.world import World
 from domain.errors import RateMissing
@@ -190,7 +190,7 @@ def replayed(world: World, login: int) -> Judged:
     terms, gates = world.terms[login], list[tuple[datetime, str, str]]()
     fold, outcomes = Fold(terms, terms.context, None), dict[str, str]()
     for told in told_to(world, login):
-        fold.take(told)
+        take(fold, told)
         over = any(at < told.at for at, *_ in fold.endings)
         if ends_day(told) and not over:
             for gate, status in history.gates(fold.history, terms.history_rules, terms.context, told):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from domain.errors import RateMissing
+from domain.histories.replay import Fold
 from domain.histories.results import Replay
 from domain.pnl import conversion_rate, position_profit_minor, position_value_minor
 from domain.products.phase_terms import PhaseTerms
@@ -78,6 +79,14 @@ def replayed_offences(result: Replay) -> Found:
 def _by_event(offence: tuple[str, str, int, int, datetime]) -> tuple[int, datetime, str, int]:
     _, rule_id, number, seq, at = offence
     return seq, at, rule_id, number
+
+
+def take(fold: Fold, told: Told) -> None:
+    """Has a replay judge an event. While only time passes it looks at what is due, as a shard does."""
+    if isinstance(told, Clocked) and fold.taken:
+        fold.pass_time(told)
+    else:
+        fold.take(told)
 
 
 class EventTeller:
