@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,6 +43,7 @@ from store.models import (
 from store.read import impact
 
 _MINUTE: Final = timedelta(minutes=1)
+_AT_ONE_EVENT: Final = 50  # more offences than rules that one event can break
 _NEWS_BEFORE: Final = timedelta(days=1)  # a release just before the account was opened can still concern it
 
 
@@ -265,15 +266,28 @@ async def _deducted_by_offences(session: AsyncSession, account_id: str) -> dict[
 
 async def _lowered_split(session: AsyncSession, challenge_id: str) -> Decimal | None:
     """Returns the share that the last such offence of the challenge left to the trader. Its proof sheet has it, which
-    keeps the terms of that time; None: the share was never lowered."""
-    consequence = await session.scalar(
-        select(Proof.body["consequence"])
-        .join(Offence, Offence.proof_id == Proof.id)
+    keeps the terms of that time; None: the share was never lowered. Of several at one event, the last one in the order
+    of the product counts."""
+    found = await session.execute(
+        select(Offence.seq, Offence.occurred_at, Offence.rule_id, Proof.body)
+        .join(Proof, Offence.proof_id == Proof.id)
         .where(Offence.challenge_id == challenge_id, Offence.consequence == "lower_split")
         .order_by(Offence.seq.desc(), Offence.occurred_at.desc())
-        .limit(1)
+        .limit(_AT_ONE_EVENT)
     )
-    return None if consequence is None else Consequence.model_validate(consequence).split_pct
+    rows = found.all()
+    last = [row for row in rows if (row.seq, row.occurred_at) == (rows[0].seq, rows[0].occurred_at)]
+    if not last:
+        return None
+    decides = last[0] if len(last) == 1 else max(last, key=lambda row: _place(row.rule_id, row.body))
+    return Consequence.model_validate(decides.body["consequence"]).split_pct
+
+
+def _place(rule_id: str, sheet: Mapping[str, Any]) -> int:
+    """Returns the place of a rule in the phase of its sheet."""
+    terms, index = sheet["product"]["terms"], sheet["account"]["phase_index"]
+    phase = terms["phases"][index - 1] if index <= len(terms["phases"]) else terms["funded"]
+    return next(place for place, rule in enumerate(phase["rules"]) if rule["id"] == rule_id)
 
 
 def _grown_split(product: Product, account: Account) -> Decimal | None:

@@ -172,6 +172,25 @@ async def test_an_offence_lowers_the_share_of_later_payouts(firm: World) -> None
         assert payout.trader_minor == after.trader_minor
 
 
+async def test_of_two_offences_at_one_event_the_last_one_of_the_product_decides_the_share(firm: World) -> None:
+    await _trader(firm)
+    rules = [{"id": "max_loss"}, {"id": "daily_loss"}]
+    sheet = {
+        "account": {"phase_index": 1},
+        "product": {"terms": {"phases": [], "funded": {"rules": rules}}},
+    }
+    async with firm.db.transaction() as session:
+        for rule_id, share in (("daily_loss", "70"), ("max_loss", "60")):
+            body = {**sheet, "consequence": {"kind": "lower_split", "split_pct": share}}
+            proof = Proof(id=new_id("prf"), account_id="acc_tina", kind="breach", digest="0" * 64, body=body)
+            session.add(proof)
+            await session.flush()
+            offence = _offence(rule_id, 0, proof.id)
+            offence.consequence, offence.seq = "lower_split", 7
+            session.add(offence)
+    assert (await _facts(firm)).lowered_split_pct == 70
+
+
 async def test_profit_begins_anew_where_an_offence_reset_the_balance(firm: World) -> None:
     await _trader(firm)
     async with firm.db.transaction() as session:

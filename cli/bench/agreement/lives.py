@@ -155,12 +155,20 @@ def live(world: World, login: int) -> Judged:
         judged.deducted_minor = sum(fact.deducted_minor for fact in mine if isinstance(fact, OffenceFact))
         judged.target_minor = world.bound[login].target_minor
         _with_history(world, login, judged)
-        for fact in mine:
-            if isinstance(fact, OffenceFact) and fact.consequence == "lower_split":
-                rule = _terms_at(world, login, fact.at).rule(fact.rule_id)
-                assert isinstance(rule, BindingRule)
-                judged.split_pct = rule.consequence(fact.offence).split_pct
+        judged.split_pct = _lowered_split(world, login, [fact for fact in mine if isinstance(fact, OffenceFact)])
     return judged
+
+
+def _lowered_split(world: World, login: int, offences: list[OffenceFact]) -> Decimal | None:
+    """Returns the share after the last offence that lowered it; at one event, the last rule of the product decides."""
+    lowered = list[tuple[int, datetime, int, Decimal | None]]()
+    for fact in offences:
+        if fact.consequence == "lower_split":
+            terms = _terms_at(world, login, fact.at)
+            place, rule = next((n, rule) for n, rule in enumerate(terms.phase.rules) if rule.id == fact.rule_id)
+            assert isinstance(rule, BindingRule)
+            lowered.append((fact.seq, fact.at, place, rule.consequence(fact.offence).split_pct))
+    return max(lowered, key=lambda each: each[:3])[3] if lowered else None
 
 
 def _terms_at(world: World, login: int, at: datetime) -> PhaseTerms:
