@@ -1,10 +1,9 @@
 """A life as the statement of an account, where a statement can know it: trades and quotes, no payout, no close by the
 venue, no fees, no costs of an opening, and a first trade on the first day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
 from cli.bench.agreement.told import Found, replayed_offences
@@ -40,11 +39,20 @@ def judged_as_statement(world: World, login: int, terms: PhaseTerms, found: Foun
     statement = statement_of(world, login, terms)
     if statement is None or any(map(_by_value, rules)):
         return None
-    quotes = tuple(_quotes(world.events))
-    if any(later.at < quote.at for quote, later in pairwise(quotes)):
+    if _came_late(world.events):
         return None  # a quote that came late counts when it came; a file of quotes does not know that
-    market = MarketData(quotes, INSTRUMENTS)
+    market = MarketData(tuple(_quotes(world.events)), INSTRUMENTS)
     return judge(statement, terms.product, terms.phase_index, market=market, calendars=terms.context.calendars).replay
+
+
+def _came_late(events: Iterable[Event]) -> bool:
+    """Whether a quote is older than something that came before it."""
+    latest: datetime | None = None
+    for event in events:
+        if isinstance(event, Tick) and latest is not None and event.at < latest:
+            return True
+        latest = event.at if latest is None else max(latest, event.at)
+    return False
 
 
 def offences_by_time(found: Found) -> list[tuple[str, str, int, datetime]]:
