@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from cli.conformance.binding import binds
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.floors_reader import FLOORS, read_rule
 from cli.conformance.translator import Translator
@@ -23,19 +24,12 @@ from domain.rules.terms import MovingSize, Size
 def judged(case: Case) -> EngineResult:
     """Applies each event: money, then anchor, peak, step and lock, then the comparison. A breach does not stop it."""
     rule = read_rule(case)
-    if not _binds(case):
+    if not binds(case):
         return _unbound(case)
     fold = _Fold(case, rule)
     for raw in case.events:
         fold.take(raw)
     return fold.result
-
-
-def _binds(case: Case) -> bool:
-    """Whether the rule binds the case's account."""
-    phases, types = case.rule.get("phases"), case.rule.get("account_types")
-    in_phase = phases is None or case.phase is None or case.phase in phases
-    return in_phase and (types is None or case.account_type in types)
 
 
 def _unbound(case: Case) -> EngineResult:
