@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from cli.conformance.binding import binds
+from cli.conformance.binding import binds, severity
 from cli.conformance.case import Case, EngineResult, RawEvent, Value
 from cli.conformance.floors_reader import FLOORS, read_rule
 from cli.conformance.translator import Translator
@@ -125,7 +125,7 @@ class _Fold:
             at_reset = any(spec.judged_at == "eod" for spec in self.rules.specs)
             result.outcome, result.at_event = "breach", raw.index
             result.floor = self._floor(before if at_reset else self.rules)
-        result.severity = self._severity(offence.number)
+        result.severity = severity(self.case, offence.number)
         consequence = offence.consequence
         if consequence.kind == "lower_split":
             self.split_pct = consequence.split_pct
@@ -133,11 +133,6 @@ class _Fold:
             self.translator.balance = self.translator.equity = self.case.initial_minor
         elif consequence.kind == "deduct_profit":
             self.offending |= self._offenders(breach, mark)
-
-    def _severity(self, number: int) -> str | None:
-        words = self.case.rule.get("severity_by_violation")
-        words = list(words.values()) if isinstance(words, Mapping) else words
-        return str(words[min(number, len(words)) - 1]) if words else self.case.severity
 
     def _offenders(self, breach: LevelBreach | None, mark: Mark) -> set[str]:
         """Returns the positions that broke the limit: the position itself, those of the symbol, or all open ones."""
